@@ -1,0 +1,26 @@
+use zerocopy::little_endian::U16;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::{Block, drive};
+use crate::simd::{Simd, map_lanes};
+use crate::value::Value;
+
+#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct Bf16 {
+    bits: U16,
+}
+
+impl Block for Bf16 {
+    const ELEMENTS: usize = 1;
+
+    #[inline(always)]
+    fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V]) {
+        drive::elements(blocks, out, |vector| {
+            V::from_singles(
+                simd,
+                map_lanes(vector, |upper| f32::from_bits(u32::from(upper.bits.get()) << 16)),
+            )
+        });
+    }
+}

@@ -1,0 +1,23 @@
+use zerocopy::little_endian::U16;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::{Block, drive};
+use crate::simd::{Simd, map_lanes};
+use crate::value::Value;
+
+#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct F16 {
+    bits: U16,
+}
+
+impl Block for F16 {
+    const ELEMENTS: usize = 1;
+
+    #[inline(always)]
+    fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V]) {
+        drive::elements(blocks, out, |vector| {
+            V::from_halves(simd, map_lanes(vector, |half| half.bits.get()))
+        });
+    }
+}

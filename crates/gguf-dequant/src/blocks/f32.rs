@@ -1,0 +1,23 @@
+use zerocopy::little_endian::U32;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::{Block, drive};
+use crate::simd::{Simd, map_lanes};
+use crate::value::Value;
+
+#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct F32 {
+    bits: U32,
+}
+
+impl Block for F32 {
+    const ELEMENTS: usize = 1;
+
+    #[inline(always)]
+    fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V]) {
+        drive::elements(blocks, out, |vector| {
+            V::from_singles(simd, map_lanes(vector, |single| f32::from_bits(single.bits.get())))
+        });
+    }
+}

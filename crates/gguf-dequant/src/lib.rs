@@ -1,0 +1,55 @@
+//! The block formats of GGUF tensors to `f32` and `f16`.
+//!
+//! Two pure functions over slices do the work: [`to_f32`] and [`to_f16`]. They take the bytes of whole blocks as
+//! they lie in a file, at any alignment and always little-endian, whatever the host is. Nothing is allocated and
+//! no thread is started.
+//!
+//! ```
+//! use gguf_dequant::{Format, to_f32};
+//!
+//! // One Q8_0 block: the scale 0.5 as a half, then 32 signed bytes.
+//! let mut block = vec![0x00, 0x38];
+//! block.extend((0..32).map(|code| code as u8));
+//!
+//! let mut values = [0.0; 32];
+//! to_f32(Format::Q8_0, &block, &mut values)?;
+//! assert_eq!(values[31], 15.5);
+//! # Ok::<(), gguf_dequant::Error>(())
+//! ```
+//!
+//! # Exactness
+//!
+//! Every value equals, bit for bit, what the `gguf` package of `PyPI` (0.19.0, itself equal to ggml's C code)
+//! computes from the same block, on every instruction set. No multiplication is fused with an addition, since that
+//! would round differently. Where a block makes a NaN it is a NaN on every machine, but its sign and payload are
+//! the processor's. Subnormal scales count in full; a process that has set its processor to flush subnormals to
+//! zero gets flushed results.
+//!
+//! [`to_f16`] rounds the `f32` value to the nearest half, ties to even. From 65520 up that is infinity, as in IEEE
+//! 754; F16 data is copied as it is.
+//!
+//! # Speed
+//!
+//! Each format has one kernel, written so that the compiler vectorises it, and compiled once per instruction set:
+//! AVX2 with F16C, NEON, and a portable one. The best that the processor has is chosen at run time, at each call,
+//! from the feature bits the standard library caches; [`instruction_set`] names it.
+
+// A kernel runs on an instruction set only when it is inlined into the function that enables the set.
+#![allow(clippy::inline_always)]
+
+mod blocks;
+mod dequantize;
+mod error;
+mod format;
+mod simd;
+mod value;
+
+pub use dequantize::{instruction_set, to_f16, to_f32};
+pub use error::Error;
+pub use format::Format;
+#[doc(hidden)] // For tests and measurements that compare the sets of one machine.
+pub use simd::InstructionSet;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,100 @@
+//! AVX2 with F16C: most x86-64 processors since Intel's Haswell (2013) and AMD's Excavator (2015).
+
+// Functions that use an instruction set may be called only where it exists, which the compiler cannot know.
+#![allow(unsafe_code)]
+
+use std::arch::is_x86_feature_detected;
+use std::arch::x86_64::{
+    __m128i, __m256, __m256i, _MM_FROUND_TO_NEAREST_INT, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtss_f32,
+    _mm_unpackhi_epi64, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvtps_ph,
+    _mm256_mul_ps, _mm256_set1_ps, _mm256_sub_ps,
+};
+
+use zerocopy::transmute;
+
+use super::{Codes, Halves, Simd, Singles};
+use crate::blocks::Block;
+use crate::value::Value;
+
+/// Proof that AVX2 and F16C were detected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub(crate) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c")).then_some(Self(()))
+    }
+}
+
+impl Simd for Avx2 {
+    const NAME: &str = "avx2+f16c";
+
+    #[inline(always)]
+    fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]) {
+        // SAFETY: `self` exists only where `detect` found both features.
+        unsafe { run(self, blocks, out) }
+    }
+
+    #[inline(always)]
+    fn decode(self, codes: Codes, scale: f32, minimum: f32) -> Singles {
+        // SAFETY: as in `run`.
+        unsafe { decode(codes, scale, minimum) }
+    }
+
+    #[inline(always)]
+    fn widen(self, halves: Halves) -> Singles {
+        // SAFETY: as in `run`.
+        unsafe { widen(halves) }
+    }
+
+    #[inline(always)]
+    fn narrow(self, singles: Singles) -> Halves {
+        // SAFETY: as in `run`.
+        unsafe { narrow(singles) }
+    }
+
+    #[inline(always)]
+    fn widen_one(self, half: u16) -> f32 {
+        // SAFETY: as in `run`.
+        unsafe { widen_one(half) }
+    }
+}
+
+#[target_feature(enable = "avx2,f16c")]
+fn run<B: Block, V: Value>(simd: Avx2, blocks: &[B], out: &mut [V]) {
+    B::write(simd, blocks, out);
+}
+
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn decode(codes: Codes, scale: f32, minimum: f32) -> Singles {
+    let (scale, minimum) = (_mm256_set1_ps(scale), _mm256_set1_ps(minimum));
+    let affine = |codes: __m256i| _mm256_sub_ps(_mm256_mul_ps(scale, _mm256_cvtepi32_ps(codes)), minimum);
+    let codes: __m128i = transmute!(codes);
+    let first: __m256 = affine(_mm256_cvtepi8_epi32(codes));
+    let last: __m256 = affine(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(codes, codes)));
+    transmute!([first, last])
+}
+
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn widen(halves: Halves) -> Singles {
+    let [first, last]: [__m128i; 2] = transmute!(halves);
+    let singles: [__m256; 2] = [_mm256_cvtph_ps(first), _mm256_cvtph_ps(last)];
+    transmute!(singles)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn narrow(singles: Singles) -> Halves {
+    const ROUNDING: i32 = _MM_FROUND_TO_NEAREST_INT;
+    let [first, last]: [__m256; 2] = transmute!(singles);
+    let halves: [__m128i; 2] = [_mm256_cvtps_ph::<ROUNDING>(first), _mm256_cvtps_ph::<ROUNDING>(last)];
+    transmute!(halves)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn widen_one(half: u16) -> f32 {
+    _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(half))))
+}

@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+
+mod array;
+mod decode;
+mod error;
+mod file;
+mod file_type;
+mod metadata;
+mod names;
+mod open;
+mod options;
+mod parse;
+mod read_at;
+mod rule;
+mod tensor;
+mod tensor_type;
+mod value;
+
+pub use array::{ArrayIter, ArrayRef};
+pub use error::Error;
+pub use file::{GgufFile, Split};
+pub use file_type::FileType;
+pub use metadata::{Metadata, MetadataIter};
+pub use open::{FileKind, open_file};
+pub use options::{Limits, Options};
+pub use read_at::ReadAt;
+pub use tensor::{Tensor, Tensors};
+pub use tensor_type::TensorType;
+pub use value::{GgufStr, Value, ValueType};
+
+/// The largest count, size, offset or end that any file may have: 2^53 - 1, the largest integer below which a
+/// double is exact. Larger figures are refused, so every figure of a [`GgufFile`] survives JSON and
+/// JavaScript.
+pub const MAX_EXACT: u64 = (1 << 53) - 1;

@@ -1,0 +1,60 @@
+//! The guard over a part of a budget.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use super::books::Books;
+
+/// Bytes taken off a budget; dropping the guard gives them back.
+///
+/// It outlives the [`MemoryBudget`](super::MemoryBudget) it came from, and may be dropped on any thread.
+#[derive(Debug)]
+#[must_use = "dropping the guard gives the bytes back at once"]
+pub struct Allocation {
+    books: Arc<Books>,
+    key: usize,
+    bytes: u64,
+}
+
+impl Allocation {
+    /// Enters bytes that the counter has already granted.
+    pub(super) fn enter(books: &Arc<Books>, bytes: u64, label: Cow<'static, str>) -> Self {
+        let key = books.enter(label, bytes);
+        Self { books: Arc::clone(books), key, bytes }
+    }
+
+    /// The size of the allocation, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The label it was taken under.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.books.label(self.key)
+    }
+
+    /// The time since it was granted.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.books.age(self.key)
+    }
+}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        self.books.strike(self.key);
+    }
+}
+
+/// One line of the list of live allocations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AllocationInfo {
+    /// The label it was taken under.
+    pub label: Cow<'static, str>,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// The time since it was granted.
+    pub age: Duration,
+}

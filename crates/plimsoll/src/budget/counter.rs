@@ -1,0 +1,108 @@
+//! The number under every budget: bytes allocated, and the most there ever were.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Counts bytes taken and given. Taking is one compare-and-swap, giving one subtraction.
+///
+/// Relaxed order suffices: the counter guards no other memory, and read-modify-write operations on one atomic
+/// form a single order in which no sum passes the line.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    allocated_bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+}
+
+// Derived `Default` is not there under loom.
+impl Default for Counter {
+    fn default() -> Self {
+        Self { allocated_bytes: AtomicU64::new(0), peak_bytes: AtomicU64::new(0) }
+    }
+}
+
+impl Counter {
+    /// Takes `bytes` if the sum stays at or below `line_bytes`; else says how many were available.
+    pub(crate) fn try_take(&self, bytes: u64, line_bytes: u64) -> Result<(), u64> {
+        let mut allocated = self.allocated_bytes.load(Ordering::Relaxed);
+        loop {
+            let available = line_bytes.saturating_sub(allocated);
+            if bytes > available {
+                return Err(available);
+            }
+            // No overflow: bytes <= line - allocated.
+            let sum = allocated + bytes;
+            match self.allocated_bytes.compare_exchange_weak(allocated, sum, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => {
+                    self.raise_peak(sum);
+                    return Ok(());
+                }
+                Err(current) => allocated = current,
+            }
+        }
+    }
+
+    /// Gives back what [`try_take`](Self::try_take) took.
+    pub(crate) fn give(&self, bytes: u64) {
+        self.allocated_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn allocated_bytes(&self) -> u64 {
+        self.allocated_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        self.peak_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The peak rarely moves: the load spares the common case a second read-modify-write.
+    fn raise_peak(&self, sum: u64) {
+        if sum > self.peak_bytes.load(Ordering::Relaxed) {
+            self.peak_bytes.fetch_max(sum, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::Counter;
+    use loom::{sync::Arc, thread};
+
+    /// Three threads under two lines, every interleaving: no sum ever passes the line of the one who takes, the
+    /// peak is a sum that really was, and all is given back.
+    #[test]
+    fn no_interleaving_passes_the_line() {
+        loom::model(|| {
+            let counter = Arc::new(Counter::default());
+            let takers = [(60, 100), (50, 100), (30, 80)].map(|(bytes, line)| {
+                let counter = Arc::clone(&counter);
+                thread::spawn(move || {
+                    if counter.try_take(bytes, line).is_ok() {
+                        assert!(counter.allocated_bytes() <= 100);
+                        counter.give(bytes);
+                    }
+                })
+            });
+            assert!(counter.allocated_bytes() <= 100);
+            for taker in takers {
+                taker.join().unwrap();
+            }
+            assert_eq!(counter.allocated_bytes(), 0);
+            assert!((30..=100).contains(&counter.peak_bytes()));
+        });
+    }
+
+    /// A refusal means that the bytes really were not there: with room for one of two, exactly one is refused
+    /// while the other holds.
+    #[test]
+    fn one_of_two_is_granted_when_one_fits() {
+        loom::model(|| {
+            let counter = Arc::new(Counter::default());
+            let other = Arc::clone(&counter);
+            let taker = thread::spawn(move || other.try_take(60, 100).is_ok());
+            let here = counter.try_take(60, 100).is_ok();
+            let there = taker.join().unwrap();
+            assert!(here != there);
+            assert_eq!(counter.allocated_bytes(), 60);
+        });
+    }
+}

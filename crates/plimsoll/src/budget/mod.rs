@@ -1,0 +1,317 @@
+//! The line and what counts against it: guards take and give back.
+//!
+//! A [`MemoryBudget`] is a [`Line`] over [books](books): a counter that never passes the line, and the list of
+//! live allocations. Budgets that share their books share what is allocated, each under its own line.
+
+mod allocation;
+mod books;
+mod counter;
+mod line;
+mod shared;
+
+pub use allocation::{Allocation, AllocationInfo};
+pub use line::{Line, MachineOptions, Term, TermKind};
+
+use std::{borrow::Cow, sync::Arc};
+
+use crate::{
+    error::{Error, Result},
+    system::{Board, Machine},
+    units::format_bytes,
+};
+use books::Books;
+
+/// How much of a machine may be used, and who uses it.
+///
+/// Cheap to clone; clones share the same line and the same books. All methods may be called from any thread.
+///
+/// ```
+/// use plimsoll::{MemoryBudget, system::board, units::MIB};
+///
+/// let budget = MemoryBudget::for_board(board("orin-nano-8gb").unwrap());
+/// assert_eq!(budget.usable_bytes(), 6144 * MIB);
+/// let weights = budget.allocate(2000 * MIB, "weights")?;
+/// assert_eq!(budget.available_bytes(), 4144 * MIB);
+/// drop(weights);
+/// assert_eq!(budget.allocated_bytes(), 0);
+/// # Ok::<(), plimsoll::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct MemoryBudget {
+    line: Arc<Line>,
+    books: Arc<Books>,
+}
+
+impl MemoryBudget {
+    /// A budget of just these numbers: total less reserve.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] when more is reserved than there is, or a size is above
+    /// [`MAX_BYTES`](crate::units::MAX_BYTES).
+    pub fn new(total_bytes: u64, reserved_bytes: u64) -> Result<Self> {
+        Ok(Self::over(Line::from_numbers(total_bytes, reserved_bytes)?, Arc::default()))
+    }
+
+    /// A budget of just the board's numbers, whatever machine this is.
+    #[must_use]
+    pub fn for_board(board: &Board) -> Self {
+        Self::over(Line::from_board(board), Arc::default())
+    }
+
+    /// A budget of its own for a machine: the lowest of the terms in [`Line::for_machine`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] when the machine's memory is unknown or an option is out of range.
+    pub fn for_machine(machine: &Machine, options: &MachineOptions<'_>) -> Result<Self> {
+        Ok(Self::over(Line::for_machine(machine, options)?, Arc::default()))
+    }
+
+    /// As [`for_machine`](Self::for_machine), but what is allocated counts for every shared budget of this
+    /// process with the same board and cgroup, on all threads. Each keeps its own line.
+    ///
+    /// # Errors
+    ///
+    /// As [`for_machine`](Self::for_machine).
+    pub fn shared_for_machine(machine: &Machine, options: &MachineOptions<'_>) -> Result<Self> {
+        let line = Line::for_machine(machine, options)?;
+        let cgroup = machine.cgroup.as_ref().map(|cgroup| cgroup.path.as_str());
+        Ok(Self::over(line, shared::books(options.board.map(|board| board.id), cgroup)))
+    }
+
+    fn over(line: Line, books: Arc<Books>) -> Self {
+        Self { line: Arc::new(line), books }
+    }
+
+    /// The line with its terms and the binding one.
+    #[must_use]
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Memory of the board or machine, in bytes.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.line.total_bytes()
+    }
+
+    /// What is kept for the system, in bytes.
+    #[must_use]
+    pub fn reserved_bytes(&self) -> u64 {
+        self.line.reserved_bytes()
+    }
+
+    /// What may be used at most: the line, in bytes. For a budget of numbers that is total less reserve.
+    #[must_use]
+    pub fn usable_bytes(&self) -> u64 {
+        self.line.bytes()
+    }
+
+    /// What live allocations hold, in bytes.
+    #[must_use]
+    pub fn allocated_bytes(&self) -> u64 {
+        self.books.allocated_bytes()
+    }
+
+    /// The most that was ever allocated at once, in bytes.
+    #[must_use]
+    pub fn peak_bytes(&self) -> u64 {
+        self.books.peak_bytes()
+    }
+
+    /// What can still be allocated now, in bytes.
+    #[must_use]
+    pub fn available_bytes(&self) -> u64 {
+        self.usable_bytes().saturating_sub(self.allocated_bytes())
+    }
+
+    /// Share of the line that is allocated, 0 to 100; above 100 only where a budget with a higher line shares
+    /// the books. A line of zero bytes reads 0 while nothing is allocated and 100 otherwise.
+    #[must_use]
+    pub fn utilization_percent(&self) -> f64 {
+        match (self.allocated_bytes(), self.usable_bytes()) {
+            (0, _) => 0.0,
+            (_, 0) => 100.0,
+            (allocated, usable) => allocated as f64 / usable as f64 * 100.0,
+        }
+    }
+
+    /// Whether [`allocate`](Self::allocate) would grant this many bytes now. Another thread may take them
+    /// between the question and the deed: the deed alone is binding.
+    #[must_use]
+    pub fn can_allocate(&self, bytes: u64) -> bool {
+        bytes <= self.available_bytes()
+    }
+
+    /// Takes `bytes` off the budget until the guard is dropped, or refuses and takes nothing.
+    ///
+    /// No memory is allocated: the budget counts what its user is about to take. Zero bytes are granted and
+    /// listed. One atomic step decides; the sum of live guards passes the line in no interleaving of threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InsufficientMemory`] when that many bytes are not available.
+    pub fn allocate(&self, bytes: u64, label: impl Into<Cow<'static, str>>) -> Result<Allocation> {
+        match self.books.counter().try_take(bytes, self.usable_bytes()) {
+            Ok(()) => Ok(Allocation::enter(&self.books, bytes, label.into())),
+            Err(available_bytes) => Err(self.refusal(bytes, available_bytes, label.into().into_owned())),
+        }
+    }
+
+    /// The live allocations, oldest first.
+    #[must_use]
+    pub fn allocations(&self) -> Vec<AllocationInfo> {
+        self.books.list()
+    }
+
+    fn refusal(&self, requested_bytes: u64, available_bytes: u64, label: String) -> Error {
+        Error::InsufficientMemory {
+            label,
+            requested_bytes,
+            available_bytes,
+            largest_free_bytes: available_bytes,
+            binding_constraint: self.line.binding().to_string(),
+            suggestion: self.suggestion(requested_bytes),
+        }
+    }
+
+    fn suggestion(&self, requested_bytes: u64) -> String {
+        if requested_bytes > self.usable_bytes() {
+            return format!(
+                "More than the whole line of {} can never be granted: ask for less, or raise the line",
+                format_bytes(self.usable_bytes())
+            );
+        }
+        let largest = self.allocations().into_iter().max_by_key(|allocation| allocation.bytes);
+        largest.map_or_else(
+            || "Ask for less".to_owned(),
+            |largest| {
+                format!(
+                    "Ask for less, or release something first: the largest allocation is {:?} with {}",
+                    largest.label,
+                    format_bytes(largest.bytes)
+                )
+            },
+        )
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        system::{BOARDS, board},
+        units::MIB,
+    };
+    use proptest::prelude::*;
+    use std::thread;
+
+    #[test]
+    fn a_refusal_takes_nothing_and_says_why() {
+        let budget = MemoryBudget::for_board(board("orin-nano-8gb").unwrap());
+        let _model = budget.allocate(5000 * MIB, "model").unwrap();
+        let Err(Error::InsufficientMemory { requested_bytes, available_bytes, suggestion, .. }) =
+            budget.allocate(2000 * MIB, "kv_cache")
+        else {
+            panic!("5000 + 2000 MiB do not fit in 6144 MiB");
+        };
+        assert_eq!((requested_bytes, available_bytes), (2000 * MIB, 1144 * MIB));
+        assert!(suggestion.contains("\"model\" with 4.88 GiB"), "{suggestion}");
+        assert_eq!(budget.allocated_bytes(), 5000 * MIB);
+        assert!(budget.can_allocate(1144 * MIB) && !budget.can_allocate(1144 * MIB + 1));
+    }
+
+    #[test]
+    fn no_size_overflows_the_count() {
+        let budget = MemoryBudget::new(100, 0).unwrap();
+        let held = budget.allocate(60, "held").unwrap();
+        for bytes in [41, u64::MAX, u64::MAX - 59, u64::MAX - 60, 1 << 63] {
+            assert_eq!(budget.allocate(bytes, "too much").unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
+        }
+        drop(held);
+        assert_eq!(budget.allocated_bytes(), 0);
+    }
+
+    #[test]
+    fn live_allocations_are_listed_oldest_first_with_label_and_age() {
+        let budget = MemoryBudget::new(1000, 0).unwrap();
+        let first = budget.allocate(1, "first").unwrap();
+        let second = budget.allocate(0, "second").unwrap();
+        drop(first);
+        let third = budget.allocate(3, String::from("third")).unwrap();
+        let list = budget.allocations();
+        let labels: Vec<_> = list.iter().map(|info| info.label.as_ref()).collect();
+        assert_eq!(labels, ["second", "third"]);
+        assert!(list[0].age >= list[1].age);
+        drop((second, third));
+        assert!(budget.allocations().is_empty());
+    }
+
+    #[test]
+    fn budgets_of_one_board_and_cgroup_share_what_is_allocated_and_keep_their_own_line() {
+        let machine = Machine::new(8192 * MIB, 8000 * MIB, None);
+        let options = MachineOptions { board: board("rk3588-8gb"), ..MachineOptions::default() };
+        let small = MachineOptions { max_bytes: Some(100 * MIB), ..options };
+        let wide = MemoryBudget::shared_for_machine(&machine, &options).unwrap();
+        let narrow = MemoryBudget::shared_for_machine(&machine, &small).unwrap();
+        let apart = MemoryBudget::for_machine(&machine, &options).unwrap();
+        let held = wide.allocate(200 * MIB, "held").unwrap();
+        assert_eq!(narrow.allocated_bytes(), 200 * MIB);
+        assert_eq!(narrow.available_bytes(), 0);
+        assert!(narrow.allocate(1, "over the narrow line").is_err());
+        assert_eq!(apart.allocated_bytes(), 0);
+        drop(held);
+        assert!(narrow.allocate(100 * MIB, "fits").is_ok());
+    }
+
+    #[test]
+    fn many_threads_never_pass_the_line_and_leave_nothing() {
+        let budget = MemoryBudget::new(1000, 0).unwrap();
+        thread::scope(|scope| {
+            for seed in 0..8_u64 {
+                let budget = &budget;
+                scope.spawn(move || {
+                    for step in 0..5_000_u64 {
+                        let guard = budget.allocate((seed * 7919 + step * 31) % 400, "worker");
+                        assert!(budget.allocated_bytes() <= 1000);
+                        drop(guard);
+                    }
+                });
+            }
+        });
+        assert_eq!(budget.allocated_bytes(), 0);
+        assert!(budget.peak_bytes() <= 1000);
+        assert!(budget.allocations().is_empty());
+    }
+
+    #[test]
+    fn preset_budgets_are_the_boards_numbers() {
+        for board in BOARDS {
+            let budget = MemoryBudget::for_board(board);
+            assert_eq!(budget.usable_bytes(), budget.total_bytes() - budget.reserved_bytes(), "{}", board.id);
+        }
+    }
+
+    proptest! {
+        /// Against a plain list as the model: the same grants, the same balance, whatever the order.
+        #[test]
+        fn grants_follow_the_plain_sum(steps in prop::collection::vec((0_u64..600, any::<bool>()), 1..80)) {
+            let budget = MemoryBudget::new(1500, 500).unwrap();
+            let mut live: Vec<Allocation> = Vec::new();
+            for (bytes, give_back) in steps {
+                if give_back && !live.is_empty() {
+                    live.swap_remove(bytes as usize % live.len());
+                } else {
+                    let sum: u64 = live.iter().map(Allocation::bytes).sum();
+                    match budget.allocate(bytes, "step") {
+                        Ok(guard) => { prop_assert!(sum + bytes <= 1000); live.push(guard); }
+                        Err(_) => prop_assert!(sum + bytes > 1000),
+                    }
+                }
+                prop_assert_eq!(budget.allocated_bytes(), live.iter().map(Allocation::bytes).sum::<u64>());
+                prop_assert_eq!(budget.allocations().len(), live.len());
+            }
+        }
+    }
+}

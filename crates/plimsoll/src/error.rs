@@ -1,0 +1,118 @@
+//! The one error type of the crate.
+
+use std::{io, path::PathBuf};
+
+use crate::units::format_bytes;
+
+/// What can go wrong, with the numbers that belong to it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A budget has not got that much left.
+    #[error(
+        "expected at most {} to be asked for {label:?}, got {}: {binding_constraint}. {suggestion}",
+        format_bytes(*.available_bytes), format_bytes(*.requested_bytes)
+    )]
+    InsufficientMemory {
+        /// The label of the refused allocation.
+        label: String,
+        /// Bytes asked for.
+        requested_bytes: u64,
+        /// Bytes the budget had left at that moment.
+        available_bytes: u64,
+        /// The largest single allocation that would have been granted.
+        largest_free_bytes: u64,
+        /// The term that draws the line, in words.
+        binding_constraint: String,
+        /// What to do about it.
+        suggestion: String,
+    },
+    /// An argument is not what the call takes.
+    #[error("expected {name} to be {expected}, got {received}")]
+    InvalidArgument {
+        /// The argument's name.
+        name: &'static str,
+        /// What it should have been.
+        expected: String,
+        /// What came.
+        received: String,
+    },
+    /// The bytes are no GGUF file this crate accepts.
+    #[error("{}: {source}", .path.display())]
+    InvalidGguf {
+        /// The file, or `<bytes>` for a file in memory.
+        path: PathBuf,
+        /// The broken rule with its values.
+        source: Box<gguf_file::Error>,
+    },
+    /// A tensor is stored in a type that cannot be converted.
+    #[error(
+        "expected tensor {tensor:?} to be of a type that converts to {wanted}, got {type_name} (id {type_id}); \
+         read it as raw instead"
+    )]
+    UnsupportedType {
+        /// The tensor's name.
+        tensor: String,
+        /// The ggml type id.
+        type_id: u32,
+        /// The ggml type name.
+        type_name: &'static str,
+        /// The output type asked for.
+        wanted: &'static str,
+    },
+    /// The operating system refused, or a file is not what it was when it was opened.
+    #[error("{}: {}{source}", .path.display(), place(.tensor.as_deref(), *.offset_bytes))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The tensor being read, if one was.
+        tensor: Option<String>,
+        /// Where in the file, if known.
+        offset_bytes: Option<u64>,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The object was released, closed or detached before this call.
+    #[error("expected {what} to be live, but it was released; take a new one")]
+    Released {
+        /// What was released.
+        what: &'static str,
+    },
+    /// The work was cancelled by its owner.
+    #[error("the load was cancelled")]
+    Cancelled,
+}
+
+fn place(tensor: Option<&str>, offset_bytes: Option<u64>) -> String {
+    let tensor = tensor.map(|name| format!("tensor {name:?}, ")).unwrap_or_default();
+    let offset = offset_bytes.map(|offset| format!("at byte {offset}: ")).unwrap_or_default();
+    tensor + &offset
+}
+
+impl Error {
+    /// A shorthand for [`Error::InvalidArgument`].
+    pub fn invalid_argument(
+        name: &'static str,
+        expected: impl Into<String>,
+        received: impl Into<String>,
+    ) -> Self {
+        Self::InvalidArgument { name, expected: expected.into(), received: received.into() }
+    }
+
+    /// The stable code of the error, the same in Rust and in JavaScript.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InsufficientMemory { .. } => "ERR_INSUFFICIENT_MEMORY",
+            Self::InvalidArgument { .. } => "ERR_INVALID_ARGUMENT",
+            Self::InvalidGguf { .. } => "ERR_INVALID_GGUF",
+            Self::UnsupportedType { .. } => "ERR_UNSUPPORTED_TYPE",
+            Self::Io { .. } => "ERR_IO",
+            Self::Released { .. } => "ERR_RELEASED",
+            Self::Cancelled => "ABORT_ERR",
+        }
+    }
+}
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

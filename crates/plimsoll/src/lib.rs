@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+pub mod budget;
+pub mod error;
+pub mod loader;
+pub mod pool;
+mod sync;
+pub mod system;
+pub mod units;
+
+pub use budget::{Allocation, MemoryBudget};
+pub use error::{Error, Result};

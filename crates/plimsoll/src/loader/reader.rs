@@ -1,0 +1,204 @@
+//! Reads a selection unit by unit, on whatever thread calls it.
+
+use std::{ops::Range, path::Path, sync::Arc};
+
+use super::{
+    destination::Destination,
+    model::ModelFile,
+    output::Output,
+    selection::{Chunk, Cursor, PlannedChunk, Selection, UnitPlan},
+};
+use crate::{
+    error::{Error, Result},
+    pool::{BufferPool, PooledBuffer},
+    units::MIB,
+};
+
+/// Stored bytes fetched by one read when they are to be converted.
+const WINDOW_BYTES: u64 = MIB;
+
+/// One read's worth of chunks. The buffer goes back to its pool when the unit is dropped.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Unit {
+    /// The chunks, in the order of the selection.
+    pub chunks: Vec<Chunk>,
+    /// Their data; `None` where a destination has taken it.
+    pub buffer: Option<PooledBuffer>,
+}
+
+/// Reads tensors one unit after the other, converted on the way if asked.
+///
+/// It holds one buffer of stored bytes while it converts, and one for each unit that is not dropped.
+pub struct Reader {
+    model: Arc<ModelFile>,
+    selection: Selection,
+    cursor: Cursor,
+    pool: BufferPool,
+    window: Option<Window>,
+    destination: Option<Box<dyn Destination>>,
+}
+
+/// Stored bytes fetched ahead of their conversion.
+struct Window {
+    buffer: PooledBuffer,
+    file: Range<u64>,
+}
+
+impl Reader {
+    /// A reader that delivers units in buffers of `pool`.
+    #[must_use]
+    pub fn new(model: Arc<ModelFile>, selection: Selection, pool: BufferPool) -> Self {
+        Self { model, selection, cursor: Cursor::new(), pool, window: None, destination: None }
+    }
+
+    /// A reader that fills `destination`: tensor after tensor, without padding. Its units carry no buffer, only
+    /// what was filled.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] when the destination is smaller than the data; nothing is read or written then.
+    pub fn into_destination(
+        model: Arc<ModelFile>,
+        selection: Selection,
+        pool: BufferPool,
+        destination: Box<dyn Destination>,
+    ) -> Result<Self> {
+        let needed = selection.data_bytes();
+        let capacity = destination.capacity_bytes();
+        if capacity < needed {
+            let expected = format!("at least {needed} bytes long");
+            return Err(Error::invalid_argument("into", expected, format!("{capacity} bytes")));
+        }
+        Ok(Self { destination: Some(destination), ..Self::new(model, selection, pool) })
+    }
+
+    /// The selection being read.
+    #[must_use]
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    pub(super) fn has_destination(&self) -> bool {
+        self.destination.is_some()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.model.path()
+    }
+
+    /// Reads the next unit; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the file cannot be read or was changed; [`Error::InsufficientMemory`] when the pool has
+    /// no buffer to give.
+    pub fn next_unit(&mut self) -> Result<Option<Unit>> {
+        if self.destination.is_some() {
+            return self.fill_destination();
+        }
+        let Some(plan) = self.cursor.next_unit(&self.selection) else {
+            self.window = None;
+            return Ok(None);
+        };
+        let mut buffer = self.pool.get(plan.data_bytes)?;
+        if self.selection.output() == Output::Raw {
+            self.model.read(&mut buffer, plan.span.start, self.tensor_name(&plan))?;
+        } else {
+            self.convert_unit(&plan, &mut buffer)?;
+        }
+        let chunks = plan.chunks.into_iter().map(|planned| planned.chunk).collect();
+        Ok(Some(Unit { chunks, buffer: Some(buffer) }))
+    }
+
+    fn convert_unit(&mut self, plan: &UnitPlan, buffer: &mut [u8]) -> Result<()> {
+        let Some(last) = plan.chunks.last() else { return Ok(()) };
+        self.fetch(&plan.span, last)?;
+        for planned in &plan.chunks {
+            let data = planned.chunk.data.start as usize..planned.chunk.data.end as usize;
+            let out = buffer.get_mut(data).ok_or_else(broken_plan)?;
+            self.convert(planned, out)?;
+        }
+        Ok(())
+    }
+
+    fn fill_destination(&mut self) -> Result<Option<Unit>> {
+        let Some(planned) = self.cursor.next_chunk(&self.selection) else {
+            self.window = None;
+            return Ok(None);
+        };
+        // Taken out while it is filled, for the window is this reader's too.
+        let Some(mut destination) = self.destination.take() else { return Ok(None) };
+        let filled = self.fill(&planned, destination.as_mut());
+        self.destination = Some(destination);
+        filled?;
+        Ok(Some(Unit { chunks: vec![planned.chunk], buffer: None }))
+    }
+
+    fn fill(&mut self, planned: &PlannedChunk, destination: &mut dyn Destination) -> Result<()> {
+        let data = &planned.chunk.data;
+        let out = destination.window(data.start, (data.end - data.start) as usize)?;
+        if self.selection.output() == Output::Raw {
+            self.model.read(out, planned.file.start, self.name_of(planned))?;
+        } else {
+            self.fetch(&planned.file, planned)?;
+            self.convert(planned, out)?;
+        }
+        destination.filled()
+    }
+
+    /// Makes sure the window holds `span`, whose last chunk is `last`; when it must read, it reads on through the
+    /// same tensor, up to a full window.
+    fn fetch(&mut self, span: &Range<u64>, last: &PlannedChunk) -> Result<()> {
+        let held = |file: &Range<u64>| file.start <= span.start && span.end <= file.end;
+        if self.window.as_ref().is_some_and(|window| held(&window.file)) {
+            return Ok(());
+        }
+        let ahead = last.tensor_end.min(span.start + WINDOW_BYTES);
+        let file = span.start..span.end.max(ahead);
+        let mut buffer = match self.window.take() {
+            Some(window) if window.buffer.capacity_bytes() >= file.end - file.start => window.buffer,
+            _ => self.pool.get((file.end - file.start).max(WINDOW_BYTES))?,
+        };
+        let into = buffer.get_mut(..(file.end - file.start) as usize).ok_or_else(broken_plan)?;
+        self.model.read(into, file.start, self.name_of(last))?;
+        self.window = Some(Window { buffer, file });
+        Ok(())
+    }
+
+    fn convert(&self, planned: &PlannedChunk, out: &mut [u8]) -> Result<()> {
+        let stored = self.window.as_ref().and_then(|window| {
+            let start = planned.file.start.checked_sub(window.file.start)? as usize;
+            let end = planned.file.end.checked_sub(window.file.start)? as usize;
+            window.buffer.get(start..end)
+        });
+        let (Some(stored), Some(format)) = (stored, self.selection.format(planned.part)) else {
+            return Err(broken_plan());
+        };
+        let misaligned = |_| Error::invalid_argument("into", "aligned to its elements", "an odd address");
+        let outcome = match self.selection.output() {
+            Output::Raw => return Err(broken_plan()),
+            Output::F32 => {
+                gguf_dequant::to_f32(format, stored, bytemuck::try_cast_slice_mut(out).map_err(misaligned)?)
+            }
+            Output::F16 => {
+                gguf_dequant::to_f16(format, stored, bytemuck::try_cast_slice_mut(out).map_err(misaligned)?)
+            }
+        };
+        outcome.map_err(|_| broken_plan())
+    }
+
+    fn tensor_name(&self, plan: &UnitPlan) -> &str {
+        plan.chunks.first().map_or("", |planned| self.name_of(planned))
+    }
+
+    fn name_of(&self, planned: &PlannedChunk) -> &str {
+        self.model.layout().tensor_at(planned.chunk.tensor).map_or("", |tensor| tensor.name())
+    }
+}
+
+/// A plan that does not fit its own buffers would be a bug of this room; even then nothing is read or written
+/// out of place.
+fn broken_plan() -> Error {
+    Error::invalid_argument("selection", "one whose chunks lie within their unit", "one that does not")
+}

@@ -1,0 +1,270 @@
+//! One thread that reads ahead of its consumer, and no further than a few units.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use super::reader::{Reader, Unit};
+use crate::error::{Error, Result};
+
+/// Units that may exist at once: one being read, one ready, one in the consumer's hands, one on its way back.
+const MAX_LIVE_UNITS: usize = 4;
+
+/// Receives one unit, `None` at the end, or the error that ended the stream.
+type Deliver = Box<dyn FnOnce(Result<Option<StreamedUnit>>) + Send>;
+
+/// A reader on a thread of its own, ahead of its consumer by a few units at most.
+///
+/// The thread starts with the first request. It waits while [four](MAX_LIVE_UNITS) units are live, so the
+/// consumer's pace, and how long it holds on to units, hold the reader back. Dropping the stream cancels it; a
+/// stream into a destination then also waits for the unit being written, so that nothing is written afterwards.
+///
+/// As an iterator it blocks the calling thread until the next unit is there.
+pub struct UnitStream {
+    shared: Arc<Shared>,
+    into_destination: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// Until the thread starts with it.
+    reader: Option<Reader>,
+    thread: Option<JoinHandle<()>>,
+    requests: VecDeque<Deliver>,
+    ready: VecDeque<StreamedUnit>,
+    live_units: usize,
+    cancelled: bool,
+    /// Set when nothing more will be read; an error is told once, then the stream is at its end.
+    finished: bool,
+    error: Option<Error>,
+}
+
+/// A unit that counts as live until it is dropped.
+pub struct StreamedUnit {
+    unit: Unit,
+    permit: Permit,
+}
+
+/// One of the live units of a stream.
+struct Permit(Arc<Shared>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.state().live_units -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+impl StreamedUnit {
+    /// The chunks and their data.
+    #[must_use]
+    pub fn unit(&self) -> &Unit {
+        &self.unit
+    }
+
+    /// The same, to be taken apart or written to.
+    pub fn unit_mut(&mut self) -> &mut Unit {
+        &mut self.unit
+    }
+
+    /// Takes the unit out of the stream for good: its buffer leaves the pool, and the stream may read another in
+    /// its place.
+    #[must_use]
+    pub fn keep(self) -> Unit {
+        let mut unit = self.unit;
+        if let Some(buffer) = &mut unit.buffer {
+            buffer.keep();
+        }
+        drop(self.permit);
+        unit
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for room and gives the permit for one more unit; `None` when cancelled.
+    fn wait_for_room(self: &Arc<Self>) -> Option<Permit> {
+        let mut state = self.state();
+        loop {
+            if state.cancelled {
+                return None;
+            }
+            if state.live_units < MAX_LIVE_UNITS {
+                state.live_units += 1;
+                return Some(Permit(Arc::clone(self)));
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Hands the unit to the first who waits, or lays it down as ready.
+    fn deliver(&self, unit: StreamedUnit) {
+        let mut state = self.state();
+        if state.cancelled {
+            drop(state); // The permit in the unit takes the lock.
+            drop(unit);
+            return;
+        }
+        match state.requests.pop_front() {
+            None => state.ready.push_back(unit),
+            Some(deliver) => {
+                drop(state);
+                deliver(Ok(Some(unit)));
+            }
+        }
+    }
+
+    /// Nothing more will be read: tells everyone who waits, the first of them the error.
+    fn finish(&self, error: Option<Error>) {
+        let mut state = self.state();
+        state.finished = true;
+        state.error = state.error.take().or(error);
+        let requests = std::mem::take(&mut state.requests);
+        let endings: Vec<_> = requests.into_iter().map(|deliver| (deliver, state.ending())).collect();
+        drop(state);
+        for (deliver, ending) in endings {
+            deliver(ending);
+        }
+    }
+}
+
+impl State {
+    fn ending(&mut self) -> Result<Option<StreamedUnit>> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None if self.cancelled => Err(Error::Cancelled),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Finishes the stream however its thread ends, a panic included: nobody is left waiting.
+struct FinishOnDrop(Arc<Shared>);
+
+impl Drop for FinishOnDrop {
+    fn drop(&mut self) {
+        if !self.0.state().finished {
+            self.0.finish(Some(Error::Cancelled));
+        }
+    }
+}
+
+fn run(shared: &Arc<Shared>, mut reader: Reader) {
+    let finish = FinishOnDrop(Arc::clone(shared));
+    while let Some(permit) = shared.wait_for_room() {
+        match reader.next_unit() {
+            Ok(Some(unit)) => shared.deliver(StreamedUnit { unit, permit }),
+            Ok(None) => return finish.0.finish(None),
+            Err(error) => return finish.0.finish(Some(error)),
+        }
+    }
+}
+
+impl UnitStream {
+    /// A stream over `reader`. No thread is started and nothing is read before the first request.
+    #[must_use]
+    pub fn new(reader: Reader) -> Self {
+        let into_destination = reader.has_destination();
+        let state = State {
+            reader: Some(reader),
+            thread: None,
+            requests: VecDeque::new(),
+            ready: VecDeque::new(),
+            live_units: 0,
+            cancelled: false,
+            finished: false,
+            error: None,
+        };
+        let shared = Shared { state: Mutex::new(state), changed: Condvar::new() };
+        Self { shared: Arc::new(shared), into_destination }
+    }
+
+    /// Asks for the next unit. `deliver` is called once: at once when a unit is ready or the stream is over, else
+    /// on the reader's thread. Requests are served in order.
+    ///
+    /// It is given `None` after the last unit, [`Error::Cancelled`] after [`cancel`](Self::cancel), and any error
+    /// of [`Reader::next_unit`], after which the stream is at its end.
+    pub fn request(&self, deliver: impl FnOnce(Result<Option<StreamedUnit>>) + Send + 'static) {
+        let mut state = self.shared.state();
+        if let Some(unit) = state.ready.pop_front().filter(|_| !state.cancelled) {
+            drop(state);
+            return deliver(Ok(Some(unit)));
+        }
+        if state.finished || (state.cancelled && !self.into_destination) {
+            let ending = state.ending();
+            drop(state);
+            return deliver(ending);
+        }
+        state.requests.push_back(Box::new(deliver));
+        let started = state.reader.take().map(|reader| self.start(reader));
+        match started {
+            None => {}
+            Some(Ok(thread)) => state.thread = Some(thread),
+            Some(Err(error)) => {
+                drop(state);
+                self.shared.finish(Some(error));
+            }
+        }
+    }
+
+    fn start(&self, reader: Reader) -> Result<JoinHandle<()>> {
+        let path = reader.path().to_owned();
+        let shared = Arc::clone(&self.shared);
+        thread::Builder::new()
+            .name("plimsoll-loader".to_owned())
+            .spawn(move || run(&shared, reader))
+            .map_err(|source: io::Error| Error::Io { path, tensor: None, offset_bytes: None, source })
+    }
+
+    /// Ends the stream within one unit: nothing more is read, and ready units go back to the pool. Whoever waits
+    /// is told [`Error::Cancelled`]: at once, or, when a destination is being filled, as soon as the last write to
+    /// it is done. A second call does nothing.
+    pub fn cancel(&self) {
+        let mut state = self.shared.state();
+        state.cancelled = true;
+        let reader = state.reader.take();
+        state.finished |= reader.is_some(); // No thread was started, so none will say so.
+        let ready = std::mem::take(&mut state.ready);
+        let waiting = if self.into_destination { VecDeque::new() } else { std::mem::take(&mut state.requests) };
+        drop(state);
+        drop((reader, ready));
+        self.shared.changed.notify_all();
+        for deliver in waiting {
+            deliver(Err(Error::Cancelled));
+        }
+    }
+}
+
+impl Drop for UnitStream {
+    fn drop(&mut self) {
+        self.cancel();
+        let thread = self.shared.state().thread.take();
+        if let Some(thread) = thread.filter(|_| self.into_destination) {
+            // A panic of the reader has already been told to whoever waited.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Iterator for UnitStream {
+    type Item = Result<StreamedUnit>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.request(move |outcome| {
+            // The receiver waits right here; it cannot be gone.
+            let _ = sender.send(outcome);
+        });
+        receiver.recv().unwrap_or(Err(Error::Cancelled)).transpose()
+    }
+}

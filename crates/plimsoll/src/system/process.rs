@@ -1,0 +1,101 @@
+//! What this process holds, from `/proc/self/status`.
+
+use std::{fs, io, path::Path};
+
+use crate::{
+    error::{Error, Result},
+    units::KIB,
+};
+
+/// Resident memory of a process, in bytes.
+///
+/// Source: `/proc/PID/status`, see proc_pid_status(5). `rss_bytes` is the sum of the three parts. On kernels
+/// before 4.5 the parts are not reported and read 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessMemory {
+    /// Resident now (`VmRSS`).
+    pub rss_bytes: u64,
+    /// The most that was ever resident (`VmHWM`).
+    pub peak_rss_bytes: u64,
+    /// Heap, stacks and other anonymous memory (`RssAnon`).
+    pub anonymous_bytes: u64,
+    /// Pages of mapped files (`RssFile`): the kernel can drop the clean ones.
+    pub file_bytes: u64,
+    /// Shared memory, memfd and tmpfs pages (`RssShmem`).
+    pub shmem_bytes: u64,
+}
+
+/// Reads the memory of this process.
+///
+/// # Errors
+///
+/// [`Error::Io`] where `/proc` is not mounted or does not hold the figures.
+pub fn process_memory() -> Result<ProcessMemory> {
+    process_memory_at(Path::new("/proc/self"))
+}
+
+/// Reads the memory of the process whose `/proc/PID` folder is given.
+///
+/// # Errors
+///
+/// [`Error::Io`] when `status` cannot be read or lacks `VmRSS` (a kernel thread, a zombie).
+pub fn process_memory_at(proc_pid: &Path) -> Result<ProcessMemory> {
+    let path = proc_pid.join("status");
+    let parsed = fs::read_to_string(&path).and_then(|text| {
+        parse_status(&text).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, "expected a line \"VmRSS: N kB\", found none")
+        })
+    });
+    parsed.map_err(|source| Error::Io { path, tensor: None, offset_bytes: None, source })
+}
+
+fn parse_status(text: &str) -> Option<ProcessMemory> {
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(KIB)
+    };
+    let rss_bytes = field("VmRSS")?;
+    Some(ProcessMemory {
+        rss_bytes,
+        peak_rss_bytes: field("VmHWM").unwrap_or(rss_bytes).max(rss_bytes),
+        anonymous_bytes: field("RssAnon").unwrap_or(0),
+        file_bytes: field("RssFile").unwrap_or(0),
+        shmem_bytes: field("RssShmem").unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS: &str = "Name:\tnode\nVmPeak:\t  900 kB\nVmHWM:\t  300 kB\nVmRSS:\t  200 kB\n\
+                          RssAnon:\t  120 kB\nRssFile:\t   70 kB\nRssShmem:\t   10 kB\n";
+
+    #[test]
+    fn the_parts_are_read_apart() {
+        let memory = parse_status(STATUS).unwrap();
+        assert_eq!(memory.rss_bytes, 200 * KIB);
+        assert_eq!(memory.peak_rss_bytes, 300 * KIB);
+        assert_eq!(memory.anonymous_bytes + memory.file_bytes + memory.shmem_bytes, memory.rss_bytes);
+    }
+
+    #[test]
+    fn nonsense_is_no_figure() {
+        for text in ["", "VmRSS:", "VmRSS: -1 kB", "VmRSS: 12", "VmRSS: 99999999999999999999 kB", "XVmRSS: 1 kB"] {
+            assert_eq!(parse_status(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn this_process_is_resident() {
+        let memory = process_memory().unwrap();
+        assert!(memory.rss_bytes > 0 && memory.peak_rss_bytes >= memory.rss_bytes);
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error_that_names_it() {
+        let error = process_memory_at(Path::new("/nowhere")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/status"), "{error}");
+    }
+}

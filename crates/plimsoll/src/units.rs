@@ -1,0 +1,92 @@
+//! Sizes: constants, text to bytes, bytes to text.
+
+use bytesize::ByteSize;
+
+use crate::error::{Error, Result};
+
+/// 2^10 bytes.
+pub const KIB: u64 = 1 << 10;
+/// 2^20 bytes.
+pub const MIB: u64 = 1 << 20;
+/// 2^30 bytes.
+pub const GIB: u64 = 1 << 30;
+
+/// The largest size this project speaks of: 2^53 - 1 bytes, the largest integer a JavaScript number holds
+/// exactly. No machine comes near it.
+pub const MAX_BYTES: u64 = (1 << 53) - 1;
+
+/// Reads a size as people write it.
+///
+/// A bare number is bytes; `KiB`, `MiB`, `GiB` and `TiB` are powers of two, as are the bare letters `K`, `M`,
+/// `G` and `T` (as in `docker run --memory`); `KB`, `MB`, `GB` and `TB` are powers of ten. Upper or lower case,
+/// with or without a space, with or without a fraction.
+///
+/// # Errors
+///
+/// [`Error::InvalidArgument`] for anything else, for a negative size and for one above [`MAX_BYTES`].
+///
+/// ```
+/// use plimsoll::units::{GIB, MIB, parse_bytes};
+/// assert_eq!(parse_bytes("6 GiB").unwrap(), 6 * GIB);
+/// assert_eq!(parse_bytes("512MiB").unwrap(), 512 * MIB);
+/// assert_eq!(parse_bytes("8G").unwrap(), 8 * GIB);
+/// assert_eq!(parse_bytes("8GB").unwrap(), 8_000_000_000);
+/// ```
+pub fn parse_bytes(text: &str) -> Result<u64> {
+    let trimmed = text.trim();
+    let bare_letter = trimmed.ends_with(['k', 'm', 'g', 't', 'K', 'M', 'G', 'T']);
+    let spelt_out = if bare_letter { format!("{trimmed}iB") } else { trimmed.to_owned() };
+    let parsed = spelt_out.parse::<ByteSize>().map(|size| size.as_u64());
+    match parsed {
+        Ok(bytes) if bytes <= MAX_BYTES && !trimmed.starts_with('-') => Ok(bytes),
+        _ => Err(Error::invalid_argument(
+            "size",
+            "a size such as \"6 GiB\", \"512MiB\", \"8G\" or \"1000000\"",
+            format!("{text:?}"),
+        )),
+    }
+}
+
+/// Writes a size for people: the largest binary unit that leaves a number of one or more, two decimals.
+///
+/// ```
+/// assert_eq!(plimsoll::units::format_bytes(6 << 30), "6.00 GiB");
+/// assert_eq!(plimsoll::units::format_bytes(1000), "1000 bytes");
+/// ```
+#[must_use]
+pub fn format_bytes(bytes: u64) -> String {
+    const STEPS: [(u64, &str); 4] = [(1 << 40, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
+    STEPS.iter().find(|(unit, _)| bytes >= *unit).map_or_else(
+        || if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") },
+        |(unit, name)| format!("{:.2} {name}", bytes as f64 / *unit as f64),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_letters_are_binary_and_two_letters_are_decimal() {
+        assert_eq!(parse_bytes("1k").unwrap(), 1024);
+        assert_eq!(parse_bytes("1kB").unwrap(), 1000);
+        assert_eq!(parse_bytes("1.5 GiB").unwrap(), GIB + GIB / 2);
+        assert_eq!(parse_bytes("4096").unwrap(), 4096);
+    }
+
+    #[test]
+    fn what_is_not_a_size_is_refused() {
+        for text in ["", " ", "GiB", "-1", "-1 GiB", "12 parsecs", "NaN", "inf", "1e999", "9007199254740992", "0x10"] {
+            let error = parse_bytes(text).unwrap_err();
+            assert_eq!(error.code(), "ERR_INVALID_ARGUMENT", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_written_in_the_largest_fitting_unit() {
+        assert_eq!(format_bytes(0), "0 bytes");
+        assert_eq!(format_bytes(1), "1 byte");
+        assert_eq!(format_bytes(1536), "1.50 KiB");
+        assert_eq!(format_bytes(MAX_BYTES), "8192.00 TiB");
+    }
+}

@@ -1,0 +1,1203 @@
+'use strict';
+
+Object.defineProperty(exports, Symbol.toStringTag, { value: 'Module' });
+
+const fastestLevenshtein = require('fastest-levenshtein');
+const binding_js = require('./binding.js');
+const node_url = require('node:url');
+const node_util = require('node:util');
+
+/**
+ * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
+ * to do.
+ */
+class PlimsollError extends Error {
+    /** The stable code of the error. */
+    code;
+    /** @internal */
+    constructor(code, message, details = {}, options) {
+        super(message, options);
+        this.code = code;
+        Object.assign(this, details);
+    }
+}
+/** A budget has not got that much left. Nothing was taken. */
+class InsufficientMemoryError extends PlimsollError {
+}
+/** An argument or an option is not what the call takes. Nothing was changed. */
+class InvalidArgumentError extends PlimsollError {
+}
+/** The bytes are no GGUF file that this package accepts. */
+class InvalidGgufError extends PlimsollError {
+}
+/** A tensor is stored in a type that cannot be converted; it can be read as `'raw'`. */
+class UnsupportedTypeError extends PlimsollError {
+}
+/** The operating system refused, or a file is not what it was when it was opened. */
+class IoError extends PlimsollError {
+}
+/** The object was released or closed before this call. */
+class ReleasedError extends PlimsollError {
+}
+/** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
+class AbortError extends PlimsollError {
+    /** @internal */
+    constructor(cause) {
+        super('ABORT_ERR', 'The operation was aborted', {}, { cause });
+    }
+}
+const classes = {
+    ERR_INSUFFICIENT_MEMORY: InsufficientMemoryError,
+    ERR_INVALID_ARGUMENT: InvalidArgumentError,
+    ERR_INVALID_GGUF: InvalidGgufError,
+    ERR_UNSUPPORTED_TYPE: UnsupportedTypeError,
+    ERR_IO: IoError,
+    ERR_RELEASED: ReleasedError,
+};
+for (const type of [PlimsollError, AbortError, ...Object.values(classes)]) {
+    Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true });
+}
+/** The error that an addon's error stands for, in this realm and of its class; anything else as it is. */
+function fromNative(error) {
+    const code = error?.code;
+    if (code === 'ABORT_ERR')
+        return new AbortError(undefined);
+    if (typeof code !== 'string' || !Object.hasOwn(classes, code))
+        return error;
+    const { message, ...details } = { ...error, message: error.message };
+    const type = classes[code];
+    return new type(code, message, details);
+}
+/** Calls into the addon and lets its errors out as ours. */
+function call(native) {
+    try {
+        return native();
+    }
+    catch (error) {
+        throw fromNative(error);
+    }
+}
+function invalidArgument(argument, expected, received) {
+    const text = typeof received === 'string' ? received : describe(received);
+    const message = `expected ${argument} to be ${expected}, got ${text}`;
+    return new InvalidArgumentError('ERR_INVALID_ARGUMENT', message, { argument, expected, received: text });
+}
+function released(what) {
+    const message = `expected ${what} to be live, but it was released; take a new one`;
+    return new ReleasedError('ERR_RELEASED', message, { what });
+}
+/** A value as a reader of an error message wants it. */
+function describe(value) {
+    if (value === null || value === undefined)
+        return String(value);
+    if (typeof value === 'string')
+        return JSON.stringify(value);
+    if (typeof value === 'function')
+        return 'a function';
+    if (typeof value === 'bigint')
+        return `${value}n`;
+    if (typeof value !== 'object')
+        return String(value);
+    const name = value.constructor?.name ?? 'object';
+    return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+}
+/** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */
+const quoted = (value) => (typeof value === 'string' ? JSON.stringify(value) : value);
+
+/** The net: gives back what a collected guard held. */
+const net = new FinalizationRegistry((state) => {
+    if (state.released)
+        return;
+    state.released = true;
+    state.native.release(state.key);
+    if (!state.attached)
+        warnOfLeak(state);
+});
+/** Guards kept alive by the objects they are attached to. */
+const attachments = new WeakMap();
+function warnOfLeak({ label, sizeBytes }) {
+    const message = `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
+        'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.';
+    process.emitWarning(message, { type: 'PlimsollLeakWarning', detail: JSON.stringify({ label, sizeBytes }) });
+}
+/**
+ * A guard over part of a budget. It gives its bytes back once: on {@link release}, at the end of a `using` block, or
+ * with the object it is {@link attach | attached} to.
+ *
+ * A guard that is dropped without any of these is given back when it is collected, on a later turn of the event loop,
+ * and a `PlimsollLeakWarning` with its label is emitted on `process`.
+ *
+ * @example
+ * {
+ *   using cache = budget.allocate(512 * MiB, 'kv cache')
+ *   // ...
+ * } // given back here
+ */
+class Allocation {
+    #state;
+    /** @internal */
+    constructor(native, key, sizeBytes, label) {
+        this.#state = { native, key, label, sizeBytes, attached: false, released: false };
+        net.register(this, this.#state, this.#state);
+    }
+    /** The size of the allocation, in bytes. */
+    get sizeBytes() {
+        return this.#state.sizeBytes;
+    }
+    /** The label it was taken under. */
+    get label() {
+        return this.#state.label;
+    }
+    /** Whether its bytes have been given back. */
+    get released() {
+        return this.#state.released;
+    }
+    /**
+     * The time since it was granted, in milliseconds.
+     *
+     * @throws {@link ReleasedError} after it was released.
+     */
+    get ageMs() {
+        return this.#live().native.ageMs(this.#state.key);
+    }
+    /** Gives the bytes back. A second call does nothing. */
+    release() {
+        const state = this.#state;
+        if (state.released)
+            return;
+        state.released = true;
+        net.unregister(state);
+        state.native.release(state.key);
+    }
+    /** The same as {@link release}, for `using`. */
+    [Symbol.dispose]() {
+        this.release();
+    }
+    /**
+     * Lets the allocation live as long as `object`: it is given back, without a warning, once the object is collected.
+     * It may still be released before. Returns the allocation.
+     *
+     * @throws {@link InvalidArgumentError} when `object` is no object or function, or the allocation itself.
+     * @throws {@link ReleasedError} after it was released.
+     */
+    attach(object) {
+        if ((typeof object !== 'object' && typeof object !== 'function') || object === null || object === this) {
+            throw invalidArgument('object', 'the object that the allocation belongs to', object === this ? 'itself' : object);
+        }
+        this.#live().attached = true;
+        const guards = attachments.get(object);
+        if (guards)
+            guards.add(this);
+        else
+            attachments.set(object, new Set([this]));
+        return this;
+    }
+    #live() {
+        if (this.#state.released)
+            throw released('the allocation');
+        return this.#state;
+    }
+}
+
+/** What a size may be at most: every figure up to it is exact in a JavaScript number. */
+const MAX_BYTES = Number.MAX_SAFE_INTEGER;
+/** Checks a size: a whole number of bytes from `least` up. */
+function bytes(name, value, least = 0) {
+    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= MAX_BYTES)
+        return value;
+    throw invalidArgument(name, `a whole number of bytes from ${least} to ${MAX_BYTES}`, quoted(value));
+}
+function string(name, value) {
+    if (typeof value === 'string')
+        return value;
+    throw invalidArgument(name, 'a string', value);
+}
+function boolean(name, value) {
+    if (typeof value === 'boolean')
+        return value;
+    throw invalidArgument(name, 'true or false', quoted(value));
+}
+function percent(name, value) {
+    if (typeof value === 'number' && value >= 0 && value < 100)
+        return value;
+    throw invalidArgument(name, 'a number from 0 to below 100', quoted(value));
+}
+function oneOf(name, value, allowed) {
+    if (allowed.includes(value))
+        return value;
+    const hint = typeof value === 'string' ? didYouMean(value, allowed) : '';
+    throw invalidArgument(name, `one of ${allowed.map((item) => `"${item}"`).join(', ')}`, `${show(value)}${hint}`);
+}
+function instance(name, value, type) {
+    if (value instanceof type)
+        return value;
+    throw invalidArgument(name, `a ${type.name}`, quoted(value));
+}
+/** An AbortSignal, of any realm. */
+function signal(name, value) {
+    const candidate = value;
+    if (typeof candidate?.aborted === 'boolean' && typeof candidate.addEventListener === 'function') {
+        return value;
+    }
+    throw invalidArgument(name, 'an AbortSignal', quoted(value));
+}
+function callback(name, value) {
+    if (typeof value === 'function')
+        return value;
+    throw invalidArgument(name, 'a function', quoted(value));
+}
+function strings(name, value) {
+    if (Array.isArray(value) && value.every((item) => typeof item === 'string'))
+        return value;
+    throw invalidArgument(name, 'an array of strings', quoted(value));
+}
+/**
+ * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
+ * names the nearest right one.
+ */
+function options(value, checks) {
+    if (value === undefined)
+        return {};
+    if (typeof value !== 'object' || value === null)
+        throw invalidArgument('options', 'an object', quoted(value));
+    const known = Object.keys(checks);
+    const checked = {};
+    for (const [key, item] of Object.entries(value)) {
+        if (!known.includes(key)) {
+            const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys';
+            throw invalidArgument('options', expected, `the key "${key}"${didYouMean(key, known)}`);
+        }
+        if (item !== undefined)
+            checked[key] = checks[key](key, item);
+    }
+    return checked;
+}
+function didYouMean(word, known) {
+    return known.length === 0 ? '' : ` (did you mean "${fastestLevenshtein.closest(word, known)}"?)`;
+}
+const show = (value) => (typeof value === 'string' ? JSON.stringify(value) : String(value));
+
+/** The boards this package knows by name. */
+const boardPresets = Object.freeze(binding_js.boardPresets().map((board) => Object.freeze(board)));
+const ids = boardPresets.map((board) => board.id);
+/** Checks the id of a board. */
+const boardId = (name, value) => oneOf(name, value, ids);
+/** The RAM of this machine now. Figures that the system does not give read 0. */
+function machineMemory() {
+    return binding_js.machineMemory();
+}
+/**
+ * What this process holds now: resident memory with its anonymous, file and shared parts, and the peak.
+ *
+ * @throws {@link IoError} where `/proc` is not mounted.
+ */
+function processMemory() {
+    return call(binding_js.processMemory);
+}
+
+/** Checks the options of a budget of this machine. */
+const machineBudgetChecks = {
+    board: (name, value) => (value === 'auto' ? 'auto' : boardId(name, value)),
+    safetyMarginPercent: percent,
+    maxBytes: (name, value) => bytes(name, value),
+    isolated: boolean,
+};
+/** The native budgets behind the public ones, for the parts of this package that count against a budget. */
+const natives$1 = new WeakMap();
+/** @internal */
+const nativeBudget = (budget) => natives$1.get(budget);
+/** Marks the constructor's internal form. */
+const internal = Symbol('internal');
+/**
+ * How much of a machine may be used, and who uses it.
+ *
+ * A budget counts what its user is about to take; it allocates no memory itself. One atomic step takes and one gives
+ * back, so the sum of live allocations passes the line in no interleaving of threads.
+ *
+ * @example
+ * const budget = MemoryBudget.forBoard('orin-nano-8gb')   // 8192 MiB, 6144 MiB usable
+ * const weights = budget.allocate(2000 * MiB, 'weights')
+ * budget.availableBytes                                    // 4144 MiB
+ * weights.release()
+ */
+class MemoryBudget {
+    #native;
+    constructor(first, of) {
+        this.#native = first === internal && of ? of : ofNumbers(first);
+        natives$1.set(this, this.#native);
+    }
+    /**
+     * A budget of just the board's numbers, whatever machine this is.
+     *
+     * @throws {@link InvalidArgumentError} for a board that has no preset.
+     */
+    static forBoard(board) {
+        return new MemoryBudget(internal, binding_js.NativeBudget.ofBoard(boardId('board', board)));
+    }
+    /**
+     * The budget of this machine. Its line is the lowest of: the memory less the reserve, the memory less the safety
+     * margin, the board's usable memory if a board is given, the cgroup's limit less its floor (3 %, at least 16 MiB),
+     * and `maxBytes`.
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
+     */
+    static forThisMachine(options$1) {
+        const { board, isolated = false, ...rest } = options(options$1, machineBudgetChecks);
+        const preset = board === undefined || board === 'auto' ? {} : { board };
+        const made = call(() => binding_js.NativeBudget.ofThisMachine({ ...rest, ...preset, isolated }));
+        return new MemoryBudget(internal, made);
+    }
+    /** Memory of the board or machine, in bytes. */
+    get totalBytes() {
+        return this.#native.totalBytes;
+    }
+    /** What is kept for the system, in bytes. */
+    get reservedBytes() {
+        return this.#native.reservedBytes;
+    }
+    /** What may be used at most, in bytes: the line. */
+    get usableBytes() {
+        return this.#native.usableBytes;
+    }
+    /** The line, in bytes: the lowest of {@link terms}. The same number as {@link usableBytes}. */
+    get lineBytes() {
+        return this.#native.usableBytes;
+    }
+    /** Every bound that was weighed to draw the line. */
+    get terms() {
+        return this.#native.terms();
+    }
+    /** The bound that draws the line. */
+    get bindingTerm() {
+        return this.#native.bindingTerm();
+    }
+    /** What live allocations hold, in bytes. */
+    get allocatedBytes() {
+        return this.#native.allocatedBytes;
+    }
+    /** What can still be allocated now, in bytes. */
+    get availableBytes() {
+        return this.#native.availableBytes;
+    }
+    /** The most that was ever allocated at once, in bytes. */
+    get peakBytes() {
+        return this.#native.peakBytes;
+    }
+    /** Share of the line that is allocated, 0 to 100; above only where a budget with a higher line shares the count. */
+    get utilizationPercent() {
+        return this.#native.utilizationPercent;
+    }
+    /** The live allocations, oldest first; of all budgets that share the count, in all threads. */
+    allocations() {
+        return this.#native.allocations();
+    }
+    /**
+     * Whether {@link allocate} would grant this many bytes now. Another thread may take them in between: only the
+     * allocation is binding.
+     *
+     * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 up.
+     */
+    canAllocate(bytes$1) {
+        return bytes('bytes', bytes$1) <= this.#native.availableBytes;
+    }
+    /**
+     * Takes bytes off the budget, or refuses and takes nothing. It answers at once: guards that were dropped but are
+     * not yet collected still count.
+     *
+     * @param bytes - a whole number from 0 up
+     * @param label - what the bytes are for, as lists and errors will call it
+     * @throws {@link InsufficientMemoryError} when that many are not available.
+     * @throws {@link InvalidArgumentError} when an argument is unfit.
+     */
+    allocate(bytes$1, label) {
+        bytes('bytes', bytes$1);
+        string('label', label);
+        let key;
+        try {
+            key = this.#native.allocate(bytes$1, label);
+        }
+        catch (error) {
+            throw fromNative(error);
+        }
+        return new Allocation(this.#native, key, bytes$1, label);
+    }
+}
+function ofNumbers(numbers) {
+    const { totalBytes, reservedBytes = 0 } = options(numbers, {
+        totalBytes: (name, value) => bytes(name, value),
+        reservedBytes: (name, value) => bytes(name, value),
+    });
+    const total = bytes('totalBytes', totalBytes);
+    return call(() => binding_js.NativeBudget.ofNumbers(total, reservedBytes));
+}
+
+/**
+ * Detaches an array buffer, so that every view of it has length 0. A second call does nothing.
+ *
+ * Node.js 22 and later do it without leaving JavaScript; for Node.js 20 the addon does.
+ */
+const detach = typeof ArrayBuffer.prototype.transfer === 'function'
+    ? (buffer) => {
+        if (!buffer.detached)
+            buffer.transfer(0);
+    }
+    : (buffer) => {
+        if (buffer.byteLength > 0)
+            binding_js.detach(buffer);
+    };
+
+/** 2^10 bytes. */
+const KiB = 1024;
+/** 2^20 bytes. */
+const MiB = 1024 * KiB;
+/** 2^30 bytes. */
+const GiB = 1024 * MiB;
+/**
+ * Reads a size as people write it.
+ *
+ * A bare number is bytes; `KiB`, `MiB`, `GiB`, `TiB` and the bare letters `K`, `M`, `G`, `T` are powers of two; `KB`,
+ * `MB`, `GB`, `TB` are powers of ten.
+ *
+ * @throws {@link InvalidArgumentError} for anything else.
+ * @example
+ * parseBytes('6 GiB') // 6442450944
+ * parseBytes('8GB')   // 8000000000
+ */
+function parseBytes(text) {
+    return call(() => binding_js.parseBytes(string('text', text)));
+}
+/**
+ * Writes a size for people: the largest binary unit that leaves a number of one or more, two decimals.
+ *
+ * @example
+ * formatBytes(6 * GiB) // '6.00 GiB'
+ */
+function formatBytes(bytes$1) {
+    return binding_js.formatBytes(bytes('bytes', bytes$1));
+}
+
+/** Checks the options of a pool. */
+const bufferPoolChecks = {
+    maxHeldBytes: (name, value) => bytes(name, value),
+    zeroed: boolean,
+    budget: (name, value) => instance(name, value, MemoryBudget),
+};
+const natives = new WeakMap();
+/** The native pool behind a public one. */
+function nativePool(pool) {
+    return natives.get(pool);
+}
+/**
+ * A pool of page-aligned buffers, reused by size class: sizes are rounded up, four classes to every doubling.
+ *
+ * The loader streams through one. A buffer that is released, or collected, returns to the pool once the memory is no
+ * longer seen by any view, on a later turn of the event loop.
+ *
+ * @example
+ * const pool = new BufferPool({ maxHeldBytes: 32 * MiB, budget })
+ * using buffer = pool.get(4 * MiB)
+ * buffer.data.fill(0)
+ */
+class BufferPool {
+    #native;
+    /** @throws {@link InvalidArgumentError} for an unknown or unfit option. */
+    constructor(options$1) {
+        const { maxHeldBytes = 16 * MiB, zeroed = false, budget, } = options(options$1, bufferPoolChecks);
+        this.#native = binding_js.NativeBufferPool.create(maxHeldBytes, zeroed, budget && nativeBudget(budget));
+        natives.set(this, this.#native);
+    }
+    /**
+     * Hands out a buffer. Unless the pool is `zeroed`, it may still hold what its last user left in it.
+     *
+     * @throws {@link InsufficientMemoryError} when the budget, or the system, refuses; idle buffers are freed before.
+     * @throws {@link ReleasedError} after {@link close}.
+     */
+    get(bytes$1) {
+        bytes('bytes', bytes$1, 1);
+        return call(() => new PooledBuffer(this.#native.get(bytes$1)));
+    }
+    /** What the pool has done and holds. */
+    stats() {
+        return this.#native.stats();
+    }
+    /** Gives idle buffers back to the system until at most `keepBytes` (0 by default) are held; returns how many bytes. */
+    trim(keepBytes = 0) {
+        return this.#native.trim(bytes('keepBytes', keepBytes));
+    }
+    /** Gives every idle buffer back and hands out no more. Buffers in use go back when released. Idempotent. */
+    close() {
+        this.#native.close();
+    }
+    /** The same as {@link close}, for `using`. */
+    [Symbol.dispose]() {
+        this.close();
+    }
+}
+/** A buffer out of a {@link BufferPool}. */
+class PooledBuffer {
+    #native;
+    #buffer;
+    #kept = false;
+    /** The buffer's bytes; length 0 after {@link release}. */
+    data;
+    /** @internal */
+    constructor(native) {
+        this.#native = native;
+        this.#buffer = native.arrayBuffer();
+        this.data = new Uint8Array(this.#buffer);
+    }
+    /** Returns the buffer to its pool; every view of it then has length 0. A second call, or one after {@link keep}, does nothing. */
+    release() {
+        if (!this.#kept)
+            detach(this.#buffer);
+    }
+    /** The same as {@link release}, for `using`. */
+    [Symbol.dispose]() {
+        this.release();
+    }
+    /**
+     * Takes the buffer out of the pool for good and returns its bytes: they live until they are collected, and count
+     * against the pool's budget until then.
+     */
+    keep() {
+        if (!this.#kept && this.data.length > 0) {
+            this.#kept = true;
+            this.#native.keep();
+        }
+        return this.data;
+    }
+}
+
+const views$1 = { raw: Uint8Array, f32: Float32Array, f16: Uint16Array };
+/** An array over an array buffer, whole by default. */
+function view(as, buffer, byteOffset, length) {
+    return new views$1[as](buffer, byteOffset, length);
+}
+/**
+ * A run of whole blocks of one tensor.
+ *
+ * It is valid until the next one is asked for, or until {@link release}: then its memory goes back to the pool and
+ * every view of it, `data` and any made from it, has length 0. It never changes under its reader.
+ */
+class TensorChunk {
+    #unit;
+    #buffer;
+    #kept = false;
+    #data;
+    /** The name of the tensor. */
+    tensor;
+    /** The first element of the tensor that the chunk holds. */
+    elementStart;
+    /** The element after the last one that the chunk holds. */
+    elementEnd;
+    /** Where the chunk's stored bytes start, relative to the tensor's first byte. */
+    byteStart;
+    /** Where the chunk's stored bytes end. */
+    byteEnd;
+    /** @internal */
+    constructor(unit, buffer, as, place) {
+        this.#unit = unit;
+        this.#buffer = buffer;
+        this.#data = view(as, buffer);
+        this.tensor = place.tensor;
+        this.elementStart = place.elementStart;
+        this.elementEnd = place.elementEnd;
+        this.byteStart = place.byteStart;
+        this.byteEnd = place.byteEnd;
+    }
+    /** The data: `Uint8Array` of stored bytes, `Float32Array`, or `Uint16Array` of half-float bits. */
+    get data() {
+        return this.#data;
+    }
+    /** Gives the memory back before the next chunk is asked for. A second call, or one after {@link keep}, does nothing. */
+    release() {
+        if (!this.#kept)
+            detach(this.#buffer);
+    }
+    /** The same as {@link release}, for `using`. */
+    [Symbol.dispose]() {
+        this.release();
+    }
+    /**
+     * Takes the data out of the pool for good and returns it; it lives until it is collected. A chunk much smaller than
+     * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
+     */
+    keep() {
+        if (this.#kept || this.#data.length === 0)
+            return this.#data;
+        if (this.#data.byteLength * 2 < this.#unit.sizeBytes) {
+            this.#data = this.#data.slice();
+            detach(this.#buffer);
+        }
+        else {
+            this.#unit.keep();
+        }
+        this.#kept = true;
+        return this.#data;
+    }
+}
+
+/** Typed views over packed little-endian bytes; every supported machine is little-endian. */
+const views = {
+    u8: Uint8Array,
+    i8: Int8Array,
+    u16: Uint16Array,
+    i16: Int16Array,
+    u32: Uint32Array,
+    i32: Int32Array,
+    f32: Float32Array,
+    u64: BigUint64Array,
+    i64: BigInt64Array,
+    f64: Float64Array,
+};
+/** How many elements an iterator decodes at a time. */
+const BATCH = 1024;
+/** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
+class GgufArray {
+    #native;
+    #key;
+    #path;
+    /** The type all elements have. */
+    elementType;
+    /** Number of elements. */
+    length;
+    /** @internal */
+    constructor(native, key, path, info) {
+        this.#native = native;
+        this.#key = key;
+        this.#path = path;
+        this.elementType = info.elementType;
+        this.length = info.length;
+    }
+    /** Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`. */
+    slice(start = 0, end = this.length) {
+        const from = clamp(start, this.length);
+        const to = Math.max(from, clamp(end, this.length));
+        const elements = call(() => this.#native.metadataElements(this.#key, this.#path, from, to));
+        const View = views[this.elementType];
+        if (View)
+            return new View(elements.slice().buffer);
+        if (this.elementType === 'bool')
+            return Array.from(elements, (byte) => byte !== 0);
+        if (this.elementType === 'string')
+            return elements;
+        const nested = (info, index) => new GgufArray(this.#native, this.#key, [...this.#path, from + index], info);
+        return elements.map(nested);
+    }
+    /** Decodes every element. */
+    toArray() {
+        return this.slice();
+    }
+    /** Decodes one element; negative indices count from the end. */
+    at(index) {
+        const from = clamp(index, this.length);
+        return index < -this.length ? undefined : this.slice(from, from + 1)[0];
+    }
+    /** Walks the elements, a batch at a time. */
+    *[Symbol.iterator]() {
+        for (let start = 0; start < this.length; start += BATCH)
+            yield* this.slice(start, start + BATCH);
+    }
+}
+function clamp(index, length) {
+    const whole = Math.trunc(index) || 0;
+    return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length);
+}
+/** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
+class GgufMetadata {
+    #native;
+    #keys;
+    /** @internal */
+    constructor(native) {
+        this.#native = native;
+    }
+    /** Number of entries. */
+    get size() {
+        return this.#allKeys().length;
+    }
+    /** The value under `key`, `undefined` if there is none. */
+    get(key) {
+        const value = call(() => this.#native.metadataValue(key));
+        const isArray = typeof value === 'object' && value !== null;
+        return isArray ? new GgufArray(this.#native, key, [], value) : value;
+    }
+    /** Whether there is a value under `key`. */
+    has(key) {
+        return this.type(key) !== undefined;
+    }
+    /** The type of the value under `key` as the file declares it, `undefined` if there is none. */
+    type(key) {
+        return (call(() => this.#native.metadataType(key)) ?? undefined);
+    }
+    /** The keys, in file order. */
+    keys() {
+        return this.#allKeys().values();
+    }
+    /** Keys and values, in file order. */
+    *entries() {
+        for (const key of this.#allKeys())
+            yield [key, this.get(key)];
+    }
+    /** The same as {@link entries}. */
+    [Symbol.iterator]() {
+        return this.entries();
+    }
+    #allKeys() {
+        this.#keys ??= call(() => this.#native.metadataKeys());
+        return this.#keys;
+    }
+}
+
+/** Loads in flight, so that whoever owns them can end them. */
+class Loads {
+    #sessions = new Set();
+    add(session) {
+        this.#sessions.add(session);
+    }
+    delete(session) {
+        this.#sessions.delete(session);
+    }
+    /** Ends every load: whoever waits for one gets an AbortError caused by `reason`. Resolves when all have stopped. */
+    async end(reason) {
+        await Promise.all([...this.#sessions].map((session) => session.end(reason)));
+    }
+}
+/** A unit's chunks by place. Numbers come five a chunk from the addon, see `describe` in `src/stream.rs`. */
+function places(unit, names) {
+    const numbers = unit.describeChunks();
+    const list = [];
+    for (let i = 0; i < numbers.length; i += 5) {
+        const [index, elementStart, elementEnd, byteStart, byteEnd] = numbers.slice(i, i + 5);
+        list.push({ tensor: names(index), elementStart, elementEnd, byteStart, byteEnd });
+    }
+    return list;
+}
+/** A turn of the event loop, on which buffers detached before it return to their pool. */
+const nextTurn = node_util.promisify(setImmediate);
+/** A native stream under its caller's control: ended by its signal, its owner or the consumer's return. */
+class Session {
+    #native;
+    #loads;
+    #signal;
+    #ended;
+    #pending;
+    constructor(native, loads, signal) {
+        this.#native = native;
+        this.#loads = loads;
+        this.#signal = signal;
+        loads.add(this);
+        signal?.addEventListener('abort', this.#onAbort, { once: true });
+        if (signal?.aborted)
+            this.#onAbort();
+        this.#pending = this.#request();
+    }
+    /** The next unit. The one after it is asked for at once, so that reading and consuming overlap. */
+    async next() {
+        this.check();
+        try {
+            const unit = await this.#pending;
+            this.check();
+            if (unit !== null)
+                this.#pending = this.#request();
+            return unit;
+        }
+        catch (error) {
+            this.check();
+            throw fromNative(error);
+        }
+    }
+    /** Throws if the stream was ended. */
+    check() {
+        if (this.#ended)
+            throw new AbortError(this.#ended.reason);
+    }
+    /** Ends the stream with a reason of its own, for whoever waits for it now or asks next. */
+    async end(reason) {
+        this.#ended ??= { reason };
+        await this.close();
+    }
+    /** Ends the stream; resolves when the reader has stopped and the buffers given back are in their pool again. */
+    async close() {
+        this.#native.cancel();
+        this.#loads.delete(this);
+        this.#signal?.removeEventListener('abort', this.#onAbort);
+        await this.#pending.catch(() => { });
+        await this.#native.next().catch(() => { });
+        await nextTurn();
+    }
+    #onAbort = () => {
+        this.#ended ??= { reason: this.#signal?.reason };
+        this.#native.cancel();
+    };
+    #request() {
+        const unit = this.#native.next();
+        unit.catch(() => { }); // Told when it is awaited; until then a rejection is not unhandled.
+        return unit;
+    }
+}
+/** The chunks of a native stream, one at a time. */
+async function* chunks(native, as, names, totalBytes, loads, control) {
+    const progress = reporter(totalBytes, control);
+    const session = new Session(native, loads, control.signal);
+    try {
+        for (let unit = await session.next(); unit !== null; unit = await session.next()) {
+            const buffers = unit.arrayBuffers();
+            for (const [i, place] of places(unit, names).entries()) {
+                session.check();
+                const chunk = new TensorChunk(unit, buffers[i], as, place);
+                try {
+                    progress(place);
+                    yield chunk;
+                }
+                finally {
+                    chunk.release();
+                }
+            }
+        }
+    }
+    finally {
+        await session.close();
+    }
+}
+/** Runs a native stream that fills a destination; after it settles nothing more is written there. */
+async function drain(native, names, totalBytes, loads, control) {
+    const progress = reporter(totalBytes, control);
+    const session = new Session(native, loads, control.signal);
+    try {
+        for (let unit = await session.next(); unit !== null; unit = await session.next()) {
+            for (const place of places(unit, names))
+                progress(place);
+        }
+    }
+    finally {
+        await session.close();
+    }
+}
+function reporter(totalBytes, { onProgress }) {
+    let chunks = 0;
+    let loadedBytes = 0;
+    return (place) => {
+        chunks += 1;
+        loadedBytes += place.byteEnd - place.byteStart;
+        onProgress?.({ tensor: place.tensor, chunks, loadedBytes, totalBytes });
+    };
+}
+
+const outputs = ['raw', 'f32', 'f16'];
+const openChecks = { headerOnly: boolean, strict: boolean };
+const loadChecks = {
+    as: (name, value) => oneOf(name, value, outputs),
+    signal: signal,
+    onProgress: (name, value) => callback(name, value),
+};
+const streamChecks = {
+    ...loadChecks,
+    tensors: strings,
+    chunkBytes: (name, value) => bytes(name, value, 1),
+    pool: (name, value) => instance(name, value, BufferPool),
+};
+const intoChecks = { ...loadChecks, into: destination };
+/** The pool and the loads of files opened without a manager; made when first needed. */
+let standalone;
+const standaloneContext = () => {
+    standalone ??= { pool: new BufferPool({ maxHeldBytes: 8 * MiB }), loads: new Loads() };
+    return standalone;
+};
+/** Opens a file for an owner of its own pool and loads. */
+let openWith;
+/**
+ * An open GGUF file: its metadata and tensors, checked against every rule of the format.
+ *
+ * Opening reads the header and nothing else. The file stays open until {@link close}; a file that was changed in place
+ * since it was opened is refused at the next read.
+ *
+ * @example
+ * using model = GgufFile.open('model.gguf')
+ * for await (const chunk of model.stream({ as: 'f32' })) {
+ *   consume(chunk.tensor, chunk.elementStart, chunk.data)
+ * }
+ */
+class GgufFile {
+    #native;
+    #info;
+    #context;
+    #tensors;
+    /** The metadata, decoded when asked for. */
+    metadata;
+    /** Whether it was opened without its data. */
+    headerOnly;
+    static {
+        openWith = (context, path, options) => GgufFile.#open(path, options, context);
+    }
+    constructor(native, headerOnly, context) {
+        this.#native = native;
+        this.#info = call(() => native.info());
+        this.#context = context;
+        this.metadata = new GgufMetadata(native);
+        this.headerOnly = headerOnly;
+    }
+    /**
+     * Opens a file and reads its header. No tensor data is read.
+     *
+     * @throws {@link IoError} when it cannot be opened or read, or is no regular file.
+     * @throws {@link InvalidGgufError} when it breaks a rule of the format.
+     */
+    static open(path, options) {
+        return GgufFile.#open(path, options);
+    }
+    static #open(path, options$1, context) {
+        const { headerOnly = false, strict = false } = options(options$1, openChecks);
+        const native = call(() => binding_js.NativeModel.open(filePath(path), { headerOnly, strict }));
+        return new GgufFile(native, headerOnly, context);
+    }
+    /**
+     * Takes a copy of the bytes of a whole file, or of its header alone with `headerOnly`.
+     *
+     * @throws {@link InvalidGgufError} when they break a rule of the format.
+     */
+    static fromBytes(bytes, options$1) {
+        const { headerOnly = false, strict = false } = options(options$1, openChecks);
+        if (!ArrayBuffer.isView(bytes) || bytes.constructor.name === 'DataView') {
+            throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes));
+        }
+        const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        return new GgufFile(call(() => binding_js.NativeModel.fromBytes(view, { headerOnly, strict })), headerOnly);
+    }
+    /** The path it was opened under, `<bytes>` for bytes. */
+    get path() {
+        return this.#info.path;
+    }
+    /** The size of the file when it was opened, in bytes. */
+    get sizeBytes() {
+        return this.#info.sizeBytes;
+    }
+    /** The version of the container: 2 or 3. */
+    get version() {
+        return this.#info.version;
+    }
+    /** The model family (`general.architecture`), such as `"llama"`, if it is given. */
+    get architecture() {
+        return this.#info.architecture;
+    }
+    /** The mixture of tensor types the model was quantised to (`general.file_type`), if it is given. */
+    get fileType() {
+        return this.#info.fileType;
+    }
+    /** What tensor offsets are multiples of, in bytes. */
+    get alignmentBytes() {
+        return this.#info.alignmentBytes;
+    }
+    /** Where the data section starts, in bytes from the start of the file. */
+    get dataOffsetBytes() {
+        return this.#info.dataOffsetBytes;
+    }
+    /** Bytes of the data section from its start to the end of the last tensor, gaps included. */
+    get dataBytes() {
+        return this.#info.dataBytes;
+    }
+    /** Which part of a split model the file is, if it is one. */
+    get split() {
+        return this.#info.split;
+    }
+    /** The tensors, in file order. */
+    get tensors() {
+        this.#tensors ??= Object.freeze(call(() => this.#native.tensors()).map((tensor) => Object.freeze(tensor)));
+        return this.#tensors;
+    }
+    /** The tensor of that name, `undefined` if there is none. */
+    tensor(name) {
+        return call(() => this.#native.tensor(string('name', name))) ?? undefined;
+    }
+    /**
+     * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
+     * about a megabyte ahead and waits. All work happens on a thread of the stream's own, which starts with the first
+     * chunk asked for and ends with the stream.
+     *
+     * Leaving the loop ends the stream. Errors of the file reject the iteration: {@link IoError} when it cannot be read
+     * or was changed since it was opened, {@link InsufficientMemoryError} when the pool's budget has no room.
+     *
+     * @throws {@link InvalidArgumentError} for an unfit option, an unknown tensor, and a file opened `headerOnly`.
+     * @throws {@link UnsupportedTypeError} for a tensor that does not convert.
+     * @throws {@link ReleasedError} after {@link close}.
+     */
+    stream(options$1) {
+        const checked = options(options$1, streamChecks);
+        const { as = 'raw', tensors, chunkBytes = MiB, pool } = checked;
+        const { pool: ownPool, loads } = this.#context ?? standaloneContext();
+        const request = { output: as, chunkBytes, ...(tensors && { tensors }) };
+        const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request));
+        return chunks(native, as, this.#nameOf, this.#storedBytes(tensors), loads, control(checked));
+    }
+    /**
+     * Reads one tensor whole, into new memory or into yours, and returns an array over exactly its data. When it
+     * rejects, nothing is written to the destination afterwards.
+     *
+     * Rejects with what {@link stream} throws and rejects with, and with {@link InvalidArgumentError}, before a byte is
+     * written, when the destination is too small or misaligned.
+     *
+     * @example
+     * const norm = await model.load('output_norm.weight', { as: 'f32' }) // Float32Array
+     */
+    async load(name, options$1) {
+        const checked = options(options$1, intoChecks);
+        const { as = 'raw', into } = checked;
+        const info = this.tensor(name);
+        if (!info)
+            throw invalidArgument('name', 'the name of a tensor of this file', quoted(name));
+        const elementBytes = { raw: 1, f32: 4, f16: 2 }[as];
+        const dataBytes = as === 'raw' ? info.sizeBytes : info.elementCount * elementBytes;
+        const target = windowOf(into ?? newMemory(dataBytes), dataBytes, elementBytes);
+        const { pool, loads } = this.#context ?? standaloneContext();
+        const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] };
+        const native = call(() => this.#native.streamInto(nativePool(pool), request, target));
+        await drain(native, this.#nameOf, info.sizeBytes, loads, control(checked));
+        return over(as, target);
+    }
+    /** Closes the file. Streams already begun go on; everything else throws {@link ReleasedError}. Idempotent. */
+    close() {
+        this.#native.close();
+    }
+    /** The same as {@link close}, for `using`. */
+    [Symbol.dispose]() {
+        this.close();
+    }
+    #nameOf = (index) => this.tensors[index]?.name ?? '';
+    #storedBytes(names) {
+        const infos = names?.map((name) => this.tensor(name)) ?? this.tensors;
+        return infos.reduce((sum, info) => sum + (info?.sizeBytes ?? 0), 0);
+    }
+}
+const control = ({ signal, onProgress }) => ({ signal, onProgress });
+function filePath(path) {
+    if (path instanceof URL) {
+        try {
+            return node_url.fileURLToPath(path);
+        }
+        catch {
+            throw invalidArgument('path', 'a path or a file: URL', quoted(path.href));
+        }
+    }
+    if (typeof path === 'string' && path !== '' && !path.includes('\0'))
+        return path;
+    throw invalidArgument('path', 'a path or a file: URL', quoted(path));
+}
+/** Memory for a destination; the system hands out its pages when the reader first writes to them. */
+function newMemory(bytes) {
+    try {
+        return new ArrayBuffer(bytes);
+    }
+    catch {
+        throw invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`);
+    }
+}
+function destination(name, value) {
+    const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
+    if (Object.prototype.toString.call(buffer) === '[object ArrayBuffer]')
+        return value;
+    throw invalidArgument(name, 'an ArrayBuffer or a view of one', quoted(value));
+}
+/** The first bytes of a destination, checked for size and alignment. */
+function windowOf(into, bytes, elementBytes) {
+    const [buffer, offset] = ArrayBuffer.isView(into) ? [into.buffer, into.byteOffset] : [into, 0];
+    if (into.byteLength < bytes)
+        throw invalidArgument('into', `at least ${bytes} bytes long`, `${into.byteLength} bytes`);
+    if (offset % elementBytes !== 0) {
+        throw invalidArgument('into', `aligned to its elements of ${elementBytes} bytes`, `byteOffset ${offset}`);
+    }
+    return new Uint8Array(buffer, offset, bytes);
+}
+function over(as, bytes) {
+    const elementBytes = { raw: 1, f32: 4, f16: 2 }[as];
+    return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes);
+}
+
+/**
+ * The front door: the line of this machine, the budget under it, files opened on its account, and a pool for their
+ * streams.
+ *
+ * @example
+ * await using manager = new MemoryManager({ safetyMarginPercent: 15 })
+ * const model = manager.open('model.gguf')
+ * using weights = manager.budget.allocate(model.dataBytes, 'weights')
+ */
+class MemoryManager {
+    #loads = new Loads();
+    #closed = false;
+    /** The preset of the board, if one was named. */
+    board;
+    /** The budget of this machine. */
+    budget;
+    /** The pool that streams of this manager's files read through; it counts against the budget. */
+    pool;
+    /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
+    constructor(options$1) {
+        const { maxHeldBytes = 8 * MiB, ...line } = options(options$1, {
+            ...machineBudgetChecks,
+            maxHeldBytes: (name, value) => bytes(name, value),
+        });
+        this.board = boardPresets.find((board) => board.id === line.board);
+        this.budget = MemoryBudget.forThisMachine(line);
+        this.pool = new BufferPool({ maxHeldBytes, budget: this.budget });
+    }
+    /**
+     * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
+     *
+     * @throws {@link ReleasedError} after {@link close}.
+     */
+    open(path, options) {
+        if (this.#closed)
+            throw released('the memory manager');
+        return openWith({ pool: this.pool, loads: this.#loads }, path, options);
+    }
+    /** What this process holds now. See {@link processMemory}. */
+    processMemory() {
+        return processMemory();
+    }
+    /** Whether it was closed. */
+    get closed() {
+        return this.#closed;
+    }
+    /**
+     * Ends loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
+     * to their holders and stay. Resolves when every reader has stopped. Idempotent.
+     */
+    async close() {
+        this.#closed = true;
+        this.pool.close();
+        await this.#loads.end(released('the memory manager'));
+    }
+    /** The same as {@link close}, for `await using`. */
+    async [Symbol.asyncDispose]() {
+        await this.close();
+    }
+}
+
+Object.defineProperty(exports, "instructionSet", {
+    enumerable: true,
+    get: () => binding_js.instructionSet
+});
+exports.AbortError = AbortError;
+exports.Allocation = Allocation;
+exports.BufferPool = BufferPool;
+exports.GgufArray = GgufArray;
+exports.GgufFile = GgufFile;
+exports.GgufMetadata = GgufMetadata;
+exports.GiB = GiB;
+exports.InsufficientMemoryError = InsufficientMemoryError;
+exports.InvalidArgumentError = InvalidArgumentError;
+exports.InvalidGgufError = InvalidGgufError;
+exports.IoError = IoError;
+exports.KiB = KiB;
+exports.MemoryBudget = MemoryBudget;
+exports.MemoryManager = MemoryManager;
+exports.MiB = MiB;
+exports.PlimsollError = PlimsollError;
+exports.PooledBuffer = PooledBuffer;
+exports.ReleasedError = ReleasedError;
+exports.TensorChunk = TensorChunk;
+exports.UnsupportedTypeError = UnsupportedTypeError;
+exports.boardPresets = boardPresets;
+exports.formatBytes = formatBytes;
+exports.machineMemory = machineMemory;
+exports.parseBytes = parseBytes;
+exports.processMemory = processMemory;

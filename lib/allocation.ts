@@ -1,0 +1,114 @@
+import { invalidArgument, released } from './errors.js'
+import type { NativeBudget } from './native.js'
+
+/** What the net needs to know of a guard. It must not refer to the guard, or the guard would never be collected. */
+interface State {
+  readonly native: NativeBudget
+  readonly key: number
+  readonly label: string
+  readonly sizeBytes: number
+  attached: boolean
+  released: boolean
+}
+
+/** The net: gives back what a collected guard held. */
+const net = new FinalizationRegistry<State>((state) => {
+  if (state.released) return
+  state.released = true
+  state.native.release(state.key)
+  if (!state.attached) warnOfLeak(state)
+})
+
+/** Guards kept alive by the objects they are attached to. */
+const attachments = new WeakMap<object, Set<Allocation>>()
+
+function warnOfLeak({ label, sizeBytes }: State): void {
+  const message =
+    `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
+    'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.'
+  process.emitWarning(message, { type: 'PlimsollLeakWarning', detail: JSON.stringify({ label, sizeBytes }) })
+}
+
+/**
+ * A guard over part of a budget. It gives its bytes back once: on {@link release}, at the end of a `using` block, or
+ * with the object it is {@link attach | attached} to.
+ *
+ * A guard that is dropped without any of these is given back when it is collected, on a later turn of the event loop,
+ * and a `PlimsollLeakWarning` with its label is emitted on `process`.
+ *
+ * @example
+ * {
+ *   using cache = budget.allocate(512 * MiB, 'kv cache')
+ *   // ...
+ * } // given back here
+ */
+export class Allocation implements Disposable {
+  readonly #state: State
+
+  /** @internal */
+  constructor(native: NativeBudget, key: number, sizeBytes: number, label: string) {
+    this.#state = { native, key, label, sizeBytes, attached: false, released: false }
+    net.register(this, this.#state, this.#state)
+  }
+
+  /** The size of the allocation, in bytes. */
+  get sizeBytes(): number {
+    return this.#state.sizeBytes
+  }
+
+  /** The label it was taken under. */
+  get label(): string {
+    return this.#state.label
+  }
+
+  /** Whether its bytes have been given back. */
+  get released(): boolean {
+    return this.#state.released
+  }
+
+  /**
+   * The time since it was granted, in milliseconds.
+   *
+   * @throws {@link ReleasedError} after it was released.
+   */
+  get ageMs(): number {
+    return this.#live().native.ageMs(this.#state.key)
+  }
+
+  /** Gives the bytes back. A second call does nothing. */
+  release(): void {
+    const state = this.#state
+    if (state.released) return
+    state.released = true
+    net.unregister(state)
+    state.native.release(state.key)
+  }
+
+  /** The same as {@link release}, for `using`. */
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  /**
+   * Lets the allocation live as long as `object`: it is given back, without a warning, once the object is collected.
+   * It may still be released before. Returns the allocation.
+   *
+   * @throws {@link InvalidArgumentError} when `object` is no object or function, or the allocation itself.
+   * @throws {@link ReleasedError} after it was released.
+   */
+  attach(object: object): this {
+    if ((typeof object !== 'object' && typeof object !== 'function') || object === null || object === this) {
+      throw invalidArgument('object', 'the object that the allocation belongs to', object === this ? 'itself' : object)
+    }
+    this.#live().attached = true
+    const guards = attachments.get(object)
+    if (guards) guards.add(this)
+    else attachments.set(object, new Set([this]))
+    return this
+  }
+
+  #live(): State {
+    if (this.#state.released) throw released('the allocation')
+    return this.#state
+  }
+}

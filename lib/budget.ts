@@ -1,0 +1,198 @@
+import type { AllocationInfo, LineTerm } from '../binding.js'
+import { Allocation } from './allocation.js'
+import * as check from './check.js'
+import { call, fromNative } from './errors.js'
+import * as native from './native.js'
+import { type BoardId, boardId } from './system.js'
+
+export type { AllocationInfo, LineTerm } from '../binding.js'
+
+/** A budget of just these numbers. */
+export interface BudgetNumbers {
+  /** Memory of the board, in bytes. */
+  totalBytes: number
+  /** What is kept for the system, in bytes. 0 by default. */
+  reservedBytes?: number
+}
+
+/** How the line of this machine is drawn. */
+export interface MachineBudgetOptions {
+  /**
+   * A board whose preset bounds the line too; `'auto'` (the default) takes the machine as it is, with an eighth of its
+   * memory kept for the system, at least 512 MiB and at most half.
+   */
+  board?: BoardId | 'auto'
+  /** Share of the memory left alone, 0 to below 100. 15 by default. */
+  safetyMarginPercent?: number
+  /** An upper bound of your own, in bytes. */
+  maxBytes?: number
+  /**
+   * Whether the budget counts alone. By default all budgets of this process for the same board and cgroup, worker
+   * threads included, share what is allocated, each under its own line.
+   */
+  isolated?: boolean
+}
+
+/** Checks the options of a budget of this machine. */
+export const machineBudgetChecks = {
+  board: (name: string, value: unknown) => (value === 'auto' ? 'auto' : boardId(name, value)),
+  safetyMarginPercent: check.percent,
+  maxBytes: (name: string, value: unknown) => check.bytes(name, value),
+  isolated: check.boolean,
+} as const
+
+/** The native budgets behind the public ones, for the parts of this package that count against a budget. */
+const natives = new WeakMap<MemoryBudget, native.NativeBudget>()
+
+/** @internal */
+export const nativeBudget = (budget: MemoryBudget): native.NativeBudget | undefined => natives.get(budget)
+
+/** Marks the constructor's internal form. */
+const internal = Symbol('internal')
+
+/**
+ * How much of a machine may be used, and who uses it.
+ *
+ * A budget counts what its user is about to take; it allocates no memory itself. One atomic step takes and one gives
+ * back, so the sum of live allocations passes the line in no interleaving of threads.
+ *
+ * @example
+ * const budget = MemoryBudget.forBoard('orin-nano-8gb')   // 8192 MiB, 6144 MiB usable
+ * const weights = budget.allocate(2000 * MiB, 'weights')
+ * budget.availableBytes                                    // 4144 MiB
+ * weights.release()
+ */
+export class MemoryBudget {
+  readonly #native: native.NativeBudget
+
+  /**
+   * A budget of just these numbers: total less reserve.
+   *
+   * @throws {@link InvalidArgumentError} when a size is no whole number of bytes, or more is reserved than there is.
+   */
+  constructor(numbers: BudgetNumbers)
+  /** @internal */
+  constructor(mark: typeof internal, of: native.NativeBudget)
+  constructor(first: BudgetNumbers | typeof internal, of?: native.NativeBudget) {
+    this.#native = first === internal && of ? of : ofNumbers(first as BudgetNumbers)
+    natives.set(this, this.#native)
+  }
+
+  /**
+   * A budget of just the board's numbers, whatever machine this is.
+   *
+   * @throws {@link InvalidArgumentError} for a board that has no preset.
+   */
+  static forBoard(board: BoardId): MemoryBudget {
+    return new MemoryBudget(internal, native.NativeBudget.ofBoard(boardId('board', board)))
+  }
+
+  /**
+   * The budget of this machine. Its line is the lowest of: the memory less the reserve, the memory less the safety
+   * margin, the board's usable memory if a board is given, the cgroup's limit less its floor (3 %, at least 16 MiB),
+   * and `maxBytes`.
+   *
+   * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
+   */
+  static forThisMachine(options?: MachineBudgetOptions): MemoryBudget {
+    const { board, isolated = false, ...rest } = check.options<MachineBudgetOptions>(options, machineBudgetChecks)
+    const preset = board === undefined || board === 'auto' ? {} : { board }
+    const made = call(() => native.NativeBudget.ofThisMachine({ ...rest, ...preset, isolated }))
+    return new MemoryBudget(internal, made)
+  }
+
+  /** Memory of the board or machine, in bytes. */
+  get totalBytes(): number {
+    return this.#native.totalBytes
+  }
+
+  /** What is kept for the system, in bytes. */
+  get reservedBytes(): number {
+    return this.#native.reservedBytes
+  }
+
+  /** What may be used at most, in bytes: the line. */
+  get usableBytes(): number {
+    return this.#native.usableBytes
+  }
+
+  /** The line, in bytes: the lowest of {@link terms}. The same number as {@link usableBytes}. */
+  get lineBytes(): number {
+    return this.#native.usableBytes
+  }
+
+  /** Every bound that was weighed to draw the line. */
+  get terms(): LineTerm[] {
+    return this.#native.terms()
+  }
+
+  /** The bound that draws the line. */
+  get bindingTerm(): LineTerm {
+    return this.#native.bindingTerm()
+  }
+
+  /** What live allocations hold, in bytes. */
+  get allocatedBytes(): number {
+    return this.#native.allocatedBytes
+  }
+
+  /** What can still be allocated now, in bytes. */
+  get availableBytes(): number {
+    return this.#native.availableBytes
+  }
+
+  /** The most that was ever allocated at once, in bytes. */
+  get peakBytes(): number {
+    return this.#native.peakBytes
+  }
+
+  /** Share of the line that is allocated, 0 to 100; above only where a budget with a higher line shares the count. */
+  get utilizationPercent(): number {
+    return this.#native.utilizationPercent
+  }
+
+  /** The live allocations, oldest first; of all budgets that share the count, in all threads. */
+  allocations(): AllocationInfo[] {
+    return this.#native.allocations()
+  }
+
+  /**
+   * Whether {@link allocate} would grant this many bytes now. Another thread may take them in between: only the
+   * allocation is binding.
+   *
+   * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 up.
+   */
+  canAllocate(bytes: number): boolean {
+    return check.bytes('bytes', bytes) <= this.#native.availableBytes
+  }
+
+  /**
+   * Takes bytes off the budget, or refuses and takes nothing. It answers at once: guards that were dropped but are
+   * not yet collected still count.
+   *
+   * @param bytes - a whole number from 0 up
+   * @param label - what the bytes are for, as lists and errors will call it
+   * @throws {@link InsufficientMemoryError} when that many are not available.
+   * @throws {@link InvalidArgumentError} when an argument is unfit.
+   */
+  allocate(bytes: number, label: string): Allocation {
+    check.bytes('bytes', bytes)
+    check.string('label', label)
+    let key: number
+    try {
+      key = this.#native.allocate(bytes, label)
+    } catch (error) {
+      throw fromNative(error)
+    }
+    return new Allocation(this.#native, key, bytes, label)
+  }
+}
+
+function ofNumbers(numbers: BudgetNumbers): native.NativeBudget {
+  const { totalBytes, reservedBytes = 0 } = check.options<BudgetNumbers>(numbers, {
+    totalBytes: (name, value) => check.bytes(name, value),
+    reservedBytes: (name, value) => check.bytes(name, value),
+  })
+  const total = check.bytes('totalBytes', totalBytes)
+  return call(() => native.NativeBudget.ofNumbers(total, reservedBytes))
+}

@@ -1,0 +1,84 @@
+import { closest } from 'fastest-levenshtein'
+import { invalidArgument, quoted } from './errors.js'
+
+/** What a size may be at most: every figure up to it is exact in a JavaScript number. */
+const MAX_BYTES = Number.MAX_SAFE_INTEGER
+
+/** Checks a size: a whole number of bytes from `least` up. */
+export function bytes(name: string, value: unknown, least = 0): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= MAX_BYTES) return value
+  throw invalidArgument(name, `a whole number of bytes from ${least} to ${MAX_BYTES}`, quoted(value))
+}
+
+export function string(name: string, value: unknown): string {
+  if (typeof value === 'string') return value
+  throw invalidArgument(name, 'a string', value)
+}
+
+export function boolean(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw invalidArgument(name, 'true or false', quoted(value))
+}
+
+export function percent(name: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 0 && value < 100) return value
+  throw invalidArgument(name, 'a number from 0 to below 100', quoted(value))
+}
+
+export function oneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
+  if (allowed.includes(value as T)) return value as T
+  const hint = typeof value === 'string' ? didYouMean(value, allowed) : ''
+  throw invalidArgument(name, `one of ${allowed.map((item) => `"${item}"`).join(', ')}`, `${show(value)}${hint}`)
+}
+
+export function instance<T>(name: string, value: unknown, type: abstract new (...args: never[]) => T): T {
+  if (value instanceof type) return value
+  throw invalidArgument(name, `a ${type.name}`, quoted(value))
+}
+
+/** An AbortSignal, of any realm. */
+export function signal(name: string, value: unknown): AbortSignal {
+  const candidate = value as Partial<AbortSignal> | null
+  if (typeof candidate?.aborted === 'boolean' && typeof candidate.addEventListener === 'function') {
+    return value as AbortSignal
+  }
+  throw invalidArgument(name, 'an AbortSignal', quoted(value))
+}
+
+export function callback<T extends (...args: never[]) => unknown>(name: string, value: unknown): T {
+  if (typeof value === 'function') return value as T
+  throw invalidArgument(name, 'a function', quoted(value))
+}
+
+export function strings(name: string, value: unknown): string[] {
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value
+  throw invalidArgument(name, 'an array of strings', quoted(value))
+}
+
+/** Reads one option with its check; an option that is absent or `undefined` is left out. */
+type Checks<T> = { readonly [K in keyof T]-?: (name: string, value: unknown) => NonNullable<T[K]> }
+
+/**
+ * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
+ * names the nearest right one.
+ */
+export function options<T extends object>(value: unknown, checks: Checks<T>): T {
+  if (value === undefined) return {} as T
+  if (typeof value !== 'object' || value === null) throw invalidArgument('options', 'an object', quoted(value))
+  const known = Object.keys(checks)
+  const checked: Partial<T> = {}
+  for (const [key, item] of Object.entries(value)) {
+    if (!known.includes(key)) {
+      const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys'
+      throw invalidArgument('options', expected, `the key "${key}"${didYouMean(key, known)}`)
+    }
+    if (item !== undefined) checked[key as keyof T] = checks[key as keyof T](key, item)
+  }
+  return checked as T
+}
+
+function didYouMean(word: string, known: readonly string[]): string {
+  return known.length === 0 ? '' : ` (did you mean "${closest(word, known as string[])}"?)`
+}
+
+const show = (value: unknown): string => (typeof value === 'string' ? JSON.stringify(value) : String(value))

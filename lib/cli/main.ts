@@ -1,0 +1,3 @@
+import { GgufFile } from '../index.js'
+
+console.log(typeof GgufFile)

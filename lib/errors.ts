@@ -1,0 +1,165 @@
+/** The stable codes of this package's errors. */
+export type ErrorCode =
+  | 'ERR_INSUFFICIENT_MEMORY'
+  | 'ERR_INVALID_ARGUMENT'
+  | 'ERR_INVALID_GGUF'
+  | 'ERR_UNSUPPORTED_TYPE'
+  | 'ERR_IO'
+  | 'ERR_RELEASED'
+  | 'ABORT_ERR'
+
+/** The numbers and names that belong to an error, copied onto it. */
+type Details = Record<string, unknown>
+
+/**
+ * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
+ * to do.
+ */
+export class PlimsollError extends Error {
+  /** The stable code of the error. */
+  readonly code: ErrorCode
+
+  /** @internal */
+  constructor(code: ErrorCode, message: string, details: Details = {}, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    Object.assign(this, details)
+  }
+}
+
+/** A budget has not got that much left. Nothing was taken. */
+export class InsufficientMemoryError extends PlimsollError {
+  declare readonly code: 'ERR_INSUFFICIENT_MEMORY'
+  /** The label of the refused allocation. */
+  declare readonly label: string
+  /** Bytes asked for. */
+  declare readonly requestedBytes: number
+  /** Bytes the budget had left at that moment. */
+  declare readonly availableBytes: number
+  /** The largest single allocation that would have been granted, in bytes. */
+  declare readonly largestFreeBytes: number
+  /** The term that draws the line, in words. */
+  declare readonly bindingConstraint: string
+  /** What to do about it. */
+  declare readonly suggestion: string
+}
+
+/** An argument or an option is not what the call takes. Nothing was changed. */
+export class InvalidArgumentError extends PlimsollError {
+  declare readonly code: 'ERR_INVALID_ARGUMENT'
+  /** The argument's name. */
+  declare readonly argument: string
+  /** What it should have been. */
+  declare readonly expected: string
+  /** What came. */
+  declare readonly received: string
+}
+
+/** The bytes are no GGUF file that this package accepts. */
+export class InvalidGgufError extends PlimsollError {
+  declare readonly code: 'ERR_INVALID_GGUF'
+  /** The file, `<bytes>` for a file in memory. */
+  declare readonly path: string
+  /** The stable name of the broken rule, such as `"truncated"` or `"big-endian"`. */
+  declare readonly rule: string
+  /** Where in the file, in bytes, if the rule belongs to one place. */
+  declare readonly offset?: number
+}
+
+/** A tensor is stored in a type that cannot be converted; it can be read as `'raw'`. */
+export class UnsupportedTypeError extends PlimsollError {
+  declare readonly code: 'ERR_UNSUPPORTED_TYPE'
+  /** The tensor's name. */
+  declare readonly tensor: string
+  /** The ggml type id. */
+  declare readonly typeId: number
+  /** The ggml type name. */
+  declare readonly typeName: string
+}
+
+/** The operating system refused, or a file is not what it was when it was opened. */
+export class IoError extends PlimsollError {
+  declare readonly code: 'ERR_IO'
+  /** The file. */
+  declare readonly path: string
+  /** The tensor being read, if one was. */
+  declare readonly tensor?: string
+  /** Where in the file, in bytes, if known. */
+  declare readonly offset?: number
+  /** The system's error number, as in `os.constants.errno`, if it gave one. */
+  declare readonly errno?: number
+}
+
+/** The object was released or closed before this call. */
+export class ReleasedError extends PlimsollError {
+  declare readonly code: 'ERR_RELEASED'
+  /** What was released. */
+  declare readonly what: string
+}
+
+/** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
+export class AbortError extends PlimsollError {
+  declare readonly code: 'ABORT_ERR'
+
+  /** @internal */
+  constructor(cause: unknown) {
+    super('ABORT_ERR', 'The operation was aborted', {}, { cause })
+  }
+}
+
+const classes = {
+  ERR_INSUFFICIENT_MEMORY: InsufficientMemoryError,
+  ERR_INVALID_ARGUMENT: InvalidArgumentError,
+  ERR_INVALID_GGUF: InvalidGgufError,
+  ERR_UNSUPPORTED_TYPE: UnsupportedTypeError,
+  ERR_IO: IoError,
+  ERR_RELEASED: ReleasedError,
+}
+
+for (const type of [PlimsollError, AbortError, ...Object.values(classes)]) {
+  Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true })
+}
+
+/** The error that an addon's error stands for, in this realm and of its class; anything else as it is. */
+export function fromNative(error: unknown): unknown {
+  const code = (error as { code?: unknown } | null)?.code
+  if (code === 'ABORT_ERR') return new AbortError(undefined)
+  if (typeof code !== 'string' || !Object.hasOwn(classes, code)) return error
+  const { message, ...details } = { ...(error as Error), message: (error as Error).message }
+  const type = classes[code as keyof typeof classes]
+  return new type(code as keyof typeof classes, message, details)
+}
+
+/** Calls into the addon and lets its errors out as ours. */
+export function call<T>(native: () => T): T {
+  try {
+    return native()
+  } catch (error) {
+    throw fromNative(error)
+  }
+}
+
+export function invalidArgument(argument: string, expected: string, received: unknown): InvalidArgumentError {
+  const text = typeof received === 'string' ? received : describe(received)
+  const message = `expected ${argument} to be ${expected}, got ${text}`
+  return new InvalidArgumentError('ERR_INVALID_ARGUMENT', message, { argument, expected, received: text })
+}
+
+export function released(what: string): ReleasedError {
+  const message = `expected ${what} to be live, but it was released; take a new one`
+  return new ReleasedError('ERR_RELEASED', message, { what })
+}
+
+/** A value as a reader of an error message wants it. */
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value !== 'object') return String(value)
+  const name = value.constructor?.name ?? 'object'
+  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`
+}
+
+/** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */
+export const quoted = (value: unknown): unknown => (typeof value === 'string' ? JSON.stringify(value) : value)

@@ -1,0 +1,331 @@
+import { fileURLToPath } from 'node:url'
+import type { GgufFileType, GgufSplit, NativeModelInfo, TensorInfo } from '../binding.js'
+import { BufferPool, nativePool } from './buffer-pool.js'
+import * as check from './check.js'
+import { type TensorChunk, type TensorData, type TensorOutput, view } from './chunk.js'
+import { call, invalidArgument, quoted } from './errors.js'
+import { GgufMetadata } from './metadata.js'
+import { NativeModel } from './native.js'
+import { chunks, drain, type LoadControl, type LoadProgress, Loads } from './stream.js'
+import { MiB } from './units.js'
+
+export type { GgufFileType, GgufSplit, TensorInfo } from '../binding.js'
+
+/** How a file is opened. */
+export interface OpenOptions {
+  /**
+   * The tensor data is not there, only the header: no range is checked against the size of the file, and nothing can
+   * be streamed. `false` by default.
+   */
+  headerOnly?: boolean
+  /**
+   * Tensors must follow each other in order and without gaps, as ggml demands; otherwise any order is accepted as long
+   * as no two overlap, as the specification demands. `false` by default.
+   */
+  strict?: boolean
+}
+
+/** What both ways of reading take. */
+export interface LoadOptions<As extends TensorOutput = TensorOutput> {
+  /** The form of the data: `'raw'` (default), `'f32'` or `'f16'` (as bits, rounded to nearest even). */
+  as?: As
+  /** Ends the load: it rejects with an {@link AbortError} whose cause is the signal's reason. */
+  signal?: AbortSignal
+  /** Called with every chunk, on the event loop. What it throws ends the load. */
+  onProgress?: (progress: LoadProgress) => void
+}
+
+/** What {@link GgufFile.stream} takes. */
+export interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
+  /** The tensors by name, in the order they are wanted; all in file order by default. */
+  tensors?: string[]
+  /**
+   * The most bytes of data in a chunk. Chunks end on whole blocks, so they may hold fewer. 1 MiB by default, at most
+   * 1 GiB, and no less than one block of every tensor: 1024 bytes for `Q4_K` as `'f32'`.
+   */
+  chunkBytes?: number
+  /** The pool whose buffers carry the chunks. The manager's, or one shared by the process, by default. */
+  pool?: BufferPool
+}
+
+/** What {@link GgufFile.load} takes. */
+export interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
+  /**
+   * Memory to fill, at least as large as the data and aligned to its elements. It must not be transferred away while
+   * the load runs. New memory by default.
+   */
+  into?: ArrayBuffer | ArrayBufferView<ArrayBuffer>
+}
+
+const outputs = ['raw', 'f32', 'f16'] as const
+
+const openChecks = { headerOnly: check.boolean, strict: check.boolean } as const
+
+const loadChecks = {
+  as: (name: string, value: unknown) => check.oneOf(name, value, outputs),
+  signal: check.signal,
+  onProgress: (name: string, value: unknown) => check.callback<(progress: LoadProgress) => void>(name, value),
+} as const
+
+const streamChecks = {
+  ...loadChecks,
+  tensors: check.strings,
+  chunkBytes: (name: string, value: unknown) => check.bytes(name, value, 1),
+  pool: (name: string, value: unknown) => check.instance(name, value, BufferPool),
+} as const
+
+const intoChecks = { ...loadChecks, into: destination } as const
+
+/** What a file shares with its owner. */
+export interface LoadContext {
+  pool: BufferPool
+  loads: Loads
+}
+
+/** The pool and the loads of files opened without a manager; made when first needed. */
+let standalone: LoadContext | undefined
+
+const standaloneContext = (): LoadContext => {
+  standalone ??= { pool: new BufferPool({ maxHeldBytes: 8 * MiB }), loads: new Loads() }
+  return standalone
+}
+
+/** Opens a file for an owner of its own pool and loads. */
+export let openWith: (context: LoadContext, path: string | URL, options?: OpenOptions) => GgufFile
+
+/**
+ * An open GGUF file: its metadata and tensors, checked against every rule of the format.
+ *
+ * Opening reads the header and nothing else. The file stays open until {@link close}; a file that was changed in place
+ * since it was opened is refused at the next read.
+ *
+ * @example
+ * using model = GgufFile.open('model.gguf')
+ * for await (const chunk of model.stream({ as: 'f32' })) {
+ *   consume(chunk.tensor, chunk.elementStart, chunk.data)
+ * }
+ */
+export class GgufFile implements Disposable {
+  readonly #native: NativeModel
+  readonly #info: NativeModelInfo
+  readonly #context: LoadContext | undefined
+  #tensors: readonly Readonly<TensorInfo>[] | undefined
+  /** The metadata, decoded when asked for. */
+  readonly metadata: GgufMetadata
+  /** Whether it was opened without its data. */
+  readonly headerOnly: boolean
+
+  static {
+    openWith = (context, path, options) => GgufFile.#open(path, options, context)
+  }
+
+  private constructor(native: NativeModel, headerOnly: boolean, context?: LoadContext) {
+    this.#native = native
+    this.#info = call(() => native.info())
+    this.#context = context
+    this.metadata = new GgufMetadata(native)
+    this.headerOnly = headerOnly
+  }
+
+  /**
+   * Opens a file and reads its header. No tensor data is read.
+   *
+   * @throws {@link IoError} when it cannot be opened or read, or is no regular file.
+   * @throws {@link InvalidGgufError} when it breaks a rule of the format.
+   */
+  static open(path: string | URL, options?: OpenOptions): GgufFile {
+    return GgufFile.#open(path, options)
+  }
+
+  static #open(path: string | URL, options: OpenOptions | undefined, context?: LoadContext): GgufFile {
+    const { headerOnly = false, strict = false } = check.options<OpenOptions>(options, openChecks)
+    const native = call(() => NativeModel.open(filePath(path), { headerOnly, strict }))
+    return new GgufFile(native, headerOnly, context)
+  }
+
+  /**
+   * Takes a copy of the bytes of a whole file, or of its header alone with `headerOnly`.
+   *
+   * @throws {@link InvalidGgufError} when they break a rule of the format.
+   */
+  static fromBytes(bytes: Uint8Array, options?: OpenOptions): GgufFile {
+    const { headerOnly = false, strict = false } = check.options<OpenOptions>(options, openChecks)
+    if (!ArrayBuffer.isView(bytes) || bytes.constructor.name === 'DataView') {
+      throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes))
+    }
+    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    return new GgufFile(
+      call(() => NativeModel.fromBytes(view, { headerOnly, strict })),
+      headerOnly,
+    )
+  }
+
+  /** The path it was opened under, `<bytes>` for bytes. */
+  get path(): string {
+    return this.#info.path
+  }
+
+  /** The size of the file when it was opened, in bytes. */
+  get sizeBytes(): number {
+    return this.#info.sizeBytes
+  }
+
+  /** The version of the container: 2 or 3. */
+  get version(): number {
+    return this.#info.version
+  }
+
+  /** The model family (`general.architecture`), such as `"llama"`, if it is given. */
+  get architecture(): string | undefined {
+    return this.#info.architecture
+  }
+
+  /** The mixture of tensor types the model was quantised to (`general.file_type`), if it is given. */
+  get fileType(): GgufFileType | undefined {
+    return this.#info.fileType
+  }
+
+  /** What tensor offsets are multiples of, in bytes. */
+  get alignmentBytes(): number {
+    return this.#info.alignmentBytes
+  }
+
+  /** Where the data section starts, in bytes from the start of the file. */
+  get dataOffsetBytes(): number {
+    return this.#info.dataOffsetBytes
+  }
+
+  /** Bytes of the data section from its start to the end of the last tensor, gaps included. */
+  get dataBytes(): number {
+    return this.#info.dataBytes
+  }
+
+  /** Which part of a split model the file is, if it is one. */
+  get split(): GgufSplit | undefined {
+    return this.#info.split
+  }
+
+  /** The tensors, in file order. */
+  get tensors(): readonly Readonly<TensorInfo>[] {
+    this.#tensors ??= Object.freeze(call(() => this.#native.tensors()).map((tensor) => Object.freeze(tensor)))
+    return this.#tensors
+  }
+
+  /** The tensor of that name, `undefined` if there is none. */
+  tensor(name: string): TensorInfo | undefined {
+    return call(() => this.#native.tensor(check.string('name', name))) ?? undefined
+  }
+
+  /**
+   * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
+   * about a megabyte ahead and waits. All work happens on a thread of the stream's own, which starts with the first
+   * chunk asked for and ends with the stream.
+   *
+   * Leaving the loop ends the stream. Errors of the file reject the iteration: {@link IoError} when it cannot be read
+   * or was changed since it was opened, {@link InsufficientMemoryError} when the pool's budget has no room.
+   *
+   * @throws {@link InvalidArgumentError} for an unfit option, an unknown tensor, and a file opened `headerOnly`.
+   * @throws {@link UnsupportedTypeError} for a tensor that does not convert.
+   * @throws {@link ReleasedError} after {@link close}.
+   */
+  stream<As extends TensorOutput = 'raw'>(
+    options?: StreamOptions<As>,
+  ): AsyncGenerator<TensorChunk<As>, void, undefined> {
+    const checked = check.options<StreamOptions>(options, streamChecks)
+    const { as = 'raw', tensors, chunkBytes = MiB, pool } = checked
+    const { pool: ownPool, loads } = this.#context ?? standaloneContext()
+    const request = { output: as, chunkBytes, ...(tensors && { tensors }) }
+    const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request))
+    return chunks(native, as as As, this.#nameOf, this.#storedBytes(tensors), loads, control(checked))
+  }
+
+  /**
+   * Reads one tensor whole, into new memory or into yours, and returns an array over exactly its data. When it
+   * rejects, nothing is written to the destination afterwards.
+   *
+   * Rejects with what {@link stream} throws and rejects with, and with {@link InvalidArgumentError}, before a byte is
+   * written, when the destination is too small or misaligned.
+   *
+   * @example
+   * const norm = await model.load('output_norm.weight', { as: 'f32' }) // Float32Array
+   */
+  async load<As extends TensorOutput = 'raw'>(name: string, options?: LoadIntoOptions<As>): Promise<TensorData<As>> {
+    const checked = check.options<LoadIntoOptions>(options, intoChecks)
+    const { as = 'raw', into } = checked
+    const info = this.tensor(name)
+    if (!info) throw invalidArgument('name', 'the name of a tensor of this file', quoted(name))
+    const elementBytes = { raw: 1, f32: 4, f16: 2 }[as]
+    const dataBytes = as === 'raw' ? info.sizeBytes : info.elementCount * elementBytes
+    const target = windowOf(into ?? newMemory(dataBytes), dataBytes, elementBytes)
+    const { pool, loads } = this.#context ?? standaloneContext()
+    const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] }
+    const native = call(() => this.#native.streamInto(nativePool(pool), request, target))
+    await drain(native, this.#nameOf, info.sizeBytes, loads, control(checked))
+    return over(as as As, target)
+  }
+
+  /** Closes the file. Streams already begun go on; everything else throws {@link ReleasedError}. Idempotent. */
+  close(): void {
+    this.#native.close()
+  }
+
+  /** The same as {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #nameOf = (index: number): string => this.tensors[index]?.name ?? ''
+
+  #storedBytes(names: string[] | undefined): number {
+    const infos = names?.map((name) => this.tensor(name)) ?? this.tensors
+    return infos.reduce((sum, info) => sum + (info?.sizeBytes ?? 0), 0)
+  }
+}
+
+const control = ({ signal, onProgress }: LoadOptions): LoadControl => ({ signal, onProgress })
+
+function filePath(path: unknown): string {
+  if (path instanceof URL) {
+    try {
+      return fileURLToPath(path)
+    } catch {
+      throw invalidArgument('path', 'a path or a file: URL', quoted(path.href))
+    }
+  }
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
+  throw invalidArgument('path', 'a path or a file: URL', quoted(path))
+}
+
+/** Memory for a destination; the system hands out its pages when the reader first writes to them. */
+function newMemory(bytes: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes)
+  } catch {
+    throw invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`)
+  }
+}
+
+function destination(name: string, value: unknown): ArrayBuffer | ArrayBufferView<ArrayBuffer> {
+  const buffer = ArrayBuffer.isView(value) ? value.buffer : value
+  if (Object.prototype.toString.call(buffer) === '[object ArrayBuffer]') return value as ArrayBuffer
+  throw invalidArgument(name, 'an ArrayBuffer or a view of one', quoted(value))
+}
+
+/** The first bytes of a destination, checked for size and alignment. */
+function windowOf(
+  into: ArrayBuffer | ArrayBufferView<ArrayBuffer>,
+  bytes: number,
+  elementBytes: number,
+): Uint8Array<ArrayBuffer> {
+  const [buffer, offset] = ArrayBuffer.isView(into) ? [into.buffer, into.byteOffset] : [into, 0]
+  if (into.byteLength < bytes) throw invalidArgument('into', `at least ${bytes} bytes long`, `${into.byteLength} bytes`)
+  if (offset % elementBytes !== 0) {
+    throw invalidArgument('into', `aligned to its elements of ${elementBytes} bytes`, `byteOffset ${offset}`)
+  }
+  return new Uint8Array(buffer, offset, bytes)
+}
+
+function over<As extends TensorOutput>(as: As, bytes: Uint8Array<ArrayBuffer>): TensorData<As> {
+  const elementBytes = { raw: 1, f32: 4, f16: 2 }[as]
+  return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes)
+}

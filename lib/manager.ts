@@ -1,0 +1,80 @@
+import { type MachineBudgetOptions, MemoryBudget, machineBudgetChecks } from './budget.js'
+import { BufferPool } from './buffer-pool.js'
+import * as check from './check.js'
+import { released } from './errors.js'
+import { type GgufFile, type OpenOptions, openWith } from './gguf-file.js'
+import { Loads } from './stream.js'
+import { type BoardPreset, boardPresets, type ProcessMemory, processMemory } from './system.js'
+import { MiB } from './units.js'
+
+/** What a {@link MemoryManager} is made from. */
+export interface MemoryManagerOptions extends MachineBudgetOptions {
+  /** Bytes the manager's pool keeps idle for reuse at most. 8 MiB by default. */
+  maxHeldBytes?: number
+}
+
+/**
+ * The front door: the line of this machine, the budget under it, files opened on its account, and a pool for their
+ * streams.
+ *
+ * @example
+ * await using manager = new MemoryManager({ safetyMarginPercent: 15 })
+ * const model = manager.open('model.gguf')
+ * using weights = manager.budget.allocate(model.dataBytes, 'weights')
+ */
+export class MemoryManager implements AsyncDisposable {
+  readonly #loads = new Loads()
+  #closed = false
+  /** The preset of the board, if one was named. */
+  readonly board: Readonly<BoardPreset> | undefined
+  /** The budget of this machine. */
+  readonly budget: MemoryBudget
+  /** The pool that streams of this manager's files read through; it counts against the budget. */
+  readonly pool: BufferPool
+
+  /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
+  constructor(options?: MemoryManagerOptions) {
+    const { maxHeldBytes = 8 * MiB, ...line } = check.options<MemoryManagerOptions>(options, {
+      ...machineBudgetChecks,
+      maxHeldBytes: (name, value) => check.bytes(name, value),
+    })
+    this.board = boardPresets.find((board) => board.id === line.board)
+    this.budget = MemoryBudget.forThisMachine(line)
+    this.pool = new BufferPool({ maxHeldBytes, budget: this.budget })
+  }
+
+  /**
+   * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
+   *
+   * @throws {@link ReleasedError} after {@link close}.
+   */
+  open(path: string | URL, options?: OpenOptions): GgufFile {
+    if (this.#closed) throw released('the memory manager')
+    return openWith({ pool: this.pool, loads: this.#loads }, path, options)
+  }
+
+  /** What this process holds now. See {@link processMemory}. */
+  processMemory(): ProcessMemory {
+    return processMemory()
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /**
+   * Ends loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
+   * to their holders and stay. Resolves when every reader has stopped. Idempotent.
+   */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.pool.close()
+    await this.#loads.end(released('the memory manager'))
+  }
+
+  /** The same as {@link close}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

@@ -1,0 +1,15 @@
+/** The addon. Everything else in `lib/` reaches it through here. */
+
+export type { NativePooledBuffer, NativeStream, NativeUnit } from '../binding.js'
+export {
+  boardPresets,
+  detach,
+  formatBytes,
+  instructionSet,
+  machineMemory,
+  NativeBudget,
+  NativeBufferPool,
+  NativeModel,
+  parseBytes,
+  processMemory,
+} from '../binding.js'

@@ -1,0 +1,189 @@
+//! The native half of `MemoryBudget`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use napi::Env;
+use napi_derive::napi;
+use plimsoll::{
+    Allocation, Error as CoreError, MemoryBudget,
+    budget::{MachineOptions, Term},
+    system::{Board, Machine, board},
+};
+use slab::Slab;
+
+use crate::error::to_js;
+
+/// A budget with the guards that JavaScript holds over it, each under a key.
+///
+/// `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object itself goes, at
+/// the latest with its worker thread, all its guards go with it, so a terminated worker leaves nothing behind.
+#[napi]
+pub struct NativeBudget {
+    budget: MemoryBudget,
+    guards: Mutex<Slab<Allocation>>,
+}
+
+/// What a budget of this machine is made from.
+#[napi(object, object_to_js = false)]
+pub struct NativeMachineOptions {
+    pub board: Option<String>,
+    pub safety_margin_percent: Option<f64>,
+    pub max_bytes: Option<f64>,
+    pub isolated: bool,
+}
+
+/// One upper bound on the line.
+#[napi(object, object_from_js = false)]
+pub struct LineTerm {
+    /// Where the bound comes from: `"preset"`, `"reserve"`, `"safety-margin"`, `"cgroup"` or `"maximum"`.
+    pub kind: String,
+    /// The bound, in bytes.
+    pub bytes: f64,
+    /// The bound in words.
+    pub description: String,
+}
+
+/// One live allocation.
+#[napi(object, object_from_js = false)]
+pub struct AllocationInfo {
+    /// The label it was taken under.
+    pub label: String,
+    /// Its size, in bytes.
+    pub size_bytes: f64,
+    /// The time since it was granted, in milliseconds.
+    pub age_ms: f64,
+}
+
+impl From<&Term> for LineTerm {
+    fn from(term: &Term) -> Self {
+        Self {
+            kind: term.kind.name().to_owned(),
+            bytes: term.bytes as f64,
+            description: term.description.clone(),
+        }
+    }
+}
+
+pub fn board_or_error(env: Env, id: &str) -> napi::Result<&'static Board> {
+    board(id).ok_or_else(|| {
+        let error = CoreError::invalid_argument("board", "the id of a known board", format!("{id:?}"));
+        to_js(env, &error)
+    })
+}
+
+#[napi]
+impl NativeBudget {
+    #[napi(factory)]
+    pub fn of_numbers(env: Env, total_bytes: f64, reserved_bytes: f64) -> napi::Result<Self> {
+        Self::wrap(env, MemoryBudget::new(total_bytes as u64, reserved_bytes as u64))
+    }
+
+    #[napi(factory)]
+    pub fn of_board(env: Env, id: String) -> napi::Result<Self> {
+        Self::wrap(env, Ok(MemoryBudget::for_board(board_or_error(env, &id)?)))
+    }
+
+    #[napi(factory)]
+    pub fn of_this_machine(env: Env, options: NativeMachineOptions) -> napi::Result<Self> {
+        let defaults = MachineOptions::default();
+        let board = options.board.as_deref().map(|id| board_or_error(env, id)).transpose()?;
+        let machine_options = MachineOptions {
+            board,
+            safety_margin_percent: options.safety_margin_percent.unwrap_or(defaults.safety_margin_percent),
+            max_bytes: options.max_bytes.map(|bytes| bytes as u64),
+        };
+        let make =
+            if options.isolated { MemoryBudget::for_machine } else { MemoryBudget::shared_for_machine };
+        Self::wrap(env, make(&Machine::read(), &machine_options))
+    }
+
+    fn wrap(env: Env, budget: plimsoll::Result<MemoryBudget>) -> napi::Result<Self> {
+        let budget = budget.map_err(|error| to_js(env, &error))?;
+        Ok(Self { budget, guards: Mutex::default() })
+    }
+
+    pub(crate) fn core(&self) -> &MemoryBudget {
+        &self.budget
+    }
+
+    fn guards(&self) -> MutexGuard<'_, Slab<Allocation>> {
+        self.guards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes bytes and returns the key of the guard.
+    #[napi]
+    pub fn allocate(&self, env: Env, bytes: f64, label: String) -> napi::Result<u32> {
+        match self.budget.allocate(bytes as u64, label) {
+            Ok(allocation) => Ok(self.guards().insert(allocation) as u32),
+            Err(error) => Err(to_js(env, &error)),
+        }
+    }
+
+    /// Gives back the guard under `key`.
+    #[napi]
+    pub fn release(&self, key: u32) {
+        // Bound first: the guard is dropped after the lock is.
+        let guard = self.guards().try_remove(key as usize);
+        drop(guard);
+    }
+
+    #[napi]
+    pub fn age_ms(&self, key: u32) -> f64 {
+        self.guards().get(key as usize).map_or(0.0, |guard| guard.age().as_secs_f64() * 1e3)
+    }
+
+    #[napi(getter)]
+    pub fn total_bytes(&self) -> f64 {
+        self.budget.total_bytes() as f64
+    }
+
+    #[napi(getter)]
+    pub fn reserved_bytes(&self) -> f64 {
+        self.budget.reserved_bytes() as f64
+    }
+
+    #[napi(getter)]
+    pub fn usable_bytes(&self) -> f64 {
+        self.budget.usable_bytes() as f64
+    }
+
+    #[napi(getter)]
+    pub fn allocated_bytes(&self) -> f64 {
+        self.budget.allocated_bytes() as f64
+    }
+
+    #[napi(getter)]
+    pub fn available_bytes(&self) -> f64 {
+        self.budget.available_bytes() as f64
+    }
+
+    #[napi(getter)]
+    pub fn peak_bytes(&self) -> f64 {
+        self.budget.peak_bytes() as f64
+    }
+
+    #[napi(getter)]
+    pub fn utilization_percent(&self) -> f64 {
+        self.budget.utilization_percent()
+    }
+
+    #[napi]
+    pub fn terms(&self) -> Vec<LineTerm> {
+        self.budget.line().terms().iter().map(LineTerm::from).collect()
+    }
+
+    #[napi]
+    pub fn binding_term(&self) -> LineTerm {
+        self.budget.line().binding().into()
+    }
+
+    #[napi]
+    pub fn allocations(&self) -> Vec<AllocationInfo> {
+        let info = |info: plimsoll::budget::AllocationInfo| AllocationInfo {
+            label: info.label.into_owned(),
+            size_bytes: info.bytes as f64,
+            age_ms: info.age.as_secs_f64() * 1e3,
+        };
+        self.budget.allocations().into_iter().map(info).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! The native half of `BufferPool`.
+
+use napi::{Env, bindgen_prelude::ArrayBuffer};
+use napi_derive::napi;
+use plimsoll::pool::{BufferPool, BufferPoolOptions};
+
+use crate::{
+    budget::NativeBudget,
+    error::to_js,
+    lease::{Held, LeaseHolder},
+};
+
+#[napi]
+pub struct NativeBufferPool {
+    pool: BufferPool,
+}
+
+/// What a pool has done and holds.
+#[napi(object, object_from_js = false)]
+pub struct BufferPoolStats {
+    /// Requests served by an idle buffer.
+    pub hits: f64,
+    /// Requests that took new memory.
+    pub misses: f64,
+    /// Bytes held idle for reuse.
+    pub held_bytes: f64,
+    /// Buffers held idle.
+    pub held_count: f64,
+    /// Bytes in the hands of users.
+    pub in_use_bytes: f64,
+    /// Buffers in the hands of users.
+    pub in_use_count: f64,
+    /// The most bytes, idle and in use, there ever were at once.
+    pub peak_bytes: f64,
+}
+
+#[napi]
+impl NativeBufferPool {
+    #[napi(factory)]
+    pub fn create(max_held_bytes: f64, zeroed: bool, budget: Option<&NativeBudget>) -> Self {
+        let budget = budget.map(|budget| budget.core().clone());
+        let options = BufferPoolOptions { max_held_bytes: max_held_bytes as u64, zeroed, budget };
+        Self { pool: BufferPool::new(options) }
+    }
+
+    pub(crate) fn core(&self) -> &BufferPool {
+        &self.pool
+    }
+
+    #[napi]
+    pub fn get(&self, env: Env, bytes: f64) -> napi::Result<NativePooledBuffer> {
+        let buffer = self.pool.get(bytes as u64).map_err(|error| to_js(env, &error))?;
+        Ok(NativePooledBuffer { lease: LeaseHolder::new(Held::Buffer(buffer)) })
+    }
+
+    #[napi]
+    pub fn stats(&self) -> BufferPoolStats {
+        let stats = self.pool.stats();
+        BufferPoolStats {
+            hits: stats.hits as f64,
+            misses: stats.misses as f64,
+            held_bytes: stats.held_bytes as f64,
+            held_count: stats.held_count as f64,
+            in_use_bytes: stats.in_use_bytes as f64,
+            in_use_count: stats.in_use_count as f64,
+            peak_bytes: stats.peak_bytes as f64,
+        }
+    }
+
+    #[napi]
+    pub fn trim(&self, keep_bytes: f64) -> f64 {
+        self.pool.trim(keep_bytes as u64) as f64
+    }
+
+    #[napi]
+    pub fn close(&self) {
+        self.pool.close();
+    }
+}
+
+#[napi]
+pub struct NativePooledBuffer {
+    lease: LeaseHolder,
+}
+
+#[napi]
+impl NativePooledBuffer {
+    /// The whole buffer; to be called once.
+    #[napi]
+    pub fn array_buffer(&self, env: Env) -> napi::Result<ArrayBuffer<'static>> {
+        self.lease.take()?.array_buffer(env, 0..self.lease.size_bytes())
+    }
+
+    #[napi]
+    pub fn keep(&self) {
+        self.lease.keep();
+    }
+}

@@ -1,0 +1,73 @@
+//! Errors of the core as JavaScript errors with `code` and their numbers; `lib/errors.ts` gives them their class.
+
+use std::error::Error as _;
+
+use napi::{
+    Env, Error,
+    bindgen_prelude::{Object, ToNapiValue},
+};
+use plimsoll::Error as CoreError;
+
+/// The JavaScript error for `error`. Falls back to a bare message if the engine refuses to build one.
+pub fn to_js(env: Env, error: &CoreError) -> Error {
+    build(env, error).unwrap_or_else(|_| Error::from_reason(error.to_string()))
+}
+
+fn build(env: Env, error: &CoreError) -> napi::Result<Error> {
+    let mut object = env.create_error(Error::from_reason(error.to_string()))?;
+    object.set("code", error.code())?;
+    set_details(&mut object, error)?;
+    Ok(Error::from(object.into_unknown(&env)?))
+}
+
+fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
+    match error {
+        CoreError::InsufficientMemory {
+            label,
+            requested_bytes,
+            available_bytes,
+            largest_free_bytes,
+            binding_constraint,
+            suggestion,
+        } => {
+            object.set("label", label.as_str())?;
+            object.set("requestedBytes", *requested_bytes as f64)?;
+            object.set("availableBytes", *available_bytes as f64)?;
+            object.set("largestFreeBytes", *largest_free_bytes as f64)?;
+            object.set("bindingConstraint", binding_constraint.as_str())?;
+            object.set("suggestion", suggestion.as_str())
+        }
+        CoreError::InvalidArgument { name, expected, received } => {
+            object.set("argument", *name)?;
+            object.set("expected", expected.as_str())?;
+            object.set("received", received.as_str())
+        }
+        CoreError::InvalidGguf { path, source } => {
+            object.set("path", path.to_string_lossy().as_ref())?;
+            object.set("rule", source.rule())?;
+            set_some(object, "offset", source.offset_bytes().map(|offset| offset as f64))
+        }
+        CoreError::UnsupportedType { tensor, type_id, type_name, .. } => {
+            object.set("tensor", tensor.as_str())?;
+            object.set("typeId", *type_id)?;
+            object.set("typeName", *type_name)
+        }
+        CoreError::Io { path, tensor, offset_bytes, source } => {
+            object.set("path", path.to_string_lossy().as_ref())?;
+            set_some(object, "tensor", tensor.as_deref())?;
+            set_some(object, "offset", offset_bytes.map(|offset| offset as f64))?;
+            set_some(object, "errno", source.raw_os_error())
+        }
+        CoreError::Released { what } => object.set("what", *what),
+        _ => Ok(()),
+    }?;
+    set_some(object, "detail", error.source().map(ToString::to_string))
+}
+
+fn set_some<T: ToNapiValue>(
+    object: &mut Object<'_>,
+    name: &str,
+    value: Option<T>,
+) -> napi::Result<()> {
+    value.map_or(Ok(()), |value| object.set(name, value))
+}

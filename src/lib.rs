@@ -1,0 +1,22 @@
+//! The Node.js addon: convert, call the core, convert back. One file per native class.
+//!
+//! Nothing here is public API: `lib/` wraps it. Arguments are checked there, once, so that errors are of the
+//! caller's realm; here a size is a number that fits.
+
+// The macros of napi-derive generate public items of their own.
+#![allow(missing_docs)]
+// Exported functions take what JavaScript passes: owned values.
+#![allow(clippy::needless_pass_by_value)]
+// napi methods return plain values; JavaScript has no use for `#[must_use]`.
+#![allow(clippy::must_use_candidate)]
+// `f64` is JavaScript's number; sizes are checked to be whole and in range before they come here.
+#![allow(clippy::cast_sign_loss)]
+
+mod budget;
+mod buffer_pool;
+mod error;
+mod lease;
+mod metadata;
+mod model;
+mod stream;
+mod system;

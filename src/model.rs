@@ -1,0 +1,266 @@
+//! The native half of `GgufFile`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gguf_file::{ArrayRef, Tensor};
+use napi::{Env, Unknown, bindgen_prelude::Uint8Array};
+use napi_derive::napi;
+use plimsoll::{
+    Error as CoreError,
+    loader::{ModelFile, OpenOptions, Output, Reader, Selection, StreamOptions, UnitStream},
+};
+
+use crate::{
+    buffer_pool::NativeBufferPool,
+    error::to_js,
+    metadata,
+    stream::{JsDestination, NativeStream},
+};
+
+/// An open model until it is closed; streams hold on to it themselves.
+#[napi]
+pub struct NativeModel {
+    model: Mutex<Option<Arc<ModelFile>>>,
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeOpenOptions {
+    pub header_only: bool,
+    pub strict: bool,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct NativeModelInfo {
+    pub path: String,
+    pub size_bytes: f64,
+    pub version: u32,
+    pub architecture: Option<String>,
+    pub file_type: Option<GgufFileType>,
+    pub alignment_bytes: f64,
+    pub data_offset_bytes: f64,
+    pub data_bytes: f64,
+    pub tensor_count: f64,
+    pub split: Option<GgufSplit>,
+}
+
+/// What `general.file_type` says.
+#[napi(object, object_from_js = false)]
+pub struct GgufFileType {
+    /// The id that stands in the file.
+    pub id: f64,
+    /// The name llama.cpp's tools use, such as `"Q4_K_M"`; absent for an unknown id.
+    pub name: Option<String>,
+}
+
+/// Which part of a split model a file is.
+#[napi(object, object_from_js = false)]
+pub struct GgufSplit {
+    /// Position of this file, from 0.
+    pub number: f64,
+    /// Number of files.
+    pub count: f64,
+    /// Tensors of all files together, if it is given.
+    pub tensor_count: Option<f64>,
+}
+
+/// A tensor of a GGUF file.
+#[napi(object, object_from_js = false)]
+pub struct TensorInfo {
+    /// The name, unique in its file.
+    pub name: String,
+    /// The ggml type name, such as `"Q4_K"`.
+    pub r#type: String,
+    /// The ggml type id.
+    pub type_id: u32,
+    /// Size of each dimension, the fastest-varying first; the reverse of a NumPy shape. None of them is a tensor of
+    /// one element.
+    pub dimensions: Vec<f64>,
+    /// Number of elements: the product of the dimensions.
+    pub element_count: f64,
+    /// Elements in a block.
+    pub block_elements: f64,
+    /// Bytes of a block as stored.
+    pub block_bytes: f64,
+    /// Bytes the data takes in the file.
+    pub size_bytes: f64,
+    /// Where the data starts, in bytes from the start of the file.
+    pub offset_bytes: f64,
+}
+
+impl From<Tensor<'_>> for TensorInfo {
+    fn from(tensor: Tensor<'_>) -> Self {
+        let tensor_type = tensor.tensor_type();
+        Self {
+            name: tensor.name().to_owned(),
+            r#type: tensor_type.name().to_owned(),
+            type_id: tensor_type.id(),
+            dimensions: tensor.dims().iter().map(|size| *size as f64).collect(),
+            element_count: tensor.element_count() as f64,
+            block_elements: tensor_type.block_elements() as f64,
+            block_bytes: tensor_type.block_bytes() as f64,
+            size_bytes: tensor.size_bytes() as f64,
+            offset_bytes: tensor.file_offset_bytes() as f64,
+        }
+    }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeStreamOptions {
+    pub tensors: Option<Vec<String>>,
+    pub output: String,
+    pub chunk_bytes: f64,
+}
+
+impl From<NativeOpenOptions> for OpenOptions {
+    fn from(options: NativeOpenOptions) -> Self {
+        Self { header_only: options.header_only, strict: options.strict, ..Self::default() }
+    }
+}
+
+#[napi]
+impl NativeModel {
+    #[napi(factory)]
+    pub fn open(env: Env, path: String, options: NativeOpenOptions) -> napi::Result<Self> {
+        Self::wrap(env, ModelFile::open(path, &options.into()))
+    }
+
+    #[napi(factory)]
+    pub fn from_bytes(env: Env, bytes: Uint8Array, options: NativeOpenOptions) -> napi::Result<Self> {
+        Self::wrap(env, ModelFile::from_bytes(bytes.to_vec(), &options.into()))
+    }
+
+    fn wrap(env: Env, model: plimsoll::Result<ModelFile>) -> napi::Result<Self> {
+        let model = model.map_err(|error| to_js(env, &error))?;
+        Ok(Self { model: Mutex::new(Some(Arc::new(model))) })
+    }
+
+    fn model(&self, env: Env) -> napi::Result<Arc<ModelFile>> {
+        let model = self.model.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        model.ok_or_else(|| to_js(env, &CoreError::Released { what: "the GGUF file" }))
+    }
+
+    #[napi]
+    pub fn close(&self) {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    #[napi]
+    pub fn info(&self, env: Env) -> napi::Result<NativeModelInfo> {
+        let model = self.model(env)?;
+        let layout = model.layout();
+        let file_type = |kind: gguf_file::FileType| GgufFileType {
+            id: kind.id() as f64,
+            name: kind.name().map(str::to_owned),
+        };
+        let split = |split: gguf_file::Split| GgufSplit {
+            number: split.number as f64,
+            count: split.count as f64,
+            tensor_count: split.tensor_count.map(|count| count as f64),
+        };
+        Ok(NativeModelInfo {
+            path: model.path().to_string_lossy().into_owned(),
+            size_bytes: model.size_bytes() as f64,
+            version: layout.version(),
+            architecture: layout.architecture().map(str::to_owned),
+            file_type: layout.file_type().map(file_type),
+            alignment_bytes: layout.alignment_bytes() as f64,
+            data_offset_bytes: layout.data_offset_bytes() as f64,
+            data_bytes: layout.data_bytes() as f64,
+            tensor_count: layout.tensor_count() as f64,
+            split: layout.split().map(split),
+        })
+    }
+
+    #[napi]
+    pub fn tensors(&self, env: Env) -> napi::Result<Vec<TensorInfo>> {
+        Ok(self.model(env)?.layout().tensors().map(TensorInfo::from).collect())
+    }
+
+    #[napi]
+    pub fn tensor(&self, env: Env, name: String) -> napi::Result<Option<TensorInfo>> {
+        Ok(self.model(env)?.layout().tensor(&name).map(TensorInfo::from))
+    }
+
+    #[napi]
+    pub fn metadata_keys(&self, env: Env) -> napi::Result<Vec<String>> {
+        let model = self.model(env)?;
+        Ok(model.layout().metadata().iter().map(|(key, _)| key.to_owned()).collect())
+    }
+
+    /// The value's type name, `null` for a key that is not there.
+    #[napi]
+    pub fn metadata_type(&self, env: Env, key: String) -> napi::Result<Option<&'static str>> {
+        let model = self.model(env)?;
+        Ok(model.layout().metadata().get(&key).map(|value| value.value_type().name()))
+    }
+
+    /// A scalar, the description of an array, or `undefined` for a key that is not there.
+    #[napi(ts_return_type = "unknown")]
+    pub fn metadata_value<'env>(&self, env: &'env Env, key: String) -> napi::Result<Unknown<'env>> {
+        let model = self.model(*env)?;
+        match model.layout().metadata().get(&key) {
+            Some(value) => metadata::to_js(env, &value),
+            None => metadata::undefined(env),
+        }
+    }
+
+    /// Elements `start..end` of the array under `key`, or of the array nested in it at `path`.
+    #[napi(ts_return_type = "Uint8Array | unknown[]")]
+    pub fn metadata_elements<'env>(
+        &self,
+        env: &'env Env,
+        key: String,
+        path: Vec<u32>,
+        start: f64,
+        end: f64,
+    ) -> napi::Result<Unknown<'env>> {
+        let model = self.model(*env)?;
+        let array = model.layout().metadata().get(&key).and_then(|value| value.as_array());
+        match array.and_then(|array| nested(array, &path)) {
+            Some(array) => metadata::elements_to_js(env, array, start as usize, end as usize),
+            None => metadata::undefined(env),
+        }
+    }
+
+    #[napi]
+    pub fn stream(
+        &self,
+        env: Env,
+        pool: &NativeBufferPool,
+        options: NativeStreamOptions,
+    ) -> napi::Result<NativeStream> {
+        let model = self.model(env)?;
+        let reader = select(&model, options)
+            .map(|selection| Reader::new(Arc::clone(&model), selection, pool.core().clone()));
+        Ok(NativeStream::new(UnitStream::new(reader.map_err(|error| to_js(env, &error))?)))
+    }
+
+    /// Fills `into` with the tensors, one after the other without padding.
+    #[napi]
+    pub fn stream_into(
+        &self,
+        env: Env,
+        pool: &NativeBufferPool,
+        options: NativeStreamOptions,
+        into: Uint8Array,
+    ) -> napi::Result<NativeStream> {
+        let model = self.model(env)?;
+        let destination = Box::new(JsDestination::new(into));
+        let reader = select(&model, options).and_then(|selection| {
+            Reader::into_destination(Arc::clone(&model), selection, pool.core().clone(), destination)
+        });
+        Ok(NativeStream::new(UnitStream::new(reader.map_err(|error| to_js(env, &error))?)))
+    }
+}
+
+fn nested<'a>(array: ArrayRef<'a>, path: &[u32]) -> Option<ArrayRef<'a>> {
+    path.iter().try_fold(array, |array, index| array.get(*index as usize)?.as_array())
+}
+
+fn select(model: &ModelFile, options: NativeStreamOptions) -> plimsoll::Result<Selection> {
+    let output = Output::from_name(&options.output).ok_or_else(|| {
+        CoreError::invalid_argument("as", "\"raw\", \"f32\" or \"f16\"", format!("{:?}", options.output))
+    })?;
+    let chunk_bytes = options.chunk_bytes as u64;
+    Selection::new(model, &StreamOptions { tensors: options.tensors, output, chunk_bytes })
+}

@@ -1,0 +1,127 @@
+//! What this machine is and what this process holds.
+
+use napi::Env;
+use napi_derive::napi;
+use plimsoll::{
+    system::{BOARDS, Board, Machine, process_memory as read_process_memory},
+    units,
+};
+
+use crate::error::to_js;
+
+/// A board preset.
+#[napi(object, object_from_js = false)]
+pub struct BoardPreset {
+    /// The id that options and the command line take: `"orin-nano-8gb"`.
+    pub id: String,
+    /// The name people know it by.
+    pub name: String,
+    /// Who made its system on chip.
+    pub vendor: String,
+    /// Its system on chip.
+    pub soc: String,
+    /// Whether CPU and accelerator share the RAM.
+    pub unified_memory: bool,
+    /// RAM it is sold with, in bytes.
+    pub total_bytes: f64,
+    /// What is kept for the system, in bytes.
+    pub reserved_bytes: f64,
+    /// What may be used: total less reserve, in bytes.
+    pub usable_bytes: f64,
+}
+
+/// The RAM of this machine at one moment.
+#[napi(object, object_from_js = false)]
+pub struct MachineMemory {
+    /// RAM the kernel manages (`MemTotal`), in bytes.
+    pub total_bytes: f64,
+    /// RAM that programs could take without swapping (`MemAvailable`), in bytes.
+    pub available_bytes: f64,
+    /// The tightest memory limit over this process's cgroup, if there is one below `totalBytes`.
+    pub cgroup: Option<CgroupLimit>,
+}
+
+/// A memory limit set on a control group.
+#[napi(object, object_from_js = false)]
+pub struct CgroupLimit {
+    /// The process's group, as `/proc/self/cgroup` names it. The limit may be set on it or on an ancestor.
+    pub path: String,
+    /// The limit, in bytes.
+    pub limit_bytes: f64,
+}
+
+/// Resident memory of this process. Source: `/proc/self/status`, see proc_pid_status(5).
+#[napi(object, object_from_js = false)]
+pub struct ProcessMemory {
+    /// Resident now, in bytes; the sum of the three parts.
+    pub rss_bytes: f64,
+    /// The most that was ever resident, in bytes.
+    pub peak_rss_bytes: f64,
+    /// Heap, stacks and other anonymous memory, in bytes.
+    pub anonymous_bytes: f64,
+    /// Pages of mapped files, in bytes: the kernel can drop the clean ones.
+    pub file_bytes: f64,
+    /// Shared memory, memfd and tmpfs pages, in bytes.
+    pub shmem_bytes: f64,
+}
+
+impl From<&Board> for BoardPreset {
+    fn from(board: &Board) -> Self {
+        Self {
+            id: board.id.to_owned(),
+            name: board.name.to_owned(),
+            vendor: board.vendor.name().to_owned(),
+            soc: board.soc.to_owned(),
+            unified_memory: board.unified_memory,
+            total_bytes: board.total_bytes as f64,
+            reserved_bytes: board.reserved_bytes as f64,
+            usable_bytes: board.usable_bytes() as f64,
+        }
+    }
+}
+
+#[napi]
+pub fn board_presets() -> Vec<BoardPreset> {
+    BOARDS.iter().map(BoardPreset::from).collect()
+}
+
+#[napi]
+pub fn machine_memory() -> MachineMemory {
+    let machine = Machine::read();
+    let cgroup = machine
+        .cgroup
+        .map(|cgroup| CgroupLimit { path: cgroup.path, limit_bytes: cgroup.limit_bytes as f64 });
+    MachineMemory {
+        total_bytes: machine.total_bytes as f64,
+        available_bytes: machine.available_bytes as f64,
+        cgroup,
+    }
+}
+
+#[napi]
+pub fn process_memory(env: Env) -> napi::Result<ProcessMemory> {
+    let memory = read_process_memory().map_err(|error| to_js(env, &error))?;
+    Ok(ProcessMemory {
+        rss_bytes: memory.rss_bytes as f64,
+        peak_rss_bytes: memory.peak_rss_bytes as f64,
+        anonymous_bytes: memory.anonymous_bytes as f64,
+        file_bytes: memory.file_bytes as f64,
+        shmem_bytes: memory.shmem_bytes as f64,
+    })
+}
+
+#[napi]
+pub fn parse_bytes(env: Env, text: String) -> napi::Result<f64> {
+    units::parse_bytes(&text).map(|bytes| bytes as f64).map_err(|error| to_js(env, &error))
+}
+
+#[napi]
+pub fn format_bytes(bytes: f64) -> String {
+    units::format_bytes(bytes as u64)
+}
+
+/// The instruction set that the dequantisers run with on this machine.
+#[napi]
+pub fn instruction_set() -> &'static str {
+    gguf_dequant::instruction_set()
+}
