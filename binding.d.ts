@@ -237,7 +237,7 @@ export declare function parseBytes(text: string): number
 
 export declare function processMemory(): ProcessMemory
 
-/** Resident memory of this process. Source: `/proc/self/status`, see proc_pid_status(5). */
+/** Resident memory of this process. Source: `/proc/self/status`, see `proc_pid_status(5)`. */
 export interface ProcessMemory {
   /** Resident now, in bytes; the sum of the three parts. */
   rssBytes: number
@@ -259,6 +259,8 @@ export interface TensorInfo {
   type: string
   /** The ggml type id. */
   typeId: number
+  /** Whether it can be read as `'f32'` and `'f16'`; every tensor can be read as `'raw'`. */
+  convertible: boolean
   /**
    * Size of each dimension, the fastest-varying first; the reverse of a NumPy shape. None of them is a tensor of
    * one element.

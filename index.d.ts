@@ -208,7 +208,7 @@ interface NativeStreamOptions {
   chunkBytes: number
 }
 
-/** Resident memory of this process. Source: `/proc/self/status`, see proc_pid_status(5). */
+/** Resident memory of this process. Source: `/proc/self/status`, see `proc_pid_status(5)`. */
 interface ProcessMemory {
   /** Resident now, in bytes; the sum of the three parts. */
   rssBytes: number
@@ -230,6 +230,8 @@ interface TensorInfo {
   type: string
   /** The ggml type id. */
   typeId: number
+  /** Whether it can be read as `'f32'` and `'f16'`; every tensor can be read as `'raw'`. */
+  convertible: boolean
   /**
    * Size of each dimension, the fastest-varying first; the reverse of a NumPy shape. None of them is a tensor of
    * one element.

@@ -26,7 +26,9 @@ function warnOfLeak({ label, sizeBytes }: State): void {
   const message =
     `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
     'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.'
-  process.emitWarning(message, { type: 'PlimsollLeakWarning', detail: JSON.stringify({ label, sizeBytes }) })
+  const warning = Object.assign(new Error(message), { name: 'PlimsollLeakWarning', label, sizeBytes })
+  warning.stack = `${warning.name}: ${message}` // The finalizer's own stack says nothing about the leak.
+  process.emitWarning(warning)
 }
 
 /**
@@ -34,7 +36,7 @@ function warnOfLeak({ label, sizeBytes }: State): void {
  * with the object it is {@link attach | attached} to.
  *
  * A guard that is dropped without any of these is given back when it is collected, on a later turn of the event loop,
- * and a `PlimsollLeakWarning` with its label is emitted on `process`.
+ * and a `PlimsollLeakWarning` with its `label` and `sizeBytes` is emitted on `process`.
  *
  * @example
  * {

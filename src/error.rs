@@ -64,10 +64,6 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
     set_some(object, "detail", error.source().map(ToString::to_string))
 }
 
-fn set_some<T: ToNapiValue>(
-    object: &mut Object<'_>,
-    name: &str,
-    value: Option<T>,
-) -> napi::Result<()> {
+fn set_some<T: ToNapiValue>(object: &mut Object<'_>, name: &str, value: Option<T>) -> napi::Result<()> {
     value.map_or(Ok(()), |value| object.set(name, value))
 }

@@ -64,7 +64,9 @@ pub enum Held {
     Unit(StreamedUnit),
     Buffer(PooledBuffer),
     /// Taken out of its pool for good; freed with the lease.
-    Kept { _buffer: Option<PooledBuffer> },
+    Kept {
+        _buffer: Option<PooledBuffer>,
+    },
 }
 
 // SAFETY: `base` points into the buffer that `held` owns, which may move between threads; Rust never reads or

@@ -59,19 +59,13 @@ pub fn elements_to_js<'env>(
     start: usize,
     end: usize,
 ) -> napi::Result<Unknown<'env>> {
-    let count = end.saturating_sub(start);
-    match (array.as_le_bytes(), array.element_type().fixed_bytes()) {
-        (Some(bytes), Some(fixed)) => {
-            let fixed = fixed as usize;
-            let range = start.saturating_mul(fixed)..end.saturating_mul(fixed);
-            unknown(env, Uint8Array::from(bytes.get(range).unwrap_or_default()))
-        }
-        _ => {
-            let values = array.iter().skip(start).take(count);
-            let values = values.map(|value| to_js(env, &value)).collect::<napi::Result<Vec<_>>>()?;
-            unknown(env, values)
-        }
+    if let (Some(bytes), Some(fixed)) = (array.as_le_bytes(), array.element_type().fixed_bytes()) {
+        let fixed = fixed as usize;
+        let range = start.saturating_mul(fixed)..end.saturating_mul(fixed);
+        return unknown(env, Uint8Array::from(bytes.get(range).unwrap_or_default()));
     }
+    let values = array.iter().skip(start).take(end.saturating_sub(start));
+    unknown(env, values.map(|value| to_js(env, &value)).collect::<napi::Result<Vec<_>>>()?)
 }
 
 pub fn undefined(env: &Env) -> napi::Result<Unknown<'_>> {

@@ -72,6 +72,8 @@ pub struct TensorInfo {
     pub r#type: String,
     /// The ggml type id.
     pub type_id: u32,
+    /// Whether it can be read as `'f32'` and `'f16'`; every tensor can be read as `'raw'`.
+    pub convertible: bool,
     /// Size of each dimension, the fastest-varying first; the reverse of a NumPy shape. None of them is a tensor of
     /// one element.
     pub dimensions: Vec<f64>,
@@ -94,6 +96,7 @@ impl From<Tensor<'_>> for TensorInfo {
             name: tensor.name().to_owned(),
             r#type: tensor_type.name().to_owned(),
             type_id: tensor_type.id(),
+            convertible: Output::F32.takes(tensor_type),
             dimensions: tensor.dims().iter().map(|size| *size as f64).collect(),
             element_count: tensor.element_count() as f64,
             block_elements: tensor_type.block_elements() as f64,

@@ -50,7 +50,7 @@ pub struct CgroupLimit {
     pub limit_bytes: f64,
 }
 
-/// Resident memory of this process. Source: `/proc/self/status`, see proc_pid_status(5).
+/// Resident memory of this process. Source: `/proc/self/status`, see `proc_pid_status(5)`.
 #[napi(object, object_from_js = false)]
 pub struct ProcessMemory {
     /// Resident now, in bytes; the sum of the three parts.

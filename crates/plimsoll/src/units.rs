@@ -76,7 +76,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_size_is_refused() {
-        for text in ["", " ", "GiB", "-1", "-1 GiB", "12 parsecs", "NaN", "inf", "1e999", "9007199254740992", "0x10"] {
+        for text in
+            ["", " ", "GiB", "-1", "-1 GiB", "12 parsecs", "NaN", "inf", "1e999", "9007199254740992", "0x10"]
+        {
             let error = parse_bytes(text).unwrap_err();
             assert_eq!(error.code(), "ERR_INVALID_ARGUMENT", "{text:?}");
         }

@@ -214,8 +214,12 @@ fn margin_term(total_bytes: u64, percent: f64) -> Result<Term> {
 fn cgroup_term(cgroup: &CgroupLimit) -> Term {
     let limit = cgroup.limit_bytes;
     let floor = (limit / 100 * 3).max(16 * MIB);
-    let description =
-        format!("cgroup {}: {} limit less a floor of {}", cgroup.path, format_bytes(limit), format_bytes(floor));
+    let description = format!(
+        "cgroup {}: {} limit less a floor of {}",
+        cgroup.path,
+        format_bytes(limit),
+        format_bytes(floor)
+    );
     Term { kind: TermKind::Cgroup, bytes: limit.saturating_sub(floor), description }
 }
 
@@ -226,7 +230,8 @@ fn maximum_term(bytes: u64) -> Result<Term> {
     Ok(Term { kind: TermKind::Maximum, bytes, description: "the maximum asked for (maxBytes)".to_owned() })
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::{system::board, units::GIB};
@@ -239,9 +244,9 @@ mod tests {
     #[test]
     fn the_lowest_term_draws_the_line() {
         let machine = Machine::new(7620 * MIB, 7000 * MIB, None);
-        let plain = MachineOptions::default();
-        assert_eq!(line(&machine, &plain), ((7620.0 * 1_048_576.0 * 0.85) as u64, TermKind::SafetyMargin));
-        let nano = MachineOptions { board: board("orin-nano-8gb"), ..plain };
+        let plain = MachineOptions { safety_margin_percent: 25.0, ..MachineOptions::default() };
+        assert_eq!(line(&machine, &plain), (5715 * MIB, TermKind::SafetyMargin));
+        let nano = MachineOptions { board: board("orin-nano-8gb"), ..MachineOptions::default() };
         assert_eq!(line(&machine, &nano), ((7620 - 2048) * MIB, TermKind::Reserve));
         let capped = MachineOptions { max_bytes: Some(GIB), ..nano };
         assert_eq!(line(&machine, &capped), (GIB, TermKind::Maximum));

@@ -197,7 +197,8 @@ impl MemoryBudget {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::{
@@ -301,7 +302,7 @@ mod tests {
             let mut live: Vec<Allocation> = Vec::new();
             for (bytes, give_back) in steps {
                 if give_back && !live.is_empty() {
-                    live.swap_remove(bytes as usize % live.len());
+                    drop(live.swap_remove(bytes as usize % live.len()));
                 } else {
                     let sum: u64 = live.iter().map(Allocation::bytes).sum();
                     match budget.allocate(bytes, "step") {

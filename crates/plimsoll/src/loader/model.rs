@@ -123,7 +123,9 @@ fn explain_short_read(error: io::Error, expected_bytes: usize) -> io::Error {
     if error.kind() != io::ErrorKind::UnexpectedEof {
         return error;
     }
-    let text = format!("expected {expected_bytes} bytes, but the file became shorter since it was opened; open it again");
+    let text = format!(
+        "expected {expected_bytes} bytes, but the file became shorter since it was opened; open it again"
+    );
     io::Error::new(io::ErrorKind::UnexpectedEof, text)
 }
 

@@ -285,8 +285,9 @@ impl Cursor {
 impl UnitPlan {
     fn has_room_for(&self, planned: &PlannedChunk, selection: &Selection) -> bool {
         let follows = (self.span.end..=self.span.end + GAP_BYTES).contains(&planned.file.start);
-        let data_end = self.place(planned, selection).end;
-        follows && data_end <= selection.unit_bytes && self.chunks.len() < MAX_CHUNKS_PER_UNIT
+        follows
+            && self.chunks.len() < MAX_CHUNKS_PER_UNIT
+            && self.place(planned, selection).end <= selection.unit_bytes
     }
 
     /// Where the chunk's data comes to lie: raw bytes where the read puts them, converted ones after another.

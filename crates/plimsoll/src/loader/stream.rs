@@ -235,7 +235,8 @@ impl UnitStream {
         let reader = state.reader.take();
         state.finished |= reader.is_some(); // No thread was started, so none will say so.
         let ready = std::mem::take(&mut state.ready);
-        let waiting = if self.into_destination { VecDeque::new() } else { std::mem::take(&mut state.requests) };
+        let waiting =
+            if self.into_destination { VecDeque::new() } else { std::mem::take(&mut state.requests) };
         drop(state);
         drop((reader, ready));
         self.shared.changed.notify_all();

@@ -13,7 +13,7 @@ use crate::units::MIB;
 pub enum Vendor {
     /// NVIDIA Jetson.
     Nvidia,
-    /// Rockchip RK35xx.
+    /// Rockchip: RK3588 and its kin.
     Rockchip,
 }
 

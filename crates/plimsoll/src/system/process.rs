@@ -9,7 +9,7 @@ use crate::{
 
 /// Resident memory of a process, in bytes.
 ///
-/// Source: `/proc/PID/status`, see proc_pid_status(5). `rss_bytes` is the sum of the three parts. On kernels
+/// Source: `/proc/PID/status`, see `proc_pid_status(5)`. `rss_bytes` is the sum of the three parts. On kernels
 /// before 4.5 the parts are not reported and read 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,7 +82,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_figure() {
-        for text in ["", "VmRSS:", "VmRSS: -1 kB", "VmRSS: 12", "VmRSS: 99999999999999999999 kB", "XVmRSS: 1 kB"] {
+        for text in
+            ["", "VmRSS:", "VmRSS: -1 kB", "VmRSS: 12", "VmRSS: 99999999999999999999 kB", "XVmRSS: 1 kB"]
+        {
             assert_eq!(parse_status(text), None, "{text:?}");
         }
     }

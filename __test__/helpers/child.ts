@@ -1,0 +1,59 @@
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { resolve } from 'node:path'
+
+/** The checkout. */
+export const root = resolve(__dirname, '../..')
+
+/** What a script in a child process may use beside Node.js itself. */
+const prelude = `
+const plimsoll = require(${JSON.stringify(resolve(root, 'index.js'))})
+const { KiB, MiB, GiB, MemoryBudget, MemoryManager, BufferPool } = plimsoll
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+/** Collects garbage, a turn at a time, until the condition holds; says whether it came to hold. */
+const collect = async (holds) => {
+  for (let round = 0; round < 200 && !holds(); round++) { gc(); await turn() }
+  return holds()
+}
+/** Lets turns pass until the condition holds; says whether it came to hold. */
+const settle = async (holds) => {
+  for (let round = 0; round < 2000 && !holds(); round++) await new Promise((resolve) => setTimeout(resolve, 1))
+  return holds()
+}
+`
+
+export interface ChildOptions {
+  /** Flags for Node.js, such as `--expose-gc`. */
+  flags?: string[]
+  /** A command that starts Node.js, with its arguments; Node.js and its arguments are appended. */
+  through?: string[]
+  timeoutMs?: number
+}
+
+export interface ChildResult<T> {
+  /** What the script returned, by way of JSON. */
+  value: T
+  stderr: string
+}
+
+/** Runs Node.js with these arguments in the checkout. */
+export function runNode(args: string[], options: ChildOptions = {}): SpawnSyncReturns<string> {
+  const [command, ...rest] = [...(options.through ?? []), process.execPath, ...(options.flags ?? []), ...args]
+  return spawnSync(command as string, rest, {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: options.timeoutMs ?? 60_000,
+    maxBuffer: 64 << 20,
+  })
+}
+
+/**
+ * Runs the body of an async function in a process of its own, which has to end by itself, with code 0. The body has
+ * the package as `plimsoll`, its budget, pool, manager and units by name, and `turn`, `collect` and `settle`.
+ */
+export function runChild<T>(body: string, options: ChildOptions = {}): ChildResult<T> {
+  const script = `${prelude}
+    ;(async () => { ${body} })().then((value) => require('node:fs').writeSync(1, '\\n' + JSON.stringify(value ?? null)))`
+  const { status, signal, stdout, stderr } = runNode(['-e', script], options)
+  if (status !== 0) throw new Error(`expected the child to exit with 0, got ${status ?? signal}:\n${stderr}`)
+  return { value: JSON.parse(stdout.slice(stdout.lastIndexOf('\n') + 1)) as T, stderr }
+}

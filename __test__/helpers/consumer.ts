@@ -1,0 +1,40 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { root } from './child'
+
+/** What an installed package holds that the compiler looks at. */
+const shipped = ['package.json', 'index.js', 'index.d.ts', 'binding.js', 'binding.d.ts']
+
+export interface Consumer {
+  /** Compiler options over `strict`, `noEmit` and `skipLibCheck: false`. */
+  compilerOptions: Record<string, unknown>
+  /** `package.json`'s `type`. */
+  type: 'module' | 'commonjs'
+  /** Whether the project has `@types/node`. */
+  nodeTypes: boolean
+}
+
+/** Type-checks a source file in a project of its own that has the package installed; returns the compiler's output. */
+export function typeCheck(source: string, { compilerOptions, type, nodeTypes }: Consumer): string {
+  const project = mkdtempSync(join(tmpdir(), 'plimsoll-types-'))
+  try {
+    const installed = join(project, 'node_modules/plimsoll')
+    mkdirSync(installed, { recursive: true })
+    for (const file of shipped) cpSync(resolve(root, file), join(installed, file))
+    if (nodeTypes) {
+      mkdirSync(join(project, 'node_modules/@types'))
+      symlinkSync(resolve(root, 'node_modules/@types/node'), join(project, 'node_modules/@types/node'))
+    }
+    const types = nodeTypes ? ['node'] : []
+    const options = { strict: true, noEmit: true, skipLibCheck: false, types, ...compilerOptions }
+    writeFileSync(join(project, 'package.json'), JSON.stringify({ type }))
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['main.ts'] }))
+    writeFileSync(join(project, 'main.ts'), source)
+    const compiler = resolve(root, 'node_modules/typescript/bin/tsc')
+    return spawnSync(process.execPath, [compiler, '-p', project], { encoding: 'utf8' }).stdout
+  } finally {
+    rmSync(project, { recursive: true })
+  }
+}

@@ -1,0 +1,23 @@
+import { GgufFile } from 'plimsoll'
+import { touch } from './touch.mjs'
+
+/**
+ * Streams every tensor of a model.
+ *
+ * @param {string} path
+ * @param {import('plimsoll').StreamOptions} options
+ * @returns {Promise<number>} bytes of the file that were read
+ */
+export async function streamFile(path, options) {
+  const model = GgufFile.open(path)
+  let bytes = 0
+  try {
+    for await (const chunk of model.stream(options)) {
+      touch(chunk.data)
+      bytes += chunk.byteEnd - chunk.byteStart
+    }
+  } finally {
+    model.close()
+  }
+  return bytes
+}

@@ -1,0 +1,52 @@
+import { MemoryBudget } from 'plimsoll'
+import { batchedMs } from '../measure.mjs'
+
+export const title = 'allocate and release from JavaScript'
+
+const SIZE = { batches: 301, perBatch: 1000 }
+const BYTES = 4096
+
+/** @returns {Promise<import('../result.mjs').Result[]>} */
+export async function measure(note) {
+  const budget = new MemoryBudget({ totalBytes: 2 ** 40 })
+  note('the peer is the least a guard with a finalizer can cost: an object registered and unregistered, no count at all')
+  const floor = microseconds(() => new BareGuard().release())
+  const ways = {
+    'allocate, release': () => budget.allocate(BYTES, 'bench').release(),
+    'allocate, end of `using`': () => useOnce(budget),
+    'allocate, attach, release': () => budget.allocate(BYTES, 'bench').attach({}).release(),
+  }
+  return Object.entries(ways).map(([name, run], index) => {
+    const value = microseconds(run)
+    const peer = { name: 'FinalizationRegistry', value: floor }
+    const target = index === 0 ? { target: { of: 'value', is: 'below', bound: 1.5 } } : {}
+    return { name, unit: 'µs', value, peer, ratio: floor / value, ...target }
+  })
+}
+
+const microseconds = (run) => batchedMs(run, SIZE) * 1000
+
+/** What `using` compiles to; the keyword itself needs a newer Node than this package does. */
+function useOnce(budget) {
+  const guard = budget.allocate(BYTES, 'bench')
+  try {
+    return guard.sizeBytes
+  } finally {
+    guard[Symbol.dispose]()
+  }
+}
+
+const registry = new FinalizationRegistry(() => {})
+
+class BareGuard {
+  #state = { released: false }
+
+  constructor() {
+    registry.register(this, this.#state, this.#state)
+  }
+
+  release() {
+    this.#state.released = true
+    registry.unregister(this.#state)
+  }
+}

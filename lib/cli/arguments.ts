@@ -1,0 +1,103 @@
+import { parseArgs } from 'node:util'
+import { closest } from 'fastest-levenshtein'
+import { parseBytes, PlimsollError } from '../index.js'
+import { UsageError } from './failure.js'
+import type { Options, Verb } from './verb.js'
+
+/** The options that every verb has. */
+export const commonOptions = {
+  json: { type: 'boolean', help: 'print one JSON document and nothing else' },
+  help: { type: 'boolean', help: 'print this help' },
+} as const satisfies Options
+
+type Value = string | boolean | (string | boolean)[]
+
+/** The arguments of one call of a verb. Getters of values throw a {@link UsageError} for one that is unfit. */
+export class Arguments {
+  readonly #values: Readonly<Record<string, Value | undefined>>
+  readonly #operands: readonly string[]
+
+  constructor(values: Readonly<Record<string, Value | undefined>>, operands: readonly string[]) {
+    this.#values = values
+    this.#operands = operands
+  }
+
+  /** The one operand of a verb that demands one. */
+  get file(): string {
+    const [file, surplus] = this.#operands
+    if (file === undefined) throw new UsageError('expected a FILE, got none')
+    if (surplus !== undefined) throw new UsageError(`expected one FILE, got also "${surplus}"`)
+    return file
+  }
+
+  flag(name: string): boolean {
+    return this.#values[name] === true
+  }
+
+  list(name: string): string[] | undefined {
+    return this.#values[name] as string[] | undefined
+  }
+
+  number(name: string): number | undefined {
+    const text = this.#text(name)
+    if (text === undefined) return undefined
+    const number = text.trim() === '' ? Number.NaN : Number(text)
+    if (Number.isFinite(number)) return number
+    throw new UsageError(`expected --${name} to be a number, got "${text}"`)
+  }
+
+  /** A size in bytes. */
+  size(name: string): number | undefined {
+    const text = this.#text(name)
+    if (text === undefined) return undefined
+    try {
+      return parseBytes(text)
+    } catch (error) {
+      const expected = error instanceof PlimsollError && 'expected' in error ? error.expected : 'a size'
+      throw new UsageError(`expected --${name} to be ${expected}, got "${text}"`)
+    }
+  }
+
+  oneOf<T extends string>(name: string, allowed: readonly T[]): T | undefined {
+    const text = this.#text(name)
+    if (text === undefined || allowed.includes(text as T)) return text as T | undefined
+    throw new UsageError(`unknown value "${text}" of --${name}; did you mean "${nearest(text, allowed)}"?`)
+  }
+
+  #text(name: string): string | undefined {
+    return this.#values[name] as string | undefined
+  }
+}
+
+/** The word of a list that a misspelt one was probably meant to be. */
+export const nearest = (word: string, known: readonly string[]): string => closest(word, known as string[])
+
+/** Reads what follows the verb. */
+export function parse(verb: Verb, argv: string[]): Arguments {
+  const options: Options = { ...verb.options, ...commonOptions }
+  refuseUnknown(argv, options)
+  const { values, positionals } = parseStrictly(argv, options)
+  if (verb.operand === undefined && positionals.length > 0) {
+    throw new UsageError(`expected no operand, got "${positionals[0]}"`)
+  }
+  return new Arguments(values, positionals)
+}
+
+/** Finds a misspelt option before the parser does, to name the nearest right one. */
+function refuseUnknown(argv: string[], options: Options): void {
+  const { tokens } = parseArgs({ args: argv, options, strict: false, tokens: true })
+  for (const token of tokens) {
+    if (token.kind !== 'option' || Object.hasOwn(options, token.name)) continue
+    const known = Object.keys(options).map((name) => `--${name}`)
+    throw new UsageError(`unknown option "${token.rawName}"; did you mean "${nearest(token.rawName, known)}"?`)
+  }
+}
+
+function parseStrictly(argv: string[], options: Options) {
+  try {
+    return parseArgs({ args: argv, options, allowPositionals: true })
+  } catch (error) {
+    // The first line says what is wrong, the others how to quote in a shell.
+    throw new UsageError((error as Error).message.split('\n', 1)[0])
+  }
+}

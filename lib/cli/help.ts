@@ -1,0 +1,49 @@
+import { commonOptions } from './arguments.js'
+import { exitCodeHelp } from './exit.js'
+import { facts, heading } from './table.js'
+import type { Option, Options, Page, Verb } from './verb.js'
+
+/** What the program is, and its verbs. */
+export function programHelp(page: Page, verbs: readonly Verb[]): string[] {
+  return [
+    'Memory budgets, truthful headroom and a streaming GGUF loader for small boards.',
+    '',
+    heading(page, 'Usage', 'plimsoll VERB [options]'),
+    '',
+    ...facts(page, verbs.map((verb) => [called(verb), verb.summary] as const)),
+    '',
+    heading(page, 'Options'),
+    '',
+    ...facts(page, [
+      ['--help', 'print this help; after a verb, the help of the verb'],
+      ['--version', 'print the version of the package'],
+    ]),
+    '',
+    ...exitCodes(page),
+  ]
+}
+
+/** A verb and its options. */
+export function verbHelp(page: Page, verb: Verb): string[] {
+  const options: Options = { ...verb.options, ...commonOptions }
+  return [
+    `${verb.summary[0]?.toUpperCase()}${verb.summary.slice(1)}.`,
+    '',
+    heading(page, 'Usage', `plimsoll ${called(verb)} [options]`),
+    '',
+    ...facts(page, Object.entries(options).map(([name, option]) => [flag(name, option), option.help] as const)),
+    '',
+    ...exitCodes(page),
+  ]
+}
+
+const exitCodes = (page: Page): string[] => [
+  heading(page, 'Exit codes'),
+  '',
+  ...facts(page, exitCodeHelp.map(([code, meaning]) => [String(code), meaning] as const)),
+]
+
+const called = (verb: Verb): string => (verb.operand ? `${verb.name} ${verb.operand}` : verb.name)
+
+const flag = (name: string, { value, multiple }: Option): string =>
+  `--${name}${value ? ` ${value}` : ''}${multiple ? ' ...' : ''}`

@@ -1,0 +1,1 @@
+import { IoError, type MachineMemory, MemoryManager, type MemoryManagerOptions, machineMemory } from '../index.js'

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Every check that runs no test: formatting, lints, types, licences, and that generated files are up to date.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+step 'Rust: format'
+cargo fmt --all --check
+cargo fmt --manifest-path fuzz/Cargo.toml --check
+
+step 'Rust: lints'
+# The addon has no test target: outside Node.js nothing calls its functions.
+cargo clippy --package gguf-dequant --package gguf-file --package plimsoll --all-targets -- --deny warnings
+cargo clippy --package plimsoll-addon --lib -- --deny warnings
+RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --quiet
+
+step 'Rust: licences and sources'
+command -v cargo-deny >/dev/null || cargo install cargo-deny --locked
+# Advisories need a database from the network: see docs in CONTRIBUTING.md.
+cargo deny --workspace check bans licenses sources
+
+step 'TypeScript: format and lints'
+npx biome check
+
+step 'TypeScript: types'
+npx tsc --project lib --noEmit
+npx tsc --project __test__
+
+step 'Generated files'
+npm run --silent build
+git diff --exit-code -- binding.js binding.d.ts index.js index.d.ts cli.js || {
+  echo 'The files above are generated: commit them as `npm run build` leaves them.' >&2
+  exit 1
+}
