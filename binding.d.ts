@@ -44,7 +44,12 @@ export declare class NativeBufferPool {
   close(): void
 }
 
-/** An open model until it is closed; streams hold on to it themselves. */
+/**
+ * An open model until it is closed; streams hold on to it themselves.
+ *
+ * The engine is told of the header's memory, so that files which were dropped without being closed are collected
+ * in time.
+ */
 export declare class NativeModel {
   static open(path: string, options: NativeOpenOptions): NativeModel
   static fromBytes(bytes: Uint8Array, options: NativeOpenOptions): NativeModel
@@ -85,6 +90,8 @@ export declare class NativeUnit {
   describeChunks(): Array<number>
   /** An array buffer for each chunk; to be called once. All in one call, so that a chunk costs none. */
   arrayBuffers(): Array<ArrayBuffer>
+  /** Gives a unit back that will not be wrapped, without waiting for this object to be collected. */
+  discard(): void
   /** Takes the unit's memory out of its pool for good. */
   keep(): void
 }

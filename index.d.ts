@@ -1,84 +1,4 @@
 /// <reference lib="esnext.disposable" />
-/**
- * A budget with the guards that JavaScript holds over it, each under a key.
- *
- * `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object itself goes, at
- * the latest with its worker thread, all its guards go with it, so a terminated worker leaves nothing behind.
- */
-declare class NativeBudget {
-  static ofNumbers(totalBytes: number, reservedBytes: number): NativeBudget
-  static ofBoard(id: string): NativeBudget
-  static ofThisMachine(options: NativeMachineOptions): NativeBudget
-  /** Takes bytes and returns the key of the guard. */
-  allocate(bytes: number, label: string): number
-  /** Gives back the guard under `key`. */
-  release(key: number): void
-  ageMs(key: number): number
-  get totalBytes(): number
-  get reservedBytes(): number
-  get usableBytes(): number
-  get allocatedBytes(): number
-  get availableBytes(): number
-  get peakBytes(): number
-  get utilizationPercent(): number
-  terms(): Array<LineTerm>
-  bindingTerm(): LineTerm
-  allocations(): Array<AllocationInfo>
-}
-
-declare class NativeBufferPool {
-  static create(maxHeldBytes: number, zeroed: boolean, budget?: NativeBudget | undefined | null): NativeBufferPool
-  get(bytes: number): NativePooledBuffer
-  stats(): BufferPoolStats
-  trim(keepBytes: number): number
-  close(): void
-}
-
-/** An open model until it is closed; streams hold on to it themselves. */
-declare class NativeModel {
-  static open(path: string, options: NativeOpenOptions): NativeModel
-  static fromBytes(bytes: Uint8Array, options: NativeOpenOptions): NativeModel
-  close(): void
-  info(): NativeModelInfo
-  tensors(): Array<TensorInfo>
-  tensor(name: string): TensorInfo | null
-  metadataKeys(): Array<string>
-  /** The value's type name, `null` for a key that is not there. */
-  metadataType(key: string): string | null
-  /** A scalar, the description of an array, or `undefined` for a key that is not there. */
-  metadataValue(key: string): unknown
-  /** Elements `start..end` of the array under `key`, or of the array nested in it at `path`. */
-  metadataElements(key: string, path: Array<number>, start: number, end: number): Uint8Array | unknown[]
-  stream(pool: NativeBufferPool, options: NativeStreamOptions): NativeStream
-  /** Fills `into` with the tensors, one after the other without padding. */
-  streamInto(pool: NativeBufferPool, options: NativeStreamOptions, into: Uint8Array): NativeStream
-}
-
-declare class NativePooledBuffer {
-  /** The whole buffer; to be called once. */
-  arrayBuffer(): ArrayBuffer
-  keep(): void
-}
-
-declare class NativeStream {
-  /** The next unit, `null` at the end. */
-  next(): Promise<NativeUnit | null>
-  /** Ends the stream within one unit; whoever waits is told. */
-  cancel(): void
-}
-
-/** One unit in JavaScript's hands. */
-declare class NativeUnit {
-  /** Bytes of memory the unit holds. */
-  get sizeBytes(): number
-  /** Five numbers a chunk: index of the tensor, first element, end element, first byte, end byte as stored. */
-  describeChunks(): Array<number>
-  /** An array buffer for each chunk; to be called once. All in one call, so that a chunk costs none. */
-  arrayBuffers(): Array<ArrayBuffer>
-  /** Takes the unit's memory out of its pool for good. */
-  keep(): void
-}
-
 /** One live allocation. */
 interface AllocationInfo {
   /** The label it was taken under. */
@@ -153,9 +73,6 @@ interface GgufSplit {
   tensorCount?: number
 }
 
-/** The instruction set that the dequantisers run with on this machine. */
-declare function instructionSet(): string
-
 /** One upper bound on the line. */
 interface LineTerm {
   /** Where the bound comes from: `"preset"`, `"reserve"`, `"safety-margin"`, `"cgroup"` or `"maximum"`. */
@@ -174,38 +91,6 @@ interface MachineMemory {
   availableBytes: number
   /** The tightest memory limit over this process's cgroup, if there is one below `totalBytes`. */
   cgroup?: CgroupLimit
-}
-
-/** What a budget of this machine is made from. */
-interface NativeMachineOptions {
-  board?: string
-  safetyMarginPercent?: number
-  maxBytes?: number
-  isolated: boolean
-}
-
-interface NativeModelInfo {
-  path: string
-  sizeBytes: number
-  version: number
-  architecture?: string
-  fileType?: GgufFileType
-  alignmentBytes: number
-  dataOffsetBytes: number
-  dataBytes: number
-  tensorCount: number
-  split?: GgufSplit
-}
-
-interface NativeOpenOptions {
-  headerOnly: boolean
-  strict: boolean
-}
-
-interface NativeStreamOptions {
-  tensors?: Array<string>
-  output: string
-  chunkBytes: number
 }
 
 /** Resident memory of this process. Source: `/proc/self/status`, see `proc_pid_status(5)`. */
@@ -254,7 +139,7 @@ interface TensorInfo {
  * with the object it is {@link attach | attached} to.
  *
  * A guard that is dropped without any of these is given back when it is collected, on a later turn of the event loop,
- * and a `PlimsollLeakWarning` with its label is emitted on `process`.
+ * and a `PlimsollLeakWarning` with its `label` and `sizeBytes` is emitted on `process`.
  *
  * @example
  * {
@@ -264,8 +149,7 @@ interface TensorInfo {
  */
 declare class Allocation implements Disposable {
     #private;
-    /** @internal */
-    constructor(native: NativeBudget, key: number, sizeBytes: number, label: string);
+    private constructor();
     /** The size of the allocation, in bytes. */
     get sizeBytes(): number;
     /** The label it was taken under. */
@@ -304,6 +188,8 @@ declare function machineMemory(): MachineMemory;
  * @throws {@link IoError} where `/proc` is not mounted.
  */
 declare function processMemory(): ProcessMemory;
+/** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */
+declare function instructionSet(): string;
 
 /** A budget of just these numbers. */
 interface BudgetNumbers {
@@ -329,8 +215,6 @@ interface MachineBudgetOptions {
      */
     isolated?: boolean;
 }
-/** Marks the constructor's internal form. */
-declare const internal: unique symbol;
 /**
  * How much of a machine may be used, and who uses it.
  *
@@ -351,8 +235,6 @@ declare class MemoryBudget {
      * @throws {@link InvalidArgumentError} when a size is no whole number of bytes, or more is reserved than there is.
      */
     constructor(numbers: BudgetNumbers);
-    /** @internal */
-    constructor(mark: typeof internal, of: NativeBudget);
     /**
      * A budget of just the board's numbers, whatever machine this is.
      *
@@ -452,9 +334,8 @@ declare class BufferPool implements Disposable {
 declare class PooledBuffer implements Disposable {
     #private;
     /** The buffer's bytes; length 0 after {@link release}. */
-    readonly data: Uint8Array<ArrayBuffer>;
-    /** @internal */
-    constructor(native: NativePooledBuffer);
+    readonly data: Uint8Array;
+    private constructor();
     /** Returns the buffer to its pool; every view of it then has length 0. A second call, or one after {@link keep}, does nothing. */
     release(): void;
     /** The same as {@link release}, for `using`. */
@@ -463,25 +344,17 @@ declare class PooledBuffer implements Disposable {
      * Takes the buffer out of the pool for good and returns its bytes: they live until they are collected, and count
      * against the pool's budget until then.
      */
-    keep(): Uint8Array<ArrayBuffer>;
+    keep(): Uint8Array;
 }
 
 /** What tensors come out as: the stored bytes, 32-bit floats, or 16-bit floats. */
 type TensorOutput = 'raw' | 'f32' | 'f16';
 /** The array that holds a tensor's data: 16-bit floats come as their bits. */
 type TensorData<As extends TensorOutput = TensorOutput> = {
-    raw: Uint8Array<ArrayBuffer>;
-    f32: Float32Array<ArrayBuffer>;
-    f16: Uint16Array<ArrayBuffer>;
+    raw: Uint8Array;
+    f32: Float32Array;
+    f16: Uint16Array;
 }[As];
-/** Where a chunk belongs. */
-interface ChunkPlace {
-    tensor: string;
-    elementStart: number;
-    elementEnd: number;
-    byteStart: number;
-    byteEnd: number;
-}
 /**
  * A run of whole blocks of one tensor.
  *
@@ -500,8 +373,7 @@ declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Dis
     readonly byteStart: number;
     /** Where the chunk's stored bytes end. */
     readonly byteEnd: number;
-    /** @internal */
-    constructor(unit: NativeUnit, buffer: ArrayBuffer, as: As, place: ChunkPlace);
+    private constructor();
     /** The data: `Uint8Array` of stored bytes, `Float32Array`, or `Uint16Array` of half-float bits. */
     get data(): TensorData<As>;
     /** Gives the memory back before the next chunk is asked for. A second call, or one after {@link keep}, does nothing. */
@@ -517,8 +389,6 @@ declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Dis
 
 /** The stable codes of this package's errors. */
 type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | 'ERR_RELEASED' | 'ABORT_ERR';
-/** The numbers and names that belong to an error, copied onto it. */
-type Details = Record<string, unknown>;
 /**
  * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
  * to do.
@@ -526,8 +396,6 @@ type Details = Record<string, unknown>;
 declare class PlimsollError extends Error {
     /** The stable code of the error. */
     readonly code: ErrorCode;
-    /** @internal */
-    constructor(code: ErrorCode, message: string, details?: Details, options?: ErrorOptions);
 }
 /** A budget has not got that much left. Nothing was taken. */
 declare class InsufficientMemoryError extends PlimsollError {
@@ -596,8 +464,6 @@ declare class ReleasedError extends PlimsollError {
 /** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
 declare class AbortError extends PlimsollError {
     readonly code: 'ABORT_ERR';
-    /** @internal */
-    constructor(cause: unknown);
 }
 
 /** The type of a metadata value, as GGUF names it. */
@@ -609,10 +475,6 @@ type GgufValueType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'bool
 type GgufValue = number | bigint | boolean | string | GgufArray;
 /** The elements of an array: a typed array for numbers, else an array of values. */
 type GgufElements = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array | BigUint64Array | BigInt64Array | boolean[] | string[] | GgufArray[];
-interface ArrayInfo {
-    elementType: GgufValueType;
-    length: number;
-}
 /** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
 declare class GgufArray implements Iterable<unknown> {
     #private;
@@ -620,8 +482,7 @@ declare class GgufArray implements Iterable<unknown> {
     readonly elementType: GgufValueType;
     /** Number of elements. */
     readonly length: number;
-    /** @internal */
-    constructor(native: NativeModel, key: string, path: number[], info: ArrayInfo);
+    private constructor();
     /** Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`. */
     slice(start?: number, end?: number): GgufElements;
     /** Decodes every element. */
@@ -634,8 +495,7 @@ declare class GgufArray implements Iterable<unknown> {
 /** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
 declare class GgufMetadata implements Iterable<[string, GgufValue]> {
     #private;
-    /** @internal */
-    constructor(native: NativeModel);
+    private constructor();
     /** Number of entries. */
     get size(): number;
     /** The value under `key`, `undefined` if there is none. */
@@ -704,7 +564,7 @@ interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOp
      * Memory to fill, at least as large as the data and aligned to its elements. It must not be transferred away while
      * the load runs. New memory by default.
      */
-    into?: ArrayBuffer | ArrayBufferView<ArrayBuffer>;
+    into?: ArrayBuffer | ArrayBufferView;
 }
 /**
  * An open GGUF file: its metadata and tensors, checked against every rule of the format.

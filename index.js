@@ -118,14 +118,18 @@ const attachments = new WeakMap();
 function warnOfLeak({ label, sizeBytes }) {
     const message = `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
         'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.';
-    process.emitWarning(message, { type: 'PlimsollLeakWarning', detail: JSON.stringify({ label, sizeBytes }) });
+    const warning = Object.assign(new Error(message), { name: 'PlimsollLeakWarning', label, sizeBytes });
+    warning.stack = `${warning.name}: ${message}`; // The finalizer's own stack says nothing about the leak.
+    process.emitWarning(warning);
 }
+/** Makes the guard for a key of the addon. */
+let guard;
 /**
  * A guard over part of a budget. It gives its bytes back once: on {@link release}, at the end of a `using` block, or
  * with the object it is {@link attach | attached} to.
  *
  * A guard that is dropped without any of these is given back when it is collected, on a later turn of the event loop,
- * and a `PlimsollLeakWarning` with its label is emitted on `process`.
+ * and a `PlimsollLeakWarning` with its `label` and `sizeBytes` is emitted on `process`.
  *
  * @example
  * {
@@ -135,7 +139,9 @@ function warnOfLeak({ label, sizeBytes }) {
  */
 class Allocation {
     #state;
-    /** @internal */
+    static {
+        guard = (native, key, sizeBytes, label) => new Allocation(native, key, sizeBytes, label);
+    }
     constructor(native, key, sizeBytes, label) {
         this.#state = { native, key, label, sizeBytes, attached: false, released: false };
         net.register(this, this.#state, this.#state);
@@ -294,6 +300,10 @@ function machineMemory() {
 function processMemory() {
     return call(binding_js.processMemory);
 }
+/** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */
+function instructionSet() {
+    return binding_js.instructionSet();
+}
 
 /** Checks the options of a budget of this machine. */
 const machineBudgetChecks = {
@@ -419,7 +429,7 @@ class MemoryBudget {
         catch (error) {
             throw fromNative(error);
         }
-        return new Allocation(this.#native, key, bytes$1, label);
+        return guard(this.#native, key, bytes$1, label);
     }
 }
 function ofNumbers(numbers) {
@@ -514,7 +524,7 @@ class BufferPool {
      */
     get(bytes$1) {
         bytes('bytes', bytes$1, 1);
-        return call(() => new PooledBuffer(this.#native.get(bytes$1)));
+        return call(() => pooled(this.#native.get(bytes$1)));
     }
     /** What the pool has done and holds. */
     stats() {
@@ -533,6 +543,8 @@ class BufferPool {
         this.close();
     }
 }
+/** Makes the buffer over the addon's. */
+let pooled;
 /** A buffer out of a {@link BufferPool}. */
 class PooledBuffer {
     #native;
@@ -540,7 +552,9 @@ class PooledBuffer {
     #kept = false;
     /** The buffer's bytes; length 0 after {@link release}. */
     data;
-    /** @internal */
+    static {
+        pooled = (native) => new PooledBuffer(native);
+    }
     constructor(native) {
         this.#native = native;
         this.#buffer = native.arrayBuffer();
@@ -573,6 +587,8 @@ const views$1 = { raw: Uint8Array, f32: Float32Array, f16: Uint16Array };
 function view(as, buffer, byteOffset, length) {
     return new views$1[as](buffer, byteOffset, length);
 }
+/** Makes the chunk over its array buffer. */
+let chunkOver;
 /**
  * A run of whole blocks of one tensor.
  *
@@ -594,7 +610,9 @@ class TensorChunk {
     byteStart;
     /** Where the chunk's stored bytes end. */
     byteEnd;
-    /** @internal */
+    static {
+        chunkOver = (unit, buffer, as, place) => new TensorChunk(unit, buffer, as, place);
+    }
     constructor(unit, buffer, as, place) {
         this.#unit = unit;
         this.#buffer = buffer;
@@ -652,6 +670,8 @@ const views = {
 };
 /** How many elements an iterator decodes at a time. */
 const BATCH = 1024;
+/** Makes the array under a key, or nested in it at a path. */
+let arrayAt;
 /** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
 class GgufArray {
     #native;
@@ -661,7 +681,9 @@ class GgufArray {
     elementType;
     /** Number of elements. */
     length;
-    /** @internal */
+    static {
+        arrayAt = (native, key, path, info) => new GgufArray(native, key, path, info);
+    }
     constructor(native, key, path, info) {
         this.#native = native;
         this.#key = key;
@@ -681,7 +703,7 @@ class GgufArray {
             return Array.from(elements, (byte) => byte !== 0);
         if (this.elementType === 'string')
             return elements;
-        const nested = (info, index) => new GgufArray(this.#native, this.#key, [...this.#path, from + index], info);
+        const nested = (info, index) => arrayAt(this.#native, this.#key, [...this.#path, from + index], info);
         return elements.map(nested);
     }
     /** Decodes every element. */
@@ -703,11 +725,15 @@ function clamp(index, length) {
     const whole = Math.trunc(index) || 0;
     return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length);
 }
+/** Makes the metadata of a file. */
+let metadataOf;
 /** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
 class GgufMetadata {
     #native;
     #keys;
-    /** @internal */
+    static {
+        metadataOf = (native) => new GgufMetadata(native);
+    }
     constructor(native) {
         this.#native = native;
     }
@@ -719,7 +745,7 @@ class GgufMetadata {
     get(key) {
         const value = call(() => this.#native.metadataValue(key));
         const isArray = typeof value === 'object' && value !== null;
-        return isArray ? new GgufArray(this.#native, key, [], value) : value;
+        return isArray ? arrayAt(this.#native, key, [], value) : value;
     }
     /** Whether there is a value under `key`. */
     has(key) {
@@ -748,7 +774,10 @@ class GgufMetadata {
     }
 }
 
-/** Loads in flight, so that whoever owns them can end them. */
+/**
+ * Loads in flight, so that whoever owns them can end them. They are held weakly: an iterator that was forgotten half
+ * way is collected, and its reader ends with it.
+ */
 class Loads {
     #sessions = new Set();
     add(session) {
@@ -759,7 +788,7 @@ class Loads {
     }
     /** Ends every load: whoever waits for one gets an AbortError caused by `reason`. Resolves when all have stopped. */
     async end(reason) {
-        await Promise.all([...this.#sessions].map((session) => session.end(reason)));
+        await Promise.all([...this.#sessions].map((session) => session.deref()?.end(reason)));
     }
 }
 /** A unit's chunks by place. Numbers come five a chunk from the addon, see `describe` in `src/stream.rs`. */
@@ -774,61 +803,68 @@ function places(unit, names) {
 }
 /** A turn of the event loop, on which buffers detached before it return to their pool. */
 const nextTurn = node_util.promisify(setImmediate);
+/** Forgets a session that was collected before it was closed. */
+const forgotten = new FinalizationRegistry((forget) => forget());
 /** A native stream under its caller's control: ended by its signal, its owner or the consumer's return. */
 class Session {
     #native;
-    #loads;
-    #signal;
+    #forget;
     #ended;
     #pending;
     constructor(native, loads, signal) {
         this.#native = native;
-        this.#loads = loads;
-        this.#signal = signal;
-        loads.add(this);
-        signal?.addEventListener('abort', this.#onAbort, { once: true });
+        const self = new WeakRef(this);
+        const onAbort = () => self.deref()?.abort(signal?.reason);
+        this.#forget = () => {
+            loads.delete(self);
+            signal?.removeEventListener('abort', onAbort);
+        };
+        loads.add(self);
+        signal?.addEventListener('abort', onAbort, { once: true });
+        forgotten.register(this, this.#forget, this);
         if (signal?.aborted)
-            this.#onAbort();
+            this.abort(signal.reason);
         this.#pending = this.#request();
     }
     /** The next unit. The one after it is asked for at once, so that reading and consuming overlap. */
     async next() {
         this.check();
+        let unit;
         try {
-            const unit = await this.#pending;
-            this.check();
-            if (unit !== null)
-                this.#pending = this.#request();
-            return unit;
+            unit = await this.#pending;
         }
         catch (error) {
             this.check();
             throw fromNative(error);
         }
+        this.check();
+        this.#pending = unit === null ? Promise.resolve(null) : this.#request();
+        return unit;
     }
     /** Throws if the stream was ended. */
     check() {
         if (this.#ended)
             throw new AbortError(this.#ended.reason);
     }
-    /** Ends the stream with a reason of its own, for whoever waits for it now or asks next. */
-    async end(reason) {
+    /** Ends the stream with a reason, for whoever waits for it now or asks next. */
+    abort(reason) {
         this.#ended ??= { reason };
+        this.#native.cancel();
+    }
+    /** The same, and resolves when the reader has stopped. */
+    async end(reason) {
+        this.abort(reason);
         await this.close();
     }
     /** Ends the stream; resolves when the reader has stopped and the buffers given back are in their pool again. */
     async close() {
         this.#native.cancel();
-        this.#loads.delete(this);
-        this.#signal?.removeEventListener('abort', this.#onAbort);
-        await this.#pending.catch(() => { });
+        this.#forget();
+        forgotten.unregister(this);
+        await this.#pending.then((unit) => unit?.discard()).catch(() => { });
         await this.#native.next().catch(() => { });
         await nextTurn();
     }
-    #onAbort = () => {
-        this.#ended ??= { reason: this.#signal?.reason };
-        this.#native.cancel();
-    };
     #request() {
         const unit = this.#native.next();
         unit.catch(() => { }); // Told when it is awaited; until then a rejection is not unhandled.
@@ -841,22 +877,28 @@ async function* chunks(native, as, names, totalBytes, loads, control) {
     const session = new Session(native, loads, control.signal);
     try {
         for (let unit = await session.next(); unit !== null; unit = await session.next()) {
-            const buffers = unit.arrayBuffers();
-            for (const [i, place] of places(unit, names).entries()) {
-                session.check();
-                const chunk = new TensorChunk(unit, buffers[i], as, place);
-                try {
-                    progress(place);
-                    yield chunk;
-                }
-                finally {
-                    chunk.release();
-                }
-            }
+            yield* chunksOf(unit, as, names, session, progress);
         }
     }
     finally {
         await session.close();
+    }
+}
+/** The chunks of one unit. However the consumer leaves, the unit's memory goes back. */
+async function* chunksOf(unit, as, names, session, progress) {
+    const buffers = unit.arrayBuffers();
+    const list = places(unit, names).map((place, i) => chunkOver(unit, buffers[i], as, place));
+    try {
+        for (const chunk of list) {
+            session.check();
+            progress(chunk);
+            yield chunk;
+            chunk.release();
+        }
+    }
+    finally {
+        for (const chunk of list)
+            chunk.release();
     }
 }
 /** Runs a native stream that fills a destination; after it settles nothing more is written there. */
@@ -865,8 +907,9 @@ async function drain(native, names, totalBytes, loads, control) {
     const session = new Session(native, loads, control.signal);
     try {
         for (let unit = await session.next(); unit !== null; unit = await session.next()) {
-            for (const place of places(unit, names))
-                progress(place);
+            const filled = places(unit, names);
+            unit.discard();
+            filled.forEach(progress);
         }
     }
     finally {
@@ -933,7 +976,7 @@ class GgufFile {
         this.#native = native;
         this.#info = call(() => native.info());
         this.#context = context;
-        this.metadata = new GgufMetadata(native);
+        this.metadata = metadataOf(native);
         this.headerOnly = headerOnly;
     }
     /**
@@ -1026,7 +1069,7 @@ class GgufFile {
         const { pool: ownPool, loads } = this.#context ?? standaloneContext();
         const request = { output: as, chunkBytes, ...(tensors && { tensors }) };
         const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request));
-        return chunks(native, as, this.#nameOf, this.#storedBytes(tensors), loads, control(checked));
+        return chunks(native, as, this.#names(), this.#storedBytes(tensors), loads, control(checked));
     }
     /**
      * Reads one tensor whole, into new memory or into yours, and returns an array over exactly its data. When it
@@ -1050,7 +1093,7 @@ class GgufFile {
         const { pool, loads } = this.#context ?? standaloneContext();
         const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] };
         const native = call(() => this.#native.streamInto(nativePool(pool), request, target));
-        await drain(native, this.#nameOf, info.sizeBytes, loads, control(checked));
+        await drain(native, this.#names(), info.sizeBytes, loads, control(checked));
         return over(as, target);
     }
     /** Closes the file. Streams already begun go on; everything else throws {@link ReleasedError}. Idempotent. */
@@ -1061,7 +1104,11 @@ class GgufFile {
     [Symbol.dispose]() {
         this.close();
     }
-    #nameOf = (index) => this.tensors[index]?.name ?? '';
+    /** Names by index; a stream that outlives the file takes them along. */
+    #names() {
+        const { tensors } = this;
+        return (index) => tensors[index]?.name ?? '';
+    }
     #storedBytes(names) {
         const infos = names?.map((name) => this.tensor(name)) ?? this.tensors;
         return infos.reduce((sum, info) => sum + (info?.sizeBytes ?? 0), 0);
@@ -1172,10 +1219,6 @@ class MemoryManager {
     }
 }
 
-Object.defineProperty(exports, "instructionSet", {
-    enumerable: true,
-    get: () => binding_js.instructionSet
-});
 exports.AbortError = AbortError;
 exports.Allocation = Allocation;
 exports.BufferPool = BufferPool;
@@ -1198,6 +1241,7 @@ exports.TensorChunk = TensorChunk;
 exports.UnsupportedTypeError = UnsupportedTypeError;
 exports.boardPresets = boardPresets;
 exports.formatBytes = formatBytes;
+exports.instructionSet = instructionSet;
 exports.machineMemory = machineMemory;
 exports.parseBytes = parseBytes;
 exports.processMemory = processMemory;

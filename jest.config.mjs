@@ -3,7 +3,7 @@ export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/__test__/*.spec.ts'],
   transform: {
-    '\\.ts$': ['ts-jest', { tsconfig: '<rootDir>/__test__/tsconfig.json', isolatedModules: true, diagnostics: false }],
+    '\\.ts$': ['ts-jest', { tsconfig: '<rootDir>/__test__/tsconfig.json', diagnostics: false }],
   },
   modulePathIgnorePatterns: ['<rootDir>/build/', '<rootDir>/target/'],
   testTimeout: 30_000,

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import * as plimsoll from '../index'
+
+import plimsoll = require('../index')
+
 import { root, runNode } from './helpers/child'
 
 const entry = resolve(root, 'index.js')

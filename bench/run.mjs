@@ -53,4 +53,7 @@ function save(report) {
   console.log('The figures are in build/bench.json.')
 }
 
+// By way of `exit`, on which scratch files are removed.
+process.once('SIGINT', () => process.exit(130))
+process.once('SIGTERM', () => process.exit(143))
 process.exitCode = await main(process.argv.slice(2))

@@ -6,8 +6,8 @@ import { MiB } from 'plimsoll'
 import { makeLargeModel } from '../scripts/make-large-model.mjs'
 
 /**
- * Makes a model of that size in the folder for temporary files, runs `use` with its path, and removes it, also when
- * the run is interrupted.
+ * Makes a model of that size in the folder for temporary files, runs `use` with its path, and removes it, at the latest
+ * when the process exits.
  *
  * @template T
  * @param {number} sizeBytes
@@ -18,18 +18,13 @@ export async function withModel(sizeBytes, use) {
   expectRoom(sizeBytes)
   const folder = mkdtempSync(join(tmpdir(), 'plimsoll-bench-'))
   const remove = () => rmSync(folder, { recursive: true, force: true })
-  const interrupted = () => process.exit(130)
   process.once('exit', remove)
-  process.once('SIGINT', interrupted)
-  process.once('SIGTERM', interrupted)
   try {
     const model = await makeLargeModel(join(folder, 'model.gguf'), { sizeBytes })
     await settle(model.path)
     return await use(model.path, model.sizeBytes)
   } finally {
     process.off('exit', remove)
-    process.off('SIGINT', interrupted)
-    process.off('SIGTERM', interrupted)
     remove()
   }
 }

@@ -31,6 +31,9 @@ function warnOfLeak({ label, sizeBytes }: State): void {
   process.emitWarning(warning)
 }
 
+/** Makes the guard for a key of the addon. */
+export let guard: (native: NativeBudget, key: number, sizeBytes: number, label: string) => Allocation
+
 /**
  * A guard over part of a budget. It gives its bytes back once: on {@link release}, at the end of a `using` block, or
  * with the object it is {@link attach | attached} to.
@@ -47,8 +50,11 @@ function warnOfLeak({ label, sizeBytes }: State): void {
 export class Allocation implements Disposable {
   readonly #state: State
 
-  /** @internal */
-  constructor(native: NativeBudget, key: number, sizeBytes: number, label: string) {
+  static {
+    guard = (native, key, sizeBytes, label) => new Allocation(native, key, sizeBytes, label)
+  }
+
+  private constructor(native: NativeBudget, key: number, sizeBytes: number, label: string) {
     this.#state = { native, key, label, sizeBytes, attached: false, released: false }
     net.register(this, this.#state, this.#state)
   }

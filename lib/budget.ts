@@ -1,5 +1,5 @@
 import type { AllocationInfo, LineTerm } from '../binding.js'
-import { Allocation } from './allocation.js'
+import { type Allocation, guard } from './allocation.js'
 import * as check from './check.js'
 import { call, fromNative } from './errors.js'
 import * as native from './native.js'
@@ -184,7 +184,7 @@ export class MemoryBudget {
     } catch (error) {
       throw fromNative(error)
     }
-    return new Allocation(this.#native, key, bytes, label)
+    return guard(this.#native, key, bytes, label)
   }
 }
 

@@ -65,7 +65,7 @@ export class BufferPool implements Disposable {
    */
   get(bytes: number): PooledBuffer {
     check.bytes('bytes', bytes, 1)
-    return call(() => new PooledBuffer(this.#native.get(bytes)))
+    return call(() => pooled(this.#native.get(bytes)))
   }
 
   /** What the pool has done and holds. */
@@ -89,16 +89,22 @@ export class BufferPool implements Disposable {
   }
 }
 
+/** Makes the buffer over the addon's. */
+let pooled: (native: NativePooledBuffer) => PooledBuffer
+
 /** A buffer out of a {@link BufferPool}. */
 export class PooledBuffer implements Disposable {
   readonly #native: NativePooledBuffer
   readonly #buffer: ArrayBuffer
   #kept = false
   /** The buffer's bytes; length 0 after {@link release}. */
-  readonly data: Uint8Array<ArrayBuffer>
+  readonly data: Uint8Array
 
-  /** @internal */
-  constructor(native: NativePooledBuffer) {
+  static {
+    pooled = (native) => new PooledBuffer(native)
+  }
+
+  private constructor(native: NativePooledBuffer) {
     this.#native = native
     this.#buffer = native.arrayBuffer()
     this.data = new Uint8Array(this.#buffer)
@@ -118,7 +124,7 @@ export class PooledBuffer implements Disposable {
    * Takes the buffer out of the pool for good and returns its bytes: they live until they are collected, and count
    * against the pool's budget until then.
    */
-  keep(): Uint8Array<ArrayBuffer> {
+  keep(): Uint8Array {
     if (!this.#kept && this.data.length > 0) {
       this.#kept = true
       this.#native.keep()

@@ -6,9 +6,9 @@ export type TensorOutput = 'raw' | 'f32' | 'f16'
 
 /** The array that holds a tensor's data: 16-bit floats come as their bits. */
 export type TensorData<As extends TensorOutput = TensorOutput> = {
-  raw: Uint8Array<ArrayBuffer>
-  f32: Float32Array<ArrayBuffer>
-  f16: Uint16Array<ArrayBuffer>
+  raw: Uint8Array
+  f32: Float32Array
+  f16: Uint16Array
 }[As]
 
 const views = { raw: Uint8Array, f32: Float32Array, f16: Uint16Array }
@@ -32,6 +32,14 @@ export interface ChunkPlace {
   byteEnd: number
 }
 
+/** Makes the chunk over its array buffer. */
+export let chunkOver: <As extends TensorOutput>(
+  unit: NativeUnit,
+  buffer: ArrayBuffer,
+  as: As,
+  place: ChunkPlace,
+) => TensorChunk<As>
+
 /**
  * A run of whole blocks of one tensor.
  *
@@ -54,8 +62,11 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
   /** Where the chunk's stored bytes end. */
   readonly byteEnd: number
 
-  /** @internal */
-  constructor(unit: NativeUnit, buffer: ArrayBuffer, as: As, place: ChunkPlace) {
+  static {
+    chunkOver = (unit, buffer, as, place) => new TensorChunk(unit, buffer, as, place)
+  }
+
+  private constructor(unit: NativeUnit, buffer: ArrayBuffer, as: As, place: ChunkPlace) {
     this.#unit = unit
     this.#buffer = buffer
     this.#data = view(as, buffer)

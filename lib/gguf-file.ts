@@ -4,7 +4,7 @@ import { BufferPool, nativePool } from './buffer-pool.js'
 import * as check from './check.js'
 import { type TensorChunk, type TensorData, type TensorOutput, view } from './chunk.js'
 import { call, invalidArgument, quoted } from './errors.js'
-import { GgufMetadata } from './metadata.js'
+import { type GgufMetadata, metadataOf } from './metadata.js'
 import { NativeModel } from './native.js'
 import { chunks, drain, type LoadControl, type LoadProgress, Loads } from './stream.js'
 import { MiB } from './units.js'
@@ -54,7 +54,7 @@ export interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends
    * Memory to fill, at least as large as the data and aligned to its elements. It must not be transferred away while
    * the load runs. New memory by default.
    */
-  into?: ArrayBuffer | ArrayBufferView<ArrayBuffer>
+  into?: ArrayBuffer | ArrayBufferView
 }
 
 const outputs = ['raw', 'f32', 'f16'] as const
@@ -123,7 +123,7 @@ export class GgufFile implements Disposable {
     this.#native = native
     this.#info = call(() => native.info())
     this.#context = context
-    this.metadata = new GgufMetadata(native)
+    this.metadata = metadataOf(native)
     this.headerOnly = headerOnly
   }
 
@@ -236,7 +236,7 @@ export class GgufFile implements Disposable {
     const { pool: ownPool, loads } = this.#context ?? standaloneContext()
     const request = { output: as, chunkBytes, ...(tensors && { tensors }) }
     const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request))
-    return chunks(native, as as As, this.#nameOf, this.#storedBytes(tensors), loads, control(checked))
+    return chunks(native, as as As, this.#names(), this.#storedBytes(tensors), loads, control(checked))
   }
 
   /**
@@ -260,7 +260,7 @@ export class GgufFile implements Disposable {
     const { pool, loads } = this.#context ?? standaloneContext()
     const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] }
     const native = call(() => this.#native.streamInto(nativePool(pool), request, target))
-    await drain(native, this.#nameOf, info.sizeBytes, loads, control(checked))
+    await drain(native, this.#names(), info.sizeBytes, loads, control(checked))
     return over(as as As, target)
   }
 
@@ -274,7 +274,11 @@ export class GgufFile implements Disposable {
     this.close()
   }
 
-  #nameOf = (index: number): string => this.tensors[index]?.name ?? ''
+  /** Names by index; a stream that outlives the file takes them along. */
+  #names(): (index: number) => string {
+    const { tensors } = this
+    return (index) => tensors[index]?.name ?? ''
+  }
 
   #storedBytes(names: string[] | undefined): number {
     const infos = names?.map((name) => this.tensor(name)) ?? this.tensors
@@ -305,18 +309,14 @@ function newMemory(bytes: number): ArrayBuffer {
   }
 }
 
-function destination(name: string, value: unknown): ArrayBuffer | ArrayBufferView<ArrayBuffer> {
+function destination(name: string, value: unknown): ArrayBuffer | ArrayBufferView {
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value
   if (Object.prototype.toString.call(buffer) === '[object ArrayBuffer]') return value as ArrayBuffer
   throw invalidArgument(name, 'an ArrayBuffer or a view of one', quoted(value))
 }
 
 /** The first bytes of a destination, checked for size and alignment. */
-function windowOf(
-  into: ArrayBuffer | ArrayBufferView<ArrayBuffer>,
-  bytes: number,
-  elementBytes: number,
-): Uint8Array<ArrayBuffer> {
+function windowOf(into: ArrayBuffer | ArrayBufferView, bytes: number, elementBytes: number): Uint8Array {
   const [buffer, offset] = ArrayBuffer.isView(into) ? [into.buffer, into.byteOffset] : [into, 0]
   if (into.byteLength < bytes) throw invalidArgument('into', `at least ${bytes} bytes long`, `${into.byteLength} bytes`)
   if (offset % elementBytes !== 0) {
@@ -325,7 +325,7 @@ function windowOf(
   return new Uint8Array(buffer, offset, bytes)
 }
 
-function over<As extends TensorOutput>(as: As, bytes: Uint8Array<ArrayBuffer>): TensorData<As> {
+function over<As extends TensorOutput>(as: As, bytes: Uint8Array): TensorData<As> {
   const elementBytes = { raw: 1, f32: 4, f16: 2 }[as]
-  return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes)
+  return view(as, bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / elementBytes)
 }

@@ -31,13 +31,13 @@ export {
 } from './gguf-file.js'
 export { MemoryManager, type MemoryManagerOptions } from './manager.js'
 export { GgufArray, type GgufElements, GgufMetadata, type GgufValue, type GgufValueType } from './metadata.js'
-export { instructionSet } from './native.js'
 export type { LoadProgress } from './stream.js'
 export {
   type BoardId,
   type BoardPreset,
   boardPresets,
   type CgroupLimit,
+  instructionSet,
   type MachineMemory,
   machineMemory,
   type ProcessMemory,

@@ -61,6 +61,9 @@ interface ArrayInfo {
   length: number
 }
 
+/** Makes the array under a key, or nested in it at a path. */
+let arrayAt: (native: NativeModel, key: string, path: number[], info: ArrayInfo) => GgufArray
+
 /** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
 export class GgufArray implements Iterable<unknown> {
   readonly #native: NativeModel
@@ -71,8 +74,11 @@ export class GgufArray implements Iterable<unknown> {
   /** Number of elements. */
   readonly length: number
 
-  /** @internal */
-  constructor(native: NativeModel, key: string, path: number[], info: ArrayInfo) {
+  static {
+    arrayAt = (native, key, path, info) => new GgufArray(native, key, path, info)
+  }
+
+  private constructor(native: NativeModel, key: string, path: number[], info: ArrayInfo) {
     this.#native = native
     this.#key = key
     this.#path = path
@@ -90,7 +96,7 @@ export class GgufArray implements Iterable<unknown> {
     if (this.elementType === 'bool') return Array.from(elements as Uint8Array, (byte) => byte !== 0)
     if (this.elementType === 'string') return elements as string[]
     const nested = (info: ArrayInfo, index: number) =>
-      new GgufArray(this.#native, this.#key, [...this.#path, from + index], info)
+      arrayAt(this.#native, this.#key, [...this.#path, from + index], info)
     return (elements as ArrayInfo[]).map(nested)
   }
 
@@ -116,13 +122,19 @@ function clamp(index: number, length: number): number {
   return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length)
 }
 
+/** Makes the metadata of a file. */
+export let metadataOf: (native: NativeModel) => GgufMetadata
+
 /** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
 export class GgufMetadata implements Iterable<[string, GgufValue]> {
   readonly #native: NativeModel
   #keys: string[] | undefined
 
-  /** @internal */
-  constructor(native: NativeModel) {
+  static {
+    metadataOf = (native) => new GgufMetadata(native)
+  }
+
+  private constructor(native: NativeModel) {
     this.#native = native
   }
 
@@ -135,7 +147,7 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
   get(key: string): GgufValue | undefined {
     const value = call(() => this.#native.metadataValue(key))
     const isArray = typeof value === 'object' && value !== null
-    return isArray ? new GgufArray(this.#native, key, [], value as ArrayInfo) : (value as GgufValue | undefined)
+    return isArray ? arrayAt(this.#native, key, [], value as ArrayInfo) : (value as GgufValue | undefined)
   }
 
   /** Whether there is a value under `key`. */

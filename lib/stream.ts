@@ -1,5 +1,5 @@
 import { promisify } from 'node:util'
-import { type ChunkPlace, TensorChunk, type TensorOutput } from './chunk.js'
+import { type ChunkPlace, chunkOver, type TensorChunk, type TensorOutput } from './chunk.js'
 import { AbortError, fromNative } from './errors.js'
 import type { NativeStream, NativeUnit } from './native.js'
 
@@ -21,21 +21,24 @@ export interface LoadControl {
   onProgress: ((progress: LoadProgress) => void) | undefined
 }
 
-/** Loads in flight, so that whoever owns them can end them. */
+/**
+ * Loads in flight, so that whoever owns them can end them. They are held weakly: an iterator that was forgotten half
+ * way is collected, and its reader ends with it.
+ */
 export class Loads {
-  readonly #sessions = new Set<Session>()
+  readonly #sessions = new Set<WeakRef<Session>>()
 
-  add(session: Session): void {
+  add(session: WeakRef<Session>): void {
     this.#sessions.add(session)
   }
 
-  delete(session: Session): void {
+  delete(session: WeakRef<Session>): void {
     this.#sessions.delete(session)
   }
 
   /** Ends every load: whoever waits for one gets an AbortError caused by `reason`. Resolves when all have stopped. */
   async end(reason: unknown): Promise<void> {
-    await Promise.all([...this.#sessions].map((session) => session.end(reason)))
+    await Promise.all([...this.#sessions].map((session) => session.deref()?.end(reason)))
   }
 }
 
@@ -59,36 +62,44 @@ function places(unit: NativeUnit, names: (index: number) => string): ChunkPlace[
 /** A turn of the event loop, on which buffers detached before it return to their pool. */
 const nextTurn = promisify(setImmediate)
 
+/** Forgets a session that was collected before it was closed. */
+const forgotten = new FinalizationRegistry<() => void>((forget) => forget())
+
 /** A native stream under its caller's control: ended by its signal, its owner or the consumer's return. */
 class Session {
   readonly #native: NativeStream
-  readonly #loads: Loads
-  readonly #signal: AbortSignal | undefined
+  readonly #forget: () => void
   #ended: { reason: unknown } | undefined
   #pending: Promise<NativeUnit | null>
 
   constructor(native: NativeStream, loads: Loads, signal: AbortSignal | undefined) {
     this.#native = native
-    this.#loads = loads
-    this.#signal = signal
-    loads.add(this)
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
-    if (signal?.aborted) this.#onAbort()
+    const self = new WeakRef(this)
+    const onAbort = (): void => self.deref()?.abort(signal?.reason)
+    this.#forget = () => {
+      loads.delete(self)
+      signal?.removeEventListener('abort', onAbort)
+    }
+    loads.add(self)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    forgotten.register(this, this.#forget, this)
+    if (signal?.aborted) this.abort(signal.reason)
     this.#pending = this.#request()
   }
 
   /** The next unit. The one after it is asked for at once, so that reading and consuming overlap. */
   async next(): Promise<NativeUnit | null> {
     this.check()
+    let unit: NativeUnit | null
     try {
-      const unit = await this.#pending
-      this.check()
-      if (unit !== null) this.#pending = this.#request()
-      return unit
+      unit = await this.#pending
     } catch (error) {
       this.check()
       throw fromNative(error)
     }
+    this.check()
+    this.#pending = unit === null ? Promise.resolve(null) : this.#request()
+    return unit
   }
 
   /** Throws if the stream was ended. */
@@ -96,25 +107,26 @@ class Session {
     if (this.#ended) throw new AbortError(this.#ended.reason)
   }
 
-  /** Ends the stream with a reason of its own, for whoever waits for it now or asks next. */
-  async end(reason: unknown): Promise<void> {
+  /** Ends the stream with a reason, for whoever waits for it now or asks next. */
+  abort(reason: unknown): void {
     this.#ended ??= { reason }
+    this.#native.cancel()
+  }
+
+  /** The same, and resolves when the reader has stopped. */
+  async end(reason: unknown): Promise<void> {
+    this.abort(reason)
     await this.close()
   }
 
   /** Ends the stream; resolves when the reader has stopped and the buffers given back are in their pool again. */
   async close(): Promise<void> {
     this.#native.cancel()
-    this.#loads.delete(this)
-    this.#signal?.removeEventListener('abort', this.#onAbort)
-    await this.#pending.catch(() => {})
+    this.#forget()
+    forgotten.unregister(this)
+    await this.#pending.then((unit) => unit?.discard()).catch(() => {})
     await this.#native.next().catch(() => {})
     await nextTurn()
-  }
-
-  #onAbort = (): void => {
-    this.#ended ??= { reason: this.#signal?.reason }
-    this.#native.cancel()
   }
 
   #request(): Promise<NativeUnit | null> {
@@ -137,20 +149,32 @@ export async function* chunks<As extends TensorOutput>(
   const session = new Session(native, loads, control.signal)
   try {
     for (let unit = await session.next(); unit !== null; unit = await session.next()) {
-      const buffers = unit.arrayBuffers()
-      for (const [i, place] of places(unit, names).entries()) {
-        session.check()
-        const chunk = new TensorChunk(unit, buffers[i] as ArrayBuffer, as, place)
-        try {
-          progress(place)
-          yield chunk
-        } finally {
-          chunk.release()
-        }
-      }
+      yield* chunksOf(unit, as, names, session, progress)
     }
   } finally {
     await session.close()
+  }
+}
+
+/** The chunks of one unit. However the consumer leaves, the unit's memory goes back. */
+async function* chunksOf<As extends TensorOutput>(
+  unit: NativeUnit,
+  as: As,
+  names: (index: number) => string,
+  session: Session,
+  progress: (place: ChunkPlace) => void,
+): AsyncGenerator<TensorChunk<As>, void, undefined> {
+  const buffers = unit.arrayBuffers()
+  const list = places(unit, names).map((place, i) => chunkOver(unit, buffers[i] as ArrayBuffer, as, place))
+  try {
+    for (const chunk of list) {
+      session.check()
+      progress(chunk)
+      yield chunk
+      chunk.release()
+    }
+  } finally {
+    for (const chunk of list) chunk.release()
   }
 }
 
@@ -166,7 +190,9 @@ export async function drain(
   const session = new Session(native, loads, control.signal)
   try {
     for (let unit = await session.next(); unit !== null; unit = await session.next()) {
-      for (const place of places(unit, names)) progress(place)
+      const filled = places(unit, names)
+      unit.discard()
+      filled.forEach(progress)
     }
   } finally {
     await session.close()

@@ -42,3 +42,8 @@ export function machineMemory(): MachineMemory {
 export function processMemory(): ProcessMemory {
   return call(native.processMemory)
 }
+
+/** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */
+export function instructionSet(): string {
+  return native.instructionSet()
+}

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gguf_file::{ArrayRef, Tensor};
-use napi::{Env, Unknown, bindgen_prelude::Uint8Array};
+use napi::{
+    Env, Unknown,
+    bindgen_prelude::{ObjectFinalize, Uint8Array},
+};
 use napi_derive::napi;
 use plimsoll::{
     Error as CoreError,
@@ -18,9 +21,19 @@ use crate::{
 };
 
 /// An open model until it is closed; streams hold on to it themselves.
-#[napi]
+///
+/// The engine is told of the header's memory, so that files which were dropped without being closed are collected
+/// in time.
+#[napi(custom_finalize)]
 pub struct NativeModel {
     model: Mutex<Option<Arc<ModelFile>>>,
+    memory_bytes: i64,
+}
+
+impl ObjectFinalize for NativeModel {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.close(env)
+    }
 }
 
 #[napi(object, object_to_js = false)]
@@ -134,7 +147,9 @@ impl NativeModel {
 
     fn wrap(env: Env, model: plimsoll::Result<ModelFile>) -> napi::Result<Self> {
         let model = model.map_err(|error| to_js(env, &error))?;
-        Ok(Self { model: Mutex::new(Some(Arc::new(model))) })
+        let memory_bytes = i64::try_from(model.memory_bytes()).unwrap_or(i64::MAX);
+        env.adjust_external_memory(memory_bytes)?;
+        Ok(Self { model: Mutex::new(Some(Arc::new(model))), memory_bytes })
     }
 
     fn model(&self, env: Env) -> napi::Result<Arc<ModelFile>> {
@@ -143,8 +158,12 @@ impl NativeModel {
     }
 
     #[napi]
-    pub fn close(&self) {
-        self.model.lock().unwrap_or_else(PoisonError::into_inner).take();
+    pub fn close(&self, env: Env) -> napi::Result<()> {
+        let open = self.model.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if open.is_some() {
+            env.adjust_external_memory(-self.memory_bytes)?;
+        }
+        Ok(())
     }
 
     #[napi]

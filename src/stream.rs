@@ -101,6 +101,12 @@ impl NativeUnit {
         self.chunks.iter().map(|chunk| lease.array_buffer(env, data(chunk))).collect()
     }
 
+    /// Gives a unit back that will not be wrapped, without waiting for this object to be collected.
+    #[napi]
+    pub fn discard(&self) {
+        drop(self.lease.take());
+    }
+
     /// Takes the unit's memory out of its pool for good.
     #[napi]
     pub fn keep(&self) {

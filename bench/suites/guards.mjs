@@ -9,7 +9,7 @@ const BYTES = 4096
 /** @returns {Promise<import('../result.mjs').Result[]>} */
 export async function measure(note) {
   const budget = new MemoryBudget({ totalBytes: 2 ** 40 })
-  note('the peer is the least a guard with a finalizer can cost: an object registered and unregistered, no count at all')
+  note('the peer counts nothing: an object registered for its finalizer and unregistered, the least a guard can cost')
   const floor = microseconds(() => new BareGuard().release())
   const ways = {
     'allocate, release': () => budget.allocate(BYTES, 'bench').release(),

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { BufferPool, formatBytes, KiB, MiB } from 'plimsoll'
 import { elapsedMs, paired } from '../measure.mjs'
-import { touch } from '../touch.mjs'
+import { touch } from '../workloads/touch.cjs'
 
 export const title = 'BufferPool beside Buffer.allocUnsafeSlow'
 

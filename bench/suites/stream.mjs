@@ -1,8 +1,8 @@
 import { formatBytes, KiB, MiB } from 'plimsoll'
 import { elapsedMs, paired } from '../measure.mjs'
-import { readFile } from '../read-file.mjs'
 import { withModel } from '../scratch.mjs'
-import { streamFile } from '../stream-file.mjs'
+import { readFile } from '../workloads/read-file.cjs'
+import { streamFile } from '../workloads/stream-file.cjs'
 
 export const title = "streaming beside Node's own reads into one reused buffer"
 

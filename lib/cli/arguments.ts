@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { closest } from 'fastest-levenshtein'
-import { parseBytes, PlimsollError } from '../index.js'
+import { PlimsollError, parseBytes } from '../index.js'
 import { UsageError } from './failure.js'
 import type { Options, Verb } from './verb.js'
 
@@ -97,7 +97,6 @@ function parseStrictly(argv: string[], options: Options) {
   try {
     return parseArgs({ args: argv, options, allowPositionals: true })
   } catch (error) {
-    // The first line says what is wrong, the others how to quote in a shell.
-    throw new UsageError((error as Error).message.split('\n', 1)[0])
+    throw new UsageError((error as Error).message.replaceAll('\n', ' '))
   }
 }

@@ -5,14 +5,12 @@ import {
   formatBytes,
   instructionSet,
   type MachineMemory,
-  MemoryManager,
-  machineMemory,
-  type ProcessMemory,
+  MemoryBudget,
   processMemory,
 } from '../index.js'
 import type { Arguments } from './arguments.js'
-import { SystemTrouble } from './failure.js'
 import { boardFrom, type Line, lineFrom, lineOf, lineOptions } from './line.js'
+import { measuredMachine } from './machine.js'
 import { facts, heading, table } from './table.js'
 import { visible } from './text.js'
 import type { Page, Report, Verb } from './verb.js'
@@ -20,34 +18,125 @@ import { packageVersion } from './version.js'
 
 export const doctor: Verb = {
   name: 'doctor',
-  summary: 'this machine: its memory, the line under it, and what draws the line',
+  summary: 'this machine: its memory, how much of it may be used, and why',
   options: {
-    boards: { type: 'boolean', help: 'list the boards that have a preset, and nothing else' },
     ...lineOptions,
+    boards: { type: 'boolean', help: 'list the boards that have a preset, and nothing else' },
   },
-  run: (args) => (args.flag('boards') ? boards() : diagnosis(args)),
+  run: (args) => (args.flag('boards') ? presets() : diagnosis(args)),
 }
 
-function boards(): Report {
-  return { document: { boards: boardPresets }, lines: (page) => boardTable(page, boardPresets) }
+function presets(): Report {
+  return { document: { boards: boardPresets }, lines: (page) => boardSection(page, 'Boards', boardPresets) }
 }
 
-async function diagnosis(args: Arguments): Promise<Report> {
-  const machine = measured()
-  const board = boardFrom(args)
-  const program = programFacts()
-  await using manager = new MemoryManager(lineFrom(args))
-  const line = lineOf(manager.budget)
-  const memory = processMemory()
-  const document = { ...program, machine: { ...machine, cgroup: machine.cgroup ?? null }, board: board ?? null, line, process: memory }
+function diagnosis(args: Arguments): Report {
+  const found = examine(args)
+  const { board, machine, line } = found
   return {
-    document,
+    document: { ...found, board: board ?? null, machine: { ...machine, cgroup: machine.cgroup ?? null } },
     lines: (page) => [
-      ...programSection(page, program),
+      ...programSection(page, found),
+      '',
       ...machineSection(page, machine),
-      ...(board ? boardSection(page, board) : []),
+      '',
+      ...(board ? [...boardSection(page, 'Board', [board]), ''] : []),
       ...lineSection(page, line, machine),
-      ...processSection(page, memory),
+      '',
+      ...processSection(page, found),
     ],
   }
 }
+
+type Findings = ReturnType<typeof examine>
+
+function examine(args: Arguments) {
+  return {
+    version: packageVersion(),
+    node: process.versions.node,
+    platform: process.platform,
+    system: release(),
+    architecture: process.arch,
+    instructionSet: instructionSet(),
+    machine: measuredMachine(),
+    board: boardFrom(args),
+    line: lineOf(MemoryBudget.forThisMachine(lineFrom(args))),
+    process: processMemory(),
+  }
+}
+
+const programSection = (page: Page, found: Findings): string[] => [
+  heading(page, 'Program'),
+  '',
+  ...facts(page, [
+    ['plimsoll', found.version],
+    ['node', found.node],
+    ['system', `${found.platform} ${found.system}, ${found.architecture}`],
+    ['instructions', found.instructionSet],
+  ]),
+]
+
+const machineSection = (page: Page, { totalBytes, availableBytes, cgroup }: MachineMemory): string[] => [
+  heading(page, 'Machine'),
+  '',
+  ...facts(page, [
+    ['total', formatBytes(totalBytes)],
+    ['available', formatBytes(availableBytes)],
+    ['cgroup', cgroup ? `${formatBytes(cgroup.limitBytes)}, ${visible(cgroup.path)}` : 'no limit'],
+  ]),
+]
+
+const boardSection = (page: Page, title: string, boards: readonly BoardPreset[]): string[] => [
+  heading(page, title),
+  '',
+  ...table(
+    page,
+    [
+      { title: 'id', style: 'bold' },
+      { title: 'total', align: 'right' },
+      { title: 'reserved', align: 'right' },
+      { title: 'usable', align: 'right' },
+      { title: 'system on chip' },
+      { title: 'name' },
+    ],
+    boards.map((board) => [
+      board.id,
+      formatBytes(board.totalBytes),
+      formatBytes(board.reservedBytes),
+      formatBytes(board.usableBytes),
+      `${board.vendor} ${board.soc}`,
+      board.name,
+    ]),
+  ),
+]
+
+const lineSection = (page: Page, { lineBytes, binding, terms }: Line, { availableBytes }: MachineMemory): string[] => [
+  heading(page, 'Line', `${formatBytes(lineBytes)} may be used; the lowest bound draws it`),
+  '',
+  ...table(
+    page,
+    [{ title: '', style: 'green' }, { title: 'bound' }, { title: 'bytes', align: 'right' }, { title: 'what it is' }],
+    terms.map((term) => [
+      term.kind === binding ? '▸' : '',
+      term.kind,
+      formatBytes(term.bytes),
+      visible(term.description),
+    ]),
+  ),
+  ...(availableBytes < lineBytes ? ['', shortage(page, availableBytes)] : []),
+]
+
+const shortage = (page: Page, availableBytes: number): string =>
+  `  ${page.paint('yellow', `Less than the line is free now: ${formatBytes(availableBytes)}.`)}`
+
+const processSection = (page: Page, { process: memory }: Findings): string[] => [
+  heading(page, 'This process'),
+  '',
+  ...facts(page, [
+    ['resident', formatBytes(memory.rssBytes)],
+    ['anonymous', formatBytes(memory.anonymousBytes)],
+    ['file', formatBytes(memory.fileBytes)],
+    ['shared', formatBytes(memory.shmemBytes)],
+    ['peak', formatBytes(memory.peakRssBytes)],
+  ]),
+]

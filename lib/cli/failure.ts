@@ -4,24 +4,31 @@ import { Exit, type ExitCode } from './exit.js'
 /** The command was written wrongly. */
 export class UsageError extends Error {
   readonly code = 'ERR_INVALID_ARGUMENT'
+  readonly exitCode = Exit.wrongUse
 }
 
-/** An error whose exit code depends on when it happened, not on what it is. `cause` is the error. */
-export class Failure extends Error {
-  readonly exitCode: ExitCode
+/** The file cannot be opened, which says more about the file than about the system. `cause` is the error. */
+export class InputError extends Error {
+  readonly exitCode = Exit.brokenInput
+  declare readonly cause: PlimsollError
 
-  constructor(exitCode: ExitCode, cause: Error) {
+  constructor(cause: PlimsollError) {
     super(cause.message, { cause })
-    this.exitCode = exitCode
   }
+}
+
+/** The system does not give what the command needs. */
+export class SystemError extends Error {
+  readonly code = 'ERR_SYSTEM'
+  readonly exitCode = Exit.trouble
 }
 
 /** An error as the command line tells it. */
 export interface Told {
   exitCode: ExitCode
-  /** One line for people. */
+  /** For people. */
   message: string
-  /** What `--json` prints. */
+  /** For `--json`: the code, the message and the error's own numbers. */
   document: object
 }
 
@@ -35,6 +42,19 @@ const exitCodes: Record<PlimsollError['code'], ExitCode> = {
   ABORT_ERR: Exit.interrupted,
 }
 
+/** What an error means for whoever ran the command; `undefined` for one that nobody foresaw. */
+export function tell(error: unknown): Told | undefined {
+  if (error instanceof UsageError || error instanceof SystemError) {
+    const { code, exitCode, message } = error
+    return { exitCode, message, document: { error: { code, message } } }
+  }
+  const cause = error instanceof InputError ? error.cause : error
+  if (!(cause instanceof PlimsollError)) return undefined
+  const exitCode = error instanceof InputError ? error.exitCode : exitCodes[cause.code]
+  const message = messageOf(cause)
+  return { exitCode, message, document: { error: { ...cause, message } } }
+}
+
 /** The package's options as the command line calls them. */
 const flags: Record<string, string> = {
   chunkBytes: '--chunk',
@@ -43,16 +63,7 @@ const flags: Record<string, string> = {
   safetyMarginPercent: '--margin',
 }
 
-/** What an error means for whoever ran the command; `undefined` for one that nobody foresaw. */
-export function tell(error: unknown): Told | undefined {
-  const cause = error instanceof Failure ? error.cause : error
-  if (!(cause instanceof PlimsollError || cause instanceof UsageError)) return undefined
-  const message = messageOf(cause)
-  const exitCode = error instanceof Failure ? error.exitCode : exitCodes[cause.code]
-  return { exitCode, message, document: { error: { ...cause, code: cause.code, message } } }
-}
-
-function messageOf(error: PlimsollError | UsageError): string {
+function messageOf(error: PlimsollError): string {
   if (error instanceof AbortError) return 'interrupted'
   if (!(error instanceof InvalidArgumentError)) return error.message
   return `expected ${flags[error.argument] ?? error.argument} to be ${error.expected}, got ${error.received}`

@@ -10,11 +10,15 @@ export function programHelp(page: Page, verbs: readonly Verb[]): string[] {
     '',
     heading(page, 'Usage', 'plimsoll VERB [options]'),
     '',
-    ...facts(page, verbs.map((verb) => [called(verb), verb.summary] as const)),
+    ...facts(
+      page,
+      verbs.map((verb) => [called(verb), verb.summary] as const),
+    ),
     '',
     heading(page, 'Options'),
     '',
     ...facts(page, [
+      ['--json', 'after a verb: print one JSON document and nothing else'],
       ['--help', 'print this help; after a verb, the help of the verb'],
       ['--version', 'print the version of the package'],
     ]),
@@ -31,7 +35,10 @@ export function verbHelp(page: Page, verb: Verb): string[] {
     '',
     heading(page, 'Usage', `plimsoll ${called(verb)} [options]`),
     '',
-    ...facts(page, Object.entries(options).map(([name, option]) => [flag(name, option), option.help] as const)),
+    ...facts(
+      page,
+      Object.entries(options).map(([name, option]) => [flag(name, option), option.help] as const),
+    ),
     '',
     ...exitCodes(page),
   ]
@@ -40,7 +47,10 @@ export function verbHelp(page: Page, verb: Verb): string[] {
 const exitCodes = (page: Page): string[] => [
   heading(page, 'Exit codes'),
   '',
-  ...facts(page, exitCodeHelp.map(([code, meaning]) => [String(code), meaning] as const)),
+  ...facts(
+    page,
+    exitCodeHelp.map(([code, meaning]) => [String(code), meaning] as const),
+  ),
 ]
 
 const called = (verb: Verb): string => (verb.operand ? `${verb.name} ${verb.operand}` : verb.name)

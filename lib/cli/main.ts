@@ -1,3 +1,66 @@
-import { GgufFile } from '../index.js'
+import { nearest, parse } from './arguments.js'
+import { doctor } from './doctor.js'
+import { Exit, type ExitCode } from './exit.js'
+import { tell, UsageError } from './failure.js'
+import { programHelp, verbHelp } from './help.js'
+import { inspect } from './inspect.js'
+import { load } from './load.js'
+import { pageFor, printDocument, printError, printLines, watchOutput } from './output.js'
+import type { Verb } from './verb.js'
+import { packageVersion } from './version.js'
 
-console.log(typeof GgufFile)
+/** Every verb of the command line, in the order of the help. */
+const verbs: readonly Verb[] = [doctor, inspect, load]
+
+async function main(argv: string[]): Promise<ExitCode> {
+  const [first, ...rest] = argv
+  try {
+    if (first === '--help') return say(programHelp(pageFor(process.stdout), verbs))
+    if (first === '--version') return say([packageVersion()])
+    return await run(verbCalled(first), rest)
+  } catch (error) {
+    return fail(error, argv)
+  }
+}
+
+async function run(verb: Verb, argv: string[]): Promise<ExitCode> {
+  const args = parse(verb, argv)
+  if (args.flag('help')) return say(verbHelp(pageFor(process.stdout), verb))
+  const report = await verb.run(args)
+  if (!args.flag('json')) return say(report.lines(pageFor(process.stdout)))
+  printDocument(report.document)
+  return Exit.fine
+}
+
+function say(lines: readonly string[]): ExitCode {
+  printLines(lines)
+  return Exit.fine
+}
+
+function verbCalled(name: string | undefined): Verb {
+  const names = verbs.map((verb) => verb.name)
+  if (name === undefined) throw new UsageError(`expected a verb: ${names.join(', ')}; plimsoll --help says more`)
+  const verb = verbs.find((each) => each.name === name)
+  if (verb) return verb
+  const isOption = name.startsWith('-')
+  const hint = nearest(name, isOption ? ['--help', '--version'] : names)
+  throw new UsageError(`unknown ${isOption ? 'option' : 'verb'} "${name}"; did you mean "${hint}"?`)
+}
+
+/** Tells what went wrong and with which code the process ends. `--json` counts even where the rest is unreadable. */
+function fail(error: unknown, argv: string[]): ExitCode {
+  const told = tell(error)
+  if (!told) {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+    return Exit.trouble
+  }
+  const verb = verbs.find((each) => each.name === argv[0])
+  printError(verb ? `plimsoll ${verb.name}` : 'plimsoll', told.message)
+  if (argv.includes('--json')) printDocument(told.document)
+  return told.exitCode
+}
+
+watchOutput()
+main(process.argv.slice(2)).then((exitCode) => {
+  process.exitCode = exitCode
+})

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
 
-export type Style = 'bold' | 'dim' | 'red' | 'green' | 'cyan'
+export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
 
 /** Colours a text, or leaves it as it is. */
 export type Paint = (style: Style, text: string) => string
@@ -14,5 +14,4 @@ const coloured: Paint = (style, text) => styleText(style, text, { validateStream
  * Colours for a terminal that has them and whose user has not set `NO_COLOR`; plain text for anything else. A terminal
  * answers for `NO_COLOR` and `TERM=dumb` itself, see `tty.WriteStream.hasColors`.
  */
-export const paintFor = (stream: NodeJS.WriteStream): Paint =>
-  stream.isTTY && stream.hasColors() ? coloured : plain
+export const paintFor = (stream: NodeJS.WriteStream): Paint => (stream.isTTY && stream.hasColors() ? coloured : plain)

@@ -3,12 +3,12 @@ const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 /** A text of unknown origin as one line that only shows: names and values in a file can hold commands to a terminal. */
 export const visible = (text: string): string =>
-  text.replace(invisible, (character) => shortEscapes[character] ?? escape(character))
+  text.replace(invisible, (character) => shortEscapes[character] ?? unicodeEscape(character))
 
 const shortEscapes: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
 /** The JSON escape of every UTF-16 unit. */
-export const escape = (text: string): string =>
+export const unicodeEscape = (text: string): string =>
   Array.from({ length: text.length }, (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')
 
 /** A text shortened to a number of characters. */
@@ -20,7 +20,3 @@ export function clip(text: string, width: number): string {
 
 /** A number with its thousands set apart: `2,042,464`. */
 export const grouped = (number: number): string => number.toLocaleString('en-US')
-
-/** `1 tensor`, `39 tensors`. */
-export const counted = (number: number, noun: string): string =>
-  `${grouped(number)} ${noun}${number === 1 ? '' : 's'}`

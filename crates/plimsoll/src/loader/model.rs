@@ -94,6 +94,16 @@ impl ModelFile {
         }
     }
 
+    /// Memory that the open model takes, in bytes: its header, and its data where it came as bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let data = match &self.source {
+            Source::File { .. } => 0,
+            Source::Bytes(bytes) => bytes.len() as u64,
+        };
+        self.layout.header_bytes() + data
+    }
+
     /// The tensor of that name.
     ///
     /// # Errors

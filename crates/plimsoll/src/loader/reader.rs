@@ -101,9 +101,12 @@ impl Reader {
             self.window = None;
             return Ok(None);
         };
-        let mut buffer = self.pool.get(plan.data_bytes)?;
+        // Powers of two up to the full unit, so that units of different sizes share their buffers.
+        let size = plan.data_bytes.next_power_of_two().min(self.selection.unit_bytes()).max(plan.data_bytes);
+        let mut buffer = self.pool.get(size)?;
         if self.selection.output() == Output::Raw {
-            self.model.read(&mut buffer, plan.span.start, self.tensor_name(&plan))?;
+            let out = buffer.get_mut(..plan.data_bytes as usize).ok_or_else(broken_plan)?;
+            self.model.read(out, plan.span.start, self.tensor_name(&plan))?;
         } else {
             self.convert_unit(&plan, &mut buffer)?;
         }

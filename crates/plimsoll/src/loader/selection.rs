@@ -127,6 +127,11 @@ impl Selection {
         self.parts.iter().map(Part::data_bytes).sum()
     }
 
+    /// The most bytes a unit's buffer takes.
+    pub(super) fn unit_bytes(&self) -> u64 {
+        self.unit_bytes
+    }
+
     /// How the unit's chunk is converted.
     pub(super) fn format(&self, part: usize) -> Option<Format> {
         self.parts.get(part).and_then(|part| part.format)

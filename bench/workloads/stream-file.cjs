@@ -1,5 +1,5 @@
-import { GgufFile } from 'plimsoll'
-import { touch } from './touch.mjs'
+const { GgufFile } = require('plimsoll')
+const { touch } = require('./touch.cjs')
 
 /**
  * Streams every tensor of a model.
@@ -8,7 +8,7 @@ import { touch } from './touch.mjs'
  * @param {import('plimsoll').StreamOptions} options
  * @returns {Promise<number>} bytes of the file that were read
  */
-export async function streamFile(path, options) {
+async function streamFile(path, options) {
   const model = GgufFile.open(path)
   let bytes = 0
   try {
@@ -21,3 +21,5 @@ export async function streamFile(path, options) {
   }
   return bytes
 }
+
+module.exports = { streamFile }

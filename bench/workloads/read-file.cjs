@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises'
-import { touch } from './touch.mjs'
+const { open } = require('node:fs/promises')
+const { touch } = require('./touch.cjs')
 
 /**
  * The peer of a stream: Node's own reads, one after the other, into one buffer that is used again and again.
@@ -8,7 +8,7 @@ import { touch } from './touch.mjs'
  * @param {number} chunkBytes
  * @returns {Promise<number>} bytes read
  */
-export async function readFile(path, chunkBytes) {
+async function readFile(path, chunkBytes) {
   const file = await open(path)
   const buffer = Buffer.allocUnsafeSlow(chunkBytes)
   let position = 0
@@ -23,3 +23,5 @@ export async function readFile(path, chunkBytes) {
     await file.close()
   }
 }
+
+module.exports = { readFile }

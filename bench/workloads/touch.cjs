@@ -8,8 +8,10 @@ let sum = 0
  *
  * @param {{ length: number, [index: number]: number, BYTES_PER_ELEMENT: number }} data
  */
-export function touch(data) {
+function touch(data) {
   const step = PAGE_BYTES / data.BYTES_PER_ELEMENT
   for (let i = 0; i < data.length; i += step) sum += data[i]
   return sum
 }
+
+module.exports = { touch }

@@ -1,0 +1,64 @@
+import { boardPresets, InvalidArgumentError, MemoryBudget, MiB } from '../index'
+import { thrownBy } from './helpers/errors'
+
+/** Board, total MiB, usable MiB. */
+const published = [
+  ['orin-nano-4gb', 4096, 3072],
+  ['orin-nano-8gb', 8192, 6144],
+  ['orin-nx-16gb', 16384, 14336],
+  ['agx-orin-32gb', 32768, 28672],
+  ['agx-orin-64gb', 65536, 57344],
+] as const
+
+test.each(published)('%s has %d MiB, of which %d MiB are usable', (id, totalMiB, usableMiB) => {
+  const board = boardPresets.find((preset) => preset.id === id)
+  expect(board).toMatchObject({ totalBytes: totalMiB * MiB, usableBytes: usableMiB * MiB, vendor: 'NVIDIA' })
+  const budget = MemoryBudget.forBoard(id)
+  expect(budget).toMatchObject({ totalBytes: totalMiB * MiB, usableBytes: usableMiB * MiB, lineBytes: usableMiB * MiB })
+})
+
+test('the other boards have the RAM of their name, and a reserve between an eighth and a quarter', () => {
+  const sold = boardPresets.map(({ id, totalBytes }) => [id, totalBytes / MiB / 1024])
+  expect(sold).toEqual(boardPresets.map(({ id }) => [id, Number(/-(\d+)gb$/.exec(id)?.[1])]))
+  for (const { totalBytes, reservedBytes } of boardPresets) {
+    expect(reservedBytes / totalBytes).toBeGreaterThanOrEqual(1 / 8)
+    expect(reservedBytes / totalBytes).toBeLessThanOrEqual(1 / 4)
+  }
+  const others = ['orin-nx-8gb', 'agx-thor-128gb', 'rk3588-4gb', 'rk3588-8gb', 'rk3588-16gb', 'rk3588-32gb']
+  expect(boardPresets.map(({ id }) => id).sort()).toEqual([...others, ...published.map(([id]) => id)].sort())
+})
+
+test.each(boardPresets.map((board) => [board.id, board] as const))(
+  'a budget for %s is just its numbers',
+  (id, board) => {
+    const budget = MemoryBudget.forBoard(id as never)
+    const { totalBytes, reservedBytes, usableBytes } = board
+    expect(usableBytes).toBe(totalBytes - reservedBytes)
+    expect(budget).toMatchObject({
+      totalBytes,
+      reservedBytes,
+      usableBytes,
+      allocatedBytes: 0,
+      availableBytes: usableBytes,
+    })
+    expect(budget.bindingTerm).toEqual({ kind: 'preset', bytes: usableBytes, description: expect.stringContaining(id) })
+    expect(budget.terms).toContainEqual(budget.bindingTerm)
+  },
+)
+
+test('two budgets for one board have nothing in common', () => {
+  const [one, other] = [MemoryBudget.forBoard('rk3588-8gb'), MemoryBudget.forBoard('rk3588-8gb')]
+  using _held = one.allocate(MiB, 'held')
+  expect([one.allocatedBytes, other.allocatedBytes]).toEqual([MiB, 0])
+})
+
+test('the presets cannot be changed', () => {
+  expect(Object.isFrozen(boardPresets)).toBe(true)
+  expect(boardPresets.every((board) => Object.isFrozen(board))).toBe(true)
+})
+
+test.each(['auto', 'raspberry-pi', '', 'ORIN-NANO-8GB', 'orin-nano-8gb '])('%j is no board with a preset', (id) => {
+  const error = thrownBy(InvalidArgumentError, () => MemoryBudget.forBoard(id as never))
+  expect(error.argument).toBe('board')
+  expect(error.expected).toContain('"orin-nano-8gb"')
+})

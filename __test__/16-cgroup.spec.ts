@@ -1,0 +1,97 @@
+import { type LineTerm, type MachineMemory, MiB } from '../index'
+import { MemoryGroup } from './helpers/cgroup'
+import { runChild } from './helpers/child'
+
+const group = MemoryGroup.make('plimsoll-test')
+if (typeof group === 'string') console.warn(`Lines under a cgroup are not tested on this machine: ${group}.`)
+
+interface Seen {
+  lineBytes: number
+  binding: LineTerm
+  cgroup: MachineMemory['cgroup']
+  refused: string
+}
+
+/** The line as a process in the group sees it. */
+function seenFrom(inside: MemoryGroup, options = '{}'): Seen {
+  const script = `
+    const budget = MemoryBudget.forThisMachine(${options})
+    let refused = ''
+    try { budget.allocate(budget.lineBytes + 1, 'over the line') } catch (error) { refused = error.message }
+    return { lineBytes: budget.lineBytes, binding: budget.bindingTerm, cgroup: plimsoll.machineMemory().cgroup, refused }`
+  return runChild<Seen>(script, { through: inside.through }).value
+}
+
+const describeWithGroups = typeof group === 'string' ? describe.skip : describe
+
+describeWithGroups('under a memory cgroup of version 1', () => {
+  const outer = group as MemoryGroup
+  let inner: MemoryGroup
+
+  beforeAll(() => {
+    inner = outer.nest('inner')
+  })
+
+  beforeEach(() => {
+    inner.limit(-1)
+    outer.limit(-1)
+  })
+
+  afterAll(() => {
+    inner.remove()
+    outer.remove()
+  })
+
+  test('a limit of 512 MiB draws the line at 496 MiB, and the binding term names the group', () => {
+    inner.limit(512 * MiB)
+    const { lineBytes, binding, cgroup, refused } = seenFrom(inner)
+    expect(lineBytes).toBe(496 * MiB)
+    expect(binding).toMatchObject({ kind: 'cgroup', bytes: 496 * MiB })
+    expect(binding.description).toContain(inner.path)
+    expect(cgroup).toEqual({ path: inner.path, limitBytes: 512 * MiB })
+    expect(refused).toContain(inner.path)
+  })
+
+  test('a limit on a group above counts', () => {
+    outer.limit(400 * MiB)
+    const { lineBytes, binding } = seenFrom(inner)
+    expect(lineBytes).toBe(384 * MiB)
+    expect(binding).toMatchObject({ kind: 'cgroup' })
+    expect(binding.description).toContain(outer.path)
+  })
+
+  test('of a group and those above it the tightest counts', () => {
+    inner.limit(300 * MiB)
+    outer.limit(400 * MiB)
+    expect(seenFrom(inner).lineBytes).toBe(284 * MiB)
+    inner.limit(400 * MiB)
+    outer.limit(300 * MiB)
+    expect(seenFrom(inner).lineBytes).toBe(284 * MiB)
+  })
+
+  test('the floor is 3 % of a large limit', () => {
+    inner.limit(2048 * MiB)
+    const line = 0.97 * 2048 * MiB
+    expect(Math.abs(seenFrom(inner).lineBytes - line)).toBeLessThan(4096)
+  })
+
+  test('a lower maximum binds before the group', () => {
+    inner.limit(512 * MiB)
+    expect(seenFrom(inner, '{ maxBytes: 100 * MiB }').binding).toMatchObject({ kind: 'maximum', bytes: 100 * MiB })
+  })
+
+  test('an unlimited group is no term', () => {
+    expect(seenFrom(inner).cgroup).toBeUndefined()
+  })
+
+  test('a process that fills the line under its limit is not killed', () => {
+    inner.limit(256 * MiB)
+    const script = `
+      const budget = MemoryBudget.forThisMachine()
+      const runtime = budget.allocate(plimsoll.processMemory().anonymousBytes + 64 * MiB, 'the runtime itself')
+      const pool = new BufferPool({ budget })
+      const held = []
+      try { for (;;) { const buffer = pool.get(4 * MiB); buffer.data.fill(1); held.push(buffer) } } catch ({ code }) { return [code, held.length > 0] }`
+    expect(runChild(script, { through: inner.through }).value).toEqual(['ERR_INSUFFICIENT_MEMORY', true])
+  })
+})

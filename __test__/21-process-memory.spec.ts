@@ -1,0 +1,48 @@
+import { MiB, processMemory } from '../index'
+import { runChild } from './helpers/child'
+
+test('resident memory is the sum of its anonymous, file and shared parts', () => {
+  const { rssBytes, anonymousBytes, fileBytes, shmemBytes } = processMemory()
+  expect(anonymousBytes + fileBytes + shmemBytes).toBe(rssBytes)
+  expect(anonymousBytes).toBeGreaterThan(0)
+  expect(fileBytes).toBeGreaterThan(0)
+})
+
+test('the peak is at least what is resident', () => {
+  const { rssBytes, peakRssBytes } = processMemory()
+  expect(peakRssBytes).toBeGreaterThanOrEqual(rssBytes)
+})
+
+test('it agrees with what Node.js says of itself', () => {
+  const [ours, nodes] = [processMemory().rssBytes, process.memoryUsage().rss]
+  expect(Math.abs(ours - nodes)).toBeLessThan(8 * MiB)
+})
+
+test('64 MiB that are touched show as anonymous memory, and the peak stays when they are gone', () => {
+  const script = `
+    const pool = new BufferPool({ maxHeldBytes: 0 })
+    const look = plimsoll.processMemory
+    const before = look()
+    const buffer = pool.get(64 * MiB)
+    const untouched = look()
+    buffer.data.fill(1)
+    const touched = look()
+    buffer.release()
+    await settle(() => pool.stats().inUseCount === 0)
+    return { before, untouched, touched, after: look() }`
+  const { before, untouched, touched, after } = runChild<Record<string, ReturnType<typeof processMemory>>>(script).value
+  const anonymous = [before, untouched, touched, after].map((memory) => (memory?.anonymousBytes ?? Number.NaN) / MiB)
+  const [atFirst = 0, mapped = 0, full = 0, freed = 0] = anonymous
+  expect(mapped - atFirst).toBeLessThan(16)
+  expect(full - mapped).toBeGreaterThanOrEqual(63)
+  expect(full - freed).toBeGreaterThanOrEqual(60)
+  expect(after?.peakRssBytes).toBeGreaterThanOrEqual(touched?.rssBytes ?? Number.NaN)
+})
+
+test('asking does not cost memory', () => {
+  const script = `
+    const ask = (times) => { for (let i = 0; i < times; i++) plimsoll.processMemory(); gc(); return process.memoryUsage().rss }
+    const before = ask(5000)
+    return ask(20_000) - before`
+  expect(runChild<number>(script, { flags: ['--expose-gc'] }).value).toBeLessThan(4 * MiB)
+})

@@ -1,0 +1,125 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, runNode } from './helpers/child'
+
+const sample = 'examples/models/plimsoll-sample-llama.gguf'
+const plimsoll = (...args: string[]) => runNode(['cli.js', ...args])
+
+const ANSI = '\x1b['
+
+describe('help and version', () => {
+  test('--help lists every verb and what the exit codes mean', () => {
+    const { status, stdout, stderr } = plimsoll('--help')
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    for (const text of ['doctor', 'inspect FILE', 'load FILE', 'does not fit', 'broken input']) {
+      expect(stdout).toContain(text)
+    }
+  })
+
+  test.each([
+    ['doctor', ['--board ID', '--boards', '--json']],
+    ['inspect', ['--header-only', '--json']],
+    ['load', ['--as raw|f32|f16', '--chunk SIZE', '--tensor NAME ...', '--json']],
+  ])('%s --help lists its options and runs nothing', (verb, options) => {
+    const { status, stdout } = plimsoll(verb, '--help')
+    expect(status).toBe(0)
+    for (const option of options) expect(stdout).toContain(option)
+  })
+
+  test('--version prints the version of the package', () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    expect(plimsoll('--version').stdout).toBe(`${version}\n`)
+  })
+})
+
+describe('wrong use ends with 2 and says what is right', () => {
+  test.each([
+    [[], 'expected a verb: doctor, inspect, load'],
+    [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
+    [['--vesion'], 'unknown option "--vesion"; did you mean "--version"?'],
+    [['doctor', '--jsn'], 'unknown option "--jsn"; did you mean "--json"?'],
+    [['load', sample, '--chnk', '1MiB'], 'did you mean "--chunk"?'],
+    [['load', sample, '--json=yes'], "'--json' does not take an argument"],
+    [['load', sample, '--chunk'], "'--chunk <value>' argument missing"],
+    [['inspect'], 'expected a FILE, got none'],
+    [['inspect', sample, 'other'], 'expected one FILE, got also "other"'],
+    [['doctor', sample], 'expected no operand'],
+  ])('%j', (args, message) => {
+    const { status, stdout, stderr } = plimsoll(...args)
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toMatch(/^plimsoll/)
+    expect(stderr).toContain(message)
+  })
+
+  test('with --json the error is the one document on stdout, and still told on stderr', () => {
+    const { status, stdout, stderr } = plimsoll('load', '--json', '--as', 'f23', sample)
+    expect(status).toBe(2)
+    expect(JSON.parse(stdout)).toEqual({
+      error: { code: 'ERR_INVALID_ARGUMENT', message: 'unknown value "f23" of --as; did you mean "f32"?' },
+    })
+    expect(stderr).toContain('did you mean "f32"?')
+  })
+})
+
+describe('output', () => {
+  test.each([[['doctor']], [['inspect', sample]], [['load', sample]], [['inspect', 'missing.gguf']]])(
+    'a pipe gets no terminal codes: %j',
+    (args) => {
+      const { stdout, stderr } = runNode(['cli.js', ...args], { through: ['env', 'FORCE_COLOR=1'] })
+      expect(stdout + stderr).not.toContain(ANSI)
+    },
+  )
+
+  test('a reader that leaves early is no error', () => {
+    const { stdout, stderr } = spawnSync('sh', ['-c', `"${process.execPath}" cli.js inspect ${sample} | head -n 1`], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    expect(stdout).toBe('plimsoll-sample-llama.gguf\n')
+    expect(stderr).toBe('')
+  })
+
+  const full = existsSync('/dev/full') ? test : test.skip
+  full('output that cannot be written ends with 4', () => {
+    const { status, stderr } = spawnSync('sh', ['-c', `"${process.execPath}" cli.js doctor > /dev/full`], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    expect(status).toBe(4)
+    expect(stderr).toContain('expected to write to stdout, but ENOSPC')
+  })
+})
+
+/** A terminal made by script(1) of util-linux, whose arguments other systems do not take. */
+const hasTerminal = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0
+if (!hasTerminal) console.warn('script(1) is missing: terminal manners are not tested')
+
+;(hasTerminal ? describe : describe.skip)('on a terminal', () => {
+  const onTerminal = (command: string, env: NodeJS.ProcessEnv = {}): string => {
+    const { NO_COLOR: _, NODE_DISABLE_COLORS: __, FORCE_COLOR: ___, ...inherited } = process.env
+    const line = `"${process.execPath}" cli.js ${command}`
+    const options = { cwd: root, encoding: 'utf8', env: { ...inherited, TERM: 'xterm-256color', ...env } } as const
+    return spawnSync('script', ['-qec', line, '/dev/null'], options).stdout
+  }
+
+  test('headings are bold', () => {
+    expect(onTerminal('doctor')).toContain(`${ANSI}1mMachine`)
+  })
+
+  test('NO_COLOR is honoured', () => {
+    const output = onTerminal('doctor', { NO_COLOR: '1' })
+    expect(output).toContain('Machine')
+    expect(output).not.toContain(ANSI)
+  })
+
+  test('a load shows its progress on stderr and wipes it at the end', () => {
+    const output = onTerminal(`load ${sample} --chunk 4KiB 2>&1 >/dev/null`)
+    expect(output).toContain('─')
+    expect(output.endsWith(`\r${ANSI}K`)).toBe(true)
+  })
+
+  test('a terminal that cannot redraw a line gets no progress', () => {
+    expect(onTerminal(`load ${sample} 2>&1 >/dev/null`, { TERM: 'dumb' })).toBe('')
+  })
+})

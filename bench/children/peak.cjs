@@ -1,0 +1,26 @@
+// Prints the peak RSS of one workload: node peak.cjs idle | loop BYTES | read FILE | stream FILE raw|f32
+
+// Loaded by `require`: for `import`, Node first runs a WebAssembly lexer over the package, whose megabytes would hide
+// part of what is measured.
+const { MiB } = require('plimsoll')
+const { readFileSync } = require('node:fs')
+
+const WORKLOADS = {
+  idle: () => {},
+  loop: (bytes) => require('../workloads/loop.cjs').loop(Number(bytes), MiB),
+  read: (path) => require('../workloads/read-file.cjs').readFile(path, MiB),
+  stream: (path, as) => require('../workloads/stream-file.cjs').streamFile(path, { as, chunkBytes: MiB }),
+}
+
+/** The most this process ever had resident: `VmHWM` of `/proc/self/status`, see proc_pid_status(5). */
+function peakMiB() {
+  const [, kibibytes] = readFileSync('/proc/self/status', 'latin1').match(/^VmHWM:\s+(\d+) kB$/m)
+  return Number(kibibytes) / 1024
+}
+
+async function main([workload, ...args]) {
+  await WORKLOADS[workload](...args)
+  console.log(JSON.stringify({ peakMiB: peakMiB() }))
+}
+
+main(process.argv.slice(2))

@@ -1,0 +1,39 @@
+import { Exit } from './exit.js'
+import { paintFor } from './style.js'
+import { unicodeEscape, visible } from './text.js'
+import type { Page } from './verb.js'
+
+/** Columns of a page that is no terminal, or of one that does not say. */
+const DEFAULT_WIDTH = 120
+
+export const pageFor = (stream: NodeJS.WriteStream): Page => ({
+  paint: paintFor(stream),
+  width: stream.columns || DEFAULT_WIDTH,
+})
+
+export const printLines = (lines: readonly string[]): void => {
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+/** Characters that JSON leaves as they are and a terminal may obey; line feeds are the document's own. */
+const unescaped = /(?!\n)[\p{Cc}\p{Cf}]/gu
+
+export const printDocument = (document: object): void => {
+  process.stdout.write(`${JSON.stringify(document, null, 2).replace(unescaped, unicodeEscape)}\n`)
+}
+
+/** Tells on stderr what went wrong. */
+export function printError(who: string, message: string): void {
+  const { paint } = pageFor(process.stderr)
+  process.stderr.write(`${paint('red', `${who}:`)} ${visible(message)}\n`)
+}
+
+/** A reader that has seen enough, as in `plimsoll inspect FILE | head`, is no trouble; a full disk is. */
+export function watchOutput(): void {
+  process.stderr.on('error', () => {})
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return
+    printError('plimsoll', `expected to write to stdout, but ${error.message}`)
+    process.exit(Exit.trouble)
+  })
+}
