@@ -180,6 +180,12 @@ export interface GgufSplit {
 /** The instruction set that the dequantisers run with on this machine. */
 export declare function instructionSet(): string
 
+/**
+ * The warning for a guard that nobody released. It is made here because `process.emitWarning` takes errors of the
+ * main realm only, and the addon's are.
+ */
+export declare function leakWarning(message: string, label: string, sizeBytes: number): Error
+
 /** One upper bound on the line. */
 export interface LineTerm {
   /** Where the bound comes from: `"preset"`, `"reserve"`, `"safety-margin"`, `"cgroup"` or `"maximum"`. */

@@ -845,6 +845,7 @@ module.exports.boardPresets = nativeBinding.boardPresets
 module.exports.detach = nativeBinding.detach
 module.exports.formatBytes = nativeBinding.formatBytes
 module.exports.instructionSet = nativeBinding.instructionSet
+module.exports.leakWarning = nativeBinding.leakWarning
 module.exports.machineMemory = nativeBinding.machineMemory
 module.exports.parseBytes = nativeBinding.parseBytes
 module.exports.processMemory = nativeBinding.processMemory

@@ -319,6 +319,7 @@ declare class BufferPool implements Disposable {
      *
      * @throws {@link InsufficientMemoryError} when the budget, or the system, refuses; idle buffers are freed before.
      * @throws {@link ReleasedError} after {@link close}.
+     * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 1 to `buffer.constants.MAX_LENGTH`.
      */
     get(bytes: number): PooledBuffer;
     /** What the pool has done and holds. */
@@ -555,7 +556,7 @@ interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOpti
      * 1 GiB, and no less than one block of every tensor: 1024 bytes for `Q4_K` as `'f32'`.
      */
     chunkBytes?: number;
-    /** The pool whose buffers carry the chunks. The manager's, or one shared by the process, by default. */
+    /** The pool whose buffers carry the chunks. The manager's, or one shared by the files of this thread, by default. */
     pool?: BufferPool;
 }
 /** What {@link GgufFile.load} takes. */
@@ -702,8 +703,8 @@ declare const GiB: number;
 /**
  * Reads a size as people write it.
  *
- * A bare number is bytes; `KiB`, `MiB`, `GiB`, `TiB` and the bare letters `K`, `M`, `G`, `T` are powers of two; `KB`,
- * `MB`, `GB`, `TB` are powers of ten.
+ * A bare number, or one with `B`, is bytes; `KiB`, `MiB`, `GiB` and so on, and the bare letters `K`, `M`, `G`, `T`, are
+ * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space.
  *
  * @throws {@link InvalidArgumentError} for anything else.
  * @example

@@ -2,8 +2,9 @@
 
 Object.defineProperty(exports, Symbol.toStringTag, { value: 'Module' });
 
-const fastestLevenshtein = require('fastest-levenshtein');
 const binding_js = require('./binding.js');
+const fastestLevenshtein = require('fastest-levenshtein');
+const node_buffer = require('node:buffer');
 const node_url = require('node:url');
 const node_util = require('node:util');
 
@@ -99,7 +100,7 @@ function describe(value) {
     if (typeof value !== 'object')
         return String(value);
     const name = value.constructor?.name ?? 'object';
-    return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+    return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}`;
 }
 /** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */
 const quoted = (value) => (typeof value === 'string' ? JSON.stringify(value) : value);
@@ -118,9 +119,7 @@ const attachments = new WeakMap();
 function warnOfLeak({ label, sizeBytes }) {
     const message = `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
         'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.';
-    const warning = Object.assign(new Error(message), { name: 'PlimsollLeakWarning', label, sizeBytes });
-    warning.stack = `${warning.name}: ${message}`; // The finalizer's own stack says nothing about the leak.
-    process.emitWarning(warning);
+    process.emitWarning(binding_js.leakWarning(message, label, sizeBytes));
 }
 /** Makes the guard for a key of the addon. */
 let guard;
@@ -139,6 +138,8 @@ let guard;
  */
 class Allocation {
     #state;
+    /** The sets of {@link attachments} that it is in, to leave them when it is released. */
+    #attachedTo;
     static {
         guard = (native, key, sizeBytes, label) => new Allocation(native, key, sizeBytes, label);
     }
@@ -173,6 +174,8 @@ class Allocation {
             return;
         state.released = true;
         net.unregister(state);
+        for (const guards of this.#attachedTo ?? [])
+            guards.delete(this);
         state.native.release(state.key);
     }
     /** The same as {@link release}, for `using`. */
@@ -191,11 +194,9 @@ class Allocation {
             throw invalidArgument('object', 'the object that the allocation belongs to', object === this ? 'itself' : object);
         }
         this.#live().attached = true;
-        const guards = attachments.get(object);
-        if (guards)
-            guards.add(this);
-        else
-            attachments.set(object, new Set([this]));
+        const guards = attachments.get(object) ?? new Set();
+        attachments.set(object, guards.add(this));
+        this.#attachedTo = [...(this.#attachedTo ?? []), guards];
         return this;
     }
     #live() {
@@ -207,11 +208,11 @@ class Allocation {
 
 /** What a size may be at most: every figure up to it is exact in a JavaScript number. */
 const MAX_BYTES = Number.MAX_SAFE_INTEGER;
-/** Checks a size: a whole number of bytes from `least` up. */
-function bytes(name, value, least = 0) {
-    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= MAX_BYTES)
-        return value;
-    throw invalidArgument(name, `a whole number of bytes from ${least} to ${MAX_BYTES}`, quoted(value));
+/** Checks a size: a whole number of bytes from `least` to `most`. */
+function bytes(name, value, least = 0, most = MAX_BYTES) {
+    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most)
+        return value + 0; // No -0.
+    throw invalidArgument(name, `a whole number of bytes from ${least} to ${most}`, quoted(value));
 }
 function string(name, value) {
     if (typeof value === 'string')
@@ -231,8 +232,9 @@ function percent(name, value) {
 function oneOf(name, value, allowed) {
     if (allowed.includes(value))
         return value;
-    const hint = typeof value === 'string' ? didYouMean(value, allowed) : '';
-    throw invalidArgument(name, `one of ${allowed.map((item) => `"${item}"`).join(', ')}`, `${show(value)}${hint}`);
+    const expected = `one of ${allowed.map((item) => `"${item}"`).join(', ')}`;
+    const received = typeof value === 'string' ? `${JSON.stringify(value)}${didYouMean(value, allowed)}` : value;
+    throw invalidArgument(name, expected, received);
 }
 function instance(name, value, type) {
     if (value instanceof type)
@@ -264,8 +266,9 @@ function strings(name, value) {
 function options(value, checks) {
     if (value === undefined)
         return {};
-    if (typeof value !== 'object' || value === null)
-        throw invalidArgument('options', 'an object', quoted(value));
+    if (Object.prototype.toString.call(value) !== '[object Object]') {
+        throw invalidArgument('options', 'a plain object', quoted(value));
+    }
     const known = Object.keys(checks);
     const checked = {};
     for (const [key, item] of Object.entries(value)) {
@@ -281,7 +284,6 @@ function options(value, checks) {
 function didYouMean(word, known) {
     return known.length === 0 ? '' : ` (did you mean "${fastestLevenshtein.closest(word, known)}"?)`;
 }
-const show = (value) => (typeof value === 'string' ? JSON.stringify(value) : String(value));
 
 /** The boards this package knows by name. */
 const boardPresets = Object.freeze(binding_js.boardPresets().map((board) => Object.freeze(board)));
@@ -420,16 +422,16 @@ class MemoryBudget {
      * @throws {@link InvalidArgumentError} when an argument is unfit.
      */
     allocate(bytes$1, label) {
-        bytes('bytes', bytes$1);
+        const sizeBytes = bytes('bytes', bytes$1);
         string('label', label);
         let key;
         try {
-            key = this.#native.allocate(bytes$1, label);
+            key = this.#native.allocate(sizeBytes, label);
         }
         catch (error) {
             throw fromNative(error);
         }
-        return guard(this.#native, key, bytes$1, label);
+        return guard(this.#native, key, sizeBytes, label);
     }
 }
 function ofNumbers(numbers) {
@@ -465,8 +467,8 @@ const GiB = 1024 * MiB;
 /**
  * Reads a size as people write it.
  *
- * A bare number is bytes; `KiB`, `MiB`, `GiB`, `TiB` and the bare letters `K`, `M`, `G`, `T` are powers of two; `KB`,
- * `MB`, `GB`, `TB` are powers of ten.
+ * A bare number, or one with `B`, is bytes; `KiB`, `MiB`, `GiB` and so on, and the bare letters `K`, `M`, `G`, `T`, are
+ * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space.
  *
  * @throws {@link InvalidArgumentError} for anything else.
  * @example
@@ -474,7 +476,7 @@ const GiB = 1024 * MiB;
  * parseBytes('8GB')   // 8000000000
  */
 function parseBytes(text) {
-    return call(() => binding_js.parseBytes(string('text', text)));
+    return call(() => binding_js.parseBytes(string('size', text)));
 }
 /**
  * Writes a size for people: the largest binary unit that leaves a number of one or more, two decimals.
@@ -521,9 +523,10 @@ class BufferPool {
      *
      * @throws {@link InsufficientMemoryError} when the budget, or the system, refuses; idle buffers are freed before.
      * @throws {@link ReleasedError} after {@link close}.
+     * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 1 to `buffer.constants.MAX_LENGTH`.
      */
     get(bytes$1) {
-        bytes('bytes', bytes$1, 1);
+        bytes('bytes', bytes$1, 1, node_buffer.constants.MAX_LENGTH);
         return call(() => pooled(this.#native.get(bytes$1)));
     }
     /** What the pool has done and holds. */

@@ -36,7 +36,8 @@ test('64 MiB that are touched show as anonymous memory, and the peak stays when 
   expect(mapped - atFirst).toBeLessThan(16)
   expect(full - mapped).toBeGreaterThanOrEqual(63)
   expect(full - freed).toBeGreaterThanOrEqual(60)
-  expect(after?.peakRssBytes).toBeGreaterThanOrEqual(touched?.rssBytes ?? Number.NaN)
+  // The kernel counts per processor and sums up lazily, so two readings differ by some pages.
+  expect((after?.peakRssBytes ?? 0) / MiB).toBeGreaterThan((touched?.rssBytes ?? Number.NaN) / MiB - 2)
 })
 
 test('asking does not cost memory', () => {

@@ -1,5 +1,5 @@
 import { invalidArgument, released } from './errors.js'
-import type { NativeBudget } from './native.js'
+import { leakWarning, type NativeBudget } from './native.js'
 
 /** What the net needs to know of a guard. It must not refer to the guard, or the guard would never be collected. */
 interface State {
@@ -26,9 +26,7 @@ function warnOfLeak({ label, sizeBytes }: State): void {
   const message =
     `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
     'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.'
-  const warning = Object.assign(new Error(message), { name: 'PlimsollLeakWarning', label, sizeBytes })
-  warning.stack = `${warning.name}: ${message}` // The finalizer's own stack says nothing about the leak.
-  process.emitWarning(warning)
+  process.emitWarning(leakWarning(message, label, sizeBytes))
 }
 
 /** Makes the guard for a key of the addon. */
@@ -49,6 +47,8 @@ export let guard: (native: NativeBudget, key: number, sizeBytes: number, label: 
  */
 export class Allocation implements Disposable {
   readonly #state: State
+  /** The sets of {@link attachments} that it is in, to leave them when it is released. */
+  #attachedTo: Set<Allocation>[] | undefined
 
   static {
     guard = (native, key, sizeBytes, label) => new Allocation(native, key, sizeBytes, label)
@@ -89,6 +89,7 @@ export class Allocation implements Disposable {
     if (state.released) return
     state.released = true
     net.unregister(state)
+    for (const guards of this.#attachedTo ?? []) guards.delete(this)
     state.native.release(state.key)
   }
 
@@ -109,9 +110,9 @@ export class Allocation implements Disposable {
       throw invalidArgument('object', 'the object that the allocation belongs to', object === this ? 'itself' : object)
     }
     this.#live().attached = true
-    const guards = attachments.get(object)
-    if (guards) guards.add(this)
-    else attachments.set(object, new Set([this]))
+    const guards = attachments.get(object) ?? new Set()
+    attachments.set(object, guards.add(this))
+    this.#attachedTo = [...(this.#attachedTo ?? []), guards]
     return this
   }
 

@@ -176,15 +176,15 @@ export class MemoryBudget {
    * @throws {@link InvalidArgumentError} when an argument is unfit.
    */
   allocate(bytes: number, label: string): Allocation {
-    check.bytes('bytes', bytes)
+    const sizeBytes = check.bytes('bytes', bytes)
     check.string('label', label)
     let key: number
     try {
-      key = this.#native.allocate(bytes, label)
+      key = this.#native.allocate(sizeBytes, label)
     } catch (error) {
       throw fromNative(error)
     }
-    return guard(this.#native, key, bytes, label)
+    return guard(this.#native, key, sizeBytes, label)
   }
 }
 

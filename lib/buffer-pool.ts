@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import type { BufferPoolStats } from '../binding.js'
 import { MemoryBudget, nativeBudget } from './budget.js'
 import * as check from './check.js'
@@ -62,9 +63,10 @@ export class BufferPool implements Disposable {
    *
    * @throws {@link InsufficientMemoryError} when the budget, or the system, refuses; idle buffers are freed before.
    * @throws {@link ReleasedError} after {@link close}.
+   * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 1 to `buffer.constants.MAX_LENGTH`.
    */
   get(bytes: number): PooledBuffer {
-    check.bytes('bytes', bytes, 1)
+    check.bytes('bytes', bytes, 1, constants.MAX_LENGTH)
     return call(() => pooled(this.#native.get(bytes)))
   }
 

@@ -4,10 +4,10 @@ import { invalidArgument, quoted } from './errors.js'
 /** What a size may be at most: every figure up to it is exact in a JavaScript number. */
 const MAX_BYTES = Number.MAX_SAFE_INTEGER
 
-/** Checks a size: a whole number of bytes from `least` up. */
-export function bytes(name: string, value: unknown, least = 0): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= MAX_BYTES) return value
-  throw invalidArgument(name, `a whole number of bytes from ${least} to ${MAX_BYTES}`, quoted(value))
+/** Checks a size: a whole number of bytes from `least` to `most`. */
+export function bytes(name: string, value: unknown, least = 0, most = MAX_BYTES): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value + 0 // No -0.
+  throw invalidArgument(name, `a whole number of bytes from ${least} to ${most}`, quoted(value))
 }
 
 export function string(name: string, value: unknown): string {
@@ -27,8 +27,9 @@ export function percent(name: string, value: unknown): number {
 
 export function oneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   if (allowed.includes(value as T)) return value as T
-  const hint = typeof value === 'string' ? didYouMean(value, allowed) : ''
-  throw invalidArgument(name, `one of ${allowed.map((item) => `"${item}"`).join(', ')}`, `${show(value)}${hint}`)
+  const expected = `one of ${allowed.map((item) => `"${item}"`).join(', ')}`
+  const received = typeof value === 'string' ? `${JSON.stringify(value)}${didYouMean(value, allowed)}` : value
+  throw invalidArgument(name, expected, received)
 }
 
 export function instance<T>(name: string, value: unknown, type: abstract new (...args: never[]) => T): T {
@@ -64,10 +65,12 @@ type Checks<T> = { readonly [K in keyof T]-?: (name: string, value: unknown) => 
  */
 export function options<T extends object>(value: unknown, checks: Checks<T>): T {
   if (value === undefined) return {} as T
-  if (typeof value !== 'object' || value === null) throw invalidArgument('options', 'an object', quoted(value))
+  if (Object.prototype.toString.call(value) !== '[object Object]') {
+    throw invalidArgument('options', 'a plain object', quoted(value))
+  }
   const known = Object.keys(checks)
   const checked: Partial<T> = {}
-  for (const [key, item] of Object.entries(value)) {
+  for (const [key, item] of Object.entries(value as object)) {
     if (!known.includes(key)) {
       const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys'
       throw invalidArgument('options', expected, `the key "${key}"${didYouMean(key, known)}`)
@@ -80,5 +83,3 @@ export function options<T extends object>(value: unknown, checks: Checks<T>): T 
 function didYouMean(word: string, known: readonly string[]): string {
   return known.length === 0 ? '' : ` (did you mean "${closest(word, known as string[])}"?)`
 }
-
-const show = (value: unknown): string => (typeof value === 'string' ? JSON.stringify(value) : String(value))

@@ -158,7 +158,7 @@ function describe(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value !== 'object') return String(value)
   const name = value.constructor?.name ?? 'object'
-  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`
+  return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}`
 }
 
 /** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */

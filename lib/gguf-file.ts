@@ -44,7 +44,7 @@ export interface StreamOptions<As extends TensorOutput = TensorOutput> extends L
    * 1 GiB, and no less than one block of every tensor: 1024 bytes for `Q4_K` as `'f32'`.
    */
   chunkBytes?: number
-  /** The pool whose buffers carry the chunks. The manager's, or one shared by the process, by default. */
+  /** The pool whose buffers carry the chunks. The manager's, or one shared by the files of this thread, by default. */
   pool?: BufferPool
 }
 

@@ -6,6 +6,7 @@ export {
   detach,
   formatBytes,
   instructionSet,
+  leakWarning,
   machineMemory,
   NativeBudget,
   NativeBufferPool,

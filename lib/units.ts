@@ -12,8 +12,8 @@ export const GiB = 1024 * MiB
 /**
  * Reads a size as people write it.
  *
- * A bare number is bytes; `KiB`, `MiB`, `GiB`, `TiB` and the bare letters `K`, `M`, `G`, `T` are powers of two; `KB`,
- * `MB`, `GB`, `TB` are powers of ten.
+ * A bare number, or one with `B`, is bytes; `KiB`, `MiB`, `GiB` and so on, and the bare letters `K`, `M`, `G`, `T`, are
+ * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space.
  *
  * @throws {@link InvalidArgumentError} for anything else.
  * @example
@@ -21,7 +21,7 @@ export const GiB = 1024 * MiB
  * parseBytes('8GB')   // 8000000000
  */
 export function parseBytes(text: string): number {
-  return call(() => native.parseBytes(check.string('text', text)))
+  return call(() => native.parseBytes(check.string('size', text)))
 }
 
 /**

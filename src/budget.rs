@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use napi::Env;
+use napi::{Env, JsValue, bindgen_prelude::Object};
 use napi_derive::napi;
 use plimsoll::{
     Allocation, Error as CoreError, MemoryBudget,
@@ -71,19 +71,37 @@ pub fn board_or_error(env: Env, id: &str) -> napi::Result<&'static Board> {
     })
 }
 
+/// The warning for a guard that nobody released. It is made here because `process.emitWarning` takes errors of the
+/// main realm only, and the addon's are.
+#[napi(ts_return_type = "Error", catch_unwind)]
+pub fn leak_warning(
+    env: Env,
+    message: String,
+    label: String,
+    size_bytes: f64,
+) -> napi::Result<Object<'static>> {
+    let stack = format!("PlimsollLeakWarning: {message}");
+    let mut warning = env.create_error(napi::Error::from_reason(message))?;
+    warning.set("name", "PlimsollLeakWarning")?;
+    warning.set("label", label)?;
+    warning.set("sizeBytes", size_bytes)?;
+    warning.set("stack", stack)?; // That of the finalizer would tell nothing about the leak.
+    Ok(Object::from_raw(env.raw(), warning.raw()))
+}
+
 #[napi]
 impl NativeBudget {
-    #[napi(factory)]
+    #[napi(factory, catch_unwind)]
     pub fn of_numbers(env: Env, total_bytes: f64, reserved_bytes: f64) -> napi::Result<Self> {
         Self::wrap(env, MemoryBudget::new(total_bytes as u64, reserved_bytes as u64))
     }
 
-    #[napi(factory)]
+    #[napi(factory, catch_unwind)]
     pub fn of_board(env: Env, id: String) -> napi::Result<Self> {
         Self::wrap(env, Ok(MemoryBudget::for_board(board_or_error(env, &id)?)))
     }
 
-    #[napi(factory)]
+    #[napi(factory, catch_unwind)]
     pub fn of_this_machine(env: Env, options: NativeMachineOptions) -> napi::Result<Self> {
         let defaults = MachineOptions::default();
         let board = options.board.as_deref().map(|id| board_or_error(env, id)).transpose()?;
@@ -111,7 +129,7 @@ impl NativeBudget {
     }
 
     /// Takes bytes and returns the key of the guard.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn allocate(&self, env: Env, bytes: f64, label: String) -> napi::Result<u32> {
         match self.budget.allocate(bytes as u64, label) {
             Ok(allocation) => Ok(self.guards().insert(allocation) as u32),
@@ -120,64 +138,64 @@ impl NativeBudget {
     }
 
     /// Gives back the guard under `key`.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn release(&self, key: u32) {
         // Bound first: the guard is dropped after the lock is.
         let guard = self.guards().try_remove(key as usize);
         drop(guard);
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn age_ms(&self, key: u32) -> f64 {
         self.guards().get(key as usize).map_or(0.0, |guard| guard.age().as_secs_f64() * 1e3)
     }
 
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn total_bytes(&self) -> f64 {
         self.budget.total_bytes() as f64
     }
 
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn reserved_bytes(&self) -> f64 {
         self.budget.reserved_bytes() as f64
     }
 
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn usable_bytes(&self) -> f64 {
         self.budget.usable_bytes() as f64
     }
 
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn allocated_bytes(&self) -> f64 {
         self.budget.allocated_bytes() as f64
     }
 
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn available_bytes(&self) -> f64 {
         self.budget.available_bytes() as f64
     }
 
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn peak_bytes(&self) -> f64 {
         self.budget.peak_bytes() as f64
     }
 
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn utilization_percent(&self) -> f64 {
         self.budget.utilization_percent()
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn terms(&self) -> Vec<LineTerm> {
         self.budget.line().terms().iter().map(LineTerm::from).collect()
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn binding_term(&self) -> LineTerm {
         self.budget.line().binding().into()
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn allocations(&self) -> Vec<AllocationInfo> {
         let info = |info: plimsoll::budget::AllocationInfo| AllocationInfo {
             label: info.label.into_owned(),

@@ -36,7 +36,7 @@ pub struct BufferPoolStats {
 
 #[napi]
 impl NativeBufferPool {
-    #[napi(factory)]
+    #[napi(factory, catch_unwind)]
     pub fn create(max_held_bytes: f64, zeroed: bool, budget: Option<&NativeBudget>) -> Self {
         let budget = budget.map(|budget| budget.core().clone());
         let options = BufferPoolOptions { max_held_bytes: max_held_bytes as u64, zeroed, budget };
@@ -47,13 +47,13 @@ impl NativeBufferPool {
         &self.pool
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn get(&self, env: Env, bytes: f64) -> napi::Result<NativePooledBuffer> {
         let buffer = self.pool.get(bytes as u64).map_err(|error| to_js(env, &error))?;
         Ok(NativePooledBuffer { lease: LeaseHolder::new(Held::Buffer(buffer)) })
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn stats(&self) -> BufferPoolStats {
         let stats = self.pool.stats();
         BufferPoolStats {
@@ -67,12 +67,12 @@ impl NativeBufferPool {
         }
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn trim(&self, keep_bytes: f64) -> f64 {
         self.pool.trim(keep_bytes as u64) as f64
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self) {
         self.pool.close();
     }
@@ -86,12 +86,12 @@ pub struct NativePooledBuffer {
 #[napi]
 impl NativePooledBuffer {
     /// The whole buffer; to be called once.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn array_buffer(&self, env: Env) -> napi::Result<ArrayBuffer<'static>> {
         self.lease.take()?.array_buffer(env, 0..self.lease.size_bytes())
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn keep(&self) {
         self.lease.keep();
     }

@@ -1,7 +1,5 @@
 //! Errors of the core as JavaScript errors with `code` and their numbers; `lib/errors.ts` gives them their class.
 
-use std::error::Error as _;
-
 use napi::{
     Env, Error,
     bindgen_prelude::{Object, ToNapiValue},
@@ -60,8 +58,7 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
         }
         CoreError::Released { what } => object.set("what", *what),
         _ => Ok(()),
-    }?;
-    set_some(object, "detail", error.source().map(ToString::to_string))
+    }
 }
 
 fn set_some<T: ToNapiValue>(object: &mut Object<'_>, name: &str, value: Option<T>) -> napi::Result<()> {

@@ -135,12 +135,12 @@ impl From<NativeOpenOptions> for OpenOptions {
 
 #[napi]
 impl NativeModel {
-    #[napi(factory)]
+    #[napi(factory, catch_unwind)]
     pub fn open(env: Env, path: String, options: NativeOpenOptions) -> napi::Result<Self> {
         Self::wrap(env, ModelFile::open(path, &options.into()))
     }
 
-    #[napi(factory)]
+    #[napi(factory, catch_unwind)]
     pub fn from_bytes(env: Env, bytes: Uint8Array, options: NativeOpenOptions) -> napi::Result<Self> {
         Self::wrap(env, ModelFile::from_bytes(bytes.to_vec(), &options.into()))
     }
@@ -157,7 +157,7 @@ impl NativeModel {
         model.ok_or_else(|| to_js(env, &CoreError::Released { what: "the GGUF file" }))
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self, env: Env) -> napi::Result<()> {
         let open = self.model.lock().unwrap_or_else(PoisonError::into_inner).take();
         if open.is_some() {
@@ -166,7 +166,7 @@ impl NativeModel {
         Ok(())
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn info(&self, env: Env) -> napi::Result<NativeModelInfo> {
         let model = self.model(env)?;
         let layout = model.layout();
@@ -193,31 +193,31 @@ impl NativeModel {
         })
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn tensors(&self, env: Env) -> napi::Result<Vec<TensorInfo>> {
         Ok(self.model(env)?.layout().tensors().map(TensorInfo::from).collect())
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn tensor(&self, env: Env, name: String) -> napi::Result<Option<TensorInfo>> {
         Ok(self.model(env)?.layout().tensor(&name).map(TensorInfo::from))
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn metadata_keys(&self, env: Env) -> napi::Result<Vec<String>> {
         let model = self.model(env)?;
         Ok(model.layout().metadata().iter().map(|(key, _)| key.to_owned()).collect())
     }
 
     /// The value's type name, `null` for a key that is not there.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn metadata_type(&self, env: Env, key: String) -> napi::Result<Option<&'static str>> {
         let model = self.model(env)?;
         Ok(model.layout().metadata().get(&key).map(|value| value.value_type().name()))
     }
 
     /// A scalar, the description of an array, or `undefined` for a key that is not there.
-    #[napi(ts_return_type = "unknown")]
+    #[napi(ts_return_type = "unknown", catch_unwind)]
     pub fn metadata_value<'env>(&self, env: &'env Env, key: String) -> napi::Result<Unknown<'env>> {
         let model = self.model(*env)?;
         match model.layout().metadata().get(&key) {
@@ -227,7 +227,7 @@ impl NativeModel {
     }
 
     /// Elements `start..end` of the array under `key`, or of the array nested in it at `path`.
-    #[napi(ts_return_type = "Uint8Array | unknown[]")]
+    #[napi(ts_return_type = "Uint8Array | unknown[]", catch_unwind)]
     pub fn metadata_elements<'env>(
         &self,
         env: &'env Env,
@@ -244,7 +244,7 @@ impl NativeModel {
         }
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn stream(
         &self,
         env: Env,
@@ -258,7 +258,7 @@ impl NativeModel {
     }
 
     /// Fills `into` with the tensors, one after the other without padding.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn stream_into(
         &self,
         env: Env,

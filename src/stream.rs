@@ -35,7 +35,7 @@ impl NativeStream {
     }
 
     /// The next unit, `null` at the end.
-    #[napi(ts_return_type = "Promise<NativeUnit | null>")]
+    #[napi(ts_return_type = "Promise<NativeUnit | null>", catch_unwind)]
     pub fn next(&self, env: Env) -> napi::Result<Object<'static>> {
         let (deferred, promise) = env.create_deferred()?;
         let deliver = move |outcome: CoreResult<Option<StreamedUnit>>| {
@@ -54,7 +54,7 @@ impl NativeStream {
     }
 
     /// Ends the stream within one unit; whoever waits is told.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn cancel(&self) {
         if let Some(stream) = self.stream.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             stream.cancel();
@@ -82,19 +82,19 @@ impl NativeUnit {
     }
 
     /// Bytes of memory the unit holds.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn size_bytes(&self) -> f64 {
         self.lease.size_bytes() as f64
     }
 
     /// Five numbers a chunk: index of the tensor, first element, end element, first byte, end byte as stored.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn describe_chunks(&self) -> Vec<f64> {
         self.chunks.iter().flat_map(describe).collect()
     }
 
     /// An array buffer for each chunk; to be called once. All in one call, so that a chunk costs none.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn array_buffers(&self, env: Env) -> napi::Result<Vec<ArrayBuffer<'static>>> {
         let data = |chunk: &Chunk| chunk.data.start as usize..chunk.data.end as usize;
         let lease = self.lease.take()?;
@@ -102,20 +102,20 @@ impl NativeUnit {
     }
 
     /// Gives a unit back that will not be wrapped, without waiting for this object to be collected.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn discard(&self) {
         drop(self.lease.take());
     }
 
     /// Takes the unit's memory out of its pool for good.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn keep(&self) {
         self.lease.keep();
     }
 }
 
 /// Detaches an array buffer: every view of it has length 0 from then on.
-#[napi]
+#[napi(catch_unwind)]
 pub fn detach(buffer: ArrayBuffer<'_>) -> napi::Result<()> {
     buffer.detach()
 }

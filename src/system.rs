@@ -80,12 +80,12 @@ impl From<&Board> for BoardPreset {
     }
 }
 
-#[napi]
+#[napi(catch_unwind)]
 pub fn board_presets() -> Vec<BoardPreset> {
     BOARDS.iter().map(BoardPreset::from).collect()
 }
 
-#[napi]
+#[napi(catch_unwind)]
 pub fn machine_memory() -> MachineMemory {
     let machine = Machine::read();
     let cgroup = machine
@@ -98,7 +98,7 @@ pub fn machine_memory() -> MachineMemory {
     }
 }
 
-#[napi]
+#[napi(catch_unwind)]
 pub fn process_memory(env: Env) -> napi::Result<ProcessMemory> {
     let memory = read_process_memory().map_err(|error| to_js(env, &error))?;
     Ok(ProcessMemory {
@@ -110,18 +110,18 @@ pub fn process_memory(env: Env) -> napi::Result<ProcessMemory> {
     })
 }
 
-#[napi]
+#[napi(catch_unwind)]
 pub fn parse_bytes(env: Env, text: String) -> napi::Result<f64> {
     units::parse_bytes(&text).map(|bytes| bytes as f64).map_err(|error| to_js(env, &error))
 }
 
-#[napi]
+#[napi(catch_unwind)]
 pub fn format_bytes(bytes: f64) -> String {
     units::format_bytes(bytes as u64)
 }
 
 /// The instruction set that the dequantisers run with on this machine.
-#[napi]
+#[napi(catch_unwind)]
 pub fn instruction_set() -> &'static str {
     gguf_dequant::instruction_set()
 }

@@ -17,9 +17,9 @@ pub const MAX_BYTES: u64 = (1 << 53) - 1;
 
 /// Reads a size as people write it.
 ///
-/// A bare number is bytes; `KiB`, `MiB`, `GiB` and `TiB` are powers of two, as are the bare letters `K`, `M`,
-/// `G` and `T` (as in `docker run --memory`); `KB`, `MB`, `GB` and `TB` are powers of ten. Upper or lower case,
-/// with or without a space, with or without a fraction.
+/// A bare number, or one with `B`, is bytes; `KiB`, `MiB`, `GiB` and so on are powers of two, with or without their
+/// `B`, as are the bare letters `K`, `M`, `G` and `T` (as in `docker run --memory`); `KB`, `MB`, `GB` and so on are
+/// powers of ten. Upper or lower case, with or without a space, with or without a fraction.
 ///
 /// # Errors
 ///
@@ -56,7 +56,9 @@ pub fn parse_bytes(text: &str) -> Result<u64> {
 #[must_use]
 pub fn format_bytes(bytes: u64) -> String {
     const STEPS: [(u64, &str); 4] = [(1 << 40, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
-    STEPS.iter().find(|(unit, _)| bytes >= *unit).map_or_else(
+    // What would round up to 1024 of one unit is written as 1 of the next: 1023.995 / 1024 = 204799 / 204800.
+    let reaches = |unit: u64| u128::from(bytes) * 204_800 >= u128::from(unit) * 204_799;
+    STEPS.iter().find(|(unit, _)| *unit == KIB && bytes >= KIB || *unit > KIB && reaches(*unit)).map_or_else(
         || if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") },
         |(unit, name)| format!("{:.2} {name}", bytes as f64 / *unit as f64),
     )
@@ -88,7 +90,10 @@ mod tests {
     fn sizes_are_written_in_the_largest_fitting_unit() {
         assert_eq!(format_bytes(0), "0 bytes");
         assert_eq!(format_bytes(1), "1 byte");
+        assert_eq!(format_bytes(1023), "1023 bytes");
         assert_eq!(format_bytes(1536), "1.50 KiB");
+        assert_eq!(format_bytes(MIB - 6), "1023.99 KiB");
+        assert_eq!(format_bytes(MIB - 1), "1.00 MiB");
         assert_eq!(format_bytes(MAX_BYTES), "8192.00 TiB");
     }
 }

@@ -1,6 +1,6 @@
 //! The line and what counts against it: guards take and give back.
 //!
-//! A [`MemoryBudget`] is a [`Line`] over [books](books): a counter that never passes the line, and the list of
+//! A [`MemoryBudget`] is a [`Line`] over its books: a counter that never passes the line, and the list of
 //! live allocations. Budgets that share their books share what is allocated, each under its own line.
 
 mod allocation;
@@ -69,15 +69,14 @@ impl MemoryBudget {
     }
 
     /// As [`for_machine`](Self::for_machine), but what is allocated counts for every shared budget of this
-    /// process with the same board and cgroup, on all threads. Each keeps its own line.
+    /// process with the same board, on all threads; a process is in one cgroup. Each keeps its own line.
     ///
     /// # Errors
     ///
     /// As [`for_machine`](Self::for_machine).
     pub fn shared_for_machine(machine: &Machine, options: &MachineOptions<'_>) -> Result<Self> {
         let line = Line::for_machine(machine, options)?;
-        let cgroup = machine.cgroup.as_ref().map(|cgroup| cgroup.path.as_str());
-        Ok(Self::over(line, shared::books(options.board.map(|board| board.id), cgroup)))
+        Ok(Self::over(line, shared::books(options.board.map(|board| board.id))))
     }
 
     fn over(line: Line, books: Arc<Books>) -> Self {

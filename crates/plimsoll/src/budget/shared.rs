@@ -1,4 +1,5 @@
-//! One set of books per board and cgroup for the whole process, worker threads included.
+//! One set of books per board for the whole process, worker threads included. A process is in one memory cgroup, so
+//! that is one per board and cgroup.
 
 use std::{
     collections::HashMap,
@@ -7,18 +8,13 @@ use std::{
 
 use super::books::Books;
 
-#[derive(PartialEq, Eq, Hash)]
-struct Key {
-    board: Option<&'static str>,
-    cgroup: Option<String>,
-}
+/// A board by its id; `None` is the machine as it is.
+type Key = Option<&'static str>;
 
 static SHARED: LazyLock<Mutex<HashMap<Key, Weak<Books>>>> = LazyLock::new(Mutex::default);
 
-/// The books of that board (by id; `None` for a plain machine) and cgroup. They live as long as one budget or
-/// one guard over them does.
-pub(super) fn books(board: Option<&'static str>, cgroup: Option<&str>) -> Arc<Books> {
-    let key = Key { board, cgroup: cgroup.map(str::to_owned) };
+/// The books of that board. They live as long as one budget or one guard over them does.
+pub(super) fn books(key: Key) -> Arc<Books> {
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(books) = shared.get(&key).and_then(Weak::upgrade) {
         return books;

@@ -34,6 +34,8 @@ pub struct Reader {
     model: Arc<ModelFile>,
     selection: Selection,
     cursor: Cursor,
+    /// A unit whose read failed, so that it may be tried again.
+    retry: Option<UnitPlan>,
     pool: BufferPool,
     window: Option<Window>,
     destination: Option<Box<dyn Destination>>,
@@ -49,7 +51,7 @@ impl Reader {
     /// A reader that delivers units in buffers of `pool`.
     #[must_use]
     pub fn new(model: Arc<ModelFile>, selection: Selection, pool: BufferPool) -> Self {
-        Self { model, selection, cursor: Cursor::new(), pool, window: None, destination: None }
+        Self { model, selection, cursor: Cursor::new(), retry: None, pool, window: None, destination: None }
     }
 
     /// A reader that fills `destination`: tensor after tensor, without padding. Its units carry no buffer, only
@@ -92,26 +94,36 @@ impl Reader {
     /// # Errors
     ///
     /// [`Error::Io`] when the file cannot be read or was changed; [`Error::InsufficientMemory`] when the pool has
-    /// no buffer to give.
+    /// no buffer to give. The next call tries the same unit again, unless it was on its way to a destination.
     pub fn next_unit(&mut self) -> Result<Option<Unit>> {
         if self.destination.is_some() {
             return self.fill_destination();
         }
-        let Some(plan) = self.cursor.next_unit(&self.selection) else {
+        let Some(plan) = self.retry.take().or_else(|| self.cursor.next_unit(&self.selection)) else {
             self.window = None;
             return Ok(None);
         };
-        // Powers of two up to the full unit, so that units of different sizes share their buffers.
-        let size = plan.data_bytes.next_power_of_two().min(self.selection.unit_bytes()).max(plan.data_bytes);
-        let mut buffer = self.pool.get(size)?;
+        match self.read_unit(&plan) {
+            Ok(buffer) => {
+                let chunks = plan.chunks.into_iter().map(|planned| planned.chunk).collect();
+                Ok(Some(Unit { chunks, buffer: Some(buffer) }))
+            }
+            Err(error) => {
+                self.retry = Some(plan);
+                Err(error)
+            }
+        }
+    }
+
+    fn read_unit(&mut self, plan: &UnitPlan) -> Result<PooledBuffer> {
+        let mut buffer = self.pool.get(self.selection.buffer_bytes())?;
         if self.selection.output() == Output::Raw {
             let out = buffer.get_mut(..plan.data_bytes as usize).ok_or_else(broken_plan)?;
-            self.model.read(out, plan.span.start, self.tensor_name(&plan))?;
+            self.model.read(out, plan.span.start, self.tensor_name(plan))?;
         } else {
-            self.convert_unit(&plan, &mut buffer)?;
+            self.convert_unit(plan, &mut buffer)?;
         }
-        let chunks = plan.chunks.into_iter().map(|planned| planned.chunk).collect();
-        Ok(Some(Unit { chunks, buffer: Some(buffer) }))
+        Ok(buffer)
     }
 
     fn convert_unit(&mut self, plan: &UnitPlan, buffer: &mut [u8]) -> Result<()> {

@@ -10,15 +10,15 @@ use std::{
 use super::reader::{Reader, Unit};
 use crate::error::{Error, Result};
 
-/// Units that may exist at once: one being read, one ready, one in the consumer's hands, one on its way back.
-const MAX_LIVE_UNITS: usize = 4;
+/// Units that may exist at once: one being read, one ready, one in the consumer's hands.
+const MAX_LIVE_UNITS: usize = 3;
 
 /// Receives one unit, `None` at the end, or the error that ended the stream.
 type Deliver = Box<dyn FnOnce(Result<Option<StreamedUnit>>) + Send>;
 
 /// A reader on a thread of its own, ahead of its consumer by a few units at most.
 ///
-/// The thread starts with the first request. It waits while [four](MAX_LIVE_UNITS) units are live, so the
+/// The thread starts with the first request. It waits while three units are live, so the
 /// consumer's pace, and how long it holds on to units, hold the reader back. Dropping the stream cancels it; a
 /// stream into a destination then also waits for the unit being written, so that nothing is written afterwards.
 ///
@@ -92,14 +92,18 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for room and gives the permit for one more unit; `None` when cancelled.
-    fn wait_for_room(self: &Arc<Self>) -> Option<Permit> {
+    fn live_units(&self) -> usize {
+        self.state().live_units
+    }
+
+    /// Waits until fewer than `limit` units are live and gives the permit for one more; `None` when cancelled.
+    fn wait_for_room(self: &Arc<Self>, limit: usize) -> Option<Permit> {
         let mut state = self.state();
         loop {
             if state.cancelled {
                 return None;
             }
-            if state.live_units < MAX_LIVE_UNITS {
+            if state.live_units < limit {
                 state.live_units += 1;
                 return Some(Permit(Arc::clone(self)));
             }
@@ -159,15 +163,28 @@ impl Drop for FinishOnDrop {
     }
 }
 
-fn run(shared: &Arc<Shared>, mut reader: Reader) {
+fn run(shared: &Arc<Shared>, reader: Reader) {
     let finish = FinishOnDrop(Arc::clone(shared));
-    while let Some(permit) = shared.wait_for_room() {
+    let error = read_all(shared, reader).err();
+    finish.0.finish(error);
+}
+
+/// Reads to the end or until cancelled. The reader and its buffers are gone when it returns.
+fn read_all(shared: &Arc<Shared>, mut reader: Reader) -> Result<()> {
+    while let Some(permit) = shared.wait_for_room(MAX_LIVE_UNITS) {
         match reader.next_unit() {
             Ok(Some(unit)) => shared.deliver(StreamedUnit { unit, permit }),
-            Ok(None) => return finish.0.finish(None),
-            Err(error) => return finish.0.finish(Some(error)),
+            Ok(None) => return Ok(()),
+            // The budget may be too small for three units at once. With fewer it goes slower, but it goes.
+            Err(Error::InsufficientMemory { .. }) if shared.live_units() > 1 => {
+                let others = shared.live_units() - 1;
+                drop(permit);
+                drop(shared.wait_for_room(others));
+            }
+            Err(error) => return Err(error),
         }
     }
+    Ok(())
 }
 
 impl UnitStream {
@@ -200,7 +217,7 @@ impl UnitStream {
             drop(state);
             return deliver(Ok(Some(unit)));
         }
-        if state.finished || (state.cancelled && !self.into_destination) {
+        if state.finished {
             let ending = state.ending();
             drop(state);
             return deliver(ending);
@@ -226,23 +243,17 @@ impl UnitStream {
             .map_err(|source: io::Error| Error::Io { path, tensor: None, offset_bytes: None, source })
     }
 
-    /// Ends the stream within one unit: nothing more is read, and ready units go back to the pool. Whoever waits
-    /// is told [`Error::Cancelled`]: at once, or, when a destination is being filled, as soon as the last write to
-    /// it is done. A second call does nothing.
+    /// Ends the stream within one unit: nothing more is read, and ready units go back to the pool. Whoever waits, or
+    /// asks from now on, is told [`Error::Cancelled`] once the reader has stopped. A second call does nothing.
     pub fn cancel(&self) {
         let mut state = self.shared.state();
         state.cancelled = true;
         let reader = state.reader.take();
         state.finished |= reader.is_some(); // No thread was started, so none will say so.
         let ready = std::mem::take(&mut state.ready);
-        let waiting =
-            if self.into_destination { VecDeque::new() } else { std::mem::take(&mut state.requests) };
         drop(state);
-        drop((reader, ready));
+        drop((reader, ready)); // Their permits take the lock.
         self.shared.changed.notify_all();
-        for deliver in waiting {
-            deliver(Err(Error::Cancelled));
-        }
     }
 }
 

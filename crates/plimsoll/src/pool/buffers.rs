@@ -124,13 +124,16 @@ impl BufferPool {
     /// size above [`MAX_BYTES`].
     pub fn get(&self, bytes: u64) -> Result<PooledBuffer> {
         let class_bytes = class_bytes(bytes)?;
-        let mut memory = match self.0.reuse(class_bytes)? {
-            Some(memory) => memory,
+        let memory = match self.0.reuse(class_bytes)? {
+            Some(mut memory) => {
+                if self.0.options.zeroed {
+                    memory.map.iter_mut().take(bytes as usize).for_each(|byte| *byte = 0);
+                }
+                memory
+            }
+            // Fresh pages read zero, and take no memory until they are written.
             None => self.0.take_new(class_bytes)?,
         };
-        if self.0.options.zeroed {
-            memory.map.iter_mut().take(bytes as usize).for_each(|byte| *byte = 0);
-        }
         Ok(PooledBuffer { memory: Some(memory), len: bytes as usize, pool: Some(Arc::clone(&self.0)) })
     }
 

@@ -1,0 +1,130 @@
+import { GgufFile, MiB, type TensorChunk } from '../index'
+import { firstDifference, halfToNumber, numberToHalf, toF16, toF32 } from './helpers/dequantize'
+import { gguf, randomTensor, tensorTypes } from './helpers/gguf-writer'
+import { joined, sampleBytes, samplePath, stored } from './helpers/models'
+
+const { F32, F16, BF16, Q4_0, Q8_0, Q4_K, Q6_K } = tensorTypes
+const types = { F32, F16, BF16, Q4_0, Q8_0, Q4_K, Q6_K }
+
+/** Random blocks of every type: scales of any size, zeros, infinities and not-a-numbers among them. */
+const tensors = Object.entries(types).map(([name, type], i) =>
+  randomTensor(name, type, Math.ceil(70_000 / type.elements), i + 11),
+)
+const crafted = GgufFile.fromBytes(gguf({ tensors }))
+const expected = tensors.map(({ name, data }) => {
+  const bytes = Buffer.from(data)
+  return { name, f32: toF32(name, bytes), f16: toF16(name, bytes) }
+})
+
+const floats = (bytes: Buffer | undefined): Float32Array => new Float32Array(Uint8Array.from(bytes ?? []).buffer)
+const halves = (bytes: Buffer | undefined): Uint16Array => new Uint16Array(Uint8Array.from(bytes ?? []).buffer)
+
+describe('random blocks', () => {
+  test.each([1024, 5000, 65_536, MiB, 3 * MiB])(
+    'come out as f32 bit for bit, in chunks of %d bytes',
+    async (chunkBytes) => {
+      const found = await joined(crafted.stream({ as: 'f32', chunkBytes }))
+      for (const { name, f32 } of expected) {
+        expect([name, firstDifference(floats(found.get(name)), f32)]).toEqual([name, -1])
+      }
+    },
+  )
+
+  test.each([512, 5000, 65_536, MiB, 3 * MiB])(
+    'come out as f16 bit for bit, in chunks of %d bytes',
+    async (chunkBytes) => {
+      const found = await joined(crafted.stream({ as: 'f16', chunkBytes }))
+      for (const { name, f16 } of expected) {
+        expect([name, firstDifference(halves(found.get(name)), f16)]).toEqual([name, -1])
+      }
+    },
+  )
+
+  test.each(Object.keys(types))('of %s load as they stream', async (name) => {
+    const want = expected.find((tensor) => tensor.name === name)
+    if (!want) throw new Error('expected one of each type')
+    expect(firstDifference(await crafted.load(name, { as: 'f32' }), want.f32)).toBe(-1)
+    expect(firstDifference(await crafted.load(name, { as: 'f16' }), want.f16)).toBe(-1)
+  })
+
+  test('come out the same in reverse order, where no read serves two tensors', async () => {
+    const names = tensors.map(({ name }) => name).reverse()
+    const found = await joined(crafted.stream({ as: 'f32', tensors: names }))
+    expect([...found.keys()]).toEqual(names)
+    for (const { name, f32 } of expected) expect(firstDifference(floats(found.get(name)), f32)).toBe(-1)
+  })
+})
+
+describe('all half-floats', () => {
+  const bits = Uint16Array.from({ length: 65_536 }, (_, i) => i)
+  const all = { name: 'all', type: F16, dims: [65_536], data: Buffer.from(bits.buffer) }
+  const model = GgufFile.fromBytes(gguf({ tensors: [all] }))
+
+  test('widen to the numbers they stand for', async () => {
+    expect(firstDifference(await model.load('all', { as: 'f32' }), Float32Array.from(bits, halfToNumber))).toBe(-1)
+  })
+
+  test('stay as they are, not-a-numbers apart', async () => {
+    expect(firstDifference(await model.load('all', { as: 'f16' }), bits)).toBe(-1)
+  })
+})
+
+test('f16 rounds to the nearest, ties to even, and becomes infinite beyond 65504', async () => {
+  const values = [
+    65_504,
+    65_519.996,
+    65_520,
+    -65_520,
+    1e30,
+    1 + 2 ** -11,
+    1 + 3 * 2 ** -11,
+    2 ** -24,
+    2 ** -25,
+    3 * 2 ** -25,
+  ]
+  const wanted = [65_504, 65_504, Infinity, -Infinity, Infinity, 1, 1 + 2 ** -9, 2 ** -24, 0, 2 ** -23]
+  const data = Buffer.from(Float32Array.from(values).buffer)
+  const model = GgufFile.fromBytes(gguf({ tensors: [{ name: 'a', type: F32, dims: [values.length], data }] }))
+  const bits = await model.load('a', { as: 'f16' })
+  expect(Array.from(bits, halfToNumber)).toEqual(wanted)
+  expect(Array.from(bits)).toEqual(values.map((value) => numberToHalf(Math.fround(value))))
+})
+
+describe('the sample model', () => {
+  const model = GgufFile.open(samplePath)
+  const bytes = sampleBytes()
+
+  test.each([1024, 10_000, MiB])('comes out as f32 and f16 bit for bit, in chunks of %d bytes', async (chunkBytes) => {
+    const f32 = await joined(model.stream({ as: 'f32', chunkBytes }))
+    const f16 = await joined(model.stream({ as: 'f16', chunkBytes }))
+    for (const info of model.tensors) {
+      const want = toF32(info.type, stored(bytes, info))
+      expect([info.name, firstDifference(floats(f32.get(info.name)), want)]).toEqual([info.name, -1])
+      const wantHalf = Uint16Array.from(want, numberToHalf)
+      expect([info.name, firstDifference(halves(f16.get(info.name)), wantHalf)]).toEqual([info.name, -1])
+    }
+  })
+
+  test.each(['f32', 'f16'] as const)(
+    'comes as %s in chunks that end on whole blocks and hold what they say',
+    async (as) => {
+      const [type, elementBytes] = as === 'f32' ? [Float32Array, 4] : [Uint16Array, 2]
+      const ends = new Map<string, number>()
+      const chunks: AsyncIterable<TensorChunk> = model.stream({ as, chunkBytes: 4000 })
+      for await (const { data, tensor, elementStart, elementEnd, byteStart, byteEnd } of chunks) {
+        expect(data).toBeInstanceOf(type)
+        expect(data.byteLength).toBeLessThanOrEqual(4000)
+        expect(data.byteLength).toBe(data.length * elementBytes)
+        expect(data.length).toBe(elementEnd - elementStart)
+        expect(elementStart).toBe(ends.get(tensor) ?? 0)
+        const { blockElements, blockBytes } = model.tensor(tensor) ?? { blockElements: 1, blockBytes: 1 }
+        expect([elementStart / blockElements, elementEnd / blockElements]).toEqual([
+          byteStart / blockBytes,
+          byteEnd / blockBytes,
+        ])
+        ends.set(tensor, elementEnd)
+      }
+      expect([...ends]).toEqual(model.tensors.map(({ name, elementCount }) => [name, elementCount]))
+    },
+  )
+})

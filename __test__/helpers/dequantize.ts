@@ -1,0 +1,112 @@
+/**
+ * The block formats as plain arithmetic, one element after the other: what the addon's output must be equal to, bit
+ * for bit. Layouts: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h.
+ *
+ * Products of a scale and a few small integers are exact in 32 bits, so rounding once after each sum is rounding as
+ * 32-bit arithmetic does.
+ */
+
+type Block = (bytes: Buffer) => number[]
+
+const count = (length: number): number[] => Array.from({ length }, (_, i) => i)
+const low = (byte: number): number => byte & 15
+const high = (byte: number): number => byte >> 4
+
+/** The number that a half-float's bits stand for. */
+export function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 31
+  const fraction = bits & 0x3ff
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25))
+}
+
+/** The half-float nearest to a number, ties to the even one; beyond the largest, infinity. */
+export function numberToHalf(value: number): number {
+  if (Number.isNaN(value)) return 0x7e00
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0
+  const magnitude = Math.abs(value)
+  if (magnitude >= 65520) return sign | 0x7c00
+  const exponent = Math.max(-14, Math.floor(Math.log2(magnitude || 2 ** -30)))
+  const scaled = magnitude / 2 ** (exponent - 10)
+  const floor = Math.floor(scaled)
+  const rest = scaled - floor
+  const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
+  // A fraction that rounds up to the next power of two carries into the exponent by itself.
+  return sign | (((exponent + 14) << 10) + rounded)
+}
+
+const half = (bytes: Buffer, offset: number): number => halfToNumber(bytes.readUInt16LE(offset))
+
+function q4_0(bytes: Buffer): number[] {
+  const d = half(bytes, 0)
+  const codes = [...bytes.subarray(2, 18)]
+  return [...codes.map(low), ...codes.map(high)].map((code) => d * (code - 8))
+}
+
+function q8_0(bytes: Buffer): number[] {
+  const d = half(bytes, 0)
+  return count(32).map((i) => d * bytes.readInt8(2 + i))
+}
+
+/** The scale and the minimum of each of eight sub-blocks, six bits each, packed into twelve bytes. */
+function scaleMin(packed: Buffer, j: number): [scale: number, minimum: number] {
+  const b = (i: number): number => packed.readUInt8(i)
+  if (j < 4) return [b(j) & 63, b(j + 4) & 63]
+  return [low(b(j + 4)) | ((b(j - 4) >> 6) << 4), high(b(j + 4)) | ((b(j) >> 6) << 4)]
+}
+
+function q4_k(bytes: Buffer): number[] {
+  const [d, dmin] = [half(bytes, 0), half(bytes, 2)]
+  return count(8).flatMap((j) => {
+    const [scale, minimum] = scaleMin(bytes.subarray(4, 16), j)
+    const codes = [...bytes.subarray(16 + 32 * (j >> 1), 48 + 32 * (j >> 1))]
+    return codes.map((byte) => d * scale * (j % 2 ? high(byte) : low(byte)) - dmin * minimum)
+  })
+}
+
+function q6_k(bytes: Buffer): number[] {
+  const d = half(bytes, 208)
+  return count(256).map((i) => {
+    const [h, g, l] = [i >> 7, (i >> 5) & 3, i & 31]
+    const byte = bytes.readUInt8(64 * h + 32 * (g & 1) + l)
+    const top = (bytes.readUInt8(128 + 32 * h + l) >> (2 * g)) & 3
+    const code = (g < 2 ? low(byte) : high(byte)) | (top << 4)
+    return d * bytes.readInt8(192 + 8 * h + 2 * g + (l >> 4)) * (code - 32)
+  })
+}
+
+function bf16(bytes: Buffer): number[] {
+  return [Buffer.from([0, 0, bytes.readUInt8(0), bytes.readUInt8(1)]).readFloatLE(0)]
+}
+
+const formats: Record<string, [blockBytes: number, block: Block]> = {
+  F32: [4, (bytes) => [bytes.readFloatLE(0)]],
+  F16: [2, (bytes) => [half(bytes, 0)]],
+  BF16: [2, bf16],
+  Q4_0: [18, q4_0],
+  Q8_0: [34, q8_0],
+  Q4_K: [144, q4_k],
+  Q6_K: [210, q6_k],
+}
+
+/** What blocks of that type come out as in 32-bit floats. */
+export function toF32(type: string, stored: Buffer): Float32Array {
+  const [blockBytes, block] = formats[type] as [number, Block]
+  const blocks = count(stored.length / blockBytes)
+  return Float32Array.from(blocks.flatMap((i) => block(stored.subarray(i * blockBytes, (i + 1) * blockBytes))))
+}
+
+/** The same in bits of 16-bit floats. */
+export const toF16 = (type: string, stored: Buffer): Uint16Array => Uint16Array.from(toF32(type, stored), numberToHalf)
+
+/** The first place where two arrays of floats differ in their bits, two not-a-numbers apart; -1 if there is none. */
+export function firstDifference(actual: Float32Array | Uint16Array, expected: Float32Array | Uint16Array): number {
+  if (actual.length !== expected.length) return Math.min(actual.length, expected.length)
+  const numberAt = (array: Float32Array | Uint16Array, i: number): number =>
+    array instanceof Uint16Array ? halfToNumber(array[i] as number) : (array[i] as number)
+  for (let i = 0; i < expected.length; i++) {
+    if (!Object.is(numberAt(actual, i), numberAt(expected, i))) return i
+  }
+  return -1
+}
