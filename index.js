@@ -783,7 +783,13 @@ class GgufMetadata {
  */
 class Loads {
     #sessions = new Set();
+    #closed;
+    get size() {
+        return this.#sessions.size;
+    }
     add(session) {
+        if (this.#closed)
+            throw this.#closed;
         this.#sessions.add(session);
     }
     delete(session) {
@@ -793,6 +799,34 @@ class Loads {
     async end(reason) {
         await Promise.all([...this.#sessions].map((session) => session.deref()?.end(reason)));
     }
+    /** Ends every load, and refuses those to come with the same reason. */
+    async close(reason) {
+        this.#closed ??= reason;
+        await this.end(reason);
+    }
+}
+/** The loads of each signal: however many listen to one, it has a single listener. */
+const listening = new WeakMap();
+/** Ends `session` when the signal aborts; the function returned undoes that. */
+function listen(signal, session) {
+    const entry = listening.get(signal) ?? startListening(signal);
+    entry.loads.add(session);
+    return () => {
+        entry.loads.delete(session);
+        if (entry.loads.size === 0)
+            entry.stop();
+    };
+}
+function startListening(signal) {
+    const loads = new Loads();
+    const onAbort = () => void loads.end(signal.reason);
+    const stop = () => {
+        signal.removeEventListener('abort', onAbort);
+        listening.delete(signal);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    listening.set(signal, { loads, stop });
+    return { loads, stop };
 }
 /** A unit's chunks by place. Numbers come five a chunk from the addon, see `describe` in `src/stream.rs`. */
 function places(unit, names) {
@@ -817,13 +851,12 @@ class Session {
     constructor(native, loads, signal) {
         this.#native = native;
         const self = new WeakRef(this);
-        const onAbort = () => self.deref()?.abort(signal?.reason);
+        loads.add(self);
+        const unlisten = signal && listen(signal, self);
         this.#forget = () => {
             loads.delete(self);
-            signal?.removeEventListener('abort', onAbort);
+            unlisten?.();
         };
-        loads.add(self);
-        signal?.addEventListener('abort', onAbort, { once: true });
         forgotten.register(this, this.#forget, this);
         if (signal?.aborted)
             this.abort(signal.reason);
@@ -1133,18 +1166,23 @@ function filePath(path) {
 }
 /** Memory for a destination; the system hands out its pages when the reader first writes to them. */
 function newMemory(bytes) {
+    const unfit = () => invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`);
+    if (bytes > node_buffer.constants.MAX_LENGTH)
+        throw unfit();
     try {
         return new ArrayBuffer(bytes);
     }
     catch {
-        throw invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`);
+        throw unfit();
     }
 }
+/** Memory that stays where it is and as large as it is while a reader writes to it. */
 function destination(name, value) {
     const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
-    if (Object.prototype.toString.call(buffer) === '[object ArrayBuffer]')
+    const isFixed = Object.prototype.toString.call(buffer) === '[object ArrayBuffer]' && !buffer.resizable;
+    if (isFixed)
         return value;
-    throw invalidArgument(name, 'an ArrayBuffer or a view of one', quoted(value));
+    throw invalidArgument(name, 'an ArrayBuffer of fixed length, or a view of one', quoted(value));
 }
 /** The first bytes of a destination, checked for size and alignment. */
 function windowOf(into, bytes, elementBytes) {
@@ -1214,7 +1252,7 @@ class MemoryManager {
     async close() {
         this.#closed = true;
         this.pool.close();
-        await this.#loads.end(released('the memory manager'));
+        await this.#loads.close(released('the memory manager'));
     }
     /** The same as {@link close}, for `await using`. */
     async [Symbol.asyncDispose]() {

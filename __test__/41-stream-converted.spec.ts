@@ -8,7 +8,7 @@ const types = { F32, F16, BF16, Q4_0, Q8_0, Q4_K, Q6_K }
 
 /** Random blocks of every type: scales of any size, zeros, infinities and not-a-numbers among them. */
 const tensors = Object.entries(types).map(([name, type], i) =>
-  randomTensor(name, type, Math.ceil(70_000 / type.elements), i + 11),
+  randomTensor(name, type, Math.ceil(30_000 / type.elements), i + 11),
 )
 const crafted = GgufFile.fromBytes(gguf({ tensors }))
 const expected = tensors.map(({ name, data }) => {
@@ -93,15 +93,17 @@ test('f16 rounds to the nearest, ties to even, and becomes infinite beyond 65504
 describe('the sample model', () => {
   const model = GgufFile.open(samplePath)
   const bytes = sampleBytes()
+  const wanted = model.tensors.map((info) => {
+    const f32 = toF32(info.type, stored(bytes, info))
+    return { name: info.name, f32, f16: Uint16Array.from(f32, numberToHalf) }
+  })
 
   test.each([1024, 10_000, MiB])('comes out as f32 and f16 bit for bit, in chunks of %d bytes', async (chunkBytes) => {
     const f32 = await joined(model.stream({ as: 'f32', chunkBytes }))
     const f16 = await joined(model.stream({ as: 'f16', chunkBytes }))
-    for (const info of model.tensors) {
-      const want = toF32(info.type, stored(bytes, info))
-      expect([info.name, firstDifference(floats(f32.get(info.name)), want)]).toEqual([info.name, -1])
-      const wantHalf = Uint16Array.from(want, numberToHalf)
-      expect([info.name, firstDifference(halves(f16.get(info.name)), wantHalf)]).toEqual([info.name, -1])
+    for (const want of wanted) {
+      expect([want.name, firstDifference(floats(f32.get(want.name)), want.f32)]).toEqual([want.name, -1])
+      expect([want.name, firstDifference(halves(f16.get(want.name)), want.f16)]).toEqual([want.name, -1])
     }
   })
 

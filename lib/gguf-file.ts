@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { fileURLToPath } from 'node:url'
 import type { GgufFileType, GgufSplit, NativeModelInfo, TensorInfo } from '../binding.js'
 import { BufferPool, nativePool } from './buffer-pool.js'
@@ -302,17 +303,23 @@ function filePath(path: unknown): string {
 
 /** Memory for a destination; the system hands out its pages when the reader first writes to them. */
 function newMemory(bytes: number): ArrayBuffer {
+  const unfit = (): Error =>
+    invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`)
+  if (bytes > constants.MAX_LENGTH) throw unfit()
   try {
     return new ArrayBuffer(bytes)
   } catch {
-    throw invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`)
+    throw unfit()
   }
 }
 
+/** Memory that stays where it is and as large as it is while a reader writes to it. */
 function destination(name: string, value: unknown): ArrayBuffer | ArrayBufferView {
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value
-  if (Object.prototype.toString.call(buffer) === '[object ArrayBuffer]') return value as ArrayBuffer
-  throw invalidArgument(name, 'an ArrayBuffer or a view of one', quoted(value))
+  const isFixed =
+    Object.prototype.toString.call(buffer) === '[object ArrayBuffer]' && !(buffer as ArrayBuffer).resizable
+  if (isFixed) return value as ArrayBuffer
+  throw invalidArgument(name, 'an ArrayBuffer of fixed length, or a view of one', quoted(value))
 }
 
 /** The first bytes of a destination, checked for size and alignment. */

@@ -70,7 +70,7 @@ export class MemoryManager implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closed = true
     this.pool.close()
-    await this.#loads.end(released('the memory manager'))
+    await this.#loads.close(released('the memory manager'))
   }
 
   /** The same as {@link close}, for `await using`. */

@@ -27,8 +27,14 @@ export interface LoadControl {
  */
 export class Loads {
   readonly #sessions = new Set<WeakRef<Session>>()
+  #closed: unknown
+
+  get size(): number {
+    return this.#sessions.size
+  }
 
   add(session: WeakRef<Session>): void {
+    if (this.#closed) throw this.#closed
     this.#sessions.add(session)
   }
 
@@ -40,6 +46,37 @@ export class Loads {
   async end(reason: unknown): Promise<void> {
     await Promise.all([...this.#sessions].map((session) => session.deref()?.end(reason)))
   }
+
+  /** Ends every load, and refuses those to come with the same reason. */
+  async close(reason: Error): Promise<void> {
+    this.#closed ??= reason
+    await this.end(reason)
+  }
+}
+
+/** The loads of each signal: however many listen to one, it has a single listener. */
+const listening = new WeakMap<AbortSignal, { loads: Loads; stop: () => void }>()
+
+/** Ends `session` when the signal aborts; the function returned undoes that. */
+function listen(signal: AbortSignal, session: WeakRef<Session>): () => void {
+  const entry = listening.get(signal) ?? startListening(signal)
+  entry.loads.add(session)
+  return () => {
+    entry.loads.delete(session)
+    if (entry.loads.size === 0) entry.stop()
+  }
+}
+
+function startListening(signal: AbortSignal): { loads: Loads; stop: () => void } {
+  const loads = new Loads()
+  const onAbort = (): void => void loads.end(signal.reason)
+  const stop = (): void => {
+    signal.removeEventListener('abort', onAbort)
+    listening.delete(signal)
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  listening.set(signal, { loads, stop })
+  return { loads, stop }
 }
 
 /** A unit's chunks by place. Numbers come five a chunk from the addon, see `describe` in `src/stream.rs`. */
@@ -75,13 +112,12 @@ class Session {
   constructor(native: NativeStream, loads: Loads, signal: AbortSignal | undefined) {
     this.#native = native
     const self = new WeakRef(this)
-    const onAbort = (): void => self.deref()?.abort(signal?.reason)
+    loads.add(self)
+    const unlisten = signal && listen(signal, self)
     this.#forget = () => {
       loads.delete(self)
-      signal?.removeEventListener('abort', onAbort)
+      unlisten?.()
     }
-    loads.add(self)
-    signal?.addEventListener('abort', onAbort, { once: true })
     forgotten.register(this, this.#forget, this)
     if (signal?.aborted) this.abort(signal.reason)
     this.#pending = this.#request()

@@ -93,8 +93,11 @@ const formats: Record<string, [blockBytes: number, block: Block]> = {
 /** What blocks of that type come out as in 32-bit floats. */
 export function toF32(type: string, stored: Buffer): Float32Array {
   const [blockBytes, block] = formats[type] as [number, Block]
-  const blocks = count(stored.length / blockBytes)
-  return Float32Array.from(blocks.flatMap((i) => block(stored.subarray(i * blockBytes, (i + 1) * blockBytes))))
+  const blocks = stored.length / blockBytes
+  const elements = block(stored.subarray(0, blockBytes)).length
+  const out = new Float32Array(blocks * elements)
+  for (let i = 0; i < blocks; i++) out.set(block(stored.subarray(i * blockBytes, (i + 1) * blockBytes)), i * elements)
+  return out
 }
 
 /** The same in bits of 16-bit floats. */
@@ -103,10 +106,11 @@ export const toF16 = (type: string, stored: Buffer): Uint16Array => Uint16Array.
 /** The first place where two arrays of floats differ in their bits, two not-a-numbers apart; -1 if there is none. */
 export function firstDifference(actual: Float32Array | Uint16Array, expected: Float32Array | Uint16Array): number {
   if (actual.length !== expected.length) return Math.min(actual.length, expected.length)
-  const numberAt = (array: Float32Array | Uint16Array, i: number): number =>
-    array instanceof Uint16Array ? halfToNumber(array[i] as number) : (array[i] as number)
+  const isHalf = actual instanceof Uint16Array
+  const isNan = (value: number): boolean => (isHalf ? (value & 0x7fff) > 0x7c00 : Number.isNaN(value))
   for (let i = 0; i < expected.length; i++) {
-    if (!Object.is(numberAt(actual, i), numberAt(expected, i))) return i
+    const [a, b] = [actual[i] as number, expected[i] as number]
+    if (!Object.is(a, b) && !(isNan(a) && isNan(b))) return i
   }
   return -1
 }

@@ -1,0 +1,69 @@
+import { MiB } from '../index'
+import { runChild } from './helpers/child'
+import { scratch, writeLargeModel } from './helpers/models'
+
+const file = scratch()
+const path = writeLargeModel(file('255-mib.gguf'), 255)
+
+interface Run {
+  /** Bytes delivered by a pass. */
+  passBytes: number
+  after10: number
+  after100: number
+  peak: number
+}
+
+/** Streams the file a hundred times over in a process of its own, and tells what was resident. */
+const hundredPasses = (stream: string): Run =>
+  runChild<Run>(
+    `
+    const model = plimsoll.GgufFile.open(${JSON.stringify(path)})
+    const run = {}
+    for (let pass = 1; pass <= 100; pass++) {
+      run.passBytes = 0
+      ${stream}
+      if (pass === 10 || pass === 100) {
+        for (let i = 0; i < 5; i++) { gc(); await turn() }
+        run['after' + pass] = plimsoll.processMemory().rssBytes
+      }
+    }
+    return { ...run, peak: plimsoll.processMemory().peakRssBytes }`,
+    { flags: ['--expose-gc'], timeoutMs: 170_000 },
+  ).value
+
+const streamAs = (options: string): string => `
+  for await (const { data } of model.stream(${options})) {
+    if (data[0] === undefined) throw new Error('an empty chunk')
+    run.passBytes += data.byteLength
+  }`
+
+describe('a Q4_K_M model of 267 MB, a hundred times over', () => {
+  test.each([
+    ['raw', '{}', 1],
+    ['as f32', "{ as: 'f32' }", 6],
+    ['as f16 in chunks of 64 KiB', "{ as: 'f16', chunkBytes: 64 * KiB }", 3],
+  ])(
+    'streams %s with peak RSS far below 1 GiB, and flat',
+    (_name, options, factor) => {
+      const { passBytes, after10, after100, peak } = hundredPasses(streamAs(options))
+      expect(passBytes).toBeGreaterThan(factor * 265_000_000)
+      expect(peak).toBeLessThan(256 * MiB)
+      expect(after100 - after10).toBeLessThan(16 * MiB)
+    },
+    180_000,
+  )
+
+  test('loads its largest tensor into the same memory with RSS flat', () => {
+    const { after10, after100 } = hundredPasses(`
+      run.into ??= new ArrayBuffer(Math.max(...model.tensors.map(({ sizeBytes }) => sizeBytes)))
+      for (const { name } of model.tensors.slice(0, 10)) await model.load(name, { into: run.into })`)
+    expect(after100 - after10).toBeLessThan(16 * MiB)
+  }, 180_000)
+
+  test('is left in the middle each time, with peak RSS and descriptors flat', () => {
+    const { after10, after100, peak } = hundredPasses(`
+      for (let i = 0; i < 5; i++) for await (const _ of model.stream({ as: 'f32', chunkBytes: 64 * KiB })) if (++run.passBytes % 40 === 0) break`)
+    expect(peak).toBeLessThan(256 * MiB)
+    expect(after100 - after10).toBeLessThan(16 * MiB)
+  }, 180_000)
+})
