@@ -255,7 +255,8 @@ function callback(name, value) {
     throw invalidArgument(name, 'a function', quoted(value));
 }
 function strings(name, value) {
-    if (Array.isArray(value) && value.every((item) => typeof item === 'string'))
+    // Array.from also visits the holes of a sparse array.
+    if (Array.isArray(value) && Array.from(value).every((item) => typeof item === 'string'))
         return value;
     throw invalidArgument(name, 'an array of strings', quoted(value));
 }
@@ -476,7 +477,7 @@ const GiB = 1024 * MiB;
  * parseBytes('8GB')   // 8000000000
  */
 function parseBytes(text) {
-    return call(() => binding_js.parseBytes(string('size', text)));
+    return call(() => binding_js.parseBytes(string('text', text)));
 }
 /**
  * Writes a size for people: the largest binary unit that leaves a number of one or more, two decimals.
@@ -746,7 +747,7 @@ class GgufMetadata {
     }
     /** The value under `key`, `undefined` if there is none. */
     get(key) {
-        const value = call(() => this.#native.metadataValue(key));
+        const value = call(() => this.#native.metadataValue(string('key', key)));
         const isArray = typeof value === 'object' && value !== null;
         return isArray ? arrayAt(this.#native, key, [], value) : value;
     }
@@ -756,7 +757,7 @@ class GgufMetadata {
     }
     /** The type of the value under `key` as the file declares it, `undefined` if there is none. */
     type(key) {
-        return (call(() => this.#native.metadataType(key)) ?? undefined);
+        return (call(() => this.#native.metadataType(string('key', key))) ?? undefined);
     }
     /** The keys, in file order. */
     keys() {
@@ -1151,18 +1152,19 @@ class GgufFile {
     }
 }
 const control = ({ signal, onProgress }) => ({ signal, onProgress });
-function filePath(path) {
-    if (path instanceof URL) {
-        try {
-            return node_url.fileURLToPath(path);
-        }
-        catch {
-            throw invalidArgument('path', 'a path or a file: URL', quoted(path.href));
-        }
-    }
+function filePath(value) {
+    const path = value instanceof URL ? urlPath(value) : value;
     if (typeof path === 'string' && path !== '' && !path.includes('\0'))
         return path;
-    throw invalidArgument('path', 'a path or a file: URL', quoted(path));
+    throw invalidArgument('path', 'a path or a file: URL', quoted(value instanceof URL ? value.href : value));
+}
+function urlPath(url) {
+    try {
+        return node_url.fileURLToPath(url);
+    }
+    catch {
+        return undefined;
+    }
 }
 /** Memory for a destination; the system hands out its pages when the reader first writes to them. */
 function newMemory(bytes) {

@@ -1,5 +1,5 @@
 import { GgufFile, MiB, type TensorChunk } from '../index'
-import { firstDifference, halfToNumber, numberToHalf, toF16, toF32 } from './helpers/dequantize'
+import { firstDifference, halfToNumber, numberToHalf, toF16, toF32, toHalves } from './helpers/dequantize'
 import { gguf, randomTensor, tensorTypes } from './helpers/gguf-writer'
 import { joined, sampleBytes, samplePath, stored } from './helpers/models'
 
@@ -95,7 +95,7 @@ describe('the sample model', () => {
   const bytes = sampleBytes()
   const wanted = model.tensors.map((info) => {
     const f32 = toF32(info.type, stored(bytes, info))
-    return { name: info.name, f32, f16: Uint16Array.from(f32, numberToHalf) }
+    return { name: info.name, f32, f16: toHalves(f32) }
   })
 
   test.each([1024, 10_000, MiB])('comes out as f32 and f16 bit for bit, in chunks of %d bytes', async (chunkBytes) => {

@@ -232,6 +232,24 @@ describe('a stream ends', () => {
   })
 })
 
+test('streams that were left behind leave no thread and no open file', () => {
+  const { value } = runChild<boolean[]>(`
+    const { readFileSync, readdirSync } = require('node:fs')
+    const threads = () => Number(/Threads:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1])
+    const files = () => readdirSync('/proc/self/fd').length
+    await turn()
+    const [threadsBefore, filesBefore] = [threads(), files()]
+    for (let i = 0; i < 200; i++) {
+      const model = plimsoll.GgufFile.open(${JSON.stringify(path)})
+      const stream = model.stream({ as: 'f32' })
+      await stream.next()
+      await stream.return()
+      model.close()
+    }
+    return [await settle(() => threads() <= threadsBefore), await settle(() => files() <= filesBefore)]`)
+  expect(value).toEqual([true, true])
+})
+
 describe('closing a manager', () => {
   test('ends its streams and loads in flight, and resolves when their buffers are back', async () => {
     const manager = new MemoryManager({ isolated: true })

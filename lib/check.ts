@@ -52,7 +52,8 @@ export function callback<T extends (...args: never[]) => unknown>(name: string, 
 }
 
 export function strings(name: string, value: unknown): string[] {
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value
+  // Array.from also visits the holes of a sparse array.
+  if (Array.isArray(value) && Array.from(value).every((item) => typeof item === 'string')) return value
   throw invalidArgument(name, 'an array of strings', quoted(value))
 }
 

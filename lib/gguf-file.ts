@@ -289,16 +289,18 @@ export class GgufFile implements Disposable {
 
 const control = ({ signal, onProgress }: LoadOptions): LoadControl => ({ signal, onProgress })
 
-function filePath(path: unknown): string {
-  if (path instanceof URL) {
-    try {
-      return fileURLToPath(path)
-    } catch {
-      throw invalidArgument('path', 'a path or a file: URL', quoted(path.href))
-    }
-  }
+function filePath(value: unknown): string {
+  const path = value instanceof URL ? urlPath(value) : value
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
-  throw invalidArgument('path', 'a path or a file: URL', quoted(path))
+  throw invalidArgument('path', 'a path or a file: URL', quoted(value instanceof URL ? value.href : value))
+}
+
+function urlPath(url: URL): string | undefined {
+  try {
+    return fileURLToPath(url)
+  } catch {
+    return undefined
+  }
 }
 
 /** Memory for a destination; the system hands out its pages when the reader first writes to them. */

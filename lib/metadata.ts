@@ -1,3 +1,4 @@
+import * as check from './check.js'
 import { call } from './errors.js'
 import type { NativeModel } from './native.js'
 
@@ -145,7 +146,7 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
 
   /** The value under `key`, `undefined` if there is none. */
   get(key: string): GgufValue | undefined {
-    const value = call(() => this.#native.metadataValue(key))
+    const value = call(() => this.#native.metadataValue(check.string('key', key)))
     const isArray = typeof value === 'object' && value !== null
     return isArray ? arrayAt(this.#native, key, [], value as ArrayInfo) : (value as GgufValue | undefined)
   }
@@ -157,7 +158,7 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
 
   /** The type of the value under `key` as the file declares it, `undefined` if there is none. */
   type(key: string): GgufValueType | undefined {
-    return (call(() => this.#native.metadataType(key)) ?? undefined) as GgufValueType | undefined
+    return (call(() => this.#native.metadataType(check.string('key', key))) ?? undefined) as GgufValueType | undefined
   }
 
   /** The keys, in file order. */

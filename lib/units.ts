@@ -21,7 +21,7 @@ export const GiB = 1024 * MiB
  * parseBytes('8GB')   // 8000000000
  */
 export function parseBytes(text: string): number {
-  return call(() => native.parseBytes(check.string('size', text)))
+  return call(() => native.parseBytes(check.string('text', text)))
 }
 
 /**

@@ -8,7 +8,7 @@ use napi::{
 use napi_derive::napi;
 
 /// The largest integer a JavaScript number holds exactly.
-const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// Describes an array without its elements.
 #[napi(object, object_from_js = false)]
@@ -41,7 +41,7 @@ pub fn to_js<'env>(env: &'env Env, value: &Value<'_>) -> napi::Result<Unknown<'e
 }
 
 fn integer(env: &Env, number: i64) -> napi::Result<Unknown<'_>> {
-    if number.abs() <= MAX_SAFE_INTEGER {
+    if number.unsigned_abs() <= MAX_SAFE_INTEGER {
         unknown(env, number as f64)
     } else {
         unknown(env, BigInt::from(number))

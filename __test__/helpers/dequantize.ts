@@ -101,7 +101,14 @@ export function toF32(type: string, stored: Buffer): Float32Array {
 }
 
 /** The same in bits of 16-bit floats. */
-export const toF16 = (type: string, stored: Buffer): Uint16Array => Uint16Array.from(toF32(type, stored), numberToHalf)
+export const toF16 = (type: string, stored: Buffer): Uint16Array => toHalves(toF32(type, stored))
+
+/** Each number rounded to a half-float. */
+export function toHalves(values: Float32Array): Uint16Array {
+  const out = new Uint16Array(values.length)
+  for (let i = 0; i < values.length; i++) out[i] = numberToHalf(values[i] as number)
+  return out
+}
 
 /** The first place where two arrays of floats differ in their bits, two not-a-numbers apart; -1 if there is none. */
 export function firstDifference(actual: Float32Array | Uint16Array, expected: Float32Array | Uint16Array): number {

@@ -40,7 +40,7 @@ pub fn parse_bytes(text: &str) -> Result<u64> {
     match parsed {
         Ok(bytes) if bytes <= MAX_BYTES && !trimmed.starts_with('-') => Ok(bytes),
         _ => Err(Error::invalid_argument(
-            "size",
+            "text",
             "a size such as \"6 GiB\", \"512MiB\", \"8G\" or \"1000000\"",
             format!("{text:?}"),
         )),

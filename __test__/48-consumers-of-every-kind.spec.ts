@@ -1,0 +1,97 @@
+import { BufferPool, GgufFile, MemoryBudget, MiB, type TensorChunk, type TensorOutput } from '../index'
+import { randomTensor, type Tensor, tensorTypes } from './helpers/gguf-writer'
+import { collectGarbage, joined, pause, scratch, settled, written } from './helpers/models'
+
+const file = scratch()
+const outputs = ['raw', 'f32', 'f16'] as const
+
+/** Tensors from one block to several units of the reader, in every type that converts, between gaps. */
+const { I8: _, Q5_0: __, ...types } = tensorTypes
+let end = 0
+const tensors: Tensor[] = Object.entries(types).flatMap(([name, type], i) =>
+  [1, 3, 700, 9000].map((blocks) => {
+    const tensor = { ...randomTensor(`${name} ${blocks}`, type, blocks, i + 40), offset: end }
+    end = Math.ceil((end + tensor.data.length) / 32) * 32 + (i % 3) * 4096
+    return tensor
+  }),
+)
+const model = GgufFile.open(written(file('every-type.gguf'), { tensors }))
+afterAll(() => model.close())
+
+/** What the tensors come out as, taken by streams that nobody disturbed. */
+const expected = {} as Record<TensorOutput, Map<string, Buffer>>
+beforeAll(async () => {
+  for (const as of outputs) expected[as] = await joined(model.stream({ as, chunkBytes: 64 * MiB }))
+  expect(tensors.every(({ name, data }) => expected.raw.get(name)?.equals(data))).toBe(true)
+})
+
+const widths = { raw: 1, f32: 4, f16: 2 }
+
+function isRight(as: TensorOutput, { tensor, elementStart, byteStart, data }: TensorChunk): boolean {
+  const start = as === 'raw' ? byteStart : elementStart * widths[as]
+  const actual = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  return (
+    expected[as]
+      .get(tensor)
+      ?.subarray(start, start + data.byteLength)
+      .equals(actual) ?? false
+  )
+}
+
+/** A generator of whole numbers below a bound, the same each time (Park and Miller's minimal standard). */
+function dice(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state * 48_271) % 2_147_483_647
+    return state % below
+  }
+}
+
+/** Consumes a stream as the dice fall: keeps, releases, waits, leaves, aborts. Returns what it kept, and counts wrongs. */
+async function consume(
+  seed: number,
+  pool: BufferPool,
+): Promise<{ as: TensorOutput; kept: TensorChunk[]; wrong: number }> {
+  const roll = dice(seed)
+  const as = outputs[roll(3)] as TensorOutput
+  const controller = new AbortController()
+  const chunkBytes = 1024 + roll(roll(2) === 0 ? 4096 : 2 * MiB)
+  const kept: TensorChunk[] = []
+  let wrong = 0
+  try {
+    for await (const chunk of model.stream({ as, pool, chunkBytes, signal: controller.signal })) {
+      if (!isRight(as, chunk)) wrong++
+      const action = roll(400)
+      if (action < 20) chunk.release()
+      else if (action < 60 && kept.length < 50) kept.push((chunk.keep(), chunk))
+      else if (action < 80) await pause(roll(3))
+      else if (action === 80) break
+      else if (action === 81) controller.abort()
+      else if (action === 82) throw new Error('mine')
+    }
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError' && (error as Error).message !== 'mine') throw error
+  }
+  return { as, kept, wrong }
+}
+
+test('every chunk and every kept array is right, whatever many consumers do at once, and all memory comes back', async () => {
+  const budget = new MemoryBudget({ totalBytes: 1024 * MiB })
+  const pool = new BufferPool({ budget, maxHeldBytes: 4 * MiB })
+  for (let round = 0; round < 5; round++) {
+    const seeds = Array.from({ length: 20 }, (_, i) => 1000 * round + i + 1)
+    const outcomes = await Promise.all(seeds.map((seed) => consume(seed, pool)))
+    await settled(pool)
+    collectGarbage()
+    await pause(1)
+    expect(outcomes.map(({ wrong }) => wrong)).toEqual(seeds.map(() => 0))
+    expect(outcomes.every(({ as, kept }) => kept.every((chunk) => isRight(as, chunk)))).toBe(true)
+    expect(outcomes.some(({ kept }) => kept.length > 0)).toBe(true)
+  }
+  pool.close()
+  for (let round = 0; round < 200 && budget.allocatedBytes > 0; round++) {
+    collectGarbage()
+    await pause(1)
+  }
+  expect(budget.allocatedBytes).toBe(0)
+})
