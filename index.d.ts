@@ -488,7 +488,7 @@ declare class GgufArray implements Iterable<unknown> {
     slice(start?: number, end?: number): GgufElements;
     /** Decodes every element. */
     toArray(): GgufElements;
-    /** Decodes one element; negative indices count from the end. */
+    /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
     at(index: number): number | bigint | boolean | string | GgufArray | undefined;
     /** Walks the elements, a batch at a time. */
     [Symbol.iterator](): Generator<number | bigint | boolean | string | GgufArray>;
@@ -549,7 +549,7 @@ interface LoadOptions<As extends TensorOutput = TensorOutput> {
 }
 /** What {@link GgufFile.stream} takes. */
 interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
-    /** The tensors by name, in the order they are wanted; all in file order by default. */
+    /** The tensors by name, in the order they are wanted; all by default, in the order of their data in the file. */
     tensors?: string[];
     /**
      * The most bytes of data in a chunk. Chunks end on whole blocks, so they may hold fewer. 1 MiB by default, at most
@@ -645,7 +645,10 @@ declare class GgufFile implements Disposable {
      * const norm = await model.load('output_norm.weight', { as: 'f32' }) // Float32Array
      */
     load<As extends TensorOutput = 'raw'>(name: string, options?: LoadIntoOptions<As>): Promise<TensorData<As>>;
-    /** Closes the file. Streams already begun go on; everything else throws {@link ReleasedError}. Idempotent. */
+    /**
+     * Closes the file. Streams already begun go on, and the header's fields stay readable; tensors, metadata, streams
+     * and loads throw {@link ReleasedError}. Idempotent.
+     */
     close(): void;
     /** The same as {@link close}, for `using`. */
     [Symbol.dispose](): void;

@@ -672,8 +672,12 @@ const views = {
     i64: BigInt64Array,
     f64: Float64Array,
 };
-/** How many elements an iterator decodes at a time. */
-const BATCH = 1024;
+/**
+ * How many elements an iterator decodes at a time. Batches double, because each walks past those before it: strings
+ * have no fixed place.
+ */
+const FIRST_BATCH = 1024;
+const LARGEST_BATCH = 1 << 20;
 /** Makes the array under a key, or nested in it at a path. */
 let arrayAt;
 /** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
@@ -714,15 +718,17 @@ class GgufArray {
     toArray() {
         return this.slice();
     }
-    /** Decodes one element; negative indices count from the end. */
+    /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
     at(index) {
         const from = clamp(index, this.length);
         return index < -this.length ? undefined : this.slice(from, from + 1)[0];
     }
     /** Walks the elements, a batch at a time. */
     *[Symbol.iterator]() {
-        for (let start = 0; start < this.length; start += BATCH)
-            yield* this.slice(start, start + BATCH);
+        let batch = FIRST_BATCH;
+        for (let start = 0; start < this.length; start += batch, batch = Math.min(2 * batch, LARGEST_BATCH)) {
+            yield* this.slice(start, start + batch);
+        }
     }
 }
 function clamp(index, length) {
@@ -734,7 +740,6 @@ let metadataOf;
 /** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
 class GgufMetadata {
     #native;
-    #keys;
     static {
         metadataOf = (native) => new GgufMetadata(native);
     }
@@ -743,7 +748,7 @@ class GgufMetadata {
     }
     /** Number of entries. */
     get size() {
-        return this.#allKeys().length;
+        return call(() => this.#native.metadataKeys()).length;
     }
     /** The value under `key`, `undefined` if there is none. */
     get(key) {
@@ -761,20 +766,16 @@ class GgufMetadata {
     }
     /** The keys, in file order. */
     keys() {
-        return this.#allKeys().values();
+        return call(() => this.#native.metadataKeys()).values();
     }
     /** Keys and values, in file order. */
     *entries() {
-        for (const key of this.#allKeys())
+        for (const key of this.keys())
             yield [key, this.get(key)];
     }
     /** The same as {@link entries}. */
     [Symbol.iterator]() {
         return this.entries();
-    }
-    #allKeys() {
-        this.#keys ??= call(() => this.#native.metadataKeys());
-        return this.#keys;
     }
 }
 
@@ -1133,8 +1134,12 @@ class GgufFile {
         await drain(native, this.#names(), info.sizeBytes, loads, control(checked));
         return over(as, target);
     }
-    /** Closes the file. Streams already begun go on; everything else throws {@link ReleasedError}. Idempotent. */
+    /**
+     * Closes the file. Streams already begun go on, and the header's fields stay readable; tensors, metadata, streams
+     * and loads throw {@link ReleasedError}. Idempotent.
+     */
     close() {
+        this.#tensors = undefined;
         this.#native.close();
     }
     /** The same as {@link close}, for `using`. */

@@ -38,7 +38,7 @@ export interface LoadOptions<As extends TensorOutput = TensorOutput> {
 
 /** What {@link GgufFile.stream} takes. */
 export interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
-  /** The tensors by name, in the order they are wanted; all in file order by default. */
+  /** The tensors by name, in the order they are wanted; all by default, in the order of their data in the file. */
   tensors?: string[]
   /**
    * The most bytes of data in a chunk. Chunks end on whole blocks, so they may hold fewer. 1 MiB by default, at most
@@ -265,8 +265,12 @@ export class GgufFile implements Disposable {
     return over(as as As, target)
   }
 
-  /** Closes the file. Streams already begun go on; everything else throws {@link ReleasedError}. Idempotent. */
+  /**
+   * Closes the file. Streams already begun go on, and the header's fields stay readable; tensors, metadata, streams
+   * and loads throw {@link ReleasedError}. Idempotent.
+   */
   close(): void {
+    this.#tensors = undefined
     this.#native.close()
   }
 

@@ -54,8 +54,12 @@ const views: Record<string, new (buffer: ArrayBuffer) => GgufElements> = {
   f64: Float64Array,
 }
 
-/** How many elements an iterator decodes at a time. */
-const BATCH = 1024
+/**
+ * How many elements an iterator decodes at a time. Batches double, because each walks past those before it: strings
+ * have no fixed place.
+ */
+const FIRST_BATCH = 1024
+const LARGEST_BATCH = 1 << 20
 
 interface ArrayInfo {
   elementType: GgufValueType
@@ -106,7 +110,7 @@ export class GgufArray implements Iterable<unknown> {
     return this.slice()
   }
 
-  /** Decodes one element; negative indices count from the end. */
+  /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
   at(index: number): number | bigint | boolean | string | GgufArray | undefined {
     const from = clamp(index, this.length)
     return index < -this.length ? undefined : this.slice(from, from + 1)[0]
@@ -114,7 +118,10 @@ export class GgufArray implements Iterable<unknown> {
 
   /** Walks the elements, a batch at a time. */
   *[Symbol.iterator](): Generator<number | bigint | boolean | string | GgufArray> {
-    for (let start = 0; start < this.length; start += BATCH) yield* this.slice(start, start + BATCH)
+    let batch = FIRST_BATCH
+    for (let start = 0; start < this.length; start += batch, batch = Math.min(2 * batch, LARGEST_BATCH)) {
+      yield* this.slice(start, start + batch)
+    }
   }
 }
 
@@ -129,7 +136,6 @@ export let metadataOf: (native: NativeModel) => GgufMetadata
 /** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
 export class GgufMetadata implements Iterable<[string, GgufValue]> {
   readonly #native: NativeModel
-  #keys: string[] | undefined
 
   static {
     metadataOf = (native) => new GgufMetadata(native)
@@ -141,7 +147,7 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
 
   /** Number of entries. */
   get size(): number {
-    return this.#allKeys().length
+    return call(() => this.#native.metadataKeys()).length
   }
 
   /** The value under `key`, `undefined` if there is none. */
@@ -163,21 +169,16 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
 
   /** The keys, in file order. */
   keys(): IterableIterator<string> {
-    return this.#allKeys().values()
+    return call(() => this.#native.metadataKeys()).values()
   }
 
   /** Keys and values, in file order. */
   *entries(): Generator<[string, GgufValue]> {
-    for (const key of this.#allKeys()) yield [key, this.get(key) as GgufValue]
+    for (const key of this.keys()) yield [key, this.get(key) as GgufValue]
   }
 
   /** The same as {@link entries}. */
   [Symbol.iterator](): Generator<[string, GgufValue]> {
     return this.entries()
-  }
-
-  #allKeys(): string[] {
-    this.#keys ??= call(() => this.#native.metadataKeys())
-    return this.#keys
   }
 }

@@ -26,7 +26,7 @@ const CHUNK_ALIGN_BYTES: u64 = 64;
 /// What to stream, and how.
 #[derive(Debug, Clone)]
 pub struct StreamOptions {
-    /// The tensors by name, in the order they are wanted; all in file order by default.
+    /// The tensors by name, in the order they are wanted; all by default, in the order of their data in the file.
     pub tensors: Option<Vec<String>>,
     /// The form of the data.
     pub output: Output,

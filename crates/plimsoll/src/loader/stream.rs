@@ -213,7 +213,7 @@ impl UnitStream {
     /// of [`Reader::next_unit`], after which the stream is at its end.
     pub fn request(&self, deliver: impl FnOnce(Result<Option<StreamedUnit>>) + Send + 'static) {
         let mut state = self.shared.state();
-        if let Some(unit) = state.ready.pop_front().filter(|_| !state.cancelled) {
+        if let Some(unit) = state.ready.pop_front() {
             drop(state);
             return deliver(Ok(Some(unit)));
         }
