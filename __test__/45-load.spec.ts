@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { GgufFile, InvalidArgumentError, type LoadProgress, MiB, type TensorOutput } from '../index'
 import { runChild } from './helpers/child'
 import { toF16, toF32 } from './helpers/dequantize'
@@ -186,8 +187,9 @@ describe('a load that cannot be begun', () => {
     await rejectedBy(InvalidArgumentError, model.load(norm.name, { [name]: undefined } as never))
   })
 
-  test.each([5 * 2 ** 30, 2 ** 43])('rejects for a tensor of %d bytes, too large for one array', async (elements) => {
-    const path = writeSparse(file('huge.gguf'), tensorTypes.I8, elements)
+  test('rejects for a tensor too large for one array', async () => {
+    // Node.js 20 ends at 4 GiB; later ones at more memory than there is.
+    const path = writeSparse(file('huge.gguf'), tensorTypes.I8, Math.min(constants.MAX_LENGTH + 1, 2 ** 43))
     using huge = GgufFile.open(path)
     const signal = AbortSignal.timeout(2000)
     expect((await rejectedBy(InvalidArgumentError, huge.load('t', { signal }))).message).toContain('stream it')
