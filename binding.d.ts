@@ -70,8 +70,8 @@ export declare class NativeModel {
 }
 
 export declare class NativePooledBuffer {
-  /** The whole buffer; to be called once. */
-  arrayBuffer(): ArrayBuffer
+  /** The whole buffer, as the only one of the list; to be called once. */
+  arrayBuffers(): Array<ArrayBuffer>
   keep(): void
 }
 

@@ -360,7 +360,8 @@ type TensorData<As extends TensorOutput = TensorOutput> = {
  * A run of whole blocks of one tensor.
  *
  * It is valid until the next one is asked for, or until {@link release}: then its memory goes back to the pool and
- * every view of it, `data` and any made from it, has length 0. It never changes under its reader.
+ * every view of it, `data` and any made from it, has length 0. An asynchronous operation that was given `data` must be
+ * awaited before that, or be given a copy.
  */
 declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Disposable {
     #private;
@@ -562,8 +563,8 @@ interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOpti
 /** What {@link GgufFile.load} takes. */
 interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
     /**
-     * Memory to fill, at least as large as the data and aligned to its elements. It must not be transferred away while
-     * the load runs. New memory by default.
+     * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. It must not be
+     * transferred away while the load runs, as with the buffers given to `fs.read`. New memory by default.
      */
     into?: ArrayBuffer | ArrayBufferView;
 }

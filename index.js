@@ -236,17 +236,18 @@ function oneOf(name, value, allowed) {
     const received = typeof value === 'string' ? `${JSON.stringify(value)}${didYouMean(value, allowed)}` : value;
     throw invalidArgument(name, expected, received);
 }
-function instance(name, value, type) {
-    if (value instanceof type)
+/** An object of ours with its native half; one that only looks like it has none. */
+function real(name, value, type, native) {
+    if (typeof value === 'object' && value !== null && native(value) !== undefined)
         return value;
     throw invalidArgument(name, `a ${type.name}`, quoted(value));
 }
 /** An AbortSignal, of any realm. */
 function signal(name, value) {
     const candidate = value;
-    if (typeof candidate?.aborted === 'boolean' && typeof candidate.addEventListener === 'function') {
+    const listens = typeof candidate?.addEventListener === 'function' && typeof candidate.removeEventListener === 'function';
+    if (listens && typeof candidate.aborted === 'boolean')
         return value;
-    }
     throw invalidArgument(name, 'an AbortSignal', quoted(value));
 }
 function callback(name, value) {
@@ -266,12 +267,12 @@ function strings(name, value) {
  */
 function options(value, checks) {
     if (value === undefined)
-        return {};
+        return Object.create(null);
     if (Object.prototype.toString.call(value) !== '[object Object]') {
         throw invalidArgument('options', 'a plain object', quoted(value));
     }
     const known = Object.keys(checks);
-    const checked = {};
+    const checked = Object.create(null); // Nothing comes in through a prototype.
     for (const [key, item] of Object.entries(value)) {
         if (!known.includes(key)) {
             const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys';
@@ -444,20 +445,20 @@ function ofNumbers(numbers) {
     return call(() => binding_js.NativeBudget.ofNumbers(total, reservedBytes));
 }
 
+/** Detaches an array buffer that is not empty. */
+const detachFull = 
+// Node.js 22 and later do it without leaving JavaScript; for Node.js 20 the addon does.
+typeof ArrayBuffer.prototype.transfer === 'function' ? (buffer) => void buffer.transfer(0) : binding_js.detach;
 /**
- * Detaches an array buffer, so that every view of it has length 0. A second call does nothing.
- *
- * Node.js 22 and later do it without leaving JavaScript; for Node.js 20 the addon does.
+ * Detaches an array buffer, so that every view of it has length 0. Returns whether it still had its memory: `false` if
+ * somebody else has detached it, and moved its memory to another array buffer.
  */
-const detach = typeof ArrayBuffer.prototype.transfer === 'function'
-    ? (buffer) => {
-        if (!buffer.detached)
-            buffer.transfer(0);
-    }
-    : (buffer) => {
-        if (buffer.byteLength > 0)
-            binding_js.detach(buffer);
-    };
+function detach(buffer) {
+    if (buffer.byteLength === 0)
+        return false;
+    detachFull(buffer);
+    return true;
+}
 
 /** 2^10 bytes. */
 const KiB = 1024;
@@ -493,13 +494,11 @@ function formatBytes(bytes$1) {
 const bufferPoolChecks = {
     maxHeldBytes: (name, value) => bytes(name, value),
     zeroed: boolean,
-    budget: (name, value) => instance(name, value, MemoryBudget),
+    budget: (name, value) => real(name, value, MemoryBudget, nativeBudget),
 };
 const natives = new WeakMap();
 /** The native pool behind a public one. */
-function nativePool(pool) {
-    return natives.get(pool);
-}
+const nativePool = (pool) => natives.get(pool);
 /**
  * A pool of page-aligned buffers, reused by size class: sizes are rounded up, four classes to every doubling.
  *
@@ -553,7 +552,8 @@ let pooled;
 class PooledBuffer {
     #native;
     #buffer;
-    #kept = false;
+    /** Whether its memory was given back, or away. */
+    #settled = false;
     /** The buffer's bytes; length 0 after {@link release}. */
     data;
     static {
@@ -561,13 +561,17 @@ class PooledBuffer {
     }
     constructor(native) {
         this.#native = native;
-        this.#buffer = native.arrayBuffer();
+        this.#buffer = native.arrayBuffers()[0];
         this.data = new Uint8Array(this.#buffer);
     }
     /** Returns the buffer to its pool; every view of it then has length 0. A second call, or one after {@link keep}, does nothing. */
     release() {
-        if (!this.#kept)
-            detach(this.#buffer);
+        if (this.#settled)
+            return;
+        this.#settled = true;
+        // Memory that was moved to another array buffer belongs to whoever moved it.
+        if (!detach(this.#buffer))
+            this.#native.keep();
     }
     /** The same as {@link release}, for `using`. */
     [Symbol.dispose]() {
@@ -578,8 +582,8 @@ class PooledBuffer {
      * against the pool's budget until then.
      */
     keep() {
-        if (!this.#kept && this.data.length > 0) {
-            this.#kept = true;
+        if (!this.#settled) {
+            this.#settled = true;
             this.#native.keep();
         }
         return this.data;
@@ -597,12 +601,14 @@ let chunkOver;
  * A run of whole blocks of one tensor.
  *
  * It is valid until the next one is asked for, or until {@link release}: then its memory goes back to the pool and
- * every view of it, `data` and any made from it, has length 0. It never changes under its reader.
+ * every view of it, `data` and any made from it, has length 0. An asynchronous operation that was given `data` must be
+ * awaited before that, or be given a copy.
  */
 class TensorChunk {
     #unit;
     #buffer;
-    #kept = false;
+    /** Whether its memory was given back, or away. */
+    #settled = false;
     #data;
     /** The name of the tensor. */
     tensor;
@@ -633,8 +639,12 @@ class TensorChunk {
     }
     /** Gives the memory back before the next chunk is asked for. A second call, or one after {@link keep}, does nothing. */
     release() {
-        if (!this.#kept)
-            detach(this.#buffer);
+        if (this.#settled)
+            return;
+        this.#settled = true;
+        // Memory that was moved to another array buffer belongs to whoever moved it.
+        if (!detach(this.#buffer))
+            this.#unit.keep();
     }
     /** The same as {@link release}, for `using`. */
     [Symbol.dispose]() {
@@ -645,8 +655,9 @@ class TensorChunk {
      * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
      */
     keep() {
-        if (this.#kept || this.#data.length === 0)
+        if (this.#settled)
             return this.#data;
+        this.#settled = true;
         if (this.#data.byteLength * 2 < this.#unit.sizeBytes) {
             this.#data = this.#data.slice();
             detach(this.#buffer);
@@ -654,7 +665,6 @@ class TensorChunk {
         else {
             this.#unit.keep();
         }
-        this.#kept = true;
         return this.#data;
     }
 }
@@ -824,7 +834,8 @@ function startListening(signal) {
     const onAbort = () => void loads.end(signal.reason);
     const stop = () => {
         signal.removeEventListener('abort', onAbort);
-        listening.delete(signal);
+        if (listening.get(signal)?.loads === loads)
+            listening.delete(signal);
     };
     signal.addEventListener('abort', onAbort, { once: true });
     listening.set(signal, { loads, stop });
@@ -975,7 +986,7 @@ const streamChecks = {
     ...loadChecks,
     tensors: strings,
     chunkBytes: (name, value) => bytes(name, value, 1),
-    pool: (name, value) => instance(name, value, BufferPool),
+    pool: (name, value) => real(name, value, BufferPool, nativePool),
 };
 const intoChecks = { ...loadChecks, into: destination };
 /** The pool and the loads of files opened without a manager; made when first needed. */
@@ -1105,7 +1116,7 @@ class GgufFile {
         const checked = options(options$1, streamChecks);
         const { as = 'raw', tensors, chunkBytes = MiB, pool } = checked;
         const { pool: ownPool, loads } = this.#context ?? standaloneContext();
-        const request = { output: as, chunkBytes, ...(tensors && { tensors }) };
+        const request = { output: as, chunkBytes, tensors };
         const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request));
         return chunks(native, as, this.#names(), this.#storedBytes(tensors), loads, control(checked));
     }
@@ -1132,6 +1143,8 @@ class GgufFile {
         const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] };
         const native = call(() => this.#native.streamInto(nativePool(pool), request, target));
         await drain(native, this.#names(), info.sizeBytes, loads, control(checked));
+        if (target.length !== dataBytes)
+            throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
         return over(as, target);
     }
     /**

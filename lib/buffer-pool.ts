@@ -23,15 +23,13 @@ export interface BufferPoolOptions {
 export const bufferPoolChecks = {
   maxHeldBytes: (name: string, value: unknown) => check.bytes(name, value),
   zeroed: check.boolean,
-  budget: (name: string, value: unknown) => check.instance(name, value, MemoryBudget),
+  budget: (name: string, value: unknown) => check.real(name, value, MemoryBudget, nativeBudget),
 } as const
 
 const natives = new WeakMap<BufferPool, NativeBufferPool>()
 
 /** The native pool behind a public one. */
-export function nativePool(pool: BufferPool): NativeBufferPool {
-  return natives.get(pool) as NativeBufferPool
-}
+export const nativePool = (pool: BufferPool): NativeBufferPool | undefined => natives.get(pool)
 
 /**
  * A pool of page-aligned buffers, reused by size class: sizes are rounded up, four classes to every doubling.
@@ -98,7 +96,8 @@ let pooled: (native: NativePooledBuffer) => PooledBuffer
 export class PooledBuffer implements Disposable {
   readonly #native: NativePooledBuffer
   readonly #buffer: ArrayBuffer
-  #kept = false
+  /** Whether its memory was given back, or away. */
+  #settled = false
   /** The buffer's bytes; length 0 after {@link release}. */
   readonly data: Uint8Array
 
@@ -108,13 +107,16 @@ export class PooledBuffer implements Disposable {
 
   private constructor(native: NativePooledBuffer) {
     this.#native = native
-    this.#buffer = native.arrayBuffer()
+    this.#buffer = native.arrayBuffers()[0] as ArrayBuffer
     this.data = new Uint8Array(this.#buffer)
   }
 
   /** Returns the buffer to its pool; every view of it then has length 0. A second call, or one after {@link keep}, does nothing. */
   release(): void {
-    if (!this.#kept) detach(this.#buffer)
+    if (this.#settled) return
+    this.#settled = true
+    // Memory that was moved to another array buffer belongs to whoever moved it.
+    if (!detach(this.#buffer)) this.#native.keep()
   }
 
   /** The same as {@link release}, for `using`. */
@@ -127,8 +129,8 @@ export class PooledBuffer implements Disposable {
    * against the pool's budget until then.
    */
   keep(): Uint8Array {
-    if (!this.#kept && this.data.length > 0) {
-      this.#kept = true
+    if (!this.#settled) {
+      this.#settled = true
       this.#native.keep()
     }
     return this.data

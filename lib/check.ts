@@ -32,17 +32,23 @@ export function oneOf<T extends string>(name: string, value: unknown, allowed: r
   throw invalidArgument(name, expected, received)
 }
 
-export function instance<T>(name: string, value: unknown, type: abstract new (...args: never[]) => T): T {
-  if (value instanceof type) return value
+/** An object of ours with its native half; one that only looks like it has none. */
+export function real<T extends object>(
+  name: string,
+  value: unknown,
+  type: abstract new (...args: never[]) => T,
+  native: (object: T) => unknown,
+): T {
+  if (typeof value === 'object' && value !== null && native(value as T) !== undefined) return value as T
   throw invalidArgument(name, `a ${type.name}`, quoted(value))
 }
 
 /** An AbortSignal, of any realm. */
 export function signal(name: string, value: unknown): AbortSignal {
   const candidate = value as Partial<AbortSignal> | null
-  if (typeof candidate?.aborted === 'boolean' && typeof candidate.addEventListener === 'function') {
-    return value as AbortSignal
-  }
+  const listens =
+    typeof candidate?.addEventListener === 'function' && typeof candidate.removeEventListener === 'function'
+  if (listens && typeof candidate.aborted === 'boolean') return value as AbortSignal
   throw invalidArgument(name, 'an AbortSignal', quoted(value))
 }
 
@@ -65,12 +71,12 @@ type Checks<T> = { readonly [K in keyof T]-?: (name: string, value: unknown) => 
  * names the nearest right one.
  */
 export function options<T extends object>(value: unknown, checks: Checks<T>): T {
-  if (value === undefined) return {} as T
+  if (value === undefined) return Object.create(null) as T
   if (Object.prototype.toString.call(value) !== '[object Object]') {
     throw invalidArgument('options', 'a plain object', quoted(value))
   }
   const known = Object.keys(checks)
-  const checked: Partial<T> = {}
+  const checked = Object.create(null) as Partial<T> // Nothing comes in through a prototype.
   for (const [key, item] of Object.entries(value as object)) {
     if (!known.includes(key)) {
       const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys'

@@ -44,12 +44,14 @@ export let chunkOver: <As extends TensorOutput>(
  * A run of whole blocks of one tensor.
  *
  * It is valid until the next one is asked for, or until {@link release}: then its memory goes back to the pool and
- * every view of it, `data` and any made from it, has length 0. It never changes under its reader.
+ * every view of it, `data` and any made from it, has length 0. An asynchronous operation that was given `data` must be
+ * awaited before that, or be given a copy.
  */
 export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disposable {
   readonly #unit: NativeUnit
   readonly #buffer: ArrayBuffer
-  #kept = false
+  /** Whether its memory was given back, or away. */
+  #settled = false
   #data: TensorData<As>
   /** The name of the tensor. */
   readonly tensor: string
@@ -84,7 +86,10 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
 
   /** Gives the memory back before the next chunk is asked for. A second call, or one after {@link keep}, does nothing. */
   release(): void {
-    if (!this.#kept) detach(this.#buffer)
+    if (this.#settled) return
+    this.#settled = true
+    // Memory that was moved to another array buffer belongs to whoever moved it.
+    if (!detach(this.#buffer)) this.#unit.keep()
   }
 
   /** The same as {@link release}, for `using`. */
@@ -97,14 +102,14 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
    * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
    */
   keep(): TensorData<As> {
-    if (this.#kept || this.#data.length === 0) return this.#data
+    if (this.#settled) return this.#data
+    this.#settled = true
     if (this.#data.byteLength * 2 < this.#unit.sizeBytes) {
       this.#data = this.#data.slice() as TensorData<As>
       detach(this.#buffer)
     } else {
       this.#unit.keep()
     }
-    this.#kept = true
     return this.#data
   }
 }

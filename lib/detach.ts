@@ -1,15 +1,16 @@
 import { detach as nativeDetach } from './native.js'
 
+/** Detaches an array buffer that is not empty. */
+const detachFull: (buffer: ArrayBuffer) => void =
+  // Node.js 22 and later do it without leaving JavaScript; for Node.js 20 the addon does.
+  typeof ArrayBuffer.prototype.transfer === 'function' ? (buffer) => void buffer.transfer(0) : nativeDetach
+
 /**
- * Detaches an array buffer, so that every view of it has length 0. A second call does nothing.
- *
- * Node.js 22 and later do it without leaving JavaScript; for Node.js 20 the addon does.
+ * Detaches an array buffer, so that every view of it has length 0. Returns whether it still had its memory: `false` if
+ * somebody else has detached it, and moved its memory to another array buffer.
  */
-export const detach: (buffer: ArrayBuffer) => void =
-  typeof ArrayBuffer.prototype.transfer === 'function'
-    ? (buffer) => {
-        if (!buffer.detached) buffer.transfer(0)
-      }
-    : (buffer) => {
-        if (buffer.byteLength > 0) nativeDetach(buffer)
-      }
+export function detach(buffer: ArrayBuffer): boolean {
+  if (buffer.byteLength === 0) return false
+  detachFull(buffer)
+  return true
+}

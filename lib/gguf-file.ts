@@ -1,12 +1,12 @@
 import { constants } from 'node:buffer'
 import { fileURLToPath } from 'node:url'
-import type { GgufFileType, GgufSplit, NativeModelInfo, TensorInfo } from '../binding.js'
+import type { GgufFileType, GgufSplit, NativeModelInfo, NativeStreamOptions, TensorInfo } from '../binding.js'
 import { BufferPool, nativePool } from './buffer-pool.js'
 import * as check from './check.js'
 import { type TensorChunk, type TensorData, type TensorOutput, view } from './chunk.js'
 import { call, invalidArgument, quoted } from './errors.js'
 import { type GgufMetadata, metadataOf } from './metadata.js'
-import { NativeModel } from './native.js'
+import { type NativeBufferPool, NativeModel } from './native.js'
 import { chunks, drain, type LoadControl, type LoadProgress, Loads } from './stream.js'
 import { MiB } from './units.js'
 
@@ -52,8 +52,8 @@ export interface StreamOptions<As extends TensorOutput = TensorOutput> extends L
 /** What {@link GgufFile.load} takes. */
 export interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
   /**
-   * Memory to fill, at least as large as the data and aligned to its elements. It must not be transferred away while
-   * the load runs. New memory by default.
+   * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. It must not be
+   * transferred away while the load runs, as with the buffers given to `fs.read`. New memory by default.
    */
   into?: ArrayBuffer | ArrayBufferView
 }
@@ -72,7 +72,7 @@ const streamChecks = {
   ...loadChecks,
   tensors: check.strings,
   chunkBytes: (name: string, value: unknown) => check.bytes(name, value, 1),
-  pool: (name: string, value: unknown) => check.instance(name, value, BufferPool),
+  pool: (name: string, value: unknown) => check.real(name, value, BufferPool, nativePool),
 } as const
 
 const intoChecks = { ...loadChecks, into: destination } as const
@@ -235,8 +235,8 @@ export class GgufFile implements Disposable {
     const checked = check.options<StreamOptions>(options, streamChecks)
     const { as = 'raw', tensors, chunkBytes = MiB, pool } = checked
     const { pool: ownPool, loads } = this.#context ?? standaloneContext()
-    const request = { output: as, chunkBytes, ...(tensors && { tensors }) }
-    const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request))
+    const request = { output: as, chunkBytes, tensors } as NativeStreamOptions
+    const native = call(() => this.#native.stream(nativePool(pool ?? ownPool) as NativeBufferPool, request))
     return chunks(native, as as As, this.#names(), this.#storedBytes(tensors), loads, control(checked))
   }
 
@@ -260,8 +260,10 @@ export class GgufFile implements Disposable {
     const target = windowOf(into ?? newMemory(dataBytes), dataBytes, elementBytes)
     const { pool, loads } = this.#context ?? standaloneContext()
     const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] }
-    const native = call(() => this.#native.streamInto(nativePool(pool), request, target))
+    const native = call(() => this.#native.streamInto(nativePool(pool) as NativeBufferPool, request, target))
     await drain(native, this.#names(), info.sizeBytes, loads, control(checked))
+    if (target.length !== dataBytes)
+      throw invalidArgument('into', 'left in place while it is filled', 'memory moved away')
     return over(as as As, target)
   }
 

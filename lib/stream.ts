@@ -72,7 +72,7 @@ function startListening(signal: AbortSignal): { loads: Loads; stop: () => void }
   const onAbort = (): void => void loads.end(signal.reason)
   const stop = (): void => {
     signal.removeEventListener('abort', onAbort)
-    listening.delete(signal)
+    if (listening.get(signal)?.loads === loads) listening.delete(signal)
   }
   signal.addEventListener('abort', onAbort, { once: true })
   listening.set(signal, { loads, stop })

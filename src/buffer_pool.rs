@@ -85,10 +85,10 @@ pub struct NativePooledBuffer {
 
 #[napi]
 impl NativePooledBuffer {
-    /// The whole buffer; to be called once.
+    /// The whole buffer, as the only one of the list; to be called once.
     #[napi(catch_unwind)]
-    pub fn array_buffer(&self, env: Env) -> napi::Result<ArrayBuffer<'static>> {
-        self.lease.take()?.array_buffer(env, 0..self.lease.size_bytes())
+    pub fn array_buffers(&self, env: Env) -> napi::Result<Vec<ArrayBuffer<'static>>> {
+        self.lease.take()?.array_buffers(env, std::iter::once(0..self.lease.size_bytes()))
     }
 
     #[napi(catch_unwind)]

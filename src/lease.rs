@@ -5,24 +5,32 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use napi::{Env, bindgen_prelude::ArrayBuffer};
+use napi::{Env, bindgen_prelude::ArrayBuffer, sys};
 use plimsoll::{loader::StreamedUnit, pool::PooledBuffer};
 
 /// A buffer lent to JavaScript as array buffers.
 ///
-/// Each array buffer holds a share of the lease until its backing store is gone: after it was detached, or
-/// collected, and its finalizer ran. Only then does the memory return to its pool, so it is never wrapped a second
-/// time while an old view could still see it. The finalizer runs on a later turn of the event loop.
+/// Each array buffer holds a share of the lease until its finalizer ran: after it was detached or collected. Only
+/// then does the memory return to its pool, so it is never wrapped a second time while an old view could still see
+/// it. The finalizer runs on a later turn of the event loop.
+///
+/// When a worker ends, Node.js runs the finalizers of all its array buffers, of those too whose memory was moved to
+/// another thread and is in use there. So a lease that outlives its environment is not unmapped: its pages go back
+/// to the system, and its addresses stay, reading zero.
 #[derive(Clone)]
 pub struct Lease(Arc<Lent>);
 
 struct Lent {
     base: *mut u8,
     size_bytes: usize,
-    held: Mutex<Held>,
+    held: Mutex<Option<Held>>,
+    environment_ended: AtomicBool,
 }
 
 /// How an object of JavaScript's holds a lease: firmly until the memory is wrapped, then only as long as an array
@@ -47,7 +55,7 @@ impl LeaseHolder {
 
     /// The lease, to be wrapped; there is none a second time.
     pub fn take(&self) -> napi::Result<Lease> {
-        let lease = self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let lease = lock(&self.unwrapped).take();
         lease.ok_or_else(|| napi::Error::from_reason("expected memory that was not wrapped before"))
     }
 
@@ -63,10 +71,19 @@ impl LeaseHolder {
 pub enum Held {
     Unit(StreamedUnit),
     Buffer(PooledBuffer),
-    /// Taken out of its pool for good; freed with the lease.
-    Kept {
-        _buffer: Option<PooledBuffer>,
-    },
+}
+
+impl Held {
+    /// Lets go of everything but the buffer itself, which leaves its pool for good.
+    fn into_kept_buffer(self) -> Option<PooledBuffer> {
+        match self {
+            Self::Unit(unit) => unit.keep().buffer,
+            Self::Buffer(mut buffer) => {
+                buffer.keep();
+                Some(buffer)
+            }
+        }
+    }
 }
 
 // SAFETY: `base` points into the buffer that `held` owns, which may move between threads; Rust never reads or
@@ -80,46 +97,90 @@ impl Lease {
         let buffer = match &mut held {
             Held::Unit(unit) => unit.unit_mut().buffer.as_mut(),
             Held::Buffer(buffer) => Some(buffer),
-            Held::Kept { _buffer: buffer } => buffer.as_mut(),
         };
-        let (base, size_bytes) =
-            buffer.map_or((std::ptr::null_mut(), 0), |buffer| (buffer.as_mut_ptr(), buffer.len()));
-        Self(Arc::new(Lent { base, size_bytes, held: Mutex::new(held) }))
+        let (size_bytes, base) =
+            buffer.map_or((0, std::ptr::null_mut()), |buffer| (buffer.len(), buffer.as_mut_ptr()));
+        Self(Arc::new(Lent {
+            base,
+            size_bytes,
+            held: Mutex::new(Some(held)),
+            environment_ended: AtomicBool::new(false),
+        }))
     }
 
-    /// An array buffer over part of the memory. Ranges of one lease must not overlap, and each is wrapped once.
-    pub fn array_buffer(&self, env: Env, range: Range<usize>) -> napi::Result<ArrayBuffer<'static>> {
+    /// Array buffers over parts of the memory, which must not overlap.
+    pub fn array_buffers(
+        self,
+        env: Env,
+        ranges: impl Iterator<Item = Range<usize>>,
+    ) -> napi::Result<Vec<ArrayBuffer<'static>>> {
+        ranges.map(|range| self.array_buffer(env, range)).collect()
+    }
+
+    fn array_buffer(&self, env: Env, range: Range<usize>) -> napi::Result<ArrayBuffer<'static>> {
         if range.start > range.end || range.end > self.0.size_bytes {
             return Err(napi::Error::from_reason("expected a range within the buffer"));
         }
         let len = range.end - range.start;
         // SAFETY: the range lies within the buffer, which lives, unmoved, as long as the share of the lease that
-        // the finalizer drops. No Rust reference to it exists meanwhile.
+        // the finalizer drops, and stays mapped after it where the environment ended first. No Rust reference to
+        // it exists meanwhile.
         let buffer = unsafe {
             let start = self.0.base.add(range.start);
-            ArrayBuffer::from_external(&env, start, len, self.clone(), |_, lease| drop(lease))
+            ArrayBuffer::from_external(&env, start, len, self.clone(), |env, lease| lease.finalize(env))
         }?;
         // SAFETY: the value is returned to JavaScript in the same call; the lifetime only ties it to `env`.
         Ok(unsafe { std::mem::transmute::<ArrayBuffer<'_>, ArrayBuffer<'static>>(buffer) })
     }
+
+    /// Drops a share. When the environment is ending, nothing is known of the memory but that its array buffer will
+    /// not be seen through this environment again.
+    fn finalize(self, env: Env) {
+        if !runs_javascript(env) {
+            self.0.environment_ended.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether JavaScript can run in the environment: it cannot once its thread has begun to end.
+fn runs_javascript(env: Env) -> bool {
+    let (mut global, mut is_equal) = (std::ptr::null_mut(), false);
+    // SAFETY: a finalizer runs on the environment's thread with a valid environment. Comparing is the least call
+    // that Node-API refuses when it may not run JavaScript.
+    unsafe {
+        sys::napi_get_global(env.raw(), &raw mut global) == sys::Status::napi_ok
+            && sys::napi_strict_equals(env.raw(), global, global, &raw mut is_equal) == sys::Status::napi_ok
+    }
 }
 
 impl Lent {
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes the buffer out of its pool for good, and lets its stream go on without it.
     fn keep(&self) {
-        let mut held = self.held();
-        let buffer = match std::mem::replace(&mut *held, Held::Kept { _buffer: None }) {
-            Held::Unit(unit) => unit.keep().buffer,
-            Held::Buffer(mut buffer) => {
-                buffer.keep();
-                Some(buffer)
-            }
-            Held::Kept { _buffer: buffer } => buffer,
-        };
-        *held = Held::Kept { _buffer: buffer };
+        let mut held = lock(&self.held);
+        *held = held.take().and_then(Held::into_kept_buffer).map(Held::Buffer);
     }
+
+    /// Gives the pages back and leaves the addresses mapped.
+    fn retire(&self) {
+        let Some(buffer) = lock(&self.held).take().and_then(Held::into_kept_buffer) else { return };
+        let size_bytes = buffer.capacity_bytes() as usize;
+        // SAFETY: the range is the whole of an anonymous private map, which stays mapped. Whoever still reads it
+        // reads zeros.
+        // Without the advice the pages stay resident; the addresses are valid either way.
+        let _ =
+            unsafe { rustix::mm::madvise(self.base.cast(), size_bytes, rustix::mm::Advice::LinuxDontNeed) };
+        buffer.leak();
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if self.environment_ended.load(Ordering::Relaxed) {
+            self.retire();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

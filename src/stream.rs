@@ -97,8 +97,7 @@ impl NativeUnit {
     #[napi(catch_unwind)]
     pub fn array_buffers(&self, env: Env) -> napi::Result<Vec<ArrayBuffer<'static>>> {
         let data = |chunk: &Chunk| chunk.data.start as usize..chunk.data.end as usize;
-        let lease = self.lease.take()?;
-        self.chunks.iter().map(|chunk| lease.array_buffer(env, data(chunk))).collect()
+        self.lease.take()?.array_buffers(env, self.chunks.iter().map(data))
     }
 
     /// Gives a unit back that will not be wrapped, without waiting for this object to be collected.

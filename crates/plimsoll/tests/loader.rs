@@ -318,3 +318,33 @@ fn tensors_without_elements_have_no_chunks() {
     let empty = from_bytes(&[], 0);
     assert!(stream(&empty, &StreamOptions::default(), &pool()).next().is_none());
 }
+
+/// The budget has room for one unit, so the reader is refused while the consumer holds one, and must notice every
+/// return however it falls.
+#[test]
+fn a_budget_with_room_for_one_unit_is_slow_but_never_stuck_nor_refused() {
+    let model = from_bytes(&[TensorSpec::patterned("big", 8 << 20, 24, 8 << 20)], 0);
+    for room in [MIB, 2 * MIB] {
+        for _ in 0..50 {
+            let budget = MemoryBudget::new(room, 0).unwrap();
+            let options_of_pool =
+                BufferPoolOptions { budget: Some(budget.clone()), ..BufferPoolOptions::default() };
+            let pool = BufferPool::new(options_of_pool);
+            let units = stream(&model, &options(Output::Raw, MIB), &pool);
+            assert_eq!(units.map(|unit| unit.unwrap().unit().chunks.len()).sum::<usize>(), 8);
+            assert!(budget.peak_bytes() <= room);
+        }
+    }
+}
+
+/// A consumer that keeps every unit fills the budget for good: the refusal comes, and soon.
+#[test]
+fn a_budget_filled_by_kept_units_ends_the_stream() {
+    let budget = MemoryBudget::new(3 * MIB, 0).unwrap();
+    let pool =
+        BufferPool::new(BufferPoolOptions { budget: Some(budget.clone()), ..BufferPoolOptions::default() });
+    let model = from_bytes(&[TensorSpec::patterned("big", 8 << 20, 24, 8 << 20)], 0);
+    let mut units = stream(&model, &options(Output::Raw, MIB), &pool);
+    let kept: Vec<_> = units.by_ref().map_while(Result::ok).map(StreamedUnit::keep).collect();
+    assert_eq!((kept.len(), budget.allocated_bytes()), (3, 3 * MIB));
+}

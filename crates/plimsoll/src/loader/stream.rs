@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     io,
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
@@ -40,6 +41,8 @@ struct State {
     requests: VecDeque<Deliver>,
     ready: VecDeque<StreamedUnit>,
     live_units: usize,
+    /// Units that were dropped since the stream began.
+    returned_units: u64,
     cancelled: bool,
     /// Set when nothing more will be read; an error is told once, then the stream is at its end.
     finished: bool,
@@ -53,12 +56,25 @@ pub struct StreamedUnit {
 }
 
 /// One of the live units of a stream.
-struct Permit(Arc<Shared>);
+struct Permit {
+    shared: Arc<Shared>,
+    /// Whether a unit came of it, whose return may have made room.
+    used: bool,
+}
+
+impl Permit {
+    fn unused(mut self) {
+        self.used = false;
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.state().live_units -= 1;
-        self.0.changed.notify_all();
+        let mut state = self.shared.state();
+        state.live_units -= 1;
+        state.returned_units += u64::from(self.used);
+        drop(state);
+        self.shared.changed.notify_all();
     }
 }
 
@@ -92,23 +108,33 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn live_units(&self) -> usize {
-        self.state().live_units
+    /// Waits for room and gives the permit for one more unit; `None` when cancelled.
+    fn wait_for_room(self: &Arc<Self>) -> Option<Permit> {
+        let mut state = self.state();
+        while !state.cancelled && state.live_units >= MAX_LIVE_UNITS {
+            state = self.wait(state);
+        }
+        if state.cancelled {
+            return None;
+        }
+        state.live_units += 1;
+        Some(Permit { shared: Arc::clone(self), used: true })
     }
 
-    /// Waits until fewer than `limit` units are live and gives the permit for one more; `None` when cancelled.
-    fn wait_for_room(self: &Arc<Self>, limit: usize) -> Option<Permit> {
+    /// Waits until a unit has been returned since `returned_units` were; `false` if none is out that could be.
+    fn wait_for_return(&self, returned_units: u64) -> bool {
         let mut state = self.state();
-        loop {
-            if state.cancelled {
-                return None;
+        while !state.cancelled && state.returned_units == returned_units {
+            if state.live_units == 0 {
+                return false;
             }
-            if state.live_units < limit {
-                state.live_units += 1;
-                return Some(Permit(Arc::clone(self)));
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.wait(state);
         }
+        true
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands the unit to the first who waits, or lays it down as ready.
@@ -153,33 +179,37 @@ impl State {
 }
 
 /// Finishes the stream however its thread ends, a panic included: nobody is left waiting.
-struct FinishOnDrop(Arc<Shared>);
+struct FinishOnDrop(Arc<Shared>, PathBuf);
 
 impl Drop for FinishOnDrop {
     fn drop(&mut self) {
         if !self.0.state().finished {
-            self.0.finish(Some(Error::Cancelled));
+            let source = io::Error::other("the reader failed; this is a bug in plimsoll");
+            self.0.finish(Some(Error::Io { path: self.1.clone(), tensor: None, offset_bytes: None, source }));
         }
     }
 }
 
 fn run(shared: &Arc<Shared>, reader: Reader) {
-    let finish = FinishOnDrop(Arc::clone(shared));
+    let finish = FinishOnDrop(Arc::clone(shared), reader.path().to_owned());
     let error = read_all(shared, reader).err();
     finish.0.finish(error);
 }
 
 /// Reads to the end or until cancelled. The reader and its buffers are gone when it returns.
 fn read_all(shared: &Arc<Shared>, mut reader: Reader) -> Result<()> {
-    while let Some(permit) = shared.wait_for_room(MAX_LIVE_UNITS) {
+    while let Some(permit) = shared.wait_for_room() {
+        let returned_units = shared.state().returned_units;
         match reader.next_unit() {
             Ok(Some(unit)) => shared.deliver(StreamedUnit { unit, permit }),
             Ok(None) => return Ok(()),
-            // The budget may be too small for three units at once. With fewer it goes slower, but it goes.
-            Err(Error::InsufficientMemory { .. }) if shared.live_units() > 1 => {
-                let others = shared.live_units() - 1;
-                drop(permit);
-                drop(shared.wait_for_room(others));
+            // The budget may be too small for three units at once. With fewer it goes slower, but it goes: each
+            // try follows the return of a unit that may have made room.
+            Err(error @ Error::InsufficientMemory { .. }) => {
+                permit.unused();
+                if !shared.wait_for_return(returned_units) {
+                    return Err(error);
+                }
             }
             Err(error) => return Err(error),
         }
@@ -198,6 +228,7 @@ impl UnitStream {
             requests: VecDeque::new(),
             ready: VecDeque::new(),
             live_units: 0,
+            returned_units: 0,
             cancelled: false,
             finished: false,
             error: None,

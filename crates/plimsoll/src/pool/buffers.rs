@@ -192,7 +192,9 @@ impl Inner {
                 if self.trim(0) == 0 { Err(refusal) } else { budget.allocate(class_bytes, LABEL) }
             })?),
         };
-        let map = MmapMut::map_anon(class_bytes as usize).map_err(|cause| Error::InsufficientMemory {
+        let map_anew = || MmapMut::map_anon(class_bytes as usize);
+        let map = map_anew().or_else(|refusal| if self.trim(0) == 0 { Err(refusal) } else { map_anew() });
+        let map = map.map_err(|cause| Error::InsufficientMemory {
             label: LABEL.to_owned(),
             requested_bytes: class_bytes,
             available_bytes: 0,
@@ -277,6 +279,15 @@ impl PooledBuffer {
     pub fn keep(&mut self) {
         if let (Some(pool), Some(memory)) = (self.pool.take(), &self.memory) {
             pool.forget(memory.map.len() as u64);
+        }
+    }
+
+    /// Takes the buffer out of its pool and never unmaps it: for memory that somebody outside Rust may still see.
+    /// It stops counting against the budget, so its pages should have been given back before.
+    pub fn leak(mut self) {
+        self.keep();
+        if let Some(memory) = self.memory.take() {
+            std::mem::forget(memory.map);
         }
     }
 
