@@ -188,8 +188,8 @@ export declare function leakWarning(message: string, label: string, sizeBytes: n
 
 /** One upper bound on the line. */
 export interface LineTerm {
-  /** Where the bound comes from: `"preset"`, `"reserve"`, `"safety-margin"`, `"cgroup"` or `"maximum"`. */
-  kind: string
+  /** Where the bound comes from. */
+  kind: 'preset' | 'reserve' | 'safety-margin' | 'cgroup' | 'maximum'
   /** The bound, in bytes. */
   bytes: number
   /** The bound in words. */

@@ -57,6 +57,7 @@ const exitCodes$1 = {
     ERR_UNSUPPORTED_TYPE: Exit.brokenInput,
     ERR_IO: Exit.trouble,
     ERR_RELEASED: Exit.trouble,
+    ERR_ADDON_UNAVAILABLE: Exit.trouble,
     ABORT_ERR: Exit.interrupted,
 };
 /** What an error means for whoever ran the command; `undefined` for one that nobody foresaw. */
@@ -358,9 +359,9 @@ const boardSection = (page, title, boards) => [
     ])),
 ];
 const lineSection = (page, { lineBytes, binding, terms }, { availableBytes }) => [
-    heading(page, 'Line', `${index_js.formatBytes(lineBytes)} may be used; the lowest bound draws it`),
+    heading(page, 'Line', `${index_js.formatBytes(lineBytes)} may be used; the lowest term draws it`),
     '',
-    ...table(page, [{ title: '', style: 'green' }, { title: 'bound' }, { title: 'bytes', align: 'right' }, { title: 'what it is' }], terms.map((term) => [
+    ...table(page, [{ title: '', style: 'green' }, { title: 'term' }, { title: 'bytes', align: 'right' }, { title: 'what it is' }], terms.map((term) => [
         term.kind === binding ? '▸' : '',
         term.kind,
         index_js.formatBytes(term.bytes),
@@ -384,7 +385,7 @@ const processSection = (page, { process: memory }) => [
 /** What the program is, and its verbs. */
 function programHelp(page, verbs) {
     return [
-        'Memory budgets, truthful headroom and a streaming GGUF loader for small boards.',
+        'Memory budgets and a streaming GGUF loader for small boards.',
         '',
         heading(page, 'Usage', 'plimsoll VERB [options]'),
         '',
@@ -728,12 +729,11 @@ const load = {
         return { document: loaded, lines: (page) => lines(page, loaded) };
     },
 };
-const outputs = ['raw', 'f32', 'f16'];
 async function measuredLoad(args) {
     const env_1 = { stack: [], error: void 0, hasError: false };
     try {
         const { file } = args;
-        const as = args.oneOf('as', outputs) ?? 'raw';
+        const as = args.oneOf('as', index_js.tensorOutputs) ?? 'raw';
         const chunkBytes = args.size('chunk') ?? index_js.MiB;
         const bounds = lineFrom(args);
         measuredMachine();
@@ -790,14 +790,7 @@ function chosen(model, names) {
     });
 }
 /** What the tensors take in the form asked for: what a program that keeps them has to reserve. */
-function dataBytesOf(tensors, as) {
-    const sizeOf = {
-        raw: (tensor) => tensor.sizeBytes,
-        f32: (tensor) => 4 * tensor.elementCount,
-        f16: (tensor) => 2 * tensor.elementCount,
-    }[as];
-    return tensors.reduce((sum, tensor) => sum + sizeOf(tensor), 0);
-}
+const dataBytesOf = (tensors, as) => tensors.reduce((sum, tensor) => sum + index_js.tensorDataBytes(tensor, as), 0);
 /** Streams the tensors while their bytes are reserved, and counts what came. */
 async function reservedStream(manager, model, request) {
     const env_2 = { stack: [], error: void 0, hasError: false };
@@ -820,8 +813,8 @@ async function reservedStream(manager, model, request) {
         finally {
             progress.end();
         }
-        const seconds = (performance.now() - start) / 1000;
-        return { ...counts, seconds, bytesPerSecond: Math.round(counts.storedBytes / seconds) };
+        const durationMs = performance.now() - start;
+        return { ...counts, durationMs, bytesPerSecond: Math.round((counts.storedBytes * 1000) / durationMs) };
     }
     catch (e_2) {
         env_2.error = e_2;
@@ -839,7 +832,7 @@ const lines = (page, loaded) => [
         ['chunks', grouped(loaded.chunks)],
         ['stored', index_js.formatBytes(loaded.storedBytes)],
         ['data', index_js.formatBytes(loaded.dataBytes)],
-        ['time', `${loaded.seconds.toFixed(loaded.seconds < 10 ? 3 : 1)} s`],
+        ['time', `${(loaded.durationMs / 1000).toFixed(loaded.durationMs < 10_000 ? 3 : 1)} s`],
         ['throughput', `${index_js.formatBytes(loaded.bytesPerSecond)}/s of stored data`],
         [
             'peak RSS',

@@ -75,8 +75,8 @@ interface GgufSplit {
 
 /** One upper bound on the line. */
 interface LineTerm {
-  /** Where the bound comes from: `"preset"`, `"reserve"`, `"safety-margin"`, `"cgroup"` or `"maximum"`. */
-  kind: string
+  /** Where the bound comes from. */
+  kind: 'preset' | 'reserve' | 'safety-margin' | 'cgroup' | 'maximum'
   /** The bound, in bytes. */
   bytes: number
   /** The bound in words. */
@@ -344,18 +344,45 @@ declare class PooledBuffer implements Disposable {
     /**
      * Takes the buffer out of the pool for good and returns its bytes: they live until they are collected, and count
      * against the pool's budget until then.
+     *
+     * @throws {@link ReleasedError} after the buffer was released.
      */
     keep(): Uint8Array;
 }
 
+/** The arrays that hold the forms, and the bytes of one of their elements. Half floats come as their bits. */
+declare const outputs: {
+    readonly raw: {
+        readonly array: Uint8ArrayConstructor;
+        readonly elementBytes: 1;
+    };
+    readonly f32: {
+        readonly array: Float32ArrayConstructor;
+        readonly elementBytes: 4;
+    };
+    readonly f16: {
+        readonly array: Uint16ArrayConstructor;
+        readonly elementBytes: 2;
+    };
+};
 /** What tensors come out as: the stored bytes, 32-bit floats, or 16-bit floats. */
-type TensorOutput = 'raw' | 'f32' | 'f16';
+type TensorOutput = keyof typeof outputs;
 /** The array that holds a tensor's data: 16-bit floats come as their bits. */
 type TensorData<As extends TensorOutput = TensorOutput> = {
     raw: Uint8Array;
     f32: Float32Array;
     f16: Uint16Array;
 }[As];
+/** The forms that tensors come out as. */
+declare const tensorOutputs: readonly TensorOutput[];
+/**
+ * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
+ *
+ * @example
+ * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
+ */
+declare function tensorDataBytes(tensor: Pick<TensorInfo, 'sizeBytes' | 'elementCount'>, as: TensorOutput): number;
+
 /**
  * A run of whole blocks of one tensor.
  *
@@ -385,12 +412,14 @@ declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Dis
     /**
      * Takes the data out of the pool for good and returns it; it lives until it is collected. A chunk much smaller than
      * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
+     *
+     * @throws {@link ReleasedError} after the chunk was released.
      */
     keep(): TensorData<As>;
 }
 
 /** The stable codes of this package's errors. */
-type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | 'ERR_RELEASED' | 'ABORT_ERR';
+type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_ADDON_UNAVAILABLE' | 'ABORT_ERR';
 /**
  * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
  * to do.
@@ -724,5 +753,5 @@ declare function parseBytes(text: string): number;
  */
 declare function formatBytes(bytes: number): string;
 
-export { AbortError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, boardPresets, formatBytes, instructionSet, machineMemory, parseBytes, processMemory };
+export { AbortError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, boardPresets, formatBytes, instructionSet, machineMemory, parseBytes, processMemory, tensorDataBytes, tensorOutputs };
 export type { AllocationInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, CgroupLimit, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, LineTerm, LoadIntoOptions, LoadOptions, LoadProgress, MachineBudgetOptions, MachineMemory, MemoryManagerOptions, OpenOptions, ProcessMemory, StreamOptions, TensorData, TensorInfo, TensorOutput };

@@ -2,7 +2,6 @@
 
 Object.defineProperty(exports, Symbol.toStringTag, { value: 'Module' });
 
-const binding_js = require('./binding.js');
 const fastestLevenshtein = require('fastest-levenshtein');
 const node_buffer = require('node:buffer');
 const node_url = require('node:url');
@@ -78,6 +77,12 @@ function call(native) {
         throw fromNative(error);
     }
 }
+/** The addon for this platform is not there or does not load. It is thrown when the package is loaded. */
+function addonUnavailable(platform, cause) {
+    const message = `expected the addon plimsoll.linux-x64-gnu.node or one for your platform beside the package, but none loads on ` +
+        `${platform}; in a checkout build it with \`npm run build\` (glibc Linux on x64; see README.md for others)`;
+    return new PlimsollError('ERR_ADDON_UNAVAILABLE', message, { platform }, { cause });
+}
 function invalidArgument(argument, expected, received) {
     const text = typeof received === 'string' ? received : describe(received);
     const message = `expected ${argument} to be ${expected}, got ${text}`;
@@ -105,6 +110,30 @@ function describe(value) {
 /** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */
 const quoted = (value) => (typeof value === 'string' ? JSON.stringify(value) : value);
 
+/** What the constructors of this package's own objects ask for. */
+const internal = Symbol('internal');
+/** Refuses a constructor that was called from outside: `new Type()` where only `maker` makes one. */
+function expectInternal(mark, type, maker) {
+    if (mark !== internal)
+        throw invalidArgument(`new ${type}()`, `left to ${maker}`, 'a call');
+}
+
+/** Loads the addon, or says what is missing in the words of this package. */
+function loaded() {
+    try {
+        return require('./binding.js');
+    }
+    catch (cause) {
+        throw addonUnavailable(`${process.platform}-${process.arch}`, cause);
+    }
+}
+const binding = loaded();
+/** The addon. Everything else in `lib/` reaches it through here. */
+const { boardPresets: boardPresets$1, detach: detach$1, formatBytes: formatBytes$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1 } = binding;
+const NativeBudget = binding.NativeBudget;
+const NativeBufferPool = binding.NativeBufferPool;
+const NativeModel = binding.NativeModel;
+
 /** The net: gives back what a collected guard held. */
 const net = new FinalizationRegistry((state) => {
     if (state.released)
@@ -119,7 +148,7 @@ const attachments = new WeakMap();
 function warnOfLeak({ label, sizeBytes }) {
     const message = `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
         'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.';
-    process.emitWarning(binding_js.leakWarning(message, label, sizeBytes));
+    process.emitWarning(leakWarning(message, label, sizeBytes));
 }
 /** Makes the guard for a key of the addon. */
 let guard;
@@ -141,9 +170,10 @@ class Allocation {
     /** The sets of {@link attachments} that it is in, to leave them when it is released. */
     #attachedTo;
     static {
-        guard = (native, key, sizeBytes, label) => new Allocation(native, key, sizeBytes, label);
+        guard = (native, key, sizeBytes, label) => new Allocation(internal, native, key, sizeBytes, label);
     }
-    constructor(native, key, sizeBytes, label) {
+    constructor(mark, native, key, sizeBytes, label) {
+        expectInternal(mark, 'Allocation', 'budget.allocate()');
         this.#state = { native, key, label, sizeBytes, attached: false, released: false };
         net.register(this, this.#state, this.#state);
     }
@@ -288,13 +318,15 @@ function didYouMean(word, known) {
 }
 
 /** The boards this package knows by name. */
-const boardPresets = Object.freeze(binding_js.boardPresets().map((board) => Object.freeze(board)));
+const boardPresets = Object.freeze(boardPresets$1().map((board) => Object.freeze(board)));
 const ids = boardPresets.map((board) => board.id);
 /** Checks the id of a board. */
 const boardId = (name, value) => oneOf(name, value, ids);
+/** Checks the id of a board, or `'auto'`. */
+const autoOrBoardId = (name, value) => oneOf(name, value, ['auto', ...ids]);
 /** The RAM of this machine now. Figures that the system does not give read 0. */
 function machineMemory() {
-    return binding_js.machineMemory();
+    return machineMemory$1();
 }
 /**
  * What this process holds now: resident memory with its anonymous, file and shared parts, and the peak.
@@ -302,16 +334,16 @@ function machineMemory() {
  * @throws {@link IoError} where `/proc` is not mounted.
  */
 function processMemory() {
-    return call(binding_js.processMemory);
+    return call(processMemory$1);
 }
 /** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */
 function instructionSet() {
-    return binding_js.instructionSet();
+    return instructionSet$1();
 }
 
 /** Checks the options of a budget of this machine. */
 const machineBudgetChecks = {
-    board: (name, value) => (value === 'auto' ? 'auto' : boardId(name, value)),
+    board: autoOrBoardId,
     safetyMarginPercent: percent,
     maxBytes: (name, value) => bytes(name, value),
     isolated: boolean,
@@ -320,8 +352,6 @@ const machineBudgetChecks = {
 const natives$1 = new WeakMap();
 /** @internal */
 const nativeBudget = (budget) => natives$1.get(budget);
-/** Marks the constructor's internal form. */
-const internal = Symbol('internal');
 /**
  * How much of a machine may be used, and who uses it.
  *
@@ -346,7 +376,7 @@ class MemoryBudget {
      * @throws {@link InvalidArgumentError} for a board that has no preset.
      */
     static forBoard(board) {
-        return new MemoryBudget(internal, binding_js.NativeBudget.ofBoard(boardId('board', board)));
+        return new MemoryBudget(internal, NativeBudget.ofBoard(boardId('board', board)));
     }
     /**
      * The budget of this machine. Its line is the lowest of: the memory less the reserve, the memory less the safety
@@ -358,7 +388,7 @@ class MemoryBudget {
     static forThisMachine(options$1) {
         const { board, isolated = false, ...rest } = options(options$1, machineBudgetChecks);
         const preset = board === undefined || board === 'auto' ? {} : { board };
-        const made = call(() => binding_js.NativeBudget.ofThisMachine({ ...rest, ...preset, isolated }));
+        const made = call(() => NativeBudget.ofThisMachine({ ...rest, ...preset, isolated }));
         return new MemoryBudget(internal, made);
     }
     /** Memory of the board or machine, in bytes. */
@@ -442,13 +472,13 @@ function ofNumbers(numbers) {
         reservedBytes: (name, value) => bytes(name, value),
     });
     const total = bytes('totalBytes', totalBytes);
-    return call(() => binding_js.NativeBudget.ofNumbers(total, reservedBytes));
+    return call(() => NativeBudget.ofNumbers(total, reservedBytes));
 }
 
 /** Detaches an array buffer that is not empty. */
 const detachFull = 
 // Node.js 22 and later do it without leaving JavaScript; for Node.js 20 the addon does.
-typeof ArrayBuffer.prototype.transfer === 'function' ? (buffer) => void buffer.transfer(0) : binding_js.detach;
+typeof ArrayBuffer.prototype.transfer === 'function' ? (buffer) => void buffer.transfer(0) : detach$1;
 /**
  * Detaches an array buffer, so that every view of it has length 0. Returns whether it still had its memory: `false` if
  * somebody else has detached it, and moved its memory to another array buffer.
@@ -478,7 +508,7 @@ const GiB = 1024 * MiB;
  * parseBytes('8GB')   // 8000000000
  */
 function parseBytes(text) {
-    return call(() => binding_js.parseBytes(string('text', text)));
+    return call(() => parseBytes$1(string('text', text)));
 }
 /**
  * Writes a size for people: the largest binary unit that leaves a number of one or more, two decimals.
@@ -487,7 +517,7 @@ function parseBytes(text) {
  * formatBytes(6 * GiB) // '6.00 GiB'
  */
 function formatBytes(bytes$1) {
-    return binding_js.formatBytes(bytes('bytes', bytes$1));
+    return formatBytes$1(bytes('bytes', bytes$1));
 }
 
 /** Checks the options of a pool. */
@@ -515,7 +545,7 @@ class BufferPool {
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option. */
     constructor(options$1) {
         const { maxHeldBytes = 16 * MiB, zeroed = false, budget, } = options(options$1, bufferPoolChecks);
-        this.#native = binding_js.NativeBufferPool.create(maxHeldBytes, zeroed, budget && nativeBudget(budget));
+        this.#native = NativeBufferPool.create(maxHeldBytes, zeroed, budget && nativeBudget(budget));
         natives.set(this, this.#native);
     }
     /**
@@ -554,12 +584,14 @@ class PooledBuffer {
     #buffer;
     /** Whether its memory was given back, or away. */
     #settled = false;
+    #kept = false;
     /** The buffer's bytes; length 0 after {@link release}. */
     data;
     static {
-        pooled = (native) => new PooledBuffer(native);
+        pooled = (native) => new PooledBuffer(internal, native);
     }
-    constructor(native) {
+    constructor(mark, native) {
+        expectInternal(mark, 'PooledBuffer', 'pool.get()');
         this.#native = native;
         this.#buffer = native.arrayBuffers()[0];
         this.data = new Uint8Array(this.#buffer);
@@ -580,21 +612,45 @@ class PooledBuffer {
     /**
      * Takes the buffer out of the pool for good and returns its bytes: they live until they are collected, and count
      * against the pool's budget until then.
+     *
+     * @throws {@link ReleasedError} after the buffer was released.
      */
     keep() {
-        if (!this.#settled) {
-            this.#settled = true;
-            this.#native.keep();
-        }
+        if (this.#kept)
+            return this.data;
+        if (this.#settled)
+            throw released('the buffer');
+        this.#settled = true;
+        this.#kept = true;
+        this.#native.keep();
         return this.data;
     }
 }
 
-const views$1 = { raw: Uint8Array, f32: Float32Array, f16: Uint16Array };
+/** The arrays that hold the forms, and the bytes of one of their elements. Half floats come as their bits. */
+const outputs = {
+    raw: { array: Uint8Array, elementBytes: 1 },
+    f32: { array: Float32Array, elementBytes: 4 },
+    f16: { array: Uint16Array, elementBytes: 2 },
+};
+/** The forms that tensors come out as. */
+const tensorOutputs = Object.freeze(Object.keys(outputs));
+/** Bytes of one element of the array that holds data in this form. */
+const elementBytes = (as) => outputs[as].elementBytes;
 /** An array over an array buffer, whole by default. */
 function view(as, buffer, byteOffset, length) {
-    return new views$1[as](buffer, byteOffset, length);
+    return new outputs[as].array(buffer, byteOffset, length);
 }
+/**
+ * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
+ *
+ * @example
+ * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
+ */
+function tensorDataBytes(tensor, as) {
+    return as === 'raw' ? tensor.sizeBytes : tensor.elementCount * elementBytes(as);
+}
+
 /** Makes the chunk over its array buffer. */
 let chunkOver;
 /**
@@ -609,6 +665,7 @@ class TensorChunk {
     #buffer;
     /** Whether its memory was given back, or away. */
     #settled = false;
+    #kept = false;
     #data;
     /** The name of the tensor. */
     tensor;
@@ -621,9 +678,10 @@ class TensorChunk {
     /** Where the chunk's stored bytes end. */
     byteEnd;
     static {
-        chunkOver = (unit, buffer, as, place) => new TensorChunk(unit, buffer, as, place);
+        chunkOver = (unit, buffer, as, place) => new TensorChunk(internal, unit, buffer, as, place);
     }
-    constructor(unit, buffer, as, place) {
+    constructor(mark, unit, buffer, as, place) {
+        expectInternal(mark, 'TensorChunk', 'model.stream()');
         this.#unit = unit;
         this.#buffer = buffer;
         this.#data = view(as, buffer);
@@ -653,11 +711,16 @@ class TensorChunk {
     /**
      * Takes the data out of the pool for good and returns it; it lives until it is collected. A chunk much smaller than
      * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
+     *
+     * @throws {@link ReleasedError} after the chunk was released.
      */
     keep() {
-        if (this.#settled)
+        if (this.#kept)
             return this.#data;
+        if (this.#settled)
+            throw released('the chunk');
         this.#settled = true;
+        this.#kept = true;
         if (this.#data.byteLength * 2 < this.#unit.sizeBytes) {
             this.#data = this.#data.slice();
             detach(this.#buffer);
@@ -700,9 +763,10 @@ class GgufArray {
     /** Number of elements. */
     length;
     static {
-        arrayAt = (native, key, path, info) => new GgufArray(native, key, path, info);
+        arrayAt = (native, key, path, info) => new GgufArray(internal, native, key, path, info);
     }
-    constructor(native, key, path, info) {
+    constructor(mark, native, key, path, info) {
+        expectInternal(mark, 'GgufArray', 'model.metadata.get()');
         this.#native = native;
         this.#key = key;
         this.#path = path;
@@ -751,9 +815,10 @@ let metadataOf;
 class GgufMetadata {
     #native;
     static {
-        metadataOf = (native) => new GgufMetadata(native);
+        metadataOf = (native) => new GgufMetadata(internal, native);
     }
-    constructor(native) {
+    constructor(mark, native) {
+        expectInternal(mark, 'GgufMetadata', 'model.metadata');
         this.#native = native;
     }
     /** Number of entries. */
@@ -794,22 +859,22 @@ class GgufMetadata {
  * way is collected, and its reader ends with it.
  */
 class Loads {
-    #sessions = new Set();
+    #running = new Set();
     #closed;
     get size() {
-        return this.#sessions.size;
+        return this.#running.size;
     }
-    add(session) {
+    add(load) {
         if (this.#closed)
             throw this.#closed;
-        this.#sessions.add(session);
+        this.#running.add(load);
     }
-    delete(session) {
-        this.#sessions.delete(session);
+    delete(load) {
+        this.#running.delete(load);
     }
     /** Ends every load: whoever waits for one gets an AbortError caused by `reason`. Resolves when all have stopped. */
     async end(reason) {
-        await Promise.all([...this.#sessions].map((session) => session.deref()?.end(reason)));
+        await Promise.all([...this.#running].map((load) => load.deref()?.end(reason)));
     }
     /** Ends every load, and refuses those to come with the same reason. */
     async close(reason) {
@@ -819,12 +884,12 @@ class Loads {
 }
 /** The loads of each signal: however many listen to one, it has a single listener. */
 const listening = new WeakMap();
-/** Ends `session` when the signal aborts; the function returned undoes that. */
-function listen(signal, session) {
+/** Ends `load` when the signal aborts; the function returned undoes that. */
+function listen(signal, load) {
     const entry = listening.get(signal) ?? startListening(signal);
-    entry.loads.add(session);
+    entry.loads.add(load);
     return () => {
-        entry.loads.delete(session);
+        entry.loads.delete(load);
         if (entry.loads.size === 0)
             entry.stop();
     };
@@ -853,10 +918,10 @@ function places(unit, names) {
 }
 /** A turn of the event loop, on which buffers detached before it return to their pool. */
 const nextTurn = node_util.promisify(setImmediate);
-/** Forgets a session that was collected before it was closed. */
+/** Forgets a load that was collected before it was closed. */
 const forgotten = new FinalizationRegistry((forget) => forget());
 /** A native stream under its caller's control: ended by its signal, its owner or the consumer's return. */
-class Session {
+class Load {
     #native;
     #forget;
     #ended;
@@ -923,23 +988,23 @@ class Session {
 /** The chunks of a native stream, one at a time. */
 async function* chunks(native, as, names, totalBytes, loads, control) {
     const progress = reporter(totalBytes, control);
-    const session = new Session(native, loads, control.signal);
+    const load = new Load(native, loads, control.signal);
     try {
-        for (let unit = await session.next(); unit !== null; unit = await session.next()) {
-            yield* chunksOf(unit, as, names, session, progress);
+        for (let unit = await load.next(); unit !== null; unit = await load.next()) {
+            yield* chunksOf(unit, as, names, load, progress);
         }
     }
     finally {
-        await session.close();
+        await load.close();
     }
 }
 /** The chunks of one unit. However the consumer leaves, the unit's memory goes back. */
-async function* chunksOf(unit, as, names, session, progress) {
+async function* chunksOf(unit, as, names, load, progress) {
     const buffers = unit.arrayBuffers();
     const list = places(unit, names).map((place, i) => chunkOver(unit, buffers[i], as, place));
     try {
         for (const chunk of list) {
-            session.check();
+            load.check();
             progress(chunk);
             yield chunk;
             chunk.release();
@@ -953,16 +1018,16 @@ async function* chunksOf(unit, as, names, session, progress) {
 /** Runs a native stream that fills a destination; after it settles nothing more is written there. */
 async function drain(native, names, totalBytes, loads, control) {
     const progress = reporter(totalBytes, control);
-    const session = new Session(native, loads, control.signal);
+    const load = new Load(native, loads, control.signal);
     try {
-        for (let unit = await session.next(); unit !== null; unit = await session.next()) {
+        for (let unit = await load.next(); unit !== null; unit = await load.next()) {
             const filled = places(unit, names);
             unit.discard();
             filled.forEach(progress);
         }
     }
     finally {
-        await session.close();
+        await load.close();
     }
 }
 function reporter(totalBytes, { onProgress }) {
@@ -975,10 +1040,9 @@ function reporter(totalBytes, { onProgress }) {
     };
 }
 
-const outputs = ['raw', 'f32', 'f16'];
 const openChecks = { headerOnly: boolean, strict: boolean };
 const loadChecks = {
-    as: (name, value) => oneOf(name, value, outputs),
+    as: (name, value) => oneOf(name, value, tensorOutputs),
     signal: signal,
     onProgress: (name, value) => callback(name, value),
 };
@@ -1021,7 +1085,8 @@ class GgufFile {
     static {
         openWith = (context, path, options) => GgufFile.#open(path, options, context);
     }
-    constructor(native, headerOnly, context) {
+    constructor(mark, native, headerOnly, context) {
+        expectInternal(mark, 'GgufFile', 'GgufFile.open()');
         this.#native = native;
         this.#info = call(() => native.info());
         this.#context = context;
@@ -1039,8 +1104,8 @@ class GgufFile {
     }
     static #open(path, options$1, context) {
         const { headerOnly = false, strict = false } = options(options$1, openChecks);
-        const native = call(() => binding_js.NativeModel.open(filePath(path), { headerOnly, strict }));
-        return new GgufFile(native, headerOnly, context);
+        const native = call(() => NativeModel.open(filePath(path), { headerOnly, strict }));
+        return new GgufFile(internal, native, headerOnly, context);
     }
     /**
      * Takes a copy of the bytes of a whole file, or of its header alone with `headerOnly`.
@@ -1053,7 +1118,7 @@ class GgufFile {
             throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes));
         }
         const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-        return new GgufFile(call(() => binding_js.NativeModel.fromBytes(view, { headerOnly, strict })), headerOnly);
+        return new GgufFile(internal, call(() => NativeModel.fromBytes(view, { headerOnly, strict })), headerOnly);
     }
     /** The path it was opened under, `<bytes>` for bytes. */
     get path() {
@@ -1136,9 +1201,8 @@ class GgufFile {
         const info = this.tensor(name);
         if (!info)
             throw invalidArgument('name', 'the name of a tensor of this file', quoted(name));
-        const elementBytes = { raw: 1, f32: 4, f16: 2 }[as];
-        const dataBytes = as === 'raw' ? info.sizeBytes : info.elementCount * elementBytes;
-        const target = windowOf(into ?? newMemory(dataBytes), dataBytes, elementBytes);
+        const dataBytes = tensorDataBytes(info, as);
+        const target = windowOf(into ?? newMemory(dataBytes), dataBytes, elementBytes(as));
         const { pool, loads } = this.#context ?? standaloneContext();
         const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] };
         const native = call(() => this.#native.streamInto(nativePool(pool), request, target));
@@ -1205,18 +1269,17 @@ function destination(name, value) {
     throw invalidArgument(name, 'an ArrayBuffer of fixed length, or a view of one', quoted(value));
 }
 /** The first bytes of a destination, checked for size and alignment. */
-function windowOf(into, bytes, elementBytes) {
+function windowOf(into, bytes, alignmentBytes) {
     const [buffer, offset] = ArrayBuffer.isView(into) ? [into.buffer, into.byteOffset] : [into, 0];
     if (into.byteLength < bytes)
         throw invalidArgument('into', `at least ${bytes} bytes long`, `${into.byteLength} bytes`);
-    if (offset % elementBytes !== 0) {
-        throw invalidArgument('into', `aligned to its elements of ${elementBytes} bytes`, `byteOffset ${offset}`);
+    if (offset % alignmentBytes !== 0) {
+        throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${offset}`);
     }
     return new Uint8Array(buffer, offset, bytes);
 }
 function over(as, bytes) {
-    const elementBytes = { raw: 1, f32: 4, f16: 2 }[as];
-    return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes);
+    return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes(as));
 }
 
 /**
@@ -1306,3 +1369,5 @@ exports.instructionSet = instructionSet;
 exports.machineMemory = machineMemory;
 exports.parseBytes = parseBytes;
 exports.processMemory = processMemory;
+exports.tensorDataBytes = tensorDataBytes;
+exports.tensorOutputs = tensorOutputs;

@@ -34,7 +34,7 @@ test('--json gives what was read, how fast, and what memory it took', () => {
     chunks: 39,
     storedBytes,
     dataBytes: storedBytes,
-    seconds: expect.any(Number),
+    durationMs: expect.any(Number),
     bytesPerSecond: expect.any(Number),
     startRssBytes: expect.any(Number),
     peakRssBytes: expect.any(Number),

@@ -5,7 +5,7 @@
 //   npm run demo -- FILE      another one
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { formatBytes, type GgufFile, MemoryManager, processMemory, type TensorOutput } from 'plimsoll'
+import { formatBytes, type GgufFile, MemoryManager, PlimsollError, processMemory, type TensorOutput } from 'plimsoll'
 
 const sample = new URL('../../examples/models/plimsoll-sample-llama.gguf', import.meta.url)
 
@@ -16,7 +16,7 @@ title('The machine and its line')
 for (const term of budget.terms) row(term.kind, `${formatBytes(term.bytes).padStart(10)}  ${term.description}`)
 row('line', `${formatBytes(budget.lineBytes).padStart(10)}  drawn by ${budget.bindingTerm.kind}`)
 
-const model = manager.open(process.argv[2] ?? sample)
+const model = opened(process.argv[2] ?? sample)
 
 title('The model')
 row('file', `${model.path.split('/').at(-1)}, ${formatBytes(model.sizeBytes)}, GGUF version ${model.version}`)
@@ -24,7 +24,7 @@ row('name', `${model.metadata.get('general.name') ?? '(none)'}`)
 row('architecture', `${model.architecture ?? '(none)'}, file type ${model.fileType?.name ?? '(none)'}`)
 row('holds', `${model.metadata.size} metadata entries, ${model.tensors.length} tensors`)
 for (const [type, { count, bytes }] of byType(model)) {
-  row(type, `${String(count).padStart(4)} tensors ${formatBytes(bytes).padStart(11)}`)
+  row(type, `${String(count).padStart(4)} ${count === 1 ? 'tensor ' : 'tensors'} ${formatBytes(bytes).padStart(11)}`)
 }
 
 title('Reserve, then stream')
@@ -51,6 +51,17 @@ model.close()
 await manager.close()
 row('balance', `${budget.allocatedBytes} bytes`)
 process.exitCode = budget.allocatedBytes === 0 ? 0 : 1
+
+/** Opens the model, or ends with what is wrong with it. */
+function opened(path: string | URL): GgufFile {
+  try {
+    return manager.open(path)
+  } catch (error) {
+    if (!(error instanceof PlimsollError)) throw error
+    console.error(error.message)
+    process.exit(1)
+  }
+}
 
 /** Streams every tensor that comes in this form, and tells how it went. */
 async function stream(as: TensorOutput): Promise<void> {

@@ -1,4 +1,5 @@
 import { invalidArgument, released } from './errors.js'
+import { expectInternal, internal } from './internal.js'
 import { leakWarning, type NativeBudget } from './native.js'
 
 /** What the net needs to know of a guard. It must not refer to the guard, or the guard would never be collected. */
@@ -51,10 +52,11 @@ export class Allocation implements Disposable {
   #attachedTo: Set<Allocation>[] | undefined
 
   static {
-    guard = (native, key, sizeBytes, label) => new Allocation(native, key, sizeBytes, label)
+    guard = (native, key, sizeBytes, label) => new Allocation(internal, native, key, sizeBytes, label)
   }
 
-  private constructor(native: NativeBudget, key: number, sizeBytes: number, label: string) {
+  private constructor(mark: typeof internal, native: NativeBudget, key: number, sizeBytes: number, label: string) {
+    expectInternal(mark, 'Allocation', 'budget.allocate()')
     this.#state = { native, key, label, sizeBytes, attached: false, released: false }
     net.register(this, this.#state, this.#state)
   }

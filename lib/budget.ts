@@ -2,8 +2,9 @@ import type { AllocationInfo, LineTerm } from '../binding.js'
 import { type Allocation, guard } from './allocation.js'
 import * as check from './check.js'
 import { call, fromNative } from './errors.js'
+import { internal } from './internal.js'
 import * as native from './native.js'
-import { type BoardId, boardId } from './system.js'
+import { autoOrBoardId, type BoardId, boardId } from './system.js'
 
 export type { AllocationInfo, LineTerm } from '../binding.js'
 
@@ -35,7 +36,7 @@ export interface MachineBudgetOptions {
 
 /** Checks the options of a budget of this machine. */
 export const machineBudgetChecks = {
-  board: (name: string, value: unknown) => (value === 'auto' ? 'auto' : boardId(name, value)),
+  board: autoOrBoardId,
   safetyMarginPercent: check.percent,
   maxBytes: (name: string, value: unknown) => check.bytes(name, value),
   isolated: check.boolean,
@@ -46,9 +47,6 @@ const natives = new WeakMap<MemoryBudget, native.NativeBudget>()
 
 /** @internal */
 export const nativeBudget = (budget: MemoryBudget): native.NativeBudget | undefined => natives.get(budget)
-
-/** Marks the constructor's internal form. */
-const internal = Symbol('internal')
 
 /**
  * How much of a machine may be used, and who uses it.

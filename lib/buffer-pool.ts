@@ -3,7 +3,8 @@ import type { BufferPoolStats } from '../binding.js'
 import { MemoryBudget, nativeBudget } from './budget.js'
 import * as check from './check.js'
 import { detach } from './detach.js'
-import { call } from './errors.js'
+import { call, released } from './errors.js'
+import { expectInternal, internal } from './internal.js'
 import { NativeBufferPool, type NativePooledBuffer } from './native.js'
 import { MiB } from './units.js'
 
@@ -98,14 +99,16 @@ export class PooledBuffer implements Disposable {
   readonly #buffer: ArrayBuffer
   /** Whether its memory was given back, or away. */
   #settled = false
+  #kept = false
   /** The buffer's bytes; length 0 after {@link release}. */
   readonly data: Uint8Array
 
   static {
-    pooled = (native) => new PooledBuffer(native)
+    pooled = (native) => new PooledBuffer(internal, native)
   }
 
-  private constructor(native: NativePooledBuffer) {
+  private constructor(mark: typeof internal, native: NativePooledBuffer) {
+    expectInternal(mark, 'PooledBuffer', 'pool.get()')
     this.#native = native
     this.#buffer = native.arrayBuffers()[0] as ArrayBuffer
     this.data = new Uint8Array(this.#buffer)
@@ -127,12 +130,15 @@ export class PooledBuffer implements Disposable {
   /**
    * Takes the buffer out of the pool for good and returns its bytes: they live until they are collected, and count
    * against the pool's budget until then.
+   *
+   * @throws {@link ReleasedError} after the buffer was released.
    */
   keep(): Uint8Array {
-    if (!this.#settled) {
-      this.#settled = true
-      this.#native.keep()
-    }
+    if (this.#kept) return this.data
+    if (this.#settled) throw released('the buffer')
+    this.#settled = true
+    this.#kept = true
+    this.#native.keep()
     return this.data
   }
 }

@@ -1,27 +1,8 @@
 import { detach } from './detach.js'
+import { released } from './errors.js'
+import { expectInternal, internal } from './internal.js'
 import type { NativeUnit } from './native.js'
-
-/** What tensors come out as: the stored bytes, 32-bit floats, or 16-bit floats. */
-export type TensorOutput = 'raw' | 'f32' | 'f16'
-
-/** The array that holds a tensor's data: 16-bit floats come as their bits. */
-export type TensorData<As extends TensorOutput = TensorOutput> = {
-  raw: Uint8Array
-  f32: Float32Array
-  f16: Uint16Array
-}[As]
-
-const views = { raw: Uint8Array, f32: Float32Array, f16: Uint16Array }
-
-/** An array over an array buffer, whole by default. */
-export function view<As extends TensorOutput>(
-  as: As,
-  buffer: ArrayBuffer,
-  byteOffset?: number,
-  length?: number,
-): TensorData<As> {
-  return new views[as](buffer, byteOffset, length) as TensorData<As>
-}
+import { type TensorData, type TensorOutput, view } from './output.js'
 
 /** Where a chunk belongs. */
 export interface ChunkPlace {
@@ -52,6 +33,7 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
   readonly #buffer: ArrayBuffer
   /** Whether its memory was given back, or away. */
   #settled = false
+  #kept = false
   #data: TensorData<As>
   /** The name of the tensor. */
   readonly tensor: string
@@ -65,10 +47,11 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
   readonly byteEnd: number
 
   static {
-    chunkOver = (unit, buffer, as, place) => new TensorChunk(unit, buffer, as, place)
+    chunkOver = (unit, buffer, as, place) => new TensorChunk(internal, unit, buffer, as, place)
   }
 
-  private constructor(unit: NativeUnit, buffer: ArrayBuffer, as: As, place: ChunkPlace) {
+  private constructor(mark: typeof internal, unit: NativeUnit, buffer: ArrayBuffer, as: As, place: ChunkPlace) {
+    expectInternal(mark, 'TensorChunk', 'model.stream()')
     this.#unit = unit
     this.#buffer = buffer
     this.#data = view(as, buffer)
@@ -100,10 +83,14 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
   /**
    * Takes the data out of the pool for good and returns it; it lives until it is collected. A chunk much smaller than
    * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
+   *
+   * @throws {@link ReleasedError} after the chunk was released.
    */
   keep(): TensorData<As> {
-    if (this.#settled) return this.#data
+    if (this.#kept) return this.#data
+    if (this.#settled) throw released('the chunk')
     this.#settled = true
+    this.#kept = true
     if (this.#data.byteLength * 2 < this.#unit.sizeBytes) {
       this.#data = this.#data.slice() as TensorData<As>
       detach(this.#buffer)

@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'ERR_UNSUPPORTED_TYPE'
   | 'ERR_IO'
   | 'ERR_RELEASED'
+  | 'ERR_ADDON_UNAVAILABLE'
   | 'ABORT_ERR'
 
 /** The numbers and names that belong to an error, copied onto it. */
@@ -137,6 +138,14 @@ export function call<T>(native: () => T): T {
   } catch (error) {
     throw fromNative(error)
   }
+}
+
+/** The addon for this platform is not there or does not load. It is thrown when the package is loaded. */
+export function addonUnavailable(platform: string, cause: unknown): PlimsollError {
+  const message =
+    `expected the addon plimsoll.linux-x64-gnu.node or one for your platform beside the package, but none loads on ` +
+    `${platform}; in a checkout build it with \`npm run build\` (glibc Linux on x64; see README.md for others)`
+  return new PlimsollError('ERR_ADDON_UNAVAILABLE', message, { platform }, { cause })
 }
 
 export function invalidArgument(argument: string, expected: string, received: unknown): InvalidArgumentError {

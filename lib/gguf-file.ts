@@ -3,10 +3,12 @@ import { fileURLToPath } from 'node:url'
 import type { GgufFileType, GgufSplit, NativeModelInfo, NativeStreamOptions, TensorInfo } from '../binding.js'
 import { BufferPool, nativePool } from './buffer-pool.js'
 import * as check from './check.js'
-import { type TensorChunk, type TensorData, type TensorOutput, view } from './chunk.js'
+import type { TensorChunk } from './chunk.js'
 import { call, invalidArgument, quoted } from './errors.js'
+import { expectInternal, internal } from './internal.js'
 import { type GgufMetadata, metadataOf } from './metadata.js'
 import { type NativeBufferPool, NativeModel } from './native.js'
+import { elementBytes, type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs, view } from './output.js'
 import { chunks, drain, type LoadControl, type LoadProgress, Loads } from './stream.js'
 import { MiB } from './units.js'
 
@@ -58,12 +60,10 @@ export interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends
   into?: ArrayBuffer | ArrayBufferView
 }
 
-const outputs = ['raw', 'f32', 'f16'] as const
-
 const openChecks = { headerOnly: check.boolean, strict: check.boolean } as const
 
 const loadChecks = {
-  as: (name: string, value: unknown) => check.oneOf(name, value, outputs),
+  as: (name: string, value: unknown) => check.oneOf(name, value, tensorOutputs),
   signal: check.signal,
   onProgress: (name: string, value: unknown) => check.callback<(progress: LoadProgress) => void>(name, value),
 } as const
@@ -120,7 +120,8 @@ export class GgufFile implements Disposable {
     openWith = (context, path, options) => GgufFile.#open(path, options, context)
   }
 
-  private constructor(native: NativeModel, headerOnly: boolean, context?: LoadContext) {
+  private constructor(mark: typeof internal, native: NativeModel, headerOnly: boolean, context?: LoadContext) {
+    expectInternal(mark, 'GgufFile', 'GgufFile.open()')
     this.#native = native
     this.#info = call(() => native.info())
     this.#context = context
@@ -141,7 +142,7 @@ export class GgufFile implements Disposable {
   static #open(path: string | URL, options: OpenOptions | undefined, context?: LoadContext): GgufFile {
     const { headerOnly = false, strict = false } = check.options<OpenOptions>(options, openChecks)
     const native = call(() => NativeModel.open(filePath(path), { headerOnly, strict }))
-    return new GgufFile(native, headerOnly, context)
+    return new GgufFile(internal, native, headerOnly, context)
   }
 
   /**
@@ -156,6 +157,7 @@ export class GgufFile implements Disposable {
     }
     const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     return new GgufFile(
+      internal,
       call(() => NativeModel.fromBytes(view, { headerOnly, strict })),
       headerOnly,
     )
@@ -255,9 +257,8 @@ export class GgufFile implements Disposable {
     const { as = 'raw', into } = checked
     const info = this.tensor(name)
     if (!info) throw invalidArgument('name', 'the name of a tensor of this file', quoted(name))
-    const elementBytes = { raw: 1, f32: 4, f16: 2 }[as]
-    const dataBytes = as === 'raw' ? info.sizeBytes : info.elementCount * elementBytes
-    const target = windowOf(into ?? newMemory(dataBytes), dataBytes, elementBytes)
+    const dataBytes = tensorDataBytes(info, as)
+    const target = windowOf(into ?? newMemory(dataBytes), dataBytes, elementBytes(as))
     const { pool, loads } = this.#context ?? standaloneContext()
     const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] }
     const native = call(() => this.#native.streamInto(nativePool(pool) as NativeBufferPool, request, target))
@@ -331,16 +332,15 @@ function destination(name: string, value: unknown): ArrayBuffer | ArrayBufferVie
 }
 
 /** The first bytes of a destination, checked for size and alignment. */
-function windowOf(into: ArrayBuffer | ArrayBufferView, bytes: number, elementBytes: number): Uint8Array {
+function windowOf(into: ArrayBuffer | ArrayBufferView, bytes: number, alignmentBytes: number): Uint8Array {
   const [buffer, offset] = ArrayBuffer.isView(into) ? [into.buffer, into.byteOffset] : [into, 0]
   if (into.byteLength < bytes) throw invalidArgument('into', `at least ${bytes} bytes long`, `${into.byteLength} bytes`)
-  if (offset % elementBytes !== 0) {
-    throw invalidArgument('into', `aligned to its elements of ${elementBytes} bytes`, `byteOffset ${offset}`)
+  if (offset % alignmentBytes !== 0) {
+    throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${offset}`)
   }
   return new Uint8Array(buffer, offset, bytes)
 }
 
 function over<As extends TensorOutput>(as: As, bytes: Uint8Array): TensorData<As> {
-  const elementBytes = { raw: 1, f32: 4, f16: 2 }[as]
-  return view(as, bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / elementBytes)
+  return view(as, bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / elementBytes(as))
 }

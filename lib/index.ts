@@ -7,7 +7,7 @@ export {
   MemoryBudget,
 } from './budget.js'
 export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer } from './buffer-pool.js'
-export { TensorChunk, type TensorData, type TensorOutput } from './chunk.js'
+export { TensorChunk } from './chunk.js'
 export {
   AbortError,
   type ErrorCode,
@@ -31,6 +31,7 @@ export {
 } from './gguf-file.js'
 export { MemoryManager, type MemoryManagerOptions } from './manager.js'
 export { GgufArray, type GgufElements, GgufMetadata, type GgufValue, type GgufValueType } from './metadata.js'
+export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } from './output.js'
 export type { LoadProgress } from './stream.js'
 export {
   type BoardId,

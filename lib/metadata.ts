@@ -1,5 +1,6 @@
 import * as check from './check.js'
 import { call } from './errors.js'
+import { expectInternal, internal } from './internal.js'
 import type { NativeModel } from './native.js'
 
 /** The type of a metadata value, as GGUF names it. */
@@ -80,10 +81,11 @@ export class GgufArray implements Iterable<unknown> {
   readonly length: number
 
   static {
-    arrayAt = (native, key, path, info) => new GgufArray(native, key, path, info)
+    arrayAt = (native, key, path, info) => new GgufArray(internal, native, key, path, info)
   }
 
-  private constructor(native: NativeModel, key: string, path: number[], info: ArrayInfo) {
+  private constructor(mark: typeof internal, native: NativeModel, key: string, path: number[], info: ArrayInfo) {
+    expectInternal(mark, 'GgufArray', 'model.metadata.get()')
     this.#native = native
     this.#key = key
     this.#path = path
@@ -138,10 +140,11 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
   readonly #native: NativeModel
 
   static {
-    metadataOf = (native) => new GgufMetadata(native)
+    metadataOf = (native) => new GgufMetadata(internal, native)
   }
 
-  private constructor(native: NativeModel) {
+  private constructor(mark: typeof internal, native: NativeModel) {
+    expectInternal(mark, 'GgufMetadata', 'model.metadata')
     this.#native = native
   }
 

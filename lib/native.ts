@@ -1,16 +1,34 @@
-/** The addon. Everything else in `lib/` reaches it through here. */
+import type * as Binding from '../binding.js'
+import { addonUnavailable } from './errors.js'
 
-export type { NativePooledBuffer, NativeStream, NativeUnit } from '../binding.js'
-export {
+/** Loads the addon, or says what is missing in the words of this package. */
+function loaded(): typeof Binding {
+  try {
+    return require('./binding.js')
+  } catch (cause) {
+    throw addonUnavailable(`${process.platform}-${process.arch}`, cause)
+  }
+}
+
+const binding = loaded()
+
+/** The addon. Everything else in `lib/` reaches it through here. */
+export const {
   boardPresets,
   detach,
   formatBytes,
   instructionSet,
   leakWarning,
   machineMemory,
-  NativeBudget,
-  NativeBufferPool,
-  NativeModel,
   parseBytes,
   processMemory,
-} from '../binding.js'
+} = binding
+
+export const NativeBudget = binding.NativeBudget
+export type NativeBudget = Binding.NativeBudget
+export const NativeBufferPool = binding.NativeBufferPool
+export type NativeBufferPool = Binding.NativeBufferPool
+export const NativeModel = binding.NativeModel
+export type NativeModel = Binding.NativeModel
+
+export type { NativePooledBuffer, NativeStream, NativeUnit } from '../binding.js'

@@ -1,7 +1,8 @@
 import { promisify } from 'node:util'
-import { type ChunkPlace, chunkOver, type TensorChunk, type TensorOutput } from './chunk.js'
+import { type ChunkPlace, chunkOver, type TensorChunk } from './chunk.js'
 import { AbortError, fromNative } from './errors.js'
 import type { NativeStream, NativeUnit } from './native.js'
+import type { TensorOutput } from './output.js'
 
 /** How far a load has come. */
 export interface LoadProgress {
@@ -26,25 +27,25 @@ export interface LoadControl {
  * way is collected, and its reader ends with it.
  */
 export class Loads {
-  readonly #sessions = new Set<WeakRef<Session>>()
+  readonly #running = new Set<WeakRef<Load>>()
   #closed: unknown
 
   get size(): number {
-    return this.#sessions.size
+    return this.#running.size
   }
 
-  add(session: WeakRef<Session>): void {
+  add(load: WeakRef<Load>): void {
     if (this.#closed) throw this.#closed
-    this.#sessions.add(session)
+    this.#running.add(load)
   }
 
-  delete(session: WeakRef<Session>): void {
-    this.#sessions.delete(session)
+  delete(load: WeakRef<Load>): void {
+    this.#running.delete(load)
   }
 
   /** Ends every load: whoever waits for one gets an AbortError caused by `reason`. Resolves when all have stopped. */
   async end(reason: unknown): Promise<void> {
-    await Promise.all([...this.#sessions].map((session) => session.deref()?.end(reason)))
+    await Promise.all([...this.#running].map((load) => load.deref()?.end(reason)))
   }
 
   /** Ends every load, and refuses those to come with the same reason. */
@@ -57,12 +58,12 @@ export class Loads {
 /** The loads of each signal: however many listen to one, it has a single listener. */
 const listening = new WeakMap<AbortSignal, { loads: Loads; stop: () => void }>()
 
-/** Ends `session` when the signal aborts; the function returned undoes that. */
-function listen(signal: AbortSignal, session: WeakRef<Session>): () => void {
+/** Ends `load` when the signal aborts; the function returned undoes that. */
+function listen(signal: AbortSignal, load: WeakRef<Load>): () => void {
   const entry = listening.get(signal) ?? startListening(signal)
-  entry.loads.add(session)
+  entry.loads.add(load)
   return () => {
-    entry.loads.delete(session)
+    entry.loads.delete(load)
     if (entry.loads.size === 0) entry.stop()
   }
 }
@@ -99,11 +100,11 @@ function places(unit: NativeUnit, names: (index: number) => string): ChunkPlace[
 /** A turn of the event loop, on which buffers detached before it return to their pool. */
 const nextTurn = promisify(setImmediate)
 
-/** Forgets a session that was collected before it was closed. */
+/** Forgets a load that was collected before it was closed. */
 const forgotten = new FinalizationRegistry<() => void>((forget) => forget())
 
 /** A native stream under its caller's control: ended by its signal, its owner or the consumer's return. */
-class Session {
+class Load {
   readonly #native: NativeStream
   readonly #forget: () => void
   #ended: { reason: unknown } | undefined
@@ -182,13 +183,13 @@ export async function* chunks<As extends TensorOutput>(
   control: LoadControl,
 ): AsyncGenerator<TensorChunk<As>, void, undefined> {
   const progress = reporter(totalBytes, control)
-  const session = new Session(native, loads, control.signal)
+  const load = new Load(native, loads, control.signal)
   try {
-    for (let unit = await session.next(); unit !== null; unit = await session.next()) {
-      yield* chunksOf(unit, as, names, session, progress)
+    for (let unit = await load.next(); unit !== null; unit = await load.next()) {
+      yield* chunksOf(unit, as, names, load, progress)
     }
   } finally {
-    await session.close()
+    await load.close()
   }
 }
 
@@ -197,14 +198,14 @@ async function* chunksOf<As extends TensorOutput>(
   unit: NativeUnit,
   as: As,
   names: (index: number) => string,
-  session: Session,
+  load: Load,
   progress: (place: ChunkPlace) => void,
 ): AsyncGenerator<TensorChunk<As>, void, undefined> {
   const buffers = unit.arrayBuffers()
   const list = places(unit, names).map((place, i) => chunkOver(unit, buffers[i] as ArrayBuffer, as, place))
   try {
     for (const chunk of list) {
-      session.check()
+      load.check()
       progress(chunk)
       yield chunk
       chunk.release()
@@ -223,15 +224,15 @@ export async function drain(
   control: LoadControl,
 ): Promise<void> {
   const progress = reporter(totalBytes, control)
-  const session = new Session(native, loads, control.signal)
+  const load = new Load(native, loads, control.signal)
   try {
-    for (let unit = await session.next(); unit !== null; unit = await session.next()) {
+    for (let unit = await load.next(); unit !== null; unit = await load.next()) {
       const filled = places(unit, names)
       unit.discard()
       filled.forEach(progress)
     }
   } finally {
-    await session.close()
+    await load.close()
   }
 }
 

@@ -29,6 +29,10 @@ const ids = boardPresets.map((board) => board.id as BoardId)
 /** Checks the id of a board. */
 export const boardId = (name: string, value: unknown): BoardId => check.oneOf(name, value, ids)
 
+/** Checks the id of a board, or `'auto'`. */
+export const autoOrBoardId = (name: string, value: unknown): BoardId | 'auto' =>
+  check.oneOf(name, value, ['auto', ...ids])
+
 /** The RAM of this machine now. Figures that the system does not give read 0. */
 export function machineMemory(): MachineMemory {
   return native.machineMemory()

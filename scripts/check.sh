@@ -15,17 +15,21 @@ cargo clippy --package gguf-dequant --package gguf-file --package plimsoll --all
 cargo clippy --package plimsoll-addon --lib -- --deny warnings
 RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --quiet
 
+step 'Rust: the fuzz target compiles'
+cargo check --manifest-path fuzz/Cargo.toml --quiet
+
 step 'Rust: licences and sources'
 command -v cargo-deny >/dev/null || cargo install cargo-deny --locked
 # Advisories need a database from the network: see docs in CONTRIBUTING.md.
 cargo deny --workspace check bans licenses sources
 
 step 'TypeScript: format and lints'
-npx biome check
+npx biome check --error-on-warnings
 
 step 'TypeScript: types'
 npx tsc --project lib --noEmit
 npx tsc --project __test__
+npx tsc --project examples --noEmit
 
 step 'Generated files'
 npm run --silent build

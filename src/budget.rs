@@ -35,7 +35,8 @@ pub struct NativeMachineOptions {
 /// One upper bound on the line.
 #[napi(object, object_from_js = false)]
 pub struct LineTerm {
-    /// Where the bound comes from: `"preset"`, `"reserve"`, `"safety-margin"`, `"cgroup"` or `"maximum"`.
+    /// Where the bound comes from.
+    #[napi(ts_type = "'preset' | 'reserve' | 'safety-margin' | 'cgroup' | 'maximum'")]
     pub kind: String,
     /// The bound, in bytes.
     pub bytes: f64,
@@ -83,6 +84,7 @@ pub fn leak_warning(
     let stack = format!("PlimsollLeakWarning: {message}");
     let mut warning = env.create_error(napi::Error::from_reason(message))?;
     warning.set("name", "PlimsollLeakWarning")?;
+    warning.set("code", "PLIMSOLL_LEAK")?;
     warning.set("label", label)?;
     warning.set("sizeBytes", size_bytes)?;
     warning.set("stack", stack)?; // That of the finalizer would tell nothing about the leak.

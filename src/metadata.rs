@@ -1,14 +1,11 @@
 //! Metadata values on their way to JavaScript: scalars at once, arrays when their elements are asked for.
 
-use gguf_file::{ArrayRef, Value};
+use gguf_file::{ArrayRef, MAX_EXACT, Value};
 use napi::{
     Env, Unknown,
     bindgen_prelude::{BigInt, ToNapiValue, Uint8Array},
 };
 use napi_derive::napi;
-
-/// The largest integer a JavaScript number holds exactly.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// Describes an array without its elements.
 #[napi(object, object_from_js = false)]
@@ -41,7 +38,7 @@ pub fn to_js<'env>(env: &'env Env, value: &Value<'_>) -> napi::Result<Unknown<'e
 }
 
 fn integer(env: &Env, number: i64) -> napi::Result<Unknown<'_>> {
-    if number.unsigned_abs() <= MAX_SAFE_INTEGER {
+    if number.unsigned_abs() <= MAX_EXACT {
         unknown(env, number as f64)
     } else {
         unknown(env, BigInt::from(number))

@@ -111,11 +111,11 @@ const boardSection = (page: Page, title: string, boards: readonly BoardPreset[])
 ]
 
 const lineSection = (page: Page, { lineBytes, binding, terms }: Line, { availableBytes }: MachineMemory): string[] => [
-  heading(page, 'Line', `${formatBytes(lineBytes)} may be used; the lowest bound draws it`),
+  heading(page, 'Line', `${formatBytes(lineBytes)} may be used; the lowest term draws it`),
   '',
   ...table(
     page,
-    [{ title: '', style: 'green' }, { title: 'bound' }, { title: 'bytes', align: 'right' }, { title: 'what it is' }],
+    [{ title: '', style: 'green' }, { title: 'term' }, { title: 'bytes', align: 'right' }, { title: 'what it is' }],
     terms.map((term) => [
       term.kind === binding ? '▸' : '',
       term.kind,

@@ -39,6 +39,7 @@ const exitCodes: Record<PlimsollError['code'], ExitCode> = {
   ERR_UNSUPPORTED_TYPE: Exit.brokenInput,
   ERR_IO: Exit.trouble,
   ERR_RELEASED: Exit.trouble,
+  ERR_ADDON_UNAVAILABLE: Exit.trouble,
   ABORT_ERR: Exit.interrupted,
 }
 

@@ -6,7 +6,7 @@ import type { Option, Options, Page, Verb } from './verb.js'
 /** What the program is, and its verbs. */
 export function programHelp(page: Page, verbs: readonly Verb[]): string[] {
   return [
-    'Memory budgets, truthful headroom and a streaming GGUF loader for small boards.',
+    'Memory budgets and a streaming GGUF loader for small boards.',
     '',
     heading(page, 'Usage', 'plimsoll VERB [options]'),
     '',

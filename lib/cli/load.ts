@@ -7,6 +7,8 @@ import {
   processMemory,
   type TensorInfo,
   type TensorOutput,
+  tensorDataBytes,
+  tensorOutputs,
 } from '../index.js'
 import { type Arguments, nearest } from './arguments.js'
 import { UsageError } from './failure.js'
@@ -35,13 +37,11 @@ export const load: Verb = {
   },
 }
 
-const outputs: readonly TensorOutput[] = ['raw', 'f32', 'f16']
-
 type Loaded = Awaited<ReturnType<typeof measuredLoad>>
 
 async function measuredLoad(args: Arguments) {
   const { file } = args
-  const as = args.oneOf('as', outputs) ?? 'raw'
+  const as = args.oneOf('as', tensorOutputs) ?? 'raw'
   const chunkBytes = args.size('chunk') ?? MiB
   const bounds = lineFrom(args)
   measuredMachine()
@@ -88,14 +88,8 @@ function chosen(model: GgufFile, names: string[] | undefined): readonly TensorIn
 }
 
 /** What the tensors take in the form asked for: what a program that keeps them has to reserve. */
-function dataBytesOf(tensors: readonly TensorInfo[], as: TensorOutput): number {
-  const sizeOf = {
-    raw: (tensor: TensorInfo) => tensor.sizeBytes,
-    f32: (tensor: TensorInfo) => 4 * tensor.elementCount,
-    f16: (tensor: TensorInfo) => 2 * tensor.elementCount,
-  }[as]
-  return tensors.reduce((sum, tensor) => sum + sizeOf(tensor), 0)
-}
+const dataBytesOf = (tensors: readonly TensorInfo[], as: TensorOutput): number =>
+  tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, as), 0)
 
 interface StreamRequest {
   as: TensorOutput
@@ -126,8 +120,8 @@ async function reservedStream(manager: MemoryManager, model: GgufFile, request: 
   } finally {
     progress.end()
   }
-  const seconds = (performance.now() - start) / 1000
-  return { ...counts, seconds, bytesPerSecond: Math.round(counts.storedBytes / seconds) }
+  const durationMs = performance.now() - start
+  return { ...counts, durationMs, bytesPerSecond: Math.round((counts.storedBytes * 1000) / durationMs) }
 }
 
 const lines = (page: Page, loaded: Loaded): string[] => [
@@ -142,7 +136,7 @@ const lines = (page: Page, loaded: Loaded): string[] => [
     ['chunks', grouped(loaded.chunks)],
     ['stored', formatBytes(loaded.storedBytes)],
     ['data', formatBytes(loaded.dataBytes)],
-    ['time', `${loaded.seconds.toFixed(loaded.seconds < 10 ? 3 : 1)} s`],
+    ['time', `${(loaded.durationMs / 1000).toFixed(loaded.durationMs < 10_000 ? 3 : 1)} s`],
     ['throughput', `${formatBytes(loaded.bytesPerSecond)}/s of stored data`],
     [
       'peak RSS',

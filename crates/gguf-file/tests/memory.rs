@@ -8,24 +8,28 @@ mod common;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+    cell::Cell,
 };
 
 use common::{Builder, array, nested_arrays, parse, string};
 
 struct Counting;
 
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-/// The counters are the process's, so one measurement at a time.
-static TURN: Mutex<()> = Mutex::new(());
+// Each test measures on its own thread, where the parser does all its work. A block freed on another thread than it
+// was taken on would count there; the tests hand none over.
+thread_local! {
+    static LIVE: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+}
 
 fn grow(bytes: usize) {
-    let live = LIVE.fetch_add(bytes, SeqCst) + bytes;
-    PEAK.fetch_max(live, SeqCst);
+    let live = LIVE.get().wrapping_add(bytes);
+    LIVE.set(live);
+    PEAK.set(PEAK.get().max(live));
+}
+
+fn shrink(bytes: usize) {
+    LIVE.set(LIVE.get().wrapping_sub(bytes));
 }
 
 // SAFETY: every call is passed on to the system's allocator with what it was given.
@@ -37,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), SeqCst);
+        shrink(layout.size());
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -45,7 +49,7 @@ unsafe impl GlobalAlloc for Counting {
     // A moved block counts with both its places, although large ones are remapped rather than copied.
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         grow(size);
-        LIVE.fetch_sub(layout.size(), SeqCst);
+        shrink(layout.size());
         // SAFETY: the caller's promise is passed on.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -58,11 +62,10 @@ const MIB: usize = 1 << 20;
 
 /// The most that was live at once while `work` ran, over what was live before.
 fn peak_of<T>(work: impl FnOnce() -> T) -> (usize, T) {
-    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let before = LIVE.load(SeqCst);
-    PEAK.store(before, SeqCst);
+    let before = LIVE.get();
+    PEAK.set(before);
     let result = work();
-    (PEAK.load(SeqCst) - before, result)
+    (PEAK.get() - before, result)
 }
 
 #[track_caller]
@@ -125,9 +128,9 @@ fn a_parsed_file_keeps_little_more_than_its_header() {
     let tokens: Vec<u8> = (0..100_000).flat_map(|index| string(format!("token {index}"))).collect();
     let file = Builder::new().entry("tokens", 9, array(8, 100_000, tokens)).build();
     let (peak, result) = peak_of(|| {
-        let before = LIVE.load(SeqCst);
+        let before = LIVE.get();
         let result = parse(&file);
-        (LIVE.load(SeqCst) - before, result)
+        (LIVE.get() - before, result)
     });
     let (kept, result) = result;
     assert!(result.is_ok());

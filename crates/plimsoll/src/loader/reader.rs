@@ -169,7 +169,7 @@ impl Reader {
         if self.window.as_ref().is_some_and(|window| held(&window.file)) {
             return Ok(());
         }
-        let ahead = last.tensor_end.min(span.start + WINDOW_BYTES);
+        let ahead = last.tensor_end_bytes.min(span.start + WINDOW_BYTES);
         let file = span.start..span.end.max(ahead);
         let mut buffer = match self.window.take() {
             Some(window) if window.buffer.capacity_bytes() >= file.end - file.start => window.buffer,

@@ -69,12 +69,12 @@ pub struct Selection {
 struct Part {
     tensor: usize,
     format: Option<Format>,
-    file_offset: u64,
+    offset_bytes: u64,
     blocks: u64,
     block_elements: u64,
     /// Bytes of a block as stored, and as delivered.
-    stored_block: u64,
-    data_block: u64,
+    stored_block_bytes: u64,
+    data_block_bytes: u64,
     /// Blocks in a chunk that is not the last.
     chunk_blocks: u64,
 }
@@ -101,7 +101,7 @@ impl Selection {
         let parts: Vec<Part> = match &options.tensors {
             None => {
                 let mut parts = model.layout().tensors().map(part).collect::<Result<Vec<_>>>()?;
-                parts.sort_by_key(|part| part.file_offset);
+                parts.sort_by_key(|part| part.offset_bytes);
                 parts
             }
             Some(names) => names.iter().map(|name| part(model.tensor(name)?)).collect::<Result<_>>()?,
@@ -122,7 +122,7 @@ impl Selection {
     /// Bytes to be read from the file, all tensors together, padding apart.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.blocks * part.stored_block).sum()
+        self.parts.iter().map(|part| part.blocks * part.stored_block_bytes).sum()
     }
 
     /// Bytes to be delivered, all tensors together.
@@ -154,26 +154,26 @@ impl Part {
                 wanted: output.name(),
             });
         }
-        let data_block = output.block_bytes(tensor_type);
-        let chunk_blocks = options.chunk_bytes / data_block;
+        let data_block_bytes = output.block_bytes(tensor_type);
+        let chunk_blocks = options.chunk_bytes / data_block_bytes;
         if chunk_blocks == 0 {
-            let least = format!("at least {data_block}, one {tensor_type} block as {}", output.name());
+            let least = format!("at least {data_block_bytes}, one {tensor_type} block as {}", output.name());
             return Err(chunk_size_error(least, options.chunk_bytes));
         }
         Ok(Self {
             tensor: tensor.index(),
             format: if output == Output::Raw { None } else { Format::from_type_id(tensor_type.id()) },
-            file_offset: tensor.file_offset_bytes(),
+            offset_bytes: tensor.file_offset_bytes(),
             blocks: tensor.element_count() / tensor_type.block_elements(),
             block_elements: tensor_type.block_elements(),
-            stored_block: tensor_type.block_bytes(),
-            data_block,
+            stored_block_bytes: tensor_type.block_bytes(),
+            data_block_bytes,
             chunk_blocks,
         })
     }
 
     fn data_bytes(&self) -> u64 {
-        self.blocks * self.data_block
+        self.blocks * self.data_block_bytes
     }
 }
 
@@ -215,7 +215,7 @@ pub(super) struct PlannedChunk {
     pub(super) part: usize,
     pub(super) file: Range<u64>,
     /// Where its tensor ends in the file: as far as a read may profitably go on.
-    pub(super) tensor_end: u64,
+    pub(super) tensor_end_bytes: u64,
 }
 
 /// Walks a selection unit by unit; holds a position, not a list, so a million tensors cost nothing more.
@@ -250,7 +250,7 @@ impl Cursor {
         let mut planned = self.peek(selection)?;
         self.advance(&planned, selection);
         let part = selection.parts.get(planned.part)?;
-        let start = planned.chunk.bytes.start / part.stored_block * part.data_block;
+        let start = planned.chunk.bytes.start / part.stored_block_bytes * part.data_block_bytes;
         let before = if self.part == planned.part { 0 } else { part.data_bytes() };
         let start = self.delivered_bytes - before + start;
         planned.chunk.data = start..start + (planned.chunk.data.end - planned.chunk.data.start);
@@ -267,23 +267,23 @@ impl Cursor {
         };
         let blocks = self.block..part.blocks.min(self.block + part.chunk_blocks);
         let scaled = |by: u64| blocks.start * by..blocks.end * by;
-        let bytes = scaled(part.stored_block);
+        let bytes = scaled(part.stored_block_bytes);
         Some(PlannedChunk {
-            file: part.file_offset + bytes.start..part.file_offset + bytes.end,
+            file: part.offset_bytes + bytes.start..part.offset_bytes + bytes.end,
             chunk: Chunk {
                 tensor: part.tensor,
                 elements: scaled(part.block_elements),
                 bytes,
-                data: 0..(blocks.end - blocks.start) * part.data_block,
+                data: 0..(blocks.end - blocks.start) * part.data_block_bytes,
             },
             part: self.part,
-            tensor_end: part.file_offset + part.blocks * part.stored_block,
+            tensor_end_bytes: part.offset_bytes + part.blocks * part.stored_block_bytes,
         })
     }
 
     fn advance(&mut self, planned: &PlannedChunk, selection: &Selection) {
         let Some(part) = selection.parts.get(planned.part) else { return };
-        self.block = planned.chunk.bytes.end / part.stored_block;
+        self.block = planned.chunk.bytes.end / part.stored_block_bytes;
         if self.block == part.blocks {
             self.delivered_bytes += part.data_bytes();
             self.part += 1;

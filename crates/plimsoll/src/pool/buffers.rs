@@ -127,7 +127,7 @@ impl BufferPool {
         let memory = match self.0.reuse(class_bytes)? {
             Some(mut memory) => {
                 if self.0.options.zeroed {
-                    memory.map.iter_mut().take(bytes as usize).for_each(|byte| *byte = 0);
+                    memory.map.get_mut(..bytes as usize).unwrap_or_default().fill(0);
                 }
                 memory
             }

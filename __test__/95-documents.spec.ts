@@ -1,0 +1,105 @@
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
+import { root, runNode } from './helpers/child'
+import { typeCheck } from './helpers/consumer'
+import { samplePath } from './helpers/models'
+
+const read = (path: string): string => readFileSync(resolve(root, path), 'utf8')
+
+/** An example on a page: all that stands between its fences. */
+interface Example {
+  /** The page and the line of the fence. */
+  place: string
+  language: 'js' | 'ts'
+  source: string
+}
+
+const pages = ['README.md', ...readdirSync(resolve(root, 'docs')).map((name) => `docs/${name}`)]
+
+const examples = pages.flatMap((page): Example[] => {
+  const text = read(page)
+  return [...text.matchAll(/^```(js|ts)\b.*\n([^]*?)^```$/gm)].map(({ 1: language, 2: source = '', index }) => {
+    const place = `${page}:${text.slice(0, index).split('\n').length}`
+    return { place, language: language as Example['language'], source }
+  })
+})
+
+/** What an example says that it prints: the comments behind its `console.log`s. */
+const promised = (source: string): string[] =>
+  [...source.matchAll(/console\.log\(.*\) \/\/ (.+)$/gm)].map((match) => match[1] as string)
+
+/** The same example without its types. */
+const compiled = ({ language, source }: Example): string => {
+  if (language === 'js') return source
+  return transpileModule(source, { compilerOptions: { target: ScriptTarget.ES2022, module: ModuleKind.ESNext } })
+    .outputText
+}
+
+describe('an example is a program that does what its page says', () => {
+  /** A project that has the package installed, and a model. */
+  const project = mkdtempSync(join(tmpdir(), 'plimsoll-'))
+  beforeAll(() => {
+    mkdirSync(join(project, 'node_modules'))
+    symlinkSync(root, join(project, 'node_modules/plimsoll'))
+    symlinkSync(resolve(root, 'examples'), join(project, 'examples'))
+    cpSync(samplePath, join(project, 'model.gguf'))
+  })
+  afterAll(() => rmSync(project, { recursive: true }))
+
+  function run(example: Example): SpawnSyncReturns<string> {
+    writeFileSync(join(project, 'main.mjs'), compiled(example))
+    return spawnSync(process.execPath, ['main.mjs'], { cwd: project, encoding: 'utf8', timeout: 20_000 })
+  }
+
+  test('there are examples to run', () => {
+    expect(examples.length).toBeGreaterThan(20)
+  })
+
+  test.each(examples.map((example) => [example.place, example] as const))('%s', (_place, example) => {
+    const { status, stdout, stderr } = run(example)
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout.split('\n')).toEqual(expect.arrayContaining(promised(example.source)))
+  })
+
+  test('the first program of the README is the one in the folder of examples, and prints what is shown', () => {
+    const [first] = examples
+    expect(first?.source).toBe(read('examples/first-program.mjs'))
+    const [line, ...results] = run(first as Example)
+      .stdout.trimEnd()
+      .split('\n')
+    expect(line).toMatch(/^the line: /)
+    for (const result of results) expect(read('README.md')).toContain(`    ${result}\n`)
+  })
+})
+
+test.each(examples.filter(({ language }) => language === 'ts').map(({ place, source }) => [place, source]))(
+  '%s passes strict type-checking',
+  (_place, source) => {
+    const compilerOptions = { module: 'nodenext', target: 'es2022', lib: ['es2023'] }
+    expect(typeCheck(source, { type: 'module', nodeTypes: true, compilerOptions })).toBe('')
+  },
+)
+
+test('every verb of the command line has its section, its row and its line in the README', () => {
+  const verbs = [...runNode(['cli.js', '--help']).stdout.matchAll(/^ {2}([a-z]+(?: [A-Z]+)*) {2,}\S.*$/gm)]
+    .map((match) => match[1] as string)
+    .filter((verb) => verb !== '')
+  expect(verbs).toContain('inspect FILE')
+  for (const verb of verbs) {
+    expect(read('docs/command-line.md')).toMatch(new RegExp(`^## \`plimsoll ${verb}\`$`, 'm'))
+    expect(read('docs/command-line.md')).toContain(`| [\`${verb}\`](#plimsoll-`)
+    expect(read('README.md')).toMatch(new RegExp(`^ {4}plimsoll ${verb} `, 'm'))
+  }
+})
+
+test('the page about GGUF has every rule by which a file is refused, and no other', () => {
+  const described = read('crates/gguf-file/src/error.rs').matchAll(/^ {4}\/\/\/ `([a-z0-9-]+)`:/gm)
+  const [, rules = ''] = read('docs/gguf.md').split(/^## (?:Rules|Limits)$/m)
+  const rows = rules.matchAll(/^\| `([a-z0-9-]+)` \|/gm)
+  const [, others = ''] = /^The Rust crate has three names more: ([^.]*)/m.exec(rules) ?? []
+  const names = [...rows, ...others.matchAll(/`([a-z-]+)`/g)].map((match) => match[1])
+  expect(names.sort()).toEqual([...described].map((match) => match[1]).sort())
+})
