@@ -1,5 +1,24 @@
-import { boardPresets, InvalidArgumentError, MemoryBudget, MiB } from '../index'
+import { type BoardId, boardPresets, InvalidArgumentError, MemoryBudget, MiB } from '../index'
 import { thrownBy } from './helpers/errors'
+
+/** Every id of the type: the compiler misses one that is left out here, the test below one that has no preset. */
+const ids: Record<BoardId, true> = {
+  'orin-nano-4gb': true,
+  'orin-nano-8gb': true,
+  'orin-nx-8gb': true,
+  'orin-nx-16gb': true,
+  'agx-orin-32gb': true,
+  'agx-orin-64gb': true,
+  'agx-thor-128gb': true,
+  'rk3588-4gb': true,
+  'rk3588-8gb': true,
+  'rk3588-16gb': true,
+  'rk3588-32gb': true,
+}
+
+test('there is a preset for every id of the type, and an id in the type for every preset', () => {
+  expect(boardPresets.map(({ id }) => id)).toEqual(Object.keys(ids))
+})
 
 /** Board, total MiB, usable MiB. */
 const published = [
@@ -17,15 +36,13 @@ test.each(published)('%s has %d MiB, of which %d MiB are usable', (id, totalMiB,
   expect(budget).toMatchObject({ totalBytes: totalMiB * MiB, usableBytes: usableMiB * MiB, lineBytes: usableMiB * MiB })
 })
 
-test('the other boards have the RAM of their name, and a reserve between an eighth and a quarter', () => {
+test('every board has the RAM of their name, and a reserve between an eighth and a quarter', () => {
   const sold = boardPresets.map(({ id, totalBytes }) => [id, totalBytes / MiB / 1024])
   expect(sold).toEqual(boardPresets.map(({ id }) => [id, Number(/-(\d+)gb$/.exec(id)?.[1])]))
   for (const { totalBytes, reservedBytes } of boardPresets) {
     expect(reservedBytes / totalBytes).toBeGreaterThanOrEqual(1 / 8)
     expect(reservedBytes / totalBytes).toBeLessThanOrEqual(1 / 4)
   }
-  const others = ['orin-nx-8gb', 'agx-thor-128gb', 'rk3588-4gb', 'rk3588-8gb', 'rk3588-16gb', 'rk3588-32gb']
-  expect(boardPresets.map(({ id }) => id).sort()).toEqual([...others, ...published.map(([id]) => id)].sort())
 })
 
 test.each(boardPresets.map((board) => [board.id, board] as const))(

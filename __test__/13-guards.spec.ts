@@ -79,7 +79,7 @@ test('a guard outlives every reference to its budget', () => {
 describe('the garbage collector is the net', () => {
   const flags = ['--expose-gc']
   const warnings = `const warnings = []
-    process.on('warning', ({ name, message, label, sizeBytes }) => warnings.push({ name, message, label, sizeBytes }))
+    process.on('warning', ({ name, code, message, label, sizeBytes }) => warnings.push({ name, code, message, label, sizeBytes }))
     const budget = new MemoryBudget({ totalBytes: 1000 })
     const freed = () => budget.allocatedBytes === 0`
 
@@ -92,12 +92,15 @@ describe('the garbage collector is the net', () => {
     expect(value.warnings).toEqual([
       {
         name: 'PlimsollLeakWarning',
+        code: 'PLIMSOLL_LEAK',
         message: expect.stringMatching(/400 bytes labelled "kv cache of session 7"/),
         label: 'kv cache of session 7',
         sizeBytes: 400,
       },
     ])
     expect(stderr.match(/PlimsollLeakWarning/g)).toHaveLength(1)
+    expect(stderr).toContain('[PLIMSOLL_LEAK] PlimsollLeakWarning: ')
+    expect(stderr).not.toContain('GenericFailure')
   })
 
   test('it warns, and does not crash, in a realm that is not the main one, such as the sandbox of a test runner', () => {

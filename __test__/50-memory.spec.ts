@@ -11,9 +11,12 @@ interface Run {
   after10: number
   after100: number
   peak: number
+  /** Open descriptors. */
+  descriptors10: number
+  descriptors100: number
 }
 
-/** Streams the file a hundred times over in a process of its own, and tells what was resident. */
+/** Streams the file a hundred times over in a process of its own, and tells what was resident and open. */
 const hundredPasses = (stream: string): Run =>
   runChild<Run>(
     `
@@ -25,6 +28,7 @@ const hundredPasses = (stream: string): Run =>
       if (pass === 10 || pass === 100) {
         for (let i = 0; i < 5; i++) { gc(); await turn() }
         run['after' + pass] = plimsoll.processMemory().rssBytes
+        run['descriptors' + pass] = require('node:fs').readdirSync('/proc/self/fd').length
       }
     }
     return { ...run, peak: plimsoll.processMemory().peakRssBytes }`,
@@ -43,27 +47,30 @@ describe('a Q4_K_M model of 267 MB, a hundred times over', () => {
     ['as f32', "{ as: 'f32' }", 6],
     ['as f16 in chunks of 64 KiB', "{ as: 'f16', chunkBytes: 64 * KiB }", 3],
   ])(
-    'streams %s with peak RSS far below 1 GiB, and flat',
+    'streams %s with peak RSS far below 1 GiB, RSS and descriptors flat',
     (_name, options, factor) => {
-      const { passBytes, after10, after100, peak } = hundredPasses(streamAs(options))
+      const { passBytes, after10, after100, peak, descriptors10, descriptors100 } = hundredPasses(streamAs(options))
       expect(passBytes).toBeGreaterThan(factor * 265_000_000)
       expect(peak).toBeLessThan(256 * MiB)
       expect(after100 - after10).toBeLessThan(16 * MiB)
+      expect(descriptors100).toBe(descriptors10)
     },
     180_000,
   )
 
-  test('loads its largest tensor into the same memory with RSS flat', () => {
-    const { after10, after100 } = hundredPasses(`
+  test('loads its largest tensor into the same memory with RSS and descriptors flat', () => {
+    const { after10, after100, descriptors10, descriptors100 } = hundredPasses(`
       run.into ??= new ArrayBuffer(Math.max(...model.tensors.map(({ sizeBytes }) => sizeBytes)))
       for (const { name } of model.tensors.slice(0, 10)) await model.load(name, { into: run.into })`)
     expect(after100 - after10).toBeLessThan(16 * MiB)
+    expect(descriptors100).toBe(descriptors10)
   }, 180_000)
 
   test('is left in the middle each time, with peak RSS and descriptors flat', () => {
-    const { after10, after100, peak } = hundredPasses(`
+    const { after10, after100, peak, descriptors10, descriptors100 } = hundredPasses(`
       for (let i = 0; i < 5; i++) for await (const _ of model.stream({ as: 'f32', chunkBytes: 64 * KiB })) if (++run.passBytes % 40 === 0) break`)
     expect(peak).toBeLessThan(256 * MiB)
     expect(after100 - after10).toBeLessThan(16 * MiB)
+    expect(descriptors100).toBe(descriptors10)
   }, 180_000)
 })

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -123,7 +123,16 @@ describe('a load that takes its time', () => {
   const bytes = 2 ** 30
   beforeAll(() => writeSparse(path, 0, bytes / 4, bytes))
 
-  /** Starts a load of the large file and waits until it has the file open. */
+  /** The name of a thread; none if it has ended meanwhile. */
+  function threadName(pid: number | undefined, thread: string): string {
+    try {
+      return readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trimEnd()
+    } catch {
+      return ''
+    }
+  }
+
+  /** Starts a load of the large file and waits until its loader runs: the header is read by then. */
   async function started() {
     const child = spawn(process.execPath, ['cli.js', 'load', path, '--json', '--chunk', '512'], { cwd: root })
     let stdout = ''
@@ -133,11 +142,8 @@ describe('a load that takes its time', () => {
     const ended = new Promise<{ status: number | null; stdout: string }>((settle) => {
       child.on('close', (status) => settle({ status, stdout }))
     })
-    const links = () => {
-      const fds = `/proc/${child.pid}/fd`
-      return readdirSync(fds).map((fd) => readlinkSync(join(fds, fd)))
-    }
-    while (!links().includes(path)) await sleep(5)
+    const threads = () => readdirSync(`/proc/${child.pid}/task`).map((thread) => threadName(child.pid, thread))
+    while (!threads().includes('plimsoll-loader')) await sleep(5)
     return { child, ended }
   }
 

@@ -21,7 +21,7 @@ const pages = ['README.md', ...readdirSync(resolve(root, 'docs')).map((name) => 
 
 const examples = pages.flatMap((page): Example[] => {
   const text = read(page)
-  return [...text.matchAll(/^```(js|ts)\b.*\n([^]*?)^```$/gm)].map(({ 1: language, 2: source = '', index }) => {
+  return [...text.matchAll(/^```(js|ts)\b.*\n([\s\S]*?)^```$/gm)].map(({ 1: language, 2: source = '', index }) => {
     const place = `${page}:${text.slice(0, index).split('\n').length}`
     return { place, language: language as Example['language'], source }
   })
@@ -84,9 +84,9 @@ test.each(examples.filter(({ language }) => language === 'ts').map(({ place, sou
 )
 
 test('every verb of the command line has its section, its row and its line in the README', () => {
-  const verbs = [...runNode(['cli.js', '--help']).stdout.matchAll(/^ {2}([a-z]+(?: [A-Z]+)*) {2,}\S.*$/gm)]
-    .map((match) => match[1] as string)
-    .filter((verb) => verb !== '')
+  const verbs = [...runNode(['cli.js', '--help']).stdout.matchAll(/^ {2}([a-z]+(?: [A-Z]+)*) {2,}\S.*$/gm)].map(
+    (match) => match[1] as string,
+  )
   expect(verbs).toContain('inspect FILE')
   for (const verb of verbs) {
     expect(read('docs/command-line.md')).toMatch(new RegExp(`^## \`plimsoll ${verb}\`$`, 'm'))
