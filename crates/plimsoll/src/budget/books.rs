@@ -84,6 +84,8 @@ impl Books {
 
     pub(super) fn list(&self) -> Vec<AllocationInfo> {
         let live = lock(&self.live);
+        // One clock reading for all, or a younger allocation could show the greater age.
+        let now = Instant::now();
         let mut entries: Vec<_> = live.entries.iter().map(|(_, entry)| entry).collect();
         entries.sort_unstable_by_key(|entry| entry.serial);
         entries
@@ -91,7 +93,7 @@ impl Books {
             .map(|entry| AllocationInfo {
                 label: entry.label.clone(),
                 bytes: entry.bytes,
-                age: entry.since.elapsed(),
+                age: now.saturating_duration_since(entry.since),
             })
             .collect()
     }
