@@ -129,7 +129,7 @@ function loaded() {
 }
 const binding = loaded();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { boardPresets: boardPresets$1, detach: detach$1, formatBytes: formatBytes$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1 } = binding;
+const { boardPresets: boardPresets$1, detach: detach$1, formatBytes: formatBytes$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeModel = binding.NativeModel;
