@@ -97,7 +97,8 @@ if (!hasTerminal) console.warn('script(1) is missing: terminal manners are not t
 
 ;(hasTerminal ? describe : describe.skip)('on a terminal', () => {
   const onTerminal = (command: string, env: NodeJS.ProcessEnv = {}): string => {
-    const { NO_COLOR: _, NODE_DISABLE_COLORS: __, FORCE_COLOR: ___, ...inherited } = process.env
+    // Node.js takes a terminal for one without colours where CI is set.
+    const { NO_COLOR: _, NODE_DISABLE_COLORS: __, FORCE_COLOR: ___, CI: ____, ...inherited } = process.env
     const line = `"${process.execPath}" cli.js ${command}`
     const options = { cwd: root, encoding: 'utf8', env: { ...inherited, TERM: 'xterm-256color', ...env } } as const
     return spawnSync('script', ['-qec', line, '/dev/null'], options).stdout
