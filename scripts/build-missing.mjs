@@ -4,7 +4,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const hasAddon = readdirSync(root).some((name) => /^plimsoll\..*\.node$/.test(name))
+const addon = `plimsoll.${process.platform}-${process.arch}-`
+const hasAddon = readdirSync(root).some((name) => name.startsWith(addon) && name.endsWith('.node'))
 if (!hasAddon || !existsSync(`${root}/index.js`)) {
   const { status } = spawnSync('npm', ['run', 'build'], { cwd: root, stdio: ['ignore', 2, 2] })
   process.exit(status ?? 1)
