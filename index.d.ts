@@ -378,6 +378,7 @@ declare const tensorOutputs: readonly TensorOutput[];
 /**
  * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
  *
+ * @throws {@link InvalidArgumentError} for a form that there is none of.
  * @example
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */

@@ -644,10 +644,12 @@ function view(as, buffer, byteOffset, length) {
 /**
  * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
  *
+ * @throws {@link InvalidArgumentError} for a form that there is none of.
  * @example
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */
 function tensorDataBytes(tensor, as) {
+    oneOf('as', as, tensorOutputs);
     return as === 'raw' ? tensor.sizeBytes : tensor.elementCount * elementBytes(as);
 }
 

@@ -1,4 +1,4 @@
-import { GgufFile, MiB, type TensorChunk } from '../index'
+import { GgufFile, InvalidArgumentError, MiB, type TensorChunk, type TensorInfo, tensorDataBytes } from '../index'
 import { firstDifference, halfToNumber, numberToHalf, toF16, toF32, toHalves } from './helpers/dequantize'
 import { gguf, randomTensor, tensorTypes } from './helpers/gguf-writer'
 import { joined, sampleBytes, samplePath, stored } from './helpers/models'
@@ -129,4 +129,23 @@ describe('the sample model', () => {
       expect([...ends]).toEqual(model.tensors.map(({ name, elementCount }) => [name, elementCount]))
     },
   )
+})
+
+describe('a small tensor', () => {
+  test('comes right in chunks of a single element', async () => {
+    using model = GgufFile.open(samplePath)
+    const whole = await model.load('output_norm.weight', { as: 'f32' })
+    const elements: number[] = []
+    for await (const { data } of model.stream({ as: 'f32', tensors: ['output_norm.weight'], chunkBytes: 4 })) {
+      elements.push(...data)
+    }
+    expect(elements).toEqual([...whole])
+  })
+
+  test.each(['raw', 'f32', 'f16'] as const)('takes the bytes that tensorDataBytes says, as %s', async (as) => {
+    using model = GgufFile.open(samplePath)
+    const tensor = model.tensor('output_norm.weight') as TensorInfo
+    expect((await model.load(tensor.name, { as })).byteLength).toBe(tensorDataBytes(tensor, as))
+    expect(() => tensorDataBytes(tensor, 'f64' as never)).toThrow(InvalidArgumentError)
+  })
 })

@@ -21,7 +21,7 @@ export interface BufferPoolOptions {
 }
 
 /** Checks the options of a pool. */
-export const bufferPoolChecks = {
+const bufferPoolChecks = {
   maxHeldBytes: (name: string, value: unknown) => check.bytes(name, value),
   zeroed: check.boolean,
   budget: (name: string, value: unknown) => check.real(name, value, MemoryBudget, nativeBudget),

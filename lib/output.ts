@@ -1,4 +1,5 @@
 import type { TensorInfo } from '../binding.js'
+import * as check from './check.js'
 
 /** The arrays that hold the forms, and the bytes of one of their elements. Half floats come as their bits. */
 const outputs = {
@@ -36,9 +37,11 @@ export function view<As extends TensorOutput>(
 /**
  * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
  *
+ * @throws {@link InvalidArgumentError} for a form that there is none of.
  * @example
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */
 export function tensorDataBytes(tensor: Pick<TensorInfo, 'sizeBytes' | 'elementCount'>, as: TensorOutput): number {
+  check.oneOf('as', as, tensorOutputs)
   return as === 'raw' ? tensor.sizeBytes : tensor.elementCount * elementBytes(as)
 }

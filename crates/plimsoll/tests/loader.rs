@@ -348,3 +348,36 @@ fn a_budget_filled_by_kept_units_ends_the_stream() {
     let kept: Vec<_> = units.by_ref().map_while(Result::ok).map(StreamedUnit::keep).collect();
     assert_eq!((kept.len(), budget.allocated_bytes()), (3, 3 * MIB));
 }
+
+#[test]
+fn the_smallest_chunks_of_a_small_tensor_fit_their_buffer() {
+    let tensors = [TensorSpec::floats("small", 256)];
+    let model = from_bytes(&tensors, 0);
+    for output in [Output::Raw, Output::F32] {
+        let data = reassemble(stream(&model, &options(output, 4), &pool()));
+        assert!(data[&0] == tensors[0].data, "{}", output.name());
+    }
+}
+
+/// The second tensor needs a larger window than the budget has room for until the test makes some: what was refused
+/// must be tried again, not skipped.
+#[test]
+fn a_refused_read_into_a_destination_is_tried_again_and_skips_nothing() {
+    let tensors = [TensorSpec::floats("small", 16), TensorSpec::floats("large", 600_000)];
+    let model = from_bytes(&tensors, 0);
+    let budget = MemoryBudget::new(4 * MIB, 0).unwrap();
+    let pool =
+        BufferPool::new(BufferPoolOptions { budget: Some(budget.clone()), ..BufferPoolOptions::default() });
+    let selection = Selection::new(&model, &options(Output::F32, 4 * MIB)).unwrap();
+    let (filled, windows) = mpsc::channel();
+    let destination = Reporting { memory: vec![0.0; 600_016], lent: 0..0, filled };
+    let mut reader = Reader::into_destination(model, selection, pool, Box::new(destination)).unwrap();
+    assert!(reader.next_unit().unwrap().is_some());
+    let elsewhere = budget.allocate(budget.available_bytes(), "elsewhere").unwrap();
+    assert!(matches!(reader.next_unit(), Err(Error::InsufficientMemory { .. })));
+    drop(elsewhere);
+    while reader.next_unit().unwrap().is_some() {}
+    drop(reader);
+    let written: Vec<u8> = windows.into_iter().flat_map(|(_, bytes)| bytes).collect();
+    assert!(written == tensors.map(|tensor| tensor.data).concat());
+}

@@ -34,8 +34,9 @@ pub struct Reader {
     model: Arc<ModelFile>,
     selection: Selection,
     cursor: Cursor,
-    /// A unit whose read failed, so that it may be tried again.
-    retry: Option<UnitPlan>,
+    /// What could not be read, so that it may be tried again: a unit, or a chunk on its way to the destination.
+    retry_unit: Option<UnitPlan>,
+    retry_chunk: Option<PlannedChunk>,
     pool: BufferPool,
     window: Option<Window>,
     destination: Option<Box<dyn Destination>>,
@@ -51,7 +52,16 @@ impl Reader {
     /// A reader that delivers units in buffers of `pool`.
     #[must_use]
     pub fn new(model: Arc<ModelFile>, selection: Selection, pool: BufferPool) -> Self {
-        Self { model, selection, cursor: Cursor::new(), retry: None, pool, window: None, destination: None }
+        Self {
+            model,
+            selection,
+            cursor: Cursor::new(),
+            retry_unit: None,
+            retry_chunk: None,
+            pool,
+            window: None,
+            destination: None,
+        }
     }
 
     /// A reader that fills `destination`: tensor after tensor, without padding. Its units carry no buffer, only
@@ -94,12 +104,12 @@ impl Reader {
     /// # Errors
     ///
     /// [`Error::Io`] when the file cannot be read or was changed; [`Error::InsufficientMemory`] when the pool has
-    /// no buffer to give. The next call tries the same unit again, unless it was on its way to a destination.
+    /// no buffer to give. The next call tries the same unit again.
     pub fn next_unit(&mut self) -> Result<Option<Unit>> {
         if self.destination.is_some() {
             return self.fill_destination();
         }
-        let Some(plan) = self.retry.take().or_else(|| self.cursor.next_unit(&self.selection)) else {
+        let Some(plan) = self.retry_unit.take().or_else(|| self.cursor.next_unit(&self.selection)) else {
             self.window = None;
             return Ok(None);
         };
@@ -109,14 +119,14 @@ impl Reader {
                 Ok(Some(Unit { chunks, buffer: Some(buffer) }))
             }
             Err(error) => {
-                self.retry = Some(plan);
+                self.retry_unit = Some(plan);
                 Err(error)
             }
         }
     }
 
     fn read_unit(&mut self, plan: &UnitPlan) -> Result<PooledBuffer> {
-        let mut buffer = self.pool.get(self.selection.buffer_bytes())?;
+        let mut buffer = self.pool.get(self.selection.unit_bytes())?;
         if self.selection.output() == Output::Raw {
             let out = buffer.get_mut(..plan.data_bytes as usize).ok_or_else(broken_plan)?;
             self.model.read(out, plan.span.start, self.tensor_name(plan))?;
@@ -138,7 +148,8 @@ impl Reader {
     }
 
     fn fill_destination(&mut self) -> Result<Option<Unit>> {
-        let Some(planned) = self.cursor.next_chunk(&self.selection) else {
+        let next = self.retry_chunk.take().or_else(|| self.cursor.next_chunk(&self.selection));
+        let Some(planned) = next else {
             self.window = None;
             return Ok(None);
         };
@@ -146,17 +157,23 @@ impl Reader {
         let Some(mut destination) = self.destination.take() else { return Ok(None) };
         let filled = self.fill(&planned, destination.as_mut());
         self.destination = Some(destination);
-        filled?;
+        if let Err(error) = filled {
+            self.retry_chunk = Some(planned);
+            return Err(error);
+        }
         Ok(Some(Unit { chunks: vec![planned.chunk], buffer: None }))
     }
 
     fn fill(&mut self, planned: &PlannedChunk, destination: &mut dyn Destination) -> Result<()> {
+        let is_raw = self.selection.output() == Output::Raw;
+        if !is_raw {
+            self.fetch(&planned.file, planned)?; // Before a window is lent: this is what may be refused.
+        }
         let data = &planned.chunk.data;
         let out = destination.window(data.start, (data.end - data.start) as usize)?;
-        if self.selection.output() == Output::Raw {
+        if is_raw {
             self.model.read(out, planned.file.start, self.name_of(planned))?;
         } else {
-            self.fetch(&planned.file, planned)?;
             self.convert(planned, out)?;
         }
         destination.filled()

@@ -61,7 +61,6 @@ pub struct Selection {
     parts: Vec<Part>,
     output: Output,
     unit_bytes: u64,
-    buffer_bytes: u64,
 }
 
 /// What cutting needs to know of a tensor.
@@ -107,10 +106,10 @@ impl Selection {
             Some(names) => names.iter().map(|name| part(model.tensor(name)?)).collect::<Result<_>>()?,
         };
         refuse_repeats(model, &parts)?;
-        let unit_bytes = options.chunk_bytes.max(UNIT_BYTES);
-        // What padding and alignment can add between tensors is below a gap each.
+        // A small selection gets no larger a buffer than it needs, its padding included.
         let most = parts.iter().map(|part| part.data_bytes() + GAP_BYTES).sum();
-        Ok(Self { parts, output: options.output, unit_bytes, buffer_bytes: unit_bytes.min(most) })
+        let unit_bytes = options.chunk_bytes.max(UNIT_BYTES).min(most);
+        Ok(Self { parts, output: options.output, unit_bytes })
     }
 
     /// The form of the data.
@@ -131,10 +130,10 @@ impl Selection {
         self.parts.iter().map(Part::data_bytes).sum()
     }
 
-    /// The size of every unit's buffer: one size, so that all units share the same few buffers; pages that a unit
-    /// does not fill are never touched. A selection smaller than a unit gets no more than it needs.
-    pub(super) fn buffer_bytes(&self) -> u64 {
-        self.buffer_bytes
+    /// The size of every unit's buffer, and the most a unit holds: one size, so that all units share the same few
+    /// buffers; pages that a unit does not fill are never touched.
+    pub(super) fn unit_bytes(&self) -> u64 {
+        self.unit_bytes
     }
 
     /// How the unit's chunk is converted.
