@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::units::format_bytes;
+use crate::{system::Unavailable, units::format_bytes};
 
 /// What can go wrong, with the numbers that belong to it.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,13 @@ pub enum Error {
     /// The work was cancelled by its owner.
     #[error("the load was cancelled")]
     Cancelled,
+}
+
+impl From<Unavailable> for Error {
+    fn from(unavailable: Unavailable) -> Self {
+        let source = io::Error::other(unavailable.to_string());
+        Self::Io { path: unavailable.path, tensor: None, offset_bytes: None, source }
+    }
 }
 
 fn place(tensor: Option<&str>, offset_bytes: Option<u64>) -> String {

@@ -28,6 +28,15 @@ impl Allocation {
         self.bytes
     }
 
+    /// Says that `bytes` of it, in all, have really been taken: that much is no longer pending. It only rises, and
+    /// never above the allocation's size.
+    ///
+    /// Headroom leaves room for what was granted and not yet taken. A holder that never says so is credited with
+    /// what the whole process has grown by, which is right for one holder at a time and a guess for several.
+    pub fn commit(&self, bytes: u64) {
+        self.books.commit(self.key, bytes);
+    }
+
     /// The label it was taken under.
     #[must_use]
     pub fn label(&self) -> String {

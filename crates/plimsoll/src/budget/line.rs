@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     error::{Error, Result},
-    system::{Board, CgroupLimit, Machine},
+    system::{Board, Cgroup, Machine},
     units::{MAX_BYTES, MIB, format_bytes},
 };
 
@@ -106,7 +106,7 @@ impl Line {
     }
 
     /// The line of a machine: the lowest of the board's usable memory, the memory less the reserve, the memory
-    /// less the safety margin, the cgroup's limit less its floor, and the caller's maximum.
+    /// less the safety margin, the limit of every cgroup over the process less its floor, and the caller's maximum.
     ///
     /// The reserve comes off what the kernel has (`MemTotal`), and so does the margin. A cgroup's floor is 3 % of
     /// its limit, at least 16 MiB: what the group needs for page tables, sockets and the runtime around the
@@ -116,7 +116,7 @@ impl Line {
     ///
     /// [`Error::InvalidArgument`] when the machine's memory is unknown (0) or an option is out of range.
     pub fn for_machine(machine: &Machine, options: &MachineOptions<'_>) -> Result<Self> {
-        let total_bytes = machine.total_bytes;
+        let total_bytes = machine.total_bytes();
         if total_bytes == 0 {
             return Err(Error::invalid_argument(
                 "machine",
@@ -128,7 +128,7 @@ impl Line {
             options.board.map_or_else(|| default_reserve(total_bytes), |board| board.reserved_bytes);
         let mut terms = vec![margin_term(total_bytes, options.safety_margin_percent)?];
         terms.extend(options.board.map(preset_term));
-        terms.extend(machine.cgroup.as_ref().map(cgroup_term));
+        terms.extend(machine.cgroups.iter().filter_map(|cgroup| cgroup_term(cgroup, total_bytes)));
         terms.extend(options.max_bytes.map(maximum_term).transpose()?);
         Ok(Self::lowest_of(total_bytes, reserved_bytes, reserve_term(total_bytes, reserved_bytes), terms))
     }
@@ -211,16 +211,22 @@ fn margin_term(total_bytes: u64, percent: f64) -> Result<Term> {
     Ok(Term { kind: TermKind::SafetyMargin, bytes, description })
 }
 
-fn cgroup_term(cgroup: &CgroupLimit) -> Term {
-    let limit = cgroup.limit_bytes;
-    let floor = (limit / 100 * 3).max(16 * MIB);
+/// The term of a group that may hold less than the machine has.
+fn cgroup_term(cgroup: &Cgroup, total_bytes: u64) -> Option<Term> {
+    let bound_bytes = cgroup.bound_bytes().filter(|bound| *bound < total_bytes)?;
+    let floor_bytes = cgroup_floor_bytes(bound_bytes);
     let description = format!(
         "cgroup {}: {} limit less a floor of {}",
         cgroup.path,
-        format_bytes(limit),
-        format_bytes(floor)
+        format_bytes(bound_bytes),
+        format_bytes(floor_bytes)
     );
-    Term { kind: TermKind::Cgroup, bytes: limit.saturating_sub(floor), description }
+    Some(Term { kind: TermKind::Cgroup, bytes: bound_bytes.saturating_sub(floor_bytes), description })
+}
+
+/// What a cgroup's limit leaves untouched: 3 % of it, at least 16 MiB.
+pub(super) fn cgroup_floor_bytes(bound_bytes: u64) -> u64 {
+    (bound_bytes / 100 * 3).max(16 * MIB)
 }
 
 fn maximum_term(bytes: u64) -> Result<Term> {
@@ -243,22 +249,22 @@ mod tests {
 
     #[test]
     fn the_lowest_term_draws_the_line() {
-        let machine = Machine::new(7620 * MIB, 7000 * MIB, None);
+        let machine = Machine::new(7620 * MIB, 7000 * MIB, vec![]);
         let plain = MachineOptions { safety_margin_percent: 25.0, ..MachineOptions::default() };
         assert_eq!(line(&machine, &plain), (5715 * MIB, TermKind::SafetyMargin));
         let nano = MachineOptions { board: board("orin-nano-8gb"), ..MachineOptions::default() };
         assert_eq!(line(&machine, &nano), ((7620 - 2048) * MIB, TermKind::Reserve));
         let capped = MachineOptions { max_bytes: Some(GIB), ..nano };
         assert_eq!(line(&machine, &capped), (GIB, TermKind::Maximum));
-        let larger = Machine::new(64 * GIB, 60 * GIB, None);
+        let larger = Machine::new(64 * GIB, 60 * GIB, vec![]);
         assert_eq!(line(&larger, &nano), (6144 * MIB, TermKind::Preset));
-        let grouped = Machine::new(64 * GIB, 60 * GIB, Some(CgroupLimit::new("/a/b", 512 * MIB)));
+        let grouped = Machine::new(64 * GIB, 60 * GIB, vec![Cgroup::with_limit("/a/b", 512 * MIB)]);
         assert_eq!(line(&grouped, &nano), (496 * MIB, TermKind::Cgroup));
     }
 
     #[test]
     fn the_binding_term_says_where_it_comes_from() {
-        let machine = Machine::new(8 * GIB, 8 * GIB, Some(CgroupLimit::new("/a/b", 512 * MIB)));
+        let machine = Machine::new(8 * GIB, 8 * GIB, vec![Cgroup::with_limit("/a/b", 512 * MIB)]);
         let line = Line::for_machine(&machine, &MachineOptions::default()).unwrap();
         let expected = "the line is 496.00 MiB, cgroup /a/b: 512.00 MiB limit less a floor of 16.00 MiB";
         assert_eq!(line.binding().to_string(), expected);
@@ -267,21 +273,21 @@ mod tests {
 
     #[test]
     fn a_tiny_machine_or_group_leaves_zero_and_never_wraps() {
-        let machine = Machine::new(100 * MIB, 0, Some(CgroupLimit::new("/", 10 * MIB)));
+        let machine = Machine::new(100 * MIB, 0, vec![Cgroup::with_limit("/", 10 * MIB)]);
         assert_eq!(line(&machine, &MachineOptions::default()), (0, TermKind::Cgroup));
         let nano = MachineOptions { board: board("orin-nano-8gb"), ..MachineOptions::default() };
-        assert_eq!(line(&Machine::new(100 * MIB, 0, None), &nano), (0, TermKind::Reserve));
+        assert_eq!(line(&Machine::new(100 * MIB, 0, vec![]), &nano), (0, TermKind::Reserve));
     }
 
     #[test]
     fn options_out_of_range_are_refused_by_name() {
-        let machine = Machine::new(8 * GIB, GIB, None);
+        let machine = Machine::new(8 * GIB, GIB, vec![]);
         for percent in [-1.0, 100.0, f64::NAN, f64::INFINITY] {
             let options = MachineOptions { safety_margin_percent: percent, ..MachineOptions::default() };
             let error = Line::for_machine(&machine, &options).unwrap_err();
             assert!(error.to_string().contains("safetyMarginPercent"), "{error}");
         }
-        assert!(Line::for_machine(&Machine::new(0, 0, None), &MachineOptions::default()).is_err());
+        assert!(Line::for_machine(&Machine::new(0, 0, vec![]), &MachineOptions::default()).is_err());
         assert!(Line::from_numbers(10, 11).is_err());
         assert!(Line::from_numbers(u64::MAX, 0).is_err());
     }

@@ -6,17 +6,19 @@
 mod allocation;
 mod books;
 mod counter;
+mod headroom;
 mod line;
 mod shared;
 
 pub use allocation::{Allocation, AllocationInfo};
+pub use headroom::{Admission, Headroom, HeadroomKind, HeadroomOptions, HeadroomTerm};
 pub use line::{Line, MachineOptions, Term, TermKind};
 
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
     error::{Error, Result},
-    system::{Board, Machine},
+    system::{Board, Machine, resident_bytes},
     units::format_bytes,
 };
 use books::Books;
@@ -65,7 +67,8 @@ impl MemoryBudget {
     ///
     /// [`Error::InvalidArgument`] when the machine's memory is unknown or an option is out of range.
     pub fn for_machine(machine: &Machine, options: &MachineOptions<'_>) -> Result<Self> {
-        Ok(Self::over(Line::for_machine(machine, options)?, Arc::default()))
+        let books = Arc::new(Books::measured_by(resident_bytes));
+        Ok(Self::over(Line::for_machine(machine, options)?, books))
     }
 
     /// As [`for_machine`](Self::for_machine), but what is allocated counts for every shared budget of this
@@ -156,6 +159,18 @@ impl MemoryBudget {
             Ok(()) => Ok(Allocation::enter(&self.books, bytes, label.into())),
             Err(available_bytes) => Err(self.refusal(bytes, available_bytes, label.into().into_owned())),
         }
+    }
+
+    /// What was granted and has not yet been taken, in bytes. See [`Allocation::commit`].
+    #[must_use]
+    pub fn pending_bytes(&self) -> u64 {
+        self.books.pending_bytes()
+    }
+
+    /// What `machine` can give now, less what is pending here. See [`Headroom`].
+    #[must_use]
+    pub fn headroom(&self, machine: &Machine, options: &HeadroomOptions) -> Headroom {
+        Headroom::of(machine, self.pending_bytes(), options)
     }
 
     /// The live allocations, oldest first.
@@ -250,7 +265,7 @@ mod tests {
 
     #[test]
     fn budgets_of_one_board_and_cgroup_share_what_is_allocated_and_keep_their_own_line() {
-        let machine = Machine::new(8192 * MIB, 8000 * MIB, None);
+        let machine = Machine::new(8192 * MIB, 8000 * MIB, vec![]);
         let options = MachineOptions { board: board("rk3588-8gb"), ..MachineOptions::default() };
         let small = MachineOptions { max_bytes: Some(100 * MIB), ..options };
         let wide = MemoryBudget::shared_for_machine(&machine, &options).unwrap();

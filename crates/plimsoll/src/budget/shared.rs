@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::books::Books;
+use crate::system::resident_bytes;
 
 /// A board by its id; `None` is the machine as it is.
 type Key = Option<&'static str>;
@@ -19,7 +20,7 @@ pub(super) fn books(key: Key) -> Arc<Books> {
     if let Some(books) = shared.get(&key).and_then(Weak::upgrade) {
         return books;
     }
-    let books = Arc::default();
+    let books = Arc::new(Books::measured_by(resident_bytes));
     shared.insert(key, Arc::downgrade(&books));
     books
 }

@@ -1,84 +1,151 @@
-//! The machine under the process: its RAM and the cgroup limit over the process.
+//! The machine under the process: one reading of every signal that tells of its memory.
 
-use std::fs;
+use super::{
+    cgroup::{Cgroup, CgroupReader, Cgroups},
+    meminfo::MemInfo,
+    pages::{largest_free_run_bytes, oom_kill_count},
+    pressure::Pressure,
+    process::ProcessMemory,
+    root::{Buffer, Probe, Source, SystemRoot},
+    swap::{Zram, ZramReader},
+};
+use rustix::param::page_size;
 
-use sysinfo::{MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
-
-/// The RAM of this machine at one moment.
+/// The memory of this machine at one moment, as far as a line and headroom need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Machine {
-    /// RAM the kernel manages (`MemTotal`), in bytes. Less than the board is sold with: firmware keeps a part.
-    pub total_bytes: u64,
-    /// RAM that programs could take without swapping (`MemAvailable`), in bytes.
-    pub available_bytes: u64,
-    /// The tightest memory limit over this process's cgroup, if one is below `total_bytes`.
-    pub cgroup: Option<CgroupLimit>,
-}
-
-/// A memory limit set on a control group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CgroupLimit {
-    /// The process's group, as `/proc/self/cgroup` names it. The limit may be set on it or on an ancestor.
-    pub path: String,
-    /// The limit, in bytes.
-    pub limit_bytes: u64,
-}
-
-impl CgroupLimit {
-    /// A limit of `limit_bytes` on the group `path`.
-    #[must_use]
-    pub fn new(path: impl Into<String>, limit_bytes: u64) -> Self {
-        Self { path: path.into(), limit_bytes }
-    }
+    /// What the kernel counts.
+    pub memory: MemInfo,
+    /// The memory cgroups over this process, its own first.
+    pub cgroups: Vec<Cgroup>,
 }
 
 impl Machine {
     /// Reads the machine this process runs on.
     ///
-    /// Figures come from sysinfo, which walks the memory cgroups above the process, version 1 and 2. What it
-    /// cannot read counts as absent: total and available are then 0, and no line can be drawn from them.
-    #[must_use]
-    pub fn read() -> Self {
-        let ram = MemoryRefreshKind::nothing().with_ram();
-        let Ok(mut system) = System::new_with_specifics(RefreshKind::nothing().with_memory(ram)) else {
-            return Self::new(0, 0, None);
-        };
-        let total_bytes = system.total_memory();
-        let cgroup = own_cgroup_limit(&mut system)
-            .filter(|limit_bytes| *limit_bytes < total_bytes)
-            .map(|limit_bytes| CgroupLimit::new(own_cgroup_path(), limit_bytes));
-        Self::new(total_bytes, system.available_memory(), cgroup)
+    /// # Errors
+    ///
+    /// [`Unavailable`](super::Unavailable) when `/proc/meminfo` cannot be read. A machine without cgroups has none.
+    pub fn read() -> Probe<Self> {
+        Self::read_at(&SystemRoot::default())
     }
 
-    /// A machine with these figures, for planning and for tests.
+    /// Reads the machine whose files lie under that root.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_at(root: &SystemRoot) -> Probe<Self> {
+        let mut buffer = Buffer::default();
+        let memory = Source::new(root, "/proc/meminfo").read(&mut buffer, MemInfo::parse)?;
+        let cgroups = CgroupReader::default().read(root, &mut buffer).unwrap_or_default();
+        Ok(Self { memory, cgroups: cgroups.groups })
+    }
+
+    /// A machine with these figures, for plans and tests.
     #[must_use]
-    pub fn new(total_bytes: u64, available_bytes: u64, cgroup: Option<CgroupLimit>) -> Self {
-        Self { total_bytes, available_bytes, cgroup }
+    pub fn new(total_bytes: u64, available_bytes: u64, cgroups: Vec<Cgroup>) -> Self {
+        Self { memory: MemInfo { total_bytes, available_bytes, ..MemInfo::default() }, cgroups }
+    }
+
+    /// RAM the kernel manages (`MemTotal`), in bytes. Less than the board is sold with: firmware keeps a part.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.memory.total_bytes
+    }
+
+    /// RAM that programs could take without swapping (`MemAvailable`), in bytes.
+    #[must_use]
+    pub fn available_bytes(&self) -> u64 {
+        self.memory.available_bytes
     }
 }
 
-fn own_cgroup_limit(system: &mut System) -> Option<u64> {
-    let pid = sysinfo::get_current_pid().ok()?;
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::Some(&[pid]),
-        false,
-        ProcessRefreshKind::nothing().without_tasks(),
-    );
-    Some(system.process(pid)?.cgroup_limits()?.total_memory)
+/// Every signal at one moment. Each may be missing: the reason stands in its place.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Signals {
+    /// `/proc/meminfo`.
+    pub memory: Probe<MemInfo>,
+    /// The memory cgroups over this process.
+    pub cgroups: Probe<Cgroups>,
+    /// Pressure stall information.
+    pub pressure: Probe<Pressure>,
+    /// What swap on compressed RAM costs.
+    pub zram: Probe<Zram>,
+    /// What this process has resident.
+    pub process: Probe<ProcessMemory>,
+    /// The largest contiguous run of free pages, in bytes.
+    pub largest_free_run_bytes: Probe<u64>,
+    /// Kills by the kernel's killer since the start.
+    pub oom_kill_count: Probe<u64>,
 }
 
-/// The process's memory cgroup: the line of the version 1 memory controller, else that of version 2.
-fn own_cgroup_path() -> String {
-    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    memory_cgroup_path(&text).unwrap_or("/").to_owned()
+impl Signals {
+    /// The part of it that a line and headroom need.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](super::Unavailable) when the machine's memory is unknown.
+    pub fn machine(&self) -> Probe<Machine> {
+        let cgroups = self.cgroups.as_ref().map(|cgroups| cgroups.groups.clone()).unwrap_or_default();
+        self.memory.clone().map(|memory| Machine { memory, cgroups })
+    }
 }
 
-fn memory_cgroup_path(text: &str) -> Option<&str> {
-    let lines = || text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
-    let with = |wanted: fn(&str) -> bool| lines().find(|(names, _)| wanted(names)).map(|(_, path)| path);
-    with(|names| names.split(',').any(|name| name == "memory")).or_else(|| with(str::is_empty))
+/// Reads every signal again and again; files stay open in between, which makes a reading several times cheaper.
+#[derive(Debug)]
+pub struct Sampler {
+    root: SystemRoot,
+    memory: Source,
+    cgroups: CgroupReader,
+    pressure: Source,
+    zram: ZramReader,
+    process: Source,
+    buddyinfo: Source,
+    vmstat: Source,
+    buffer: Buffer,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self::new(SystemRoot::default())
+    }
+}
+
+impl Sampler {
+    /// A reader of the signals under that root.
+    #[must_use]
+    pub fn new(root: SystemRoot) -> Self {
+        Self {
+            memory: Source::new(&root, "/proc/meminfo"),
+            cgroups: CgroupReader::default(),
+            pressure: Source::new(&root, "/proc/pressure/memory"),
+            zram: ZramReader::new(&root),
+            process: Source::new(&root, "/proc/self/status"),
+            buddyinfo: Source::new(&root, "/proc/buddyinfo"),
+            vmstat: Source::new(&root, "/proc/vmstat"),
+            buffer: Buffer::default(),
+            root,
+        }
+    }
+
+    /// Reads every signal.
+    pub fn read(&mut self) -> Signals {
+        let buffer = &mut self.buffer;
+        Signals {
+            memory: self.memory.read(buffer, MemInfo::parse),
+            cgroups: self.cgroups.read(&self.root, buffer),
+            pressure: self.pressure.read(buffer, Pressure::parse),
+            zram: self.zram.read(buffer),
+            process: self.process.read(buffer, ProcessMemory::parse),
+            largest_free_run_bytes: self
+                .buddyinfo
+                .read(buffer, |bytes| largest_free_run_bytes(bytes, page_size() as u64)),
+            oom_kill_count: self.vmstat.read(buffer, oom_kill_count),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -87,15 +154,23 @@ mod tests {
 
     #[test]
     fn this_machine_has_memory() {
-        let machine = Machine::read();
-        assert!(machine.total_bytes > 0 && machine.available_bytes <= machine.total_bytes, "{machine:?}");
+        let machine = Machine::read().unwrap();
+        assert!(
+            machine.total_bytes() > 0 && machine.available_bytes() <= machine.total_bytes(),
+            "{machine:?}"
+        );
     }
 
     #[test]
-    fn the_memory_controller_names_the_group() {
-        assert_eq!(memory_cgroup_path("4:cpu,memory:/a/b\n0::/c\n"), Some("/a/b"));
-        assert_eq!(memory_cgroup_path("1:cpu:/a\n0::/c:d\n"), Some("/c:d"));
-        assert_eq!(memory_cgroup_path("1:cpu:/a\n"), None);
-        assert_eq!(memory_cgroup_path("nonsense"), None);
+    fn a_tree_without_files_gives_a_reason_for_each_signal() {
+        let folder = tempfile::tempdir().unwrap();
+        let signals = Sampler::new(SystemRoot::at(folder.path())).read();
+        assert!(signals.memory.unwrap_err().is_absent());
+        assert!(signals.cgroups.unwrap_err().is_absent());
+        assert!(signals.pressure.unwrap_err().is_absent());
+        assert!(signals.zram.unwrap_err().is_absent());
+        assert!(signals.process.unwrap_err().is_absent());
+        assert!(signals.largest_free_run_bytes.unwrap_err().is_absent());
+        assert!(signals.oom_kill_count.unwrap_err().is_absent());
     }
 }

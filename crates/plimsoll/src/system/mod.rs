@@ -1,9 +1,34 @@
 //! What this machine is and what it has: measured here, subtracted in [`budget`](crate::budget).
 
+mod accelerators;
 mod boards;
+mod cgroup;
+mod detect;
+mod devicetree;
+mod engines;
+mod jetpack;
 mod machine;
+mod meminfo;
+mod mounts;
+mod pages;
+mod pressure;
 mod process;
+mod root;
+mod swap;
+mod text;
 
+pub use accelerators::{BackEnd, BackEndKind, Obstacle, back_ends};
 pub use boards::{BOARDS, Board, Vendor, board};
-pub use machine::{CgroupLimit, Machine};
+pub use cgroup::{Cgroup, CgroupVersion, Cgroups};
+pub use detect::DetectedBoard;
+pub use devicetree::DeviceTree;
+pub use engines::{NpuDriver, NvmapClient, nvmap_clients, read_nvmap_clients};
+pub use jetpack::TegraRelease;
+pub use machine::{Machine, Sampler, Signals};
+pub use meminfo::MemInfo;
+pub use pages::{HugePages, largest_free_run_bytes, oom_kill_count, transparent_huge_pages};
+pub use pressure::{Pressure, Stall};
+pub(crate) use process::resident_bytes;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
+pub use root::{Probe, Reason, SystemRoot, Unavailable};
+pub use swap::Zram;

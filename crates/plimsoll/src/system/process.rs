@@ -1,11 +1,11 @@
 //! What this process holds, from `/proc/self/status`.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, os::unix::fs::FileExt, path::Path, sync::LazyLock};
 
-use crate::{
-    error::{Error, Result},
-    units::KIB,
-};
+use rustix::param::page_size;
+
+use super::{root::Reason, text::kib_field};
+use crate::error::{Error, Result};
 
 /// Resident memory of a process, in bytes.
 ///
@@ -42,19 +42,38 @@ pub fn process_memory() -> Result<ProcessMemory> {
 /// [`Error::Io`] when `status` cannot be read or lacks `VmRSS` (a kernel thread, a zombie).
 pub fn process_memory_at(proc_pid: &Path) -> Result<ProcessMemory> {
     let path = proc_pid.join("status");
-    let parsed = fs::read_to_string(&path).and_then(|text| {
-        parse_status(&text).ok_or_else(|| {
+    let parsed = fs::read(&path).and_then(|bytes| {
+        ProcessMemory::parse(&bytes).map_err(|_| {
             io::Error::new(io::ErrorKind::InvalidData, "expected a line \"VmRSS: N kB\", found none")
         })
     });
     parsed.map_err(|source| Error::Io { path, tensor: None, offset_bytes: None, source })
 }
 
+impl ProcessMemory {
+    /// Parses the text of `/proc/PID/status`.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Malformed`] without a line `VmRSS`: a kernel thread, or a process that has ended.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Reason> {
+        // The process's name, which is the first line, may hold any bytes.
+        parse_status(&String::from_utf8_lossy(bytes)).ok_or(Reason::Malformed("a line \"VmRSS: N kB\""))
+    }
+}
+
+/// What this process has resident now, in bytes: the quick way, by the second field of `/proc/self/statm`.
+pub(crate) fn resident_bytes() -> Option<u64> {
+    static STATM: LazyLock<Option<fs::File>> = LazyLock::new(|| fs::File::open("/proc/self/statm").ok());
+    let mut buffer = [0; 128];
+    let length = STATM.as_ref()?.read_at(&mut buffer, 0).ok()?;
+    let text = std::str::from_utf8(buffer.get(..length)?).ok()?;
+    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    pages.checked_mul(page_size() as u64)
+}
+
 fn parse_status(text: &str) -> Option<ProcessMemory> {
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(KIB)
-    };
+    let field = |name: &str| kib_field(text, name);
     let rss_bytes = field("VmRSS")?;
     Some(ProcessMemory {
         rss_bytes,
@@ -68,6 +87,7 @@ fn parse_status(text: &str) -> Option<ProcessMemory> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::KIB;
 
     const STATUS: &str = "Name:\tnode\nVmPeak:\t  900 kB\nVmHWM:\t  300 kB\nVmRSS:\t  200 kB\n\
                           RssAnon:\t  120 kB\nRssFile:\t   70 kB\nRssShmem:\t   10 kB\n";
@@ -93,6 +113,12 @@ mod tests {
     fn this_process_is_resident() {
         let memory = process_memory().unwrap();
         assert!(memory.rss_bytes > 0 && memory.peak_rss_bytes >= memory.rss_bytes);
+    }
+
+    #[test]
+    fn both_ways_tell_the_same_to_a_few_pages() {
+        let (quick, full) = (resident_bytes().unwrap(), process_memory().unwrap().rss_bytes);
+        assert!(quick.abs_diff(full) < 8 << 20, "{quick} {full}");
     }
 
     #[test]

@@ -1,0 +1,260 @@
+//! What the system can give at this moment: the least room of the machine and its cgroups, less what is pending.
+//!
+//! The line says how much may ever be used; headroom says how much of that is there now. The reserve has no place in
+//! it: what the system uses has already left `MemAvailable`.
+
+use std::fmt;
+
+use super::line::cgroup_floor_bytes;
+use crate::{
+    system::{Cgroup, DetectedBoard, Machine, Vendor},
+    units::{MIB, format_bytes},
+};
+
+/// What the system can give now, and why not more.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Headroom {
+    /// The least room of the terms, less `pending_bytes`; in bytes.
+    pub bytes: u64,
+    /// What was granted and has not yet been taken, in bytes.
+    pub pending_bytes: u64,
+    /// The largest single allocation the board would accept now, in bytes. On Jetson a driver refuses larger ones.
+    pub largest_allocation_bytes: u64,
+    /// Every bound that was weighed: the machine, then the cgroups from the process's own upwards.
+    pub terms: Vec<HeadroomTerm>,
+    /// The bound with the least room.
+    pub binding: HeadroomTerm,
+}
+
+/// One upper bound on headroom.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct HeadroomTerm {
+    /// Where the bound comes from.
+    pub kind: HeadroomKind,
+    /// The cgroup's path.
+    pub path: Option<String>,
+    /// All that could be given were nothing in use: the whole less the floor, in bytes.
+    pub capacity_bytes: u64,
+    /// What is left untouched for the system around the model, in bytes.
+    pub floor_bytes: u64,
+    /// What can be given now, the floor left untouched, in bytes.
+    pub room_bytes: u64,
+    /// The bound in words.
+    pub description: String,
+}
+
+/// Where a bound on headroom comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeadroomKind {
+    /// The machine's available memory.
+    Machine,
+    /// A cgroup's limit.
+    Cgroup,
+}
+
+impl HeadroomKind {
+    /// The stable name: `"machine"`, `"cgroup"`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Machine => "machine",
+            Self::Cgroup => "cgroup",
+        }
+    }
+}
+
+/// What a caller may say about headroom.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HeadroomOptions {
+    /// What is left untouched of the machine's memory, in bytes; 3 % of it, at least 256 MiB, by default.
+    pub floor_bytes: Option<u64>,
+    /// The rule of the driver that gives large buffers, where there is one.
+    pub admission: Option<Admission>,
+}
+
+/// A driver's own rule for a single allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Admission {
+    /// nvmap of Linux for Tegra: 0.999 of what is available without CMA, 15/16 on kernels before 5.15.
+    Nvmap {
+        /// Whether the kernel is one of the older ones.
+        before_5_15: bool,
+    },
+}
+
+impl HeadroomTerm {
+    /// Share of the capacity that is in use, 0 to 100.
+    #[must_use]
+    pub fn used_percent(&self) -> f64 {
+        if self.capacity_bytes == 0 {
+            return 100.0;
+        }
+        (1.0 - self.room_bytes as f64 / self.capacity_bytes as f64).clamp(0.0, 1.0) * 100.0
+    }
+
+    fn of_machine(machine: &Machine, options: &HeadroomOptions) -> Self {
+        let memory = &machine.memory;
+        let floor_bytes =
+            options.floor_bytes.unwrap_or_else(|| (memory.total_bytes / 100 * 3).max(256 * MIB));
+        let description = format!(
+            "{} available without CMA, less a floor of {}",
+            format_bytes(memory.allocatable_bytes()),
+            format_bytes(floor_bytes)
+        );
+        Self {
+            kind: HeadroomKind::Machine,
+            path: None,
+            capacity_bytes: memory.total_bytes.saturating_sub(floor_bytes),
+            floor_bytes,
+            room_bytes: memory.allocatable_bytes().saturating_sub(floor_bytes),
+            description,
+        }
+    }
+
+    fn of_cgroup(cgroup: &Cgroup) -> Option<Self> {
+        let (bound_bytes, room_bytes) = (cgroup.bound_bytes()?, cgroup.room_bytes()?);
+        let floor_bytes = cgroup_floor_bytes(bound_bytes);
+        let description = format!(
+            "cgroup {}: {} limit, {} of it in use, less a floor of {}",
+            cgroup.path,
+            format_bytes(bound_bytes),
+            format_bytes(cgroup.working_set_bytes()),
+            format_bytes(floor_bytes)
+        );
+        Some(Self {
+            kind: HeadroomKind::Cgroup,
+            path: Some(cgroup.path.clone()),
+            capacity_bytes: bound_bytes.saturating_sub(floor_bytes),
+            floor_bytes,
+            room_bytes: room_bytes.saturating_sub(floor_bytes),
+            description,
+        })
+    }
+}
+
+impl fmt::Display for HeadroomTerm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} can be given, {}", format_bytes(self.room_bytes), self.description)
+    }
+}
+
+impl Headroom {
+    /// What `machine` can give when `pending_bytes` of it are already promised.
+    #[must_use]
+    pub fn of(machine: &Machine, pending_bytes: u64, options: &HeadroomOptions) -> Self {
+        let first = HeadroomTerm::of_machine(machine, options);
+        let others: Vec<_> = machine.cgroups.iter().filter_map(HeadroomTerm::of_cgroup).collect();
+        let least = |least: HeadroomTerm, term: &HeadroomTerm| {
+            if term.room_bytes < least.room_bytes { term.clone() } else { least }
+        };
+        let binding = others.iter().fold(first.clone(), least);
+        let bytes = binding.room_bytes.saturating_sub(pending_bytes);
+        let accepted = options.admission.map_or(u64::MAX, |rule| rule.largest_bytes(machine));
+        Self {
+            bytes,
+            pending_bytes,
+            largest_allocation_bytes: bytes.min(accepted),
+            terms: std::iter::once(first).chain(others).collect(),
+            binding,
+        }
+    }
+
+    /// Share of the memory that is in use, 0 to 100: the highest among the terms. Pending bytes are not in use.
+    #[must_use]
+    pub fn used_percent(&self) -> f64 {
+        self.terms.iter().map(HeadroomTerm::used_percent).fold(0.0, f64::max)
+    }
+}
+
+impl Admission {
+    /// The rule of a board's driver: nvmap's on Jetson.
+    #[must_use]
+    pub fn of_board(board: &DetectedBoard) -> Option<Self> {
+        let is_jetson = board.vendor == Some(Vendor::Nvidia) && board.unified_memory;
+        let release = board.kernel_release.as_deref().unwrap_or_default();
+        let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        // Of a kernel without a number the stricter rule is taken.
+        is_jetson.then_some(Self::Nvmap { before_5_15: version < (5, 15) })
+    }
+
+    /// The largest single allocation that the rule lets pass, in bytes. Source: `system_heap_free_mem` of nvmap.
+    fn largest_bytes(self, machine: &Machine) -> u64 {
+        let allocatable = machine.memory.allocatable_bytes();
+        match self {
+            Self::Nvmap { before_5_15: false } => allocatable / 1000 * 999,
+            Self::Nvmap { before_5_15: true } => allocatable / 16 * 15,
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::{system::MemInfo, units::GIB};
+
+    fn machine(total: u64, available: u64, cgroups: Vec<Cgroup>) -> Machine {
+        Machine::new(total, available, cgroups)
+    }
+
+    fn cgroup(path: &str, limit: u64, usage: u64, inactive: u64) -> Cgroup {
+        Cgroup { usage_bytes: usage, inactive_file_bytes: inactive, ..Cgroup::with_limit(path, limit) }
+    }
+
+    #[test]
+    fn the_least_room_binds_and_what_is_pending_comes_off_it() {
+        let groups = vec![cgroup("/a/b", 512 * MIB, 300 * MIB, 100 * MIB), cgroup("/a", 2 * GIB, GIB, 0)];
+        let headroom =
+            Headroom::of(&machine(8 * GIB, 4 * GIB, groups), 40 * MIB, &HeadroomOptions::default());
+        assert_eq!(headroom.binding.path.as_deref(), Some("/a/b"));
+        assert_eq!(headroom.bytes, (512 - 200 - 16 - 40) * MIB);
+        assert_eq!(headroom.terms.len(), 3);
+        assert!(
+            headroom.binding.to_string().contains("cgroup /a/b: 512.00 MiB limit"),
+            "{}",
+            headroom.binding
+        );
+    }
+
+    #[test]
+    fn free_contiguous_memory_and_the_floor_are_no_headroom() {
+        let mut board = machine(8 * GIB, 2 * GIB, vec![]);
+        board.memory = MemInfo { cma_total_bytes: Some(GIB), cma_free_bytes: Some(GIB), ..board.memory };
+        let headroom = Headroom::of(&board, 0, &HeadroomOptions::default());
+        assert_eq!(headroom.bytes, GIB - 256 * MIB);
+        let none = HeadroomOptions { floor_bytes: Some(0), ..HeadroomOptions::default() };
+        assert_eq!(Headroom::of(&board, 0, &none).bytes, GIB);
+    }
+
+    #[test]
+    fn nothing_wraps_below_zero() {
+        let full = machine(8 * GIB, 10 * MIB, vec![cgroup("/", 5 * MIB, 9 * MIB, 0)]);
+        let headroom = Headroom::of(&full, u64::MAX, &HeadroomOptions::default());
+        assert_eq!((headroom.bytes, headroom.largest_allocation_bytes), (0, 0));
+        assert!((headroom.used_percent() - 100.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn one_allocation_is_bound_by_the_drivers_rule_too() {
+        let board = machine(8 * GIB, 4 * GIB, vec![]);
+        let options = |before_5_15| HeadroomOptions {
+            floor_bytes: Some(0),
+            admission: Some(Admission::Nvmap { before_5_15 }),
+        };
+        assert_eq!(Headroom::of(&board, 0, &options(true)).largest_allocation_bytes, 4 * GIB / 16 * 15);
+        let newer = Headroom::of(&board, 0, &options(false)).largest_allocation_bytes;
+        assert!(newer < 4 * GIB && newer > 4 * GIB / 16 * 15);
+    }
+
+    #[test]
+    fn use_is_measured_against_what_could_be_given_at_most() {
+        let half = machine(8 * GIB + 256 * MIB, 4 * GIB + 256 * MIB, vec![]);
+        let options = HeadroomOptions { floor_bytes: Some(256 * MIB), ..HeadroomOptions::default() };
+        assert!((Headroom::of(&half, 0, &options).used_percent() - 50.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,194 @@
+//! Which kinds of device memory this machine could give, and what stands in the way of the others.
+//!
+//! Nothing is opened and no library is loaded: files and permissions tell enough for advice.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+
+use super::root::SystemRoot;
+
+/// A kind of memory for an accelerator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BackEndKind {
+    /// Ordinary RAM.
+    Host,
+    /// Buffers that drivers share, from `/dev/dma_heap`.
+    DmaHeap,
+    /// Ordinary RAM made into such a buffer, by `/dev/udmabuf`.
+    Udmabuf,
+    /// NVIDIA's driver, by `libcuda.so.1`.
+    Cuda,
+    /// Rockchip's NPU driver.
+    Rknpu,
+}
+
+impl BackEndKind {
+    /// The stable name: `"host"`, `"dma-heap"`, `"udmabuf"`, `"cuda"`, `"rknpu"`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::DmaHeap => "dma-heap",
+            Self::Udmabuf => "udmabuf",
+            Self::Cuda => "cuda",
+            Self::Rknpu => "rknpu",
+        }
+    }
+}
+
+/// A kind of device memory on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackEnd {
+    /// The kind.
+    pub kind: BackEndKind,
+    /// Where it was found, or why it cannot be used.
+    pub state: Result<Vec<PathBuf>, Obstacle>,
+}
+
+/// Why a kind of device memory cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Obstacle {
+    /// What is the matter.
+    pub why: String,
+    /// The line that mends it, where there is one.
+    pub remedy: Option<String>,
+}
+
+impl Obstacle {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), remedy: None }
+    }
+
+    fn mended_by(why: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { why: why.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+/// Every kind, usable or not, in the order of [`BackEndKind`].
+#[must_use]
+pub fn back_ends(root: &SystemRoot) -> Vec<BackEnd> {
+    vec![
+        BackEnd { kind: BackEndKind::Host, state: Ok(vec![]) },
+        BackEnd { kind: BackEndKind::DmaHeap, state: dma_heaps(root) },
+        BackEnd { kind: BackEndKind::Udmabuf, state: udmabuf(root) },
+        BackEnd { kind: BackEndKind::Cuda, state: cuda(root) },
+        BackEnd { kind: BackEndKind::Rknpu, state: rknpu(root) },
+    ]
+}
+
+fn may_use(path: &Path) -> bool {
+    access(path, Access::READ_OK | Access::WRITE_OK).is_ok()
+}
+
+fn dma_heaps(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
+    const FOLDER: &str = "/dev/dma_heap";
+    let heaps: Vec<_> = root.names_in(FOLDER).iter().map(|name| root.path(FOLDER).join(name)).collect();
+    if heaps.is_empty() {
+        return Err(if root.exists(FOLDER) {
+            Obstacle::new(format!("{FOLDER} holds no heap"))
+        } else {
+            Obstacle::mended_by(
+                "the kernel has no dma-heaps (CONFIG_DMABUF_HEAPS), or the container does not show them",
+                "docker run --device /dev/dma_heap ...",
+            )
+        });
+    }
+    // A heap gives memory to whoever may read it.
+    let usable: Vec<_> = heaps.into_iter().filter(|heap| access(heap, Access::READ_OK).is_ok()).collect();
+    if usable.is_empty() {
+        return Err(Obstacle::mended_by(
+            format!("the heaps in {FOLDER} may not be opened by this user"),
+            "echo 'SUBSYSTEM==\"dma_heap\", GROUP=\"video\", MODE=\"0660\"' | sudo tee /etc/udev/rules.d/70-dma-heap.rules \
+             && sudo udevadm control --reload && sudo udevadm trigger && sudo usermod -aG video \"$USER\"",
+        ));
+    }
+    Ok(usable)
+}
+
+fn udmabuf(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
+    const NODE: &str = "/dev/udmabuf";
+    if !root.exists(NODE) {
+        return Err(Obstacle::mended_by(
+            "the kernel has no udmabuf, or it is not loaded",
+            "sudo modprobe udmabuf",
+        ));
+    }
+    let node = root.path(NODE);
+    if !may_use(&node) {
+        return Err(Obstacle::mended_by(
+            format!("{NODE} may not be opened by this user"),
+            "echo 'KERNEL==\"udmabuf\", GROUP=\"video\", MODE=\"0660\"' | sudo tee /etc/udev/rules.d/70-udmabuf.rules \
+             && sudo udevadm control --reload && sudo udevadm trigger && sudo usermod -aG video \"$USER\"",
+        ));
+    }
+    Ok(vec![node])
+}
+
+/// Where the driver's library is looked for: L4T's two places first, then those of distributions.
+const CUDA_FOLDERS: &[&str] = &[
+    "/usr/lib/aarch64-linux-gnu/nvidia",
+    "/usr/lib/aarch64-linux-gnu/tegra",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+];
+
+fn cuda(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
+    let library =
+        CUDA_FOLDERS.iter().map(|folder| format!("{folder}/libcuda.so.1")).find(|path| root.exists(path));
+    let node = ["/dev/nvmap", "/dev/nvidiactl"].into_iter().find(|node| root.exists(node));
+    match (library, node) {
+        (None, None) => Err(Obstacle::new("there is no NVIDIA driver")),
+        (None, Some(_)) => Err(Obstacle::mended_by(
+            "there is a GPU but no libcuda.so.1: the container does not show the driver",
+            "docker run --runtime nvidia ...",
+        )),
+        (Some(_), None) => Err(Obstacle::mended_by(
+            "there is libcuda.so.1 but no GPU: its device nodes are not there",
+            "docker run --runtime nvidia ...",
+        )),
+        (Some(_), Some(node)) if !may_use(&root.path(node)) => Err(Obstacle::mended_by(
+            format!("{node} may not be opened by this user"),
+            "sudo usermod -aG video,render \"$USER\"",
+        )),
+        (Some(library), Some(_)) => Ok(vec![root.path(library)]),
+    }
+}
+
+fn rknpu(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
+    let Some(node) = rknpu_node(root) else {
+        return Err(if root.exists("/dev/accel/accel0") {
+            Obstacle::new("the NPU is served by the mainline driver, which RKNN and RKLLM do not work with")
+        } else {
+            Obstacle::new("there is no Rockchip NPU driver")
+        });
+    };
+    if !may_use(&root.path(&node)) {
+        return Err(Obstacle::mended_by(
+            format!("{} may not be opened by this user", node.display()),
+            "sudo usermod -aG render,video \"$USER\"",
+        ));
+    }
+    Ok(vec![root.path(node)])
+}
+
+/// The node of the NPU's driver. Its number varies, so the driver's own words are searched, render nodes only; some
+/// kernels have a node of its own instead.
+fn rknpu_node(root: &SystemRoot) -> Option<PathBuf> {
+    const CLASS: &str = "/sys/class/drm";
+    let is_npu = |name: &&String| {
+        let uevent = root.read_text(format!("{CLASS}/{name}/device/uevent")).unwrap_or_default();
+        uevent.lines().any(|line| line.starts_with("OF_COMPATIBLE_") && line.ends_with("rknpu"))
+    };
+    let names = root.names_in(CLASS);
+    let render = names.iter().filter(|name| name.starts_with("renderD")).find(is_npu);
+    render.map(|name| Path::new("/dev/dri").join(name)).or_else(|| {
+        let own = "/dev/rknpu";
+        root.exists(own).then(|| PathBuf::from(own))
+    })
+}

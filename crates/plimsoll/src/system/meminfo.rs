@@ -1,0 +1,108 @@
+//! `/proc/meminfo`.
+
+use super::{
+    root::Reason,
+    text::{kib_field, text},
+};
+
+/// The machine's memory as the kernel counts it, in bytes. Source: `proc_meminfo(5)`.
+///
+/// A figure that the kernel does not give, or that contradicts the total, is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemInfo {
+    /// RAM the kernel manages (`MemTotal`). Less than the board is sold with: firmware keeps a part.
+    pub total_bytes: u64,
+    /// RAM that programs could take without swapping (`MemAvailable`), by the kernel's estimate. It counts free CMA
+    /// pages, which most allocations cannot use.
+    pub available_bytes: u64,
+    /// Unused RAM (`MemFree`).
+    pub free_bytes: Option<u64>,
+    /// Set aside for contiguous allocations (`CmaTotal`).
+    pub cma_total_bytes: Option<u64>,
+    /// Free in that area (`CmaFree`).
+    pub cma_free_bytes: Option<u64>,
+    /// Shared memory, tmpfs and most driver memory (`Shmem`).
+    pub shmem_bytes: Option<u64>,
+    /// Kernel memory that cannot be reclaimed (`SUnreclaim`).
+    pub unreclaimable_slab_bytes: Option<u64>,
+    /// Swap, compressed RAM included (`SwapTotal`).
+    pub swap_total_bytes: Option<u64>,
+    /// Free swap (`SwapFree`). Never headroom: on zram it is paid for with RAM.
+    pub swap_free_bytes: Option<u64>,
+    /// Held by GPU and engines of a Jetson, all processes (`NvMapMemUsed`); absent on Thor.
+    pub nvmap_used_bytes: Option<u64>,
+}
+
+impl MemInfo {
+    /// Parses the text of `/proc/meminfo`.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Malformed`] when `MemTotal` or `MemAvailable` is missing or unreadable, or more is available than
+    /// there is.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Reason> {
+        let text = text(bytes)?;
+        let total_bytes = kib_field(text, "MemTotal")
+            .filter(|total| *total > 0)
+            .ok_or(Reason::Malformed("a line \"MemTotal: N kB\""))?;
+        let up_to_total = |name| kib_field(text, name).filter(|bytes| *bytes <= total_bytes);
+        let available_bytes = up_to_total("MemAvailable")
+            .ok_or(Reason::Malformed("a line \"MemAvailable: N kB\" of at most MemTotal"))?;
+        let cma_total_bytes = up_to_total("CmaTotal");
+        let swap_total_bytes = kib_field(text, "SwapTotal");
+        let part_of = |name, whole: Option<u64>| kib_field(text, name).filter(|bytes| Some(*bytes) <= whole);
+        Ok(Self {
+            total_bytes,
+            available_bytes,
+            free_bytes: up_to_total("MemFree"),
+            cma_total_bytes,
+            cma_free_bytes: part_of("CmaFree", cma_total_bytes),
+            shmem_bytes: up_to_total("Shmem"),
+            unreclaimable_slab_bytes: up_to_total("SUnreclaim"),
+            swap_total_bytes,
+            swap_free_bytes: part_of("SwapFree", swap_total_bytes),
+            nvmap_used_bytes: up_to_total("NvMapMemUsed"),
+        })
+    }
+
+    /// What ordinary allocations could take: available less free CMA pages, in bytes.
+    #[must_use]
+    pub fn allocatable_bytes(&self) -> u64 {
+        self.available_bytes.saturating_sub(self.cma_free_bytes.unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::KIB;
+
+    const TEXT: &str = "MemTotal:        1000 kB\nMemFree:          100 kB\nMemAvailable:     600 kB\nSwapTotal:  50 kB\n\
+                        SwapFree: 60 kB\nShmem: 9 kB\nCmaTotal: 300 kB\nCmaFree: 200 kB\nNvMapMemUsed: 70 kB\n";
+
+    #[test]
+    fn figures_are_read_in_bytes_and_nonsense_among_them_is_absent() {
+        let memory = MemInfo::parse(TEXT.as_bytes()).unwrap();
+        assert_eq!((memory.total_bytes, memory.available_bytes), (1000 * KIB, 600 * KIB));
+        assert_eq!(memory.allocatable_bytes(), 400 * KIB);
+        assert_eq!(memory.nvmap_used_bytes, Some(70 * KIB));
+        assert_eq!(memory.swap_free_bytes, None, "more free than there is");
+        assert_eq!(memory.unreclaimable_slab_bytes, None);
+    }
+
+    #[test]
+    fn without_total_or_available_there_is_no_reading() {
+        for text in [
+            "",
+            "MemTotal: 10 kB\n",
+            "MemAvailable: 10 kB\n",
+            "MemTotal: 0 kB\nMemAvailable: 0 kB\n",
+            "MemTotal: 10 kB\nMemAvailable: 11 kB\n",
+            "MemTotal: 10 kB\nMemAvailable: -1 kB\n",
+        ] {
+            assert!(matches!(MemInfo::parse(text.as_bytes()), Err(Reason::Malformed(_))), "{text:?}");
+        }
+        assert!(MemInfo::parse(b"\xff\xfe").is_err());
+    }
+}
