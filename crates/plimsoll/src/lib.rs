@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod error;
 pub mod loader;
+pub mod monitor;
 pub mod pool;
 mod sync;
 pub mod system;

@@ -6,6 +6,7 @@
 mod allocation;
 mod books;
 mod counter;
+mod gate;
 mod headroom;
 mod line;
 mod shared;
@@ -22,6 +23,7 @@ use crate::{
     units::format_bytes,
 };
 use books::Books;
+use gate::Gate;
 
 /// How much of a machine may be used, and who uses it.
 ///
@@ -42,6 +44,7 @@ use books::Books;
 pub struct MemoryBudget {
     line: Arc<Line>,
     books: Arc<Books>,
+    gate: Arc<Gate>,
 }
 
 impl MemoryBudget {
@@ -83,7 +86,7 @@ impl MemoryBudget {
     }
 
     fn over(line: Line, books: Arc<Books>) -> Self {
-        Self { line: Arc::new(line), books }
+        Self { line: Arc::new(line), books, gate: Arc::default() }
     }
 
     /// The line with its terms and the binding one.
@@ -153,8 +156,12 @@ impl MemoryBudget {
     ///
     /// # Errors
     ///
-    /// [`Error::InsufficientMemory`] when that many bytes are not available.
+    /// [`Error::InsufficientMemory`] when that many bytes are not available, or the budget is
+    /// [refusing](Self::refuse_all).
     pub fn allocate(&self, bytes: u64, label: impl Into<Cow<'static, str>>) -> Result<Allocation> {
+        if let Some(reason) = self.gate.reason() {
+            return Err(self.refused_at_gate(bytes, reason, label.into().into_owned()));
+        }
         match self.books.counter().try_take(bytes, self.usable_bytes()) {
             Ok(()) => Ok(Allocation::enter(&self.books, bytes, label.into())),
             Err(available_bytes) => Err(self.refusal(bytes, available_bytes, label.into().into_owned())),
@@ -177,6 +184,23 @@ impl MemoryBudget {
     #[must_use]
     pub fn allocations(&self) -> Vec<AllocationInfo> {
         self.books.list()
+    }
+
+    /// Refuses every new allocation of this budget and its clones from now on, for that reason; `None` ends it. What
+    /// is allocated stays. A monitor does this while memory is critical.
+    pub fn refuse_all(&self, reason: Option<String>) {
+        self.gate.shut(reason);
+    }
+
+    fn refused_at_gate(&self, requested_bytes: u64, reason: String, label: String) -> Error {
+        Error::InsufficientMemory {
+            label,
+            requested_bytes,
+            available_bytes: 0,
+            largest_free_bytes: 0,
+            binding_constraint: reason,
+            suggestion: self.suggestion(0),
+        }
     }
 
     fn refusal(&self, requested_bytes: u64, available_bytes: u64, label: String) -> Error {
@@ -235,6 +259,20 @@ mod tests {
         assert!(suggestion.contains("\"model\" with 4.88 GiB"), "{suggestion}");
         assert_eq!(budget.allocated_bytes(), 5000 * MIB);
         assert!(budget.can_allocate(1144 * MIB) && !budget.can_allocate(1144 * MIB + 1));
+    }
+
+    #[test]
+    fn while_all_is_refused_what_is_allocated_stays_and_other_budgets_go_on() {
+        let budget = MemoryBudget::new(100, 0).unwrap();
+        let held = budget.allocate(40, "held").unwrap();
+        budget.refuse_all(Some("memory is critical".to_owned()));
+        let refused = budget.clone().allocate(1, "new").unwrap_err();
+        assert!(refused.to_string().contains("memory is critical"), "{refused}");
+        assert_eq!(budget.allocated_bytes(), 40);
+        assert!(MemoryBudget::new(100, 0).unwrap().allocate(1, "elsewhere").is_ok());
+        budget.refuse_all(None);
+        assert!(budget.allocate(60, "new").is_ok());
+        drop(held);
     }
 
     #[test]

@@ -1,0 +1,12 @@
+//! Watches the memory and tells of trouble before the kernel acts.
+//!
+//! Off until asked. However many monitors there are, one thread samples for all of them; it ends with the last.
+
+mod level;
+mod sample;
+mod thread;
+mod watch;
+
+pub use level::{Level, Limits};
+pub use sample::Sample;
+pub use watch::{Monitor, MonitorOptions, Notice};

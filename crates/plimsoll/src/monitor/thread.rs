@@ -1,0 +1,128 @@
+//! The one thread that samples for every monitor of the process.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
+    fs::OFlags,
+    io::{read, write},
+};
+
+use super::watch::Watch;
+use crate::{
+    error::{Error, Result},
+    system::Sampler,
+};
+
+static HUB: Mutex<Hub> = Mutex::new(Hub { watches: Vec::new(), bell: None });
+
+/// Who is watched for, and the running thread's bell.
+struct Hub {
+    watches: Vec<Weak<Watch>>,
+    bell: Option<Arc<OwnedFd>>,
+}
+
+fn hub() -> MutexGuard<'static, Hub> {
+    HUB.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes a monitor on, and starts the thread if it does not run.
+pub(super) fn watch(watch: &Arc<Watch>) -> Result<()> {
+    let mut hub = hub();
+    if hub.bell.is_none() {
+        hub.bell = Some(start().map_err(|source| Error::Io {
+            path: PathBuf::from("the monitor's thread"),
+            tensor: None,
+            offset_bytes: None,
+            source,
+        })?);
+    }
+    hub.watches.push(Arc::downgrade(watch));
+    drop(hub);
+    wake();
+    Ok(())
+}
+
+/// Lets the thread look at once: a monitor came or went, or has other limits.
+pub(super) fn wake() {
+    if let Some(bell) = &hub().bell {
+        // It only fails when the bell has rung more often than a 64-bit counter counts.
+        let _ = write(bell, &1_u64.to_ne_bytes());
+    }
+}
+
+fn start() -> std::io::Result<Arc<OwnedFd>> {
+    let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let heard = Arc::clone(&bell);
+    // Reading small files and judging them takes little stack.
+    thread::Builder::new()
+        .name("plimsoll-monitor".to_owned())
+        .stack_size(256 << 10)
+        .spawn(move || run(&heard))?;
+    Ok(bell)
+}
+
+fn run(bell: &OwnedFd) {
+    let mut sampler = Sampler::default();
+    let mut stall = stall_trigger();
+    let mut stalled = false;
+    while let Some(watches) = open_watches() {
+        let signals = Arc::new(sampler.read());
+        let next = watches.iter().map(|watch| watch.look(&signals, stalled)).min();
+        drop(watches);
+        stalled = wait(bell, &mut stall, next.unwrap_or(Duration::from_secs(1)));
+    }
+}
+
+/// The monitors that are still open; `None`, and the thread must end, when there are none.
+fn open_watches() -> Option<Vec<Arc<Watch>>> {
+    let mut hub = hub();
+    let open = |watch: &Weak<Watch>| watch.upgrade().filter(|watch| !watch.is_closed());
+    let watches: Vec<_> = hub.watches.iter().filter_map(open).collect();
+    hub.watches = watches.iter().map(Arc::downgrade).collect();
+    if watches.is_empty() {
+        hub.bell = None;
+        return None;
+    }
+    Some(watches)
+}
+
+/// Asks the kernel to wake the thread when tasks stood still for 150 ms within 2 s for want of memory; `None` where
+/// it does not know how or does not let this user. Source: the kernel's `accounting/psi.rst`.
+fn stall_trigger() -> Option<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let mut file =
+        OpenOptions::new().read(true).write(true).custom_flags(flags).open("/proc/pressure/memory").ok()?;
+    // Two seconds is the only window that needs no privilege.
+    file.write_all(b"some 150000 2000000\0").ok()?;
+    Some(file)
+}
+
+/// Waits for the bell, for a stall, or for the time to pass; whether it was a stall.
+fn wait(bell: &OwnedFd, stall: &mut Option<File>, at_most: Duration) -> bool {
+    let timeout =
+        Timespec { tv_sec: at_most.as_secs().cast_signed(), tv_nsec: i64::from(at_most.subsec_nanos()) };
+    let mut fds = vec![PollFd::new(bell, PollFlags::IN)];
+    fds.extend(stall.iter().map(|file| PollFd::new(file, PollFlags::PRI)));
+    // An error is a signal that came in between, which is as good a reason to look as any.
+    let _ = poll(&mut fds, Some(&timeout));
+    let seen = |index: usize| fds.get(index).map_or(PollFlags::empty(), PollFd::revents);
+    let (rung, trigger) = (seen(0), seen(1));
+    drop(fds);
+    if rung.contains(PollFlags::IN) {
+        let _ = read(bell, &mut [0; 8]);
+    }
+    if trigger.contains(PollFlags::ERR) {
+        // A trigger that broke would end every wait at once.
+        *stall = None;
+    }
+    trigger.contains(PollFlags::PRI)
+}

@@ -1,0 +1,245 @@
+//! One monitor: what it judges by, its level, its history, and whom it tells.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    level::{Level, Limits},
+    sample::Sample,
+    thread,
+};
+use crate::{
+    budget::{HeadroomOptions, MemoryBudget},
+    error::Result,
+    system::{Signals, Unavailable},
+};
+
+/// How a monitor judges and what it does.
+#[derive(Debug, Clone)]
+pub struct MonitorOptions {
+    /// Where the levels begin.
+    pub limits: Limits,
+    /// How headroom is worked out.
+    pub headroom: HeadroomOptions,
+    /// Whether the budget refuses new grants while the level is critical. It does by default.
+    pub refuse_at_critical: bool,
+    /// The time between two samples; by default as long as the memory can be left alone, 50 ms to a second.
+    pub interval: Option<Duration>,
+    /// How many samples are kept; 600 by default. The oldest goes first.
+    pub history_count: usize,
+}
+
+impl Default for MonitorOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            headroom: HeadroomOptions::default(),
+            refuse_at_critical: true,
+            interval: None,
+            history_count: 600,
+        }
+    }
+}
+
+/// What a monitor tells.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A sample was taken.
+    Sample {
+        /// The sample, with the level it led to.
+        sample: Arc<Sample>,
+        /// The level before it.
+        previous: Level,
+        /// Whether the kernel's own trigger for stalls, and not the interval, called for it.
+        stalled: bool,
+        /// Kills by the kernel's killer since the sample before it.
+        kill_count: u64,
+    },
+    /// The machine's memory cannot be read; the monitor goes on trying. Told once for each reason.
+    Unavailable(Unavailable),
+}
+
+/// Whom a monitor tells. It is called on the monitor's thread and must not wait.
+type Observer = Box<dyn Fn(Notice) + Send + Sync>;
+
+/// A monitor that runs. Dropping or [closing](Self::close) it ends it.
+#[derive(Debug)]
+pub struct Monitor(Arc<Watch>);
+
+impl Monitor {
+    /// Starts to watch over a budget, and tells `observer` of every sample on the monitor's thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for limits that are none;
+    /// [`Error::Io`](crate::Error::Io) when no thread can be started.
+    pub fn start(
+        budget: MemoryBudget,
+        options: MonitorOptions,
+        observer: impl Fn(Notice) + Send + Sync + 'static,
+    ) -> Result<Self> {
+        options.limits.checked()?;
+        let watch = Arc::new(Watch {
+            budget,
+            options,
+            observer: Box::new(observer),
+            closed: AtomicBool::new(false),
+            state: Mutex::default(),
+        });
+        thread::watch(&watch)?;
+        Ok(Self(watch))
+    }
+
+    /// The level now.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.0.state().level
+    }
+
+    /// The samples that are kept, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<Arc<Sample>> {
+        self.0.state().history.iter().cloned().collect()
+    }
+
+    /// Sets other limits. The next sample is judged by them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for limits that are none.
+    pub fn set_limits(&self, limits: Limits) -> Result<()> {
+        self.0.state().limits = Some(limits.checked()?);
+        thread::wake();
+        Ok(())
+    }
+
+    /// Ends it: the budget grants again, and the thread ends if this was the last. A notice that is being told while
+    /// it is closed may still arrive. A second call does nothing.
+    pub fn close(&self) {
+        if !self.0.closed.swap(true, Ordering::AcqRel) {
+            self.0.budget.refuse_all(None);
+            thread::wake();
+        }
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+pub(super) struct Watch {
+    budget: MemoryBudget,
+    options: MonitorOptions,
+    observer: Observer,
+    closed: AtomicBool,
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("options", &self.options)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    level: Level,
+    /// Limits set since the start.
+    limits: Option<Limits>,
+    history: VecDeque<Arc<Sample>>,
+    oom_kill_count: Option<u64>,
+    /// The reason last told.
+    unavailable: Option<Unavailable>,
+}
+
+impl Watch {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Judges signals, tells of them, and says when to look again.
+    pub(super) fn look(&self, signals: &Arc<Signals>, stalled: bool) -> Duration {
+        let mut state = self.state();
+        let limits = state.limits.unwrap_or(self.options.limits);
+        let previous = state.level;
+        match Sample::judge(Arc::clone(signals), &self.budget, &self.options.headroom, &limits, previous) {
+            Ok(sample) => {
+                let sample = Arc::new(sample);
+                let kill_count = state.enter(&sample, self.options.history_count);
+                drop(state);
+                self.mind_the_gate(&sample, previous);
+                let next = self.options.interval.unwrap_or_else(|| sample.next_in());
+                self.tell(Notice::Sample { sample, previous, stalled, kill_count });
+                next
+            }
+            Err(unavailable) => {
+                let is_news = state.unavailable.as_ref() != Some(&unavailable);
+                state.unavailable = Some(unavailable.clone());
+                drop(state);
+                if is_news {
+                    self.tell(Notice::Unavailable(unavailable));
+                }
+                Duration::from_secs(1)
+            }
+        }
+    }
+
+    fn mind_the_gate(&self, sample: &Sample, previous: Level) {
+        if !self.options.refuse_at_critical || sample.level == previous && sample.level != Level::Critical {
+            return;
+        }
+        let reason = (sample.level == Level::Critical).then(|| {
+            format!(
+                "memory is at level critical, {:.1} % in use ({})",
+                sample.used_percent, sample.constraint
+            )
+        });
+        self.budget.refuse_all(reason);
+        // A monitor that was closed meanwhile must not leave the gate shut.
+        if self.is_closed() {
+            self.budget.refuse_all(None);
+        }
+    }
+
+    fn tell(&self, notice: Notice) {
+        if !self.is_closed() {
+            (self.observer)(notice);
+        }
+    }
+}
+
+impl State {
+    /// Keeps a sample, and says how many were killed since the one before it.
+    fn enter(&mut self, sample: &Arc<Sample>, history_count: usize) -> u64 {
+        self.level = sample.level;
+        self.unavailable = None;
+        while self.history.len() >= history_count.max(1) {
+            self.history.pop_front();
+        }
+        if history_count > 0 {
+            self.history.push_back(Arc::clone(sample));
+        }
+        let now = sample.signals.oom_kill_count.as_ref().ok().copied();
+        // A counter that runs backwards counts nothing.
+        let killed = now.zip(self.oom_kill_count).map_or(0, |(now, before)| now.saturating_sub(before));
+        self.oom_kill_count = now.or(self.oom_kill_count);
+        killed
+    }
+}
