@@ -11,7 +11,10 @@ use plimsoll::{
 };
 use slab::Slab;
 
-use crate::error::to_js;
+use crate::{
+    error::to_js,
+    headroom::{Headroom, headroom_options},
+};
 
 /// A budget with the guards that JavaScript holds over it, each under a key.
 ///
@@ -114,7 +117,8 @@ impl NativeBudget {
         };
         let make =
             if options.isolated { MemoryBudget::for_machine } else { MemoryBudget::shared_for_machine };
-        Self::wrap(env, make(&Machine::read(), &machine_options))
+        let machine = Machine::read().map_err(|unavailable| to_js(env, &unavailable.into()))?;
+        Self::wrap(env, make(&machine, &machine_options))
     }
 
     fn wrap(env: Env, budget: plimsoll::Result<MemoryBudget>) -> napi::Result<Self> {
@@ -145,6 +149,20 @@ impl NativeBudget {
         // Bound first: the guard is dropped after the lock is.
         let guard = self.guards().try_remove(key as usize);
         drop(guard);
+    }
+
+    /// Notes that so many bytes of the guard under `key`, in all, have really been taken.
+    #[napi(catch_unwind)]
+    pub fn commit(&self, key: u32, bytes: f64) {
+        if let Some(guard) = self.guards().get(key as usize) {
+            guard.commit(bytes as u64);
+        }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
+        let machine = Machine::read().map_err(|unavailable| to_js(env, &unavailable.into()))?;
+        Ok(Headroom::from(&self.budget.headroom(&machine, &headroom_options(floor_bytes))))
     }
 
     #[napi(catch_unwind)]

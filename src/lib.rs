@@ -19,8 +19,11 @@
 mod budget;
 mod buffer_pool;
 mod error;
+mod headroom;
 mod lease;
+mod machine;
 mod metadata;
 mod model;
+mod monitor;
 mod stream;
 mod system;

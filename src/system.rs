@@ -3,7 +3,7 @@
 use napi::Env;
 use napi_derive::napi;
 use plimsoll::{
-    system::{BOARDS, Board, Machine, process_memory as read_process_memory},
+    system::{BOARDS, Board, ProcessMemory as CoreProcessMemory, process_memory as read_process_memory},
     units,
 };
 
@@ -28,26 +28,6 @@ pub struct BoardPreset {
     pub reserved_bytes: f64,
     /// What may be used: total less reserve, in bytes.
     pub usable_bytes: f64,
-}
-
-/// The RAM of this machine at one moment.
-#[napi(object, object_from_js = false)]
-pub struct MachineMemory {
-    /// RAM the kernel manages (`MemTotal`), in bytes.
-    pub total_bytes: f64,
-    /// RAM that programs could take without swapping (`MemAvailable`), in bytes.
-    pub available_bytes: f64,
-    /// The tightest memory limit over this process's cgroup, if there is one below `totalBytes`.
-    pub cgroup: Option<CgroupLimit>,
-}
-
-/// A memory limit set on a control group.
-#[napi(object, object_from_js = false)]
-pub struct CgroupLimit {
-    /// The process's group, as `/proc/self/cgroup` names it. The limit may be set on it or on an ancestor.
-    pub path: String,
-    /// The limit, in bytes.
-    pub limit_bytes: f64,
 }
 
 /// Resident memory of this process. Source: `/proc/self/status`, see `proc_pid_status(5)`.
@@ -85,29 +65,21 @@ pub fn board_presets() -> Vec<BoardPreset> {
     BOARDS.iter().map(BoardPreset::from).collect()
 }
 
-#[napi(catch_unwind)]
-pub fn machine_memory() -> MachineMemory {
-    let machine = Machine::read();
-    let cgroup = machine
-        .cgroup
-        .map(|cgroup| CgroupLimit { path: cgroup.path, limit_bytes: cgroup.limit_bytes as f64 });
-    MachineMemory {
-        total_bytes: machine.total_bytes as f64,
-        available_bytes: machine.available_bytes as f64,
-        cgroup,
+impl From<CoreProcessMemory> for ProcessMemory {
+    fn from(memory: CoreProcessMemory) -> Self {
+        Self {
+            rss_bytes: memory.rss_bytes as f64,
+            peak_rss_bytes: memory.peak_rss_bytes as f64,
+            anonymous_bytes: memory.anonymous_bytes as f64,
+            file_bytes: memory.file_bytes as f64,
+            shmem_bytes: memory.shmem_bytes as f64,
+        }
     }
 }
 
 #[napi(catch_unwind)]
 pub fn process_memory(env: Env) -> napi::Result<ProcessMemory> {
-    let memory = read_process_memory().map_err(|error| to_js(env, &error))?;
-    Ok(ProcessMemory {
-        rss_bytes: memory.rss_bytes as f64,
-        peak_rss_bytes: memory.peak_rss_bytes as f64,
-        anonymous_bytes: memory.anonymous_bytes as f64,
-        file_bytes: memory.file_bytes as f64,
-        shmem_bytes: memory.shmem_bytes as f64,
-    })
+    read_process_memory().map(ProcessMemory::from).map_err(|error| to_js(env, &error))
 }
 
 #[napi(catch_unwind)]

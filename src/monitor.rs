@@ -1,0 +1,172 @@
+//! The native half of `MemoryMonitor`.
+
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use napi::{
+    Env,
+    bindgen_prelude::Function,
+    threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunctionCallMode},
+};
+use napi_derive::napi;
+use plimsoll::monitor::{Limits, Monitor, MonitorOptions, Notice, Sample};
+
+use crate::{
+    budget::NativeBudget,
+    error::to_js,
+    headroom::{Headroom, headroom_options},
+    machine::{MachineMemory, Pressure},
+    system::ProcessMemory,
+};
+
+/// More notices than this wait for JavaScript only while its event loop stands still; newer ones are then dropped.
+/// Nothing is lost by it, since the next sample tells the level and the counters again.
+const MAX_WAITING: usize = 64;
+
+#[napi(object, object_to_js = false)]
+pub struct NativeMonitorOptions {
+    pub warn_percent: Option<f64>,
+    pub critical_percent: Option<f64>,
+    pub hysteresis_percent: Option<f64>,
+    pub floor_bytes: Option<f64>,
+    pub refuse_at_critical: bool,
+    pub interval_ms: Option<f64>,
+    pub history_count: Option<u32>,
+}
+
+/// One look at the memory.
+#[napi(object, object_from_js = false)]
+pub struct MonitorSample {
+    /// When it was taken, in milliseconds since 1970.
+    pub time_ms: f64,
+    /// The level it led to.
+    #[napi(ts_type = "'normal' | 'warning' | 'critical'")]
+    pub level: String,
+    /// Use in percent of what could be used at most: the highest among machine, cgroups and line.
+    pub used_percent: f64,
+    /// The bound whose use that is, in words.
+    pub constraint: String,
+    /// What the system can give now.
+    pub headroom: Headroom,
+    /// The line of the budget, in bytes.
+    pub line_bytes: f64,
+    /// What is granted under it, in bytes.
+    pub allocated_bytes: f64,
+    /// What this process has resident.
+    pub process: Option<ProcessMemory>,
+    /// The machine's memory.
+    pub memory: MachineMemory,
+    /// Pressure stall information, where the kernel has it.
+    pub pressure: Option<Pressure>,
+    /// Kills by the kernel's killer since the start, where the kernel counts them.
+    pub oom_kill_count: Option<f64>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct NativeNotice {
+    pub sample: Option<MonitorSample>,
+    /// Whether the kernel's trigger for stalls called for the sample.
+    pub stalled: bool,
+    /// Why there is no sample.
+    pub unavailable: Option<String>,
+}
+
+impl From<&Sample> for MonitorSample {
+    fn from(sample: &Sample) -> Self {
+        let signals = &sample.signals;
+        let since = sample.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            time_ms: since.as_secs_f64() * 1e3,
+            level: sample.level.name().to_owned(),
+            used_percent: sample.used_percent,
+            constraint: sample.constraint.clone(),
+            headroom: Headroom::from(&sample.headroom),
+            line_bytes: sample.line_bytes as f64,
+            allocated_bytes: sample.allocated_bytes as f64,
+            process: signals.process.as_ref().ok().map(|process| ProcessMemory::from(*process)),
+            // A sample is only made from signals with the machine's memory.
+            memory: signals.machine().as_ref().map_or_else(|_| MachineMemory::default(), MachineMemory::from),
+            pressure: signals.pressure.as_ref().ok().map(Pressure::from),
+            oom_kill_count: signals.oom_kill_count.as_ref().ok().map(|count| *count as f64),
+        }
+    }
+}
+
+fn to_notice(notice: &Notice) -> NativeNotice {
+    match notice {
+        Notice::Sample { sample, stalled, .. } => NativeNotice {
+            sample: Some(MonitorSample::from(&**sample)),
+            stalled: *stalled,
+            unavailable: None,
+        },
+        Notice::Unavailable(unavailable) => {
+            NativeNotice { sample: None, stalled: false, unavailable: Some(unavailable.to_string()) }
+        }
+        _ => NativeNotice { sample: None, stalled: false, unavailable: None },
+    }
+}
+
+impl NativeMonitorOptions {
+    fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            warn_percent: self.warn_percent.unwrap_or(defaults.warn_percent),
+            critical_percent: self.critical_percent.unwrap_or(defaults.critical_percent),
+            hysteresis_percent: self.hysteresis_percent.unwrap_or(defaults.hysteresis_percent),
+        }
+    }
+
+    fn core(&self) -> MonitorOptions {
+        let defaults = MonitorOptions::default();
+        MonitorOptions {
+            limits: self.limits(),
+            headroom: headroom_options(self.floor_bytes),
+            refuse_at_critical: self.refuse_at_critical,
+            interval: self.interval_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
+            history_count: self.history_count.map_or(defaults.history_count, |count| count as usize),
+        }
+    }
+}
+
+/// A monitor that runs. JavaScript is told of each sample on its event loop, which the monitor does not keep alive.
+#[napi]
+pub struct NativeMonitor(Monitor);
+
+#[napi]
+impl NativeMonitor {
+    #[napi(factory, catch_unwind)]
+    pub fn start(
+        env: Env,
+        budget: &NativeBudget,
+        options: NativeMonitorOptions,
+        observe: Function<'_, NativeNotice, ()>,
+    ) -> napi::Result<Self> {
+        let tell = observe
+            .build_threadsafe_function::<Arc<Notice>>()
+            .weak::<true>()
+            .max_queue_size::<MAX_WAITING>()
+            .build_callback(|context: ThreadsafeCallContext<Arc<Notice>>| Ok(to_notice(&context.value)))?;
+        let observer = move |notice: Notice| {
+            tell.call(Arc::new(notice), ThreadsafeFunctionCallMode::NonBlocking);
+        };
+        let monitor = Monitor::start(budget.core().clone(), options.core(), observer);
+        monitor.map(Self).map_err(|error| to_js(env, &error))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn set_limits(&self, env: Env, options: NativeMonitorOptions) -> napi::Result<()> {
+        self.0.set_limits(options.limits()).map_err(|error| to_js(env, &error))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn history(&self) -> Vec<MonitorSample> {
+        self.0.history().iter().map(|sample| MonitorSample::from(&**sample)).collect()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
