@@ -23,6 +23,9 @@ export declare class NativeBudget {
   allocate(bytes: number, label: string): number
   /** Gives back the guard under `key`. */
   release(key: number): void
+  /** Notes that so many bytes of the guard under `key`, in all, have really been taken. */
+  commit(key: number, bytes: number): void
+  headroom(floorBytes?: number | undefined | null): Headroom
   ageMs(key: number): number
   get totalBytes(): number
   get reservedBytes(): number
@@ -69,6 +72,14 @@ export declare class NativeModel {
   streamInto(pool: NativeBufferPool, options: NativeStreamOptions, into: Uint8Array): NativeStream
 }
 
+/** A monitor that runs. JavaScript is told of each sample on its event loop, which the monitor does not keep alive. */
+export declare class NativeMonitor {
+  static start(budget: NativeBudget, options: NativeMonitorOptions, observe: (arg: NativeNotice) => void): NativeMonitor
+  setLimits(options: NativeMonitorOptions): void
+  history(): Array<MonitorSample>
+  close(): void
+}
+
 export declare class NativePooledBuffer {
   /** The whole buffer, as the only one of the list; to be called once. */
   arrayBuffers(): Array<ArrayBuffer>
@@ -105,6 +116,22 @@ export interface AllocationInfo {
   /** The time since it was granted, in milliseconds. */
   ageMs: number
 }
+
+/** A kind of device memory on this machine. */
+export interface BackEnd {
+  /** The kind. */
+  kind: 'host' | 'dma-heap' | 'udmabuf' | 'cuda' | 'rknpu'
+  /** Whether what it needs is there and may be used by this user. */
+  available: boolean
+  /** Where it was found. */
+  paths: Array<string>
+  /** Why it cannot be used. */
+  reason?: string
+  /** The line that mends it, where there is one. */
+  remedy?: string
+}
+
+export declare function backEnds(root?: string | undefined | null): Array<BackEnd>
 
 /** A board preset. */
 export interface BoardPreset {
@@ -146,9 +173,27 @@ export interface BufferPoolStats {
   peakBytes: number
 }
 
+/** A control group over this process at one moment. */
+export interface Cgroup {
+  /** Its path in the hierarchy. */
+  path: string
+  /** The version of its interface: 1 or 2. */
+  version: number
+  /** The limit at which its killer acts, in bytes. */
+  limitBytes?: number
+  /** The limit above which its processes are slowed down, in bytes. Version 2 only. */
+  highBytes?: number
+  /** What it holds, page cache included, in bytes. */
+  usageBytes: number
+  /** Page cache that is reclaimed first, in bytes. */
+  inactiveFileBytes: number
+  /** Kills by its own killer so far. */
+  oomKillCount?: number
+}
+
 /** A memory limit set on a control group. */
 export interface CgroupLimit {
-  /** The process's group, as `/proc/self/cgroup` names it. The limit may be set on it or on an ancestor. */
+  /** The group it is set on, as `/proc/self/cgroup` names it. */
   path: string
   /** The limit, in bytes. */
   limitBytes: number
@@ -156,6 +201,34 @@ export interface CgroupLimit {
 
 /** Detaches an array buffer: every view of it has length 0 from then on. */
 export declare function detach(buffer: ArrayBuffer): void
+
+export declare function detectBoard(root?: string | undefined | null): DetectedBoard
+
+/** What this machine is. */
+export interface DetectedBoard {
+  /** What its device tree calls it, else a few words. */
+  name: string
+  /** The id of the preset that fits it. */
+  preset?: string
+  /** Who made its system on chip. */
+  vendor?: string
+  /** Its system on chip: `"Tegra234"`, `"RK3588S"`. */
+  soc?: string
+  /** The number of its module: `"p3767-0005"`. Jetson only. */
+  module?: string
+  /** Whether CPU and accelerator share the RAM; false where no such chip is known. */
+  unifiedMemory: boolean
+  /** What its device tree is compatible with; empty on machines without one. */
+  compatible: Array<string>
+  /** The release of Linux for Tegra. Jetson only. */
+  l4T?: string
+  /** The JetPack it belongs to. Jetson only. */
+  jetpack?: string
+  /** The release of its kernel. */
+  kernelRelease?: string
+  /** RAM the kernel manages, in bytes; 0 where it does not say. */
+  totalBytes: number
+}
 
 export declare function formatBytes(bytes: number): string
 
@@ -177,6 +250,48 @@ export interface GgufSplit {
   tensorCount?: number
 }
 
+/** What the system can give at one moment, and why not more. */
+export interface Headroom {
+  /** The least room of the terms, less what is pending; in bytes. */
+  bytes: number
+  /** What was granted and has not yet been taken, in bytes. */
+  pendingBytes: number
+  /** The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones. */
+  largestAllocationBytes: number
+  /** The bound with the least room. */
+  bindingTerm: HeadroomTerm
+  /** Every bound that was weighed: the machine, then the cgroups from the process's own upwards. */
+  terms: Array<HeadroomTerm>
+}
+
+/** One upper bound on headroom. */
+export interface HeadroomTerm {
+  /** Where the bound comes from. */
+  kind: 'machine' | 'cgroup'
+  /** The cgroup's path. */
+  path?: string
+  /** All that could be given were nothing in use: the whole less the floor, in bytes. */
+  capacityBytes: number
+  /** What is left untouched for the system around the model, in bytes. */
+  floorBytes: number
+  /** What can be given now, the floor left untouched, in bytes. */
+  roomBytes: number
+  /** Share of the capacity that is in use, 0 to 100. */
+  usedPercent: number
+  /** The bound in words. */
+  description: string
+}
+
+/** A pool of huge pages of one size. */
+export interface HugePages {
+  /** The size of one page, in bytes. */
+  pageBytes: number
+  /** Pages set aside. */
+  totalCount: number
+  /** Pages of these that are free. */
+  freeCount: number
+}
+
 /** The instruction set that the dequantisers run with on this machine. */
 export declare function instructionSet(): string
 
@@ -196,16 +311,66 @@ export interface LineTerm {
   description: string
 }
 
-export declare function machineMemory(): MachineMemory
+export declare function machineMemory(root?: string | undefined | null): MachineMemory
 
-/** The RAM of this machine at one moment. */
+/** The RAM of this machine at one moment, in bytes. Source: `/proc/meminfo`, see `proc_meminfo(5)`. */
 export interface MachineMemory {
-  /** RAM the kernel manages (`MemTotal`), in bytes. */
+  /** RAM the kernel manages (`MemTotal`), in bytes. Less than the board is sold with: firmware keeps a part. */
   totalBytes: number
-  /** RAM that programs could take without swapping (`MemAvailable`), in bytes. */
+  /** RAM that programs could take without swapping (`MemAvailable`), in bytes. It counts free CMA pages. */
   availableBytes: number
+  /** Unused RAM (`MemFree`), in bytes. */
+  freeBytes?: number
+  /** Set aside for contiguous allocations (`CmaTotal`), in bytes. */
+  cmaTotalBytes?: number
+  /** Free in that area (`CmaFree`), in bytes; most allocations cannot use it. */
+  cmaFreeBytes?: number
+  /** Shared memory, tmpfs and most driver memory (`Shmem`), in bytes. */
+  shmemBytes?: number
+  /** Swap, compressed RAM included (`SwapTotal`), in bytes. */
+  swapTotalBytes?: number
+  /** Free swap (`SwapFree`), in bytes. It never counts as headroom. */
+  swapFreeBytes?: number
+  /** Held by GPU and engines of a Jetson (`NvMapMemUsed`), in bytes. */
+  nvmapUsedBytes?: number
   /** The tightest memory limit over this process's cgroup, if there is one below `totalBytes`. */
   cgroup?: CgroupLimit
+}
+
+/** Why a signal is not there. */
+export interface MissingSignal {
+  /** The name of the signal: a key of `Signals`. */
+  signal: string
+  /** The file that would have it. */
+  path: string
+  /** What is the matter, in words. */
+  reason: string
+}
+
+/** One look at the memory. */
+export interface MonitorSample {
+  /** When it was taken, in milliseconds since 1970. */
+  timeMs: number
+  /** The level it led to. */
+  level: 'normal' | 'warning' | 'critical'
+  /** Use in percent of what could be used at most: the highest among machine, cgroups and line. */
+  usedPercent: number
+  /** The bound whose use that is, in words. */
+  constraint: string
+  /** What the system can give now. */
+  headroom: Headroom
+  /** The line of the budget, in bytes. */
+  lineBytes: number
+  /** What is granted under it, in bytes. */
+  allocatedBytes: number
+  /** What this process has resident. */
+  process?: ProcessMemory
+  /** The machine's memory. */
+  memory: MachineMemory
+  /** Pressure stall information, where the kernel has it. */
+  pressure?: Pressure
+  /** Kills by the kernel's killer since the start, where the kernel counts them. */
+  oomKillCount?: number
 }
 
 /** Describes an array without its elements. */
@@ -235,6 +400,24 @@ export interface NativeModelInfo {
   split?: GgufSplit
 }
 
+export interface NativeMonitorOptions {
+  warnPercent?: number
+  criticalPercent?: number
+  hysteresisPercent?: number
+  floorBytes?: number
+  refuseAtCritical: boolean
+  intervalMs?: number
+  historyCount?: number
+}
+
+export interface NativeNotice {
+  sample?: MonitorSample
+  /** Whether the kernel's trigger for stalls called for the sample. */
+  stalled: boolean
+  /** Why there is no sample. */
+  unavailable?: string
+}
+
 export interface NativeOpenOptions {
   headerOnly: boolean
   strict: boolean
@@ -246,7 +429,33 @@ export interface NativeStreamOptions {
   chunkBytes: number
 }
 
+/** What Rockchip's NPU driver says. No file tells the NPU's use of RAM. */
+export interface NpuDriver {
+  /** The driver's version. */
+  version: string
+  /** Share of time that each core works, 0 to 100. */
+  loadPercent: Array<number>
+}
+
+/** Memory of one process in the hands of a Jetson's GPU and engines. */
+export interface NvmapClient {
+  /** The process's id. */
+  pid: number
+  /** The process's name. */
+  process: string
+  /** What it holds, in bytes. */
+  bytes: number
+}
+
 export declare function parseBytes(text: string): number
+
+/** How long work stood still for want of memory. */
+export interface Pressure {
+  /** Some task waited. */
+  some: Stall
+  /** All tasks waited. */
+  full: Stall
+}
 
 export declare function processMemory(): ProcessMemory
 
@@ -262,6 +471,48 @@ export interface ProcessMemory {
   fileBytes: number
   /** Shared memory, memfd and tmpfs pages, in bytes. */
   shmemBytes: number
+}
+
+export declare function signals(root?: string | undefined | null): Signals
+
+/** Every signal at one moment. What this machine does not give is absent here and listed in `missing` with the reason. */
+export interface Signals {
+  /** The machine's memory. */
+  memory?: MachineMemory
+  /** The memory cgroups over this process, its own first. */
+  cgroups?: Array<Cgroup>
+  /** Pressure stall information. */
+  pressure?: Pressure
+  /** What swap on compressed RAM costs. */
+  zram?: Zram
+  /** What this process has resident. */
+  process?: ProcessMemory
+  /** The largest contiguous run of free pages, in bytes. */
+  largestFreeRunBytes?: number
+  /** Kills by the kernel's killer since the start. */
+  oomKillCount?: number
+  /** Pools of huge pages. */
+  hugePages?: Array<HugePages>
+  /** When transparent huge pages are used: `"always"`, `"madvise"` or `"never"`. */
+  transparentHugePages?: string
+  /** Who holds memory of the GPU, by process. Jetson, root only. */
+  nvmapClients?: Array<NvmapClient>
+  /** The NPU's driver. RK3588 with the vendor's kernel, root only. */
+  npuDriver?: NpuDriver
+  /** What is not there, and why. */
+  missing: Array<MissingSignal>
+}
+
+/** Shares of time, 0 to 100, over three windows, and their sum since the start. */
+export interface Stall {
+  /** Over the last 10 seconds. */
+  avg10Percent: number
+  /** Over the last 60 seconds. */
+  avg60Percent: number
+  /** Over the last 300 seconds. */
+  avg300Percent: number
+  /** Since the start, in milliseconds. */
+  totalMs: number
 }
 
 /** A tensor of a GGUF file. */
@@ -289,4 +540,12 @@ export interface TensorInfo {
   sizeBytes: number
   /** Where the data starts, in bytes from the start of the file. */
   offsetBytes: number
+}
+
+/** What swap on compressed RAM costs. */
+export interface Zram {
+  /** What was swapped out, in bytes. */
+  storedBytes: number
+  /** RAM it takes all the same, in bytes. */
+  usedBytes: number
 }

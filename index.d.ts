@@ -9,6 +9,20 @@ interface AllocationInfo {
   ageMs: number
 }
 
+/** A kind of device memory on this machine. */
+interface BackEnd {
+  /** The kind. */
+  kind: 'host' | 'dma-heap' | 'udmabuf' | 'cuda' | 'rknpu'
+  /** Whether what it needs is there and may be used by this user. */
+  available: boolean
+  /** Where it was found. */
+  paths: Array<string>
+  /** Why it cannot be used. */
+  reason?: string
+  /** The line that mends it, where there is one. */
+  remedy?: string
+}
+
 /** A board preset. */
 interface BoardPreset {
   /** The id that options and the command line take: `"orin-nano-8gb"`. */
@@ -47,12 +61,56 @@ interface BufferPoolStats {
   peakBytes: number
 }
 
+/** A control group over this process at one moment. */
+interface Cgroup {
+  /** Its path in the hierarchy. */
+  path: string
+  /** The version of its interface: 1 or 2. */
+  version: number
+  /** The limit at which its killer acts, in bytes. */
+  limitBytes?: number
+  /** The limit above which its processes are slowed down, in bytes. Version 2 only. */
+  highBytes?: number
+  /** What it holds, page cache included, in bytes. */
+  usageBytes: number
+  /** Page cache that is reclaimed first, in bytes. */
+  inactiveFileBytes: number
+  /** Kills by its own killer so far. */
+  oomKillCount?: number
+}
+
 /** A memory limit set on a control group. */
 interface CgroupLimit {
-  /** The process's group, as `/proc/self/cgroup` names it. The limit may be set on it or on an ancestor. */
+  /** The group it is set on, as `/proc/self/cgroup` names it. */
   path: string
   /** The limit, in bytes. */
   limitBytes: number
+}
+
+/** What this machine is. */
+interface DetectedBoard {
+  /** What its device tree calls it, else a few words. */
+  name: string
+  /** The id of the preset that fits it. */
+  preset?: string
+  /** Who made its system on chip. */
+  vendor?: string
+  /** Its system on chip: `"Tegra234"`, `"RK3588S"`. */
+  soc?: string
+  /** The number of its module: `"p3767-0005"`. Jetson only. */
+  module?: string
+  /** Whether CPU and accelerator share the RAM; false where no such chip is known. */
+  unifiedMemory: boolean
+  /** What its device tree is compatible with; empty on machines without one. */
+  compatible: Array<string>
+  /** The release of Linux for Tegra. Jetson only. */
+  l4T?: string
+  /** The JetPack it belongs to. Jetson only. */
+  jetpack?: string
+  /** The release of its kernel. */
+  kernelRelease?: string
+  /** RAM the kernel manages, in bytes; 0 where it does not say. */
+  totalBytes: number
 }
 
 /** What `general.file_type` says. */
@@ -73,6 +131,48 @@ interface GgufSplit {
   tensorCount?: number
 }
 
+/** What the system can give at one moment, and why not more. */
+interface Headroom {
+  /** The least room of the terms, less what is pending; in bytes. */
+  bytes: number
+  /** What was granted and has not yet been taken, in bytes. */
+  pendingBytes: number
+  /** The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones. */
+  largestAllocationBytes: number
+  /** The bound with the least room. */
+  bindingTerm: HeadroomTerm
+  /** Every bound that was weighed: the machine, then the cgroups from the process's own upwards. */
+  terms: Array<HeadroomTerm>
+}
+
+/** One upper bound on headroom. */
+interface HeadroomTerm {
+  /** Where the bound comes from. */
+  kind: 'machine' | 'cgroup'
+  /** The cgroup's path. */
+  path?: string
+  /** All that could be given were nothing in use: the whole less the floor, in bytes. */
+  capacityBytes: number
+  /** What is left untouched for the system around the model, in bytes. */
+  floorBytes: number
+  /** What can be given now, the floor left untouched, in bytes. */
+  roomBytes: number
+  /** Share of the capacity that is in use, 0 to 100. */
+  usedPercent: number
+  /** The bound in words. */
+  description: string
+}
+
+/** A pool of huge pages of one size. */
+interface HugePages {
+  /** The size of one page, in bytes. */
+  pageBytes: number
+  /** Pages set aside. */
+  totalCount: number
+  /** Pages of these that are free. */
+  freeCount: number
+}
+
 /** One upper bound on the line. */
 interface LineTerm {
   /** Where the bound comes from. */
@@ -83,14 +183,90 @@ interface LineTerm {
   description: string
 }
 
-/** The RAM of this machine at one moment. */
+/** The RAM of this machine at one moment, in bytes. Source: `/proc/meminfo`, see `proc_meminfo(5)`. */
 interface MachineMemory {
-  /** RAM the kernel manages (`MemTotal`), in bytes. */
+  /** RAM the kernel manages (`MemTotal`), in bytes. Less than the board is sold with: firmware keeps a part. */
   totalBytes: number
-  /** RAM that programs could take without swapping (`MemAvailable`), in bytes. */
+  /** RAM that programs could take without swapping (`MemAvailable`), in bytes. It counts free CMA pages. */
   availableBytes: number
+  /** Unused RAM (`MemFree`), in bytes. */
+  freeBytes?: number
+  /** Set aside for contiguous allocations (`CmaTotal`), in bytes. */
+  cmaTotalBytes?: number
+  /** Free in that area (`CmaFree`), in bytes; most allocations cannot use it. */
+  cmaFreeBytes?: number
+  /** Shared memory, tmpfs and most driver memory (`Shmem`), in bytes. */
+  shmemBytes?: number
+  /** Swap, compressed RAM included (`SwapTotal`), in bytes. */
+  swapTotalBytes?: number
+  /** Free swap (`SwapFree`), in bytes. It never counts as headroom. */
+  swapFreeBytes?: number
+  /** Held by GPU and engines of a Jetson (`NvMapMemUsed`), in bytes. */
+  nvmapUsedBytes?: number
   /** The tightest memory limit over this process's cgroup, if there is one below `totalBytes`. */
   cgroup?: CgroupLimit
+}
+
+/** Why a signal is not there. */
+interface MissingSignal {
+  /** The name of the signal: a key of `Signals`. */
+  signal: string
+  /** The file that would have it. */
+  path: string
+  /** What is the matter, in words. */
+  reason: string
+}
+
+/** One look at the memory. */
+interface MonitorSample {
+  /** When it was taken, in milliseconds since 1970. */
+  timeMs: number
+  /** The level it led to. */
+  level: 'normal' | 'warning' | 'critical'
+  /** Use in percent of what could be used at most: the highest among machine, cgroups and line. */
+  usedPercent: number
+  /** The bound whose use that is, in words. */
+  constraint: string
+  /** What the system can give now. */
+  headroom: Headroom
+  /** The line of the budget, in bytes. */
+  lineBytes: number
+  /** What is granted under it, in bytes. */
+  allocatedBytes: number
+  /** What this process has resident. */
+  process?: ProcessMemory
+  /** The machine's memory. */
+  memory: MachineMemory
+  /** Pressure stall information, where the kernel has it. */
+  pressure?: Pressure
+  /** Kills by the kernel's killer since the start, where the kernel counts them. */
+  oomKillCount?: number
+}
+
+/** What Rockchip's NPU driver says. No file tells the NPU's use of RAM. */
+interface NpuDriver {
+  /** The driver's version. */
+  version: string
+  /** Share of time that each core works, 0 to 100. */
+  loadPercent: Array<number>
+}
+
+/** Memory of one process in the hands of a Jetson's GPU and engines. */
+interface NvmapClient {
+  /** The process's id. */
+  pid: number
+  /** The process's name. */
+  process: string
+  /** What it holds, in bytes. */
+  bytes: number
+}
+
+/** How long work stood still for want of memory. */
+interface Pressure {
+  /** Some task waited. */
+  some: Stall
+  /** All tasks waited. */
+  full: Stall
 }
 
 /** Resident memory of this process. Source: `/proc/self/status`, see `proc_pid_status(5)`. */
@@ -105,6 +281,46 @@ interface ProcessMemory {
   fileBytes: number
   /** Shared memory, memfd and tmpfs pages, in bytes. */
   shmemBytes: number
+}
+
+/** Every signal at one moment. What this machine does not give is absent here and listed in `missing` with the reason. */
+interface Signals {
+  /** The machine's memory. */
+  memory?: MachineMemory
+  /** The memory cgroups over this process, its own first. */
+  cgroups?: Array<Cgroup>
+  /** Pressure stall information. */
+  pressure?: Pressure
+  /** What swap on compressed RAM costs. */
+  zram?: Zram
+  /** What this process has resident. */
+  process?: ProcessMemory
+  /** The largest contiguous run of free pages, in bytes. */
+  largestFreeRunBytes?: number
+  /** Kills by the kernel's killer since the start. */
+  oomKillCount?: number
+  /** Pools of huge pages. */
+  hugePages?: Array<HugePages>
+  /** When transparent huge pages are used: `"always"`, `"madvise"` or `"never"`. */
+  transparentHugePages?: string
+  /** Who holds memory of the GPU, by process. Jetson, root only. */
+  nvmapClients?: Array<NvmapClient>
+  /** The NPU's driver. RK3588 with the vendor's kernel, root only. */
+  npuDriver?: NpuDriver
+  /** What is not there, and why. */
+  missing: Array<MissingSignal>
+}
+
+/** Shares of time, 0 to 100, over three windows, and their sum since the start. */
+interface Stall {
+  /** Over the last 10 seconds. */
+  avg10Percent: number
+  /** Over the last 60 seconds. */
+  avg60Percent: number
+  /** Over the last 300 seconds. */
+  avg300Percent: number
+  /** Since the start, in milliseconds. */
+  totalMs: number
 }
 
 /** A tensor of a GGUF file. */
@@ -132,6 +348,14 @@ interface TensorInfo {
   sizeBytes: number
   /** Where the data starts, in bytes from the start of the file. */
   offsetBytes: number
+}
+
+/** What swap on compressed RAM costs. */
+interface Zram {
+  /** What was swapped out, in bytes. */
+  storedBytes: number
+  /** RAM it takes all the same, in bytes. */
+  usedBytes: number
 }
 
 /**
@@ -162,6 +386,18 @@ declare class Allocation implements Disposable {
      * @throws {@link ReleasedError} after it was released.
      */
     get ageMs(): number;
+    /**
+     * Says that `bytes` of it, in all, have really been taken; the whole of it by default. That much is no longer pending
+     * in {@link MemoryBudget.headroom | headroom}. It only rises, and never above the allocation's size. Returns the
+     * allocation.
+     *
+     * Whoever never says so is credited with what the process has grown by since its first grant: right for one load at
+     * a time, a guess for several.
+     *
+     * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 to the allocation's size.
+     * @throws {@link ReleasedError} after it was released.
+     */
+    commit(bytes?: number): this;
     /** Gives the bytes back. A second call does nothing. */
     release(): void;
     /** The same as {@link release}, for `using`. */
@@ -177,11 +413,36 @@ declare class Allocation implements Disposable {
 }
 
 /** The id of a board preset. */
-type BoardId = 'orin-nano-4gb' | 'orin-nano-8gb' | 'orin-nx-8gb' | 'orin-nx-16gb' | 'agx-orin-32gb' | 'agx-orin-64gb' | 'agx-thor-128gb' | 'rk3588-4gb' | 'rk3588-8gb' | 'rk3588-16gb' | 'rk3588-32gb';
+type BoardId = 'orin-nano-4gb' | 'orin-nano-8gb' | 'orin-nx-8gb' | 'orin-nx-16gb' | 'agx-orin-32gb' | 'agx-orin-64gb' | 'agx-thor-128gb' | 'xavier-nx-8gb' | 'xavier-nx-16gb' | 'agx-xavier-32gb' | 'agx-xavier-64gb' | 'rk3588-4gb' | 'rk3588-8gb' | 'rk3588-16gb' | 'rk3588-32gb';
 /** The boards this package knows by name. */
 declare const boardPresets: readonly Readonly<BoardPreset>[];
-/** The RAM of this machine now. Figures that the system does not give read 0. */
-declare function machineMemory(): MachineMemory;
+/** Where the system's files are read. */
+interface SystemOptions {
+    /** The folder under which `proc`, `sys`, `dev` and `etc` lie: `/` by default, or a copy of a board's tree. */
+    root?: string;
+}
+/**
+ * The RAM of this machine now.
+ *
+ * @throws {@link IoError} where `/proc/meminfo` cannot be read.
+ */
+declare function machineMemory(options?: SystemOptions): MachineMemory;
+/**
+ * Every signal that tells of memory, read anew: the machine, the cgroups over this process, pressure, compressed swap,
+ * this process, huge pages, and what drivers of accelerators say. Nothing throws: what is not there is absent, and
+ * listed in `missing` with the reason.
+ */
+declare function signals(options?: SystemOptions): Signals;
+/**
+ * What this machine is: by what its device tree is compatible with, never by its model's name. A machine that nothing
+ * is known of is a board too, without a preset.
+ */
+declare function detectBoard(options?: SystemOptions): DetectedBoard;
+/**
+ * The kinds of device memory that this machine could give: each with where it was found, or why it cannot be used and
+ * the line that mends it. Nothing is opened for it and no library is loaded.
+ */
+declare function backEnds(options?: SystemOptions): BackEnd[];
 /**
  * What this process holds now: resident memory with its anonymous, file and shared parts, and the peak.
  *
@@ -201,8 +462,9 @@ interface BudgetNumbers {
 /** How the line of this machine is drawn. */
 interface MachineBudgetOptions {
     /**
-     * A board whose preset bounds the line too; `'auto'` (the default) takes the machine as it is, with an eighth of its
-     * memory kept for the system, at least 512 MiB and at most half.
+     * A board whose preset bounds the line too. `'auto'`, the default, takes the preset of the board that this machine
+     * is, see {@link detectBoard}; a machine without one is taken as it is, with an eighth of its memory kept for the
+     * system, at least 512 MiB and at most half.
      */
     board?: BoardId | 'auto';
     /** Share of the memory left alone, 0 to below 100. 15 by default. */
@@ -214,6 +476,11 @@ interface MachineBudgetOptions {
      * threads included, share what is allocated, each under its own line.
      */
     isolated?: boolean;
+}
+/** How headroom is worked out. */
+interface HeadroomOptions {
+    /** What is left untouched of the machine's memory, in bytes. 3 % of it, at least 256 MiB, by default. */
+    floorBytes?: number;
 }
 /**
  * How much of a machine may be used, and who uses it.
@@ -243,8 +510,8 @@ declare class MemoryBudget {
     static forBoard(board: BoardId): MemoryBudget;
     /**
      * The budget of this machine. Its line is the lowest of: the memory less the reserve, the memory less the safety
-     * margin, the board's usable memory if a board is given, the cgroup's limit less its floor (3 %, at least 16 MiB),
-     * and `maxBytes`.
+     * margin, the board's usable memory if there is a preset, the limit of every cgroup over the process less its floor
+     * (3 %, at least 16 MiB), and `maxBytes`.
      *
      * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
      */
@@ -271,6 +538,13 @@ declare class MemoryBudget {
     get utilizationPercent(): number;
     /** The live allocations, oldest first; of all budgets that share the count, in all threads. */
     allocations(): AllocationInfo[];
+    /**
+     * What the system can give now: the least room of the machine and of every cgroup over the process, each less its
+     * floor, less what was granted here and not yet taken. Swap never counts.
+     *
+     * @throws {@link IoError} where the machine's memory cannot be read.
+     */
+    headroom(options?: HeadroomOptions): Headroom;
     /**
      * Whether {@link allocate} would grant this many bytes now. Another thread may take them in between: only the
      * allocation is binding.
@@ -685,6 +959,166 @@ declare class GgufFile implements Disposable {
     [Symbol.dispose](): void;
 }
 
+/** What a run of a relief came to. */
+interface Relief {
+    /** The label it was registered under. */
+    label: string;
+    /** How long it ran, in milliseconds. */
+    durationMs: number;
+    /** What it threw, if it did; the next relief runs all the same. */
+    error?: unknown;
+}
+
+/** The memory at a stage of a program, and what was added since the stage before. */
+interface Stage {
+    /** What the stage is called. */
+    label: string;
+    /** When it was marked, in milliseconds since 1970. */
+    timeMs: number;
+    /** What the process had resident, in bytes. */
+    rssBytes: number;
+    /** What programs could take of the machine's memory, in bytes. */
+    availableBytes: number;
+    /** What was allocated under the budget, in bytes. */
+    allocatedBytes: number;
+    /** What was allocated under which label, in bytes, most first. */
+    components: Component[];
+    /** What was added since the stage before, in bytes; negative where something was given back. */
+    added: {
+        rssBytes: number;
+        usedBytes: number;
+        allocatedBytes: number;
+    };
+}
+/** What is allocated under one label. */
+interface Component {
+    /** The label. */
+    label: string;
+    /** The sum of its allocations, in bytes. */
+    bytes: number;
+    /** What was added since the stage before, in bytes. */
+    addedBytes: number;
+}
+
+/** How full the memory is. */
+type MemoryLevel = 'normal' | 'warning' | 'critical';
+/** Where the levels begin, as shares of what could be used at most, 0 to 100. */
+interface MemoryLimits {
+    /** Where `warning` begins. 80 by default. */
+    warnPercent?: number;
+    /** Where `critical` begins. 95 by default. */
+    criticalPercent?: number;
+    /** How far use must fall below a limit before its level ends. 3 by default. */
+    hysteresisPercent?: number;
+}
+/** How a monitor watches and what it does. */
+interface MonitorOptions extends MemoryLimits {
+    /** What is left untouched of the machine's memory, in bytes. 3 % of it, at least 256 MiB, by default. */
+    floorBytes?: number;
+    /** Whether the budget refuses new allocations while the level is critical. True by default. */
+    refuseAtCritical?: boolean;
+    /** Whether V8 collects its garbage as the level turns critical, before the other reliefs. False by default. */
+    collectGarbage?: boolean;
+    /**
+     * The time between two samples, in milliseconds, from 10 to 3,600,000. By default as long as the memory can be left
+     * alone at the fastest growth that is plausible: 50 to 1000 ms.
+     */
+    intervalMs?: number;
+    /** How many samples {@link MemoryMonitor.history} keeps, up to 100,000. 600 by default. */
+    historyCount?: number;
+}
+/** What a monitor tells, with what it passes to the listener. */
+interface MonitorEvents {
+    /** The level fell back to normal. */
+    normal: [sample: MonitorSample];
+    /** The level became warning, from below or from above. */
+    warning: [sample: MonitorSample];
+    /** The level became critical. */
+    critical: [sample: MonitorSample];
+    /** The kernel told that tasks stand still for want of memory. */
+    pressure: [sample: MonitorSample];
+    /** The kernel's killer has killed something since the sample before. */
+    kill: [sample: MonitorSample, count: number];
+    /** A sample was taken. */
+    sample: [sample: MonitorSample];
+    /** A relief has run. */
+    relief: [relief: Relief];
+    /** The machine's memory cannot be read; the monitor goes on trying. */
+    unavailable: [reason: string];
+}
+/**
+ * Watches the memory under a budget, and tells of trouble before the kernel acts. It is off until {@link start}.
+ *
+ * One thread samples for every monitor of the process, and none of them keeps the process alive. Levels are drawn by
+ * what is really used: of the machine, of each cgroup over the process, and of the line by this process. What is merely
+ * granted raises none; a well-packed budget is full and well.
+ *
+ * @example
+ * manager.monitor.start()
+ * manager.monitor.on('warning', ({ usedPercent, constraint }) => log.warn(`${usedPercent.toFixed(0)} %: ${constraint}`))
+ * manager.monitor.on('critical', () => cache.clear())
+ */
+declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
+    #private;
+    /** @throws {@link InvalidArgumentError} when `budget` is none. */
+    constructor(budget: MemoryBudget, limits?: MemoryLimits);
+    /**
+     * Begins to watch; while it already does, nothing is changed. Options that are left out take the limits of the
+     * monitor and their defaults. Returns the monitor.
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+     * @throws {@link ReleasedError} after {@link close}.
+     */
+    start(options?: MonitorOptions): this;
+    /** Stops watching, until {@link start} is called again. The budget grants again. Idempotent. */
+    stop(): void;
+    /** Stops watching for good: iterations end, listeners and reliefs are forgotten. Idempotent. */
+    close(): void;
+    /** The same as {@link close}, for `using`. */
+    [Symbol.dispose](): void;
+    /** Whether it watches. */
+    get running(): boolean;
+    /** The level of the last sample; `'normal'` before the first. */
+    get level(): MemoryLevel;
+    /** The last sample, if one was taken. */
+    get sample(): MonitorSample | undefined;
+    /** Where the levels begin, for as much as was set; see {@link MemoryLimits} for the defaults. */
+    get limits(): Readonly<MemoryLimits>;
+    /** Sets where the levels begin, also while it watches. What is left out takes its default. */
+    set limits(limits: MemoryLimits);
+    /** The samples since the start, oldest first, as many as `historyCount` keeps. */
+    history(): MonitorSample[];
+    /** Calls `listener` for every event of that name. What a listener throws is thrown as of any event emitter. */
+    on<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
+    /** Calls `listener` for the next event of that name only. */
+    once<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
+    /** Forgets a listener. */
+    off<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
+    /**
+     * Registers what may give memory back while the level is critical. Reliefs run in the order of their registration, one
+     * at a time, each awaited, until the level is no longer critical; again after every critical sample. Each run is told
+     * by the event `relief`. Returns what forgets it again.
+     *
+     * @param label - what the event calls it
+     * @param run - gives memory back; may return a promise
+     */
+    relieve(label: string, run: (sample: MonitorSample) => unknown): Disposable;
+    /**
+     * Notes the memory at a stage of the program, watching or not: what the process and the machine have in use, and what
+     * is allocated under which label. Returns the stage, with what was added since the one before.
+     *
+     * @param label - what the stage is called: `'after model load'`
+     */
+    mark(label: string): Stage;
+    /** The stages that were marked, oldest first. */
+    stages(): Stage[];
+    /**
+     * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link close}.
+     * It starts the monitor if it does not watch yet, and does not keep the process alive.
+     */
+    [Symbol.asyncIterator](): AsyncGenerator<MonitorSample, void, undefined>;
+}
+
 /** What a {@link MemoryManager} is made from. */
 interface MemoryManagerOptions extends MachineBudgetOptions {
     /** Bytes the manager's pool keeps idle for reuse at most. 8 MiB by default. */
@@ -701,12 +1135,16 @@ interface MemoryManagerOptions extends MachineBudgetOptions {
  */
 declare class MemoryManager implements AsyncDisposable {
     #private;
-    /** The preset of the board, if one was named. */
+    /** The preset that was named, or that fits the board that this machine is, if one does. */
     readonly board: Readonly<BoardPreset> | undefined;
+    /** What this machine is, whatever preset was named. */
+    readonly machine: Readonly<DetectedBoard>;
     /** The budget of this machine. */
     readonly budget: MemoryBudget;
     /** The pool that streams of this manager's files read through; it counts against the budget. */
     readonly pool: BufferPool;
+    /** Watches the memory under the budget; off until its `start()`. */
+    readonly monitor: MemoryMonitor;
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
     constructor(options?: MemoryManagerOptions);
     /**
@@ -717,10 +1155,13 @@ declare class MemoryManager implements AsyncDisposable {
     open(path: string | URL, options?: OpenOptions): GgufFile;
     /** What this process holds now. See {@link processMemory}. */
     processMemory(): ProcessMemory;
+    /** Where the levels of {@link monitor} begin. */
+    get limits(): Readonly<MemoryLimits>;
+    set limits(limits: MemoryLimits);
     /** Whether it was closed. */
     get closed(): boolean;
     /**
-     * Ends loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
+     * Ends the monitor and loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
      * to their holders and stay. Resolves when every reader has stopped. Idempotent.
      */
     close(): Promise<void>;
@@ -754,5 +1195,5 @@ declare function parseBytes(text: string): number;
  */
 declare function formatBytes(bytes: number): string;
 
-export { AbortError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, boardPresets, formatBytes, instructionSet, machineMemory, parseBytes, processMemory, tensorDataBytes, tensorOutputs };
-export type { AllocationInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, CgroupLimit, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, LineTerm, LoadIntoOptions, LoadOptions, LoadProgress, MachineBudgetOptions, MachineMemory, MemoryManagerOptions, OpenOptions, ProcessMemory, StreamOptions, TensorData, TensorInfo, TensorOutput };
+export { AbortError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, machineMemory, parseBytes, processMemory, signals, tensorDataBytes, tensorOutputs };
+export type { AllocationInfo, BackEnd, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, Cgroup, CgroupLimit, Component, DetectedBoard, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, Headroom, HeadroomOptions, HeadroomTerm, HugePages, LineTerm, LoadIntoOptions, LoadOptions, LoadProgress, MachineBudgetOptions, MachineMemory, MemoryLevel, MemoryLimits, MemoryManagerOptions, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, NpuDriver, NvmapClient, OpenOptions, Pressure, ProcessMemory, Relief, Signals, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, Zram };

@@ -6,6 +6,9 @@ const fastestLevenshtein = require('fastest-levenshtein');
 const node_buffer = require('node:buffer');
 const node_url = require('node:url');
 const node_util = require('node:util');
+const node_events = require('node:events');
+const node_v8 = require('node:v8');
+const node_vm = require('node:vm');
 
 /**
  * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
@@ -110,6 +113,97 @@ function describe(value) {
 /** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */
 const quoted = (value) => (typeof value === 'string' ? JSON.stringify(value) : value);
 
+/** What a size may be at most: every figure up to it is exact in a JavaScript number. */
+const MAX_BYTES = Number.MAX_SAFE_INTEGER;
+/** Checks a size: a whole number of bytes from `least` to `most`. */
+function bytes(name, value, least = 0, most = MAX_BYTES) {
+    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most)
+        return value + 0; // No -0.
+    throw invalidArgument(name, `a whole number of bytes from ${least} to ${most}`, quoted(value));
+}
+function string(name, value) {
+    if (typeof value === 'string')
+        return value;
+    throw invalidArgument(name, 'a string', value);
+}
+function boolean(name, value) {
+    if (typeof value === 'boolean')
+        return value;
+    throw invalidArgument(name, 'true or false', quoted(value));
+}
+function percent(name, value) {
+    if (typeof value === 'number' && value >= 0 && value < 100)
+        return value;
+    throw invalidArgument(name, 'a number from 0 to below 100', quoted(value));
+}
+function number(name, value, least, most) {
+    if (typeof value === 'number' && value >= least && value <= most)
+        return value + 0; // No -0.
+    throw invalidArgument(name, `a number from ${least} to ${most}`, quoted(value));
+}
+function integer(name, value, least, most) {
+    if (Number.isInteger(value))
+        return number(name, value, least, most);
+    throw invalidArgument(name, `a whole number from ${least} to ${most}`, quoted(value));
+}
+function oneOf(name, value, allowed) {
+    if (allowed.includes(value))
+        return value;
+    const expected = `one of ${allowed.map((item) => `"${item}"`).join(', ')}`;
+    const received = typeof value === 'string' ? `${JSON.stringify(value)}${didYouMean(value, allowed)}` : value;
+    throw invalidArgument(name, expected, received);
+}
+/** An object of ours with its native half; one that only looks like it has none. */
+function real(name, value, type, native) {
+    if (typeof value === 'object' && value !== null && native(value) !== undefined)
+        return value;
+    throw invalidArgument(name, `a ${type.name}`, quoted(value));
+}
+/** An AbortSignal, of any realm. */
+function signal(name, value) {
+    const candidate = value;
+    const listens = typeof candidate?.addEventListener === 'function' && typeof candidate.removeEventListener === 'function';
+    if (listens && typeof candidate.aborted === 'boolean')
+        return value;
+    throw invalidArgument(name, 'an AbortSignal', quoted(value));
+}
+function callback(name, value) {
+    if (typeof value === 'function')
+        return value;
+    throw invalidArgument(name, 'a function', quoted(value));
+}
+function strings(name, value) {
+    // Array.from also visits the holes of a sparse array.
+    if (Array.isArray(value) && Array.from(value).every((item) => typeof item === 'string'))
+        return value;
+    throw invalidArgument(name, 'an array of strings', quoted(value));
+}
+/**
+ * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
+ * names the nearest right one.
+ */
+function options(value, checks) {
+    if (value === undefined)
+        return Object.create(null);
+    if (Object.prototype.toString.call(value) !== '[object Object]') {
+        throw invalidArgument('options', 'a plain object', quoted(value));
+    }
+    const known = Object.keys(checks);
+    const checked = Object.create(null); // Nothing comes in through a prototype.
+    for (const [key, item] of Object.entries(value)) {
+        if (!known.includes(key)) {
+            const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys';
+            throw invalidArgument('options', expected, `the key "${key}"${didYouMean(key, known)}`);
+        }
+        if (item !== undefined)
+            checked[key] = checks[key](key, item);
+    }
+    return checked;
+}
+function didYouMean(word, known) {
+    return known.length === 0 ? '' : ` (did you mean "${fastestLevenshtein.closest(word, known)}"?)`;
+}
+
 /** What the constructors of this package's own objects ask for. */
 const internal = Symbol('internal');
 /** Refuses a constructor that was called from outside: `new Type()` where only `maker` makes one. */
@@ -129,10 +223,11 @@ function loaded() {
 }
 const binding = loaded();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { boardPresets: boardPresets$1, detach: detach$1, formatBytes: formatBytes$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, } = binding;
+const { backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, signals: signals$1, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeModel = binding.NativeModel;
+const NativeMonitor = binding.NativeMonitor;
 
 /** The net: gives back what a collected guard held. */
 const net = new FinalizationRegistry((state) => {
@@ -197,6 +292,22 @@ class Allocation {
     get ageMs() {
         return this.#live().native.ageMs(this.#state.key);
     }
+    /**
+     * Says that `bytes` of it, in all, have really been taken; the whole of it by default. That much is no longer pending
+     * in {@link MemoryBudget.headroom | headroom}. It only rises, and never above the allocation's size. Returns the
+     * allocation.
+     *
+     * Whoever never says so is credited with what the process has grown by since its first grant: right for one load at
+     * a time, a guess for several.
+     *
+     * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 to the allocation's size.
+     * @throws {@link ReleasedError} after it was released.
+     */
+    commit(bytes$1 = this.#state.sizeBytes) {
+        const { native, key, sizeBytes } = this.#live();
+        native.commit(key, bytes('bytes', bytes$1, 0, sizeBytes));
+        return this;
+    }
     /** Gives the bytes back. A second call does nothing. */
     release() {
         const state = this.#state;
@@ -236,87 +347,6 @@ class Allocation {
     }
 }
 
-/** What a size may be at most: every figure up to it is exact in a JavaScript number. */
-const MAX_BYTES = Number.MAX_SAFE_INTEGER;
-/** Checks a size: a whole number of bytes from `least` to `most`. */
-function bytes(name, value, least = 0, most = MAX_BYTES) {
-    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most)
-        return value + 0; // No -0.
-    throw invalidArgument(name, `a whole number of bytes from ${least} to ${most}`, quoted(value));
-}
-function string(name, value) {
-    if (typeof value === 'string')
-        return value;
-    throw invalidArgument(name, 'a string', value);
-}
-function boolean(name, value) {
-    if (typeof value === 'boolean')
-        return value;
-    throw invalidArgument(name, 'true or false', quoted(value));
-}
-function percent(name, value) {
-    if (typeof value === 'number' && value >= 0 && value < 100)
-        return value;
-    throw invalidArgument(name, 'a number from 0 to below 100', quoted(value));
-}
-function oneOf(name, value, allowed) {
-    if (allowed.includes(value))
-        return value;
-    const expected = `one of ${allowed.map((item) => `"${item}"`).join(', ')}`;
-    const received = typeof value === 'string' ? `${JSON.stringify(value)}${didYouMean(value, allowed)}` : value;
-    throw invalidArgument(name, expected, received);
-}
-/** An object of ours with its native half; one that only looks like it has none. */
-function real(name, value, type, native) {
-    if (typeof value === 'object' && value !== null && native(value) !== undefined)
-        return value;
-    throw invalidArgument(name, `a ${type.name}`, quoted(value));
-}
-/** An AbortSignal, of any realm. */
-function signal(name, value) {
-    const candidate = value;
-    const listens = typeof candidate?.addEventListener === 'function' && typeof candidate.removeEventListener === 'function';
-    if (listens && typeof candidate.aborted === 'boolean')
-        return value;
-    throw invalidArgument(name, 'an AbortSignal', quoted(value));
-}
-function callback(name, value) {
-    if (typeof value === 'function')
-        return value;
-    throw invalidArgument(name, 'a function', quoted(value));
-}
-function strings(name, value) {
-    // Array.from also visits the holes of a sparse array.
-    if (Array.isArray(value) && Array.from(value).every((item) => typeof item === 'string'))
-        return value;
-    throw invalidArgument(name, 'an array of strings', quoted(value));
-}
-/**
- * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
- * names the nearest right one.
- */
-function options(value, checks) {
-    if (value === undefined)
-        return Object.create(null);
-    if (Object.prototype.toString.call(value) !== '[object Object]') {
-        throw invalidArgument('options', 'a plain object', quoted(value));
-    }
-    const known = Object.keys(checks);
-    const checked = Object.create(null); // Nothing comes in through a prototype.
-    for (const [key, item] of Object.entries(value)) {
-        if (!known.includes(key)) {
-            const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys';
-            throw invalidArgument('options', expected, `the key "${key}"${didYouMean(key, known)}`);
-        }
-        if (item !== undefined)
-            checked[key] = checks[key](key, item);
-    }
-    return checked;
-}
-function didYouMean(word, known) {
-    return known.length === 0 ? '' : ` (did you mean "${fastestLevenshtein.closest(word, known)}"?)`;
-}
-
 /** The boards this package knows by name. */
 const boardPresets = Object.freeze(boardPresets$1().map((board) => Object.freeze(board)));
 const ids = boardPresets.map((board) => board.id);
@@ -324,9 +354,37 @@ const ids = boardPresets.map((board) => board.id);
 const boardId = (name, value) => oneOf(name, value, ids);
 /** Checks the id of a board, or `'auto'`. */
 const autoOrBoardId = (name, value) => oneOf(name, value, ['auto', ...ids]);
-/** The RAM of this machine now. Figures that the system does not give read 0. */
-function machineMemory() {
-    return machineMemory$1();
+const rootOf = (options$1) => options(options$1, { root: string }).root;
+/**
+ * The RAM of this machine now.
+ *
+ * @throws {@link IoError} where `/proc/meminfo` cannot be read.
+ */
+function machineMemory(options) {
+    const root = rootOf(options);
+    return call(() => machineMemory$1(root));
+}
+/**
+ * Every signal that tells of memory, read anew: the machine, the cgroups over this process, pressure, compressed swap,
+ * this process, huge pages, and what drivers of accelerators say. Nothing throws: what is not there is absent, and
+ * listed in `missing` with the reason.
+ */
+function signals(options) {
+    return signals$1(rootOf(options));
+}
+/**
+ * What this machine is: by what its device tree is compatible with, never by its model's name. A machine that nothing
+ * is known of is a board too, without a preset.
+ */
+function detectBoard(options) {
+    return detectBoard$1(rootOf(options));
+}
+/**
+ * The kinds of device memory that this machine could give: each with where it was found, or why it cannot be used and
+ * the line that mends it. Nothing is opened for it and no library is loaded.
+ */
+function backEnds(options) {
+    return backEnds$1(rootOf(options));
 }
 /**
  * What this process holds now: resident memory with its anonymous, file and shared parts, and the peak.
@@ -380,15 +438,15 @@ class MemoryBudget {
     }
     /**
      * The budget of this machine. Its line is the lowest of: the memory less the reserve, the memory less the safety
-     * margin, the board's usable memory if a board is given, the cgroup's limit less its floor (3 %, at least 16 MiB),
-     * and `maxBytes`.
+     * margin, the board's usable memory if there is a preset, the limit of every cgroup over the process less its floor
+     * (3 %, at least 16 MiB), and `maxBytes`.
      *
      * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
      */
     static forThisMachine(options$1) {
         const { board, isolated = false, ...rest } = options(options$1, machineBudgetChecks);
-        const preset = board === undefined || board === 'auto' ? {} : { board };
-        const made = call(() => NativeBudget.ofThisMachine({ ...rest, ...preset, isolated }));
+        const preset = board === undefined || board === 'auto' ? detectBoard$1().preset : board;
+        const made = call(() => NativeBudget.ofThisMachine({ ...rest, ...(preset && { board: preset }), isolated }));
         return new MemoryBudget(internal, made);
     }
     /** Memory of the board or machine, in bytes. */
@@ -434,6 +492,18 @@ class MemoryBudget {
     /** The live allocations, oldest first; of all budgets that share the count, in all threads. */
     allocations() {
         return this.#native.allocations();
+    }
+    /**
+     * What the system can give now: the least room of the machine and of every cgroup over the process, each less its
+     * floor, less what was granted here and not yet taken. Swap never counts.
+     *
+     * @throws {@link IoError} where the machine's memory cannot be read.
+     */
+    headroom(options$1) {
+        const { floorBytes } = options(options$1, {
+            floorBytes: (name, value) => bytes(name, value),
+        });
+        return call(() => this.#native.headroom(floorBytes));
     }
     /**
      * Whether {@link allocate} would grant this many bytes now. Another thread may take them in between: only the
@@ -1285,6 +1355,338 @@ function over(as, bytes) {
 }
 
 /**
+ * Has V8 collect its garbage, as far as it lets itself be told: the function is only there behind a flag, which V8 does
+ * not promise to honour after the start.
+ */
+function collectGarbage() {
+    const collect = globalThis.gc ?? exposed();
+    collect?.();
+}
+function exposed() {
+    node_v8.setFlagsFromString('--expose-gc');
+    return node_vm.runInNewContext('globalThis.gc');
+}
+
+/** What may give memory back, in order. One round runs at a time. */
+class Reliefs {
+    /** What runs before the registered ones. */
+    first;
+    #registered = new Set();
+    #needed;
+    #told;
+    #running = false;
+    constructor(needed, told) {
+        this.#needed = needed;
+        this.#told = told;
+    }
+    add(label, run) {
+        const registered = { label, run };
+        this.#registered.add(registered);
+        return { [Symbol.dispose]: () => void this.#registered.delete(registered) };
+    }
+    clear() {
+        this.#registered.clear();
+        this.first = undefined;
+    }
+    /** Runs them until they are no longer needed. While a round runs, another does not begin. */
+    run(sample) {
+        if (this.#running)
+            return;
+        this.#running = true;
+        this.#round(sample).finally(() => {
+            this.#running = false;
+        });
+    }
+    async #round(sample) {
+        const round = [...(this.first ? [this.first] : []), ...this.#registered];
+        for (const { label, run } of round) {
+            if (!this.#needed())
+                return;
+            const start = performance.now();
+            const relief = { label, durationMs: 0 };
+            try {
+                await run(sample);
+            }
+            catch (error) {
+                relief.error = error;
+            }
+            relief.durationMs = performance.now() - start;
+            this.#told(relief);
+        }
+    }
+}
+
+/** The stages of one budget's life. */
+class Stages {
+    #budget;
+    #stages = [];
+    constructor(budget) {
+        this.#budget = budget;
+    }
+    mark(label) {
+        const before = this.#stages.at(-1);
+        const { rssBytes } = processMemory();
+        const { availableBytes } = machineMemory();
+        const { allocatedBytes } = this.#budget;
+        const stage = {
+            label,
+            timeMs: Date.now(),
+            rssBytes,
+            availableBytes,
+            allocatedBytes,
+            components: componentsOf(this.#budget, before),
+            added: {
+                rssBytes: rssBytes - (before?.rssBytes ?? 0),
+                usedBytes: (before?.availableBytes ?? availableBytes) - availableBytes,
+                allocatedBytes: allocatedBytes - (before?.allocatedBytes ?? 0),
+            },
+        };
+        this.#stages.push(stage);
+        return stage;
+    }
+    list() {
+        return [...this.#stages];
+    }
+}
+/** What is allocated under each label, and labels that were allocated before and are no longer. */
+function componentsOf(budget, before) {
+    const bytesOf = new Map((before?.components ?? []).filter(({ bytes }) => bytes > 0).map(({ label }) => [label, 0]));
+    for (const { label, sizeBytes } of budget.allocations())
+        bytesOf.set(label, (bytesOf.get(label) ?? 0) + sizeBytes);
+    const wasBytes = new Map(before?.components.map(({ label, bytes }) => [label, bytes]));
+    return [...bytesOf]
+        .map(([label, bytes]) => ({ label, bytes, addedBytes: bytes - (wasBytes.get(label) ?? 0) }))
+        .sort((a, b) => b.bytes - a.bytes);
+}
+
+const events = [
+    'normal',
+    'warning',
+    'critical',
+    'pressure',
+    'kill',
+    'sample',
+    'relief',
+    'unavailable',
+];
+/** Samples that wait for a slow iteration at most; older ones are dropped, since the newest tells the state. */
+const MAX_WAITING = 16;
+const share = (name, value) => number(name, value, 0, 100);
+const limitChecks = { warnPercent: share, criticalPercent: share, hysteresisPercent: share };
+const optionChecks = {
+    ...limitChecks,
+    floorBytes: (name, value) => bytes(name, value),
+    refuseAtCritical: boolean,
+    collectGarbage: boolean,
+    intervalMs: (name, value) => number(name, value, 10, 3_600_000),
+    historyCount: (name, value) => integer(name, value, 0, 100_000),
+};
+/**
+ * Watches the memory under a budget, and tells of trouble before the kernel acts. It is off until {@link start}.
+ *
+ * One thread samples for every monitor of the process, and none of them keeps the process alive. Levels are drawn by
+ * what is really used: of the machine, of each cgroup over the process, and of the line by this process. What is merely
+ * granted raises none; a well-packed budget is full and well.
+ *
+ * @example
+ * manager.monitor.start()
+ * manager.monitor.on('warning', ({ usedPercent, constraint }) => log.warn(`${usedPercent.toFixed(0)} %: ${constraint}`))
+ * manager.monitor.on('critical', () => cache.clear())
+ */
+class MemoryMonitor {
+    #budget;
+    #emitter = new node_events.EventEmitter();
+    #stages;
+    #reliefs;
+    #limits = {};
+    #native;
+    #last;
+    #closed = false;
+    #endings = new Set();
+    /** @throws {@link InvalidArgumentError} when `budget` is none. */
+    constructor(budget, limits) {
+        this.#budget = budget;
+        if (nativeBudget(budget) === undefined)
+            throw invalidArgument('budget', 'a MemoryBudget', quoted(budget));
+        this.#limits = options(limits, limitChecks);
+        this.#stages = new Stages(budget);
+        this.#reliefs = new Reliefs(() => this.level === 'critical', (relief) => this.#emitter.emit('relief', relief));
+    }
+    /**
+     * Begins to watch; while it already does, nothing is changed. Options that are left out take the limits of the
+     * monitor and their defaults. Returns the monitor.
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+     * @throws {@link ReleasedError} after {@link close}.
+     */
+    start(options$1) {
+        const checked = options(options$1, optionChecks);
+        if (this.#closed)
+            throw released('the memory monitor');
+        if (this.#native)
+            return this;
+        const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked;
+        const started = { ...this.#limits, ...rest, refuseAtCritical };
+        const observe = (notice) => this.#take(notice);
+        // Made from a budget, so it has a native half.
+        const budget = nativeBudget(this.#budget);
+        this.#native = call(() => NativeMonitor.start(budget, started, observe));
+        this.#limits = limitsOf(started);
+        this.#reliefs.first = collects ? { label: 'garbage collection', run: collectGarbage } : undefined;
+        return this;
+    }
+    /** Stops watching, until {@link start} is called again. The budget grants again. Idempotent. */
+    stop() {
+        this.#native?.close();
+        this.#native = undefined;
+        this.#last = undefined;
+    }
+    /** Stops watching for good: iterations end, listeners and reliefs are forgotten. Idempotent. */
+    close() {
+        this.stop();
+        this.#closed = true;
+        for (const end of [...this.#endings])
+            end();
+        this.#emitter.removeAllListeners();
+        this.#reliefs.clear();
+    }
+    /** The same as {@link close}, for `using`. */
+    [Symbol.dispose]() {
+        this.close();
+    }
+    /** Whether it watches. */
+    get running() {
+        return this.#native !== undefined;
+    }
+    /** The level of the last sample; `'normal'` before the first. */
+    get level() {
+        return this.#last?.level ?? 'normal';
+    }
+    /** The last sample, if one was taken. */
+    get sample() {
+        return this.#last;
+    }
+    /** Where the levels begin, for as much as was set; see {@link MemoryLimits} for the defaults. */
+    get limits() {
+        return { ...this.#limits };
+    }
+    /** Sets where the levels begin, also while it watches. What is left out takes its default. */
+    set limits(limits) {
+        const checked = options(limits, limitChecks);
+        const { warnPercent = 80, criticalPercent = 95 } = checked;
+        if (warnPercent > criticalPercent) {
+            throw invalidArgument('warnPercent', `at most criticalPercent, which is ${criticalPercent}`, warnPercent);
+        }
+        call(() => this.#native?.setLimits({ ...checked, refuseAtCritical: true }));
+        this.#limits = checked;
+    }
+    /** The samples since the start, oldest first, as many as `historyCount` keeps. */
+    history() {
+        return this.#native?.history() ?? [];
+    }
+    /** Calls `listener` for every event of that name. What a listener throws is thrown as of any event emitter. */
+    on(event, listener) {
+        this.#emitter.on(oneOf('event', event, events), callback('listener', listener));
+        return this;
+    }
+    /** Calls `listener` for the next event of that name only. */
+    once(event, listener) {
+        this.#emitter.once(oneOf('event', event, events), callback('listener', listener));
+        return this;
+    }
+    /** Forgets a listener. */
+    off(event, listener) {
+        this.#emitter.off(oneOf('event', event, events), callback('listener', listener));
+        return this;
+    }
+    /**
+     * Registers what may give memory back while the level is critical. Reliefs run in the order of their registration, one
+     * at a time, each awaited, until the level is no longer critical; again after every critical sample. Each run is told
+     * by the event `relief`. Returns what forgets it again.
+     *
+     * @param label - what the event calls it
+     * @param run - gives memory back; may return a promise
+     */
+    relieve(label, run) {
+        return this.#reliefs.add(string('label', label), callback('run', run));
+    }
+    /**
+     * Notes the memory at a stage of the program, watching or not: what the process and the machine have in use, and what
+     * is allocated under which label. Returns the stage, with what was added since the one before.
+     *
+     * @param label - what the stage is called: `'after model load'`
+     */
+    mark(label) {
+        return this.#stages.mark(string('label', label));
+    }
+    /** The stages that were marked, oldest first. */
+    stages() {
+        return this.#stages.list();
+    }
+    /**
+     * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link close}.
+     * It starts the monitor if it does not watch yet, and does not keep the process alive.
+     */
+    async *[Symbol.asyncIterator]() {
+        this.start();
+        const waiting = [];
+        let wake = () => { };
+        const take = (sample) => {
+            waiting.push(sample);
+            if (waiting.length > MAX_WAITING)
+                waiting.shift();
+            wake();
+        };
+        const end = () => wake();
+        this.#emitter.on('sample', take);
+        this.#endings.add(end);
+        try {
+            while (!this.#closed) {
+                const sample = waiting.shift();
+                if (sample)
+                    yield sample;
+                else
+                    await new Promise((resolve) => {
+                        wake = resolve;
+                    });
+            }
+        }
+        finally {
+            this.#endings.delete(end);
+            this.#emitter.off('sample', take);
+        }
+    }
+    #take({ sample, stalled, unavailable }) {
+        // A notice that was on its way while the monitor stopped comes too late.
+        if (!this.#native)
+            return;
+        if (unavailable !== undefined)
+            this.#emitter.emit('unavailable', unavailable);
+        if (!sample)
+            return;
+        const last = this.#last;
+        this.#last = sample;
+        this.#emitter.emit('sample', sample);
+        if (stalled)
+            this.#emitter.emit('pressure', sample);
+        const kills = (sample.oomKillCount ?? 0) - (last?.oomKillCount ?? sample.oomKillCount ?? 0);
+        if (kills > 0)
+            this.#emitter.emit('kill', sample, kills);
+        if (sample.level !== (last?.level ?? 'normal'))
+            this.#emitter.emit(sample.level, sample);
+        if (sample.level === 'critical')
+            this.#reliefs.run(sample);
+    }
+}
+function limitsOf({ warnPercent, criticalPercent, hysteresisPercent }) {
+    return {
+        ...(warnPercent !== undefined && { warnPercent }),
+        ...(criticalPercent !== undefined && { criticalPercent }),
+        ...(hysteresisPercent !== undefined && { hysteresisPercent }),
+    };
+}
+
+/**
  * The front door: the line of this machine, the budget under it, files opened on its account, and a pool for their
  * streams.
  *
@@ -1296,21 +1698,28 @@ function over(as, bytes) {
 class MemoryManager {
     #loads = new Loads();
     #closed = false;
-    /** The preset of the board, if one was named. */
+    /** The preset that was named, or that fits the board that this machine is, if one does. */
     board;
+    /** What this machine is, whatever preset was named. */
+    machine = Object.freeze(detectBoard());
     /** The budget of this machine. */
     budget;
     /** The pool that streams of this manager's files read through; it counts against the budget. */
     pool;
+    /** Watches the memory under the budget; off until its `start()`. */
+    monitor;
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
     constructor(options$1) {
         const { maxHeldBytes = 8 * MiB, ...line } = options(options$1, {
             ...machineBudgetChecks,
             maxHeldBytes: (name, value) => bytes(name, value),
         });
-        this.board = boardPresets.find((board) => board.id === line.board);
+        const { board = 'auto' } = line;
+        const preset = board === 'auto' ? this.machine.preset : board;
+        this.board = boardPresets.find(({ id }) => id === preset);
         this.budget = MemoryBudget.forThisMachine(line);
         this.pool = new BufferPool({ maxHeldBytes, budget: this.budget });
+        this.monitor = new MemoryMonitor(this.budget);
     }
     /**
      * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
@@ -1326,16 +1735,24 @@ class MemoryManager {
     processMemory() {
         return processMemory();
     }
+    /** Where the levels of {@link monitor} begin. */
+    get limits() {
+        return this.monitor.limits;
+    }
+    set limits(limits) {
+        this.monitor.limits = limits;
+    }
     /** Whether it was closed. */
     get closed() {
         return this.#closed;
     }
     /**
-     * Ends loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
+     * Ends the monitor and loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
      * to their holders and stay. Resolves when every reader has stopped. Idempotent.
      */
     async close() {
         this.#closed = true;
+        this.monitor.close();
         this.pool.close();
         await this.#loads.close(released('the memory manager'));
     }
@@ -1359,17 +1776,21 @@ exports.IoError = IoError;
 exports.KiB = KiB;
 exports.MemoryBudget = MemoryBudget;
 exports.MemoryManager = MemoryManager;
+exports.MemoryMonitor = MemoryMonitor;
 exports.MiB = MiB;
 exports.PlimsollError = PlimsollError;
 exports.PooledBuffer = PooledBuffer;
 exports.ReleasedError = ReleasedError;
 exports.TensorChunk = TensorChunk;
 exports.UnsupportedTypeError = UnsupportedTypeError;
+exports.backEnds = backEnds;
 exports.boardPresets = boardPresets;
+exports.detectBoard = detectBoard;
 exports.formatBytes = formatBytes;
 exports.instructionSet = instructionSet;
 exports.machineMemory = machineMemory;
 exports.parseBytes = parseBytes;
 exports.processMemory = processMemory;
+exports.signals = signals;
 exports.tensorDataBytes = tensorDataBytes;
 exports.tensorOutputs = tensorOutputs;

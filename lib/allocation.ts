@@ -1,3 +1,4 @@
+import * as check from './check.js'
 import { invalidArgument, released } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import { leakWarning, type NativeBudget } from './native.js'
@@ -83,6 +84,23 @@ export class Allocation implements Disposable {
    */
   get ageMs(): number {
     return this.#live().native.ageMs(this.#state.key)
+  }
+
+  /**
+   * Says that `bytes` of it, in all, have really been taken; the whole of it by default. That much is no longer pending
+   * in {@link MemoryBudget.headroom | headroom}. It only rises, and never above the allocation's size. Returns the
+   * allocation.
+   *
+   * Whoever never says so is credited with what the process has grown by since its first grant: right for one load at
+   * a time, a guess for several.
+   *
+   * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 to the allocation's size.
+   * @throws {@link ReleasedError} after it was released.
+   */
+  commit(bytes: number = this.#state.sizeBytes): this {
+    const { native, key, sizeBytes } = this.#live()
+    native.commit(key, check.bytes('bytes', bytes, 0, sizeBytes))
+    return this
   }
 
   /** Gives the bytes back. A second call does nothing. */

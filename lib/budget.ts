@@ -1,4 +1,4 @@
-import type { AllocationInfo, LineTerm } from '../binding.js'
+import type { AllocationInfo, Headroom, LineTerm } from '../binding.js'
 import { type Allocation, guard } from './allocation.js'
 import * as check from './check.js'
 import { call, fromNative } from './errors.js'
@@ -6,7 +6,7 @@ import { internal } from './internal.js'
 import * as native from './native.js'
 import { autoOrBoardId, type BoardId, boardId } from './system.js'
 
-export type { AllocationInfo, LineTerm } from '../binding.js'
+export type { AllocationInfo, Headroom, HeadroomTerm, LineTerm } from '../binding.js'
 
 /** A budget of just these numbers. */
 export interface BudgetNumbers {
@@ -19,8 +19,9 @@ export interface BudgetNumbers {
 /** How the line of this machine is drawn. */
 export interface MachineBudgetOptions {
   /**
-   * A board whose preset bounds the line too; `'auto'` (the default) takes the machine as it is, with an eighth of its
-   * memory kept for the system, at least 512 MiB and at most half.
+   * A board whose preset bounds the line too. `'auto'`, the default, takes the preset of the board that this machine
+   * is, see {@link detectBoard}; a machine without one is taken as it is, with an eighth of its memory kept for the
+   * system, at least 512 MiB and at most half.
    */
   board?: BoardId | 'auto'
   /** Share of the memory left alone, 0 to below 100. 15 by default. */
@@ -32,6 +33,12 @@ export interface MachineBudgetOptions {
    * threads included, share what is allocated, each under its own line.
    */
   isolated?: boolean
+}
+
+/** How headroom is worked out. */
+export interface HeadroomOptions {
+  /** What is left untouched of the machine's memory, in bytes. 3 % of it, at least 256 MiB, by default. */
+  floorBytes?: number
 }
 
 /** Checks the options of a budget of this machine. */
@@ -87,15 +94,15 @@ export class MemoryBudget {
 
   /**
    * The budget of this machine. Its line is the lowest of: the memory less the reserve, the memory less the safety
-   * margin, the board's usable memory if a board is given, the cgroup's limit less its floor (3 %, at least 16 MiB),
-   * and `maxBytes`.
+   * margin, the board's usable memory if there is a preset, the limit of every cgroup over the process less its floor
+   * (3 %, at least 16 MiB), and `maxBytes`.
    *
    * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
    */
   static forThisMachine(options?: MachineBudgetOptions): MemoryBudget {
     const { board, isolated = false, ...rest } = check.options<MachineBudgetOptions>(options, machineBudgetChecks)
-    const preset = board === undefined || board === 'auto' ? {} : { board }
-    const made = call(() => native.NativeBudget.ofThisMachine({ ...rest, ...preset, isolated }))
+    const preset = board === undefined || board === 'auto' ? native.detectBoard().preset : board
+    const made = call(() => native.NativeBudget.ofThisMachine({ ...rest, ...(preset && { board: preset }), isolated }))
     return new MemoryBudget(internal, made)
   }
 
@@ -152,6 +159,19 @@ export class MemoryBudget {
   /** The live allocations, oldest first; of all budgets that share the count, in all threads. */
   allocations(): AllocationInfo[] {
     return this.#native.allocations()
+  }
+
+  /**
+   * What the system can give now: the least room of the machine and of every cgroup over the process, each less its
+   * floor, less what was granted here and not yet taken. Swap never counts.
+   *
+   * @throws {@link IoError} where the machine's memory cannot be read.
+   */
+  headroom(options?: HeadroomOptions): Headroom {
+    const { floorBytes } = check.options<HeadroomOptions>(options, {
+      floorBytes: (name, value) => check.bytes(name, value),
+    })
+    return call(() => this.#native.headroom(floorBytes))
   }
 
   /**

@@ -25,6 +25,16 @@ export function percent(name: string, value: unknown): number {
   throw invalidArgument(name, 'a number from 0 to below 100', quoted(value))
 }
 
+export function number(name: string, value: unknown, least: number, most: number): number {
+  if (typeof value === 'number' && value >= least && value <= most) return value + 0 // No -0.
+  throw invalidArgument(name, `a number from ${least} to ${most}`, quoted(value))
+}
+
+export function integer(name: string, value: unknown, least: number, most: number): number {
+  if (Number.isInteger(value)) return number(name, value, least, most)
+  throw invalidArgument(name, `a whole number from ${least} to ${most}`, quoted(value))
+}
+
 export function oneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): T {
   if (allowed.includes(value as T)) return value as T
   const expected = `one of ${allowed.map((item) => `"${item}"`).join(', ')}`

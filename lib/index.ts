@@ -2,6 +2,9 @@ export { Allocation } from './allocation.js'
 export {
   type AllocationInfo,
   type BudgetNumbers,
+  type Headroom,
+  type HeadroomOptions,
+  type HeadroomTerm,
   type LineTerm,
   type MachineBudgetOptions,
   MemoryBudget,
@@ -31,17 +34,42 @@ export {
 } from './gguf-file.js'
 export { MemoryManager, type MemoryManagerOptions } from './manager.js'
 export { GgufArray, type GgufElements, GgufMetadata, type GgufValue, type GgufValueType } from './metadata.js'
+export {
+  type MemoryLevel,
+  type MemoryLimits,
+  MemoryMonitor,
+  type MonitorEvents,
+  type MonitorOptions,
+  type MonitorSample,
+} from './monitor.js'
 export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } from './output.js'
+export type { Relief } from './relief.js'
+export type { Component, Stage } from './stages.js'
 export type { LoadProgress } from './stream.js'
 export {
+  type BackEnd,
   type BoardId,
   type BoardPreset,
+  backEnds,
   boardPresets,
+  type Cgroup,
   type CgroupLimit,
+  type DetectedBoard,
+  detectBoard,
+  type HugePages,
   instructionSet,
   type MachineMemory,
+  type MissingSignal,
   machineMemory,
+  type NpuDriver,
+  type NvmapClient,
+  type Pressure,
   type ProcessMemory,
   processMemory,
+  type Signals,
+  type Stall,
+  type SystemOptions,
+  signals,
+  type Zram,
 } from './system.js'
 export { formatBytes, GiB, KiB, MiB, parseBytes } from './units.js'

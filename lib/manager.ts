@@ -3,8 +3,16 @@ import { BufferPool } from './buffer-pool.js'
 import * as check from './check.js'
 import { released } from './errors.js'
 import { type GgufFile, type OpenOptions, openWith } from './gguf-file.js'
+import { type MemoryLimits, MemoryMonitor } from './monitor.js'
 import { Loads } from './stream.js'
-import { type BoardPreset, boardPresets, type ProcessMemory, processMemory } from './system.js'
+import {
+  type BoardPreset,
+  boardPresets,
+  type DetectedBoard,
+  detectBoard,
+  type ProcessMemory,
+  processMemory,
+} from './system.js'
 import { MiB } from './units.js'
 
 /** What a {@link MemoryManager} is made from. */
@@ -25,12 +33,16 @@ export interface MemoryManagerOptions extends MachineBudgetOptions {
 export class MemoryManager implements AsyncDisposable {
   readonly #loads = new Loads()
   #closed = false
-  /** The preset of the board, if one was named. */
+  /** The preset that was named, or that fits the board that this machine is, if one does. */
   readonly board: Readonly<BoardPreset> | undefined
+  /** What this machine is, whatever preset was named. */
+  readonly machine: Readonly<DetectedBoard> = Object.freeze(detectBoard())
   /** The budget of this machine. */
   readonly budget: MemoryBudget
   /** The pool that streams of this manager's files read through; it counts against the budget. */
   readonly pool: BufferPool
+  /** Watches the memory under the budget; off until its `start()`. */
+  readonly monitor: MemoryMonitor
 
   /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
   constructor(options?: MemoryManagerOptions) {
@@ -38,9 +50,12 @@ export class MemoryManager implements AsyncDisposable {
       ...machineBudgetChecks,
       maxHeldBytes: (name, value) => check.bytes(name, value),
     })
-    this.board = boardPresets.find((board) => board.id === line.board)
+    const { board = 'auto' } = line
+    const preset = board === 'auto' ? this.machine.preset : board
+    this.board = boardPresets.find(({ id }) => id === preset)
     this.budget = MemoryBudget.forThisMachine(line)
     this.pool = new BufferPool({ maxHeldBytes, budget: this.budget })
+    this.monitor = new MemoryMonitor(this.budget)
   }
 
   /**
@@ -58,17 +73,27 @@ export class MemoryManager implements AsyncDisposable {
     return processMemory()
   }
 
+  /** Where the levels of {@link monitor} begin. */
+  get limits(): Readonly<MemoryLimits> {
+    return this.monitor.limits
+  }
+
+  set limits(limits: MemoryLimits) {
+    this.monitor.limits = limits
+  }
+
   /** Whether it was closed. */
   get closed(): boolean {
     return this.#closed
   }
 
   /**
-   * Ends loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
+   * Ends the monitor and loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
    * to their holders and stay. Resolves when every reader has stopped. Idempotent.
    */
   async close(): Promise<void> {
     this.#closed = true
+    this.monitor.close()
     this.pool.close()
     await this.#loads.close(released('the memory manager'))
   }

@@ -14,14 +14,17 @@ const binding = loaded()
 
 /** The addon. Everything else in `lib/` reaches it through here. */
 export const {
+  backEnds,
   boardPresets,
   detach,
+  detectBoard,
   formatBytes,
   instructionSet,
   leakWarning,
   machineMemory,
   parseBytes,
   processMemory,
+  signals,
 } = binding
 
 export const NativeBudget = binding.NativeBudget
@@ -31,4 +34,7 @@ export type NativeBufferPool = Binding.NativeBufferPool
 export const NativeModel = binding.NativeModel
 export type NativeModel = Binding.NativeModel
 
-export type { NativePooledBuffer, NativeStream, NativeUnit } from '../binding.js'
+export const NativeMonitor = binding.NativeMonitor
+export type NativeMonitor = Binding.NativeMonitor
+
+export type { NativeNotice, NativePooledBuffer, NativeStream, NativeUnit } from '../binding.js'

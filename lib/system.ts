@@ -1,9 +1,25 @@
-import type { BoardPreset, MachineMemory, ProcessMemory } from '../binding.js'
+import type { BackEnd, BoardPreset, DetectedBoard, MachineMemory, ProcessMemory, Signals } from '../binding.js'
 import * as check from './check.js'
 import { call } from './errors.js'
 import * as native from './native.js'
 
-export type { BoardPreset, CgroupLimit, MachineMemory, ProcessMemory } from '../binding.js'
+export type {
+  BackEnd,
+  BoardPreset,
+  Cgroup,
+  CgroupLimit,
+  DetectedBoard,
+  HugePages,
+  MachineMemory,
+  MissingSignal,
+  NpuDriver,
+  NvmapClient,
+  Pressure,
+  ProcessMemory,
+  Signals,
+  Stall,
+  Zram,
+} from '../binding.js'
 
 /** The id of a board preset. */
 export type BoardId =
@@ -14,6 +30,10 @@ export type BoardId =
   | 'agx-orin-32gb'
   | 'agx-orin-64gb'
   | 'agx-thor-128gb'
+  | 'xavier-nx-8gb'
+  | 'xavier-nx-16gb'
+  | 'agx-xavier-32gb'
+  | 'agx-xavier-64gb'
   | 'rk3588-4gb'
   | 'rk3588-8gb'
   | 'rk3588-16gb'
@@ -33,9 +53,48 @@ export const boardId = (name: string, value: unknown): BoardId => check.oneOf(na
 export const autoOrBoardId = (name: string, value: unknown): BoardId | 'auto' =>
   check.oneOf(name, value, ['auto', ...ids])
 
-/** The RAM of this machine now. Figures that the system does not give read 0. */
-export function machineMemory(): MachineMemory {
-  return native.machineMemory()
+/** Where the system's files are read. */
+export interface SystemOptions {
+  /** The folder under which `proc`, `sys`, `dev` and `etc` lie: `/` by default, or a copy of a board's tree. */
+  root?: string
+}
+
+const rootOf = (options: SystemOptions | undefined): string | undefined =>
+  check.options<SystemOptions>(options, { root: check.string }).root
+
+/**
+ * The RAM of this machine now.
+ *
+ * @throws {@link IoError} where `/proc/meminfo` cannot be read.
+ */
+export function machineMemory(options?: SystemOptions): MachineMemory {
+  const root = rootOf(options)
+  return call(() => native.machineMemory(root))
+}
+
+/**
+ * Every signal that tells of memory, read anew: the machine, the cgroups over this process, pressure, compressed swap,
+ * this process, huge pages, and what drivers of accelerators say. Nothing throws: what is not there is absent, and
+ * listed in `missing` with the reason.
+ */
+export function signals(options?: SystemOptions): Signals {
+  return native.signals(rootOf(options))
+}
+
+/**
+ * What this machine is: by what its device tree is compatible with, never by its model's name. A machine that nothing
+ * is known of is a board too, without a preset.
+ */
+export function detectBoard(options?: SystemOptions): DetectedBoard {
+  return native.detectBoard(rootOf(options))
+}
+
+/**
+ * The kinds of device memory that this machine could give: each with where it was found, or why it cannot be used and
+ * the line that mends it. Nothing is opened for it and no library is loaded.
+ */
+export function backEnds(options?: SystemOptions): BackEnd[] {
+  return native.backEnds(rootOf(options))
 }
 
 /**

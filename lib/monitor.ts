@@ -1,0 +1,302 @@
+import { EventEmitter } from 'node:events'
+import type { MonitorSample } from '../binding.js'
+import { type MemoryBudget, nativeBudget } from './budget.js'
+import * as check from './check.js'
+import { call, invalidArgument, quoted, released } from './errors.js'
+import { collectGarbage } from './garbage.js'
+import * as native from './native.js'
+import { type Relief, Reliefs } from './relief.js'
+import { type Stage, Stages } from './stages.js'
+
+export type { MonitorSample } from '../binding.js'
+
+/** How full the memory is. */
+export type MemoryLevel = 'normal' | 'warning' | 'critical'
+
+/** Where the levels begin, as shares of what could be used at most, 0 to 100. */
+export interface MemoryLimits {
+  /** Where `warning` begins. 80 by default. */
+  warnPercent?: number
+  /** Where `critical` begins. 95 by default. */
+  criticalPercent?: number
+  /** How far use must fall below a limit before its level ends. 3 by default. */
+  hysteresisPercent?: number
+}
+
+/** How a monitor watches and what it does. */
+export interface MonitorOptions extends MemoryLimits {
+  /** What is left untouched of the machine's memory, in bytes. 3 % of it, at least 256 MiB, by default. */
+  floorBytes?: number
+  /** Whether the budget refuses new allocations while the level is critical. True by default. */
+  refuseAtCritical?: boolean
+  /** Whether V8 collects its garbage as the level turns critical, before the other reliefs. False by default. */
+  collectGarbage?: boolean
+  /**
+   * The time between two samples, in milliseconds, from 10 to 3,600,000. By default as long as the memory can be left
+   * alone at the fastest growth that is plausible: 50 to 1000 ms.
+   */
+  intervalMs?: number
+  /** How many samples {@link MemoryMonitor.history} keeps, up to 100,000. 600 by default. */
+  historyCount?: number
+}
+
+/** What a monitor tells, with what it passes to the listener. */
+export interface MonitorEvents {
+  /** The level fell back to normal. */
+  normal: [sample: MonitorSample]
+  /** The level became warning, from below or from above. */
+  warning: [sample: MonitorSample]
+  /** The level became critical. */
+  critical: [sample: MonitorSample]
+  /** The kernel told that tasks stand still for want of memory. */
+  pressure: [sample: MonitorSample]
+  /** The kernel's killer has killed something since the sample before. */
+  kill: [sample: MonitorSample, count: number]
+  /** A sample was taken. */
+  sample: [sample: MonitorSample]
+  /** A relief has run. */
+  relief: [relief: Relief]
+  /** The machine's memory cannot be read; the monitor goes on trying. */
+  unavailable: [reason: string]
+}
+
+const events: readonly (keyof MonitorEvents)[] = [
+  'normal',
+  'warning',
+  'critical',
+  'pressure',
+  'kill',
+  'sample',
+  'relief',
+  'unavailable',
+]
+
+/** Samples that wait for a slow iteration at most; older ones are dropped, since the newest tells the state. */
+const MAX_WAITING = 16
+
+const share = (name: string, value: unknown) => check.number(name, value, 0, 100)
+
+const limitChecks = { warnPercent: share, criticalPercent: share, hysteresisPercent: share } as const
+
+const optionChecks = {
+  ...limitChecks,
+  floorBytes: (name: string, value: unknown) => check.bytes(name, value),
+  refuseAtCritical: check.boolean,
+  collectGarbage: check.boolean,
+  intervalMs: (name: string, value: unknown) => check.number(name, value, 10, 3_600_000),
+  historyCount: (name: string, value: unknown) => check.integer(name, value, 0, 100_000),
+} as const
+
+/**
+ * Watches the memory under a budget, and tells of trouble before the kernel acts. It is off until {@link start}.
+ *
+ * One thread samples for every monitor of the process, and none of them keeps the process alive. Levels are drawn by
+ * what is really used: of the machine, of each cgroup over the process, and of the line by this process. What is merely
+ * granted raises none; a well-packed budget is full and well.
+ *
+ * @example
+ * manager.monitor.start()
+ * manager.monitor.on('warning', ({ usedPercent, constraint }) => log.warn(`${usedPercent.toFixed(0)} %: ${constraint}`))
+ * manager.monitor.on('critical', () => cache.clear())
+ */
+export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
+  readonly #budget: MemoryBudget
+  readonly #emitter = new EventEmitter()
+  readonly #stages: Stages
+  readonly #reliefs: Reliefs
+  #limits: MemoryLimits = {}
+  #native: native.NativeMonitor | undefined
+  #last: MonitorSample | undefined
+  #closed = false
+  readonly #endings = new Set<() => void>()
+
+  /** @throws {@link InvalidArgumentError} when `budget` is none. */
+  constructor(budget: MemoryBudget, limits?: MemoryLimits) {
+    this.#budget = budget
+    if (nativeBudget(budget) === undefined) throw invalidArgument('budget', 'a MemoryBudget', quoted(budget))
+    this.#limits = check.options<MemoryLimits>(limits, limitChecks)
+    this.#stages = new Stages(budget)
+    this.#reliefs = new Reliefs(
+      () => this.level === 'critical',
+      (relief) => this.#emitter.emit('relief', relief),
+    )
+  }
+
+  /**
+   * Begins to watch; while it already does, nothing is changed. Options that are left out take the limits of the
+   * monitor and their defaults. Returns the monitor.
+   *
+   * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+   * @throws {@link ReleasedError} after {@link close}.
+   */
+  start(options?: MonitorOptions): this {
+    const checked = check.options<MonitorOptions>(options, optionChecks)
+    if (this.#closed) throw released('the memory monitor')
+    if (this.#native) return this
+    const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked
+    const started = { ...this.#limits, ...rest, refuseAtCritical }
+    const observe = (notice: native.NativeNotice) => this.#take(notice)
+    // Made from a budget, so it has a native half.
+    const budget = nativeBudget(this.#budget) as native.NativeBudget
+    this.#native = call(() => native.NativeMonitor.start(budget, started, observe))
+    this.#limits = limitsOf(started)
+    this.#reliefs.first = collects ? { label: 'garbage collection', run: collectGarbage } : undefined
+    return this
+  }
+
+  /** Stops watching, until {@link start} is called again. The budget grants again. Idempotent. */
+  stop(): void {
+    this.#native?.close()
+    this.#native = undefined
+    this.#last = undefined
+  }
+
+  /** Stops watching for good: iterations end, listeners and reliefs are forgotten. Idempotent. */
+  close(): void {
+    this.stop()
+    this.#closed = true
+    for (const end of [...this.#endings]) end()
+    this.#emitter.removeAllListeners()
+    this.#reliefs.clear()
+  }
+
+  /** The same as {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** Whether it watches. */
+  get running(): boolean {
+    return this.#native !== undefined
+  }
+
+  /** The level of the last sample; `'normal'` before the first. */
+  get level(): MemoryLevel {
+    return this.#last?.level ?? 'normal'
+  }
+
+  /** The last sample, if one was taken. */
+  get sample(): MonitorSample | undefined {
+    return this.#last
+  }
+
+  /** Where the levels begin, for as much as was set; see {@link MemoryLimits} for the defaults. */
+  get limits(): Readonly<MemoryLimits> {
+    return { ...this.#limits }
+  }
+
+  /** Sets where the levels begin, also while it watches. What is left out takes its default. */
+  set limits(limits: MemoryLimits) {
+    const checked = check.options<MemoryLimits>(limits, limitChecks)
+    const { warnPercent = 80, criticalPercent = 95 } = checked
+    if (warnPercent > criticalPercent) {
+      throw invalidArgument('warnPercent', `at most criticalPercent, which is ${criticalPercent}`, warnPercent)
+    }
+    call(() => this.#native?.setLimits({ ...checked, refuseAtCritical: true }))
+    this.#limits = checked
+  }
+
+  /** The samples since the start, oldest first, as many as `historyCount` keeps. */
+  history(): MonitorSample[] {
+    return this.#native?.history() ?? []
+  }
+
+  /** Calls `listener` for every event of that name. What a listener throws is thrown as of any event emitter. */
+  on<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this {
+    this.#emitter.on(check.oneOf('event', event, events), check.callback('listener', listener))
+    return this
+  }
+
+  /** Calls `listener` for the next event of that name only. */
+  once<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this {
+    this.#emitter.once(check.oneOf('event', event, events), check.callback('listener', listener))
+    return this
+  }
+
+  /** Forgets a listener. */
+  off<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this {
+    this.#emitter.off(check.oneOf('event', event, events), check.callback('listener', listener))
+    return this
+  }
+
+  /**
+   * Registers what may give memory back while the level is critical. Reliefs run in the order of their registration, one
+   * at a time, each awaited, until the level is no longer critical; again after every critical sample. Each run is told
+   * by the event `relief`. Returns what forgets it again.
+   *
+   * @param label - what the event calls it
+   * @param run - gives memory back; may return a promise
+   */
+  relieve(label: string, run: (sample: MonitorSample) => unknown): Disposable {
+    return this.#reliefs.add(check.string('label', label), check.callback('run', run))
+  }
+
+  /**
+   * Notes the memory at a stage of the program, watching or not: what the process and the machine have in use, and what
+   * is allocated under which label. Returns the stage, with what was added since the one before.
+   *
+   * @param label - what the stage is called: `'after model load'`
+   */
+  mark(label: string): Stage {
+    return this.#stages.mark(check.string('label', label))
+  }
+
+  /** The stages that were marked, oldest first. */
+  stages(): Stage[] {
+    return this.#stages.list()
+  }
+
+  /**
+   * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link close}.
+   * It starts the monitor if it does not watch yet, and does not keep the process alive.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<MonitorSample, void, undefined> {
+    this.start()
+    const waiting: MonitorSample[] = []
+    let wake = () => {}
+    const take = (sample: MonitorSample) => {
+      waiting.push(sample)
+      if (waiting.length > MAX_WAITING) waiting.shift()
+      wake()
+    }
+    const end = () => wake()
+    this.#emitter.on('sample', take)
+    this.#endings.add(end)
+    try {
+      while (!this.#closed) {
+        const sample = waiting.shift()
+        if (sample) yield sample
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+      }
+    } finally {
+      this.#endings.delete(end)
+      this.#emitter.off('sample', take)
+    }
+  }
+
+  #take({ sample, stalled, unavailable }: native.NativeNotice): void {
+    // A notice that was on its way while the monitor stopped comes too late.
+    if (!this.#native) return
+    if (unavailable !== undefined) this.#emitter.emit('unavailable', unavailable)
+    if (!sample) return
+    const last = this.#last
+    this.#last = sample
+    this.#emitter.emit('sample', sample)
+    if (stalled) this.#emitter.emit('pressure', sample)
+    const kills = (sample.oomKillCount ?? 0) - (last?.oomKillCount ?? sample.oomKillCount ?? 0)
+    if (kills > 0) this.#emitter.emit('kill', sample, kills)
+    if (sample.level !== (last?.level ?? 'normal')) this.#emitter.emit(sample.level, sample)
+    if (sample.level === 'critical') this.#reliefs.run(sample)
+  }
+}
+
+function limitsOf({ warnPercent, criticalPercent, hysteresisPercent }: MemoryLimits): MemoryLimits {
+  return {
+    ...(warnPercent !== undefined && { warnPercent }),
+    ...(criticalPercent !== undefined && { criticalPercent }),
+    ...(hysteresisPercent !== undefined && { hysteresisPercent }),
+  }
+}
