@@ -267,6 +267,22 @@ fn oom_kill_in(bytes: &[u8]) -> Result<u64, Reason> {
     count_field(text(bytes)?, "oom_kill").ok_or(Reason::Malformed("a line \"oom_kill N\""))
 }
 
+/// Every parser of this room on the same bytes; text and mounts apart at the first empty line.
+#[cfg(fuzzing)]
+pub(super) fn parse_all(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (own, mountinfo) = text.split_once("\n\n").unwrap_or((&text, ""));
+    for version in [CgroupVersion::V1, CgroupVersion::V2] {
+        let _ = Stat::parse(bytes, version);
+        for mount in cgroup_mounts(mountinfo) {
+            let places =
+                group_of(own, version).and_then(|group| places_in(&mount, group)).unwrap_or_default();
+            assert!(places.iter().all(|place| place.folder.starts_with(&mount.point)));
+        }
+    }
+    let _ = (number_in(bytes), limit_in(bytes), oom_kill_in(bytes));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -92,6 +92,11 @@ fn npu_load(text: &str) -> Option<Vec<u8>> {
     cores.map(percent).collect()
 }
 
+#[cfg(fuzzing)]
+pub(super) fn parse_all(bytes: &[u8]) {
+    let _ = npu_load(&String::from_utf8_lossy(bytes));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

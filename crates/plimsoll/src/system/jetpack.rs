@@ -51,7 +51,7 @@ impl TegraRelease {
     fn of(release: &str, revision: &str) -> Option<Self> {
         let release = number(release)?;
         let parts = revision.split('.').map(number).collect::<Option<Vec<_>>>()?;
-        let l4t = format!("{release}.{revision}");
+        let l4t = parts.iter().fold(release.to_string(), |l4t, part| format!("{l4t}.{part}"));
         Some(Self { l4t, jetpack: jetpack(release, &parts) })
     }
 }

@@ -32,3 +32,18 @@ pub(crate) use process::resident_bytes;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
 pub use root::{Probe, Reason, SystemRoot, Unavailable};
 pub use swap::Zram;
+
+/// The parsers that are no public API, for the fuzzer alone.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// The texts that say where this process's cgroups lie, and what is in their files.
+    pub fn cgroup_texts(bytes: &[u8]) {
+        super::cgroup::parse_all(bytes);
+    }
+
+    /// The texts of the NPU's driver.
+    pub fn npu_texts(bytes: &[u8]) {
+        super::engines::parse_all(bytes);
+    }
+}
