@@ -1096,8 +1096,8 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
     off<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
     /**
      * Registers what may give memory back while the level is critical. Reliefs run in the order of their registration, one
-     * at a time, each awaited, until the level is no longer critical; again after every critical sample. Each run is told
-     * by the event `relief`. Returns what forgets it again.
+     * at a time, each awaited, until the level is no longer critical; at most one round a second. Each run is told by the event
+     * `relief`. Returns what forgets it again.
      *
      * @param label - what the event calls it
      * @param run - gives memory back; may return a promise

@@ -1367,6 +1367,8 @@ function exposed() {
     return node_vm.runInNewContext('globalThis.gc');
 }
 
+/** Memory that was given back shows in a sample or two; a round before that would only take time from the program. */
+const LEAST_BETWEEN_ROUNDS_MS = 1000;
 /** What may give memory back, in order. One round runs at a time. */
 class Reliefs {
     /** What runs before the registered ones. */
@@ -1375,6 +1377,7 @@ class Reliefs {
     #needed;
     #told;
     #running = false;
+    #endedAt = Number.NEGATIVE_INFINITY;
     constructor(needed, told) {
         this.#needed = needed;
         this.#told = told;
@@ -1388,13 +1391,14 @@ class Reliefs {
         this.#registered.clear();
         this.first = undefined;
     }
-    /** Runs them until they are no longer needed. While a round runs, another does not begin. */
+    /** Runs them until they are no longer needed, unless a round runs or has just ended. */
     run(sample) {
-        if (this.#running)
+        if (this.#running || performance.now() - this.#endedAt < LEAST_BETWEEN_ROUNDS_MS)
             return;
         this.#running = true;
         this.#round(sample).finally(() => {
             this.#running = false;
+            this.#endedAt = performance.now();
         });
     }
     async #round(sample) {
@@ -1601,8 +1605,8 @@ class MemoryMonitor {
     }
     /**
      * Registers what may give memory back while the level is critical. Reliefs run in the order of their registration, one
-     * at a time, each awaited, until the level is no longer critical; again after every critical sample. Each run is told
-     * by the event `relief`. Returns what forgets it again.
+     * at a time, each awaited, until the level is no longer critical; at most one round a second. Each run is told by the event
+     * `relief`. Returns what forgets it again.
      *
      * @param label - what the event calls it
      * @param run - gives memory back; may return a promise

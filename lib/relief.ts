@@ -15,6 +15,9 @@ interface Registered {
   readonly run: (sample: MonitorSample) => unknown
 }
 
+/** Memory that was given back shows in a sample or two; a round before that would only take time from the program. */
+const LEAST_BETWEEN_ROUNDS_MS = 1000
+
 /** What may give memory back, in order. One round runs at a time. */
 export class Reliefs {
   /** What runs before the registered ones. */
@@ -23,6 +26,7 @@ export class Reliefs {
   readonly #needed: () => boolean
   readonly #told: (relief: Relief) => void
   #running = false
+  #endedAt = Number.NEGATIVE_INFINITY
 
   constructor(needed: () => boolean, told: (relief: Relief) => void) {
     this.#needed = needed
@@ -40,12 +44,13 @@ export class Reliefs {
     this.first = undefined
   }
 
-  /** Runs them until they are no longer needed. While a round runs, another does not begin. */
+  /** Runs them until they are no longer needed, unless a round runs or has just ended. */
   run(sample: MonitorSample): void {
-    if (this.#running) return
+    if (this.#running || performance.now() - this.#endedAt < LEAST_BETWEEN_ROUNDS_MS) return
     this.#running = true
     this.#round(sample).finally(() => {
       this.#running = false
+      this.#endedAt = performance.now()
     })
   }
 

@@ -186,6 +186,7 @@ pub struct DetectedBoard {
     /// What its device tree is compatible with; empty on machines without one.
     pub compatible: Vec<String>,
     /// The release of Linux for Tegra. Jetson only.
+    #[napi(js_name = "l4t")]
     pub l4t: Option<String>,
     /// The JetPack it belongs to. Jetson only.
     pub jetpack: Option<String>,

@@ -202,6 +202,10 @@ impl Inner {
             binding_constraint: format!("the system refused to map memory ({cause})"),
             suggestion: "Ask for less, or raise the limit on the process's address space".to_owned(),
         })?;
+        if let Some(allocation) = &allocation {
+            // It is asked for to be filled at once.
+            allocation.commit(class_bytes);
+        }
         let mut state = self.state();
         state.stats.misses += 1;
         state.hand_out(class_bytes);

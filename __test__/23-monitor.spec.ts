@@ -1,0 +1,275 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import {
+  InsufficientMemoryError,
+  InvalidArgumentError,
+  MemoryBudget,
+  MemoryManager,
+  MemoryMonitor,
+  MiB,
+  type MonitorSample,
+  processMemory,
+  ReleasedError,
+  type Relief,
+} from '../index'
+import { root, runNode } from './helpers/child'
+import { thrownBy } from './helpers/errors'
+
+const often = { intervalMs: 20 } as const
+
+/** A budget whose line lies so much above what this process has resident now. */
+function budgetAbove(bytes: number): MemoryBudget {
+  const { anonymousBytes, shmemBytes } = processMemory()
+  return MemoryBudget.forThisMachine({ maxBytes: anonymousBytes + shmemBytes + bytes, isolated: true })
+}
+
+const wide = () => MemoryBudget.forThisMachine({ isolated: true })
+
+const next = (monitor: MemoryMonitor, event: 'sample' | 'critical' | 'warning' | 'normal') =>
+  new Promise<MonitorSample>((resolve) => monitor.once(event, resolve))
+
+test('it is off until it is started, and off again when stopped', async () => {
+  using monitor = new MemoryMonitor(wide())
+  expect([monitor.running, monitor.level, monitor.sample, monitor.history()]).toEqual([false, 'normal', undefined, []])
+  expect(monitor.start(often)).toBe(monitor)
+  expect(monitor.running).toBe(true)
+  const sample = await next(monitor, 'sample')
+  expect(sample).toMatchObject({ level: 'normal', usedPercent: expect.any(Number), constraint: expect.any(String) })
+  expect(monitor.sample).toBe(sample)
+  expect(monitor.history().length).toBeGreaterThan(0)
+  monitor.stop()
+  monitor.stop()
+  let late = 0
+  monitor.on('sample', () => {
+    late += 1
+  })
+  await sleep(100)
+  expect([monitor.running, late]).toEqual([false, 0])
+  monitor.start(often)
+  await next(monitor, 'sample')
+})
+
+test('levels rise and fall with what is used, and not with what is granted', async () => {
+  const budget = budgetAbove(256 * MiB)
+  using monitor = new MemoryMonitor(budget, { warnPercent: 80, criticalPercent: 95 })
+  const levels: string[] = []
+  for (const level of ['normal', 'warning', 'critical'] as const) monitor.on(level, () => levels.push(level))
+  using _granted = budget.allocate(budget.availableBytes, 'granted and not used')
+  monitor.start(often)
+  expect((await next(monitor, 'sample')).level).toBe('normal')
+
+  const critical = next(monitor, 'critical')
+  let held: Buffer[] | undefined = []
+  while (monitor.level !== 'critical' && held.length < 64) {
+    held.push(Buffer.alloc(8 * MiB, 1))
+    await sleep(25)
+  }
+  expect((await critical).constraint).toContain('the line')
+  expect(levels.at(0)).toBe('warning')
+  expect(levels.at(-1)).toBe('critical')
+
+  // A line far above what is used ends it, whenever the buffers are collected.
+  held = undefined
+  monitor.limits = { warnPercent: 100, criticalPercent: 100, hysteresisPercent: 0 }
+  await sleep(200)
+})
+
+test('while it is critical new allocations are refused by the level, and what is held stays', async () => {
+  const budget = wide()
+  using _held = budget.allocate(MiB, 'held')
+  using monitor = new MemoryMonitor(budget, { warnPercent: 0, criticalPercent: 0 })
+  monitor.start(often)
+  await next(monitor, 'critical')
+  const error = thrownBy(InsufficientMemoryError, () => budget.allocate(1, 'new'))
+  expect(error.bindingConstraint).toContain('level critical')
+  expect([error.availableBytes, budget.allocatedBytes]).toEqual([0, MiB])
+  monitor.limits = {}
+  await next(monitor, 'normal')
+  budget.allocate(1, 'granted again').release()
+  monitor.limits = { warnPercent: 0, criticalPercent: 0 }
+  await next(monitor, 'critical')
+  monitor.stop()
+  budget.allocate(1, 'granted again').release()
+})
+
+test('it refuses nothing where it was told not to', async () => {
+  const budget = wide()
+  using monitor = new MemoryMonitor(budget, { warnPercent: 0, criticalPercent: 0 })
+  monitor.start({ ...often, refuseAtCritical: false })
+  await next(monitor, 'critical')
+  budget.allocate(1, 'granted').release()
+})
+
+test('reliefs run in order, each awaited, and one that throws does not stop the next', async () => {
+  using monitor = new MemoryMonitor(wide(), { warnPercent: 0, criticalPercent: 0 })
+  const ran: string[] = []
+  const told: Relief[] = []
+  monitor.on('relief', (relief) => told.push(relief))
+  monitor.relieve('first', async () => {
+    await sleep(10)
+    ran.push('first')
+  })
+  monitor.relieve('second', () => {
+    ran.push('second')
+    throw new Error('nothing to give')
+  })
+  const gone = monitor.relieve('gone', () => ran.push('gone'))
+  gone[Symbol.dispose]()
+  const last = new Promise<MonitorSample>((resolve) => monitor.relieve('third', resolve))
+  monitor.start({ ...often, collectGarbage: true })
+  expect((await last).level).toBe('critical')
+  await sleep(0)
+  expect(ran).toEqual(['first', 'second'])
+  expect(told.map(({ label }) => label)).toEqual(['garbage collection', 'first', 'second', 'third'])
+  expect(told[2]?.error).toEqual(new Error('nothing to give'))
+})
+
+test('it stops relieving once the level has fallen', async () => {
+  using monitor = new MemoryMonitor(wide(), { warnPercent: 0, criticalPercent: 0 })
+  let needless = false
+  const relieved = new Promise<void>((resolve) =>
+    monitor.relieve('enough', async () => {
+      monitor.limits = {}
+      await next(monitor, 'normal')
+      resolve()
+    }),
+  )
+  monitor.relieve('needless', () => {
+    needless = true
+  })
+  monitor.start(often)
+  await relieved
+  await sleep(50)
+  expect(needless).toBe(false)
+})
+
+test('an iteration gives samples in order and ends with the monitor', async () => {
+  const monitor = new MemoryMonitor(wide())
+  const times: number[] = []
+  setTimeout(() => monitor.close(), 300)
+  monitor.start(often)
+  for await (const { timeMs } of monitor) times.push(timeMs)
+  expect(times.length).toBeGreaterThan(1)
+  expect(times).toEqual([...times].sort((a, b) => a - b))
+})
+
+test('a slow iteration gets the newest samples and no endless queue', async () => {
+  using monitor = new MemoryMonitor(wide())
+  monitor.start({ intervalMs: 10 })
+  const samples = monitor[Symbol.asyncIterator]()
+  await samples.next()
+  await sleep(600)
+  const before = Date.now()
+  let waiting = 0
+  while (((await samples.next()).value as MonitorSample).timeMs <= before) waiting += 1
+  expect(waiting).toBeLessThanOrEqual(16)
+  await samples.return()
+})
+
+test('it may be closed twice, in a listener too, and is then closed for good', async () => {
+  const monitor = new MemoryMonitor(wide())
+  const closed = new Promise<void>((resolve) =>
+    monitor.on('sample', () => {
+      monitor.close()
+      resolve()
+    }),
+  )
+  monitor.start(often)
+  await closed
+  monitor.close()
+  thrownBy(ReleasedError, () => monitor.start())
+  expect(monitor.history()).toEqual([])
+})
+
+test('it does not keep the process alive, and its thread ends with it', () => {
+  const script = `
+    const { MemoryManager } = require(${JSON.stringify(root)})
+    const { readdirSync, readFileSync } = require('node:fs')
+    const threads = () => readdirSync('/proc/self/task').filter((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8').startsWith('plimsoll')).length
+    const [one, other] = [new MemoryManager(), new MemoryManager()]
+    one.monitor.start({ intervalMs: 10 })
+    other.monitor.start({ intervalMs: 10 })
+    one.monitor.on('sample', () => {})
+    console.log(threads())`
+  expect(runNode(['-e', script])).toMatchObject({ status: 0, stdout: '1\n', stderr: '' })
+})
+
+test('it works in a worker thread, and a worker that is terminated leaves nothing shut', async () => {
+  const script = `
+    const { MemoryBudget, MemoryMonitor } = require(${JSON.stringify(root)})
+    const { parentPort } = require('node:worker_threads')
+    const monitor = new MemoryMonitor(MemoryBudget.forThisMachine({ isolated: true }))
+    monitor.on('sample', ({ level }) => parentPort.postMessage(level))
+    monitor.start({ intervalMs: 10 })
+    setInterval(() => {}, 1000)`
+  for (let i = 0; i < 3; i += 1) {
+    const worker = new Worker(script, { eval: true })
+    expect(await once(worker, 'message')).toEqual(['normal'])
+    await worker.terminate()
+  }
+})
+
+test('the manager has one, with its limits, and closes it', async () => {
+  const manager = new MemoryManager({ isolated: true })
+  manager.limits = { warnPercent: 50 }
+  expect([manager.limits, manager.monitor.limits, manager.monitor.running]).toEqual([
+    { warnPercent: 50 },
+    { warnPercent: 50 },
+    false,
+  ])
+  manager.monitor.start(often)
+  await manager.close()
+  expect(manager.monitor.running).toBe(false)
+})
+
+test.each([
+  ['warnPercent', 101],
+  ['criticalPercent', Number.NaN],
+  ['hysteresisPercent', '3'],
+  ['floorBytes', -1],
+  ['intervalMs', 1],
+  ['historyCount', 1.5],
+  ['refuseAtCritical', 1],
+])('an unfit %s, here %p, is refused by name', (option, value) => {
+  using monitor = new MemoryMonitor(wide())
+  expect(thrownBy(InvalidArgumentError, () => monitor.start({ [option]: value })).argument).toBe(option)
+  expect(monitor.running).toBe(false)
+})
+
+test('limits in the wrong order, unknown events and things that are no budget are refused', () => {
+  using monitor = new MemoryMonitor(wide())
+  const wrong = { warnPercent: 96, criticalPercent: 90 }
+  expect(thrownBy(InvalidArgumentError, () => monitor.start(wrong)).argument).toBe('warnPercent')
+  expect(
+    thrownBy(InvalidArgumentError, () => {
+      monitor.limits = wrong
+    }).argument,
+  ).toBe('warnPercent')
+  expect(thrownBy(InvalidArgumentError, () => monitor.on('waring' as 'warning', () => {})).message).toContain('warning')
+  thrownBy(InvalidArgumentError, () => new MemoryMonitor({} as MemoryBudget))
+})
+
+test('stages tell what each component added', () => {
+  const budget = wide()
+  const monitor = new MemoryMonitor(budget)
+  const start = monitor.mark('start')
+  expect(start.added.allocatedBytes).toBe(0)
+  const weights = budget.allocate(100 * MiB, 'weights')
+  const cache = budget.allocate(30 * MiB, 'kv cache')
+  expect(monitor.mark('after model load')).toMatchObject({
+    allocatedBytes: 130 * MiB,
+    added: { allocatedBytes: 130 * MiB },
+    components: [
+      { label: 'weights', bytes: 100 * MiB, addedBytes: 100 * MiB },
+      { label: 'kv cache', bytes: 30 * MiB, addedBytes: 30 * MiB },
+    ],
+  })
+  weights.release()
+  expect(monitor.mark('after unload').components).toEqual([
+    { label: 'kv cache', bytes: 30 * MiB, addedBytes: 0 },
+    { label: 'weights', bytes: 0, addedBytes: -100 * MiB },
+  ])
+  cache.release()
+  expect(monitor.stages().map(({ label }) => label)).toEqual(['start', 'after model load', 'after unload'])
+})
