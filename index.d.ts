@@ -134,6 +134,20 @@ interface TensorInfo {
   offsetBytes: number
 }
 
+/** The native addon that this process has loaded. */
+interface LoadedAddon {
+    /** The file. */
+    path: string;
+    /** The platform it was loaded for, such as `"linux-arm64-gnu"`. */
+    platform: string;
+    /** Its version, which is that of the package. */
+    version: string;
+    /** Its size, in bytes. */
+    sizeBytes: number;
+    /** Whether its SHA-256 was compared with the one its package states, as `PLIMSOLL_VERIFY_ADDON=sha256` asks. */
+    sha256Verified: boolean;
+}
+
 /**
  * A guard over part of a budget. It gives its bytes back once: on {@link release}, at the end of a `using` block, or
  * with the object it is {@link attach | attached} to.
@@ -190,6 +204,8 @@ declare function machineMemory(): MachineMemory;
 declare function processMemory(): ProcessMemory;
 /** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */
 declare function instructionSet(): string;
+/** The native addon that this process has loaded: which file, for which platform, and how it was checked. */
+declare function loadedAddon(): LoadedAddon;
 
 /** A budget of just these numbers. */
 interface BudgetNumbers {
@@ -497,6 +513,23 @@ declare class ReleasedError extends PlimsollError {
 declare class AbortError extends PlimsollError {
     readonly code: 'ABORT_ERR';
 }
+/** Why the addon is not available. `docs/platforms.md` has a row for each. */
+type AddonUnavailableReason = 'unsupported-platform' | 'package-missing' | 'version-mismatch' | 'unreadable' | 'size-mismatch' | 'checksum-mismatch' | 'not-an-addon' | 'load-failed' | 'invalid-setting';
+/**
+ * The native addon for this platform is missing, unfit or does not load. It is thrown while the package is loaded, which
+ * then exports nothing: compare `code`, and use this class as a type.
+ */
+declare class AddonUnavailableError extends PlimsollError {
+    readonly code: 'ERR_ADDON_UNAVAILABLE';
+    /** What is the matter. */
+    readonly reason: AddonUnavailableReason;
+    /** What this process runs on, such as `"linux-x64-musl"` or `"darwin-arm64"`. */
+    readonly platform: string;
+    /** The platforms that there are addons for. */
+    readonly supported: readonly string[];
+    /** The file that was refused, if one was found. */
+    readonly path?: string;
+}
 
 /** The type of a metadata value, as GGUF names it. */
 type GgufValueType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'bool' | 'string' | 'array' | 'u64' | 'i64' | 'f64';
@@ -754,5 +787,5 @@ declare function parseBytes(text: string): number;
  */
 declare function formatBytes(bytes: number): string;
 
-export { AbortError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, boardPresets, formatBytes, instructionSet, machineMemory, parseBytes, processMemory, tensorDataBytes, tensorOutputs };
-export type { AllocationInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, CgroupLimit, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, LineTerm, LoadIntoOptions, LoadOptions, LoadProgress, MachineBudgetOptions, MachineMemory, MemoryManagerOptions, OpenOptions, ProcessMemory, StreamOptions, TensorData, TensorInfo, TensorOutput };
+export { AbortError, AddonUnavailableError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, boardPresets, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, processMemory, tensorDataBytes, tensorOutputs };
+export type { AddonUnavailableReason, AllocationInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, CgroupLimit, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, LineTerm, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MemoryManagerOptions, OpenOptions, ProcessMemory, StreamOptions, TensorData, TensorInfo, TensorOutput };

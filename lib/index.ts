@@ -10,6 +10,8 @@ export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer 
 export { TensorChunk } from './chunk.js'
 export {
   AbortError,
+  AddonUnavailableError,
+  type AddonUnavailableReason,
   type ErrorCode,
   InsufficientMemoryError,
   InvalidArgumentError,
@@ -39,6 +41,8 @@ export {
   boardPresets,
   type CgroupLimit,
   instructionSet,
+  type LoadedAddon,
+  loadedAddon,
   type MachineMemory,
   machineMemory,
   type ProcessMemory,
