@@ -2,14 +2,6 @@
 /* eslint-disable */
 
 /**
- * Which binding artifact the generated loader actually loaded: `'native'` for
- * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
- * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
- * can point the loader at a WASI artifact this package does not build itself.
- */
-export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
-
-/**
  * A budget with the guards that JavaScript holds over it, each under a key.
  *
  * `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object itself goes, at
@@ -221,7 +213,7 @@ export interface DetectedBoard {
   /** What its device tree is compatible with; empty on machines without one. */
   compatible: Array<string>
   /** The release of Linux for Tegra. Jetson only. */
-  l4T?: string
+  l4t?: string
   /** The JetPack it belongs to. Jetson only. */
   jetpack?: string
   /** The release of its kernel. */
@@ -541,6 +533,9 @@ export interface TensorInfo {
   /** Where the data starts, in bytes from the start of the file. */
   offsetBytes: number
 }
+
+/** The version of the addon, which has to be that of the package around it. */
+export declare function version(): string
 
 /** What swap on compressed RAM costs. */
 export interface Zram {

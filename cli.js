@@ -3,10 +3,11 @@
 
 const node_util = require('node:util');
 const fastestLevenshtein = require('fastest-levenshtein');
-const index_js = require('./index.js');
 const node_os = require('node:os');
 const node_fs = require('node:fs');
 const node_path = require('node:path');
+
+const plimsoll = new Proxy({}, { get: (_, name) => require('./index.js')[name] });
 
 /** What the exit codes of the command line mean. */
 const Exit = {
@@ -67,12 +68,14 @@ function tell(error) {
         return { exitCode, message, document: { error: { code, message } } };
     }
     const cause = error instanceof InputError ? error.cause : error;
-    if (!(cause instanceof index_js.PlimsollError))
+    if (!isOfPackage(cause))
         return undefined;
     const exitCode = error instanceof InputError ? error.exitCode : exitCodes$1[cause.code];
     const message = messageOf(cause);
     return { exitCode, message, document: { error: { ...cause, message } } };
 }
+/** Without its addon the package exports nothing, not even the class of its errors. */
+const isOfPackage = (error) => error?.code === 'ERR_ADDON_UNAVAILABLE' || error instanceof plimsoll.PlimsollError;
 /** The package's options as the command line calls them. */
 const flags = {
     chunkBytes: '--chunk',
@@ -81,11 +84,12 @@ const flags = {
     safetyMarginPercent: '--margin',
 };
 function messageOf(error) {
-    if (error instanceof index_js.AbortError)
+    if (error.code === 'ABORT_ERR')
         return 'interrupted';
-    if (!(error instanceof index_js.InvalidArgumentError))
+    if (error.code !== 'ERR_INVALID_ARGUMENT')
         return error.message;
-    return `expected ${flags[error.argument] ?? error.argument} to be ${error.expected}, got ${error.received}`;
+    const { argument, expected, received } = error;
+    return `expected ${flags[argument] ?? argument} to be ${expected}, got ${received}`;
 }
 
 /** The options that every verb has. */
@@ -131,10 +135,10 @@ class Arguments {
         if (text === undefined)
             return undefined;
         try {
-            return index_js.parseBytes(text);
+            return plimsoll.parseBytes(text);
         }
         catch (error) {
-            const expected = error instanceof index_js.PlimsollError && 'expected' in error ? error.expected : 'a size';
+            const expected = error instanceof plimsoll.PlimsollError && 'expected' in error ? error.expected : 'a size';
             throw new UsageError(`expected --${name} to be ${expected}, got "${text}"`);
         }
     }
@@ -187,8 +191,8 @@ const lineOptions = {
 };
 /** The preset named by `--board`, if one is. */
 function boardFrom(args) {
-    const id = args.oneOf('board', index_js.boardPresets.map((board) => board.id));
-    return index_js.boardPresets.find((board) => board.id === id);
+    const id = args.oneOf('board', plimsoll.boardPresets.map((board) => board.id));
+    return plimsoll.boardPresets.find((board) => board.id === id);
 }
 function lineFrom(args) {
     const board = boardFrom(args)?.id;
@@ -207,7 +211,7 @@ function lineOf(budget) {
 
 /** The memory of this machine, or the end of the command: without it there is no line. */
 function measuredMachine() {
-    const machine = index_js.machineMemory();
+    const machine = plimsoll.machineMemory();
     if (machine.totalBytes > 0)
         return machine;
     throw new SystemError('expected the system to say how much memory it has, got nothing; is /proc mounted?');
@@ -287,7 +291,7 @@ const doctor = {
     run: (args) => (args.flag('boards') ? presets() : diagnosis(args)),
 };
 function presets() {
-    return { document: { boards: index_js.boardPresets }, lines: (page) => boardSection(page, 'Boards', index_js.boardPresets) };
+    return { document: { boards: plimsoll.boardPresets }, lines: (page) => boardSection(page, 'Boards', plimsoll.boardPresets) };
 }
 function diagnosis(args) {
     const found = examine(args);
@@ -313,11 +317,12 @@ function examine(args) {
         platform: process.platform,
         system: node_os.release(),
         architecture: process.arch,
-        instructionSet: index_js.instructionSet(),
+        instructionSet: plimsoll.instructionSet(),
+        addon: plimsoll.loadedAddon(),
         machine: measuredMachine(),
         board: boardFrom(args),
-        line: lineOf(index_js.MemoryBudget.forThisMachine(lineFrom(args))),
-        process: index_js.processMemory(),
+        line: lineOf(plimsoll.MemoryBudget.forThisMachine(lineFrom(args))),
+        process: plimsoll.processMemory(),
     };
 }
 const programSection = (page, found) => [
@@ -328,15 +333,18 @@ const programSection = (page, found) => [
         ['node', found.node],
         ['system', `${found.platform} ${found.system}, ${found.architecture}`],
         ['instructions', found.instructionSet],
+        ['addon', addonText(found.addon)],
+        ['file', visible(found.addon.path)],
     ]),
 ];
+const addonText = ({ platform, sizeBytes, sha256Verified }) => `${platform}, ${plimsoll.formatBytes(sizeBytes)}${sha256Verified ? ', SHA-256 verified' : ''}`;
 const machineSection = (page, { totalBytes, availableBytes, cgroup }) => [
     heading(page, 'Machine'),
     '',
     ...facts(page, [
-        ['total', index_js.formatBytes(totalBytes)],
-        ['available', index_js.formatBytes(availableBytes)],
-        ['cgroup', cgroup ? `${index_js.formatBytes(cgroup.limitBytes)}, ${visible(cgroup.path)}` : 'no limit'],
+        ['total', plimsoll.formatBytes(totalBytes)],
+        ['available', plimsoll.formatBytes(availableBytes)],
+        ['cgroup', cgroup ? `${plimsoll.formatBytes(cgroup.limitBytes)}, ${visible(cgroup.path)}` : 'no limit'],
     ]),
 ];
 const boardSection = (page, title, boards) => [
@@ -351,34 +359,34 @@ const boardSection = (page, title, boards) => [
         { title: 'name' },
     ], boards.map((board) => [
         board.id,
-        index_js.formatBytes(board.totalBytes),
-        index_js.formatBytes(board.reservedBytes),
-        index_js.formatBytes(board.usableBytes),
+        plimsoll.formatBytes(board.totalBytes),
+        plimsoll.formatBytes(board.reservedBytes),
+        plimsoll.formatBytes(board.usableBytes),
         `${board.vendor} ${board.soc}`,
         board.name,
     ])),
 ];
 const lineSection = (page, { lineBytes, binding, terms }, { availableBytes }) => [
-    heading(page, 'Line', `${index_js.formatBytes(lineBytes)} may be used; the lowest term draws it`),
+    heading(page, 'Line', `${plimsoll.formatBytes(lineBytes)} may be used; the lowest term draws it`),
     '',
     ...table(page, [{ title: '', style: 'green' }, { title: 'term' }, { title: 'bytes', align: 'right' }, { title: 'what it is' }], terms.map((term) => [
         term.kind === binding ? '▸' : '',
         term.kind,
-        index_js.formatBytes(term.bytes),
+        plimsoll.formatBytes(term.bytes),
         visible(term.description),
     ])),
     ...(availableBytes < lineBytes ? ['', shortage(page, availableBytes)] : []),
 ];
-const shortage = (page, availableBytes) => `  ${page.paint('yellow', `Less than the line is free now: ${index_js.formatBytes(availableBytes)}.`)}`;
+const shortage = (page, availableBytes) => `  ${page.paint('yellow', `Less than the line is free now: ${plimsoll.formatBytes(availableBytes)}.`)}`;
 const processSection = (page, { process: memory }) => [
     heading(page, 'This process'),
     '',
     ...facts(page, [
-        ['resident', index_js.formatBytes(memory.rssBytes)],
-        ['anonymous', index_js.formatBytes(memory.anonymousBytes)],
-        ['file', index_js.formatBytes(memory.fileBytes)],
-        ['shared', index_js.formatBytes(memory.shmemBytes)],
-        ['peak', index_js.formatBytes(memory.peakRssBytes)],
+        ['resident', plimsoll.formatBytes(memory.rssBytes)],
+        ['anonymous', plimsoll.formatBytes(memory.anonymousBytes)],
+        ['file', plimsoll.formatBytes(memory.fileBytes)],
+        ['shared', plimsoll.formatBytes(memory.shmemBytes)],
+        ['peak', plimsoll.formatBytes(memory.peakRssBytes)],
     ]),
 ];
 
@@ -429,7 +437,7 @@ function openInput(open) {
         return open();
     }
     catch (error) {
-        throw error instanceof index_js.IoError ? new InputError(error) : error;
+        throw error instanceof plimsoll.IoError ? new InputError(error) : error;
     }
 }
 
@@ -437,7 +445,7 @@ function openInput(open) {
 const FIRST = 8;
 /** A value for `--json`. What JSON has no number for is a string: big integers, `"NaN"`, `"Infinity"`. */
 function documentOf(value) {
-    if (value instanceof index_js.GgufArray)
+    if (value instanceof plimsoll.GgufArray)
         return summaryOf(value);
     if (typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value)))
         return String(value);
@@ -452,12 +460,12 @@ const firstOf = (array) => Array.from(array.slice(0, FIRST));
 /** The type of a value for people: `u32`, `string[768]`. */
 function typeOf(metadata, key) {
     const value = metadata.get(key);
-    return value instanceof index_js.GgufArray ? arrayType(value) : String(metadata.type(key));
+    return value instanceof plimsoll.GgufArray ? arrayType(value) : String(metadata.type(key));
 }
 const arrayType = (array) => `${array.elementType}[${array.length}]`;
 /** A value for people, on one line. */
 function textOf(value, type) {
-    if (value instanceof index_js.GgufArray)
+    if (value instanceof plimsoll.GgufArray)
         return arrayText(value);
     if (typeof value === 'string')
         return visible(value);
@@ -468,7 +476,7 @@ function arrayText(array) {
     return [...elements, ...(array.length > FIRST ? ['…'] : [])].join(', ');
 }
 function elementText(element, type) {
-    if (element instanceof index_js.GgufArray)
+    if (element instanceof plimsoll.GgufArray)
         return arrayType(element);
     return typeof element === 'string' ? `"${visible(element)}"` : textOf(element, type);
 }
@@ -497,7 +505,7 @@ const inspect = {
 function run$1(args) {
     const { file } = args;
     const headerOnly = args.flag('header-only');
-    const model = openInput(() => index_js.GgufFile.open(file, { headerOnly }));
+    const model = openInput(() => plimsoll.GgufFile.open(file, { headerOnly }));
     const totals = totalsOf(model.tensors);
     return {
         document: documentOfModel(model, totals),
@@ -565,9 +573,9 @@ function overview(page, model) {
             ['file type', fileType && (fileType.name ?? `unknown (${fileType.id})`)],
             ['part', split && `${split.number + 1} of ${split.count}`],
             ['version', String(model.version)],
-            ['file', index_js.formatBytes(model.sizeBytes)],
-            ['data', `${index_js.formatBytes(model.dataBytes)}, from byte ${grouped(model.dataOffsetBytes)}`],
-            ['alignment', index_js.formatBytes(model.alignmentBytes)],
+            ['file', plimsoll.formatBytes(model.sizeBytes)],
+            ['data', `${plimsoll.formatBytes(model.dataBytes)}, from byte ${grouped(model.dataOffsetBytes)}`],
+            ['alignment', plimsoll.formatBytes(model.alignmentBytes)],
         ]),
     ];
 }
@@ -589,7 +597,7 @@ const tensorSection = (page, tensors) => [
         visible(tensor.name),
         tensor.type,
         tensor.dimensions.map(String).join(' × ') || 'scalar',
-        index_js.formatBytes(tensor.sizeBytes),
+        plimsoll.formatBytes(tensor.sizeBytes),
         grouped(tensor.offsetBytes),
     ])),
 ];
@@ -606,7 +614,7 @@ const totalSection = (page, totals) => [
         total.type,
         grouped(total.tensorCount),
         grouped(total.elementCount),
-        index_js.formatBytes(total.sizeBytes),
+        plimsoll.formatBytes(total.sizeBytes),
         total.elementCount > 0 ? ((total.sizeBytes * 8) / total.elementCount).toFixed(2) : '',
     ])),
 ];
@@ -649,8 +657,8 @@ function progressOn(stream) {
             const filled = Math.floor(share * BAR_CELLS);
             const bar = paint('green', '━'.repeat(filled)) + paint('dim', '─'.repeat(BAR_CELLS - filled));
             const percent = `${Math.floor(share * 100)} %`.padStart(5);
-            const rate = index_js.formatBytes(Math.round((doneBytes * 1000) / Math.max(now - start, 1)));
-            const figures = `${percent}  ${index_js.formatBytes(doneBytes)} of ${index_js.formatBytes(totalBytes)}, ${rate}/s`;
+            const rate = plimsoll.formatBytes(Math.round((doneBytes * 1000) / Math.max(now - start, 1)));
+            const figures = `${percent}  ${plimsoll.formatBytes(doneBytes)} of ${plimsoll.formatBytes(totalBytes)}, ${rate}/s`;
             const left = (stream.columns || 80) - BAR_CELLS - figures.length - 7;
             const name = left > 0 ? clip(visible(tensor), left) : '';
             stream.write(`${ERASE_LINE}  ${bar} ${figures}  ${paint('dim', name)}`);
@@ -733,13 +741,13 @@ async function measuredLoad(args) {
     const env_1 = { stack: [], error: void 0, hasError: false };
     try {
         const { file } = args;
-        const as = args.oneOf('as', index_js.tensorOutputs) ?? 'raw';
-        const chunkBytes = args.size('chunk') ?? index_js.MiB;
+        const as = args.oneOf('as', plimsoll.tensorOutputs) ?? 'raw';
+        const chunkBytes = args.size('chunk') ?? plimsoll.MiB;
         const bounds = lineFrom(args);
         measuredMachine();
         const signal = untilInterrupted();
-        const startRssBytes = index_js.processMemory().rssBytes;
-        const manager = __addDisposableResource(env_1, new index_js.MemoryManager(bounds), true);
+        const startRssBytes = plimsoll.processMemory().rssBytes;
+        const manager = __addDisposableResource(env_1, new plimsoll.MemoryManager(bounds), true);
         const model = __addDisposableResource(env_1, openInput(() => manager.open(file)), false);
         const names = args.list('tensor');
         const tensors = chosen(model, names);
@@ -762,7 +770,7 @@ async function measuredLoad(args) {
             tensorCount: tensors.length,
             ...counts,
             startRssBytes,
-            peakRssBytes: index_js.processMemory().peakRssBytes,
+            peakRssBytes: plimsoll.processMemory().peakRssBytes,
             balanceBytes: manager.budget.allocatedBytes,
         };
     }
@@ -790,7 +798,7 @@ function chosen(model, names) {
     });
 }
 /** What the tensors take in the form asked for: what a program that keeps them has to reserve. */
-const dataBytesOf = (tensors, as) => tensors.reduce((sum, tensor) => sum + index_js.tensorDataBytes(tensor, as), 0);
+const dataBytesOf = (tensors, as) => tensors.reduce((sum, tensor) => sum + plimsoll.tensorDataBytes(tensor, as), 0);
 /** Streams the tensors while their bytes are reserved, and counts what came. */
 async function reservedStream(manager, model, request) {
     const env_2 = { stack: [], error: void 0, hasError: false };
@@ -825,21 +833,21 @@ async function reservedStream(manager, model, request) {
     }
 }
 const lines = (page, loaded) => [
-    heading(page, visible(node_path.basename(loaded.path)), `loaded as ${loaded.as}, in chunks of ${index_js.formatBytes(loaded.chunkBytes)}`),
+    heading(page, visible(node_path.basename(loaded.path)), `loaded as ${loaded.as}, in chunks of ${plimsoll.formatBytes(loaded.chunkBytes)}`),
     '',
     ...facts(page, [
         ['tensors', grouped(loaded.tensorCount)],
         ['chunks', grouped(loaded.chunks)],
-        ['stored', index_js.formatBytes(loaded.storedBytes)],
-        ['data', index_js.formatBytes(loaded.dataBytes)],
+        ['stored', plimsoll.formatBytes(loaded.storedBytes)],
+        ['data', plimsoll.formatBytes(loaded.dataBytes)],
         ['time', `${(loaded.durationMs / 1000).toFixed(loaded.durationMs < 10_000 ? 3 : 1)} s`],
-        ['throughput', `${index_js.formatBytes(loaded.bytesPerSecond)}/s of stored data`],
+        ['throughput', `${plimsoll.formatBytes(loaded.bytesPerSecond)}/s of stored data`],
         [
             'peak RSS',
-            `${index_js.formatBytes(loaded.peakRssBytes)}, ${index_js.formatBytes(Math.max(loaded.peakRssBytes - loaded.startRssBytes, 0))} more than at the start`,
+            `${plimsoll.formatBytes(loaded.peakRssBytes)}, ${plimsoll.formatBytes(Math.max(loaded.peakRssBytes - loaded.startRssBytes, 0))} more than at the start`,
         ],
-        ['reserved', `${index_js.formatBytes(loaded.reservedBytes)} of a line of ${index_js.formatBytes(loaded.line.lineBytes)}`],
-        ['balance', `${index_js.formatBytes(loaded.balanceBytes)} after close`],
+        ['reserved', `${plimsoll.formatBytes(loaded.reservedBytes)} of a line of ${plimsoll.formatBytes(loaded.line.lineBytes)}`],
+        ['balance', `${plimsoll.formatBytes(loaded.balanceBytes)} after close`],
     ]),
 ];
 

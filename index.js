@@ -3,12 +3,60 @@
 Object.defineProperty(exports, Symbol.toStringTag, { value: 'Module' });
 
 const fastestLevenshtein = require('fastest-levenshtein');
+const node_fs = require('node:fs');
+const node_path = require('node:path');
 const node_buffer = require('node:buffer');
 const node_url = require('node:url');
 const node_util = require('node:util');
 const node_events = require('node:events');
 const node_v8 = require('node:v8');
 const node_vm = require('node:vm');
+
+const platforms = {
+    'linux-x64': { name: 'linux-x64-gnu', resolveAddon: () => require.resolve('plimsoll-linux-x64-gnu') },
+    'linux-arm64': { name: 'linux-arm64-gnu', resolveAddon: () => require.resolve('plimsoll-linux-arm64-gnu') },
+};
+/** The names of the platforms that addons are made for. */
+const supportedPlatforms = Object.values(platforms).map(({ name }) => name);
+const system = `${process.platform}-${process.arch}`;
+/** The platform of this process, if its system and processor are those of one. Its C library is not looked at yet. */
+const platform = platforms[system];
+/** What this process runs on, such as `linux-x64-musl`. It asks for a report, which takes a while: for failures only. */
+function foundPlatform() {
+    if (!platform)
+        return system;
+    if (glibcVersion() !== undefined)
+        return `${system}-gnu`;
+    return report().sharedObjects.some((path) => path.includes('musl')) ? `${system}-musl` : system;
+}
+/** The version of the GNU C library that this process runs on; `undefined` on another one. */
+const glibcVersion = () => report().header.glibcVersionRuntime;
+/**
+ * Whether this process runs on the GNU C library. It has to be asked before loading: musl takes an addon that is made
+ * for glibc, as long as it finds the symbols. The memory map says yes in a hundredth of a report's time; what else it
+ * says is no proof.
+ */
+const runsOnGlibc = () => mapsGlibc() || glibcVersion() !== undefined;
+function mapsGlibc() {
+    try {
+        return /\/libc(\.so\.6|-2\.\d+\.so)$/m.test(node_fs.readFileSync('/proc/self/maps', 'latin1'));
+    }
+    catch {
+        return false;
+    }
+}
+function report() {
+    const source = process.report;
+    const { excludeNetwork = false } = source;
+    // The names of open connections' peers would be asked for, which may take seconds.
+    source.excludeNetwork = true;
+    try {
+        return source.getReport();
+    }
+    finally {
+        source.excludeNetwork = excludeNetwork;
+    }
+}
 
 /**
  * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
@@ -49,6 +97,12 @@ class AbortError extends PlimsollError {
         super('ABORT_ERR', 'The operation was aborted', {}, { cause });
     }
 }
+/**
+ * The native addon for this platform is missing, unfit or does not load. It is thrown while the package is loaded, which
+ * then exports nothing: compare `code`, and use this class as a type.
+ */
+class AddonUnavailableError extends PlimsollError {
+}
 const classes = {
     ERR_INSUFFICIENT_MEMORY: InsufficientMemoryError,
     ERR_INVALID_ARGUMENT: InvalidArgumentError,
@@ -57,7 +111,7 @@ const classes = {
     ERR_IO: IoError,
     ERR_RELEASED: ReleasedError,
 };
-for (const type of [PlimsollError, AbortError, ...Object.values(classes)]) {
+for (const type of [PlimsollError, AbortError, AddonUnavailableError, ...Object.values(classes)]) {
     Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true });
 }
 /** The error that an addon's error stands for, in this realm and of its class; anything else as it is. */
@@ -80,11 +134,22 @@ function call(native) {
         throw fromNative(error);
     }
 }
-/** The addon for this platform is not there or does not load. It is thrown when the package is loaded. */
-function addonUnavailable(platform, cause) {
-    const message = `expected the addon plimsoll.linux-x64-gnu.node or one for your platform beside the package, but none loads on ` +
-        `${platform}; in a checkout build it with \`npm run build\` (glibc Linux on x64; see README.md for others)`;
-    return new PlimsollError('ERR_ADDON_UNAVAILABLE', message, { platform }, { cause });
+function addonUnavailable(reason, message, { path, cause } = {}) {
+    const details = { reason, platform: foundPlatform(), supported: supportedPlatforms, ...(path && { path }) };
+    return new AddonUnavailableError('ERR_ADDON_UNAVAILABLE', message, details, { cause });
+}
+/** There is no addon for what this process runs on. */
+function platformUnsupported() {
+    const found = foundPlatform();
+    const message = `expected one of the platforms ${supportedPlatforms.join(', ')}, found ${found}; ${otherPlatform(found)}`;
+    return addonUnavailable('unsupported-platform', message);
+}
+function otherPlatform(found) {
+    if (found.endsWith('-musl'))
+        return 'use a system or an image with glibc, such as Debian or Ubuntu';
+    if (/-(arm|ia32)$/.test(found))
+        return 'install a 64-bit Node.js, on a 64-bit system';
+    return 'use one of those, for example in a container';
 }
 function invalidArgument(argument, expected, received) {
     const text = typeof received === 'string' ? received : describe(received);
@@ -212,16 +277,207 @@ function expectInternal(mark, type, maker) {
         throw invalidArgument(`new ${type}()`, `left to ${maker}`, 'a call');
 }
 
-/** Loads the addon, or says what is missing in the words of this package. */
-function loaded() {
+/** The size of a 64-bit ELF header, in bytes. */
+const ELF_HEADER_BYTES = 64;
+const MAGIC = 0x7f454c46;
+const CLASS_64 = 2;
+const LITTLE_ENDIAN = 1;
+/** Machines as Node.js calls them. */
+const machines = { 3: 'ia32', 40: 'arm', 62: 'x64', 183: 'arm64' };
+/**
+ * What keeps a file from being a whole ELF file for this processor, in words; `undefined` if nothing does.
+ *
+ * A file that was cut short must not get to the dynamic linker, which maps it: touching what is not there ends the
+ * process with SIGBUS. The section headers come last in what linkers write, so a file that has them has all of it.
+ * Layout: `elf(5)`, `Elf64_Ehdr`.
+ *
+ * @param header the first {@link ELF_HEADER_BYTES} of the file, or all there are
+ * @param sizeBytes the size of the file
+ */
+function elfFault(header, sizeBytes) {
+    if (sizeBytes === 0)
+        return 'it is empty';
+    if (header.byteLength < 4 || header.getUint32(0) !== MAGIC)
+        return 'it is no ELF file';
+    if (header.byteLength < ELF_HEADER_BYTES)
+        return `it ends after ${sizeBytes} bytes, within its header`;
+    if (header.getUint8(4) !== CLASS_64 || header.getUint8(5) !== LITTLE_ENDIAN)
+        return 'it is no 64-bit little-endian ELF file';
+    const machine = header.getUint16(18, true);
+    const name = machines[machine] ?? `ELF machine ${machine}`;
+    if (name !== process.arch)
+        return `it is built for ${name}, and this Node.js for ${process.arch}`;
+    const endBytes = Number(header.getBigUint64(40, true)) + header.getUint16(58, true) * header.getUint16(60, true);
+    if (endBytes > sizeBytes)
+        return `it ends after ${sizeBytes} of ${endBytes} bytes`;
+    return undefined;
+}
+
+/** Whether the environment asks for the checksum. */
+function sha256Asked() {
+    const asked = process.env.PLIMSOLL_VERIFY_ADDON;
+    if (!asked || asked === 'sha256')
+        return asked === 'sha256';
+    throw addonUnavailable('invalid-setting', `expected PLIMSOLL_VERIFY_ADDON to be "sha256" or unset, got "${asked}"`);
+}
+/** Checks all that can be checked without loading the file. Returns its size in bytes. */
+function checkAddonFile(file, verifySha256) {
+    const { header, sizeBytes } = readHeader(file);
+    checkSize(file, sizeBytes);
+    if (verifySha256)
+        checkSha256(file);
+    const fault = elfFault(header, sizeBytes);
+    if (fault !== undefined)
+        throw refusal(file, 'not-an-addon', `expected ${file.path} to be the addon, but ${fault}`);
+    return sizeBytes;
+}
+function refusal(file, reason, message, cause) {
+    return addonUnavailable(reason, `${message}; ${file.remedy}`, { path: file.path, cause });
+}
+function readHeader(file) {
+    return reading(file, () => {
+        const stats = node_fs.statSync(file.path);
+        // Opening a pipe would wait for its writer.
+        if (!stats.isFile())
+            throw new Error('it is no regular file');
+        const descriptor = node_fs.openSync(file.path, 'r');
+        try {
+            const header = new DataView(new ArrayBuffer(ELF_HEADER_BYTES));
+            const length = node_fs.readSync(descriptor, header);
+            return { header: new DataView(header.buffer, 0, length), sizeBytes: stats.size };
+        }
+        finally {
+            node_fs.closeSync(descriptor);
+        }
+    });
+}
+function reading(file, read) {
     try {
-        return require('./binding.js');
+        return read();
     }
     catch (cause) {
-        throw addonUnavailable(`${process.platform}-${process.arch}`, cause);
+        throw refusal(file, 'unreadable', `expected to read ${file.path}, but ${cause.message}`, cause);
     }
 }
-const binding = loaded();
+function checkSize(file, sizeBytes) {
+    const { path, stated } = file;
+    if (!stated || stated.sizeBytes === sizeBytes)
+        return;
+    const expected = stated.sizeBytes ?? 'stated by its package';
+    const message = `expected the size of ${path} in bytes to be ${expected}, got ${sizeBytes}`;
+    throw refusal(file, 'size-mismatch', message);
+}
+function checkSha256(file) {
+    const { path, stated } = file;
+    if (!stated) {
+        const message = `expected a package to state the SHA-256 of ${path}, but it was built here; unset PLIMSOLL_VERIFY_ADDON`;
+        throw addonUnavailable('invalid-setting', message, { path });
+    }
+    const sha256 = reading(file, () => sha256Of(path));
+    if (sha256 === stated.sha256)
+        return;
+    const expected = stated.sha256 ?? 'stated by its package';
+    throw refusal(file, 'checksum-mismatch', `expected the SHA-256 of ${path} to be ${expected}, got ${sha256}`);
+}
+function sha256Of(path) {
+    // Loaded here because it takes longer than all other checks together.
+    const { createHash } = require('node:crypto');
+    return createHash('sha256').update(node_fs.readFileSync(path)).digest('hex');
+}
+
+const { version } = require('./package.json');
+/** Finds the addon, checks it, and only then loads it. */
+function loadAddon() {
+    if (!platform)
+        throw platformUnsupported();
+    const sha256Verified = sha256Asked();
+    const file = locate(platform);
+    const sizeBytes = checkAddonFile(file, sha256Verified);
+    const binding = load(file);
+    return { binding, loaded: { path: file.path, platform: platform.name, version, sizeBytes, sha256Verified } };
+}
+function locate(platform) {
+    const chosen = process.env.PLIMSOLL_ADDON_PATH;
+    if (chosen)
+        return chosenFile(chosen);
+    if (!runsOnGlibc())
+        throw platformUnsupported();
+    const built = node_path.join(__dirname, `plimsoll.${platform.name}.node`);
+    return node_fs.existsSync(built) ? { path: built, remedy: 'build it again with `npm run build`' } : packagedFile(platform);
+}
+function chosenFile(chosen) {
+    const remedy = 'build it again, or unset PLIMSOLL_ADDON_PATH';
+    const path = realPath(chosen, remedy);
+    if (path.endsWith('.node'))
+        return { path, remedy };
+    // Node.js would read it as JavaScript.
+    const message = `expected PLIMSOLL_ADDON_PATH to name a file that ends in .node, got ${path}`;
+    throw addonUnavailable('invalid-setting', message, { path });
+}
+function realPath(path, remedy) {
+    try {
+        return node_fs.realpathSync(path);
+    }
+    catch (cause) {
+        const message = `expected PLIMSOLL_ADDON_PATH to name a file, but ${cause.message}; ${remedy}`;
+        throw addonUnavailable('unreadable', message, { path, cause });
+    }
+}
+function packagedFile({ name, resolveAddon }) {
+    const { path, description } = describedAddon(name, resolveAddon);
+    const remedy = 'delete node_modules and install again';
+    if (description.version === version)
+        return { path, stated: description.addon ?? {}, remedy };
+    const message = `expected version ${version} of the package plimsoll-${name}, as of plimsoll itself, found ${description.version} in ` +
+        `${node_path.dirname(path)}; ${remedy}`;
+    throw addonUnavailable('version-mismatch', message, { path });
+}
+function describedAddon(name, resolveAddon) {
+    try {
+        const path = resolveAddon();
+        return { path, description: JSON.parse(node_fs.readFileSync(node_path.join(node_path.dirname(path), 'package.json'), 'utf8')) };
+    }
+    catch (cause) {
+        throw packageMissing(name, cause);
+    }
+}
+function packageMissing(name, cause) {
+    const message = node_fs.existsSync(node_path.join(__dirname, 'Cargo.toml'))
+        ? `expected plimsoll.${name}.node in this checkout, found none; build it with \`npm run build\``
+        : `expected the package plimsoll-${name} ${version} beside plimsoll, found none that is whole; reinstall with ` +
+            '`npm install --include=optional`, without a node_modules or lockfile from another platform (npm/cli#4828), and ' +
+            `when installing from another machine add \`--os=linux --cpu=${process.arch} --libc=glibc\``;
+    return addonUnavailable('package-missing', message, { cause });
+}
+function load({ path, remedy }) {
+    const binding = required(path, remedy);
+    const found = binding.version?.();
+    if (found === version)
+        return binding;
+    const message = `expected the addon ${path} to be of version ${version}, as its JavaScript is, found ${found ?? 'none'}; ${remedy}`;
+    throw addonUnavailable('version-mismatch', message, { path });
+}
+/** What the file exports: all of the binding only if it is of our version. */
+function required(path, remedy) {
+    try {
+        return require(path);
+    }
+    catch (cause) {
+        throw refusedByLinker(path, remedy, cause);
+    }
+}
+function refusedByLinker(path, remedy, cause) {
+    const [, needed] = /GLIBC_([\d.]+)' not found/.exec(cause.message) ?? [];
+    if (needed === undefined) {
+        const message = `expected the addon to load, but ${cause.message}; ${remedy}`;
+        return addonUnavailable('load-failed', message, { path, cause });
+    }
+    const message = `expected glibc ${needed} or newer, which ${path} needs, found ${glibcVersion()}; use a newer system, or build the ` +
+        'addon on this one';
+    return addonUnavailable('unsupported-platform', message, { path, cause });
+}
+
+const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
 const { backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, signals: signals$1, } = binding;
 const NativeBudget = binding.NativeBudget;
@@ -397,6 +653,10 @@ function processMemory() {
 /** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */
 function instructionSet() {
     return instructionSet$1();
+}
+/** The native addon that this process has loaded: which file, for which platform, and how it was checked. */
+function loadedAddon() {
+    return { ...loaded };
 }
 
 /** Checks the options of a budget of this machine. */
@@ -1767,6 +2027,7 @@ class MemoryManager {
 }
 
 exports.AbortError = AbortError;
+exports.AddonUnavailableError = AddonUnavailableError;
 exports.Allocation = Allocation;
 exports.BufferPool = BufferPool;
 exports.GgufArray = GgufArray;
@@ -1792,6 +2053,7 @@ exports.boardPresets = boardPresets;
 exports.detectBoard = detectBoard;
 exports.formatBytes = formatBytes;
 exports.instructionSet = instructionSet;
+exports.loadedAddon = loadedAddon;
 exports.machineMemory = machineMemory;
 exports.parseBytes = parseBytes;
 exports.processMemory = processMemory;

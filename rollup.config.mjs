@@ -1,17 +1,21 @@
 import { resolve } from 'node:path'
 import { dts } from 'rollup-plugin-dts'
 
-/** The addon's loader stays a file of its own beside the entry; its types become part of the entry's. */
-const binding = (types) => ({
+/** The addon's types become part of the entry's. */
+const binding = {
   name: 'binding',
-  resolveId: (source) =>
-    source.endsWith('/binding.js') ? (types ? resolve('binding.d.ts') : { id: './binding.js', external: true }) : null,
-})
+  resolveId: (source) => (source.endsWith('/binding.js') ? resolve('binding.d.ts') : null),
+}
 
-/** The command line uses the package as any other program does. */
-const entry = {
-  name: 'entry',
-  resolveId: (source) => (source.endsWith('/index.js') ? { id: './index.js', external: true } : null),
+/**
+ * The command line uses the package as any other program does, but loads it only when something of it is first needed:
+ * help does not depend on the addon, and an addon that does not load is told as any other failure is.
+ */
+const plimsoll = {
+  name: 'plimsoll',
+  resolveId: (source) => (source.endsWith('/index.js') ? { id: 'plimsoll', syntheticNamedExports: true } : null),
+  load: (id) =>
+    id === 'plimsoll' ? `export default new Proxy({}, { get: (_, name) => require('./index.js')[name] })` : null,
 }
 
 const external = [/^node:/, 'fastest-levenshtein']
@@ -20,19 +24,18 @@ export default [
   {
     input: 'build/lib/index.js',
     output: { file: 'index.js', format: 'cjs', generatedCode: 'es2015' },
-    plugins: [binding(false)],
     external,
   },
   {
     input: 'build/lib/index.d.ts',
     output: { file: 'index.d.ts', banner: '/// <reference lib="esnext.disposable" />' },
-    plugins: [binding(true), dts()],
+    plugins: [binding, dts()],
     external,
   },
   {
     input: 'build/lib/cli/main.js',
     output: { file: 'cli.js', format: 'cjs', banner: '#!/usr/bin/env node', generatedCode: 'es2015' },
-    plugins: [entry],
+    plugins: [plimsoll],
     external,
   },
 ]

@@ -1,5 +1,6 @@
 import {
   AbortError,
+  AddonUnavailableError,
   BufferPool,
   InsufficientMemoryError,
   InvalidArgumentError,
@@ -15,6 +16,7 @@ import { thrownBy } from './helpers/errors'
 
 const classes = {
   AbortError,
+  AddonUnavailableError,
   InsufficientMemoryError,
   InvalidArgumentError,
   InvalidGgufError,

@@ -107,11 +107,12 @@ describe('the garbage collector is the net', () => {
     const script = `
       const warnings = []
       process.on('warning', ({ name, message }) => warnings.push([name, message.includes('"dropped"')]))
-      const [{ createRequire, wrap }, { readFileSync }, vm] = ['module', 'fs', 'vm'].map((name) => require('node:' + name))
+      const [{ createRequire, wrap }, { readFileSync }, { dirname }, vm] = ['module', 'fs', 'path', 'vm'].map((name) => require('node:' + name))
       const entry = require.resolve('plimsoll')
       const realm = vm.createContext({ process, setImmediate, setTimeout, AbortSignal, URL })
       const module = { exports: {} }
-      vm.runInContext(wrap(readFileSync(entry, 'utf8')), realm)(module.exports, createRequire(entry), module)
+      const run = vm.runInContext(wrap(readFileSync(entry, 'utf8')), realm)
+      run(module.exports, createRequire(entry), module, entry, dirname(entry))
       const budget = new module.exports.MemoryBudget({ totalBytes: 1000 })
       ;(() => { budget.allocate(400, 'dropped') })()
       await collect(() => warnings.length > 0)

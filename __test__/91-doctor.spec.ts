@@ -1,4 +1,4 @@
-import { boardPresets, machineMemory } from '../index'
+import { boardPresets, loadedAddon, machineMemory } from '../index'
 import { runNode } from './helpers/child'
 
 const doctor = (...args: string[]) => runNode(['cli.js', 'doctor', ...args])
@@ -21,6 +21,7 @@ test('--json gives every figure as a number of bytes', () => {
     system: expect.any(String),
     architecture: process.arch,
     instructionSet: expect.any(String),
+    addon: loadedAddon(),
     machine: {
       totalBytes: machineMemory().totalBytes,
       availableBytes: expect.any(Number),

@@ -103,3 +103,11 @@ test('the page about GGUF has every rule by which a file is refused, and no othe
   const names = [...rows, ...others.matchAll(/`([a-z-]+)`/g)].map((match) => match[1])
   expect(names.sort()).toEqual([...described].map((match) => match[1]).sort())
 })
+
+test('the page about platforms has every reason for which the addon is not available, and no other', () => {
+  const [, union = ''] = /^type AddonUnavailableReason = (.*);$/m.exec(read('index.d.ts')) ?? []
+  const reasons = [...union.matchAll(/'([a-z0-9-]+)'/g)].map((match) => match[1])
+  expect(reasons).toContain('package-missing')
+  const [, table = ''] = read('docs/platforms.md').split(/^## When it does not load$/m)
+  expect([...table.matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map((match) => match[1])).toEqual(reasons)
+})

@@ -1,3 +1,5 @@
+import { foundPlatform, supportedPlatforms } from './platform.js'
+
 /** The stable codes of this package's errors. */
 export type ErrorCode =
   | 'ERR_INSUFFICIENT_MEMORY'
@@ -108,6 +110,34 @@ export class AbortError extends PlimsollError {
   }
 }
 
+/** Why the addon is not available. `docs/platforms.md` has a row for each. */
+export type AddonUnavailableReason =
+  | 'unsupported-platform'
+  | 'package-missing'
+  | 'version-mismatch'
+  | 'unreadable'
+  | 'size-mismatch'
+  | 'checksum-mismatch'
+  | 'not-an-addon'
+  | 'load-failed'
+  | 'invalid-setting'
+
+/**
+ * The native addon for this platform is missing, unfit or does not load. It is thrown while the package is loaded, which
+ * then exports nothing: compare `code`, and use this class as a type.
+ */
+export class AddonUnavailableError extends PlimsollError {
+  declare readonly code: 'ERR_ADDON_UNAVAILABLE'
+  /** What is the matter. */
+  declare readonly reason: AddonUnavailableReason
+  /** What this process runs on, such as `"linux-x64-musl"` or `"darwin-arm64"`. */
+  declare readonly platform: string
+  /** The platforms that there are addons for. */
+  declare readonly supported: readonly string[]
+  /** The file that was refused, if one was found. */
+  declare readonly path?: string
+}
+
 const classes = {
   ERR_INSUFFICIENT_MEMORY: InsufficientMemoryError,
   ERR_INVALID_ARGUMENT: InvalidArgumentError,
@@ -117,7 +147,7 @@ const classes = {
   ERR_RELEASED: ReleasedError,
 }
 
-for (const type of [PlimsollError, AbortError, ...Object.values(classes)]) {
+for (const type of [PlimsollError, AbortError, AddonUnavailableError, ...Object.values(classes)]) {
   Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true })
 }
 
@@ -140,12 +170,32 @@ export function call<T>(native: () => T): T {
   }
 }
 
-/** The addon for this platform is not there or does not load. It is thrown when the package is loaded. */
-export function addonUnavailable(platform: string, cause: unknown): PlimsollError {
-  const message =
-    `expected the addon plimsoll.linux-x64-gnu.node or one for your platform beside the package, but none loads on ` +
-    `${platform}; in a checkout build it with \`npm run build\` (glibc Linux on x64; see README.md for others)`
-  return new PlimsollError('ERR_ADDON_UNAVAILABLE', message, { platform }, { cause })
+/** The file that an {@link AddonUnavailableError} is about, and what lies behind it, where there are such. */
+interface AddonDetails {
+  path?: string
+  cause?: unknown
+}
+
+export function addonUnavailable(
+  reason: AddonUnavailableReason,
+  message: string,
+  { path, cause }: AddonDetails = {},
+): AddonUnavailableError {
+  const details = { reason, platform: foundPlatform(), supported: supportedPlatforms, ...(path && { path }) }
+  return new AddonUnavailableError('ERR_ADDON_UNAVAILABLE', message, details, { cause })
+}
+
+/** There is no addon for what this process runs on. */
+export function platformUnsupported(): AddonUnavailableError {
+  const found = foundPlatform()
+  const message = `expected one of the platforms ${supportedPlatforms.join(', ')}, found ${found}; ${otherPlatform(found)}`
+  return addonUnavailable('unsupported-platform', message)
+}
+
+function otherPlatform(found: string): string {
+  if (found.endsWith('-musl')) return 'use a system or an image with glibc, such as Debian or Ubuntu'
+  if (/-(arm|ia32)$/.test(found)) return 'install a 64-bit Node.js, on a 64-bit system'
+  return 'use one of those, for example in a container'
 }
 
 export function invalidArgument(argument: string, expected: string, received: unknown): InvalidArgumentError {

@@ -13,6 +13,8 @@ export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer 
 export { TensorChunk } from './chunk.js'
 export {
   AbortError,
+  AddonUnavailableError,
+  type AddonUnavailableReason,
   type ErrorCode,
   InsufficientMemoryError,
   InvalidArgumentError,
@@ -58,6 +60,8 @@ export {
   detectBoard,
   type HugePages,
   instructionSet,
+  type LoadedAddon,
+  loadedAddon,
   type MachineMemory,
   type MissingSignal,
   machineMemory,

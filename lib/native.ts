@@ -1,16 +1,10 @@
 import type * as Binding from '../binding.js'
-import { addonUnavailable } from './errors.js'
+import { loadAddon } from './addon.js'
 
-/** Loads the addon, or says what is missing in the words of this package. */
-function loaded(): typeof Binding {
-  try {
-    return require('./binding.js')
-  } catch (cause) {
-    throw addonUnavailable(`${process.platform}-${process.arch}`, cause)
-  }
-}
+const { binding, loaded } = loadAddon()
 
-const binding = loaded()
+/** What was loaded, and from where. */
+export { loaded }
 
 /** The addon. Everything else in `lib/` reaches it through here. */
 export const {

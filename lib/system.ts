@@ -1,4 +1,5 @@
 import type { BackEnd, BoardPreset, DetectedBoard, MachineMemory, ProcessMemory, Signals } from '../binding.js'
+import type { LoadedAddon } from './addon.js'
 import * as check from './check.js'
 import { call } from './errors.js'
 import * as native from './native.js'
@@ -20,6 +21,7 @@ export type {
   Stall,
   Zram,
 } from '../binding.js'
+export type { LoadedAddon } from './addon.js'
 
 /** The id of a board preset. */
 export type BoardId =
@@ -109,4 +111,9 @@ export function processMemory(): ProcessMemory {
 /** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */
 export function instructionSet(): string {
   return native.instructionSet()
+}
+
+/** The native addon that this process has loaded: which file, for which platform, and how it was checked. */
+export function loadedAddon(): LoadedAddon {
+  return { ...native.loaded }
 }

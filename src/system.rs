@@ -97,3 +97,9 @@ pub fn format_bytes(bytes: f64) -> String {
 pub fn instruction_set() -> &'static str {
     gguf_dequant::instruction_set()
 }
+
+/// The version of the addon, which has to be that of the package around it.
+#[napi(catch_unwind)]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}

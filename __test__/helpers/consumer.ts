@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { root } from './child'
 
 /** What an installed package holds that the compiler looks at. */
-const shipped = ['package.json', 'index.js', 'index.d.ts', 'binding.js', 'binding.d.ts']
+const shipped = ['package.json', 'index.js', 'index.d.ts']
 
 export interface Consumer {
   /** Compiler options over `strict`, `noEmit` and `skipLibCheck: false`. */

@@ -4,6 +4,8 @@ import {
   boardPresets,
   formatBytes,
   instructionSet,
+  type LoadedAddon,
+  loadedAddon,
   type MachineMemory,
   MemoryBudget,
   processMemory,
@@ -58,6 +60,7 @@ function examine(args: Arguments) {
     system: release(),
     architecture: process.arch,
     instructionSet: instructionSet(),
+    addon: loadedAddon(),
     machine: measuredMachine(),
     board: boardFrom(args),
     line: lineOf(MemoryBudget.forThisMachine(lineFrom(args))),
@@ -73,8 +76,13 @@ const programSection = (page: Page, found: Findings): string[] => [
     ['node', found.node],
     ['system', `${found.platform} ${found.system}, ${found.architecture}`],
     ['instructions', found.instructionSet],
+    ['addon', addonText(found.addon)],
+    ['file', visible(found.addon.path)],
   ]),
 ]
+
+const addonText = ({ platform, sizeBytes, sha256Verified }: LoadedAddon): string =>
+  `${platform}, ${formatBytes(sizeBytes)}${sha256Verified ? ', SHA-256 verified' : ''}`
 
 const machineSection = (page: Page, { totalBytes, availableBytes, cgroup }: MachineMemory): string[] => [
   heading(page, 'Machine'),

@@ -1,4 +1,4 @@
-import { AbortError, InvalidArgumentError, PlimsollError } from '../index.js'
+import { type InvalidArgumentError, PlimsollError } from '../index.js'
 import { Exit, type ExitCode } from './exit.js'
 
 /** The command was written wrongly. */
@@ -50,11 +50,15 @@ export function tell(error: unknown): Told | undefined {
     return { exitCode, message, document: { error: { code, message } } }
   }
   const cause = error instanceof InputError ? error.cause : error
-  if (!(cause instanceof PlimsollError)) return undefined
+  if (!isOfPackage(cause)) return undefined
   const exitCode = error instanceof InputError ? error.exitCode : exitCodes[cause.code]
   const message = messageOf(cause)
   return { exitCode, message, document: { error: { ...cause, message } } }
 }
+
+/** Without its addon the package exports nothing, not even the class of its errors. */
+const isOfPackage = (error: unknown): error is PlimsollError =>
+  (error as { code?: unknown } | null)?.code === 'ERR_ADDON_UNAVAILABLE' || error instanceof PlimsollError
 
 /** The package's options as the command line calls them. */
 const flags: Record<string, string> = {
@@ -65,7 +69,8 @@ const flags: Record<string, string> = {
 }
 
 function messageOf(error: PlimsollError): string {
-  if (error instanceof AbortError) return 'interrupted'
-  if (!(error instanceof InvalidArgumentError)) return error.message
-  return `expected ${flags[error.argument] ?? error.argument} to be ${error.expected}, got ${error.received}`
+  if (error.code === 'ABORT_ERR') return 'interrupted'
+  if (error.code !== 'ERR_INVALID_ARGUMENT') return error.message
+  const { argument, expected, received } = error as InvalidArgumentError
+  return `expected ${flags[argument] ?? argument} to be ${expected}, got ${received}`
 }
