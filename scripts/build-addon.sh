@@ -1,17 +1,27 @@
 #!/usr/bin/env bash
-# Builds plimsoll.linux-arm64-gnu.node on an x86-64 machine, with zig as the linker, and checks it.
-# What it needs it fetches once: the arm64 standard library by rustup, ziglang and cargo-zigbuild into build/.
+# Builds the addon that is published: build-addon.sh linux-x64-gnu|linux-arm64-gnu FOLDER
+# Linked by zig against an old glibc, checked, and put into FOLDER, on an x86-64 machine for either architecture.
+# What it needs it fetches once: the target's standard library by rustup, ziglang and cargo-zigbuild into build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-target=aarch64-unknown-linux-gnu
-addon=plimsoll.linux-arm64-gnu.node
+tuple=$1 folder=$2
+case $tuple in
+linux-x64-gnu) target=x86_64-unknown-linux-gnu ;;
+linux-arm64-gnu) target=aarch64-unknown-linux-gnu ;;
+*)
+  printf 'build-addon: expected linux-x64-gnu or linux-arm64-gnu, found %s\n' "$tuple" >&2
+  exit 2
+  ;;
+esac
+glibc=2.28 # what Node.js 20 itself asks for
+addon=plimsoll.$tuple.node
 tools=$PWD/build/arm64-tools
 ziglang=0.17.0
 cargo_zigbuild=0.24.0
 
 lacks() {
-  printf 'build:arm64 lacks %s\n' "$1" >&2
+  printf 'the build for %s lacks %s\n' "$tuple" "$1" >&2
   exit 1
 }
 
@@ -34,8 +44,12 @@ zig=$tools/zig/bin/python
   cargo install cargo-zigbuild --version "$cargo_zigbuild" --locked --root "$tools" ||
   lacks "cargo-zigbuild $cargo_zigbuild, and cargo could not install it"
 
+# Messages of panics name source files: as they are called everywhere, not where this machine keeps them.
+export CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+
 # Built and checked aside, so that a failure leaves nothing half-written.
-out=build/arm64
-PATH=$tools/zig/bin:$tools/bin:$PATH npx napi build --platform --release --target "$target" --cross-compile --no-js --output-dir "$out"
-bash scripts/check-addon.sh "$out/$addon" AArch64
-mv "$out/$addon" "$addon"
+out=build/cross/$tuple
+PATH=$tools/zig/bin:$tools/bin:$PATH npx napi build --platform --release --target "$target.$glibc" --cross-compile --no-js --output-dir "$out"
+bash scripts/check-addon.sh "$out/$addon"
+mkdir -p "$folder"
+mv "$out/$addon" "$folder/$addon"
