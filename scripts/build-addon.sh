@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
-# Builds the addon that is published: build-addon.sh linux-x64-gnu|linux-arm64-gnu FOLDER
-# Linked by zig against an old glibc, checked, and put into FOLDER, on an x86-64 machine for either architecture.
+# Builds the addon that is published: build-addon.sh linux-x64-gnu|linux-arm64-gnu [FOLDER]
+# Linked by zig against an old glibc, checked, and put into FOLDER (build/addons), for either architecture on x86-64.
 # What it needs it fetches once: the target's standard library by rustup, ziglang and cargo-zigbuild into build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tuple=$1 folder=$2
+tuple=${1:-nothing} folder=${2:-build/addons}
+
+fail() {
+  printf 'build-addon: %s\n' "$1" >&2
+  exit 1
+}
+
 case $tuple in
 linux-x64-gnu) target=x86_64-unknown-linux-gnu ;;
 linux-arm64-gnu) target=aarch64-unknown-linux-gnu ;;
-*)
-  printf 'build-addon: expected linux-x64-gnu or linux-arm64-gnu, found %s\n' "$tuple" >&2
-  exit 2
-  ;;
+*) fail "expected linux-x64-gnu or linux-arm64-gnu, found $tuple" ;;
 esac
 glibc=2.28 # what Node.js 20 itself asks for
 addon=plimsoll.$tuple.node
@@ -20,10 +23,10 @@ tools=$PWD/build/arm64-tools
 ziglang=0.17.0
 cargo_zigbuild=0.24.0
 
-lacks() {
-  printf 'the build for %s lacks %s\n' "$tuple" "$1" >&2
-  exit 1
-}
+lacks() { fail "the build for $tuple lacks $1"; }
+
+mkdir -p build "$folder" 2>/dev/null && [ -w build ] && [ -w "$folder" ] ||
+  fail "expected to write into build and $folder; is the checkout read-only?"
 
 has_standard_library() { [ -d "$(rustc --print target-libdir --target "$target" 2>/dev/null)" ]; }
 
@@ -51,5 +54,4 @@ export CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=
 out=build/cross/$tuple
 PATH=$tools/zig/bin:$tools/bin:$PATH npx napi build --platform --release --target "$target.$glibc" --cross-compile --no-js --output-dir "$out"
 bash scripts/check-addon.sh "$out/$addon"
-mkdir -p "$folder"
 mv "$out/$addon" "$folder/$addon"

@@ -9,8 +9,19 @@
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, join, relative, resolve } from 'node:path'
+import {
+  accessSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
@@ -49,6 +60,15 @@ function publishable(folder, additions) {
 function fingerprint(file) {
   const bytes = readFileSync(file)
   return { addon: { sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') } }
+}
+
+function checkWritable(folder) {
+  try {
+    mkdirSync(folder, { recursive: true })
+    accessSync(folder, constants.W_OK)
+  } catch (error) {
+    throw new Failure(`expected to write into ${folder}; is the checkout read-only? (${error.code})`)
+  }
 }
 
 function checkInput(platforms, addons) {
@@ -97,6 +117,7 @@ function checkContents({ name, files }, description) {
 
 function packAll(addons, out) {
   const platforms = readdirSync(join(ROOT, 'npm')).sort()
+  checkWritable(dirname(out))
   checkInput(platforms, addons)
   const work = `${out}.partial`
   const [staged, packed] = [join(work, 'stage'), join(work, 'packages')]

@@ -10,7 +10,7 @@
 // configured with. The tools are fetched once into build/test-install, all else lies in a temporary folder that goes at
 // the end.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,9 +25,14 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const TOOLS = join(ROOT, 'build', 'test-install')
 
 function checkComplete(packages) {
-  const found = readdirSync(packages).filter((name) => name.endsWith('.tgz')).length
+  const found = existsSync(packages)
+    ? readdirSync(packages).filter((name) => name.endsWith('.tgz')).length
+    : 'no folder'
   const expected = readdirSync(join(ROOT, 'npm')).length + 1
-  ensure(found === expected, `expected ${expected} tarballs in ${packages}, found ${found}`)
+  ensure(
+    found === expected,
+    `expected ${expected} tarballs in ${packages}, found ${found}; npm run pack:all makes them`,
+  )
 }
 
 async function lint(packages) {
