@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Builds the addon that is published: build-addon.sh linux-x64-gnu|linux-arm64-gnu [FOLDER]
+# Linked by zig against an old glibc, checked, and put into FOLDER (build/addons), for either architecture on x86-64.
+# What it needs it fetches once: the target's standard library by rustup, ziglang and cargo-zigbuild into build/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tuple=${1:-nothing} folder=${2:-build/addons}
+
+fail() {
+  printf 'build-addon: %s\n' "$1" >&2
+  exit 1
+}
+
+case $tuple in
+linux-x64-gnu) target=x86_64-unknown-linux-gnu ;;
+linux-arm64-gnu) target=aarch64-unknown-linux-gnu ;;
+*) fail "expected linux-x64-gnu or linux-arm64-gnu, found $tuple" ;;
+esac
+glibc=2.28 # what Node.js 20 itself asks for
+addon=plimsoll.$tuple.node
+tools=$PWD/build/arm64-tools
+ziglang=0.17.0
+cargo_zigbuild=0.24.0
+
+lacks() { fail "the build for $tuple lacks $1"; }
+
+mkdir -p build "$folder" 2>/dev/null && [ -w build ] && [ -w "$folder" ] ||
+  fail "expected to write into build and $folder; is the checkout read-only?"
+
+has_standard_library() { [ -d "$(rustc --print target-libdir --target "$target" 2>/dev/null)" ]; }
+
+has_standard_library || {
+  command -v rustup >/dev/null || lacks "the standard library for $target: install Rust by rustup, or add that library to it"
+  rustup target add "$target" || lacks "the standard library for $target, and rustup could not fetch it"
+  has_standard_library || lacks "the standard library for $target, although rustup has added it to another toolchain"
+}
+
+zig=$tools/zig/bin/python
+"$zig" -m ziglang version 2>/dev/null | grep -qxF "$ziglang" || {
+  command -v python3 >/dev/null || lacks 'python3, which brings zig as a package'
+  python3 -m venv "$tools/zig" || lacks "Python's venv module (Debian and Ubuntu: apt-get install python3-venv)"
+  "$zig" -m pip install --quiet "ziglang==$ziglang" || lacks "ziglang $ziglang, and pip could not fetch it"
+}
+
+"$tools/bin/cargo-zigbuild" --version 2>/dev/null | grep -qF "$cargo_zigbuild" ||
+  cargo install cargo-zigbuild --version "$cargo_zigbuild" --locked --root "$tools" ||
+  lacks "cargo-zigbuild $cargo_zigbuild, and cargo could not install it"
+
+# Messages of panics name source files: as they are called everywhere, not where this machine keeps them.
+export CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+
+# Built and checked aside, so that a failure leaves nothing half-written.
+out=build/cross/$tuple
+PATH=$tools/zig/bin:$tools/bin:$PATH npx napi build --platform --release --target "$target.$glibc" --cross-compile --no-js --output-dir "$out"
+bash scripts/check-addon.sh "$out/$addon"
+mv "$out/$addon" "$folder/$addon"
