@@ -93,3 +93,33 @@ describe('publishing by accident', () => {
     },
   )
 })
+
+describe('the workflows', () => {
+  const read = (name: string): string => readFileSync(resolve(root, '.github/workflows', name), 'utf8')
+
+  /** The jobs of the release, by their names. */
+  const jobs = new Map(
+    [...read('release.yml').matchAll(/^ {2}([a-z-]+):\n((?: {4}.*\n|\n)+)/gm)].map(([, name, text]) => [name, text]),
+  )
+  const jobsWith = (pattern: RegExp) =>
+    [...jobs].filter(([, text]) => pattern.test(text as string)).map(([name]) => name)
+
+  test('nothing but a pushed tag reaches the job that publishes', () => {
+    expect([...jobs.keys()]).toEqual(expect.arrayContaining(['pack', 'test', 'dry-run', 'publish']))
+    expect(jobsWith(/^ {4}if: github.event_name == 'push' && startsWith\(github.ref, 'refs\/tags\/v'\)$/m)).toEqual([
+      'publish',
+    ])
+    expect(jobsWith(/publish-packages\.sh(?!.* --dry-run --ignore-scripts)|npm publish/)).toEqual(['publish'])
+  })
+
+  test('only that job has a token, or the right to ask for one', () => {
+    expect(jobsWith(/secrets\.|: write/)).toEqual(['publish'])
+    for (const name of ['ci.yml', 'release.yml']) expect(read(name)).toMatch(/^permissions:\n {2}contents: read\n\n/m)
+  })
+
+  test.each(['ci.yml', 'release.yml'])('%s uses actions by their commits', (name) => {
+    const uses = read(name).match(/uses: .*/g) ?? []
+    expect(uses.length).toBeGreaterThan(0)
+    for (const use of uses) expect(use).toMatch(/^uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/)
+  })
+})
