@@ -24,8 +24,7 @@ export class Checkout {
     }
     symlinkSync(join(root, 'node_modules'), join(this.folder, 'node_modules'))
     this.#succeed('git', ['init', '--quiet'])
-    // The link is no folder, so that .gitignore has no say about it.
-    this.#succeed('git', ['add', '--all', ':!node_modules'])
+    this.#succeed('git', ['add', '--all'])
     this.#succeed('git', ['commit', '--quiet', '--message', 'Start'])
   }
 
