@@ -30,11 +30,21 @@ mkdir -p build "$folder" 2>/dev/null && [ -w build ] && [ -w "$folder" ] ||
 
 has_standard_library() { [ -d "$(rustc --print target-libdir --target "$target" 2>/dev/null)" ]; }
 
-has_standard_library || {
-  command -v rustup >/dev/null || lacks "the standard library for $target: install Rust by rustup, or add that library to it"
-  rustup target add "$target" || lacks "the standard library for $target, and rustup could not fetch it"
-  has_standard_library || lacks "the standard library for $target, although rustup has added it to another toolchain"
+# Where rustup cannot fetch it, Debian's own Rust comes with it, and is then used for everything.
+use_rust_of_debian() {
+  command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ] || return 1
+  echo "build-addon: rustup cannot fetch the standard library for $target; taking Debian's Rust" >&2
+  {
+    dpkg --add-architecture arm64 && apt-get update -q &&
+      DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rustc-web libstd-rust-web-dev:arm64
+  } >&2 || return 1
+  # A folder of its own: what two compilers made does not mix.
+  export RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=$PWD/build/rust-of-debian
+  [ -d "$("$RUSTC" --print target-libdir --target "$target")" ]
 }
+
+has_standard_library || rustup target add "$target" && has_standard_library || use_rust_of_debian ||
+  lacks "the standard library for $target: neither rustup nor, as root, apt-get (rustc-web, libstd-rust-web-dev:arm64) brings it"
 
 zig=$tools/zig/bin/python
 "$zig" -m ziglang version 2>/dev/null | grep -qxF "$ziglang" || {
