@@ -28,6 +28,9 @@ lacks() { fail "the build for $tuple lacks $1"; }
 mkdir -p build "$folder" 2>/dev/null && [ -w build ] && [ -w "$folder" ] ||
   fail "expected to write into build and $folder; is the checkout read-only?"
 
+[ -x node_modules/.bin/napi ] || lacks 'the packages of npm: run npm install'
+command -v cargo >/dev/null || lacks 'Rust: install it by rustup'
+
 has_standard_library() { [ -d "$(rustc --print target-libdir --target "$target" 2>/dev/null)" ]; }
 
 # Where rustup cannot fetch it, Debian's own Rust comes with it, and is then used for everything.
