@@ -6,5 +6,7 @@ export default {
     '\\.ts$': ['ts-jest', { tsconfig: '<rootDir>/__test__/tsconfig.json', diagnostics: false }],
   },
   modulePathIgnorePatterns: ['<rootDir>/build/', '<rootDir>/target/'],
-  testTimeout: 30_000,
+  reporters: ['default', '<rootDir>/scripts/record-tests.mjs'],
+  // Under emulation (scripts/test-arm64.sh) everything takes ten times as long.
+  testTimeout: process.env.PLIMSOLL_HOST_NODE ? 300_000 : 30_000,
 }

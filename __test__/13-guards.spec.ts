@@ -208,7 +208,7 @@ describe('the garbage collector is the net', () => {
       const refuse = async (times) => {
         for (let i = 0; i < times; i++) { try { budget.allocate(1001, 'too much') } catch {} if (i % 10_000 === 0) { gc(); await turn() } }
         gc()
-        return process.memoryUsage().rss
+        return rssBytes()
       }
       const before = await refuse(50_000)
       return (await refuse(200_000)) - before`

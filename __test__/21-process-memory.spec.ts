@@ -1,5 +1,6 @@
 import { MiB, processMemory } from '../index'
 import { runChild } from './helpers/child'
+import { emulatorBytes, unlessEmulated } from './helpers/emulation'
 
 test('resident memory is the sum of its anonymous, file and shared parts', () => {
   const { rssBytes, anonymousBytes, fileBytes, shmemBytes } = processMemory()
@@ -13,7 +14,9 @@ test('the peak is at least what is resident', () => {
   expect(peakRssBytes).toBeGreaterThanOrEqual(rssBytes)
 })
 
-test('it agrees with what Node.js says of itself', () => {
+const testWithStat = unlessEmulated(test, 'Node.js reads its resident memory in /proc/self/stat, where qemu writes 0')
+
+testWithStat('it agrees with what Node.js says of itself', () => {
   const [ours, nodes] = [processMemory().rssBytes, process.memoryUsage().rss]
   expect(Math.abs(ours - nodes)).toBeLessThan(8 * MiB)
 })
@@ -35,14 +38,14 @@ test('64 MiB that are touched show as anonymous memory, and the peak stays when 
   const [atFirst = 0, mapped = 0, full = 0, freed = 0] = anonymous
   expect(mapped - atFirst).toBeLessThan(16)
   expect(full - mapped).toBeGreaterThanOrEqual(63)
-  expect(full - freed).toBeGreaterThanOrEqual(60)
+  expect(full - freed).toBeGreaterThanOrEqual(60 - emulatorBytes / MiB)
   // The kernel counts per processor and sums up lazily, so two readings differ by some pages.
   expect((after?.peakRssBytes ?? 0) / MiB).toBeGreaterThan((touched?.rssBytes ?? Number.NaN) / MiB - 2)
 })
 
 test('asking does not cost memory', () => {
   const script = `
-    const ask = (times) => { for (let i = 0; i < times; i++) plimsoll.processMemory(); gc(); return process.memoryUsage().rss }
+    const ask = (times) => { for (let i = 0; i < times; i++) plimsoll.processMemory(); gc(); return rssBytes() }
     const before = ask(5000)
     return ask(20_000) - before`
   expect(runChild<number>(script, { flags: ['--expose-gc'] }).value).toBeLessThan(4 * MiB)

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
 import { root, runNode } from './helpers/child'
 import { typeCheck } from './helpers/consumer'
+import { patientMs } from './helpers/emulation'
 import { samplePath } from './helpers/models'
 
 const read = (path: string): string => readFileSync(resolve(root, path), 'utf8')
@@ -51,7 +52,7 @@ describe('an example is a program that does what its page says', () => {
 
   function run(example: Example): SpawnSyncReturns<string> {
     writeFileSync(join(project, 'main.mjs'), compiled(example))
-    return spawnSync(process.execPath, ['main.mjs'], { cwd: project, encoding: 'utf8', timeout: 20_000 })
+    return spawnSync(process.execPath, ['main.mjs'], { cwd: project, encoding: 'utf8', timeout: patientMs(20_000) })
   }
 
   test('there are examples to run', () => {

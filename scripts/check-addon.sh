@@ -1,17 +1,30 @@
 #!/usr/bin/env bash
-# Checks that a built addon runs where it is meant to: check-addon.sh FILE MACHINE (as readelf names it).
+# Checks that a built addon runs where its name says: check-addon.sh PATH/plimsoll.linux-ARCH-gnu.node
 set -euo pipefail
-file=$1 machine=$2
+file=$1
 newest_glibc=2.31    # JetPack 5 (Ubuntu 20.04) and Debian 11
 largest_page=65536   # arm64 kernels have pages of 4, 16 or 64 KiB
-largest_size=$((2 << 20))
+largest_size=2000000 # 2 MB: what a board has to download
 
 fail() {
   printf '%s: %s\n' "$file" "$1" >&2
   exit 1
 }
 
-readelf --file-header "$file" | grep -q "Machine: *$machine" || fail "expected a binary for $machine"
+case $file in
+*.linux-x64-gnu.node) machine=X86-64 ;;
+*.linux-arm64-gnu.node) machine=AArch64 ;;
+*) fail 'expected a name that ends in .linux-x64-gnu.node or .linux-arm64-gnu.node' ;;
+esac
+
+command -v readelf >/dev/null || fail 'the check needs readelf (Debian and Ubuntu: apt-get install binutils)'
+[ -f "$file" ] || fail 'expected a built addon, found no file'
+readelf --file-header "$file" 2>/dev/null | grep -q "Machine:.*$machine" || fail "expected a binary for $machine"
+
+# The table of sections stands at the end of the file.
+sections=$(readelf --section-headers --wide "$file" 2>/dev/null)
+grep -q '\.dynsym' <<<"$sections" || fail 'expected a whole binary, found a truncated one'
+! grep -qE '\.(symtab|debug_)' <<<"$sections" || fail 'expected a binary without symbols and debug information'
 
 glibc=$(readelf --version-info --wide "$file" | grep -o 'GLIBC_[0-9.]*' | cut -d_ -f2 | sort -Vu | tail -n 1)
 [ "$(printf '%s\n' "$glibc" "$newest_glibc" | sort -V | tail -n 1)" = "$newest_glibc" ] ||

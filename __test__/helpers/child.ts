@@ -1,5 +1,6 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
+import { patientMs } from './emulation'
 
 /** The checkout. */
 export const root = resolve(__dirname, '../..')
@@ -19,6 +20,8 @@ const settle = async (holds) => {
   for (let round = 0; round < 2000 && !holds(); round++) await new Promise((resolve) => setTimeout(resolve, 1))
   return holds()
 }
+/** Resident memory. From the kernel: under emulation, Node.js says 0. */
+const rssBytes = () => 1024 * Number(/^VmRSS:\\s+(\\d+)/m.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'))[1])
 `
 
 export interface ChildOptions {
@@ -41,14 +44,15 @@ export function runNode(args: string[], options: ChildOptions = {}): SpawnSyncRe
   return spawnSync(command as string, rest, {
     cwd: root,
     encoding: 'utf8',
-    timeout: options.timeoutMs ?? 60_000,
+    timeout: patientMs(options.timeoutMs ?? 60_000),
     maxBuffer: 64 << 20,
   })
 }
 
 /**
  * Runs the body of an async function in a process of its own, which has to end by itself, with code 0. The body has
- * the package as `plimsoll`, its budget, pool, manager and units by name, and `turn`, `collect` and `settle`.
+ * the package as `plimsoll`, its budget, pool, manager and units by name, and `turn`, `collect`, `settle`
+ * and `rssBytes`.
  */
 export function runChild<T>(body: string, options: ChildOptions = {}): ChildResult<T> {
   const script = `${prelude}

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { root } from './child'
+import { toolNode } from './emulation'
 
 /** What an installed package holds that the compiler looks at. */
 const shipped = ['package.json', 'index.js', 'index.d.ts']
@@ -33,7 +34,7 @@ export function typeCheck(source: string, { compilerOptions, type, nodeTypes }: 
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['main.ts'] }))
     writeFileSync(join(project, 'main.ts'), source)
     const compiler = resolve(root, 'node_modules/typescript/bin/tsc')
-    return spawnSync(process.execPath, [compiler, '-p', project], { encoding: 'utf8' }).stdout
+    return spawnSync(toolNode, [compiler, '-p', project], { encoding: 'utf8' }).stdout
   } finally {
     rmSync(project, { recursive: true })
   }

@@ -15,6 +15,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { BufferPool, GgufFile, TensorChunk, TensorInfo } from '../../index'
 import { root } from './child'
+import { toolNode } from './emulation'
 import { type BlockType, type File, gguf } from './gguf-writer'
 
 /** The model that comes with the package. */
@@ -49,7 +50,7 @@ export function writeSparse(path: string, type: BlockType, elements: number): st
 
 /** Writes a well-formed Q4_K_M model of about that size. */
 export function writeLargeModel(path: string, sizeMib: number): string {
-  execFileSync(process.execPath, [resolve(root, 'scripts/make-large-model.mjs'), path, '--size-mib', String(sizeMib)])
+  execFileSync(toolNode, [resolve(root, 'scripts/make-large-model.mjs'), path, '--size-mib', String(sizeMib)])
   return path
 }
 

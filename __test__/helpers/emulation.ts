@@ -1,0 +1,22 @@
+/** This machine's own Node.js, where the tests run as programs of another architecture: set by `npm run test:arm64`. */
+const hostNode = process.env.PLIMSOLL_HOST_NODE
+
+const emulated = hostNode !== undefined
+
+/** Runs what is a tool of a test, not its object, such as a compiler: never emulated, which makes it ten times slower. */
+export const toolNode: string = hostNode ?? process.execPath
+
+/** A time-out that serves under emulation too. */
+export const patientMs = (ms: number): number => (emulated ? 10 * ms : ms)
+
+/** What emulation may add to a process's resident memory while it runs, chiefly by translated code. */
+export const emulatorBytes = emulated ? 32 * 2 ** 20 : 0
+
+/**
+ * `test` or `describe` for what emulation cannot serve: skipped there, under a name that gives the reason. From that name
+ * `npm run test:arm64` knows its exceptions.
+ */
+export function unlessEmulated(declare: jest.It | jest.Describe, reason: string) {
+  return (name: string, body: () => void): void =>
+    emulated ? declare.skip(`${name} [not under emulation: ${reason}]`, body) : declare(name, body)
+}

@@ -1,0 +1,87 @@
+/**
+ * Compares the tests that ran for arm64 with those of this machine: they must be the same, but for those that say themselves
+ * why they are skipped. The last step of scripts/test-arm64.sh, which leaves its records in build/tests.
+ */
+import { execFileSync } from 'node:child_process'
+import { readFileSync, statSync } from 'node:fs'
+
+const records = 'build/tests'
+const here = `${records}/jest-${process.arch}.json`
+
+/** In a test's name, the reason for which it did not run for arm64. */
+const exception = / \[not under emulation: ([^\]]*)\]/
+
+const run = (command, args, stdout = 'pipe') =>
+  execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', stdout, 'inherit'], maxBuffer: 64 << 20 })
+
+/** When a file was changed; never, if it is not there. */
+const changedMs = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.NEGATIVE_INFINITY
+
+/** Runs jest on this machine, unless it has passed since the last change; returns the names of its tests. */
+function jestHere() {
+  const sources = run('git', ['ls-files', '-z']).split('\0').filter(Boolean)
+  const addon = `plimsoll.linux-${process.arch}-gnu.node`
+  if ([...sources, addon].some((path) => changedMs(path) > changedMs(here))) run('npm', ['run', 'test:js'], 'inherit')
+  return JSON.parse(readFileSync(here, 'utf8')).passed
+}
+
+/** Of what jest skips, only what names its reason is an exception; the rest is skipped on this machine as well. */
+function jestArm64() {
+  const { passed, skipped } = JSON.parse(readFileSync(`${records}/jest-arm64.json`, 'utf8'))
+  return [...passed, ...skipped.filter((name) => exception.test(name))]
+}
+
+/** The tests in the output of `cargo test`, each behind the program that it is in, and before the reason why it is ignored. */
+function rustTests(output, pattern) {
+  const names = []
+  let program = ''
+  for (const line of output.split('\n')) {
+    const heading = /^\s*(?:Running .*\/(\S+)-[0-9a-f]{16}\)|(Doc-tests \S+))$/.exec(line)
+    if (heading) program = heading[1] ?? heading[2]
+    const [, name, reason] = pattern.exec(line) ?? []
+    if (name) names.push(`${program} › ${name}${reason ? ` [not under emulation: ${reason}]` : ''}`)
+  }
+  return names
+}
+
+const rustHere = () =>
+  rustTests(run('bash', ['-c', 'CARGO_TERM_COLOR=never cargo test --workspace -- --list 2>&1']), /^(.+): test$/)
+
+/** A test that is ignored with a reason is an exception. What `cargo test` adds to some names is no part of them. */
+const rustArm64 = () =>
+  rustTests(
+    readFileSync(`${records}/rust-arm64.log`, 'utf8'),
+    /^test (.+?)(?: - (?:should panic|compile|compile fail))? \.\.\. (?:ok|ignored, (.*))$/,
+  )
+
+/** What the first list has more of than the second; the same name may stand in a list several times. */
+function surplus(names, others) {
+  const left = new Map()
+  for (const name of others) left.set(name, (left.get(name) ?? 0) + 1)
+  return names.filter((name) => {
+    const count = left.get(name) ?? 0
+    left.set(name, count - 1)
+    return count <= 0
+  })
+}
+
+function compare(framework, x64, arm64) {
+  const exceptions = arm64.filter((name) => exception.test(name))
+  const names = arm64.map((name) => name.replace(exception, ''))
+  console.log(
+    `${framework}: ${x64.length} on x64, ${arm64.length - exceptions.length} on arm64, ${exceptions.length} named exceptions`,
+  )
+  for (const name of exceptions) console.log(`  ${name}`)
+  const differences = [
+    ...surplus(x64, names).map((name) => `only on x64:   ${name}`),
+    ...surplus(names, x64).map((name) => `only on arm64: ${name}`),
+  ]
+  for (const line of differences) console.error(`  ${line}`)
+  return differences.length === 0
+}
+
+const [rust, jest] = [compare('Rust', rustHere(), rustArm64()), compare('jest', jestHere(), jestArm64())]
+if (!rust || !jest) {
+  console.error('test:arm64: expected the same tests on both; the differences above have no reason given.')
+  process.exitCode = 1
+}

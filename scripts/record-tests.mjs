@@ -1,0 +1,37 @@
+/** A reporter of jest: when all tests have passed, it leaves their names in build/tests, for `npm run test:arm64`. */
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+
+/** Of a suite as it would be whole, not of one file or some tests by name. */
+function isWhole({ rootDir, testNamePattern }, { numTotalTestSuites }) {
+  const specs = readdirSync(join(rootDir, '__test__')).filter((name) => name.endsWith('.spec.ts'))
+  return !testNamePattern && numTotalTestSuites === specs.length
+}
+
+const hasPassed = ({ numFailedTests, numFailedTestSuites, wasInterrupted }) =>
+  numFailedTests + numFailedTestSuites === 0 && !wasInterrupted
+
+function names(results, status) {
+  return results.testResults.flatMap(({ testFilePath, testResults }) =>
+    testResults
+      .filter((test) => test.status === status)
+      .map(({ fullName }) => `${basename(testFilePath)} › ${fullName}`),
+  )
+}
+
+export default class RecordTests {
+  constructor(config) {
+    this.config = config
+  }
+
+  onRunComplete(_contexts, results) {
+    if (!isWhole(this.config, results) || !hasPassed(results)) return
+    const folder = join(this.config.rootDir, 'build', 'tests')
+    mkdirSync(folder, { recursive: true })
+    const record = { passed: names(results, 'passed'), skipped: names(results, 'pending') }
+    // Beside it first: whoever reads it finds a whole one.
+    const path = join(folder, `jest-${process.arch}.json`)
+    writeFileSync(`${path}.new`, JSON.stringify(record))
+    renameSync(`${path}.new`, path)
+  }
+}

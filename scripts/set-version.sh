@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Carries the version of package.json to all else that states it, and dates the changes in CHANGELOG.md.
+# `npm version X` runs this between its own change and the commit; a checkout with changes it has refused by then.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+version=$(node --print 'require("./package.json").version')
+
+sed -n '/^## \[Unreleased\]/,/^## \[[0-9]/p' CHANGELOG.md | grep -q '^- ' || {
+  echo 'set-version: expected the changes of this release under [Unreleased] in CHANGELOG.md, found none' >&2
+  exit 1
+}
+sed -i "s/^## \[Unreleased\]\$/&\n\n## [$version] - $(date --utc +%F)/" CHANGELOG.md
+
+sed -i -E "/^\[workspace\.package\]/,/^\[/ s/^version = .*/version = \"$version\"/
+  s|(path = \"crates/[a-z-]+\", version = )\"[^\"]*\"|\1\"$version\"|" Cargo.toml
+# Cargo would ask the registry of crates first, and might take newer dependencies on the way.
+sed -i -E "/^name = \"(gguf-file|gguf-dequant|plimsoll|plimsoll-addon)\"\$/ { n; s/.*/version = \"$version\"/ }" Cargo.lock fuzz/Cargo.lock
+
+npx napi version
+git add -- CHANGELOG.md Cargo.toml Cargo.lock fuzz/Cargo.lock npm

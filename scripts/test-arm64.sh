@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Runs the Rust tests and the jest suites as programs for arm64, under emulation, and checks that they are the same tests
+# as on this machine. What that needs it fetches once into build/; the emulator comes with the system's packages.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+addon=plimsoll.linux-arm64-gnu.node
+tools=$PWD/build/arm64-tools
+records=build/tests
+
+if [ "$(uname -m)" = aarch64 ]; then
+  echo 'test:arm64: this machine is one, so npm test does it.'
+  exec npm test
+fi
+
+step() { printf '\n== %s\n' "$*"; }
+fail() {
+  printf 'test:arm64: %s\n' "$1" >&2
+  exit 1
+}
+
+check_checkout() {
+  mkdir -p "$records" 2>/dev/null && [ -w "$records" ] || fail "expected a checkout that can be written to; $PWD/$records cannot"
+  [ -d node_modules/unrs-resolver ] || fail 'expected the packages of npm; fetch them with: npm install'
+}
+
+check_addon() {
+  [ -f "$addon" ] || fail "expected $addon; make it with: npm run build:arm64"
+  [ -x "$tools/bin/cargo-zigbuild" ] || fail "expected the tools that build for arm64; fetch them with: npm run build:arm64"
+  newer=$(find src crates/*/src Cargo.lock -type f -newer "$addon" -print -quit)
+  [ -z "$newer" ] || fail "$addon is older than $newer; make it anew with: npm run build:arm64"
+}
+
+# jest finds modules by a native package; the one for arm64 stays out of node_modules.
+unpack_resolver() {
+  version=$(node --print 'require("./node_modules/unrs-resolver/package.json").version')
+  modules=$PWD/build/arm64-jest/$version/node_modules
+  name=@unrs/resolver-binding-linux-arm64-gnu
+  bash scripts/unpack-npm.sh "$name@$version" "$modules/$name"
+}
+
+# Optimised, they run ten times as fast under emulation; overflow checks and debug assertions stay.
+rust_tests() {
+  PATH=$tools/zig/bin:$tools/bin:$PATH CARGO_PROFILE_TEST_OPT_LEVEL=1 CARGO_TERM_COLOR=never \
+    cargo-zigbuild test --workspace --target aarch64-unknown-linux-gnu 2>&1
+}
+jest_tests() {
+  PLIMSOLL_HOST_NODE=$(command -v node) NODE_PATH=$modules "$node" node_modules/jest/bin/jest.js --maxWorkers=100%
+}
+
+check_checkout
+check_addon
+node=$(bash scripts/arm64-node.sh)
+bash scripts/arm64-emulation.sh "$node"
+unpack_resolver
+
+rm -f "$records"/*-arm64.*
+step 'Rust, for arm64'
+rust_tests | tee "$records/rust-arm64.log"
+step 'jest, for arm64'
+jest_tests
+step 'The same tests as on this machine'
+node scripts/compare-tests.mjs
