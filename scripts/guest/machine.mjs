@@ -1,0 +1,92 @@
+// Boots a guest for arm64 under full emulation, with the device tree of any board, and hands back what its program says.
+
+import { execFileSync, spawn } from 'node:child_process'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const checkout = fileURLToPath(new URL('../..', import.meta.url))
+const kept = join(checkout, 'build/guest')
+
+/** Emulation on a busy machine is slow; beyond this something hangs. */
+const PATIENCE_MS = 10 * 60_000
+
+/** Each line on the console costs a guest time, and it is where the report is written. */
+const QUIETLY = 'console=ttyAMA0 quiet loglevel=1 panic=-1'
+
+/** What every guest is: two cores like those of an RK3588, and nothing but a console and a disk. */
+const machine = (memoryMiB) => [
+  ...['-cpu', 'cortex-a76', '-accel', 'tcg,thread=multi', '-smp', '2', '-m', `${memoryMiB}`],
+  ...['-nographic', '-no-reboot', '-nic', 'none'],
+]
+
+const shell = (script, ...args) =>
+  execFileSync('bash', [join(checkout, 'scripts/guest', script), ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
+
+/** Makes the disk of the guests, and returns its folder, which goes with the process. Ends it if something is missing. */
+export function makeGuests() {
+  try {
+    shell('tools.sh')
+    mkdirSync(kept, { recursive: true })
+    const folder = mkdtempSync(join(kept, 'run-'))
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+    shell('image.sh', folder)
+    return folder
+  } catch (error) {
+    if (error.status === undefined) throw error
+    process.exit(1)
+  }
+}
+
+/** The device tree of the emulated machine under the names of a board. */
+function deviceTree(folder, memoryMiB, { model, compatible }) {
+  const path = join(folder, 'board.dtb')
+  execFileSync('qemu-system-aarch64', ['-machine', `virt,dumpdtb=${path}`, ...machine(memoryMiB)], { stdio: 'ignore' })
+  execFileSync('fdtput', ['--type', 's', path, '/', 'model', model])
+  execFileSync('fdtput', ['--type', 's', path, '/', 'compatible', ...compatible])
+  return path
+}
+
+function kernel() {
+  const folder = join(kept, 'debian/kernel/boot')
+  return join(
+    folder,
+    readdirSync(folder).find((name) => name.startsWith('vmlinuz')),
+  )
+}
+
+/**
+ * Runs a program of scripts/guest/inside in a guest, and returns what it reported. The console's text is kept in
+ * build/guest.
+ */
+export async function runGuest(folder, { job, memoryMiB, board, kernelArguments = [] }) {
+  const tree = board ? ['-dtb', deviceTree(folder, memoryMiB, board)] : []
+  const log = join(kept, `${board?.compatible[0] ?? job}.log`)
+  const status = await ended(
+    [
+      ...['-machine', 'virt', ...machine(memoryMiB), ...tree],
+      ...['-kernel', kernel(), '-initrd', join(folder, 'initrd.img')],
+      ...['-drive', `file=${join(folder, 'disk.img')},format=raw,if=none,id=disk,snapshot=on`],
+      ...['-device', 'virtio-blk-device,drive=disk'],
+      ...['-append', [QUIETLY, `job=${job}`, ...kernelArguments].join(' ')],
+    ],
+    log,
+  )
+  return reportIn(readFileSync(log, 'utf8'), `${log}; qemu ended with ${status}`)
+}
+
+function ended(args, log) {
+  const output = openSync(log, 'w')
+  const child = spawn('qemu-system-aarch64', args, { stdio: ['ignore', output, output], timeout: PATIENCE_MS })
+  closeSync(output)
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, signal) => resolve(code ?? signal))
+  })
+}
+
+function reportIn(text, where) {
+  const report = text.match(/^GUEST-REPORT (.*?)\r?$/m)
+  if (report && /^GUEST-EXIT=0\r?$/m.test(text)) return JSON.parse(report[1])
+  throw new Error(`expected a report from the guest; its console says:\n${text.slice(-2000)}\nThe whole is in ${where}`)
+}
