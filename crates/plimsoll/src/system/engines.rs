@@ -2,9 +2,8 @@
 
 use super::{
     root::{Probe, Reason, SystemRoot, Unavailable},
-    text::number,
+    text::kib,
 };
-use crate::units::KIB;
 
 /// Memory of one process in the GPU's and engines' hands. Jetson only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +32,10 @@ pub fn nvmap_clients(bytes: &[u8]) -> Result<Vec<NvmapClient>, Reason> {
 
 fn nvmap_client(row: &str) -> Option<NvmapClient> {
     let mut words = row.split_ascii_whitespace();
-    let kib = number(words.next_back()?.strip_suffix('K')?)?;
+    let bytes = kib(words.next_back()?.strip_suffix('K')?)?;
     let pid = words.next_back()?.parse().ok()?;
     let process = words.skip(1).collect::<Vec<_>>().join(" ");
-    Some(NvmapClient { pid, process, bytes: kib.checked_mul(KIB)? })
+    Some(NvmapClient { pid, process, bytes })
 }
 
 /// Reads who holds memory of the GPU.
