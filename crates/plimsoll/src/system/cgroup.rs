@@ -90,7 +90,7 @@ pub struct Cgroups {
 pub(super) struct CgroupReader {
     own: Option<Source>,
     /// The text of `/proc/self/cgroup` for which the groups were looked up.
-    seen: Vec<u8>,
+    seen: Option<Vec<u8>>,
     groups: Vec<GroupReader>,
 }
 
@@ -99,10 +99,11 @@ impl CgroupReader {
     pub(super) fn read(&mut self, root: &SystemRoot, buffer: &mut Buffer) -> Probe<Cgroups> {
         let own = self.own.get_or_insert_with(|| Source::new(root, root.process_file("cgroup")));
         let seen = &self.seen;
-        let changed = own.read(buffer, |text| Ok((text != seen).then(|| text.to_owned())))?;
+        let changed =
+            own.read(buffer, |text| Ok((seen.as_deref() != Some(text)).then(|| text.to_owned())))?;
         if let Some(text) = changed {
             self.look_up(root, &text)?;
-            self.seen = text;
+            self.seen = Some(text);
         }
         let mut cgroups = Cgroups::default();
         for group in &mut self.groups {
@@ -302,6 +303,12 @@ mod tests {
 
     fn read(root: &SystemRoot) -> Probe<Vec<Cgroup>> {
         CgroupReader::default().read(root, &mut Buffer::default()).map(|cgroups| cgroups.groups)
+    }
+
+    #[test]
+    fn an_empty_list_of_groups_is_none() {
+        let (_folder, root) = tree(&[V2, &[("proc/self/cgroup", "")]].concat());
+        assert!(read(&root).is_err());
     }
 
     #[test]
