@@ -360,6 +360,20 @@ interface Zram {
   usedBytes: number
 }
 
+/** The native addon that this process has loaded. */
+interface LoadedAddon {
+    /** The file. */
+    path: string;
+    /** The platform it was loaded for, such as `"linux-arm64-gnu"`. */
+    platform: string;
+    /** Its version, which is that of the package. */
+    version: string;
+    /** Its size, in bytes. */
+    sizeBytes: number;
+    /** Whether its SHA-256 was compared with the one its package states, as `PLIMSOLL_VERIFY_ADDON=sha256` asks. */
+    sha256Verified: boolean;
+}
+
 /**
  * A guard over part of a budget. It gives its bytes back once: on {@link release}, at the end of a `using` block, or
  * with the object it is {@link attach | attached} to.
@@ -459,6 +473,8 @@ declare function backEnds(options?: SystemOptions): BackEnd[];
 declare function processMemory(options?: Pick<ProcessOptions, 'pid'>): ProcessMemory;
 /** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */
 declare function instructionSet(): string;
+/** The native addon that this process has loaded: which file, for which platform, and how it was checked. */
+declare function loadedAddon(): LoadedAddon;
 
 /** A budget of just these numbers. */
 interface BudgetNumbers {
@@ -781,6 +797,23 @@ declare class ReleasedError extends PlimsollError {
 /** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
 declare class AbortError extends PlimsollError {
     readonly code: 'ABORT_ERR';
+}
+/** Why the addon is not available. `docs/platforms.md` has a row for each. */
+type AddonUnavailableReason = 'unsupported-platform' | 'package-missing' | 'version-mismatch' | 'unreadable' | 'size-mismatch' | 'checksum-mismatch' | 'not-an-addon' | 'load-failed' | 'invalid-setting';
+/**
+ * The native addon for this platform is missing, unfit or does not load. It is thrown while the package is loaded, which
+ * then exports nothing: compare `code`, and use this class as a type.
+ */
+declare class AddonUnavailableError extends PlimsollError {
+    readonly code: 'ERR_ADDON_UNAVAILABLE';
+    /** What is the matter. */
+    readonly reason: AddonUnavailableReason;
+    /** What this process runs on, such as `"linux-x64-musl"` or `"darwin-arm64"`. */
+    readonly platform: string;
+    /** The platforms that there are addons for. */
+    readonly supported: readonly string[];
+    /** The file that was refused, if one was found. */
+    readonly path?: string;
 }
 
 /** The type of a metadata value, as GGUF names it. */
@@ -1107,8 +1140,8 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
     off<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
     /**
      * Registers what may give memory back while the level is critical. Reliefs run in the order of their registration, one
-     * at a time, each awaited, until the level is no longer critical; again after every critical sample. Each run is told
-     * by the event `relief`. Returns what forgets it again.
+     * at a time, each awaited, until the level is no longer critical; at most one round a second. Each run is told by the event
+     * `relief`. Returns what forgets it again.
      *
      * @param label - what the event calls it
      * @param run - gives memory back; may return a promise
@@ -1206,5 +1239,5 @@ declare function parseBytes(text: string): number;
  */
 declare function formatBytes(bytes: number): string;
 
-export { AbortError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, machineMemory, parseBytes, processMemory, signals, tensorDataBytes, tensorOutputs };
-export type { AllocationInfo, BackEnd, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, Cgroup, CgroupLimit, Component, DetectedBoard, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, Headroom, HeadroomOptions, HeadroomTerm, HugePages, LineTerm, LoadIntoOptions, LoadOptions, LoadProgress, MachineBudgetOptions, MachineMemory, MemoryLevel, MemoryLimits, MemoryManagerOptions, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, NpuDriver, NvmapClient, OpenOptions, Pressure, ProcessMemory, ProcessOptions, Relief, Signals, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, Zram };
+export { AbortError, AddonUnavailableError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, processMemory, signals, tensorDataBytes, tensorOutputs };
+export type { AddonUnavailableReason, AllocationInfo, BackEnd, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, Cgroup, CgroupLimit, Component, DetectedBoard, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, Headroom, HeadroomOptions, HeadroomTerm, HugePages, LineTerm, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MemoryLevel, MemoryLimits, MemoryManagerOptions, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, NpuDriver, NvmapClient, OpenOptions, Pressure, ProcessMemory, ProcessOptions, Relief, Signals, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, Zram };
