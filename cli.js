@@ -847,12 +847,25 @@ function examine(args) {
         board: named ?? plimsoll.boardPresets.find(({ id }) => id === detected.preset),
         line: budget && lineOf(budget),
         headroom: budget && measured(() => budget.headroom()),
-        signals: plimsoll.signals(tree),
+        signals: signalsOf(tree),
         backEnds: plimsoll.backEnds(tree),
         // Of a copy, only the process that made it could be told.
         process: root === undefined ? measured(plimsoll.processMemory) : undefined,
         nodeAvailableBytes: root === undefined ? process.availableMemory() : undefined,
     };
+}
+/** The signals, with the files of a copy called as the board called them in the reasons for what is not there. */
+function signalsOf(tree) {
+    const read = plimsoll.signals(tree);
+    const { root } = tree;
+    if (root === undefined)
+        return read;
+    const missing = read.missing.map(({ path, reason, ...rest }) => ({
+        ...rest,
+        path,
+        reason: reason.replace(path, () => `/${node_path.relative(root, path)}`),
+    }));
+    return { ...read, missing };
 }
 /** The folder named by `--root`, if one is. */
 function rootFrom(args) {

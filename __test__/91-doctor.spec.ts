@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { boardPresets, detectBoard, GiB, KiB, loadedAddon, MiB, machineMemory } from '../index'
@@ -233,6 +242,17 @@ test('a board on which nothing is amiss gets no warning', () => {
   expect(doctor('--root', root).stdout).toMatch(/^Warnings {2}none$/m)
 })
 
+describe('of the trees of boards', () => {
+  const boards = join(__dirname, '../crates/plimsoll/tests/boards')
+  test.each(readdirSync(boards))('%s has a line, headroom below what is available, and its preset', (name) => {
+    const found = document('--root', join(boards, name))
+    expect(found.board?.id ?? null).toBe(found.detected.preset)
+    expect(found.line.lineBytes).toBeLessThan(found.machine.totalBytes)
+    expect(found.headroom.bytes).toBeLessThan(found.machine.availableBytes)
+    expect(codes(found)).not.toContain('preset-mismatch')
+  })
+})
+
 test.each<[string, Record<string, string>, string[], string]>([
   ['a kernel without pressure information', without(/pressure/), [], 'no-pressure'],
   [
@@ -298,7 +318,7 @@ describe('a tree that cannot be believed', () => {
     const root = tree(without(/meminfo/))
     const { status, stdout, stderr } = doctor('--root', root)
     expect({ status, stderr }).toEqual({ status: 3, stderr: '' })
-    expect(stdout).toMatch(/^ {2}memory +not available: .*meminfo is not there$/m)
+    expect(stdout).toMatch(/^ {2}memory +not available: \/proc\/meminfo is not there$/m)
     expect(stdout).not.toMatch(/^(Line|Headroom|Machine)/m)
     expect(document('--root', root)).toMatchObject({ machine: null, line: null, headroom: null })
     expect(codes(document('--root', root))[0]).toBe('memory-unknown')

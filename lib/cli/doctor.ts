@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { release } from 'node:os'
+import { relative } from 'node:path'
 import {
   backEnds,
   boardPresets,
@@ -8,6 +9,7 @@ import {
   loadedAddon,
   MemoryBudget,
   processMemory,
+  type Signals,
   type SystemOptions,
   signals,
 } from '../index.js'
@@ -73,12 +75,25 @@ function examine(args: Arguments) {
     board: named ?? boardPresets.find(({ id }) => id === detected.preset),
     line: budget && lineOf(budget),
     headroom: budget && measured(() => budget.headroom()),
-    signals: signals(tree),
+    signals: signalsOf(tree),
     backEnds: backEnds(tree),
     // Of a copy, only the process that made it could be told.
     process: root === undefined ? measured(processMemory) : undefined,
     nodeAvailableBytes: root === undefined ? process.availableMemory() : undefined,
   }
+}
+
+/** The signals, with the files of a copy called as the board called them in the reasons for what is not there. */
+function signalsOf(tree: SystemOptions): Signals {
+  const read = signals(tree)
+  const { root } = tree
+  if (root === undefined) return read
+  const missing = read.missing.map(({ path, reason, ...rest }) => ({
+    ...rest,
+    path,
+    reason: reason.replace(path, () => `/${relative(root, path)}`),
+  }))
+  return { ...read, missing }
 }
 
 /** The folder named by `--root`, if one is. */
