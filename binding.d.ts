@@ -165,7 +165,7 @@ export interface BufferPoolStats {
   peakBytes: number
 }
 
-/** A control group over this process at one moment. */
+/** A control group over a process at one moment. */
 export interface Cgroup {
   /** Its path in the hierarchy. */
   path: string
@@ -303,7 +303,7 @@ export interface LineTerm {
   description: string
 }
 
-export declare function machineMemory(root?: string | undefined | null): MachineMemory
+export declare function machineMemory(root?: string | undefined | null, pid?: number | undefined | null): MachineMemory
 
 /** The RAM of this machine at one moment, in bytes. Source: `/proc/meminfo`, see `proc_meminfo(5)`. */
 export interface MachineMemory {
@@ -325,7 +325,7 @@ export interface MachineMemory {
   swapFreeBytes?: number
   /** Held by GPU and engines of a Jetson (`NvMapMemUsed`), in bytes. */
   nvmapUsedBytes?: number
-  /** The tightest memory limit over this process's cgroup, if there is one below `totalBytes`. */
+  /** The tightest memory limit over the process's cgroup, if there is one below `totalBytes`. */
   cgroup?: CgroupLimit
 }
 
@@ -355,12 +355,14 @@ export interface MonitorSample {
   lineBytes: number
   /** What is granted under it, in bytes. */
   allocatedBytes: number
-  /** What this process has resident. */
+  /** What the process has resident. */
   process?: ProcessMemory
   /** The machine's memory. */
   memory: MachineMemory
   /** Pressure stall information, where the kernel has it. */
   pressure?: Pressure
+  /** What swap on compressed RAM costs, where there is any. */
+  zram?: Zram
   /** Kills by the kernel's killer since the start, where the kernel counts them. */
   oomKillCount?: number
 }
@@ -377,6 +379,8 @@ export interface NativeMachineOptions {
   safetyMarginPercent?: number
   maxBytes?: number
   isolated: boolean
+  root?: string
+  pid?: number
 }
 
 export interface NativeModelInfo {
@@ -449,9 +453,9 @@ export interface Pressure {
   full: Stall
 }
 
-export declare function processMemory(): ProcessMemory
+export declare function processMemory(pid?: number | undefined | null): ProcessMemory
 
-/** Resident memory of this process. Source: `/proc/self/status`, see `proc_pid_status(5)`. */
+/** Resident memory of a process. Source: `/proc/PID/status`, see `proc_pid_status(5)`. */
 export interface ProcessMemory {
   /** Resident now, in bytes; the sum of the three parts. */
   rssBytes: number
@@ -465,19 +469,19 @@ export interface ProcessMemory {
   shmemBytes: number
 }
 
-export declare function signals(root?: string | undefined | null): Signals
+export declare function signals(root?: string | undefined | null, pid?: number | undefined | null): Signals
 
 /** Every signal at one moment. What this machine does not give is absent here and listed in `missing` with the reason. */
 export interface Signals {
   /** The machine's memory. */
   memory?: MachineMemory
-  /** The memory cgroups over this process, its own first. */
+  /** The memory cgroups over the process, its own first. */
   cgroups?: Array<Cgroup>
   /** Pressure stall information. */
   pressure?: Pressure
   /** What swap on compressed RAM costs. */
   zram?: Zram
-  /** What this process has resident. */
+  /** What the process has resident. */
   process?: ProcessMemory
   /** The largest contiguous run of free pages, in bytes. */
   largestFreeRunBytes?: number

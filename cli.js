@@ -3,8 +3,8 @@
 
 const node_util = require('node:util');
 const fastestLevenshtein = require('fastest-levenshtein');
-const node_os = require('node:os');
 const node_fs = require('node:fs');
+const node_os = require('node:os');
 const node_path = require('node:path');
 
 const plimsoll = new Proxy({}, { get: (_, name) => require('./index.js')[name] });
@@ -34,10 +34,18 @@ const exitCodeHelp = [
     [Exit.interrupted, 'interrupted'],
 ];
 
+/** What the command line finds out by itself. */
+class CommandError extends Error {
+}
 /** The command was written wrongly. */
-class UsageError extends Error {
+class UsageError extends CommandError {
     code = 'ERR_INVALID_ARGUMENT';
     exitCode = Exit.wrongUse;
+}
+/** What should be a folder with a board's files is none. */
+class TreeError extends CommandError {
+    code = 'ERR_IO';
+    exitCode = Exit.brokenInput;
 }
 /** The file cannot be opened, which says more about the file than about the system. `cause` is the error. */
 class InputError extends Error {
@@ -47,7 +55,7 @@ class InputError extends Error {
     }
 }
 /** The system does not give what the command needs. */
-class SystemError extends Error {
+class SystemError extends CommandError {
     code = 'ERR_SYSTEM';
     exitCode = Exit.trouble;
 }
@@ -63,7 +71,7 @@ const exitCodes$1 = {
 };
 /** What an error means for whoever ran the command; `undefined` for one that nobody foresaw. */
 function tell(error) {
-    if (error instanceof UsageError || error instanceof SystemError) {
+    if (error instanceof CommandError) {
         const { code, exitCode, message } = error;
         return { exitCode, message, document: { error: { code, message } } };
     }
@@ -81,6 +89,7 @@ const flags = {
     chunkBytes: '--chunk',
     maxBytes: '--max',
     path: 'FILE',
+    pid: '--pid',
     safetyMarginPercent: '--margin',
 };
 function messageOf(error) {
@@ -97,6 +106,8 @@ const commonOptions = {
     json: { type: 'boolean', help: 'print one JSON document and nothing else' },
     help: { type: 'boolean', help: 'print this help' },
 };
+/** All options of a verb, its own first. It may tell of a common one in its own words. */
+const optionsOf = (verb) => ({ ...verb.options, ...commonOptions, ...verb.options });
 /** The arguments of one call of a verb. Getters of values throw a {@link UsageError} for one that is unfit. */
 class Arguments {
     #values;
@@ -120,8 +131,29 @@ class Arguments {
     list(name) {
         return this.#values[name];
     }
+    text(name) {
+        return this.#values[name];
+    }
+    /** A whole number from 1 up. */
+    count(name) {
+        const number = this.number(name);
+        if (number === undefined || (Number.isSafeInteger(number) && number > 0))
+            return number;
+        throw new UsageError(`expected --${name} to be a whole number from 1 up, got "${this.text(name)}"`);
+    }
+    /** A time in milliseconds, as long as a monitor takes it. */
+    duration(name) {
+        const text = this.text(name);
+        if (text === undefined)
+            return undefined;
+        const [, number, unit] = /^(\d+(?:\.\d+)?) ?(ms|s|min)$/.exec(text.trim()) ?? [];
+        const ms = Number(number) * { ms: 1, s: 1000, min: 60_000 }[unit];
+        if (ms >= 10 && ms <= 3_600_000)
+            return ms;
+        throw new UsageError(`expected --${name} to be a time from 10ms to 60min, such as 500ms or 2s, got "${text}"`);
+    }
     number(name) {
-        const text = this.#text(name);
+        const text = this.text(name);
         if (text === undefined)
             return undefined;
         const number = text.trim() === '' ? Number.NaN : Number(text);
@@ -131,7 +163,7 @@ class Arguments {
     }
     /** A size in bytes. */
     size(name) {
-        const text = this.#text(name);
+        const text = this.text(name);
         if (text === undefined)
             return undefined;
         try {
@@ -143,20 +175,17 @@ class Arguments {
         }
     }
     oneOf(name, allowed) {
-        const text = this.#text(name);
+        const text = this.text(name);
         if (text === undefined || allowed.includes(text))
             return text;
         throw new UsageError(`unknown value "${text}" of --${name}; did you mean "${nearest(text, allowed)}"?`);
-    }
-    #text(name) {
-        return this.#values[name];
     }
 }
 /** The word of a list that a misspelt one was probably meant to be. */
 const nearest = (word, known) => fastestLevenshtein.closest(word, known);
 /** Reads what follows the verb. */
 function parse(verb, argv) {
-    const options = { ...verb.options, ...commonOptions };
+    const options = optionsOf(verb);
     refuseUnknown(argv, options);
     const { values, positionals } = parseStrictly(argv, options);
     if (verb.operand === undefined && positionals.length > 0) {
@@ -183,40 +212,6 @@ function parseStrictly(argv, options) {
     }
 }
 
-/** The options that move the line. */
-const lineOptions = {
-    board: { type: 'string', value: 'ID', help: 'bound the line by the preset of a board; doctor --boards lists them' },
-    margin: { type: 'string', value: 'PERCENT', help: 'share of the memory to leave alone (15)' },
-    max: { type: 'string', value: 'SIZE', help: 'an upper bound of your own, such as 6GiB' },
-};
-/** The preset named by `--board`, if one is. */
-function boardFrom(args) {
-    const id = args.oneOf('board', plimsoll.boardPresets.map((board) => board.id));
-    return plimsoll.boardPresets.find((board) => board.id === id);
-}
-function lineFrom(args) {
-    const board = boardFrom(args)?.id;
-    const safetyMarginPercent = args.number('margin');
-    const maxBytes = args.size('max');
-    return {
-        ...(board !== undefined && { board }),
-        ...(safetyMarginPercent !== undefined && { safetyMarginPercent }),
-        ...(maxBytes !== undefined && { maxBytes }),
-    };
-}
-function lineOf(budget) {
-    const terms = budget.terms.sort((a, b) => a.bytes - b.bytes);
-    return { lineBytes: budget.lineBytes, binding: budget.bindingTerm.kind, terms };
-}
-
-/** The memory of this machine, or the end of the command: without it there is no line. */
-function measuredMachine() {
-    const machine = plimsoll.machineMemory();
-    if (machine.totalBytes > 0)
-        return machine;
-    throw new SystemError('expected the system to say how much memory it has, got nothing; is /proc mounted?');
-}
-
 /** Characters that act on a terminal instead of showing: controls, and marks that turn the direction of writing. */
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 /** A text of unknown origin as one line that only shows: names and values in a file can hold commands to a terminal. */
@@ -230,8 +225,25 @@ function clip(text, width) {
     const characters = [...text.slice(0, 2 * width + 2)];
     return characters.length <= width ? text : `${characters.slice(0, Math.max(width - 1, 0)).join('')}…`;
 }
+/** A text as lines of at most that many characters, broken between words where it can be. */
+function wrap(text, width) {
+    const lines = [];
+    let line = [];
+    for (const word of text.split(' ').map((each) => [...each])) {
+        if (line.length > 0 && line.length + 1 + word.length > width) {
+            lines.push(line.join(''));
+            line = [];
+        }
+        line = line.length > 0 ? [...line, ' ', ...word] : word;
+        for (; line.length > width; line = line.slice(width))
+            lines.push(line.slice(0, width).join(''));
+    }
+    return [...lines, line.join('')];
+}
 /** A number with its thousands set apart: `2,042,464`. */
 const grouped = (number) => number.toLocaleString('en-US');
+/** A share of a whole for people: `12.3 %`. */
+const percent = (share) => `${share.toFixed(1)} %`;
 
 const GAP = '  ';
 /** The most characters of a cell that is not in the last column. */
@@ -245,6 +257,21 @@ function facts(page, rows) {
     const columns = [{ title: '', style: 'dim' }, { title: '' }];
     const given = rows.filter((row) => row[1] !== undefined);
     return aligned(page, columns, given).map((row) => line(page, row, columns));
+}
+/** Names with texts of any length beside them. */
+function entries(page, style, all) {
+    const indent = Math.max(...all.map(({ name }) => length(name))) + 2 * GAP.length;
+    const room = Math.max(page.width - indent, MIN_LAST);
+    return all.flatMap(({ name, text, command }) => {
+        const [first = '', ...rest] = wrap(text, room);
+        const title = page.paint(style, name) + ' '.repeat(indent - GAP.length - length(name));
+        const below = rest.map((line) => ' '.repeat(indent) + line);
+        return [
+            (GAP + title + first).trimEnd(),
+            ...below,
+            ...(command ? [`${' '.repeat(indent)}${page.paint('bold', `$ ${command}`)}`] : []),
+        ];
+    });
 }
 /** A table under a line of titles. */
 function table(page, columns, rows) {
@@ -275,55 +302,135 @@ function line(page, row, columns) {
 }
 const length = (text) => [...text].length;
 
-/** The version of the package. The command line is bundled to one CommonJS file beside the package's description. */
-function packageVersion() {
-    const description = JSON.parse(node_fs.readFileSync(node_path.join(__dirname, 'package.json'), 'utf8'));
-    return description.version;
+/** What bounds headroom, as a table. The mark stands at the bound with the least room. */
+function boundTable(page, { terms, bindingTerm }) {
+    const binding = terms.findIndex((term) => term.kind === bindingTerm.kind && term.path === bindingTerm.path);
+    return table(page, [
+        { title: '', style: 'green' },
+        { title: 'bound' },
+        { title: 'room', align: 'right' },
+        { title: 'floor', align: 'right', style: 'dim' },
+        { title: 'in use', align: 'right' },
+        { title: 'what it is' },
+    ], terms.map((term, i) => [
+        i === binding ? '▸' : '',
+        term.kind,
+        plimsoll.formatBytes(term.roomBytes),
+        plimsoll.formatBytes(term.floorBytes),
+        percent(term.usedPercent),
+        visible(term.description),
+    ]));
 }
 
-const doctor = {
-    name: 'doctor',
-    summary: 'this machine: its memory, how much of it may be used, and why',
-    options: {
-        ...lineOptions,
-        boards: { type: 'boolean', help: 'list the boards that have a preset, and nothing else' },
-    },
-    run: (args) => (args.flag('boards') ? presets() : diagnosis(args)),
+/** What a signal is called. */
+const names = {
+    memory: 'memory',
+    cgroups: 'cgroups',
+    pressure: 'pressure',
+    zram: 'zram',
+    process: 'process',
+    largestFreeRunBytes: 'largest free run',
+    oomKillCount: 'kills',
+    hugePages: 'huge pages',
+    transparentHugePages: 'transparent huge pages',
+    nvmapClients: 'GPU memory',
+    npuDriver: 'NPU',
 };
-function presets() {
-    return { document: { boards: plimsoll.boardPresets }, lines: (page) => boardSection(page, 'Boards', plimsoll.boardPresets) };
+/** Every signal with its value in a few words, or with the reason why it is not there. */
+function signalEntries(signals) {
+    return Object.entries(names).flatMap(([key, name]) => {
+        const reasons = signals.missing.filter(({ signal }) => signal === key);
+        const missing = reasons.map(({ reason }) => `not available: ${reason}`);
+        const texts = [...wordsOf(signals, key), ...missing];
+        return texts.map((text, i) => ({ name: i === 0 ? name : '', text: visible(text) }));
+    });
 }
-function diagnosis(args) {
-    const found = examine(args);
-    const { board, machine, line } = found;
-    return {
-        document: { ...found, board: board ?? null, machine: { ...machine, cgroup: machine.cgroup ?? null } },
-        lines: (page) => [
-            ...programSection(page, found),
-            '',
-            ...machineSection(page, machine),
-            '',
-            ...(board ? [...boardSection(page, 'Board', [board]), ''] : []),
-            ...lineSection(page, line, machine),
-            '',
-            ...processSection(page, found),
-        ],
+/** A line or more about a signal; none where it is not there. */
+function wordsOf(signals, key) {
+    const words = {
+        memory: memoryWords,
+        cgroups: (cgroups) => (cgroups.length > 0 ? cgroups.map(cgroupWords) : 'none has a memory controller'),
+        pressure: pressureWords,
+        zram: zramWords,
+        process: ({ rssBytes }) => `${plimsoll.formatBytes(rssBytes)} resident`,
+        largestFreeRunBytes: (bytes) => `${plimsoll.formatBytes(bytes)} in one piece`,
+        oomKillCount: (count) => `${count} by the kernel's killer since the start`,
+        hugePages: hugePageWords,
+        transparentHugePages: (word) => word,
+        nvmapClients: nvmapWords,
+        npuDriver: ({ version, loadPercent }) => `driver ${version}, cores at ${loadPercent.map((p) => `${p} %`).join(', ')}`,
     };
+    const value = signals[key];
+    return value === undefined ? [] : [words[key](value)].flat();
 }
-function examine(args) {
-    return {
-        version: packageVersion(),
-        node: process.versions.node,
-        platform: process.platform,
-        system: node_os.release(),
-        architecture: process.arch,
-        instructionSet: plimsoll.instructionSet(),
-        addon: plimsoll.loadedAddon(),
-        machine: measuredMachine(),
-        board: boardFrom(args),
-        line: lineOf(plimsoll.MemoryBudget.forThisMachine(lineFrom(args))),
-        process: plimsoll.processMemory(),
-    };
+function memoryWords(memory) {
+    const { cmaTotalBytes, cmaFreeBytes, shmemBytes, nvmapUsedBytes } = memory;
+    return [
+        `${plimsoll.formatBytes(memory.totalBytes)}, ${plimsoll.formatBytes(memory.availableBytes)} available`,
+        swapWords(memory),
+        ...(cmaTotalBytes && cmaFreeBytes !== undefined
+            ? [`${plimsoll.formatBytes(cmaTotalBytes)} contiguous (CMA), ${plimsoll.formatBytes(cmaFreeBytes)} of it free and not headroom`]
+            : []),
+        ...(shmemBytes === undefined ? [] : [`${plimsoll.formatBytes(shmemBytes)} shared: tmpfs, memfd, most driver memory`]),
+        ...(nvmapUsedBytes === undefined ? [] : [`${plimsoll.formatBytes(nvmapUsedBytes)} held by the GPU and engines`]),
+    ];
+}
+/** Swap in a few words. */
+function swapWords({ swapTotalBytes, swapFreeBytes }) {
+    if (swapTotalBytes === undefined)
+        return 'swap unknown';
+    if (swapTotalBytes === 0)
+        return 'no swap';
+    const free = swapFreeBytes === undefined ? '' : `, ${plimsoll.formatBytes(swapFreeBytes)} free`;
+    return `${plimsoll.formatBytes(swapTotalBytes)} of swap${free}; it never counts`;
+}
+/** Compressed swap in a few words. */
+const zramWords = ({ storedBytes, usedBytes }) => `${plimsoll.formatBytes(storedBytes)} swapped out take ${plimsoll.formatBytes(usedBytes)} of RAM`;
+/** Stalls in a few words. */
+const pressureWords = ({ some, full }) => `some tasks stood still ${some.avg10Percent.toFixed(2)} % of the last 10 s, all of them ${full.avg10Percent.toFixed(2)} %`;
+function cgroupWords({ path, version, usageBytes, inactiveFileBytes, ...cgroup }) {
+    const { limitBytes, highBytes, oomKillCount } = cgroup;
+    return [
+        `${path} (v${version}): ${plimsoll.formatBytes(usageBytes)}, ${plimsoll.formatBytes(inactiveFileBytes)} of it reclaimed first`,
+        limitBytes === undefined ? 'no limit' : `limit ${plimsoll.formatBytes(limitBytes)}`,
+        ...(highBytes === undefined ? [] : [`slowed above ${plimsoll.formatBytes(highBytes)}`]),
+        ...(oomKillCount ? [`${oomKillCount} killed`] : []),
+    ].join(', ');
+}
+function hugePageWords(pools) {
+    const set = pools.filter(({ totalCount }) => totalCount > 0);
+    if (set.length === 0)
+        return `none set aside, of ${pools.map(({ pageBytes }) => plimsoll.formatBytes(pageBytes)).join(' or ')}`;
+    const words = ({ pageBytes, totalCount, freeCount }) => `${totalCount} of ${plimsoll.formatBytes(pageBytes)}, ${freeCount} of them free`;
+    return set.map(words).join('; ');
+}
+/** The largest holders stand for all of them. */
+function nvmapWords(clients) {
+    const SHOWN = 3;
+    const sorted = [...clients].sort((a, b) => b.bytes - a.bytes);
+    const shown = sorted.slice(0, SHOWN).map(({ process, pid, bytes }) => `${process} (${pid}) ${plimsoll.formatBytes(bytes)}`);
+    const rest = clients.length > SHOWN ? [`${clients.length - SHOWN} more`] : [];
+    return clients.length > 0 ? `held by ${[...shown, ...rest].join(', ')}` : 'held by no process';
+}
+
+/** A diagnosis for people. */
+function diagnosisPage(page, found, warnings) {
+    const { machine, line, process, board } = found;
+    const sections = [
+        programSection(page, found),
+        machine && machineSection(page, machine),
+        boardSection(page, found),
+        board && boardTable(page, 'Preset', [board]),
+        line && lineSection(page, line, machine),
+        headroomSection(page, found),
+        signalSection(page, found),
+        backEndSection(page, found.backEnds),
+        process && processSection(page, process),
+        warningSection(page, warnings),
+    ];
+    return sections
+        .filter((section) => section !== undefined)
+        .flatMap((section, i) => (i > 0 ? ['', ...section] : section));
 }
 const programSection = (page, found) => [
     heading(page, 'Program'),
@@ -335,6 +442,7 @@ const programSection = (page, found) => [
         ['instructions', found.instructionSet],
         ['addon', addonText(found.addon)],
         ['file', visible(found.addon.path)],
+        ['reads', found.root === undefined ? undefined : `the copy of a machine under ${visible(found.root)}`],
     ]),
 ];
 const addonText = ({ platform, sizeBytes, sha256Verified }) => `${platform}, ${plimsoll.formatBytes(sizeBytes)}${sha256Verified ? ', SHA-256 verified' : ''}`;
@@ -347,7 +455,31 @@ const machineSection = (page, { totalBytes, availableBytes, cgroup }) => [
         ['cgroup', cgroup ? `${plimsoll.formatBytes(cgroup.limitBytes)}, ${visible(cgroup.path)}` : 'no limit'],
     ]),
 ];
-const boardSection = (page, title, boards) => [
+function boardSection(page, { detected, board, isNamed }) {
+    const { vendor, soc, module, l4t, jetpack, kernelRelease, compatible, unifiedMemory } = detected;
+    const named = isNamed ? ', named by --board' : '';
+    return [
+        heading(page, 'Board'),
+        '',
+        ...facts(page, [
+            ['name', visible(detected.name)],
+            ['chip', soc && `${vendor} ${soc}`],
+            ['module', module && visible(module)],
+            ['L4T', l4t && `${visible(l4t)}${jetpack ? `, JetPack ${jetpack}` : ''}`],
+            ['kernel', kernelRelease && visible(kernelRelease)],
+            [
+                'memory',
+                unifiedMemory
+                    ? 'shared by the CPU and its accelerators'
+                    : 'of a chip whose accelerators are not known to share it',
+            ],
+            ['preset', board ? board.id + named : 'none'],
+            ['compatible', compatible.length > 0 ? visible(compatible.join(', ')) : undefined],
+        ]),
+    ];
+}
+/** Presets under a title. */
+const boardTable = (page, title, boards) => [
     heading(page, title),
     '',
     ...table(page, [
@@ -366,19 +498,53 @@ const boardSection = (page, title, boards) => [
         board.name,
     ])),
 ];
-const lineSection = (page, { lineBytes, binding, terms }, { availableBytes }) => [
+const lineSection = (page, { lineBytes, binding, terms }, machine) => [
     heading(page, 'Line', `${plimsoll.formatBytes(lineBytes)} may be used; the lowest term draws it`),
     '',
-    ...table(page, [{ title: '', style: 'green' }, { title: 'term' }, { title: 'bytes', align: 'right' }, { title: 'what it is' }], terms.map((term) => [
-        term.kind === binding ? '▸' : '',
+    ...table(page, [{ title: '', style: 'green' }, { title: 'term' }, { title: 'bytes', align: 'right' }, { title: 'what it is' }], terms.map((term, i) => [
+        i === 0 && term.kind === binding ? '▸' : '',
         term.kind,
         plimsoll.formatBytes(term.bytes),
         visible(term.description),
     ])),
-    ...(availableBytes < lineBytes ? ['', shortage(page, availableBytes)] : []),
+    ...(machine && machine.availableBytes < lineBytes ? ['', shortage(page, machine.availableBytes)] : []),
 ];
 const shortage = (page, availableBytes) => `  ${page.paint('yellow', `Less than the line is free now: ${plimsoll.formatBytes(availableBytes)}.`)}`;
-const processSection = (page, { process: memory }) => [
+function headroomSection(page, { headroom, nodeAvailableBytes }) {
+    if (!headroom)
+        return undefined;
+    return [
+        heading(page, 'Headroom', `${plimsoll.formatBytes(headroom.bytes)} can be given now; the least room decides`),
+        '',
+        ...boundTable(page, headroom),
+        '',
+        ...facts(page, [
+            ['pending', plimsoll.formatBytes(headroom.pendingBytes)],
+            ['largest allocation', plimsoll.formatBytes(headroom.largestAllocationBytes)],
+            [
+                'Node.js',
+                nodeAvailableBytes === undefined ? undefined : `${plimsoll.formatBytes(nodeAvailableBytes)}, process.availableMemory()`,
+            ],
+        ]),
+    ];
+}
+const signalSection = (page, { signals }) => [
+    heading(page, 'Signals', 'what the kernel and its drivers tell of memory'),
+    '',
+    ...entries(page, 'dim', signalEntries(signals)),
+];
+const backEndSection = (page, backEnds) => [
+    heading(page, 'Device memory', 'what this user could take for accelerators'),
+    '',
+    ...entries(page, 'dim', backEnds.map(({ kind, available, paths, reason, remedy }) => ({
+        name: kind,
+        text: available
+            ? `available${paths.length > 0 ? `: ${visible(paths.join(', '))}` : ''}`
+            : `not available: ${visible(reason ?? 'no reason is known')}`,
+        command: remedy,
+    }))),
+];
+const processSection = (page, memory) => [
     heading(page, 'This process'),
     '',
     ...facts(page, [
@@ -389,6 +555,338 @@ const processSection = (page, { process: memory }) => [
         ['peak', plimsoll.formatBytes(memory.peakRssBytes)],
     ]),
 ];
+const warningSection = (page, warnings) => [
+    heading(page, 'Warnings', warnings.length > 0 ? 'what to act on' : 'none'),
+    ...(warnings.length > 0 ? [''] : []),
+    ...entries(page, 'yellow', warnings.map(({ code, message, advice, command }) => ({
+        name: code,
+        text: visible(`${message}. ${advice}.`),
+        command: command ?? undefined,
+    }))),
+];
+
+/** The nulls are all given, so that a field that comes to a type cannot be forgotten here. */
+function filled(object, nulls) {
+    const absent = Object.keys(nulls).filter((key) => object[key] === undefined);
+    return { ...object, ...Object.fromEntries(absent.map((key) => [key, null])) };
+}
+const machineDocument = (machine) => filled(machine, {
+    freeBytes: null,
+    cmaTotalBytes: null,
+    cmaFreeBytes: null,
+    shmemBytes: null,
+    swapTotalBytes: null,
+    swapFreeBytes: null,
+    nvmapUsedBytes: null,
+    cgroup: null,
+});
+const detectedDocument = (detected) => filled(detected, {
+    preset: null,
+    vendor: null,
+    soc: null,
+    module: null,
+    l4t: null,
+    jetpack: null,
+    kernelRelease: null,
+});
+const termDocument = (term) => filled(term, { path: null });
+const headroomDocument = (headroom) => ({
+    ...headroom,
+    bindingTerm: termDocument(headroom.bindingTerm),
+    terms: headroom.terms.map(termDocument),
+});
+const cgroupDocument = (cgroup) => filled(cgroup, { limitBytes: null, highBytes: null, oomKillCount: null });
+/** Without the cgroup's limit, which is a signal of its own and is not looked up here. */
+const memoryDocument = (memory) => {
+    const { cgroup: _, ...rest } = machineDocument(memory);
+    return rest;
+};
+const signalsDocument = (signals) => ({
+    ...filled(signals, {
+        memory: null,
+        cgroups: null,
+        pressure: null,
+        zram: null,
+        process: null,
+        largestFreeRunBytes: null,
+        oomKillCount: null,
+        hugePages: null,
+        transparentHugePages: null,
+        nvmapClients: null,
+        npuDriver: null,
+    }),
+    memory: signals.memory ? memoryDocument(signals.memory) : null,
+    cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
+});
+const backEndDocument = (backEnd) => filled(backEnd, { reason: null, remedy: null });
+
+/** The options that move the line. */
+const lineOptions = {
+    board: { type: 'string', value: 'ID', help: 'bound the line by the preset of a board; doctor --boards lists them' },
+    margin: { type: 'string', value: 'PERCENT', help: 'share of the memory to leave alone (15)' },
+    max: { type: 'string', value: 'SIZE', help: 'an upper bound of your own, such as 6GiB' },
+};
+/** The preset named by `--board`, if one is. */
+function boardFrom(args) {
+    const id = args.oneOf('board', plimsoll.boardPresets.map((board) => board.id));
+    return plimsoll.boardPresets.find((board) => board.id === id);
+}
+function lineFrom(args) {
+    const board = boardFrom(args)?.id;
+    const safetyMarginPercent = args.number('margin');
+    const maxBytes = args.size('max');
+    return {
+        ...(board !== undefined && { board }),
+        ...(safetyMarginPercent !== undefined && { safetyMarginPercent }),
+        ...(maxBytes !== undefined && { maxBytes }),
+    };
+}
+function lineOf(budget) {
+    const terms = budget.terms.sort((a, b) => a.bytes - b.bytes);
+    return { lineBytes: budget.lineBytes, binding: budget.bindingTerm.kind, terms };
+}
+
+/** The memory of this machine, or the end of the command: without it there is no line. */
+function measuredMachine() {
+    const machine = machineIfMeasured();
+    if (machine)
+        return machine;
+    throw new SystemError('expected the system to say how much memory it has, got nothing; is /proc mounted?');
+}
+/** The memory of a machine, if it can be read. */
+const machineIfMeasured = (options) => measured(() => plimsoll.machineMemory(options));
+/** What a call measures; `undefined` where the system does not give it. */
+function measured(measure) {
+    try {
+        return measure();
+    }
+    catch (error) {
+        if (error instanceof plimsoll.IoError)
+            return undefined;
+        throw error;
+    }
+}
+
+/** The version of the package. The command line is bundled to one CommonJS file beside the package's description. */
+function packageVersion() {
+    const description = JSON.parse(node_fs.readFileSync(node_path.join(__dirname, 'package.json'), 'utf8'));
+    return description.version;
+}
+
+/** Where the monitor's warning begins, by default. */
+const NEARLY_FULL_PERCENT = 80;
+const warning = (code, message, advice, command = null) => ({
+    code,
+    message,
+    advice,
+    command,
+});
+/** What a user should act on, the worst first. */
+const warningsOf = (found) => [
+    ...unknownMemory(found),
+    ...fullBounds(found),
+    ...limit(found),
+    ...unreadableCgroups(found),
+    ...kills(found),
+    ...compressedSwap(found),
+    ...presets$1(found),
+    ...hugePages(found),
+    ...noPressure(found),
+    ...backEnds(found),
+];
+function unknownMemory({ machine, signals, root }) {
+    if (machine)
+        return [];
+    const reason = signals.missing.find(({ signal }) => signal === 'memory')?.reason ?? '/proc/meminfo changed meanwhile';
+    const message = `the machine's memory is unknown, so there is no line: ${reason}`;
+    return [
+        root === undefined
+            ? warning('memory-unknown', message, 'Mount /proc', 'mount -t proc proc /proc')
+            : warning('memory-unknown', message, "Copy the board's /proc/meminfo to that place"),
+    ];
+}
+function fullBounds({ headroom }) {
+    const full = headroom?.terms.filter(({ usedPercent }) => usedPercent >= NEARLY_FULL_PERCENT) ?? [];
+    const words = ({ usedPercent, description }) => `${percent(usedPercent)} in use: ${description}`;
+    return full.map((term) => term.kind === 'machine'
+        ? warning('machine-nearly-full', words(term), 'End what is not needed; these hold the most', 'ps -eo rss,pid,args --sort=-rss | head')
+        : warning('cgroup-nearly-full', words(term), 'Raise the limit, or run less inside the cgroup'));
+}
+function limit({ machine }) {
+    if (!machine?.cgroup)
+        return [];
+    const { path, limitBytes } = machine.cgroup;
+    return [
+        warning('cgroup-limit', `cgroup ${path} allows ${plimsoll.formatBytes(limitBytes)} of the ${plimsoll.formatBytes(machine.totalBytes)} there are`, 'Plan within it, or raise it: docker run --memory SIZE, systemctl set-property UNIT MemoryMax=SIZE'),
+    ];
+}
+/** Where no cgroup can be read there are none, as on kernels without them; half of them is another matter. */
+function unreadableCgroups({ signals }) {
+    if (!signals.cgroups)
+        return [];
+    const unreadable = signals.missing.filter(({ signal }) => signal === 'cgroups');
+    return unreadable.map(({ reason }) => warning('cgroup-unreadable', reason, 'A limit of that cgroup is not seen: ask who runs the container'));
+}
+function kills({ signals }) {
+    const { oomKillCount = 0, cgroups = [] } = signals;
+    const killed = cgroups.find((cgroup) => cgroup.oomKillCount);
+    const advice = 'Something took more than there was; the log has its name';
+    const command = "journalctl --dmesg --grep 'killed process'";
+    return [
+        ...(oomKillCount > 0
+            ? [warning('kills', `kills for want of memory since the kernel's start: ${oomKillCount}`, advice, command)]
+            : []),
+        ...(killed
+            ? [warning('kills', `kills at the limit of cgroup ${killed.path}: ${killed.oomKillCount}`, advice, command)]
+            : []),
+    ];
+}
+/** A device that swaps holds a page at least; one that was only made holds none. */
+function compressedSwap({ machine, signals }) {
+    if (!machine?.swapTotalBytes || !signals.zram?.storedBytes)
+        return [];
+    const { storedBytes, usedBytes } = signals.zram;
+    return [
+        warning('zram-swap', `${plimsoll.formatBytes(machine.swapTotalBytes)} of swap do not count: they lie on compressed RAM (zram), where ` +
+            `${plimsoll.formatBytes(storedBytes)} swapped out still take ${plimsoll.formatBytes(usedBytes)}`, 'Plan as if there were none, and let a monitor warn before it fills'),
+    ];
+}
+function presets$1({ machine, detected, board, isNamed }) {
+    if (!machine)
+        return [];
+    if (!board)
+        return chipWithoutPreset(machine, detected.soc);
+    if (!isNamed)
+        return [];
+    const better = detected.preset && detected.preset !== board.id ? `--board ${detected.preset}` : undefined;
+    if (!better && fits(board, machine))
+        return [];
+    const found = `${detected.name} with ${plimsoll.formatBytes(machine.totalBytes)}`;
+    return [
+        warning('preset-mismatch', `the preset ${board.id} is of a board with ${plimsoll.formatBytes(board.totalBytes)}, and this is ${found}`, better ? `Leave --board out, or name ${better}` : 'Leave --board out unless the line is meant for another board'),
+    ];
+}
+/** Firmware takes a part of the memory, never half of it. */
+const fits = ({ totalBytes }, machine) => machine.totalBytes <= totalBytes && machine.totalBytes > totalBytes / 2;
+function chipWithoutPreset({ totalBytes }, soc) {
+    if (soc === undefined || !plimsoll.boardPresets.some((preset) => soc.startsWith(preset.soc)))
+        return [];
+    return [
+        warning('preset-mismatch', `no preset of a board with ${soc} fits ${plimsoll.formatBytes(totalBytes)}`, 'The line is drawn without one; see that the kernel is not told to use less (mem=), or name one with --board', 'plimsoll doctor --boards'),
+    ];
+}
+function hugePages({ signals }) {
+    const bytes = (signals.hugePages ?? []).reduce((sum, pool) => sum + pool.pageBytes * pool.totalCount, 0);
+    if (bytes === 0)
+        return [];
+    return [
+        warning('huge-pages', `${plimsoll.formatBytes(bytes)} are set aside as huge pages, which ordinary allocations cannot use`, 'Give them back if nothing needs them', 'sudo sysctl vm.nr_hugepages=0'),
+    ];
+}
+function noPressure({ signals }) {
+    const missing = signals.missing.find(({ signal }) => signal === 'pressure');
+    if (!missing)
+        return [];
+    return [
+        warning('no-pressure', `the kernel does not tell when tasks stand still for want of memory: ${missing.reason}`, 'A monitor then sees trouble by its samples alone. A kernel built with CONFIG_PSI tells it, some only when ' +
+            'booted with psi=1'),
+    ];
+}
+/** The accelerators' memory on the boards that have them. */
+const expected = { NVIDIA: ['cuda'], Rockchip: ['rknpu', 'dma-heap'] };
+function backEnds({ detected, backEnds: all }) {
+    if (!detected.unifiedMemory)
+        return [];
+    const kinds = expected[detected.vendor ?? ''] ?? [];
+    const lacking = all.filter(({ kind, available }) => kinds.includes(kind) && !available);
+    return lacking.map(({ kind, reason, remedy }) => warning('back-end', `${kind} cannot be used: ${reason}`, remedy ? 'This mends it' : "It takes the kernel and the drivers of the board's vendor", remedy ?? null));
+}
+
+const doctor = {
+    name: 'doctor',
+    summary: 'this machine: its board, its memory, how much of it may be used, and why',
+    options: {
+        ...lineOptions,
+        root: { type: 'string', value: 'DIR', help: "read a copy of a board's files under DIR instead of this machine" },
+        boards: { type: 'boolean', help: 'list the boards that have a preset, and nothing else' },
+    },
+    run: (args) => (args.flag('boards') ? presets() : diagnosis(args)),
+};
+function presets() {
+    return { document: { boards: plimsoll.boardPresets }, lines: (page) => boardTable(page, 'Boards', plimsoll.boardPresets) };
+}
+function diagnosis(args) {
+    const found = examine(args);
+    const warnings = warningsOf(found);
+    const exitCode = found.root === undefined ? Exit.trouble : Exit.brokenInput;
+    return {
+        document: { ...documentOf$2(found), warnings },
+        lines: (page) => diagnosisPage(page, found, warnings),
+        ...(found.machine === undefined && { exitCode }),
+    };
+}
+function examine(args) {
+    const root = rootFrom(args);
+    const tree = root === undefined ? {} : { root };
+    const named = boardFrom(args);
+    const detected = plimsoll.detectBoard(tree);
+    const budget = measured(() => plimsoll.MemoryBudget.forThisMachine({ ...lineFrom(args), ...tree }));
+    return {
+        version: packageVersion(),
+        node: process.versions.node,
+        platform: process.platform,
+        system: node_os.release(),
+        architecture: process.arch,
+        instructionSet: plimsoll.instructionSet(),
+        addon: plimsoll.loadedAddon(),
+        root,
+        machine: machineIfMeasured(tree),
+        detected,
+        /** Whether a preset was named. */
+        isNamed: named !== undefined,
+        board: named ?? plimsoll.boardPresets.find(({ id }) => id === detected.preset),
+        line: budget && lineOf(budget),
+        headroom: budget && measured(() => budget.headroom()),
+        signals: signalsOf(tree),
+        backEnds: plimsoll.backEnds(tree),
+        // Of a copy, only the process that made it could be told.
+        process: root === undefined ? measured(plimsoll.processMemory) : undefined,
+        nodeAvailableBytes: root === undefined ? process.availableMemory() : undefined,
+    };
+}
+/** The signals, with the files of a copy called as the board called them in the reasons for what is not there. */
+function signalsOf(tree) {
+    const read = plimsoll.signals(tree);
+    const { root } = tree;
+    if (root === undefined)
+        return read;
+    const missing = read.missing.map(({ path, reason, ...rest }) => ({
+        ...rest,
+        path,
+        reason: reason.replace(path, () => `/${node_path.relative(root, path)}`),
+    }));
+    return { ...read, missing };
+}
+/** The folder named by `--root`, if one is. */
+function rootFrom(args) {
+    const root = args.text('root');
+    if (root === undefined || node_fs.statSync(root, { throwIfNoEntry: false })?.isDirectory())
+        return root;
+    throw new TreeError(`expected --root to be a folder with a board's files, got "${root}"`);
+}
+const documentOf$2 = ({ isNamed: _, ...found }) => ({
+    ...found,
+    root: found.root ?? null,
+    machine: found.machine ? machineDocument(found.machine) : null,
+    detected: detectedDocument(found.detected),
+    board: found.board ?? null,
+    line: found.line ?? null,
+    headroom: found.headroom ? headroomDocument(found.headroom) : null,
+    signals: signalsDocument(found.signals),
+    backEnds: found.backEnds.map(backEndDocument),
+    process: found.process ?? null,
+    nodeAvailableBytes: found.nodeAvailableBytes ?? null,
+});
 
 /** What the program is, and its verbs. */
 function programHelp(page, verbs) {
@@ -412,7 +910,7 @@ function programHelp(page, verbs) {
 }
 /** A verb and its options. */
 function verbHelp(page, verb) {
-    const options = { ...verb.options, ...commonOptions };
+    const options = optionsOf(verb);
     return [
         `${verb.summary[0]?.toUpperCase()}${verb.summary.slice(1)}.`,
         '',
@@ -444,7 +942,7 @@ function openInput(open) {
 /** How many elements of an array stand for all of them. */
 const FIRST = 8;
 /** A value for `--json`. What JSON has no number for is a string: big integers, `"NaN"`, `"Infinity"`. */
-function documentOf(value) {
+function documentOf$1(value) {
     if (value instanceof plimsoll.GgufArray)
         return summaryOf(value);
     if (typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value)))
@@ -454,7 +952,7 @@ function documentOf(value) {
 const summaryOf = (array) => ({
     elementType: array.elementType,
     length: array.length,
-    first: firstOf(array).map(documentOf),
+    first: firstOf(array).map(documentOf$1),
 });
 const firstOf = (array) => Array.from(array.slice(0, FIRST));
 /** The type of a value for people: `u32`, `string[768]`. */
@@ -464,7 +962,7 @@ function typeOf(metadata, key) {
 }
 const arrayType = (array) => `${array.elementType}[${array.length}]`;
 /** A value for people, on one line. */
-function textOf(value, type) {
+function textOf$1(value, type) {
     if (value instanceof plimsoll.GgufArray)
         return arrayText(value);
     if (typeof value === 'string')
@@ -478,7 +976,7 @@ function arrayText(array) {
 function elementText(element, type) {
     if (element instanceof plimsoll.GgufArray)
         return arrayType(element);
-    return typeof element === 'string' ? `"${visible(element)}"` : textOf(element, type);
+    return typeof element === 'string' ? `"${visible(element)}"` : textOf$1(element, type);
 }
 /** The shortest decimal that is read back as the same 32-bit float: 0.00001, not 0.000009999999747378752. */
 function shortFloat(value) {
@@ -500,9 +998,9 @@ const inspect = {
             help: 'the tensor data is not there: check no ranges against the size of the file',
         },
     },
-    run: run$1,
+    run: run$2,
 };
-function run$1(args) {
+function run$2(args) {
     const { file } = args;
     const headerOnly = args.flag('header-only');
     const model = openInput(() => plimsoll.GgufFile.open(file, { headerOnly }));
@@ -557,7 +1055,7 @@ const documentOfModel = (model, types) => ({
     dataBytes: model.dataBytes,
     metadataCount: model.metadata.size,
     tensorCount: model.tensors.length,
-    metadata: Object.fromEntries(Array.from(model.metadata, ([key, value]) => [key, { type: model.metadata.type(key), value: documentOf(value) }])),
+    metadata: Object.fromEntries(Array.from(model.metadata, ([key, value]) => [key, { type: model.metadata.type(key), value: documentOf$1(value) }])),
     tensors: model.tensors,
     types,
 });
@@ -582,7 +1080,7 @@ function overview(page, model) {
 const metadataSection = (page, { metadata }) => [
     heading(page, 'Metadata', grouped(metadata.size)),
     '',
-    ...table(page, [{ title: 'key' }, { title: 'type', style: 'dim' }, { title: 'value' }], Array.from(metadata, ([key, value]) => [visible(key), typeOf(metadata, key), textOf(value, metadata.type(key))])),
+    ...table(page, [{ title: 'key' }, { title: 'type', style: 'dim' }, { title: 'value' }], Array.from(metadata, ([key, value]) => [visible(key), typeOf(metadata, key), textOf$1(value, metadata.type(key))])),
 ];
 const tensorSection = (page, tensors) => [
     heading(page, 'Tensors', grouped(tensors.length)),
@@ -625,6 +1123,25 @@ function untilInterrupted() {
     process.once('SIGINT', () => controller.abort());
     return controller.signal;
 }
+const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** Calls back for a signal that asks this process to end, until it is disposed of. */
+function onEndingSignal(callback) {
+    const listener = (signal) => callback(signal);
+    for (const signal of endingSignals)
+        process.on(signal, listener);
+    return {
+        [Symbol.dispose]: () => {
+            for (const signal of endingSignals)
+                process.off(signal, listener);
+        },
+    };
+}
+
+/** A bar of so many cells, of which a share from 0 to 1 is filled. */
+function bar(paint, style, share, cells) {
+    const filled = Math.floor(Math.min(Math.max(share, 0), 1) * cells);
+    return paint(style, '━'.repeat(filled)) + paint('dim', '─'.repeat(cells - filled));
+}
 
 const plain = (_, text) => text;
 // The stream was asked before, so the text must not be checked against another one.
@@ -654,14 +1171,12 @@ function progressOn(stream) {
                 return;
             drawn = now;
             const share = totalBytes > 0 ? doneBytes / totalBytes : 1;
-            const filled = Math.floor(share * BAR_CELLS);
-            const bar = paint('green', '━'.repeat(filled)) + paint('dim', '─'.repeat(BAR_CELLS - filled));
             const percent = `${Math.floor(share * 100)} %`.padStart(5);
             const rate = plimsoll.formatBytes(Math.round((doneBytes * 1000) / Math.max(now - start, 1)));
             const figures = `${percent}  ${plimsoll.formatBytes(doneBytes)} of ${plimsoll.formatBytes(totalBytes)}, ${rate}/s`;
             const left = (stream.columns || 80) - BAR_CELLS - figures.length - 7;
             const name = left > 0 ? clip(visible(tensor), left) : '';
-            stream.write(`${ERASE_LINE}  ${bar} ${figures}  ${paint('dim', name)}`);
+            stream.write(`${ERASE_LINE}  ${bar(paint, 'green', share, BAR_CELLS)} ${figures}  ${paint('dim', name)}`);
         },
         end: () => {
             if (drawn > 0)
@@ -670,7 +1185,7 @@ function progressOn(stream) {
     };
 }
 
-var __addDisposableResource = (undefined && undefined.__addDisposableResource) || function (env, value, async) {
+var __addDisposableResource$1 = (undefined && undefined.__addDisposableResource) || function (env, value, async) {
     if (value !== null && value !== void 0) {
         if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
         var dispose, inner;
@@ -692,7 +1207,7 @@ var __addDisposableResource = (undefined && undefined.__addDisposableResource) |
     }
     return value;
 };
-var __disposeResources = (undefined && undefined.__disposeResources) || (function (SuppressedError) {
+var __disposeResources$1 = (undefined && undefined.__disposeResources) || (function (SuppressedError) {
     return function (env) {
         function fail(e) {
             env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
@@ -747,8 +1262,8 @@ async function measuredLoad(args) {
         measuredMachine();
         const signal = untilInterrupted();
         const startRssBytes = plimsoll.processMemory().rssBytes;
-        const manager = __addDisposableResource(env_1, new plimsoll.MemoryManager(bounds), true);
-        const model = __addDisposableResource(env_1, openInput(() => manager.open(file)), false);
+        const manager = __addDisposableResource$1(env_1, new plimsoll.MemoryManager(bounds), true);
+        const model = __addDisposableResource$1(env_1, openInput(() => manager.open(file)), false);
         const names = args.list('tensor');
         const tensors = chosen(model, names);
         const reservedBytes = dataBytesOf(tensors, as);
@@ -779,7 +1294,7 @@ async function measuredLoad(args) {
         env_1.hasError = true;
     }
     finally {
-        const result_1 = __disposeResources(env_1);
+        const result_1 = __disposeResources$1(env_1);
         if (result_1)
             await result_1;
     }
@@ -804,7 +1319,7 @@ async function reservedStream(manager, model, request) {
     const env_2 = { stack: [], error: void 0, hasError: false };
     try {
         const { as, chunkBytes, tensors, named, signal } = request;
-        const _weights = __addDisposableResource(env_2, manager.budget.allocate(request.reservedBytes, 'weights'), false);
+        const _weights = __addDisposableResource$1(env_2, manager.budget.allocate(request.reservedBytes, 'weights'), false);
         const totalBytes = dataBytesOf(tensors, 'raw');
         const progress = progressOn(process.stderr);
         const counts = { chunks: 0, storedBytes: 0, dataBytes: 0 };
@@ -829,7 +1344,7 @@ async function reservedStream(manager, model, request) {
         env_2.hasError = true;
     }
     finally {
-        __disposeResources(env_2);
+        __disposeResources$1(env_2);
     }
 }
 const lines = (page, loaded) => [
@@ -862,9 +1377,12 @@ const printLines = (lines) => {
 };
 /** Characters that JSON leaves as they are and a terminal may obey; line feeds are the document's own. */
 const unescaped = /(?!\n)[\p{Cc}\p{Cf}]/gu;
-const printDocument = (document) => {
-    process.stdout.write(`${JSON.stringify(document, null, 2).replace(unescaped, unicodeEscape)}\n`);
+const print = (document, indent) => {
+    process.stdout.write(`${JSON.stringify(document, null, indent).replace(unescaped, unicodeEscape)}\n`);
 };
+const printDocument = (document) => print(document, 2);
+/** Prints a document that is one of many, each on a line. */
+const printDocumentLine = (document) => print(document, 0);
 /** Tells on stderr what went wrong. */
 function printError(who, message) {
     const { paint } = pageFor(process.stderr);
@@ -881,8 +1399,457 @@ function watchOutput() {
     });
 }
 
+/** Looking through the maps of every process costs more than a sample, and programs load the package seldom. */
+const SEARCH_INTERVAL_MS = 5000;
+const MAX_COMMAND_BYTES = 4096;
+/** The addon, mapped from wherever it is installed; an update may have replaced the file meanwhile. */
+const addon = /\/plimsoll\.[\w-]+\.node(?: \(deleted\))?$/m;
+/** Finds the processes that have this package loaded, as far as this user may look. */
+class LoadedProcesses {
+    #known = [];
+    #searchedMs = Number.NEGATIVE_INFINITY;
+    /** Those that run now, the largest first. One that has just started may take a few seconds to be found. */
+    read() {
+        const now = performance.now();
+        if (now - this.#searchedMs >= SEARCH_INTERVAL_MS) {
+            this.#searchedMs = now;
+            this.#known = search();
+        }
+        return this.#known.flatMap(loaded).sort((a, b) => b.rssBytes - a.rssBytes);
+    }
+}
+const search = () => entriesOf('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+    const startTicks = startOf(name);
+    if (startTicks === undefined || !addon.test(textOf(`/proc/${name}/maps`) ?? ''))
+        return [];
+    return [{ pid: Number(name), startTicks, command: commandOf(name) }];
+});
+/** What a known process holds; nothing once it has ended, even if its id was given to another. */
+function loaded({ pid, startTicks, command }) {
+    if (startOf(String(pid)) !== startTicks)
+        return [];
+    const memory = measured(() => plimsoll.processMemory({ pid }));
+    return memory ? [{ pid, command, ...memory }] : [];
+}
+/** When a process started: field 22 of `/proc/PID/stat`, behind a name that may hold anything. */
+function startOf(pid) {
+    const stat = textOf(`/proc/${pid}/stat`);
+    return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+function commandOf(pid) {
+    const buffer = Buffer.alloc(MAX_COMMAND_BYTES);
+    const length = readStart(`/proc/${pid}/cmdline`, buffer);
+    const words = buffer.toString('utf8', 0, length).split('\0');
+    return words.join(' ').trim() || (textOf(`/proc/${pid}/comm`) ?? '').trim();
+}
+/** Fills a buffer from the beginning of a file, and says how far. */
+function readStart(path, buffer) {
+    try {
+        const file = node_fs.openSync(path, 'r');
+        try {
+            return node_fs.readSync(file, buffer);
+        }
+        finally {
+            node_fs.closeSync(file);
+        }
+    }
+    catch {
+        return 0;
+    }
+}
+/** A small file of a process; `undefined` if it has ended, or may not be looked at. */
+function textOf(path) {
+    try {
+        return node_fs.readFileSync(path, 'latin1');
+    }
+    catch {
+        return undefined;
+    }
+}
+function entriesOf(folder) {
+    try {
+        return node_fs.readdirSync(folder);
+    }
+    catch {
+        return [];
+    }
+}
+
+/** The terminal's second screen, without cursor, and without breaking lines that are too long for it. */
+const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
+const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
+const HOME = '\x1b[H';
+const ERASE_TO_END_OF_LINE = '\x1b[K';
+const ERASE_BELOW = '\x1b[J';
+/** Rows of a terminal that does not say. */
+const DEFAULT_ROWS = 24;
+/** A terminal that is drawn over and over, until it is given back as it was. */
+class Screen {
+    #stream;
+    constructor(stream) {
+        this.#stream = stream;
+        stream.write(ENTER);
+    }
+    /** Draws over what is there, in one write, so that nothing flickers. What does not fit below is left out. */
+    draw(lines) {
+        const shown = lines.slice(0, this.#stream.rows || DEFAULT_ROWS);
+        const text = shown.map((line) => `${line}${ERASE_TO_END_OF_LINE}`).join('\r\n');
+        this.#stream.write(`${HOME}${text}${ERASE_BELOW}`);
+    }
+    [Symbol.dispose]() {
+        this.#stream.write(LEAVE);
+    }
+}
+/** Calls back for every character that is typed; for a Ctrl-C too, which is no signal meanwhile. */
+function onKey(stdin, callback) {
+    if (!stdin.isTTY)
+        return { [Symbol.dispose]: () => { } };
+    const listener = (data) => {
+        for (const key of data.toString('latin1'))
+            callback(key);
+    };
+    stdin.setRawMode(true);
+    stdin.on('data', listener);
+    return {
+        [Symbol.dispose]: () => {
+            stdin.off('data', listener);
+            stdin.setRawMode(false);
+            stdin.pause();
+        },
+    };
+}
+
+const levelStyles = { normal: 'green', warning: 'yellow', critical: 'red' };
+/** A view as a page of a terminal. */
+const frame = (page, view) => [
+    title(page, view),
+    '',
+    ...gauges(page, view),
+    '',
+    ...bounds(page, view),
+    ...facts(page, memoryFacts(view)),
+    '',
+    heading(page, 'Processes', 'that have plimsoll loaded, as far as this user may look'),
+    ...processTable(page, view.processes),
+];
+function title(page, { sample, intervalMs }) {
+    const time = new Date(sample.timeMs).toLocaleTimeString('en-GB');
+    const level = page.paint(levelStyles[sample.level], sample.level);
+    return `${page.paint('bold', 'plimsoll top')}  ${level}  ${page.paint('dim', `${time}, every ${intervalMs} ms; q quits`)}`;
+}
+/** Use, line and headroom, with what bounds each. */
+function gauges(page, { sample, line }) {
+    const { level, usedPercent, constraint, headroom, memory } = sample;
+    const ofTotal = (bytes) => bytes / memory.totalBytes;
+    const [lowest] = line.terms;
+    return [
+        gauge(page, 'in use', levelStyles[level], usedPercent / 100, percent(usedPercent), constraint),
+        gauge(page, 'line', 'green', ofTotal(line.lineBytes), plimsoll.formatBytes(line.lineBytes), lowest?.description ?? ''),
+        gauge(page, 'headroom', 'green', ofTotal(headroom.bytes), plimsoll.formatBytes(headroom.bytes), headroom.bindingTerm.description),
+    ];
+}
+/** A machine alone has said all in the line of its headroom. */
+const bounds = (page, { sample }) => sample.headroom.terms.length > 1 ? [...boundTable(page, sample.headroom), ''] : [];
+function gauge(page, name, style, share, figure, why) {
+    const NAME_CELLS = 8;
+    const FIGURE_CELLS = 11;
+    const cells = Math.min(Math.max(Math.floor(page.width / 6), 8), 32);
+    const left = page.width - NAME_CELLS - FIGURE_CELLS - cells - 8;
+    const drawn = bar(page.paint, style, share, cells);
+    const words = left > 0 ? `  ${clip(visible(why), left)}` : '';
+    return `  ${page.paint('dim', name.padEnd(NAME_CELLS))}  ${drawn}  ${figure.padStart(FIGURE_CELLS)}${words}`;
+}
+function memoryFacts({ sample, pid, isOther, killCount }) {
+    const { memory, zram, pressure, oomKillCount, process } = sample;
+    return [
+        ['machine', `${plimsoll.formatBytes(memory.availableBytes)} of ${plimsoll.formatBytes(memory.totalBytes)} available`],
+        ['swap', swapWords(memory)],
+        ['zram', zram?.storedBytes ? zramWords(zram) : undefined],
+        ['pressure', pressure ? pressureWords(pressure) : 'not told by the kernel'],
+        [
+            'kills',
+            oomKillCount === undefined
+                ? 'not told by the kernel'
+                : `${oomKillCount}, ${killCount} of them since this view began`,
+        ],
+        [`process ${pid}`, isOther && process ? processWords(process) : undefined],
+    ];
+}
+const processWords = ({ rssBytes, anonymousBytes, fileBytes, shmemBytes }) => `${plimsoll.formatBytes(rssBytes)} resident: ${plimsoll.formatBytes(anonymousBytes)} anonymous, ${plimsoll.formatBytes(fileBytes)} file, ` +
+    `${plimsoll.formatBytes(shmemBytes)} shared`;
+const processTable = (page, processes) => table(page, [
+    { title: 'pid', align: 'right' },
+    { title: 'resident', align: 'right' },
+    { title: 'anonymous', align: 'right' },
+    { title: 'shared', align: 'right' },
+    { title: 'peak', align: 'right', style: 'dim' },
+    { title: 'command' },
+], processes.map((process) => [
+    String(process.pid),
+    plimsoll.formatBytes(process.rssBytes),
+    plimsoll.formatBytes(process.anonymousBytes),
+    plimsoll.formatBytes(process.shmemBytes),
+    plimsoll.formatBytes(process.peakRssBytes),
+    visible(process.command),
+]));
+/** The columns of a view in one line: title, width of any value, negative for those that begin left, and value. */
+const columns = [
+    ['time', -24, ({ sample }) => new Date(sample.timeMs).toISOString()],
+    ['level', -8, ({ sample }) => sample.level],
+    ['in use', 7, ({ sample }) => percent(sample.usedPercent)],
+    ['headroom', 12, ({ sample }) => plimsoll.formatBytes(sample.headroom.bytes)],
+    ['line', 12, ({ line }) => plimsoll.formatBytes(line.lineBytes)],
+    ['available', 12, ({ sample }) => plimsoll.formatBytes(sample.memory.availableBytes)],
+    ['stalled', 8, ({ sample }) => (sample.pressure ? `${sample.pressure.some.avg10Percent.toFixed(2)} %` : '?')],
+    ['kills', 5, ({ sample }) => String(sample.oomKillCount ?? '?')],
+    [({ isOther, pid }) => (isOther ? `pid ${pid}` : 'plimsoll'), 12, (view) => plimsoll.formatBytes(residentBytes(view))],
+    ['constraint', 0, ({ sample }) => visible(sample.constraint)],
+];
+const joined = (cell) => columns
+    .map((column) => (column[1] < 0 ? cell(column).padEnd(-column[1]) : cell(column).padStart(column[1])))
+    .join('  ');
+/** What the process that was named holds, else what those with plimsoll loaded hold together. */
+const residentBytes = ({ sample, isOther, processes }) => isOther ? (sample.process?.rssBytes ?? 0) : processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0);
+/** The titles over {@link plainLine}. */
+const plainTitles = (view) => joined(([title]) => (typeof title === 'string' ? title : title(view)));
+/** A view in one line, for what is no terminal. */
+const plainLine = (view) => joined(([, , value]) => value(view));
+
+var __addDisposableResource = (undefined && undefined.__addDisposableResource) || function (env, value, async) {
+    if (value !== null && value !== void 0) {
+        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
+        var dispose, inner;
+        if (async) {
+            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
+            dispose = value[Symbol.asyncDispose];
+        }
+        if (dispose === void 0) {
+            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
+            dispose = value[Symbol.dispose];
+            if (async) inner = dispose;
+        }
+        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
+        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
+        env.stack.push({ value: value, dispose: dispose, async: async });
+    }
+    else if (async) {
+        env.stack.push({ async: true });
+    }
+    return value;
+};
+var __disposeResources = (undefined && undefined.__disposeResources) || (function (SuppressedError) {
+    return function (env) {
+        function fail(e) {
+            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
+            env.hasError = true;
+        }
+        var r, s = 0;
+        function next() {
+            while (r = env.stack.pop()) {
+                try {
+                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
+                    if (r.dispose) {
+                        var result = r.dispose.call(r.value);
+                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
+                    }
+                    else s |= 1;
+                }
+                catch (e) {
+                    fail(e);
+                }
+            }
+            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
+            if (env.hasError) throw env.error;
+        }
+        return next();
+    };
+})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
+    var e = new Error(message);
+    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
+});
+const top = {
+    name: 'top',
+    summary: 'live view: line, headroom, pressure, and the processes that have this package loaded',
+    options: {
+        interval: { type: 'string', value: 'TIME', help: 'time between two samples, such as 500ms or 2s (1s)' },
+        count: { type: 'string', value: 'N', help: 'end after so many samples' },
+        pid: { type: 'string', value: 'PID', help: 'look at the cgroups and the memory of that process' },
+        ...lineOptions,
+        json: { type: 'boolean', help: 'print one JSON document a line, for every sample' },
+    },
+    lineByLine: true,
+    run: run$1,
+};
+async function run$1(args) {
+    const ending = await watch(args);
+    if (typeof ending === 'number')
+        return ending;
+    // Whoever sent it shall see that it was obeyed.
+    process.kill(process.pid, ending);
+    return Exit.trouble;
+}
+async function watch(args) {
+    const env_1 = { stack: [], error: void 0, hasError: false };
+    try {
+        const samples = new Samples(args);
+        let ending;
+        const end = (how) => {
+            ending ??= how;
+            samples.close();
+        };
+        const _signals = __addDisposableResource(env_1, onEndingSignal((signal) => end(signal === 'SIGINT' ? Exit.interrupted : signal))
+        // Whoever read the output has seen enough; other errors end the process elsewhere.
+        , false);
+        // Whoever read the output has seen enough; other errors end the process elsewhere.
+        process.stdout.once('error', () => end(Exit.fine));
+        const output = __addDisposableResource(env_1, outputOf(args, end), false);
+        for await (const view of samples)
+            output.show(view);
+        return ending ?? Exit.fine;
+    }
+    catch (e_1) {
+        env_1.error = e_1;
+        env_1.hasError = true;
+    }
+    finally {
+        __disposeResources(env_1);
+    }
+}
+function outputOf(args, end) {
+    if (args.flag('json'))
+        return { show: (view) => printDocumentLine(documentOf(view)), [Symbol.dispose]: () => { } };
+    return process.stdout.isTTY && process.env.TERM !== 'dumb' ? terminal(end) : plainLines();
+}
+function plainLines() {
+    let isFirst = true;
+    return {
+        show: (view) => {
+            printLines([...(isFirst ? [plainTitles(view)] : []), plainLine(view)]);
+            isFirst = false;
+        },
+        [Symbol.dispose]: () => { },
+    };
+}
+const CTRL_C = '\x03';
+function terminal(end) {
+    let last;
+    const draw = () => {
+        if (last)
+            screen.draw(frame(pageFor(process.stdout), last));
+    };
+    const screen = new Screen(process.stdout);
+    const keys = onKey(process.stdin, (key) => {
+        if (key === 'q' || key === 'Q')
+            end(Exit.fine);
+        if (key === CTRL_C)
+            end(Exit.interrupted);
+    });
+    process.stdout.on('resize', draw);
+    return {
+        show: (view) => {
+            last = view;
+            draw();
+        },
+        [Symbol.dispose]: () => {
+            process.stdout.off('resize', draw);
+            keys[Symbol.dispose]();
+            screen[Symbol.dispose]();
+        },
+    };
+}
+/** Views of the memory as they come, until there have been enough. */
+class Samples {
+    #pid;
+    #isOther;
+    #line;
+    #monitor;
+    #intervalMs;
+    #count;
+    #processes = new LoadedProcesses();
+    constructor(args) {
+        const pid = otherProcess(args);
+        this.#intervalMs = args.duration('interval') ?? 1000;
+        this.#count = args.count('count') ?? Number.POSITIVE_INFINITY;
+        measuredMachine();
+        const budget = plimsoll.MemoryBudget.forThisMachine({ ...lineFrom(args), ...(pid !== undefined && { pid }) });
+        this.#isOther = pid !== undefined;
+        this.#pid = pid ?? process.pid;
+        this.#line = lineOf(budget);
+        this.#monitor = new plimsoll.MemoryMonitor(budget);
+        this.#monitor.start({ intervalMs: this.#intervalMs, refuseAtCritical: false, historyCount: 0 });
+    }
+    close() {
+        this.#monitor.close();
+    }
+    async *[Symbol.asyncIterator]() {
+        // The monitor alone keeps no process alive.
+        const awake = setInterval(() => { }, 2 ** 30);
+        try {
+            yield* this.#views();
+        }
+        finally {
+            clearInterval(awake);
+            this.close();
+        }
+    }
+    async *#views() {
+        let failure;
+        this.#monitor.on('unavailable', (reason) => {
+            failure = reason;
+            this.close();
+        });
+        let firstKillCount;
+        let shown = 0;
+        for await (const sample of this.#monitor) {
+            // The process that was looked at has ended.
+            if (this.#isOther && !sample.process)
+                return;
+            firstKillCount ??= sample.oomKillCount;
+            yield {
+                sample,
+                pid: this.#pid,
+                isOther: this.#isOther,
+                line: this.#line,
+                killCount: Math.max((sample.oomKillCount ?? 0) - (firstKillCount ?? 0), 0),
+                processes: this.#processes.read(),
+                intervalMs: this.#intervalMs,
+            };
+            shown += 1;
+            if (shown >= this.#count)
+                return;
+        }
+        if (failure !== undefined)
+            throw new SystemError(`expected to read the machine's memory, but ${failure}`);
+    }
+}
+/** The process named by `--pid`, if one is. */
+function otherProcess(args) {
+    const pid = args.count('pid');
+    if (pid === undefined || measured(() => plimsoll.processMemory({ pid })))
+        return pid;
+    throw new UsageError(`expected --pid to be the id of a running process, got "${pid}"`);
+}
+const documentOf = ({ sample, pid, line, killCount, processes }) => ({
+    timeMs: sample.timeMs,
+    level: sample.level,
+    usedPercent: sample.usedPercent,
+    constraint: sample.constraint,
+    pid,
+    line,
+    headroom: headroomDocument(sample.headroom),
+    machine: machineDocument(sample.memory),
+    pressure: sample.pressure ?? null,
+    zram: sample.zram ?? null,
+    oomKillCount: sample.oomKillCount ?? null,
+    killCount: sample.oomKillCount === undefined ? null : killCount,
+    process: sample.process ?? null,
+    processes,
+});
+
 /** Every verb of the command line, in the order of the help. */
-const verbs = [doctor, inspect, load];
+const verbs = [doctor, inspect, load, top];
 async function main(argv) {
     const [first, ...rest] = argv;
     try {
@@ -901,10 +1868,13 @@ async function run(verb, argv) {
     if (args.flag('help'))
         return say(verbHelp(pageFor(process.stdout), verb));
     const report = await verb.run(args);
-    if (!args.flag('json'))
-        return say(report.lines(pageFor(process.stdout)));
-    printDocument(report.document);
-    return Exit.fine;
+    if (typeof report === 'number')
+        return report;
+    if (args.flag('json'))
+        printDocument(report.document);
+    else
+        printLines(report.lines(pageFor(process.stdout)));
+    return report.exitCode ?? Exit.fine;
 }
 function say(lines) {
     printLines(lines);
@@ -930,8 +1900,9 @@ function fail(error, argv) {
     }
     const verb = verbs.find((each) => each.name === argv[0]);
     printError(verb ? `plimsoll ${verb.name}` : 'plimsoll', told.message);
+    const print = verb?.lineByLine ? printDocumentLine : printDocument;
     if (argv.includes('--json'))
-        printDocument(told.document);
+        print(told.document);
     return told.exitCode;
 }
 watchOutput();

@@ -61,7 +61,7 @@ interface BufferPoolStats {
   peakBytes: number
 }
 
-/** A control group over this process at one moment. */
+/** A control group over a process at one moment. */
 interface Cgroup {
   /** Its path in the hierarchy. */
   path: string
@@ -203,7 +203,7 @@ interface MachineMemory {
   swapFreeBytes?: number
   /** Held by GPU and engines of a Jetson (`NvMapMemUsed`), in bytes. */
   nvmapUsedBytes?: number
-  /** The tightest memory limit over this process's cgroup, if there is one below `totalBytes`. */
+  /** The tightest memory limit over the process's cgroup, if there is one below `totalBytes`. */
   cgroup?: CgroupLimit
 }
 
@@ -233,12 +233,14 @@ interface MonitorSample {
   lineBytes: number
   /** What is granted under it, in bytes. */
   allocatedBytes: number
-  /** What this process has resident. */
+  /** What the process has resident. */
   process?: ProcessMemory
   /** The machine's memory. */
   memory: MachineMemory
   /** Pressure stall information, where the kernel has it. */
   pressure?: Pressure
+  /** What swap on compressed RAM costs, where there is any. */
+  zram?: Zram
   /** Kills by the kernel's killer since the start, where the kernel counts them. */
   oomKillCount?: number
 }
@@ -269,7 +271,7 @@ interface Pressure {
   full: Stall
 }
 
-/** Resident memory of this process. Source: `/proc/self/status`, see `proc_pid_status(5)`. */
+/** Resident memory of a process. Source: `/proc/PID/status`, see `proc_pid_status(5)`. */
 interface ProcessMemory {
   /** Resident now, in bytes; the sum of the three parts. */
   rssBytes: number
@@ -287,13 +289,13 @@ interface ProcessMemory {
 interface Signals {
   /** The machine's memory. */
   memory?: MachineMemory
-  /** The memory cgroups over this process, its own first. */
+  /** The memory cgroups over the process, its own first. */
   cgroups?: Array<Cgroup>
   /** Pressure stall information. */
   pressure?: Pressure
   /** What swap on compressed RAM costs. */
   zram?: Zram
-  /** What this process has resident. */
+  /** What the process has resident. */
   process?: ProcessMemory
   /** The largest contiguous run of free pages, in bytes. */
   largestFreeRunBytes?: number
@@ -435,18 +437,23 @@ interface SystemOptions {
     /** The folder under which `proc`, `sys`, `dev` and `etc` lie: `/` by default, or a copy of a board's tree. */
     root?: string;
 }
+/** Where the system's files are read, and whose they are. */
+interface ProcessOptions extends SystemOptions {
+    /** The id of the process whose memory and cgroups are meant: this one by default. */
+    pid?: number;
+}
 /**
  * The RAM of this machine now.
  *
  * @throws {@link IoError} where `/proc/meminfo` cannot be read.
  */
-declare function machineMemory(options?: SystemOptions): MachineMemory;
+declare function machineMemory(options?: ProcessOptions): MachineMemory;
 /**
- * Every signal that tells of memory, read anew: the machine, the cgroups over this process, pressure, compressed swap,
- * this process, huge pages, and what drivers of accelerators say. Nothing throws: what is not there is absent, and
+ * Every signal that tells of memory, read anew: the machine, the cgroups over the process, pressure, compressed swap,
+ * the process, huge pages, and what drivers of accelerators say. Nothing throws: what is not there is absent, and
  * listed in `missing` with the reason.
  */
-declare function signals(options?: SystemOptions): Signals;
+declare function signals(options?: ProcessOptions): Signals;
 /**
  * What this machine is: by what its device tree is compatible with, never by its model's name. A machine that nothing
  * is known of is a board too, without a preset.
@@ -458,11 +465,12 @@ declare function detectBoard(options?: SystemOptions): DetectedBoard;
  */
 declare function backEnds(options?: SystemOptions): BackEnd[];
 /**
- * What this process holds now: resident memory with its anonymous, file and shared parts, and the peak.
+ * What a process holds now, this one by default: resident memory with its anonymous, file and shared parts, and the
+ * peak.
  *
- * @throws {@link IoError} where `/proc` is not mounted.
+ * @throws {@link IoError} where `/proc` is not mounted, and when no such process runs.
  */
-declare function processMemory(): ProcessMemory;
+declare function processMemory(options?: Pick<ProcessOptions, 'pid'>): ProcessMemory;
 /** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */
 declare function instructionSet(): string;
 /** The native addon that this process has loaded: which file, for which platform, and how it was checked. */
@@ -529,9 +537,12 @@ declare class MemoryBudget {
      * margin, the board's usable memory if there is a preset, the limit of every cgroup over the process less its floor
      * (3 %, at least 16 MiB), and `maxBytes`.
      *
+     * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
+     * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
+     *
      * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
      */
-    static forThisMachine(options?: MachineBudgetOptions): MemoryBudget;
+    static forThisMachine(options?: MachineBudgetOptions & ProcessOptions): MemoryBudget;
     /** Memory of the board or machine, in bytes. */
     get totalBytes(): number;
     /** What is kept for the system, in bytes. */
@@ -1229,4 +1240,4 @@ declare function parseBytes(text: string): number;
 declare function formatBytes(bytes: number): string;
 
 export { AbortError, AddonUnavailableError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, processMemory, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, BackEnd, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, Cgroup, CgroupLimit, Component, DetectedBoard, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, Headroom, HeadroomOptions, HeadroomTerm, HugePages, LineTerm, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MemoryLevel, MemoryLimits, MemoryManagerOptions, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, NpuDriver, NvmapClient, OpenOptions, Pressure, ProcessMemory, Relief, Signals, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, Zram };
+export type { AddonUnavailableReason, AllocationInfo, BackEnd, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, Cgroup, CgroupLimit, Component, DetectedBoard, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, Headroom, HeadroomOptions, HeadroomTerm, HugePages, LineTerm, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MemoryLevel, MemoryLimits, MemoryManagerOptions, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, NpuDriver, NvmapClient, OpenOptions, Pressure, ProcessMemory, ProcessOptions, Relief, Signals, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, Zram };

@@ -610,23 +610,27 @@ const ids = boardPresets.map((board) => board.id);
 const boardId = (name, value) => oneOf(name, value, ids);
 /** Checks the id of a board, or `'auto'`. */
 const autoOrBoardId = (name, value) => oneOf(name, value, ['auto', ...ids]);
+const processId = (name, value) => integer(name, value, 1, 2 ** 31 - 1);
+/** Checks the options that name a tree and a process. */
+const processChecks = { root: string, pid: processId };
 const rootOf = (options$1) => options(options$1, { root: string }).root;
 /**
  * The RAM of this machine now.
  *
  * @throws {@link IoError} where `/proc/meminfo` cannot be read.
  */
-function machineMemory(options) {
-    const root = rootOf(options);
-    return call(() => machineMemory$1(root));
+function machineMemory(options$1) {
+    const { root, pid } = options(options$1, processChecks);
+    return call(() => machineMemory$1(root, pid));
 }
 /**
- * Every signal that tells of memory, read anew: the machine, the cgroups over this process, pressure, compressed swap,
- * this process, huge pages, and what drivers of accelerators say. Nothing throws: what is not there is absent, and
+ * Every signal that tells of memory, read anew: the machine, the cgroups over the process, pressure, compressed swap,
+ * the process, huge pages, and what drivers of accelerators say. Nothing throws: what is not there is absent, and
  * listed in `missing` with the reason.
  */
-function signals(options) {
-    return signals$1(rootOf(options));
+function signals(options$1) {
+    const { root, pid } = options(options$1, processChecks);
+    return signals$1(root, pid);
 }
 /**
  * What this machine is: by what its device tree is compatible with, never by its model's name. A machine that nothing
@@ -643,12 +647,14 @@ function backEnds(options) {
     return backEnds$1(rootOf(options));
 }
 /**
- * What this process holds now: resident memory with its anonymous, file and shared parts, and the peak.
+ * What a process holds now, this one by default: resident memory with its anonymous, file and shared parts, and the
+ * peak.
  *
- * @throws {@link IoError} where `/proc` is not mounted.
+ * @throws {@link IoError} where `/proc` is not mounted, and when no such process runs.
  */
-function processMemory() {
-    return call(processMemory$1);
+function processMemory(options$1) {
+    const { pid } = options(options$1, { pid: processId });
+    return call(() => processMemory$1(pid));
 }
 /** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */
 function instructionSet() {
@@ -701,11 +707,16 @@ class MemoryBudget {
      * margin, the board's usable memory if there is a preset, the limit of every cgroup over the process less its floor
      * (3 %, at least 16 MiB), and `maxBytes`.
      *
+     * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
+     * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
+     *
      * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
      */
     static forThisMachine(options$1) {
-        const { board, isolated = false, ...rest } = options(options$1, machineBudgetChecks);
-        const preset = board === undefined || board === 'auto' ? detectBoard$1().preset : board;
+        const checks = { ...machineBudgetChecks, ...processChecks };
+        const { board, ...rest } = options(options$1, checks);
+        const preset = board === undefined || board === 'auto' ? detectBoard$1(rest.root).preset : board;
+        const isolated = rest.isolated === true || rest.root !== undefined || rest.pid !== undefined;
         const made = call(() => NativeBudget.ofThisMachine({ ...rest, ...(preset && { board: preset }), isolated }));
         return new MemoryBudget(internal, made);
     }

@@ -1,4 +1,6 @@
-import { type LineTerm, type MachineMemory, MiB } from '../index'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type LineTerm, type MachineMemory, MemoryBudget, MiB, machineMemory, signals } from '../index'
 import { MemoryGroup } from './helpers/cgroup'
 import { runChild } from './helpers/child'
 
@@ -82,6 +84,22 @@ describeWithGroups('under a memory cgroup of version 1', () => {
 
   test('an unlimited group is no term', () => {
     expect(seenFrom(inner).cgroup).toBeUndefined()
+  })
+
+  test('a process outside sees the line over one inside by its id', async () => {
+    inner.limit(512 * MiB)
+    const [command, ...args] = [...inner.through, 'sh', '-c', 'echo inside; read line']
+    const child = spawn(command as string, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    const ended = once(child, 'close')
+    await once(child.stdout, 'data')
+    const pid = child.pid as number
+    const budget = MemoryBudget.forThisMachine({ pid })
+    expect(budget.lineBytes).toBe(496 * MiB)
+    expect(budget.headroom().bindingTerm).toMatchObject({ kind: 'cgroup', path: inner.path })
+    expect(machineMemory({ pid }).cgroup).toEqual({ path: inner.path, limitBytes: 512 * MiB })
+    expect(signals({ pid }).cgroups?.[0]).toMatchObject({ path: inner.path, limitBytes: 512 * MiB })
+    child.stdin.end('\n')
+    await ended
   })
 
   test('a process that fills the line under its limit is not killed', () => {

@@ -1,6 +1,29 @@
-import { MiB, processMemory } from '../index'
+import { spawn } from 'node:child_process'
+import { MiB, processMemory, signals } from '../index'
 import { runChild } from './helpers/child'
 import { emulatorBytes, unlessEmulated } from './helpers/emulation'
+
+describe('of another process', () => {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 2 ** 30)'])
+  const { pid } = child
+  const ended = new Promise((settle) => child.on('close', settle))
+  afterAll(() => child.kill())
+
+  test('it is what that process holds, until it has ended', async () => {
+    expect(processMemory({ pid: pid as number }).rssBytes).toBeGreaterThan(0)
+    expect(signals({ pid: pid as number }).process?.rssBytes).toBeGreaterThan(0)
+    child.kill()
+    await ended
+    expect(() => processMemory({ pid: pid as number })).toThrow(`/proc/${pid}/status`)
+    expect(signals({ pid: pid as number }).missing).toContainEqual(
+      expect.objectContaining({ signal: 'process', path: `/proc/${pid}/status` }),
+    )
+  })
+
+  test.each([0, -1, 1.5, '1', 2 ** 31])('an id that is none is refused: %p', (pid) => {
+    expect(() => processMemory({ pid: pid as number })).toThrow('expected pid to be')
+  })
+})
 
 test('resident memory is the sum of its anonymous, file and shared parts', () => {
   const { rssBytes, anonymousBytes, fileBytes, shmemBytes } = processMemory()

@@ -12,15 +12,16 @@ describe('help and version', () => {
   test('--help lists every verb and what the exit codes mean', () => {
     const { status, stdout, stderr } = plimsoll('--help')
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    for (const text of ['doctor', 'inspect FILE', 'load FILE', 'does not fit', 'broken input']) {
+    for (const text of ['doctor', 'inspect FILE', 'load FILE', 'top', 'does not fit', 'broken input']) {
       expect(stdout).toContain(text)
     }
   })
 
   test.each([
-    ['doctor', ['--board ID', '--boards', '--json']],
+    ['doctor', ['--board ID', '--boards', '--root DIR', '--json']],
     ['inspect', ['--header-only', '--json']],
     ['load', ['--as raw|f32|f16', '--chunk SIZE', '--tensor NAME ...', '--json']],
+    ['top', ['--interval TIME', '--count N', '--pid PID', '--json', 'print one JSON document a line']],
   ])('%s --help lists its options and runs nothing', (verb, options) => {
     const { status, stdout } = plimsoll(verb, '--help')
     expect(status).toBe(0)
@@ -35,7 +36,7 @@ describe('help and version', () => {
 
 describe('wrong use ends with 2 and says what is right', () => {
   test.each([
-    [[], 'expected a verb: doctor, inspect, load'],
+    [[], 'expected a verb: doctor, inspect, load, top'],
     [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
     [['--vesion'], 'unknown option "--vesion"; did you mean "--version"?'],
     [['doctor', '--jsn'], 'unknown option "--jsn"; did you mean "--json"?'],
@@ -63,13 +64,16 @@ describe('wrong use ends with 2 and says what is right', () => {
 })
 
 describe('output', () => {
-  test.each([[['doctor']], [['inspect', sample]], [['load', sample]], [['inspect', 'missing.gguf']]])(
-    'a pipe gets no terminal codes: %j',
-    (args) => {
-      const { stdout, stderr } = runNode(['cli.js', ...args], { through: ['env', 'FORCE_COLOR=1'] })
-      expect(stdout + stderr).not.toContain(ANSI)
-    },
-  )
+  test.each([
+    [['doctor']],
+    [['inspect', sample]],
+    [['load', sample]],
+    [['top', '--count', '1']],
+    [['inspect', 'missing.gguf']],
+  ])('a pipe gets no terminal codes: %j', (args) => {
+    const { stdout, stderr } = runNode(['cli.js', ...args], { through: ['env', 'FORCE_COLOR=1'] })
+    expect(stdout + stderr).not.toContain(ANSI)
+  })
 
   test('a reader that leaves early is no error', () => {
     const { stdout, stderr } = spawnSync('sh', ['-c', `"${process.execPath}" cli.js inspect ${sample} | head -n 1`], {

@@ -1,19 +1,55 @@
-import { boardPresets, loadedAddon, machineMemory } from '../index'
-import { runNode } from './helpers/child'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { boardPresets, detectBoard, GiB, KiB, loadedAddon, MiB, machineMemory } from '../index'
+import { runChild, runNode } from './helpers/child'
+import { jetson, writeTree } from './helpers/tree'
 
-const doctor = (...args: string[]) => runNode(['cli.js', 'doctor', ...args])
+const doctor = (...args: string[]) => runNode(['cli.js', 'doctor', ...args], { timeoutMs: 20_000 })
 const document = (...args: string[]) => JSON.parse(doctor('--json', ...args).stdout)
 
-test('shows the machine, the line with its terms, and the process', () => {
-  const { status, stdout, stderr } = doctor()
-  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-  for (const heading of ['Program', 'Machine', 'Line', 'This process']) {
-    expect(stdout).toMatch(new RegExp(`^${heading}`, 'm'))
-  }
-  expect(stdout.match(/▸/g)).toHaveLength(1)
+const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** A folder that no other test has. */
+let folders = 0
+const newFolder = (): string => {
+  folders += 1
+  const made = join(folder, String(folders))
+  mkdirSync(made)
+  return made
+}
+const tree = (files: Readonly<Record<string, string>>): string => writeTree(newFolder(), files)
+
+/** The same files without some of them, and others in their place. */
+const without = (paths: RegExp, others: Readonly<Record<string, string>> = {}) => ({
+  ...Object.fromEntries(Object.entries(jetson).filter(([path]) => !paths.test(path))),
+  ...others,
 })
 
-test('--json gives every figure as a number of bytes', () => {
+const codes = (found: { warnings: { code: string }[] }) => found.warnings.map(({ code }) => code)
+
+test('shows the machine, the line and headroom with their terms, the signals, the devices and the process', () => {
+  const { status, stdout, stderr } = doctor()
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  const headings = ['Program', 'Machine', 'Board', 'Line', 'Headroom', 'Signals', 'Device memory', 'This process']
+  for (const heading of [...headings, 'Warnings']) expect(stdout).toMatch(new RegExp(`^${heading}`, 'm'))
+  expect(stdout.match(/▸/g)).toHaveLength(2)
+  expect(stdout).toMatch(/^ {2}Node\.js .*, process\.availableMemory\(\)$/m)
+})
+
+test('--json gives every figure as a number of bytes, and null for what is not there', () => {
+  const numberOrNull = { asymmetricMatch: (value: unknown) => value === null || typeof value === 'number' }
   expect(document()).toEqual({
     version: expect.any(String),
     node: process.versions.node,
@@ -22,13 +58,31 @@ test('--json gives every figure as a number of bytes', () => {
     architecture: process.arch,
     instructionSet: expect.any(String),
     addon: loadedAddon(),
+    root: null,
     machine: {
       totalBytes: machineMemory().totalBytes,
       availableBytes: expect.any(Number),
+      freeBytes: numberOrNull,
+      cmaTotalBytes: numberOrNull,
+      cmaFreeBytes: numberOrNull,
+      shmemBytes: numberOrNull,
+      swapTotalBytes: numberOrNull,
+      swapFreeBytes: numberOrNull,
+      nvmapUsedBytes: numberOrNull,
       cgroup: machineMemory().cgroup ?? null,
     },
-    board: null,
+    detected: expect.objectContaining({ name: expect.any(String), unifiedMemory: expect.any(Boolean) }),
+    board: boardPresets.find(({ id }) => id === detectBoard().preset) ?? null,
     line: { lineBytes: expect.any(Number), binding: expect.any(String), terms: expect.any(Array) },
+    headroom: {
+      bytes: expect.any(Number),
+      pendingBytes: 0,
+      largestAllocationBytes: expect.any(Number),
+      bindingTerm: expect.objectContaining({ floorBytes: expect.any(Number), roomBytes: expect.any(Number) }),
+      terms: expect.any(Array),
+    },
+    signals: expect.objectContaining({ missing: expect.any(Array) }),
+    backEnds: expect.any(Array),
     process: {
       rssBytes: expect.any(Number),
       peakRssBytes: expect.any(Number),
@@ -36,6 +90,8 @@ test('--json gives every figure as a number of bytes', () => {
       fileBytes: expect.any(Number),
       shmemBytes: expect.any(Number),
     },
+    nodeAvailableBytes: expect.any(Number),
+    warnings: expect.any(Array),
   })
 })
 
@@ -77,4 +133,302 @@ test.each([
   const { status, stderr } = doctor(...args)
   expect(status).toBe(2)
   expect(stderr).toContain(message)
+})
+
+describe('of a copy of a board', () => {
+  const root = tree(jetson)
+
+  test('the board is the one of the copy, with its software and the preset that fits', () => {
+    const { detected, board, root: read } = document('--root', root)
+    expect(read).toBe(root)
+    expect(detected).toEqual({
+      name: 'NVIDIA Jetson Orin Nano Developer Kit',
+      preset: 'orin-nano-8gb',
+      vendor: 'NVIDIA',
+      soc: 'Tegra234',
+      module: 'p3767-0005',
+      unifiedMemory: true,
+      compatible: ['nvidia,p3768-0000+p3767-0005', 'nvidia,p3767-0005', 'nvidia,tegra234'],
+      l4t: '36.4.7',
+      jetpack: '6.2.1',
+      kernelRelease: '5.15.148-tegra',
+      totalBytes: 7802880 * KiB,
+    })
+    expect(board.id).toBe('orin-nano-8gb')
+  })
+
+  test('line and headroom are drawn from the copy, and the binding cgroup is named', () => {
+    const { line, headroom } = document('--root', root)
+    expect(line).toMatchObject({ lineBytes: 496 * MiB, binding: 'cgroup' })
+    expect(headroom.bytes).toBe((512 - 450 - 16) * MiB)
+    expect(headroom.bindingTerm).toMatchObject({ kind: 'cgroup', path: '/a/b', floorBytes: 16 * MiB })
+    expect(headroom.bindingTerm.description).toContain('cgroup /a/b: 512.00 MiB limit')
+    expect(headroom.terms.map(({ roomBytes }: { roomBytes: number }) => roomBytes)).toEqual([
+      5800000 * KiB - 256 * MiB,
+      (512 - 450 - 16) * MiB,
+      GiB - 400 * MiB - Math.floor(GiB / 100) * 3,
+    ])
+  })
+
+  test('the largest allocation is what the driver of that board accepts', () => {
+    const { headroom } = document('--root', tree(without(/^proc\/self|cgroup/)))
+    expect(headroom.bytes).toBe(5800000 * KiB - 256 * MiB)
+    const older = without(/^proc\/self|osrelease|meminfo/, {
+      'proc/sys/kernel/osrelease': '5.10.104-tegra\n',
+      'proc/meminfo': 'MemTotal: 7802880 kB\nMemAvailable: 1600000 kB\n',
+    })
+    const { bytes, largestAllocationBytes } = document('--root', tree(older)).headroom
+    expect(bytes).toBe(1600000 * KiB - 256 * MiB)
+    expect(largestAllocationBytes).toBe(Math.min(bytes, (1600000 * KiB * 15) / 16))
+  })
+
+  test('this process has no part in it', () => {
+    expect(document('--root', root)).toMatchObject({ process: null, nodeAvailableBytes: null })
+    expect(doctor('--root', root).stdout).not.toContain('This process')
+  })
+
+  test('every signal is listed with its value in a few words', () => {
+    const { stdout } = doctor('--root', root)
+    for (const row of [
+      /^ {2}memory +7\.44 GiB, 5\.72 GiB available$/m,
+      /^ +3\.72 GiB of swap, 2\.86 GiB free; it never counts$/m,
+      /^ +256\.00 MiB contiguous \(CMA\), 195\.31 MiB of it free and not headroom$/m,
+      /^ +878\.91 MiB held by the GPU and engines$/m,
+      /^ {2}cgroups +\/a\/b \(v2\): 500\.00 MiB, 50\.00 MiB of it reclaimed first, limit 512\.00 MiB$/m,
+      /^ +\/a \(v2\): 500\.00 MiB, 100\.00 MiB of it reclaimed first, limit 1\.00 GiB, 2 killed$/m,
+      /^ {2}pressure +some tasks stood still 1\.50 % of the last 10 s, all of them 0\.50 %$/m,
+      /^ {2}zram +350\.00 MiB swapped out take 276\.00 MiB of RAM$/m,
+      /^ {2}process +200\.00 KiB resident$/m,
+      /^ {2}kills +4 by the kernel's killer since the start$/m,
+      /^ {2}huge pages +8 of 2\.00 MiB, 3 of them free$/m,
+      /^ {2}transparent huge pages +madvise$/m,
+      /^ {2}GPU memory +held by ollama serve \(4242\) 878\.91 MiB$/m,
+      /^ {2}NPU +driver 0\.9\.8, cores at 12 %, 0 %, 100 %$/m,
+    ]) {
+      expect(stdout).toMatch(row)
+    }
+  })
+
+  test('what a user should act on comes last, the worst first, each with what to do', () => {
+    const { warnings } = document('--root', root)
+    expect(warnings.map(({ code }: { code: string }) => code)).toEqual([
+      'cgroup-nearly-full',
+      'cgroup-limit',
+      'kills',
+      'kills',
+      'zram-swap',
+      'huge-pages',
+      'back-end',
+    ])
+    for (const { message, advice, command } of warnings) {
+      expect([message, advice]).toEqual([expect.stringMatching(/.../), expect.stringMatching(/.../)])
+      expect(command === null || typeof command === 'string').toBe(true)
+    }
+    const { stdout } = doctor('--root', root)
+    expect(stdout.slice(stdout.indexOf('\nWarnings'))).toContain(
+      'cgroup /a/b allows 512.00 MiB of the 7.44 GiB there are',
+    )
+  })
+})
+
+test('a board on which nothing is amiss gets no warning', () => {
+  const calm = without(/^proc\/self|vmstat|zram|hugepages/, {
+    'proc/vmstat': 'oom_kill 0\n',
+    'dev/nvmap': '',
+    'usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1': '',
+  })
+  const root = tree(calm)
+  expect(document('--root', root).warnings).toEqual([])
+  expect(doctor('--root', root).stdout).toMatch(/^Warnings {2}none$/m)
+})
+
+describe('of the trees of boards', () => {
+  const boards = join(__dirname, '../crates/plimsoll/tests/boards')
+  test.each(readdirSync(boards))('%s has a line, headroom below what is available, and its preset', (name) => {
+    const found = document('--root', join(boards, name))
+    expect(found.board?.id ?? null).toBe(found.detected.preset)
+    expect(found.line.lineBytes).toBeLessThan(found.machine.totalBytes)
+    expect(found.headroom.bytes).toBeLessThan(found.machine.availableBytes)
+    expect(codes(found)).not.toContain('preset-mismatch')
+  })
+})
+
+test.each<[string, Record<string, string>, string[], string]>([
+  ['a kernel without pressure information', without(/pressure/), [], 'no-pressure'],
+  [
+    'memory that is nearly used up',
+    without(/meminfo/, { 'proc/meminfo': 'MemTotal: 7802880 kB\nMemAvailable: 1000000 kB\n' }),
+    [],
+    'machine-nearly-full',
+  ],
+  [
+    'a chip whose presets all have less memory',
+    without(/meminfo/, { 'proc/meminfo': 'MemTotal: 17802880 kB\nMemAvailable: 10000000 kB\n' }),
+    [],
+    'preset-mismatch',
+  ],
+  ['a preset of another board', jetson, ['--board', 'rk3588-8gb'], 'preset-mismatch'],
+  ['a preset of a board with more memory', without(/device-tree/), ['--board', 'agx-orin-64gb'], 'preset-mismatch'],
+  [
+    'a cgroup half of which cannot be read',
+    without(/none/, { 'sys/fs/cgroup/a/b/memory.stat': 'nonsense\n' }),
+    [],
+    'cgroup-unreadable',
+  ],
+])('%s is a warning', (_what, files, args, code) => {
+  const calm = document('--root', tree(without(/vmstat/)))
+  expect(codes(calm)).not.toContain(code)
+  expect(codes(document('--root', tree(files), ...args))).toContain(code)
+})
+
+test('an unused device for compressed swap is no warning', () => {
+  const unused = without(/zram|meminfo/, {
+    'sys/block/zram0/mm_stat': '0 0 0 0 0 0 0 0\n',
+    'proc/meminfo': 'MemTotal: 7802880 kB\nMemAvailable: 6000000 kB\nSwapTotal: 3901440 kB\nSwapFree: 3000000 kB\n',
+  })
+  expect(codes(document('--root', tree(unused)))).not.toContain('zram-swap')
+})
+
+describe('device memory', () => {
+  test('what stands in the way comes with the line that mends it', () => {
+    const { stdout } = doctor('--root', newFolder())
+    expect(stdout).toMatch(/^ {2}dma-heap +not available: /m)
+    expect(stdout).toMatch(/^ +\$ docker run --device \/dev\/dma_heap \.\.\.$/m)
+    expect(stdout).toMatch(/^ {2}host +available$/m)
+  })
+
+  const isRoot = process.getuid?.() === 0
+  ;(isRoot ? test : test.skip)('a node that this user may not open is mended by a group or a rule', () => {
+    const nodes = ['dev/dma_heap/system', 'dev/rknpu']
+    const root = tree(Object.fromEntries(nodes.map((node) => [node, ''])))
+    for (const node of nodes) chmodSync(join(root, node), 0)
+    chmodSync(folder, 0o755)
+    const script = `
+      process.setgroups([])
+      process.setuid(65534)
+      return plimsoll.backEnds({ root: ${JSON.stringify(root)} }).map(({ remedy }) => remedy ?? '')`
+    const remedies = runChild<string[]>(script).value.join('\n')
+    expect(remedies).toContain('sudo usermod -aG render,video "$USER"')
+    expect(remedies).toContain('/etc/udev/rules.d/70-dma-heap.rules')
+  })
+})
+
+describe('a tree that cannot be believed', () => {
+  test('without the memory there is no line, the rest is told, and the command ends with 3', () => {
+    const root = tree(without(/meminfo/))
+    const { status, stdout, stderr } = doctor('--root', root)
+    expect({ status, stderr }).toEqual({ status: 3, stderr: '' })
+    expect(stdout).toMatch(/^ {2}memory +not available: \/proc\/meminfo is not there$/m)
+    expect(stdout).not.toMatch(/^(Line|Headroom|Machine)/m)
+    expect(document('--root', root)).toMatchObject({ machine: null, line: null, headroom: null })
+    expect(codes(document('--root', root))[0]).toBe('memory-unknown')
+  })
+
+  test.each(['nowhere', '/dev/null', ''])('a root that is no folder ends with 3: %j', (root) => {
+    const { status, stdout, stderr } = doctor('--json', '--root', root)
+    expect(status).toBe(3)
+    expect(stderr).toContain("expected --root to be a folder with a board's files")
+    expect(JSON.parse(stdout).error.code).toBe('ERR_IO')
+  })
+
+  function writeHuge(path: string): void {
+    writeFileSync(path, '')
+    truncateSync(path, 2 ** 32)
+  }
+
+  const paths = Object.keys(jetson)
+  const filled = (fill: (path: string) => void): string => {
+    const root = newFolder()
+    for (const path of paths) {
+      mkdirSync(dirname(join(root, path)), { recursive: true })
+      fill(join(root, path))
+    }
+    return root
+  }
+
+  test.each<[string, (path: string) => void]>([
+    ['empty files', (path) => writeFileSync(path, '')],
+    ['folders', (path) => mkdirSync(path)],
+    ['pipes that nobody writes to', (path) => spawnSync('mkfifo', [path])],
+    ['links that go in circles', (path) => symlinkSync(path, path)],
+    ['links that lead out', (path) => symlinkSync('/proc/meminfo', path)],
+    ['bytes that are no text', (path) => writeFileSync(path, Buffer.from([0xff, 0xfe, 0, 0x1b, 0x5b, 0x32, 0x4a]))],
+    ['commands to a terminal', (path) => writeFileSync(path, '\x1b[2J\x1b]0;title\x07\r\n'.repeat(3))],
+    ['huge files', (path) => writeHuge(path)],
+  ])('%s: every signal is not available, with a reason, and no figure is made up', (_what, fill) => {
+    const root = filled(fill)
+    const { status, stdout, stderr } = doctor('--root', root)
+    expect({ status, stderr }).toEqual({ status: 3, stderr: '' })
+    expect(stdout).not.toMatch(/[^\P{Cc}\n]/u)
+    const { machine, line, headroom, detected, signals } = document('--root', root)
+    expect({ machine, line, headroom }).toEqual({ machine: null, line: null, headroom: null })
+    expect(detected).toMatchObject({ preset: null, soc: null, l4t: null, totalBytes: 0 })
+    const { missing, ...values } = signals
+    for (const [signal, value] of Object.entries(values)) {
+      expect({ signal, value }).toEqual({ signal, value: null })
+      expect(missing).toContainEqual({ signal, path: expect.any(String), reason: expect.stringMatching(/.../) })
+    }
+  })
+
+  test.each([1, 2, 5, 20, 60])('files that break off after %i bytes give no wrong figure', (length) => {
+    const cut = Object.fromEntries(Object.entries(jetson).map(([path, text]) => [path, text.slice(0, length)]))
+    const { status, stdout } = doctor('--json', '--root', tree(cut))
+    expect([0, 3]).toContain(status)
+    const { machine, headroom } = JSON.parse(stdout)
+    expect([null, 7802880 * KiB]).toContain(machine?.totalBytes ?? null)
+    if (headroom) expect(headroom.bytes).toBeLessThanOrEqual(machine.availableBytes)
+  })
+
+  test.each(['9007199254740992', '18446744073709551615', '99999999999999999999', '-1', '1e9', '0x10'])(
+    'the figure %s is none',
+    (figure) => {
+      const files = Object.entries(jetson).map(([path, text]) => [path, text.replaceAll(/\b\d{3,}\b/g, figure)])
+      const { status, stdout } = doctor('--root', tree(Object.fromEntries(files)))
+      expect(status).toBe(3)
+      expect(stdout).toMatch(/^ {2}memory +not available: /m)
+      expect(stdout).not.toMatch(/\d [PE]iB/)
+    },
+  )
+
+  test('names in it are shown, not obeyed', () => {
+    const root = join(newFolder(), 'a\x1b[31mred')
+    writeTree(
+      root,
+      without(/cgroup$/, {
+        'proc/self/cgroup': '0::/\x1b[2J\u202e\n',
+        'sys/fs/cgroup/\x1b[2J\u202e/memory.max': '536870912\n',
+        'sys/fs/cgroup/\x1b[2J\u202e/memory.high': 'max\n',
+        'sys/fs/cgroup/\x1b[2J\u202e/memory.current': '524288000\n',
+        'sys/fs/cgroup/\x1b[2J\u202e/memory.stat': 'inactive_file 0\n',
+        'sys/kernel/debug/nvmap/iovmm/clients': 'X\nuser \x1b[5mevil 1 8K\n',
+      }),
+    )
+    const { status, stdout } = doctor('--root', root)
+    expect(status).toBe(0)
+    expect(stdout).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u)
+    expect(stdout).toContain('cgroup /\\u001b[2J\\u202e: 512.00 MiB limit')
+    expect(doctor('--json', '--root', root).stdout).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u)
+  })
+
+  test('a link to the device tree leads to that of the copy', () => {
+    const root = tree(
+      without(/device-tree/, { 'sys/firmware/devicetree/base/compatible': jetson['proc/device-tree/compatible'] }),
+    )
+    symlinkSync('/sys/firmware/devicetree/base', join(root, 'proc/device-tree'))
+    expect(document('--root', root).detected.soc).toBe('Tegra234')
+  })
+})
+
+const hasTerminal = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0
+;(hasTerminal ? test : test.skip)('on a narrow terminal lines are broken or cut, but for what is to be copied', () => {
+  const root = tree(without(/pressure/))
+  const line = `stty cols 80; "${process.execPath}" cli.js doctor --root ${root}`
+  const { stdout } = spawnSync('script', ['-qec', line, '/dev/null'], {
+    cwd: join(__dirname, '..'),
+    encoding: 'utf8',
+    env: { ...process.env, TERM: 'xterm', NO_COLOR: '1' },
+  })
+  const lines = stdout.split('\r\n')
+  for (const each of lines.filter((text) => !text.trim().startsWith('$'))) expect(each.length).toBeLessThanOrEqual(80)
+  expect(lines.join(' ').replaceAll(/ +/g, ' ')).toContain('some only when booted with psi=1.')
 })

@@ -4,7 +4,7 @@ import * as check from './check.js'
 import { call, fromNative } from './errors.js'
 import { internal } from './internal.js'
 import * as native from './native.js'
-import { autoOrBoardId, type BoardId, boardId } from './system.js'
+import { autoOrBoardId, type BoardId, boardId, type ProcessOptions, processChecks } from './system.js'
 
 export type { AllocationInfo, Headroom, HeadroomTerm, LineTerm } from '../binding.js'
 
@@ -97,11 +97,16 @@ export class MemoryBudget {
    * margin, the board's usable memory if there is a preset, the limit of every cgroup over the process less its floor
    * (3 %, at least 16 MiB), and `maxBytes`.
    *
+   * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
+   * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
+   *
    * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
    */
-  static forThisMachine(options?: MachineBudgetOptions): MemoryBudget {
-    const { board, isolated = false, ...rest } = check.options<MachineBudgetOptions>(options, machineBudgetChecks)
-    const preset = board === undefined || board === 'auto' ? native.detectBoard().preset : board
+  static forThisMachine(options?: MachineBudgetOptions & ProcessOptions): MemoryBudget {
+    const checks = { ...machineBudgetChecks, ...processChecks }
+    const { board, ...rest } = check.options<MachineBudgetOptions & ProcessOptions>(options, checks)
+    const preset = board === undefined || board === 'auto' ? native.detectBoard(rest.root).preset : board
+    const isolated = rest.isolated === true || rest.root !== undefined || rest.pid !== undefined
     const made = call(() => native.NativeBudget.ofThisMachine({ ...rest, ...(preset && { board: preset }), isolated }))
     return new MemoryBudget(internal, made)
   }

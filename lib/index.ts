@@ -69,6 +69,7 @@ export {
   type NvmapClient,
   type Pressure,
   type ProcessMemory,
+  type ProcessOptions,
   processMemory,
   type Signals,
   type Stall,

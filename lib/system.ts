@@ -61,6 +61,17 @@ export interface SystemOptions {
   root?: string
 }
 
+/** Where the system's files are read, and whose they are. */
+export interface ProcessOptions extends SystemOptions {
+  /** The id of the process whose memory and cgroups are meant: this one by default. */
+  pid?: number
+}
+
+const processId = (name: string, value: unknown) => check.integer(name, value, 1, 2 ** 31 - 1)
+
+/** Checks the options that name a tree and a process. */
+export const processChecks = { root: check.string, pid: processId } as const
+
 const rootOf = (options: SystemOptions | undefined): string | undefined =>
   check.options<SystemOptions>(options, { root: check.string }).root
 
@@ -69,18 +80,19 @@ const rootOf = (options: SystemOptions | undefined): string | undefined =>
  *
  * @throws {@link IoError} where `/proc/meminfo` cannot be read.
  */
-export function machineMemory(options?: SystemOptions): MachineMemory {
-  const root = rootOf(options)
-  return call(() => native.machineMemory(root))
+export function machineMemory(options?: ProcessOptions): MachineMemory {
+  const { root, pid } = check.options<ProcessOptions>(options, processChecks)
+  return call(() => native.machineMemory(root, pid))
 }
 
 /**
- * Every signal that tells of memory, read anew: the machine, the cgroups over this process, pressure, compressed swap,
- * this process, huge pages, and what drivers of accelerators say. Nothing throws: what is not there is absent, and
+ * Every signal that tells of memory, read anew: the machine, the cgroups over the process, pressure, compressed swap,
+ * the process, huge pages, and what drivers of accelerators say. Nothing throws: what is not there is absent, and
  * listed in `missing` with the reason.
  */
-export function signals(options?: SystemOptions): Signals {
-  return native.signals(rootOf(options))
+export function signals(options?: ProcessOptions): Signals {
+  const { root, pid } = check.options<ProcessOptions>(options, processChecks)
+  return native.signals(root, pid)
 }
 
 /**
@@ -100,12 +112,14 @@ export function backEnds(options?: SystemOptions): BackEnd[] {
 }
 
 /**
- * What this process holds now: resident memory with its anonymous, file and shared parts, and the peak.
+ * What a process holds now, this one by default: resident memory with its anonymous, file and shared parts, and the
+ * peak.
  *
- * @throws {@link IoError} where `/proc` is not mounted.
+ * @throws {@link IoError} where `/proc` is not mounted, and when no such process runs.
  */
-export function processMemory(): ProcessMemory {
-  return call(native.processMemory)
+export function processMemory(options?: Pick<ProcessOptions, 'pid'>): ProcessMemory {
+  const { pid } = check.options<Pick<ProcessOptions, 'pid'>>(options, { pid: processId })
+  return call(() => native.processMemory(pid))
 }
 
 /** The instruction set that the dequantisers run with on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`. */

@@ -7,13 +7,14 @@ use napi_derive::napi;
 use plimsoll::{
     Allocation, Error as CoreError, MemoryBudget,
     budget::{MachineOptions, Term},
-    system::{Board, Machine, board},
+    system::{Board, Machine, SystemRoot, board},
 };
 use slab::Slab;
 
 use crate::{
     error::to_js,
     headroom::{Headroom, headroom_options},
+    machine::root_of,
 };
 
 /// A budget with the guards that JavaScript holds over it, each under a key.
@@ -24,6 +25,8 @@ use crate::{
 pub struct NativeBudget {
     budget: MemoryBudget,
     guards: Mutex<Slab<Allocation>>,
+    /// Where headroom is read.
+    root: SystemRoot,
 }
 
 /// What a budget of this machine is made from.
@@ -33,6 +36,8 @@ pub struct NativeMachineOptions {
     pub safety_margin_percent: Option<f64>,
     pub max_bytes: Option<f64>,
     pub isolated: bool,
+    pub root: Option<String>,
+    pub pid: Option<u32>,
 }
 
 /// One upper bound on the line.
@@ -117,17 +122,22 @@ impl NativeBudget {
         };
         let make =
             if options.isolated { MemoryBudget::for_machine } else { MemoryBudget::shared_for_machine };
-        let machine = Machine::read().map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Self::wrap(env, make(&machine, &machine_options))
+        let root = root_of(options.root, options.pid);
+        let machine = Machine::read_at(&root).map_err(|unavailable| to_js(env, &unavailable.into()))?;
+        Ok(Self { root, ..Self::wrap(env, make(&machine, &machine_options))? })
     }
 
     fn wrap(env: Env, budget: plimsoll::Result<MemoryBudget>) -> napi::Result<Self> {
         let budget = budget.map_err(|error| to_js(env, &error))?;
-        Ok(Self { budget, guards: Mutex::default() })
+        Ok(Self { budget, guards: Mutex::default(), root: SystemRoot::default() })
     }
 
     pub(crate) fn core(&self) -> &MemoryBudget {
         &self.budget
+    }
+
+    pub(crate) fn root(&self) -> &SystemRoot {
+        &self.root
     }
 
     fn guards(&self) -> MutexGuard<'_, Slab<Allocation>> {
@@ -161,8 +171,8 @@ impl NativeBudget {
 
     #[napi(catch_unwind)]
     pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
-        let machine = Machine::read().map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Ok(Headroom::from(&self.budget.headroom(&machine, &headroom_options(floor_bytes))))
+        let machine = Machine::read_at(&self.root).map_err(|unavailable| to_js(env, &unavailable.into()))?;
+        Ok(Headroom::from(&self.budget.headroom(&machine, &headroom_options(&self.root, floor_bytes))))
     }
 
     #[napi(catch_unwind)]

@@ -69,10 +69,12 @@ impl From<&CoreHeadroom> for Headroom {
     }
 }
 
-/// A board does not change while a process runs.
+/// The rule of this machine, which does not change while a process runs.
 static ADMISSION: LazyLock<Option<Admission>> =
     LazyLock::new(|| Admission::of_board(&DetectedBoard::read(&SystemRoot::default())));
 
-pub fn headroom_options(floor_bytes: Option<f64>) -> HeadroomOptions {
-    HeadroomOptions { floor_bytes: floor_bytes.map(|bytes| bytes as u64), admission: *ADMISSION }
+pub fn headroom_options(root: &SystemRoot, floor_bytes: Option<f64>) -> HeadroomOptions {
+    let admission =
+        if root.is_this_machine() { *ADMISSION } else { Admission::of_board(&DetectedBoard::read(root)) };
+    HeadroomOptions { floor_bytes: floor_bytes.map(|bytes| bytes as u64), admission }
 }

@@ -5,7 +5,7 @@ use napi_derive::napi;
 use plimsoll::system::{
     BackEnd as CoreBackEnd, Cgroup as CoreCgroup, CgroupVersion, DetectedBoard as CoreBoard,
     HugePages as CorePool, Machine, MemInfo, NpuDriver as CoreNpuDriver, Pressure as CorePressure, Probe,
-    Sampler, Signals as CoreSignals, Stall as CoreStall, SystemRoot, Unavailable,
+    Sampler, Signals as CoreSignals, Stall as CoreStall, SystemRoot, Unavailable, Zram as CoreZram,
     back_ends as core_back_ends, read_nvmap_clients, transparent_huge_pages,
 };
 
@@ -33,7 +33,7 @@ pub struct MachineMemory {
     pub swap_free_bytes: Option<f64>,
     /// Held by GPU and engines of a Jetson (`NvMapMemUsed`), in bytes.
     pub nvmap_used_bytes: Option<f64>,
-    /// The tightest memory limit over this process's cgroup, if there is one below `totalBytes`.
+    /// The tightest memory limit over the process's cgroup, if there is one below `totalBytes`.
     pub cgroup: Option<CgroupLimit>,
 }
 
@@ -46,7 +46,7 @@ pub struct CgroupLimit {
     pub limit_bytes: f64,
 }
 
-/// A control group over this process at one moment.
+/// A control group over a process at one moment.
 #[napi(object, object_from_js = false)]
 pub struct Cgroup {
     /// Its path in the hierarchy.
@@ -144,13 +144,13 @@ pub struct MissingSignal {
 pub struct Signals {
     /// The machine's memory.
     pub memory: Option<MachineMemory>,
-    /// The memory cgroups over this process, its own first.
+    /// The memory cgroups over the process, its own first.
     pub cgroups: Option<Vec<Cgroup>>,
     /// Pressure stall information.
     pub pressure: Option<Pressure>,
     /// What swap on compressed RAM costs.
     pub zram: Option<Zram>,
-    /// What this process has resident.
+    /// What the process has resident.
     pub process: Option<ProcessMemory>,
     /// The largest contiguous run of free pages, in bytes.
     pub largest_free_run_bytes: Option<f64>,
@@ -255,6 +255,12 @@ impl From<&CoreCgroup> for Cgroup {
     }
 }
 
+impl From<&CoreZram> for Zram {
+    fn from(zram: &CoreZram) -> Self {
+        Self { stored_bytes: zram.stored_bytes as f64, used_bytes: zram.used_bytes as f64 }
+    }
+}
+
 impl From<&CorePressure> for Pressure {
     fn from(pressure: &CorePressure) -> Self {
         Self { some: Stall::from(&pressure.some), full: Stall::from(&pressure.full) }
@@ -317,10 +323,7 @@ fn gathered(root: &SystemRoot, read: CoreSignals) -> Signals {
         memory: missing.some("memory", read.memory, |memory| MachineMemory::from(&memory)),
         cgroups: missing.some("cgroups", read.cgroups, |all| all.groups.iter().map(Cgroup::from).collect()),
         pressure: missing.some("pressure", read.pressure, |pressure| Pressure::from(&pressure)),
-        zram: missing.some("zram", read.zram, |zram| Zram {
-            stored_bytes: zram.stored_bytes as f64,
-            used_bytes: zram.used_bytes as f64,
-        }),
+        zram: missing.some("zram", read.zram, |zram| Zram::from(&zram)),
         process: missing.some("process", read.process, ProcessMemory::from),
         largest_free_run_bytes: missing
             .some("largestFreeRunBytes", read.largest_free_run_bytes, |b| b as f64),
@@ -342,19 +345,28 @@ fn gathered(root: &SystemRoot, read: CoreSignals) -> Signals {
     Signals { missing: missing.0, ..signals }
 }
 
-fn root_at(root: Option<String>) -> SystemRoot {
+pub fn root_at(root: Option<String>) -> SystemRoot {
     root.map_or_else(SystemRoot::default, SystemRoot::at)
 }
 
+pub fn root_of(root: Option<String>, pid: Option<u32>) -> SystemRoot {
+    let root = root_at(root);
+    match pid {
+        Some(pid) => root.of_process(pid),
+        None => root,
+    }
+}
+
 #[napi(catch_unwind)]
-pub fn machine_memory(env: Env, root: Option<String>) -> napi::Result<MachineMemory> {
-    let machine = Machine::read_at(&root_at(root)).map_err(|unavailable| to_js(env, &unavailable.into()))?;
+pub fn machine_memory(env: Env, root: Option<String>, pid: Option<u32>) -> napi::Result<MachineMemory> {
+    let machine =
+        Machine::read_at(&root_of(root, pid)).map_err(|unavailable| to_js(env, &unavailable.into()))?;
     Ok(MachineMemory::from(&machine))
 }
 
 #[napi(catch_unwind)]
-pub fn signals(root: Option<String>) -> Signals {
-    let root = root_at(root);
+pub fn signals(root: Option<String>, pid: Option<u32>) -> Signals {
+    let root = root_of(root, pid);
     let read = Sampler::new(root.clone()).read();
     gathered(&root, read)
 }

@@ -11,13 +11,16 @@ use napi::{
     threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use plimsoll::monitor::{Limits, Monitor, MonitorOptions, Notice, Sample};
+use plimsoll::{
+    monitor::{Limits, Monitor, MonitorOptions, Notice, Sample},
+    system::SystemRoot,
+};
 
 use crate::{
     budget::NativeBudget,
     error::to_js,
     headroom::{Headroom, headroom_options},
-    machine::{MachineMemory, Pressure},
+    machine::{MachineMemory, Pressure, Zram},
     system::ProcessMemory,
 };
 
@@ -54,12 +57,14 @@ pub struct MonitorSample {
     pub line_bytes: f64,
     /// What is granted under it, in bytes.
     pub allocated_bytes: f64,
-    /// What this process has resident.
+    /// What the process has resident.
     pub process: Option<ProcessMemory>,
     /// The machine's memory.
     pub memory: MachineMemory,
     /// Pressure stall information, where the kernel has it.
     pub pressure: Option<Pressure>,
+    /// What swap on compressed RAM costs, where there is any.
+    pub zram: Option<Zram>,
     /// Kills by the kernel's killer since the start, where the kernel counts them.
     pub oom_kill_count: Option<f64>,
 }
@@ -89,6 +94,7 @@ impl From<&Sample> for MonitorSample {
             // A sample is only made from signals with the machine's memory.
             memory: signals.machine().as_ref().map_or_else(|_| MachineMemory::default(), MachineMemory::from),
             pressure: signals.pressure.as_ref().ok().map(Pressure::from),
+            zram: signals.zram.as_ref().ok().map(Zram::from),
             oom_kill_count: signals.oom_kill_count.as_ref().ok().map(|count| *count as f64),
         }
     }
@@ -118,11 +124,12 @@ impl NativeMonitorOptions {
         }
     }
 
-    fn core(&self) -> MonitorOptions {
+    fn core(&self, root: &SystemRoot) -> MonitorOptions {
         let defaults = MonitorOptions::default();
         MonitorOptions {
+            root: root.clone(),
             limits: self.limits(),
-            headroom: headroom_options(self.floor_bytes),
+            headroom: headroom_options(root, self.floor_bytes),
             refuse_at_critical: self.refuse_at_critical,
             interval: self.interval_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
             history_count: self.history_count.map_or(defaults.history_count, |count| count as usize),
@@ -151,7 +158,7 @@ impl NativeMonitor {
         let observer = move |notice: Notice| {
             tell.call(Arc::new(notice), ThreadsafeFunctionCallMode::NonBlocking);
         };
-        let monitor = Monitor::start(budget.core().clone(), options.core(), observer);
+        let monitor = Monitor::start(budget.core().clone(), options.core(budget.root()), observer);
         monitor.map(Self).map_err(|error| to_js(env, &error))
     }
 

@@ -1,9 +1,11 @@
 //! What this machine is and what this process holds.
 
+use std::path::Path;
+
 use napi::Env;
 use napi_derive::napi;
 use plimsoll::{
-    system::{BOARDS, Board, ProcessMemory as CoreProcessMemory, process_memory as read_process_memory},
+    system::{BOARDS, Board, ProcessMemory as CoreProcessMemory, process_memory_at},
     units,
 };
 
@@ -30,7 +32,7 @@ pub struct BoardPreset {
     pub usable_bytes: f64,
 }
 
-/// Resident memory of this process. Source: `/proc/self/status`, see `proc_pid_status(5)`.
+/// Resident memory of a process. Source: `/proc/PID/status`, see `proc_pid_status(5)`.
 #[napi(object, object_from_js = false)]
 pub struct ProcessMemory {
     /// Resident now, in bytes; the sum of the three parts.
@@ -78,8 +80,9 @@ impl From<CoreProcessMemory> for ProcessMemory {
 }
 
 #[napi(catch_unwind)]
-pub fn process_memory(env: Env) -> napi::Result<ProcessMemory> {
-    read_process_memory().map(ProcessMemory::from).map_err(|error| to_js(env, &error))
+pub fn process_memory(env: Env, pid: Option<u32>) -> napi::Result<ProcessMemory> {
+    let folder = pid.map_or_else(|| "/proc/self".to_owned(), |pid| format!("/proc/{pid}"));
+    process_memory_at(Path::new(&folder)).map(ProcessMemory::from).map_err(|error| to_js(env, &error))
 }
 
 #[napi(catch_unwind)]

@@ -5,10 +5,13 @@ import { UsageError } from './failure.js'
 import type { Options, Verb } from './verb.js'
 
 /** The options that every verb has. */
-export const commonOptions = {
+const commonOptions = {
   json: { type: 'boolean', help: 'print one JSON document and nothing else' },
   help: { type: 'boolean', help: 'print this help' },
 } as const satisfies Options
+
+/** All options of a verb, its own first. It may tell of a common one in its own words. */
+export const optionsOf = (verb: Verb): Options => ({ ...verb.options, ...commonOptions, ...verb.options })
 
 type Value = string | boolean | (string | boolean)[]
 
@@ -38,8 +41,29 @@ export class Arguments {
     return this.#values[name] as string[] | undefined
   }
 
+  text(name: string): string | undefined {
+    return this.#values[name] as string | undefined
+  }
+
+  /** A whole number from 1 up. */
+  count(name: string): number | undefined {
+    const number = this.number(name)
+    if (number === undefined || (Number.isSafeInteger(number) && number > 0)) return number
+    throw new UsageError(`expected --${name} to be a whole number from 1 up, got "${this.text(name)}"`)
+  }
+
+  /** A time in milliseconds, as long as a monitor takes it. */
+  duration(name: string): number | undefined {
+    const text = this.text(name)
+    if (text === undefined) return undefined
+    const [, number, unit] = /^(\d+(?:\.\d+)?) ?(ms|s|min)$/.exec(text.trim()) ?? []
+    const ms = Number(number) * { ms: 1, s: 1000, min: 60_000 }[unit as 'ms' | 's' | 'min']
+    if (ms >= 10 && ms <= 3_600_000) return ms
+    throw new UsageError(`expected --${name} to be a time from 10ms to 60min, such as 500ms or 2s, got "${text}"`)
+  }
+
   number(name: string): number | undefined {
-    const text = this.#text(name)
+    const text = this.text(name)
     if (text === undefined) return undefined
     const number = text.trim() === '' ? Number.NaN : Number(text)
     if (Number.isFinite(number)) return number
@@ -48,7 +72,7 @@ export class Arguments {
 
   /** A size in bytes. */
   size(name: string): number | undefined {
-    const text = this.#text(name)
+    const text = this.text(name)
     if (text === undefined) return undefined
     try {
       return parseBytes(text)
@@ -59,13 +83,9 @@ export class Arguments {
   }
 
   oneOf<T extends string>(name: string, allowed: readonly T[]): T | undefined {
-    const text = this.#text(name)
+    const text = this.text(name)
     if (text === undefined || allowed.includes(text as T)) return text as T | undefined
     throw new UsageError(`unknown value "${text}" of --${name}; did you mean "${nearest(text, allowed)}"?`)
-  }
-
-  #text(name: string): string | undefined {
-    return this.#values[name] as string | undefined
   }
 }
 
@@ -74,7 +94,7 @@ export const nearest = (word: string, known: readonly string[]): string => close
 
 /** Reads what follows the verb. */
 export function parse(verb: Verb, argv: string[]): Arguments {
-  const options: Options = { ...verb.options, ...commonOptions }
+  const options = optionsOf(verb)
   refuseUnknown(argv, options)
   const { values, positionals } = parseStrictly(argv, options)
   if (verb.operand === undefined && positionals.length > 0) {

@@ -1,58 +1,64 @@
+import { statSync } from 'node:fs'
 import { release } from 'node:os'
+import { relative } from 'node:path'
 import {
-  type BoardPreset,
+  backEnds,
   boardPresets,
-  formatBytes,
+  detectBoard,
   instructionSet,
-  type LoadedAddon,
   loadedAddon,
-  type MachineMemory,
   MemoryBudget,
   processMemory,
+  type Signals,
+  type SystemOptions,
+  signals,
 } from '../index.js'
 import type { Arguments } from './arguments.js'
-import { boardFrom, type Line, lineFrom, lineOf, lineOptions } from './line.js'
-import { measuredMachine } from './machine.js'
-import { facts, heading, table } from './table.js'
-import { visible } from './text.js'
-import type { Page, Report, Verb } from './verb.js'
+import { boardTable, diagnosisPage } from './doctor-page.js'
+import { backEndDocument, detectedDocument, headroomDocument, machineDocument, signalsDocument } from './document.js'
+import { Exit } from './exit.js'
+import { TreeError } from './failure.js'
+import { boardFrom, lineFrom, lineOf, lineOptions } from './line.js'
+import { machineIfMeasured, measured } from './machine.js'
+import type { Report, Verb } from './verb.js'
 import { packageVersion } from './version.js'
+import { warningsOf } from './warnings.js'
 
 export const doctor: Verb = {
   name: 'doctor',
-  summary: 'this machine: its memory, how much of it may be used, and why',
+  summary: 'this machine: its board, its memory, how much of it may be used, and why',
   options: {
     ...lineOptions,
+    root: { type: 'string', value: 'DIR', help: "read a copy of a board's files under DIR instead of this machine" },
     boards: { type: 'boolean', help: 'list the boards that have a preset, and nothing else' },
   },
   run: (args) => (args.flag('boards') ? presets() : diagnosis(args)),
 }
 
 function presets(): Report {
-  return { document: { boards: boardPresets }, lines: (page) => boardSection(page, 'Boards', boardPresets) }
+  return { document: { boards: boardPresets }, lines: (page) => boardTable(page, 'Boards', boardPresets) }
 }
 
 function diagnosis(args: Arguments): Report {
   const found = examine(args)
-  const { board, machine, line } = found
+  const warnings = warningsOf(found)
+  const exitCode = found.root === undefined ? Exit.trouble : Exit.brokenInput
   return {
-    document: { ...found, board: board ?? null, machine: { ...machine, cgroup: machine.cgroup ?? null } },
-    lines: (page) => [
-      ...programSection(page, found),
-      '',
-      ...machineSection(page, machine),
-      '',
-      ...(board ? [...boardSection(page, 'Board', [board]), ''] : []),
-      ...lineSection(page, line, machine),
-      '',
-      ...processSection(page, found),
-    ],
+    document: { ...documentOf(found), warnings },
+    lines: (page) => diagnosisPage(page, found, warnings),
+    ...(found.machine === undefined && { exitCode }),
   }
 }
 
-type Findings = ReturnType<typeof examine>
+/** What a diagnosis is drawn from. */
+export type Findings = ReturnType<typeof examine>
 
 function examine(args: Arguments) {
+  const root = rootFrom(args)
+  const tree: SystemOptions = root === undefined ? {} : { root }
+  const named = boardFrom(args)
+  const detected = detectBoard(tree)
+  const budget = measured(() => MemoryBudget.forThisMachine({ ...lineFrom(args), ...tree }))
   return {
     version: packageVersion(),
     node: process.versions.node,
@@ -61,90 +67,52 @@ function examine(args: Arguments) {
     architecture: process.arch,
     instructionSet: instructionSet(),
     addon: loadedAddon(),
-    machine: measuredMachine(),
-    board: boardFrom(args),
-    line: lineOf(MemoryBudget.forThisMachine(lineFrom(args))),
-    process: processMemory(),
+    root,
+    machine: machineIfMeasured(tree),
+    detected,
+    /** Whether a preset was named. */
+    isNamed: named !== undefined,
+    board: named ?? boardPresets.find(({ id }) => id === detected.preset),
+    line: budget && lineOf(budget),
+    headroom: budget && measured(() => budget.headroom()),
+    signals: signalsOf(tree),
+    backEnds: backEnds(tree),
+    // Of a copy, only the process that made it could be told.
+    process: root === undefined ? measured(processMemory) : undefined,
+    nodeAvailableBytes: root === undefined ? process.availableMemory() : undefined,
   }
 }
 
-const programSection = (page: Page, found: Findings): string[] => [
-  heading(page, 'Program'),
-  '',
-  ...facts(page, [
-    ['plimsoll', found.version],
-    ['node', found.node],
-    ['system', `${found.platform} ${found.system}, ${found.architecture}`],
-    ['instructions', found.instructionSet],
-    ['addon', addonText(found.addon)],
-    ['file', visible(found.addon.path)],
-  ]),
-]
+/** The signals, with the files of a copy called as the board called them in the reasons for what is not there. */
+function signalsOf(tree: SystemOptions): Signals {
+  const read = signals(tree)
+  const { root } = tree
+  if (root === undefined) return read
+  const missing = read.missing.map(({ path, reason, ...rest }) => ({
+    ...rest,
+    path,
+    reason: reason.replace(path, () => `/${relative(root, path)}`),
+  }))
+  return { ...read, missing }
+}
 
-const addonText = ({ platform, sizeBytes, sha256Verified }: LoadedAddon): string =>
-  `${platform}, ${formatBytes(sizeBytes)}${sha256Verified ? ', SHA-256 verified' : ''}`
+/** The folder named by `--root`, if one is. */
+function rootFrom(args: Arguments): string | undefined {
+  const root = args.text('root')
+  if (root === undefined || statSync(root, { throwIfNoEntry: false })?.isDirectory()) return root
+  throw new TreeError(`expected --root to be a folder with a board's files, got "${root}"`)
+}
 
-const machineSection = (page: Page, { totalBytes, availableBytes, cgroup }: MachineMemory): string[] => [
-  heading(page, 'Machine'),
-  '',
-  ...facts(page, [
-    ['total', formatBytes(totalBytes)],
-    ['available', formatBytes(availableBytes)],
-    ['cgroup', cgroup ? `${formatBytes(cgroup.limitBytes)}, ${visible(cgroup.path)}` : 'no limit'],
-  ]),
-]
-
-const boardSection = (page: Page, title: string, boards: readonly BoardPreset[]): string[] => [
-  heading(page, title),
-  '',
-  ...table(
-    page,
-    [
-      { title: 'id', style: 'bold' },
-      { title: 'total', align: 'right' },
-      { title: 'reserved', align: 'right' },
-      { title: 'usable', align: 'right' },
-      { title: 'system on chip' },
-      { title: 'name' },
-    ],
-    boards.map((board) => [
-      board.id,
-      formatBytes(board.totalBytes),
-      formatBytes(board.reservedBytes),
-      formatBytes(board.usableBytes),
-      `${board.vendor} ${board.soc}`,
-      board.name,
-    ]),
-  ),
-]
-
-const lineSection = (page: Page, { lineBytes, binding, terms }: Line, { availableBytes }: MachineMemory): string[] => [
-  heading(page, 'Line', `${formatBytes(lineBytes)} may be used; the lowest term draws it`),
-  '',
-  ...table(
-    page,
-    [{ title: '', style: 'green' }, { title: 'term' }, { title: 'bytes', align: 'right' }, { title: 'what it is' }],
-    terms.map((term) => [
-      term.kind === binding ? '▸' : '',
-      term.kind,
-      formatBytes(term.bytes),
-      visible(term.description),
-    ]),
-  ),
-  ...(availableBytes < lineBytes ? ['', shortage(page, availableBytes)] : []),
-]
-
-const shortage = (page: Page, availableBytes: number): string =>
-  `  ${page.paint('yellow', `Less than the line is free now: ${formatBytes(availableBytes)}.`)}`
-
-const processSection = (page: Page, { process: memory }: Findings): string[] => [
-  heading(page, 'This process'),
-  '',
-  ...facts(page, [
-    ['resident', formatBytes(memory.rssBytes)],
-    ['anonymous', formatBytes(memory.anonymousBytes)],
-    ['file', formatBytes(memory.fileBytes)],
-    ['shared', formatBytes(memory.shmemBytes)],
-    ['peak', formatBytes(memory.peakRssBytes)],
-  ]),
-]
+const documentOf = ({ isNamed: _, ...found }: Findings): object => ({
+  ...found,
+  root: found.root ?? null,
+  machine: found.machine ? machineDocument(found.machine) : null,
+  detected: detectedDocument(found.detected),
+  board: found.board ?? null,
+  line: found.line ?? null,
+  headroom: found.headroom ? headroomDocument(found.headroom) : null,
+  signals: signalsDocument(found.signals),
+  backEnds: found.backEnds.map(backEndDocument),
+  process: found.process ?? null,
+  nodeAvailableBytes: found.nodeAvailableBytes ?? null,
+})

@@ -1,10 +1,22 @@
 import { type InvalidArgumentError, PlimsollError } from '../index.js'
 import { Exit, type ExitCode } from './exit.js'
 
+/** What the command line finds out by itself. */
+abstract class CommandError extends Error {
+  abstract readonly code: string
+  abstract readonly exitCode: ExitCode
+}
+
 /** The command was written wrongly. */
-export class UsageError extends Error {
+export class UsageError extends CommandError {
   readonly code = 'ERR_INVALID_ARGUMENT'
   readonly exitCode = Exit.wrongUse
+}
+
+/** What should be a folder with a board's files is none. */
+export class TreeError extends CommandError {
+  readonly code = 'ERR_IO'
+  readonly exitCode = Exit.brokenInput
 }
 
 /** The file cannot be opened, which says more about the file than about the system. `cause` is the error. */
@@ -18,7 +30,7 @@ export class InputError extends Error {
 }
 
 /** The system does not give what the command needs. */
-export class SystemError extends Error {
+export class SystemError extends CommandError {
   readonly code = 'ERR_SYSTEM'
   readonly exitCode = Exit.trouble
 }
@@ -45,7 +57,7 @@ const exitCodes: Record<PlimsollError['code'], ExitCode> = {
 
 /** What an error means for whoever ran the command; `undefined` for one that nobody foresaw. */
 export function tell(error: unknown): Told | undefined {
-  if (error instanceof UsageError || error instanceof SystemError) {
+  if (error instanceof CommandError) {
     const { code, exitCode, message } = error
     return { exitCode, message, document: { error: { code, message } } }
   }
@@ -65,6 +77,7 @@ const flags: Record<string, string> = {
   chunkBytes: '--chunk',
   maxBytes: '--max',
   path: 'FILE',
+  pid: '--pid',
   safetyMarginPercent: '--margin',
 }
 

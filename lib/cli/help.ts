@@ -1,7 +1,7 @@
-import { commonOptions } from './arguments.js'
+import { optionsOf } from './arguments.js'
 import { exitCodeHelp } from './exit.js'
 import { facts, heading } from './table.js'
-import type { Option, Options, Page, Verb } from './verb.js'
+import type { Option, Page, Verb } from './verb.js'
 
 /** What the program is, and its verbs. */
 export function programHelp(page: Page, verbs: readonly Verb[]): string[] {
@@ -29,7 +29,7 @@ export function programHelp(page: Page, verbs: readonly Verb[]): string[] {
 
 /** A verb and its options. */
 export function verbHelp(page: Page, verb: Verb): string[] {
-  const options: Options = { ...verb.options, ...commonOptions }
+  const options = optionsOf(verb)
   return [
     `${verb.summary[0]?.toUpperCase()}${verb.summary.slice(1)}.`,
     '',

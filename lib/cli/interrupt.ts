@@ -4,3 +4,19 @@ export function untilInterrupted(): AbortSignal {
   process.once('SIGINT', () => controller.abort())
   return controller.signal
 }
+
+const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** A signal that asks a process to end. */
+export type EndingSignal = (typeof endingSignals)[number]
+
+/** Calls back for a signal that asks this process to end, until it is disposed of. */
+export function onEndingSignal(callback: (signal: EndingSignal) => void): Disposable {
+  const listener = (signal: NodeJS.Signals) => callback(signal as EndingSignal)
+  for (const signal of endingSignals) process.on(signal, listener)
+  return {
+    [Symbol.dispose]: () => {
+      for (const signal of endingSignals) process.off(signal, listener)
+    },
+  }
+}

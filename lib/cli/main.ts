@@ -5,12 +5,13 @@ import { tell, UsageError } from './failure.js'
 import { programHelp, verbHelp } from './help.js'
 import { inspect } from './inspect.js'
 import { load } from './load.js'
-import { pageFor, printDocument, printError, printLines, watchOutput } from './output.js'
+import { pageFor, printDocument, printDocumentLine, printError, printLines, watchOutput } from './output.js'
+import { top } from './top.js'
 import type { Verb } from './verb.js'
 import { packageVersion } from './version.js'
 
 /** Every verb of the command line, in the order of the help. */
-const verbs: readonly Verb[] = [doctor, inspect, load]
+const verbs: readonly Verb[] = [doctor, inspect, load, top]
 
 async function main(argv: string[]): Promise<ExitCode> {
   const [first, ...rest] = argv
@@ -27,9 +28,10 @@ async function run(verb: Verb, argv: string[]): Promise<ExitCode> {
   const args = parse(verb, argv)
   if (args.flag('help')) return say(verbHelp(pageFor(process.stdout), verb))
   const report = await verb.run(args)
-  if (!args.flag('json')) return say(report.lines(pageFor(process.stdout)))
-  printDocument(report.document)
-  return Exit.fine
+  if (typeof report === 'number') return report
+  if (args.flag('json')) printDocument(report.document)
+  else printLines(report.lines(pageFor(process.stdout)))
+  return report.exitCode ?? Exit.fine
 }
 
 function say(lines: readonly string[]): ExitCode {
@@ -56,7 +58,8 @@ function fail(error: unknown, argv: string[]): ExitCode {
   }
   const verb = verbs.find((each) => each.name === argv[0])
   printError(verb ? `plimsoll ${verb.name}` : 'plimsoll', told.message)
-  if (argv.includes('--json')) printDocument(told.document)
+  const print = verb?.lineByLine ? printDocumentLine : printDocument
+  if (argv.includes('--json')) print(told.document)
   return told.exitCode
 }
 

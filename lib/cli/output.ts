@@ -18,9 +18,14 @@ export const printLines = (lines: readonly string[]): void => {
 /** Characters that JSON leaves as they are and a terminal may obey; line feeds are the document's own. */
 const unescaped = /(?!\n)[\p{Cc}\p{Cf}]/gu
 
-export const printDocument = (document: object): void => {
-  process.stdout.write(`${JSON.stringify(document, null, 2).replace(unescaped, unicodeEscape)}\n`)
+const print = (document: object, indent: number): void => {
+  process.stdout.write(`${JSON.stringify(document, null, indent).replace(unescaped, unicodeEscape)}\n`)
 }
+
+export const printDocument = (document: object): void => print(document, 2)
+
+/** Prints a document that is one of many, each on a line. */
+export const printDocumentLine = (document: object): void => print(document, 0)
 
 /** Tells on stderr what went wrong. */
 export function printError(who: string, message: string): void {

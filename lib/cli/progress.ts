@@ -1,4 +1,5 @@
 import { formatBytes } from '../index.js'
+import { bar } from './bar.js'
 import { paintFor } from './style.js'
 import { clip, visible } from './text.js'
 
@@ -37,14 +38,12 @@ export function progressOn(stream: NodeJS.WriteStream): Progress {
       if (now - drawn < INTERVAL_MS) return
       drawn = now
       const share = totalBytes > 0 ? doneBytes / totalBytes : 1
-      const filled = Math.floor(share * BAR_CELLS)
-      const bar = paint('green', '━'.repeat(filled)) + paint('dim', '─'.repeat(BAR_CELLS - filled))
       const percent = `${Math.floor(share * 100)} %`.padStart(5)
       const rate = formatBytes(Math.round((doneBytes * 1000) / Math.max(now - start, 1)))
       const figures = `${percent}  ${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}, ${rate}/s`
       const left = (stream.columns || 80) - BAR_CELLS - figures.length - 7
       const name = left > 0 ? clip(visible(tensor), left) : ''
-      stream.write(`${ERASE_LINE}  ${bar} ${figures}  ${paint('dim', name)}`)
+      stream.write(`${ERASE_LINE}  ${bar(paint, 'green', share, BAR_CELLS)} ${figures}  ${paint('dim', name)}`)
     },
     end: () => {
       if (drawn > 0) stream.write(ERASE_LINE)

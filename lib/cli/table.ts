@@ -1,5 +1,5 @@
 import type { Style } from './style.js'
-import { clip } from './text.js'
+import { clip, wrap } from './text.js'
 import type { Page } from './verb.js'
 
 /** A column of a table. */
@@ -28,6 +28,30 @@ export function facts(page: Page, rows: readonly (readonly [string, string | und
   const columns: Column[] = [{ title: '', style: 'dim' }, { title: '' }]
   const given = rows.filter((row): row is [string, string] => row[1] !== undefined)
   return aligned(page, columns, given).map((row) => line(page, row, columns))
+}
+
+/** Something to say under a name. */
+export interface Entry {
+  name: string
+  text: string
+  /** A line for the user's shell, which is never broken or cut. */
+  command?: string | undefined
+}
+
+/** Names with texts of any length beside them. */
+export function entries(page: Page, style: Style, all: readonly Entry[]): string[] {
+  const indent = Math.max(...all.map(({ name }) => length(name))) + 2 * GAP.length
+  const room = Math.max(page.width - indent, MIN_LAST)
+  return all.flatMap(({ name, text, command }) => {
+    const [first = '', ...rest] = wrap(text, room)
+    const title = page.paint(style, name) + ' '.repeat(indent - GAP.length - length(name))
+    const below = rest.map((line) => ' '.repeat(indent) + line)
+    return [
+      (GAP + title + first).trimEnd(),
+      ...below,
+      ...(command ? [`${' '.repeat(indent)}${page.paint('bold', `$ ${command}`)}`] : []),
+    ]
+  })
 }
 
 /** A table under a line of titles. */

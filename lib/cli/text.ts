@@ -18,5 +18,23 @@ export function clip(text: string, width: number): string {
   return characters.length <= width ? text : `${characters.slice(0, Math.max(width - 1, 0)).join('')}…`
 }
 
+/** A text as lines of at most that many characters, broken between words where it can be. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line: string[] = []
+  for (const word of text.split(' ').map((each) => [...each])) {
+    if (line.length > 0 && line.length + 1 + word.length > width) {
+      lines.push(line.join(''))
+      line = []
+    }
+    line = line.length > 0 ? [...line, ' ', ...word] : word
+    for (; line.length > width; line = line.slice(width)) lines.push(line.slice(0, width).join(''))
+  }
+  return [...lines, line.join('')]
+}
+
 /** A number with its thousands set apart: `2,042,464`. */
 export const grouped = (number: number): string => number.toLocaleString('en-US')
+
+/** A share of a whole for people: `12.3 %`. */
+export const percent = (share: number): string => `${share.toFixed(1)} %`

@@ -1,4 +1,5 @@
 import type { Arguments } from './arguments.js'
+import type { ExitCode } from './exit.js'
 import type { Paint } from './style.js'
 
 /** An option of a verb, as it is parsed and as the help shows it. */
@@ -27,6 +28,8 @@ export interface Report {
   document: object
   /** The same for people, as lines. */
   lines: (page: Page) => string[]
+  /** How the command ends; 0 if it is not said. */
+  exitCode?: ExitCode
 }
 
 /** A verb of the command line. */
@@ -38,5 +41,8 @@ export interface Verb {
   summary: string
   /** Its options, beside those that every verb has. */
   options: Options
-  run: (args: Arguments) => Report | Promise<Report>
+  /** Whether its documents stand one on a line, also that of an error. */
+  lineByLine?: boolean
+  /** Finds out, or shows what it finds while it goes on and says how the command ends. */
+  run: (args: Arguments) => Report | Promise<Report | ExitCode>
 }

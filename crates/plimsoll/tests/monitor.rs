@@ -13,6 +13,7 @@ use std::{
 use plimsoll::{
     MemoryBudget,
     monitor::{Level, Limits, Monitor, MonitorOptions, Notice},
+    system::SystemRoot,
     units::{GIB, MIB},
 };
 
@@ -80,6 +81,7 @@ fn one_thread_watches_for_all_and_refuses_where_it_is_critical() {
     histories_are_bounded();
     monitors_come_and_go_from_many_threads();
     an_observer_may_close_its_monitor();
+    each_is_told_of_the_root_it_watches();
 }
 
 fn histories_are_bounded() {
@@ -108,6 +110,24 @@ fn monitors_come_and_go_from_many_threads() {
             });
         }
     });
+}
+
+fn each_is_told_of_the_root_it_watches() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("proc")).unwrap();
+    fs::write(folder.path().join("proc/meminfo"), "MemTotal: 4096 kB\nMemAvailable: 1024 kB\n").unwrap();
+    let copy = SystemRoot::at(folder.path());
+    let ended = SystemRoot::default().of_process(u32::MAX);
+    let budget = MemoryBudget::new(1024 * GIB, 0).unwrap();
+    let watched = [SystemRoot::default(), copy, ended].map(|root| {
+        let (monitor, notices) = started(&budget, MonitorOptions { root, ..often() });
+        let Notice::Sample { sample, .. } = notices.recv_timeout(SOON).unwrap() else { panic!() };
+        (monitor, sample)
+    });
+    let [machine, copy, ended] = watched.each_ref().map(|(_, sample)| &sample.signals);
+    assert!(machine.memory.as_ref().unwrap().total_bytes > 4 * MIB && machine.process.is_ok());
+    assert_eq!(copy.memory.as_ref().unwrap().total_bytes, 4 * MIB);
+    assert!(ended.memory.is_ok() && ended.process.is_err());
 }
 
 fn an_observer_may_close_its_monitor() {

@@ -30,7 +30,7 @@ pub struct Sample {
     pub line_bytes: u64,
     /// What is granted under it, in bytes.
     pub allocated_bytes: u64,
-    /// What this process takes of RAM that cannot be dropped, in bytes: anonymous and shared pages.
+    /// What the process takes of RAM that cannot be dropped, in bytes: anonymous and shared pages.
     pub process_bytes: u64,
     /// Every signal it was drawn from.
     pub signals: Arc<Signals>,
@@ -87,7 +87,7 @@ fn fullest(headroom: &Headroom, process_bytes: u64, line_bytes: u64) -> (f64, St
         if line_bytes == 0 { 100.0 } else { (process_bytes as f64 / line_bytes as f64 * 100.0).min(100.0) };
     let line = || {
         format!(
-            "the line: {} of {} are resident in this process",
+            "the line: {} of {} are resident in the process",
             format_bytes(process_bytes),
             format_bytes(line_bytes)
         )

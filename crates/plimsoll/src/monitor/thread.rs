@@ -1,6 +1,7 @@
 //! The one thread that samples for every monitor of the process.
 
 use std::{
+    collections::HashMap,
     fs::{File, OpenOptions},
     io::Write,
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
@@ -19,7 +20,7 @@ use rustix::{
 use super::watch::Watch;
 use crate::{
     error::{Error, Result},
-    system::Sampler,
+    system::{Sampler, SystemRoot},
 };
 
 static HUB: Mutex<Hub> = Mutex::new(Hub { watches: Vec::new(), bell: None });
@@ -37,7 +38,8 @@ fn hub() -> MutexGuard<'static, Hub> {
 /// Takes a monitor on, and starts the thread if it does not run.
 pub(super) fn watch(watch: &Arc<Watch>) -> Result<()> {
     let mut hub = hub();
-    if hub.bell.is_none() {
+    let runs = hub.bell.is_some();
+    if !runs {
         hub.bell = Some(start().map_err(|source| Error::Io {
             path: PathBuf::from("the monitor's thread"),
             tensor: None,
@@ -47,7 +49,10 @@ pub(super) fn watch(watch: &Arc<Watch>) -> Result<()> {
     }
     hub.watches.push(Arc::downgrade(watch));
     drop(hub);
-    wake();
+    // A thread that has just been started looks at once by itself.
+    if runs {
+        wake();
+    }
     Ok(())
 }
 
@@ -71,15 +76,36 @@ fn start() -> std::io::Result<Arc<OwnedFd>> {
 }
 
 fn run(bell: &OwnedFd) {
-    let mut sampler = Sampler::default();
+    let mut samplers = HashMap::new();
     let mut stall = stall_trigger();
     let mut stalled = false;
     while let Some(watches) = open_watches() {
-        let signals = Arc::new(sampler.read());
-        let next = watches.iter().map(|watch| watch.look(&signals, stalled)).min();
+        let next = look(&watches, &mut samplers, stalled);
         drop(watches);
         stalled = wait(bell, &mut stall, next.unwrap_or(Duration::from_secs(1)));
     }
+}
+
+/// Reads each root once for all who watch it, and says when to look again. Files of roots that nobody watches any
+/// longer are closed.
+fn look(
+    watches: &[Arc<Watch>],
+    samplers: &mut HashMap<SystemRoot, Sampler>,
+    stalled: bool,
+) -> Option<Duration> {
+    samplers.retain(|root, _| watches.iter().any(|watch| watch.root() == root));
+    for root in watches.iter().map(|watch| watch.root()) {
+        if !samplers.contains_key(root) {
+            samplers.insert(root.clone(), Sampler::new(root.clone()));
+        }
+    }
+    let looks = samplers.iter_mut().flat_map(|(root, sampler)| {
+        let signals = Arc::new(sampler.read());
+        let stalled = stalled && root.is_this_machine();
+        let over = watches.iter().filter(move |watch| watch.root() == root);
+        over.map(move |watch| watch.look(&signals, stalled))
+    });
+    looks.min()
 }
 
 /// The monitors that are still open; `None`, and the thread must end, when there are none.

@@ -18,12 +18,14 @@ use super::{
 use crate::{
     budget::{HeadroomOptions, MemoryBudget},
     error::Result,
-    system::{Signals, Unavailable},
+    system::{Signals, SystemRoot, Unavailable},
 };
 
 /// How a monitor judges and what it does.
 #[derive(Debug, Clone)]
 pub struct MonitorOptions {
+    /// Where the signals are read, and whose they are: this machine and this process by default.
+    pub root: SystemRoot,
     /// Where the levels begin.
     pub limits: Limits,
     /// How headroom is worked out.
@@ -39,6 +41,7 @@ pub struct MonitorOptions {
 impl Default for MonitorOptions {
     fn default() -> Self {
         Self {
+            root: SystemRoot::default(),
             limits: Limits::default(),
             headroom: HeadroomOptions::default(),
             refuse_at_critical: true,
@@ -168,6 +171,10 @@ struct State {
 impl Watch {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn root(&self) -> &SystemRoot {
+        &self.options.root
     }
 
     pub(super) fn is_closed(&self) -> bool {

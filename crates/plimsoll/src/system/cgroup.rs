@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use super::{
     mounts::{CgroupMount, cgroup_mounts, group_of},
     root::{Buffer, Probe, Reason, Source, SystemRoot, Unavailable},
-    text::{count_field, number, text},
+    text::{count_field, number, text, whole_number},
 };
+use crate::units::MAX_BYTES;
 
 /// The version of a control group's interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,19 +90,20 @@ pub struct Cgroups {
 pub(super) struct CgroupReader {
     own: Option<Source>,
     /// The text of `/proc/self/cgroup` for which the groups were looked up.
-    seen: Vec<u8>,
+    seen: Option<Vec<u8>>,
     groups: Vec<GroupReader>,
 }
 
 impl CgroupReader {
     /// Reads the groups; a process that was moved since the last reading is followed.
     pub(super) fn read(&mut self, root: &SystemRoot, buffer: &mut Buffer) -> Probe<Cgroups> {
-        let (own, seen) =
-            (self.own.get_or_insert_with(|| Source::new(root, "/proc/self/cgroup")), &self.seen);
-        let changed = own.read(buffer, |text| Ok((text != seen).then(|| text.to_owned())))?;
+        let own = self.own.get_or_insert_with(|| Source::new(root, root.process_file("cgroup")));
+        let seen = &self.seen;
+        let changed =
+            own.read(buffer, |text| Ok((seen.as_deref() != Some(text)).then(|| text.to_owned())))?;
         if let Some(text) = changed {
             self.look_up(root, &text)?;
-            self.seen = text;
+            self.seen = Some(text);
         }
         let mut cgroups = Cgroups::default();
         for group in &mut self.groups {
@@ -135,6 +137,7 @@ struct Place {
 
 /// Every group over this process that may hold a memory controller, its own first.
 fn places(root: &SystemRoot, own: &str) -> Probe<Vec<Place>> {
+    // Another process's groups are named as this one sees them, so they lie under this one's mounts.
     let mounts = cgroup_mounts(&root.read_text("/proc/self/mountinfo")?);
     let of = |version| {
         let group = group_of(own, version)?;
@@ -144,7 +147,7 @@ fn places(root: &SystemRoot, own: &str) -> Probe<Vec<Place>> {
         [CgroupVersion::V1, CgroupVersion::V2].into_iter().filter_map(of).flatten().collect();
     if places.is_empty() {
         return Err(Unavailable::new(
-            root.path("/proc/self/cgroup"),
+            root.path(root.process_file("cgroup")),
             Reason::Malformed("a memory cgroup of a mounted hierarchy"),
         ));
     }
@@ -231,13 +234,11 @@ fn limit_in(bytes: &[u8]) -> Result<Option<u64>, Reason> {
     if text == "max" {
         return Ok(None);
     }
-    number(text).map(limit_of).ok_or(Reason::Malformed("a number of bytes or \"max\""))
+    whole_number(text).map(limit_of).ok_or(Reason::Malformed("a number of bytes or \"max\""))
 }
 
 fn limit_of(bytes: u64) -> Option<u64> {
-    // i64::MAX rounded down to pages of up to 64 KiB.
-    const UNLIMITED_V1: u64 = (i64::MAX as u64) & !0xffff;
-    Some(bytes).filter(|bytes| *bytes < UNLIMITED_V1)
+    Some(bytes).filter(|bytes| *bytes <= MAX_BYTES)
 }
 
 /// What is wanted from `memory.stat`.
@@ -302,6 +303,21 @@ mod tests {
 
     fn read(root: &SystemRoot) -> Probe<Vec<Cgroup>> {
         CgroupReader::default().read(root, &mut Buffer::default()).map(|cgroups| cgroups.groups)
+    }
+
+    #[test]
+    fn an_empty_list_of_groups_is_none() {
+        let (_folder, root) = tree(&[V2, &[("proc/self/cgroup", "")]].concat());
+        assert!(read(&root).is_err());
+    }
+
+    #[test]
+    fn the_groups_of_another_process_are_found_under_ones_own_mounts() {
+        let (_folder, root) = tree(&[V2, &[("proc/42/cgroup", "0::/outer\n")]].concat());
+        let groups = read(&root.of_process(42)).unwrap();
+        assert_eq!(groups.iter().map(|group| group.path.as_str()).collect::<Vec<_>>(), ["/outer"]);
+        let gone = read(&root.of_process(43)).unwrap_err();
+        assert!(gone.to_string().contains("/proc/43/cgroup is not there"), "{gone}");
     }
 
     const V2: &[(&str, &str)] = &[

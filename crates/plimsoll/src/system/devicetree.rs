@@ -53,6 +53,7 @@ fn strings(property: &[u8]) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs, os::unix::fs::symlink};
 
     #[test]
     fn names_end_at_their_zero_byte() {
@@ -60,6 +61,22 @@ mod tests {
         assert_eq!(tree.compatible, ["radxa,rock-5b", "rockchip,rk3588"]);
         assert_eq!(tree.model, "Radxa ROCK 5B");
         assert!(tree.mentions("rk3588") && !tree.mentions("rk3576"));
+    }
+
+    #[test]
+    fn a_link_in_a_copy_leads_to_the_copys_own_tree() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("sys/firmware/devicetree/base");
+        fs::create_dir_all(&base).unwrap();
+        fs::create_dir(folder.path().join("proc")).unwrap();
+        symlink("/sys/firmware/devicetree/base", folder.path().join("proc/device-tree")).unwrap();
+        fs::write(base.join("compatible"), "a,copy\0").unwrap();
+        let root = SystemRoot::at(folder.path());
+        let text = root.read("/proc/device-tree/compatible").unwrap();
+        assert_eq!(text, b"a,copy\0");
+        // A link that climbs out ends at the top of the copy.
+        symlink("../../../../../etc/passwd", folder.path().join("proc/meminfo")).unwrap();
+        assert!(root.read("/proc/meminfo").unwrap_err().is_absent());
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 use super::{
     root::{Probe, Reason, SystemRoot, Unavailable},
-    text::number,
+    text::kib,
 };
-use crate::units::KIB;
 
 /// Memory of one process in the GPU's and engines' hands. Jetson only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +26,18 @@ pub struct NvmapClient {
 /// [`Reason::Malformed`] when a row is none.
 pub fn nvmap_clients(bytes: &[u8]) -> Result<Vec<NvmapClient>, Reason> {
     let text = super::text::text(bytes)?;
-    let rows = text.lines().skip(1).filter(|line| !line.trim().is_empty() && !line.starts_with("total"));
+    let mut lines = text.lines();
+    lines.next().ok_or(Reason::Malformed("a header"))?;
+    let rows = lines.filter(|line| !line.trim().is_empty() && !line.starts_with("total"));
     rows.map(|row| nvmap_client(row).ok_or(Reason::Malformed("rows \"user NAME PID NK\""))).collect()
 }
 
 fn nvmap_client(row: &str) -> Option<NvmapClient> {
     let mut words = row.split_ascii_whitespace();
-    let kib = number(words.next_back()?.strip_suffix('K')?)?;
+    let bytes = kib(words.next_back()?.strip_suffix('K')?)?;
     let pid = words.next_back()?.parse().ok()?;
     let process = words.skip(1).collect::<Vec<_>>().join(" ");
-    Some(NvmapClient { pid, process, bytes: kib.checked_mul(KIB)? })
+    Some(NvmapClient { pid, process, bytes })
 }
 
 /// Reads who holds memory of the GPU.
@@ -111,6 +112,7 @@ mod tests {
         let clients = nvmap_clients(text.as_bytes()).unwrap();
         assert_eq!(clients[0], NvmapClient { pid: 4242, process: "ollama serve".to_owned(), bytes: 2 << 30 });
         assert_eq!(clients[1].bytes, 128 << 10);
+        assert!(nvmap_clients(b"").is_err());
         for row in ["user x 1", "user x y 1K", "user x 1 -1K", "1K"] {
             assert!(nvmap_clients(format!("HEADER\n{row}\n").as_bytes()).is_err(), "{row:?}");
         }

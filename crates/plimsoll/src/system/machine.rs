@@ -74,7 +74,7 @@ pub struct Signals {
     pub pressure: Probe<Pressure>,
     /// What swap on compressed RAM costs.
     pub zram: Probe<Zram>,
-    /// What this process has resident.
+    /// What the process has resident.
     pub process: Probe<ProcessMemory>,
     /// The largest contiguous run of free pages, in bytes.
     pub largest_free_run_bytes: Probe<u64>,
@@ -123,7 +123,7 @@ impl Sampler {
             cgroups: CgroupReader::default(),
             pressure: Source::new(&root, "/proc/pressure/memory"),
             zram: ZramReader::new(&root),
-            process: Source::new(&root, "/proc/self/status"),
+            process: Source::new(&root, root.process_file("status")),
             buddyinfo: Source::new(&root, "/proc/buddyinfo"),
             vmstat: Source::new(&root, "/proc/vmstat"),
             buffer: Buffer::default(),

@@ -2,9 +2,9 @@
 
 use super::{
     root::{Probe, Reason, SystemRoot, Unavailable},
-    text::{count_field, number, text},
+    text::{count_field, kib, number, text},
 };
-use crate::units::KIB;
+use crate::units::MAX_BYTES;
 
 /// The largest contiguous run of free pages by the text of `/proc/buddyinfo`, in bytes.
 ///
@@ -21,7 +21,10 @@ pub fn largest_free_run_bytes(bytes: &[u8], page_bytes: u64) -> Result<u64, Reas
         let counts =
             zone.split_ascii_whitespace().skip(1).map(number).collect::<Option<Vec<_>>>().ok_or(EXPECTED)?;
         let order = counts.iter().rposition(|count| *count > 0);
-        let run_of = |order: usize| 1_u64.checked_shl(order as u32)?.checked_mul(page_bytes);
+        let run_of = |order: usize| {
+            let run = 1_u64.checked_shl(order as u32)?.checked_mul(page_bytes)?;
+            Some(run).filter(|run| *run <= MAX_BYTES)
+        };
         let run = order.map_or(Some(0), run_of).ok_or(EXPECTED)?;
         largest = largest.max(Some(run));
     }
@@ -57,13 +60,14 @@ impl HugePages {
     /// [`Unavailable`] when the kernel has none, or a pool cannot be read.
     pub fn read(root: &SystemRoot) -> Probe<Vec<Self>> {
         const FOLDER: &str = "/sys/kernel/mm/hugepages";
-        let size =
-            |name: &String| number(name.strip_prefix("hugepages-")?.strip_suffix("kB")?)?.checked_mul(KIB);
+        let size = |name: &String| kib(name.strip_prefix("hugepages-")?.strip_suffix("kB")?);
         let mut pools = Vec::new();
         for (name, page_bytes) in root.names_in(FOLDER).iter().filter_map(|name| Some((name, size(name)?))) {
             let count = |file: &str| {
                 let path = format!("{FOLDER}/{name}/{file}");
-                let count = number(&root.read_text(&path)?);
+                let possible =
+                    |count: &u64| count.checked_mul(page_bytes).is_some_and(|all| all <= MAX_BYTES);
+                let count = number(&root.read_text(&path)?).filter(possible);
                 count
                     .ok_or_else(|| Unavailable::new(root.path(&path), Reason::Malformed("a number of pages")))
             };

@@ -3,23 +3,31 @@
 use std::{
     fmt, fs,
     io::{self, Read},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags, open, openat2},
+    io::Errno,
+};
 
 /// No file of the system that is read here comes near this size; a longer one is not what it claims to be.
 const MAX_FILE_BYTES: usize = 1 << 20;
 
-/// The folder under which `proc`, `sys`, `dev` and `etc` lie: `/`, or a copy of a board's tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SystemRoot(PathBuf);
+/// The folder under which `proc`, `sys`, `dev` and `etc` lie: `/`, or a copy of a board's tree; and whose memory and
+/// control groups are meant there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SystemRoot {
+    folder: PathBuf,
+    /// `None` is the process that reads.
+    pid: Option<u32>,
+}
 
 impl Default for SystemRoot {
-    /// This machine.
+    /// This machine and this process.
     fn default() -> Self {
-        Self(PathBuf::from("/"))
+        Self::at("/")
     }
 }
 
@@ -27,20 +35,31 @@ impl SystemRoot {
     /// The tree under `path`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self { folder: path.into(), pid: None }
+    }
+
+    /// The same tree as it stands for the process `pid`: its memory, its control groups.
+    #[must_use]
+    pub fn of_process(&self, pid: u32) -> Self {
+        Self { folder: self.folder.clone(), pid: Some(pid) }
     }
 
     /// Whether this is the machine itself and not a copy of one.
     #[must_use]
     pub fn is_this_machine(&self) -> bool {
-        self.0 == Path::new("/")
+        self.folder == Path::new("/")
     }
 
     /// The place of an absolute path of the system under this root.
     #[must_use]
     pub fn path(&self, absolute: impl AsRef<Path>) -> PathBuf {
         let path = absolute.as_ref();
-        self.0.join(path.strip_prefix("/").unwrap_or(path))
+        self.folder.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The absolute path of a file of the process that is meant: `/proc/self/status`.
+    pub(super) fn process_file(&self, name: &str) -> String {
+        self.pid.map_or_else(|| format!("/proc/self/{name}"), |pid| format!("/proc/{pid}/{name}"))
     }
 
     /// Whether that path exists, of whatever type.
@@ -60,9 +79,11 @@ impl SystemRoot {
 
     /// Reads a file of at most that size whole.
     pub(crate) fn read_up_to(&self, absolute: impl AsRef<Path>, max_bytes: usize) -> Probe<Vec<u8>> {
-        let path = self.path(absolute);
+        let path = self.path(&absolute);
         let mut bytes = Vec::new();
-        let read = open(&path).and_then(|file| file.take(max_bytes as u64 + 1).read_to_end(&mut bytes));
+        let read = self
+            .open(absolute.as_ref())
+            .and_then(|file| file.take(max_bytes as u64 + 1).read_to_end(&mut bytes));
         match read {
             Ok(length) if length > max_bytes => Err(Unavailable::new(path, Reason::TooLarge { max_bytes })),
             Ok(_) => Ok(bytes),
@@ -81,6 +102,24 @@ impl SystemRoot {
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
+    /// Opens without waiting: a pipe in a tree of files must not hang the reader. Links in a copy stay inside it: the
+    /// one at `/proc/device-tree` would else lead to the tree of the machine that reads.
+    fn open(&self, absolute: &Path) -> io::Result<fs::File> {
+        const HOW: OFlags =
+            OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+        let path = self.path(absolute);
+        if self.is_this_machine() {
+            return Ok(open(path, HOW, Mode::empty())?.into());
+        }
+        let folder = open(&self.folder, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let inside = absolute.strip_prefix("/").unwrap_or(absolute);
+        match openat2(folder, inside, HOW, Mode::empty(), ResolveFlags::IN_ROOT) {
+            // Kernels before 5.6, and containers whose filter does not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => Ok(open(path, HOW, Mode::empty())?.into()),
+            opened => Ok(opened?.into()),
+        }
+    }
+
     /// The names in a folder, in order; none where there is no such folder.
     #[must_use]
     pub fn names_in(&self, absolute: impl AsRef<Path>) -> Vec<String> {
@@ -89,12 +128,6 @@ impl SystemRoot {
         names.sort_unstable();
         names
     }
-}
-
-/// Opens without waiting: a pipe in a tree of files must not hang the reader.
-fn open(path: &Path) -> io::Result<fs::File> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
-    fs::OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)
 }
 
 /// A figure, or why it is not there.
@@ -172,13 +205,15 @@ impl std::error::Error for Unavailable {}
 /// A file that is read again and again: kept open, and read from its start each time.
 #[derive(Debug)]
 pub(crate) struct Source {
-    path: PathBuf,
+    root: SystemRoot,
+    /// The file as the system calls it.
+    absolute: PathBuf,
     file: Option<fs::File>,
 }
 
 impl Source {
     pub(crate) fn new(root: &SystemRoot, absolute: impl AsRef<Path>) -> Self {
-        Self { path: root.path(absolute), file: None }
+        Self { root: root.clone(), absolute: absolute.as_ref().to_owned(), file: None }
     }
 
     /// Reads the file and parses it. A file that fails is opened anew at the next read.
@@ -187,11 +222,18 @@ impl Source {
         buffer: &mut Buffer,
         parse: impl FnOnce(&[u8]) -> Result<T, Reason>,
     ) -> Probe<T> {
+        let max_bytes = buffer.0.len() - 1;
         match self.fill(&mut buffer.0) {
-            Ok(bytes) => parse(bytes).map_err(|reason| Unavailable::new(&self.path, reason)),
+            // Its last number may be cut in half.
+            Ok(bytes) if bytes.len() > max_bytes => {
+                Err(Unavailable::new(self.root.path(&self.absolute), Reason::TooLarge { max_bytes }))
+            }
+            Ok(bytes) => {
+                parse(bytes).map_err(|reason| Unavailable::new(self.root.path(&self.absolute), reason))
+            }
             Err(error) => {
                 self.file = None;
-                Err(Unavailable::from_io(&self.path, &error))
+                Err(Unavailable::from_io(self.root.path(&self.absolute), &error))
             }
         }
     }
@@ -199,7 +241,7 @@ impl Source {
     fn fill<'b>(&mut self, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(open(&self.path)?),
+            none => none.insert(self.root.open(&self.absolute)?),
         };
         let mut length = 0;
         while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
@@ -221,5 +263,25 @@ pub(crate) struct Buffer(Box<[u8]>);
 impl Default for Buffer {
     fn default() -> Self {
         Self(vec![0; 64 << 10].into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_fills_the_buffer_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = SystemRoot::at(folder.path());
+        let read = |length: usize| {
+            fs::write(folder.path().join("file"), vec![b'1'; length]).unwrap();
+            let mut buffer = Buffer::default();
+            Source::new(&root, "/file").read(&mut buffer, |bytes| Ok(bytes.len()))
+        };
+        assert_eq!(read((64 << 10) - 1), Ok((64 << 10) - 1));
+        for length in [64 << 10, 80 << 10] {
+            assert!(matches!(read(length).unwrap_err().reason, Reason::TooLarge { .. }));
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::{
     root::{Buffer, Probe, Reason, Source, SystemRoot},
     text::{number, text},
 };
+use crate::units::MAX_BYTES;
 
 /// Compressed RAM behind swap, in bytes. Source: the kernel's `blockdev/zram.rst`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,8 +52,8 @@ impl ZramReader {
         self.0.iter_mut().try_fold(Zram::default(), |sum, device| {
             let zram = device.read(buffer, Zram::parse)?;
             Ok(Zram {
-                stored_bytes: sum.stored_bytes.saturating_add(zram.stored_bytes),
-                used_bytes: sum.used_bytes.saturating_add(zram.used_bytes),
+                stored_bytes: (sum.stored_bytes + zram.stored_bytes).min(MAX_BYTES),
+                used_bytes: (sum.used_bytes + zram.used_bytes).min(MAX_BYTES),
             })
         })
     }

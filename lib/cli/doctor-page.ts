@@ -1,0 +1,197 @@
+import {
+  type BackEnd,
+  type BoardPreset,
+  formatBytes,
+  type LoadedAddon,
+  type MachineMemory,
+  type ProcessMemory,
+} from '../index.js'
+import { boundTable } from './bounds.js'
+import type { Findings } from './doctor.js'
+import type { Line } from './line.js'
+import { signalEntries } from './signal-words.js'
+import { entries, facts, heading, table } from './table.js'
+import { visible } from './text.js'
+import type { Page } from './verb.js'
+import type { Warning } from './warnings.js'
+
+/** A diagnosis for people. */
+export function diagnosisPage(page: Page, found: Findings, warnings: readonly Warning[]): string[] {
+  const { machine, line, process, board } = found
+  const sections = [
+    programSection(page, found),
+    machine && machineSection(page, machine),
+    boardSection(page, found),
+    board && boardTable(page, 'Preset', [board]),
+    line && lineSection(page, line, machine),
+    headroomSection(page, found),
+    signalSection(page, found),
+    backEndSection(page, found.backEnds),
+    process && processSection(page, process),
+    warningSection(page, warnings),
+  ]
+  return sections
+    .filter((section) => section !== undefined)
+    .flatMap((section, i) => (i > 0 ? ['', ...section] : section))
+}
+
+const programSection = (page: Page, found: Findings): string[] => [
+  heading(page, 'Program'),
+  '',
+  ...facts(page, [
+    ['plimsoll', found.version],
+    ['node', found.node],
+    ['system', `${found.platform} ${found.system}, ${found.architecture}`],
+    ['instructions', found.instructionSet],
+    ['addon', addonText(found.addon)],
+    ['file', visible(found.addon.path)],
+    ['reads', found.root === undefined ? undefined : `the copy of a machine under ${visible(found.root)}`],
+  ]),
+]
+
+const addonText = ({ platform, sizeBytes, sha256Verified }: LoadedAddon): string =>
+  `${platform}, ${formatBytes(sizeBytes)}${sha256Verified ? ', SHA-256 verified' : ''}`
+
+const machineSection = (page: Page, { totalBytes, availableBytes, cgroup }: MachineMemory): string[] => [
+  heading(page, 'Machine'),
+  '',
+  ...facts(page, [
+    ['total', formatBytes(totalBytes)],
+    ['available', formatBytes(availableBytes)],
+    ['cgroup', cgroup ? `${formatBytes(cgroup.limitBytes)}, ${visible(cgroup.path)}` : 'no limit'],
+  ]),
+]
+
+function boardSection(page: Page, { detected, board, isNamed }: Findings): string[] {
+  const { vendor, soc, module, l4t, jetpack, kernelRelease, compatible, unifiedMemory } = detected
+  const named = isNamed ? ', named by --board' : ''
+  return [
+    heading(page, 'Board'),
+    '',
+    ...facts(page, [
+      ['name', visible(detected.name)],
+      ['chip', soc && `${vendor} ${soc}`],
+      ['module', module && visible(module)],
+      ['L4T', l4t && `${visible(l4t)}${jetpack ? `, JetPack ${jetpack}` : ''}`],
+      ['kernel', kernelRelease && visible(kernelRelease)],
+      [
+        'memory',
+        unifiedMemory
+          ? 'shared by the CPU and its accelerators'
+          : 'of a chip whose accelerators are not known to share it',
+      ],
+      ['preset', board ? board.id + named : 'none'],
+      ['compatible', compatible.length > 0 ? visible(compatible.join(', ')) : undefined],
+    ]),
+  ]
+}
+
+/** Presets under a title. */
+export const boardTable = (page: Page, title: string, boards: readonly BoardPreset[]): string[] => [
+  heading(page, title),
+  '',
+  ...table(
+    page,
+    [
+      { title: 'id', style: 'bold' },
+      { title: 'total', align: 'right' },
+      { title: 'reserved', align: 'right' },
+      { title: 'usable', align: 'right' },
+      { title: 'system on chip' },
+      { title: 'name' },
+    ],
+    boards.map((board) => [
+      board.id,
+      formatBytes(board.totalBytes),
+      formatBytes(board.reservedBytes),
+      formatBytes(board.usableBytes),
+      `${board.vendor} ${board.soc}`,
+      board.name,
+    ]),
+  ),
+]
+
+const lineSection = (page: Page, { lineBytes, binding, terms }: Line, machine: MachineMemory | undefined): string[] => [
+  heading(page, 'Line', `${formatBytes(lineBytes)} may be used; the lowest term draws it`),
+  '',
+  ...table(
+    page,
+    [{ title: '', style: 'green' }, { title: 'term' }, { title: 'bytes', align: 'right' }, { title: 'what it is' }],
+    terms.map((term, i) => [
+      i === 0 && term.kind === binding ? '▸' : '',
+      term.kind,
+      formatBytes(term.bytes),
+      visible(term.description),
+    ]),
+  ),
+  ...(machine && machine.availableBytes < lineBytes ? ['', shortage(page, machine.availableBytes)] : []),
+]
+
+const shortage = (page: Page, availableBytes: number): string =>
+  `  ${page.paint('yellow', `Less than the line is free now: ${formatBytes(availableBytes)}.`)}`
+
+function headroomSection(page: Page, { headroom, nodeAvailableBytes }: Findings): string[] | undefined {
+  if (!headroom) return undefined
+  return [
+    heading(page, 'Headroom', `${formatBytes(headroom.bytes)} can be given now; the least room decides`),
+    '',
+    ...boundTable(page, headroom),
+    '',
+    ...facts(page, [
+      ['pending', formatBytes(headroom.pendingBytes)],
+      ['largest allocation', formatBytes(headroom.largestAllocationBytes)],
+      [
+        'Node.js',
+        nodeAvailableBytes === undefined ? undefined : `${formatBytes(nodeAvailableBytes)}, process.availableMemory()`,
+      ],
+    ]),
+  ]
+}
+
+const signalSection = (page: Page, { signals }: Findings): string[] => [
+  heading(page, 'Signals', 'what the kernel and its drivers tell of memory'),
+  '',
+  ...entries(page, 'dim', signalEntries(signals)),
+]
+
+const backEndSection = (page: Page, backEnds: readonly BackEnd[]): string[] => [
+  heading(page, 'Device memory', 'what this user could take for accelerators'),
+  '',
+  ...entries(
+    page,
+    'dim',
+    backEnds.map(({ kind, available, paths, reason, remedy }) => ({
+      name: kind,
+      text: available
+        ? `available${paths.length > 0 ? `: ${visible(paths.join(', '))}` : ''}`
+        : `not available: ${visible(reason ?? 'no reason is known')}`,
+      command: remedy,
+    })),
+  ),
+]
+
+const processSection = (page: Page, memory: ProcessMemory): string[] => [
+  heading(page, 'This process'),
+  '',
+  ...facts(page, [
+    ['resident', formatBytes(memory.rssBytes)],
+    ['anonymous', formatBytes(memory.anonymousBytes)],
+    ['file', formatBytes(memory.fileBytes)],
+    ['shared', formatBytes(memory.shmemBytes)],
+    ['peak', formatBytes(memory.peakRssBytes)],
+  ]),
+]
+
+const warningSection = (page: Page, warnings: readonly Warning[]): string[] => [
+  heading(page, 'Warnings', warnings.length > 0 ? 'what to act on' : 'none'),
+  ...(warnings.length > 0 ? [''] : []),
+  ...entries(
+    page,
+    'yellow',
+    warnings.map(({ code, message, advice, command }) => ({
+      name: code,
+      text: visible(`${message}. ${advice}.`),
+      command: command ?? undefined,
+    })),
+  ),
+]

@@ -1,0 +1,72 @@
+import type { BackEnd, Cgroup, DetectedBoard, Headroom, HeadroomTerm, MachineMemory, Signals } from '../index.js'
+
+/** The names of the fields that may be absent. */
+type OptionalKey<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T]
+
+/** The same with `null` for what is absent: a reader of a document finds every name. */
+type Filled<T> = { [K in keyof T]-?: undefined extends T[K] ? Exclude<T[K], undefined> | null : T[K] }
+
+/** The nulls are all given, so that a field that comes to a type cannot be forgotten here. */
+function filled<T extends object>(object: T, nulls: Record<OptionalKey<T>, null>): Filled<T> {
+  const absent = Object.keys(nulls).filter((key) => object[key as keyof T] === undefined)
+  return { ...object, ...Object.fromEntries(absent.map((key) => [key, null])) } as Filled<T>
+}
+
+export const machineDocument = (machine: MachineMemory) =>
+  filled(machine, {
+    freeBytes: null,
+    cmaTotalBytes: null,
+    cmaFreeBytes: null,
+    shmemBytes: null,
+    swapTotalBytes: null,
+    swapFreeBytes: null,
+    nvmapUsedBytes: null,
+    cgroup: null,
+  })
+
+export const detectedDocument = (detected: DetectedBoard) =>
+  filled(detected, {
+    preset: null,
+    vendor: null,
+    soc: null,
+    module: null,
+    l4t: null,
+    jetpack: null,
+    kernelRelease: null,
+  })
+
+const termDocument = (term: HeadroomTerm) => filled(term, { path: null })
+
+export const headroomDocument = (headroom: Headroom) => ({
+  ...headroom,
+  bindingTerm: termDocument(headroom.bindingTerm),
+  terms: headroom.terms.map(termDocument),
+})
+
+const cgroupDocument = (cgroup: Cgroup) => filled(cgroup, { limitBytes: null, highBytes: null, oomKillCount: null })
+
+/** Without the cgroup's limit, which is a signal of its own and is not looked up here. */
+const memoryDocument = (memory: MachineMemory) => {
+  const { cgroup: _, ...rest } = machineDocument(memory)
+  return rest
+}
+
+export const signalsDocument = (signals: Signals) => ({
+  ...filled(signals, {
+    memory: null,
+    cgroups: null,
+    pressure: null,
+    zram: null,
+    process: null,
+    largestFreeRunBytes: null,
+    oomKillCount: null,
+    hugePages: null,
+    transparentHugePages: null,
+    nvmapClients: null,
+    npuDriver: null,
+  }),
+  memory: signals.memory ? memoryDocument(signals.memory) : null,
+  cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
+})
+
+export const backEndDocument = (backEnd: BackEnd) => filled(backEnd, { reason: null, remedy: null })

@@ -1,0 +1,190 @@
+import { type BoardPreset, boardPresets, formatBytes, type HeadroomTerm, type MachineMemory } from '../index.js'
+import type { Findings } from './doctor.js'
+import { percent } from './text.js'
+
+/** Something that a user should act on. */
+export interface Warning {
+  /** A stable name. */
+  code: string
+  /** What is the matter. */
+  message: string
+  /** What to do about it. */
+  advice: string
+  /** A line for the shell that helps. */
+  command: string | null
+}
+
+/** Where the monitor's warning begins, by default. */
+const NEARLY_FULL_PERCENT = 80
+
+const warning = (code: string, message: string, advice: string, command: string | null = null): Warning => ({
+  code,
+  message,
+  advice,
+  command,
+})
+
+/** What a user should act on, the worst first. */
+export const warningsOf = (found: Findings): Warning[] => [
+  ...unknownMemory(found),
+  ...fullBounds(found),
+  ...limit(found),
+  ...unreadableCgroups(found),
+  ...kills(found),
+  ...compressedSwap(found),
+  ...presets(found),
+  ...hugePages(found),
+  ...noPressure(found),
+  ...backEnds(found),
+]
+
+function unknownMemory({ machine, signals, root }: Findings): Warning[] {
+  if (machine) return []
+  const reason = signals.missing.find(({ signal }) => signal === 'memory')?.reason ?? '/proc/meminfo changed meanwhile'
+  const message = `the machine's memory is unknown, so there is no line: ${reason}`
+  return [
+    root === undefined
+      ? warning('memory-unknown', message, 'Mount /proc', 'mount -t proc proc /proc')
+      : warning('memory-unknown', message, "Copy the board's /proc/meminfo to that place"),
+  ]
+}
+
+function fullBounds({ headroom }: Findings): Warning[] {
+  const full = headroom?.terms.filter(({ usedPercent }) => usedPercent >= NEARLY_FULL_PERCENT) ?? []
+  const words = ({ usedPercent, description }: HeadroomTerm) => `${percent(usedPercent)} in use: ${description}`
+  return full.map((term) =>
+    term.kind === 'machine'
+      ? warning(
+          'machine-nearly-full',
+          words(term),
+          'End what is not needed; these hold the most',
+          'ps -eo rss,pid,args --sort=-rss | head',
+        )
+      : warning('cgroup-nearly-full', words(term), 'Raise the limit, or run less inside the cgroup'),
+  )
+}
+
+function limit({ machine }: Findings): Warning[] {
+  if (!machine?.cgroup) return []
+  const { path, limitBytes } = machine.cgroup
+  return [
+    warning(
+      'cgroup-limit',
+      `cgroup ${path} allows ${formatBytes(limitBytes)} of the ${formatBytes(machine.totalBytes)} there are`,
+      'Plan within it, or raise it: docker run --memory SIZE, systemctl set-property UNIT MemoryMax=SIZE',
+    ),
+  ]
+}
+
+/** Where no cgroup can be read there are none, as on kernels without them; half of them is another matter. */
+function unreadableCgroups({ signals }: Findings): Warning[] {
+  if (!signals.cgroups) return []
+  const unreadable = signals.missing.filter(({ signal }) => signal === 'cgroups')
+  return unreadable.map(({ reason }) =>
+    warning('cgroup-unreadable', reason, 'A limit of that cgroup is not seen: ask who runs the container'),
+  )
+}
+
+function kills({ signals }: Findings): Warning[] {
+  const { oomKillCount = 0, cgroups = [] } = signals
+  const killed = cgroups.find((cgroup) => cgroup.oomKillCount)
+  const advice = 'Something took more than there was; the log has its name'
+  const command = "journalctl --dmesg --grep 'killed process'"
+  return [
+    ...(oomKillCount > 0
+      ? [warning('kills', `kills for want of memory since the kernel's start: ${oomKillCount}`, advice, command)]
+      : []),
+    ...(killed
+      ? [warning('kills', `kills at the limit of cgroup ${killed.path}: ${killed.oomKillCount}`, advice, command)]
+      : []),
+  ]
+}
+
+/** A device that swaps holds a page at least; one that was only made holds none. */
+function compressedSwap({ machine, signals }: Findings): Warning[] {
+  if (!machine?.swapTotalBytes || !signals.zram?.storedBytes) return []
+  const { storedBytes, usedBytes } = signals.zram
+  return [
+    warning(
+      'zram-swap',
+      `${formatBytes(machine.swapTotalBytes)} of swap do not count: they lie on compressed RAM (zram), where ` +
+        `${formatBytes(storedBytes)} swapped out still take ${formatBytes(usedBytes)}`,
+      'Plan as if there were none, and let a monitor warn before it fills',
+    ),
+  ]
+}
+
+function presets({ machine, detected, board, isNamed }: Findings): Warning[] {
+  if (!machine) return []
+  if (!board) return chipWithoutPreset(machine, detected.soc)
+  if (!isNamed) return []
+  const better = detected.preset && detected.preset !== board.id ? `--board ${detected.preset}` : undefined
+  if (!better && fits(board, machine)) return []
+  const found = `${detected.name} with ${formatBytes(machine.totalBytes)}`
+  return [
+    warning(
+      'preset-mismatch',
+      `the preset ${board.id} is of a board with ${formatBytes(board.totalBytes)}, and this is ${found}`,
+      better ? `Leave --board out, or name ${better}` : 'Leave --board out unless the line is meant for another board',
+    ),
+  ]
+}
+
+/** Firmware takes a part of the memory, never half of it. */
+const fits = ({ totalBytes }: BoardPreset, machine: MachineMemory): boolean =>
+  machine.totalBytes <= totalBytes && machine.totalBytes > totalBytes / 2
+
+function chipWithoutPreset({ totalBytes }: MachineMemory, soc: string | undefined): Warning[] {
+  if (soc === undefined || !boardPresets.some((preset) => soc.startsWith(preset.soc))) return []
+  return [
+    warning(
+      'preset-mismatch',
+      `no preset of a board with ${soc} fits ${formatBytes(totalBytes)}`,
+      'The line is drawn without one; see that the kernel is not told to use less (mem=), or name one with --board',
+      'plimsoll doctor --boards',
+    ),
+  ]
+}
+
+function hugePages({ signals }: Findings): Warning[] {
+  const bytes = (signals.hugePages ?? []).reduce((sum, pool) => sum + pool.pageBytes * pool.totalCount, 0)
+  if (bytes === 0) return []
+  return [
+    warning(
+      'huge-pages',
+      `${formatBytes(bytes)} are set aside as huge pages, which ordinary allocations cannot use`,
+      'Give them back if nothing needs them',
+      'sudo sysctl vm.nr_hugepages=0',
+    ),
+  ]
+}
+
+function noPressure({ signals }: Findings): Warning[] {
+  const missing = signals.missing.find(({ signal }) => signal === 'pressure')
+  if (!missing) return []
+  return [
+    warning(
+      'no-pressure',
+      `the kernel does not tell when tasks stand still for want of memory: ${missing.reason}`,
+      'A monitor then sees trouble by its samples alone. A kernel built with CONFIG_PSI tells it, some only when ' +
+        'booted with psi=1',
+    ),
+  ]
+}
+
+/** The accelerators' memory on the boards that have them. */
+const expected: Record<string, readonly string[]> = { NVIDIA: ['cuda'], Rockchip: ['rknpu', 'dma-heap'] }
+
+function backEnds({ detected, backEnds: all }: Findings): Warning[] {
+  if (!detected.unifiedMemory) return []
+  const kinds = expected[detected.vendor ?? ''] ?? []
+  const lacking = all.filter(({ kind, available }) => kinds.includes(kind) && !available)
+  return lacking.map(({ kind, reason, remedy }) =>
+    warning(
+      'back-end',
+      `${kind} cannot be used: ${reason}`,
+      remedy ? 'This mends it' : "It takes the kernel and the drivers of the board's vendor",
+      remedy ?? null,
+    ),
+  )
+}
