@@ -1375,8 +1375,8 @@ const pageFor = (stream) => ({
 const printLines = (lines) => {
     process.stdout.write(`${lines.join('\n')}\n`);
 };
-/** Characters that JSON leaves as they are and a terminal may obey; line feeds are the document's own. */
-const unescaped = /(?!\n)[\p{Cc}\p{Cf}]/gu;
+/** Characters that JSON leaves as they are and that act on a terminal or end a line; line feeds are the document's own. */
+const unescaped = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 const print = (document, indent) => {
     process.stdout.write(`${JSON.stringify(document, null, indent).replace(unescaped, unicodeEscape)}\n`);
 };
