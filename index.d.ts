@@ -1187,7 +1187,7 @@ declare class MemoryManager implements AsyncDisposable {
     readonly budget: MemoryBudget;
     /** The pool that streams of this manager's files read through; it counts against the budget. */
     readonly pool: BufferPool;
-    /** Watches the memory under the budget; off until its `start()`. */
+    /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link pool}. */
     readonly monitor: MemoryMonitor;
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
     constructor(options?: MemoryManagerOptions);

@@ -1981,7 +1981,7 @@ class MemoryManager {
     budget;
     /** The pool that streams of this manager's files read through; it counts against the budget. */
     pool;
-    /** Watches the memory under the budget; off until its `start()`. */
+    /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link pool}. */
     monitor;
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
     constructor(options$1) {
@@ -1995,6 +1995,7 @@ class MemoryManager {
         this.budget = MemoryBudget.forThisMachine(line);
         this.pool = new BufferPool({ maxHeldBytes, budget: this.budget });
         this.monitor = new MemoryMonitor(this.budget);
+        this.monitor.relieve('buffer pool', () => this.pool.trim());
     }
     /**
      * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
