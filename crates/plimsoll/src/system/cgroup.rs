@@ -1,6 +1,6 @@
 //! The control groups over this process: every ancestor that limits memory, in versions 1 and 2 and in hybrids.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{
     mounts::{CgroupMount, cgroup_mounts, group_of},
@@ -156,9 +156,10 @@ fn places(root: &SystemRoot, own: &str) -> Probe<Vec<Place>> {
 
 /// The groups from `group` up to the top of the mount; `None` when the mount shows another part of the hierarchy.
 fn places_in(mount: &CgroupMount, group: &str) -> Option<Vec<Place>> {
-    let inside = Path::new(group).strip_prefix(&mount.root).ok()?;
+    let group = Path::new(group);
     // Above the top of its namespace a process sees "/..": the top is then all that can be looked at.
-    let inside = if group.starts_with("/..") { Path::new("") } else { inside };
+    let is_above = group.components().any(|part| part == Component::ParentDir);
+    let inside = if is_above { Path::new("") } else { group.strip_prefix(&mount.root).ok()? };
     let place = |below: &Path| Place {
         version: mount.version,
         path: under(Path::new(&mount.root), below).to_string_lossy().into_owned(),

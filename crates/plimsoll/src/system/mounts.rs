@@ -32,7 +32,8 @@ fn cgroup_mount(line: &str) -> Option<CgroupMount> {
         "cgroup" if filesystem.nth(1)?.split(',').any(|option| option == "memory") => CgroupVersion::V1,
         _ => return None,
     };
-    Some(CgroupMount { version, root, point: PathBuf::from(point) })
+    let is_whole = root.starts_with('/') && point.starts_with('/');
+    is_whole.then(|| CgroupMount { version, root, point: PathBuf::from(point) })
 }
 
 /// Blank, tab, line feed and backslash are written in octal: `\040`.
@@ -62,7 +63,7 @@ mod tests {
         40 32 0:36 /docker/abc /sys/fs/cgroup/memory rw,nosuid shared:9 master:1 - cgroup cgroup rw,memory\n\
         41 32 0:37 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n\
         42 32 0:38 / /odd\\040place rw - cgroup2 none rw\n\
-        nonsense\n - cgroup\n1 2 3 - cgroup2 x\n";
+        nonsense\n - cgroup\n1 2 3 - cgroup2 x\n41 31 0:38  /lost rw - cgroup2 cgroup2 rw\n41 31 0:38 / lost rw - cgroup2 c rw\n";
 
     #[test]
     fn both_versions_are_found_among_other_mounts_and_nonsense() {
