@@ -840,6 +840,7 @@ module.exports.NativeBufferPool = nativeBinding.NativeBufferPool
 module.exports.NativeModel = nativeBinding.NativeModel
 module.exports.NativeMonitor = nativeBinding.NativeMonitor
 module.exports.NativePooledBuffer = nativeBinding.NativePooledBuffer
+module.exports.NativeProfile = nativeBinding.NativeProfile
 module.exports.NativeStream = nativeBinding.NativeStream
 module.exports.NativeUnit = nativeBinding.NativeUnit
 module.exports.backEnds = nativeBinding.backEnds

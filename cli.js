@@ -117,7 +117,7 @@ class Arguments {
         return this.#values[name];
     }
     number(name) {
-        const text = this.#text(name);
+        const text = this.text(name);
         if (text === undefined)
             return undefined;
         const number = text.trim() === '' ? Number.NaN : Number(text);
@@ -127,7 +127,7 @@ class Arguments {
     }
     /** A size in bytes. */
     size(name) {
-        const text = this.#text(name);
+        const text = this.text(name);
         if (text === undefined)
             return undefined;
         try {
@@ -139,12 +139,12 @@ class Arguments {
         }
     }
     oneOf(name, allowed) {
-        const text = this.#text(name);
+        const text = this.text(name);
         if (text === undefined || allowed.includes(text))
             return text;
         throw new UsageError(`unknown value "${text}" of --${name}; did you mean "${nearest(text, allowed)}"?`);
     }
-    #text(name) {
+    text(name) {
         return this.#values[name];
     }
 }
@@ -722,6 +722,7 @@ const load = {
         as: { type: 'string', value: 'raw|f32|f16', help: 'the form of the data (raw)' },
         chunk: { type: 'string', value: 'SIZE', help: 'the most bytes of data in a chunk (1MiB)' },
         tensor: { type: 'string', value: 'NAME', multiple: true, help: 'load only this tensor; may be repeated' },
+        profile: { type: 'string', value: 'OUT', help: 'write what the budget did to OUT.html, .json or .trace.json' },
         ...lineOptions,
     },
     run: async (args) => {
@@ -735,12 +736,15 @@ async function measuredLoad(args) {
         const { file } = args;
         const as = args.oneOf('as', index_js.tensorOutputs) ?? 'raw';
         const chunkBytes = args.size('chunk') ?? index_js.MiB;
+        const profilePath = profilePathFrom(args);
         const bounds = lineFrom(args);
         measuredMachine();
         const signal = untilInterrupted();
         const startRssBytes = index_js.processMemory().rssBytes;
         const manager = __addDisposableResource(env_1, new index_js.MemoryManager(bounds), true);
         const model = __addDisposableResource(env_1, openInput(() => manager.open(file)), false);
+        if (profilePath !== undefined)
+            manager.profile.start();
         const names = args.list('tensor');
         const tensors = chosen(model, names);
         const reservedBytes = dataBytesOf(tensors, as);
@@ -753,6 +757,8 @@ async function measuredLoad(args) {
             signal,
         });
         await manager.close();
+        if (profilePath !== undefined)
+            await manager.profile.save(profilePath);
         return {
             path: file,
             as,
@@ -775,6 +781,13 @@ async function measuredLoad(args) {
         if (result_1)
             await result_1;
     }
+}
+/** Where the profile goes, if one is wanted; the name tells its format. */
+function profilePathFrom(args) {
+    const path = args.text('profile');
+    if (path === undefined || /\.(html|json)$/.test(path))
+        return path;
+    throw new UsageError(`expected --profile to be a name that ends in .html, .trace.json or .json, got "${path}"`);
 }
 /** The tensors named, in the order of their names; all of the file if none is. */
 function chosen(model, names) {

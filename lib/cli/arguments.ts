@@ -39,7 +39,7 @@ export class Arguments {
   }
 
   number(name: string): number | undefined {
-    const text = this.#text(name)
+    const text = this.text(name)
     if (text === undefined) return undefined
     const number = text.trim() === '' ? Number.NaN : Number(text)
     if (Number.isFinite(number)) return number
@@ -48,7 +48,7 @@ export class Arguments {
 
   /** A size in bytes. */
   size(name: string): number | undefined {
-    const text = this.#text(name)
+    const text = this.text(name)
     if (text === undefined) return undefined
     try {
       return parseBytes(text)
@@ -59,12 +59,12 @@ export class Arguments {
   }
 
   oneOf<T extends string>(name: string, allowed: readonly T[]): T | undefined {
-    const text = this.#text(name)
+    const text = this.text(name)
     if (text === undefined || allowed.includes(text as T)) return text as T | undefined
     throw new UsageError(`unknown value "${text}" of --${name}; did you mean "${nearest(text, allowed)}"?`)
   }
 
-  #text(name: string): string | undefined {
+  text(name: string): string | undefined {
     return this.#values[name] as string | undefined
   }
 }
