@@ -1171,7 +1171,7 @@ interface LiveAllocation {
     committedBytes?: number;
     /** The time since it was granted, in milliseconds. */
     ageMs: number;
-    /** The system's number of the thread it was granted on; absent for one granted before any profile ran. */
+    /** The system's number of the thread it was granted on; absent for one granted before a profile was started. */
     threadId?: number;
     /** Who asked, innermost frame first, a line each; only with the option `stacks`. */
     stack?: string;

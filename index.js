@@ -1811,51 +1811,55 @@ function decode(native) {
         droppedCount,
         allocatedBytes,
         peakBytes,
-        labels: rows(native.labels, 8, (row) => labelOf(row, text)),
-        live: rows(native.live, 7, (row) => liveOf(row, text)),
+        labels: rows(native.labels, 8, (cell) => labelOf(cell, text)),
+        live: rows(native.live, 7, (cell) => liveOf(cell, text)),
         threads: native.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
-        events: rows(native.events, 8, (row) => eventOf(row, text)),
+        events: rows(native.events, 8, (cell) => eventOf(cell, text)),
     };
 }
-function rows(column, width, read) {
-    return Array.from({ length: column.length / width }, (_, i) => read([...column.subarray(i * width, (i + 1) * width)]));
+function rows(numbers, width, read) {
+    const list = [];
+    let start = 0;
+    const cell = (column) => numbers[start + column];
+    for (; start < numbers.length; start += width)
+        list.push(read(cell));
+    return list;
 }
-function eventOf(row, text) {
-    const [timeMs, kind, id, label, sizeBytes, allocatedBytes, threadId, stack] = row;
+function eventOf(cell, text) {
+    const event = {
+        timeMs: cell(0),
+        kind: text(cell(1)),
+        id: cell(2),
+        label: text(cell(3)),
+        sizeBytes: cell(4),
+        allocatedBytes: cell(5),
+        threadId: cell(6),
+    };
+    if (cell(7) >= 0)
+        event.stack = text(cell(7));
+    return event;
+}
+function labelOf(cell, text) {
     return {
-        timeMs,
-        kind: text(kind),
-        id,
-        label: text(label),
-        sizeBytes,
-        allocatedBytes,
-        threadId,
-        ...(stack >= 0 && { stack: text(stack) }),
+        label: text(cell(0)),
+        liveBytes: cell(1),
+        liveCount: cell(2),
+        peakBytes: cell(3),
+        grantedBytes: cell(4),
+        grantedCount: cell(5),
+        refusedBytes: cell(6),
+        refusedCount: cell(7),
     };
 }
-function labelOf(row, text) {
-    const [label, liveBytes, liveCount, peakBytes, grantedBytes, grantedCount, refusedBytes, refusedCount] = row;
+function liveOf(cell, text) {
     return {
-        label: text(label),
-        liveBytes,
-        liveCount,
-        peakBytes,
-        grantedBytes,
-        grantedCount,
-        refusedBytes,
-        refusedCount,
-    };
-}
-function liveOf(row, text) {
-    const [id, label, sizeBytes, committedBytes, ageMs, threadId, stack] = row;
-    return {
-        id,
-        label: text(label),
-        sizeBytes,
-        ...(committedBytes >= 0 && { committedBytes }),
-        ageMs,
-        ...(threadId >= 0 && { threadId }),
-        ...(stack >= 0 && { stack: text(stack) }),
+        id: cell(0),
+        label: text(cell(1)),
+        sizeBytes: cell(2),
+        ...(cell(3) >= 0 && { committedBytes: cell(3) }),
+        ageMs: cell(4),
+        ...(cell(5) >= 0 && { threadId: cell(5) }),
+        ...(cell(6) >= 0 && { stack: text(cell(6)) }),
     };
 }
 

@@ -297,10 +297,10 @@ describe('stacks', () => {
   })
 
   test('are taken while a profile wants them, and no longer', () => {
-    const { budget, profile } = profiled(100, { stacks: true })
+    const { budget, profile: wanting } = profiled(100, { stacks: true })
     const first = budget.allocate(1, 'with')
-    profile.stop()
-    profile.start()
+    const profile = new MemoryProfile(budget).start()
+    wanting.stop()
     const second = budget.allocate(1, 'without')
     expect(profile.leaks().map(({ label, stack }) => [label, stack !== undefined])).toEqual([
       ['with', true],

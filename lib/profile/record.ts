@@ -66,7 +66,7 @@ export interface LiveAllocation {
   committedBytes?: number
   /** The time since it was granted, in milliseconds. */
   ageMs: number
-  /** The system's number of the thread it was granted on; absent for one granted before any profile ran. */
+  /** The system's number of the thread it was granted on; absent for one granted before a profile was started. */
   threadId?: number
   /** Who asked, innermost frame first, a line each; only with the option `stacks`. */
   stack?: string
@@ -133,60 +133,62 @@ export function decode(native: NativeRecord): ProfileRecord {
     droppedCount,
     allocatedBytes,
     peakBytes,
-    labels: rows(native.labels, 8, (row) => labelOf(row, text)),
-    live: rows(native.live, 7, (row) => liveOf(row, text)),
+    labels: rows(native.labels, 8, (cell) => labelOf(cell, text)),
+    live: rows(native.live, 7, (cell) => liveOf(cell, text)),
     threads: native.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
-    events: rows(native.events, 8, (row) => eventOf(row, text)),
+    events: rows(native.events, 8, (cell) => eventOf(cell, text)),
   }
 }
 
+/** The text at a place of the list. */
 type Text = (place: number) => string
 
-function rows<T>(column: Float64Array, width: number, read: (row: number[]) => T): T[] {
-  return Array.from({ length: column.length / width }, (_, i) => read([...column.subarray(i * width, (i + 1) * width)]))
+/** The number in a column of the row that is being read. */
+type Cell = (column: number) => number
+
+function rows<T>(numbers: Float64Array, width: number, read: (cell: Cell) => T): T[] {
+  const list: T[] = []
+  let start = 0
+  const cell: Cell = (column) => numbers[start + column] as number
+  for (; start < numbers.length; start += width) list.push(read(cell))
+  return list
 }
 
-function eventOf(row: number[], text: Text): ProfileEvent {
-  const [timeMs, kind, id, label, sizeBytes, allocatedBytes, threadId, stack] = row as EightNumbers
+function eventOf(cell: Cell, text: Text): ProfileEvent {
+  const event: ProfileEvent = {
+    timeMs: cell(0),
+    kind: text(cell(1)) as ProfileEventKind,
+    id: cell(2),
+    label: text(cell(3)),
+    sizeBytes: cell(4),
+    allocatedBytes: cell(5),
+    threadId: cell(6),
+  }
+  if (cell(7) >= 0) event.stack = text(cell(7))
+  return event
+}
+
+function labelOf(cell: Cell, text: Text): LabelTotals {
   return {
-    timeMs,
-    kind: text(kind) as ProfileEventKind,
-    id,
-    label: text(label),
-    sizeBytes,
-    allocatedBytes,
-    threadId,
-    ...(stack >= 0 && { stack: text(stack) }),
+    label: text(cell(0)),
+    liveBytes: cell(1),
+    liveCount: cell(2),
+    peakBytes: cell(3),
+    grantedBytes: cell(4),
+    grantedCount: cell(5),
+    refusedBytes: cell(6),
+    refusedCount: cell(7),
   }
 }
 
-function labelOf(row: number[], text: Text): LabelTotals {
-  const [label, liveBytes, liveCount, peakBytes, grantedBytes, grantedCount, refusedBytes, refusedCount] =
-    row as EightNumbers
+function liveOf(cell: Cell, text: Text): LiveAllocation {
   return {
-    label: text(label),
-    liveBytes,
-    liveCount,
-    peakBytes,
-    grantedBytes,
-    grantedCount,
-    refusedBytes,
-    refusedCount,
+    id: cell(0),
+    label: text(cell(1)),
+    sizeBytes: cell(2),
+    ...(cell(3) >= 0 && { committedBytes: cell(3) }),
+    ageMs: cell(4),
+    ...(cell(5) >= 0 && { threadId: cell(5) }),
+    ...(cell(6) >= 0 && { stack: text(cell(6)) }),
   }
 }
-
-function liveOf(row: number[], text: Text): LiveAllocation {
-  const [id, label, sizeBytes, committedBytes, ageMs, threadId, stack] = row as SevenNumbers
-  return {
-    id,
-    label: text(label),
-    sizeBytes,
-    ...(committedBytes >= 0 && { committedBytes }),
-    ageMs,
-    ...(threadId >= 0 && { threadId }),
-    ...(stack >= 0 && { stack: text(stack) }),
-  }
-}
-
-type SevenNumbers = [number, number, number, number, number, number, number]
-type EightNumbers = [...SevenNumbers, number]

@@ -83,6 +83,6 @@ pub struct AllocationInfo {
     pub committed_bytes: Option<u64>,
     /// The time since it was granted.
     pub age: Duration,
-    /// Where it came from, if it was granted while a [`Recording`](super::Recording) ran.
+    /// Where it came from, if it was granted while a [`Recording`](super::Recording) ran and one has run ever since.
     pub origin: Option<Origin>,
 }

@@ -11,7 +11,7 @@ use slab::Slab;
 use super::{
     allocation::AllocationInfo,
     counter::Counter,
-    record::{EventKind, Journal, Note, Origin, Record, RecordOptions},
+    record::{Copied, EventKind, Journal, Note, Record, RecordOptions, Recorder},
 };
 use crate::sync::{Mutex, MutexGuard, Ordering, lock};
 
@@ -39,7 +39,8 @@ struct Recorded {
 #[derive(Debug, Default)]
 struct Live {
     entries: Slab<Entry>,
-    journal: Journal,
+    /// There while anybody records.
+    journal: Option<Box<Journal>>,
     next_serial: u64,
     /// Entries that never said what they committed.
     silent_count: usize,
@@ -55,8 +56,6 @@ struct Entry {
     since: Instant,
     /// How much of it is memory that has really been taken, as its holder said; `None` when it never did.
     committed_bytes: Option<u64>,
-    /// Where it came from, if that was recorded.
-    origin: Option<Origin>,
 }
 
 // Derived `Default` is not there under loom.
@@ -94,14 +93,16 @@ impl Books {
         let since = Instant::now();
         let mut live = lock(&self.live);
         let serial = live.take_serial();
-        let origin = live.journal.origin(stack);
         if live.silent_count == 0 {
             live.resident_before_bytes = (self.resident_bytes)();
         }
         live.silent_count += 1;
-        let entry = Entry { serial, label, bytes, since, committed_bytes: None, origin };
-        live.journal.write(&entry.note(EventKind::Grant));
-        live.entries.insert(entry)
+        let entry = Entry { serial, label, bytes, since, committed_bytes: None };
+        let key = live.entries.insert(entry);
+        if live.journal.is_some() {
+            live.record_grant(key, stack);
+        }
+        key
     }
 
     /// Strikes the entry, then gives its bytes back.
@@ -116,14 +117,13 @@ impl Books {
     /// Notes that `bytes` of an entry have really been taken. It only rises, and never above the entry.
     pub(super) fn commit(&self, key: usize, bytes: u64) {
         let mut live = lock(&self.live);
-        let live = &mut *live;
         let Some(entry) = live.entries.get_mut(key) else { return };
         let before = entry.committed_bytes;
         let committed = bytes.min(entry.bytes).max(before.unwrap_or(0));
         entry.committed_bytes = Some(committed);
         live.silent_count -= usize::from(before.is_none());
         if before != Some(committed) {
-            live.journal.write(&Note { bytes: committed, ..entry.note(EventKind::Commit) });
+            live.record(key, EventKind::Commit);
         }
     }
 
@@ -144,9 +144,9 @@ impl Books {
         }
         let mut live = lock(&self.live);
         let id = live.take_serial();
-        let origin = live.journal.origin(stack);
-        let stack = origin.as_ref().and_then(|origin| origin.stack.as_ref());
-        live.journal.write(&Note { kind: EventKind::Refusal, id, label, bytes, stack });
+        if let Some(journal) = &mut live.journal {
+            journal.refuse(&Note { kind: EventKind::Refusal, id, label, bytes }, stack);
+        }
     }
 
     /// Records what happened to an entry without changing it.
@@ -154,11 +154,7 @@ impl Books {
         if !self.is_recorded() {
             return;
         }
-        let mut live = lock(&self.live);
-        let live = &mut *live;
-        if let Some(entry) = live.entries.get(key) {
-            live.journal.write(&entry.note(kind));
-        }
+        lock(&self.live).record(key, kind);
     }
 
     /// The number of a load that begins.
@@ -168,8 +164,11 @@ impl Books {
 
     /// Records what happened to a load.
     pub(super) fn note_load(&self, kind: EventKind, id: u64, label: &str, bytes: u64) {
-        if self.is_recorded() {
-            lock(&self.live).journal.write(&Note { kind, id, label, bytes, stack: None });
+        if !self.is_recorded() {
+            return;
+        }
+        if let Some(journal) = &mut lock(&self.live).journal {
+            journal.write(&Note { kind, id, label, bytes });
         }
     }
 
@@ -184,7 +183,8 @@ impl Books {
     /// What has been recorded, and what is live.
     pub(super) fn read_recording(&self, key: usize, with_events: bool) -> Record {
         let live = lock(&self.live);
-        let copied = live.journal.copy(key, with_events);
+        let copied =
+            live.journal.as_deref().map_or_else(Copied::empty, |journal| journal.copy(key, with_events));
         let list = live.list();
         drop(live);
         copied.into_record(list)
@@ -192,15 +192,16 @@ impl Books {
 
     pub(super) fn end_recording(&self, key: usize) {
         let mut live = lock(&self.live);
-        let ended = live.journal.end(key);
+        let ended = live.end_recording(key);
         self.tell_recorded(&live);
         drop(live);
         drop(ended);
     }
 
     fn tell_recorded(&self, live: &MutexGuard<'_, Live>) {
-        self.recorded.is_on.store(live.journal.is_on(), Ordering::Relaxed);
-        self.recorded.stack_depth.store(live.journal.stack_depth(), Ordering::Relaxed);
+        let stack_depth = live.journal.as_deref().map_or(0, Journal::stack_depth);
+        self.recorded.is_on.store(live.journal.is_some(), Ordering::Relaxed);
+        self.recorded.stack_depth.store(stack_depth, Ordering::Relaxed);
     }
 
     /// Bytes granted and not yet taken: of each holder that says what it took, the rest; of the silent ones together,
@@ -242,10 +243,27 @@ impl Books {
 
 impl Live {
     fn remove(&mut self, key: usize) -> Option<Entry> {
+        if self.journal.is_some() {
+            self.record(key, EventKind::Release);
+        }
         let entry = self.entries.try_remove(key)?;
         self.silent_count -= usize::from(entry.committed_bytes.is_none());
-        self.journal.write(&entry.note(EventKind::Release));
         Some(entry)
+    }
+
+    /// Apart from those who call it, so that nobody who is not recorded pays for it.
+    #[cold]
+    fn record(&mut self, key: usize, kind: EventKind) {
+        if let (Some(journal), Some(entry)) = (&mut self.journal, self.entries.get(key)) {
+            journal.write(&entry.note(kind));
+        }
+    }
+
+    #[cold]
+    fn record_grant(&mut self, key: usize, stack: Option<&str>) {
+        if let (Some(journal), Some(entry)) = (&mut self.journal, self.entries.get(key)) {
+            journal.grant(&entry.note(EventKind::Grant), stack);
+        }
     }
 
     fn take_serial(&mut self) -> u64 {
@@ -262,14 +280,20 @@ impl Live {
             bytes: entry.bytes,
             committed_bytes: entry.committed_bytes,
             age: now.saturating_duration_since(entry.since),
-            origin: entry.origin.clone(),
+            origin: self.journal.as_ref().and_then(|journal| journal.origin(entry.serial)).cloned(),
         };
         oldest_first(&self.entries).map(info).collect()
     }
 
     fn start_recording(&mut self, options: RecordOptions) -> usize {
         let held = oldest_first(&self.entries).map(|entry| entry.note(EventKind::Held));
-        self.journal.start(options, held)
+        self.journal.get_or_insert_default().start(options, held)
+    }
+
+    /// Takes a recording out, and the journal with the last of them. They are freed by the caller, without the lock.
+    fn end_recording(&mut self, key: usize) -> (Option<Recorder>, Option<Box<Journal>>) {
+        let ended = self.journal.as_mut().and_then(|journal| journal.end(key));
+        (ended, self.journal.take_if(|journal| journal.is_empty()))
     }
 }
 
@@ -281,8 +305,11 @@ fn oldest_first(entries: &Slab<Entry>) -> impl Iterator<Item = &Entry> {
 
 impl Entry {
     fn note(&self, kind: EventKind) -> Note<'_> {
-        let stack = self.origin.as_ref().and_then(|origin| origin.stack.as_ref());
-        Note { kind, id: self.serial, label: &self.label, bytes: self.bytes, stack }
+        let bytes = match kind {
+            EventKind::Commit => self.committed_bytes.unwrap_or(0),
+            _ => self.bytes,
+        };
+        Note { kind, id: self.serial, label: &self.label, bytes }
     }
 }
 

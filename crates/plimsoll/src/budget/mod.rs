@@ -177,18 +177,21 @@ impl MemoryBudget {
         stack: Option<&str>,
     ) -> Result<Allocation> {
         let label = label.into();
-        let shut = self.gate.reason();
-        let taken =
-            if shut.is_some() { Err(0) } else { self.books.counter().try_take(bytes, self.usable_bytes()) };
-        let Err(available_bytes) = taken else {
-            return Ok(Allocation::enter(&self.books, bytes, label, stack));
-        };
+        if let Some(reason) = self.gate.reason() {
+            return Err(self.refused_at_gate(bytes, reason, self.recorded_refusal(bytes, label, stack)));
+        }
+        match self.books.counter().try_take(bytes, self.usable_bytes()) {
+            Ok(()) => Ok(Allocation::enter(&self.books, bytes, label, stack)),
+            Err(available_bytes) => {
+                Err(self.refusal(bytes, available_bytes, self.recorded_refusal(bytes, label, stack)))
+            }
+        }
+    }
+
+    /// Tells recordings of a refusal; returns the label for the error.
+    fn recorded_refusal(&self, bytes: u64, label: Cow<'static, str>, stack: Option<&str>) -> String {
         self.books.refuse(&label, bytes, stack);
-        let label = label.into_owned();
-        Err(match shut {
-            Some(reason) => self.refused_at_gate(bytes, reason, label),
-            None => self.refusal(bytes, available_bytes, label),
-        })
+        label.into_owned()
     }
 
     /// How many frames of the caller's stack recordings would like to know; 0 while there is no such recording. One

@@ -5,6 +5,7 @@
 //! that nobody records pays for one test.
 
 mod event;
+mod journal;
 mod load;
 mod recorder;
 mod stacks;
@@ -13,17 +14,13 @@ mod threads;
 mod totals;
 
 pub use event::{Event, EventKind, LabelTotals, Record};
+pub(super) use journal::Journal;
 pub(crate) use load::LoadNote;
-pub(super) use recorder::Recorder;
-
-use std::sync::Arc;
-
-use slab::Slab;
+pub(super) use recorder::{Copied, Recorder};
+pub(super) use std::sync::Arc;
 
 use super::books::Books;
 use crate::error::{Error, Result};
-use recorder::Copied;
-use stacks::Stacks;
 
 /// The most events that a recording keeps.
 pub const MAX_CAPACITY: usize = 1 << 20;
@@ -105,7 +102,6 @@ pub(super) struct Note<'a> {
     pub(super) id: u64,
     pub(super) label: &'a str,
     pub(super) bytes: u64,
-    pub(super) stack: Option<&'a Arc<str>>,
 }
 
 /// Where an allocation came from, as far as it was recorded.
@@ -116,68 +112,6 @@ pub struct Origin {
     pub thread: u32,
     /// Who asked, where the caller told.
     pub stack: Option<Arc<str>>,
-}
-
-/// The recordings that run.
-#[derive(Debug, Default)]
-pub(super) struct Journal {
-    recorders: Slab<Recorder>,
-    stacks: Stacks,
-}
-
-impl Journal {
-    pub(super) fn is_on(&self) -> bool {
-        !self.recorders.is_empty()
-    }
-
-    /// Adds a recording of what is held already and of all that is written from now on.
-    pub(super) fn start<'a>(
-        &mut self,
-        options: RecordOptions,
-        held: impl Iterator<Item = Note<'a>>,
-    ) -> usize {
-        let mut recorder = Recorder::new(options);
-        let thread = threads::current();
-        held.for_each(|note| recorder.write(&note, thread));
-        self.recorders.insert(recorder)
-    }
-
-    /// Takes a recording out; what it holds is freed by the caller, without the lock.
-    pub(super) fn end(&mut self, key: usize) -> Option<Recorder> {
-        let ended = self.recorders.try_remove(key);
-        if !self.is_on() {
-            self.stacks = Stacks::default();
-        }
-        ended
-    }
-
-    /// What a recording holds; nothing, if there is none.
-    pub(super) fn copy(&self, key: usize, with_events: bool) -> Copied {
-        let none = || Recorder::new(RecordOptions::default()).copy(false);
-        self.recorders.get(key).map_or_else(none, |recorder| recorder.copy(with_events))
-    }
-
-    /// The most frames that any recording wants.
-    pub(super) fn stack_depth(&self) -> u32 {
-        self.recorders.iter().map(|(_, recorder)| recorder.options().stack_depth).max().unwrap_or(0)
-    }
-
-    /// Where the caller's request comes from, while anybody wants to know.
-    pub(super) fn origin(&mut self, stack: Option<&str>) -> Option<Origin> {
-        let is_on = self.is_on();
-        let stack = stack.filter(|_| is_on).map(|stack| self.stacks.intern(stack));
-        is_on.then(|| Origin { thread: threads::current(), stack })
-    }
-
-    pub(super) fn write(&mut self, note: &Note<'_>) {
-        if !self.is_on() {
-            return;
-        }
-        let thread = threads::current();
-        for (_, recorder) in &mut self.recorders {
-            recorder.write(note, thread);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -53,8 +53,8 @@ impl Recorder {
         &self.options
     }
 
-    pub(super) fn write(&mut self, note: &Note<'_>, thread: u32) {
-        let event = self.tally.count(note, thread);
+    pub(super) fn write(&mut self, note: &Note<'_>, thread: u32, stack: Option<&Arc<str>>) {
+        let event = self.tally.count(note, thread, stack);
         if self.ring.len() >= self.options.capacity {
             self.ring.pop_front();
             self.tally.dropped_count += 1;
@@ -76,6 +76,11 @@ pub(in crate::budget) struct Copied {
 }
 
 impl Copied {
+    /// What a recording holds that there is none of.
+    pub(in crate::budget) fn empty() -> Self {
+        Recorder::new(RecordOptions::default()).copy(false)
+    }
+
     /// The record, with what was live when the copy was made.
     pub(in crate::budget) fn into_record(self, live: Vec<AllocationInfo>) -> Record {
         let tally = self.tally;
@@ -95,8 +100,8 @@ impl Copied {
 }
 
 impl Tally {
-    fn count(&mut self, note: &Note<'_>, thread: u32) -> Event {
-        let Note { kind, id, label, bytes, stack } = *note;
+    fn count(&mut self, note: &Note<'_>, thread: u32, stack: Option<&Arc<str>>) -> Event {
+        let Note { kind, id, label, bytes } = *note;
         match kind {
             EventKind::Held | EventKind::Grant => self.allocated_bytes += bytes,
             EventKind::Release => self.allocated_bytes -= bytes,
