@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -482,11 +482,13 @@ describe('exports', () => {
 
   test('save leaves nothing behind where it cannot write, and says where', async () => {
     const profile = hostileProfile()
+    const taken = join(folder, 'folder.json')
+    mkdirSync(taken)
     const before = readdirSync(folder)
     const path = join(folder, 'none', 'p.json')
     const error = await rejectedBy(IoError, profile.save(path))
     expect(error).toMatchObject({ code: 'ERR_IO', path, errno: 2 })
-    await rejectedBy(IoError, profile.save(folder, 'json'))
+    await rejectedBy(IoError, profile.save(taken))
     expect(readdirSync(folder)).toEqual(before)
     expect((await rejectedBy(InvalidArgumentError, profile.save(join(folder, 'p.txt')))).argument).toBe('path')
   })
