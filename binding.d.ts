@@ -11,8 +11,15 @@ export declare class NativeBudget {
   static ofNumbers(totalBytes: number, reservedBytes: number): NativeBudget
   static ofBoard(id: string): NativeBudget
   static ofThisMachine(options: NativeMachineOptions): NativeBudget
-  /** Takes bytes and returns the key of the guard. */
-  allocate(bytes: number, label: string): number
+  /**
+   * Takes bytes and returns the key of the guard. While a recording wants to know who asks, it does nothing and
+   * returns `null`: then ask by `allocateFrom`. So to be asked costs nobody a call of its own.
+   */
+  allocate(bytes: number, label: string): number | null
+  /** The same, for a caller who tells its stack. */
+  allocateFrom(bytes: number, label: string, stack: string): number
+  /** How many frames of the caller's stack are wanted. */
+  get stackDepth(): number
   /** Gives back the guard under `key`. */
   release(key: number): void
   /** Notes that so many bytes of the guard under `key`, in all, have really been taken. */
@@ -76,6 +83,16 @@ export declare class NativePooledBuffer {
   /** The whole buffer, as the only one of the list; to be called once. */
   arrayBuffers(): Array<ArrayBuffer>
   keep(): void
+}
+
+/**
+ * A recording, and what it left when it was stopped. When this object goes, at the latest with its worker thread, the
+ * recording ends.
+ */
+export declare class NativeProfile {
+  static start(budget: NativeBudget, capacity: number, stackDepth: number): NativeProfile
+  stop(): void
+  read(withEvents: boolean): NativeRecord
 }
 
 export declare class NativeStream {
@@ -419,10 +436,34 @@ export interface NativeOpenOptions {
   strict: boolean
 }
 
+/** A record, for `lib/profile/record.ts`. In the columns a text stands as its place in `texts`, -1 for none. */
+export interface NativeRecord {
+  /** When the recording began, in milliseconds since 1970. */
+  startedMs: number
+  durationMs: number
+  eventCount: number
+  droppedCount: number
+  allocatedBytes: number
+  peakBytes: number
+  texts: Array<string>
+  /** Eight numbers an event: see `describe_event`. */
+  events: Float64Array
+  /** Eight numbers a label: see `describe_label`. */
+  labels: Float64Array
+  /** Seven numbers an allocation: see `describe_live`. */
+  live: Float64Array
+  threads: Array<NativeThread>
+}
+
 export interface NativeStreamOptions {
   tensors?: Array<string>
   output: string
   chunkBytes: number
+}
+
+export interface NativeThread {
+  id: number
+  name: string
 }
 
 /** What Rockchip's NPU driver says. No file tells the NPU's use of RAM. */

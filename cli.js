@@ -1245,6 +1245,7 @@ const load = {
         as: { type: 'string', value: 'raw|f32|f16', help: 'the form of the data (raw)' },
         chunk: { type: 'string', value: 'SIZE', help: 'the most bytes of data in a chunk (1MiB)' },
         tensor: { type: 'string', value: 'NAME', multiple: true, help: 'load only this tensor; may be repeated' },
+        profile: { type: 'string', value: 'OUT', help: 'write what the budget did to OUT.html, .json or .trace.json' },
         ...lineOptions,
     },
     run: async (args) => {
@@ -1258,12 +1259,15 @@ async function measuredLoad(args) {
         const { file } = args;
         const as = args.oneOf('as', plimsoll.tensorOutputs) ?? 'raw';
         const chunkBytes = args.size('chunk') ?? plimsoll.MiB;
+        const profilePath = profilePathFrom(args);
         const bounds = lineFrom(args);
         measuredMachine();
         const signal = untilInterrupted();
         const startRssBytes = plimsoll.processMemory().rssBytes;
         const manager = __addDisposableResource$1(env_1, new plimsoll.MemoryManager(bounds), true);
         const model = __addDisposableResource$1(env_1, openInput(() => manager.open(file)), false);
+        if (profilePath !== undefined)
+            manager.profile.start();
         const names = args.list('tensor');
         const tensors = chosen(model, names);
         const reservedBytes = dataBytesOf(tensors, as);
@@ -1276,6 +1280,8 @@ async function measuredLoad(args) {
             signal,
         });
         await manager.close();
+        if (profilePath !== undefined)
+            await manager.profile.save(profilePath);
         return {
             path: file,
             as,
@@ -1298,6 +1304,13 @@ async function measuredLoad(args) {
         if (result_1)
             await result_1;
     }
+}
+/** Where the profile goes, if one is wanted; the name tells its format. */
+function profilePathFrom(args) {
+    const path = args.text('profile');
+    if (path === undefined || /\.(html|json)$/.test(path))
+        return path;
+    throw new UsageError(`expected --profile to be a name that ends in .html, .trace.json or .json, got "${path}"`);
 }
 /** The tensors named, in the order of their names; all of the file if none is. */
 function chosen(model, names) {

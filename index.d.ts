@@ -1163,6 +1163,187 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
     [Symbol.asyncIterator](): AsyncGenerator<MonitorSample, void, undefined>;
 }
 
+/** What happened: see the table in docs/profiling.md. */
+type ProfileEventKind = 'held' | 'grant' | 'release' | 'refusal' | 'commit' | 'reuse' | 'return' | 'load-start' | 'load-end' | 'load-failed' | 'load-cancelled';
+/** One event of a profile. */
+interface ProfileEvent {
+    /** When it happened, in milliseconds since the profile was started. Never less than that of the event before. */
+    timeMs: number;
+    /** What happened. */
+    kind: ProfileEventKind;
+    /** The number of the allocation, of the request that was refused, or of the load. */
+    id: number;
+    /** Its label; of a load, the path of its file. At most 1024 bytes of it are kept. */
+    label: string;
+    /** The bytes it is about. */
+    sizeBytes: number;
+    /** Bytes of all live allocations after it. */
+    allocatedBytes: number;
+    /** The system's number of the thread it happened on. */
+    threadId: number;
+    /** Who asked, innermost frame first, a line each; only with the option `stacks`. */
+    stack?: string;
+}
+/** What the allocations under one label came to. */
+interface LabelTotals {
+    /** The label. */
+    label: string;
+    /** Bytes live at last. */
+    liveBytes: number;
+    /** Allocations live at last. */
+    liveCount: number;
+    /** The most bytes that were live at once. */
+    peakBytes: number;
+    /** Bytes granted in all, those live at the start among them. */
+    grantedBytes: number;
+    /** Allocations granted in all, those live at the start among them. */
+    grantedCount: number;
+    /** Bytes refused. */
+    refusedBytes: number;
+    /** Requests refused. */
+    refusedCount: number;
+}
+/** An allocation that is live. */
+interface LiveAllocation {
+    /** Its number, the `id` of its events. */
+    id: number;
+    /** The label it was taken under. */
+    label: string;
+    /** Its size, in bytes. */
+    sizeBytes: number;
+    /** How much of it has really been taken, as its holder said, in bytes; absent when it never did. */
+    committedBytes?: number;
+    /** The time since it was granted, in milliseconds. */
+    ageMs: number;
+    /** The system's number of the thread it was granted on; absent for one granted before a profile was started. */
+    threadId?: number;
+    /** Who asked, innermost frame first, a line each; only with the option `stacks`. */
+    stack?: string;
+}
+/** A thread that appears in a profile. */
+interface ProfileThread {
+    /** The system's number of the thread. */
+    id: number;
+    /** Its name: `main` for the process's first. */
+    name: string;
+}
+/** What a profile tells beside its events. */
+interface ProfileReport {
+    /** When it was started, in milliseconds since 1970; 0 if it never was. */
+    startTimeMs: number;
+    /** How long it ran, in milliseconds. */
+    durationMs: number;
+    /** Events recorded in all. */
+    eventCount: number;
+    /** Events that made room for newer ones. */
+    droppedCount: number;
+    /** Bytes of what is live. */
+    allocatedBytes: number;
+    /** The most bytes that were live at once since the start. */
+    peakBytes: number;
+    /** The totals by label, most granted first. They cover events that were dropped too. */
+    labels: LabelTotals[];
+    /** What is live, oldest first. */
+    live: LiveAllocation[];
+    /** The threads that appear in it. */
+    threads: ProfileThread[];
+}
+/** All of a profile, as it is exported. */
+interface ProfileRecord extends ProfileReport {
+    /** The events that are kept, oldest first. */
+    events: ProfileEvent[];
+}
+
+/**
+ * The profile as one page: nothing outside of it is loaded, and nothing in it is run but its own script, whatever the
+ * labels say: they travel as JSON, and the policy names the script and the style by their hashes.
+ */
+declare function toPage(record: ProfileRecord): string;
+
+/** The profile in the Trace Event Format. */
+declare function toTrace(record: ProfileRecord): string;
+
+/** How a profile is taken. */
+interface ProfileOptions {
+    /** Events kept; newer ones take the place of older ones. 65,536 by default, at most 1,048,576. */
+    capacity?: number;
+    /** Whether the JavaScript stack of every request is kept. False by default. */
+    stacks?: boolean;
+    /** Frames kept of a stack, 1 to 100. 10 by default. */
+    stackDepth?: number;
+}
+/** Which allocations count as leaks. */
+interface LeakOptions {
+    /** The least age, in milliseconds. 0 by default. */
+    olderThanMs?: number;
+}
+declare const writers: {
+    json: (record: ProfileRecord) => string;
+    trace: typeof toTrace;
+    html: typeof toPage;
+};
+/** What a profile can be exported as. */
+type ProfileFormat = keyof typeof writers;
+/**
+ * Records what happens to a budget: every grant, release, refusal and commit, and what pools and loads over it do, with
+ * label, bytes, time and thread. Budgets that share what is allocated share what is recorded, worker threads included.
+ *
+ * It is off until {@link start}, and costs nothing while it is off.
+ *
+ * @example
+ * manager.profile.start({ stacks: true })
+ * // ... the program's work ...
+ * manager.profile.stop()
+ * for (const { label, sizeBytes, ageMs, stack } of manager.profile.leaks({ olderThanMs: 60_000 })) log.warn(label, stack)
+ * await manager.profile.save('profile.html')
+ */
+declare class MemoryProfile implements Disposable {
+    #private;
+    /** @throws {@link InvalidArgumentError} when `budget` is none. */
+    constructor(budget: MemoryBudget);
+    /**
+     * Begins to record, with what is allocated already; what was recorded before is forgotten. While it runs, nothing is
+     * changed. Returns the profile.
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+     */
+    start(options?: ProfileOptions): this;
+    /** Ends the recording; what was recorded stays until the next {@link start}. Idempotent. */
+    stop(): void;
+    /** The same as {@link stop}, for `using`. */
+    [Symbol.dispose](): void;
+    /** Whether it records. */
+    get running(): boolean;
+    /** The events that are kept, oldest first. */
+    events(): ProfileEvent[];
+    /** What the allocations under each label came to, most granted first. */
+    labels(): LabelTotals[];
+    /**
+     * What is live, oldest first; after {@link stop}, what was live then. What a program still holds where it should hold
+     * nothing, or for longer than it should, is a leak.
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+     */
+    leaks(options?: LeakOptions): LiveAllocation[];
+    /** The totals by label, what is live, and the profile's own figures. */
+    report(): ProfileReport;
+    /**
+     * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; `'html'`, a
+     * page with a flame graph by label that needs nothing but a browser.
+     *
+     * @throws {@link InvalidArgumentError} for a format that there is none of.
+     */
+    export(format: ProfileFormat): string;
+    /**
+     * Writes {@link export | what is exported} to a file, which appears whole or not at all. The format is that of the
+     * name, `.html`, `.trace.json` or `.json`, unless one is given.
+     *
+     * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
+     * @throws {@link IoError} when the file cannot be written.
+     */
+    save(path: string, format?: ProfileFormat): Promise<void>;
+}
+
 /** What a {@link MemoryManager} is made from. */
 interface MemoryManagerOptions extends MachineBudgetOptions {
     /** Bytes the manager's pool keeps idle for reuse at most. 8 MiB by default. */
@@ -1189,6 +1370,8 @@ declare class MemoryManager implements AsyncDisposable {
     readonly pool: BufferPool;
     /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link pool}. */
     readonly monitor: MemoryMonitor;
+    /** Records what happens to the budget; off until its `start()`. */
+    readonly profile: MemoryProfile;
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
     constructor(options?: MemoryManagerOptions);
     /**
@@ -1206,7 +1389,7 @@ declare class MemoryManager implements AsyncDisposable {
     get closed(): boolean;
     /**
      * Ends the monitor and loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
-     * to their holders and stay. Resolves when every reader has stopped. Idempotent.
+     * to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
      */
     close(): Promise<void>;
     /** The same as {@link close}, for `await using`. */
@@ -1239,5 +1422,5 @@ declare function parseBytes(text: string): number;
  */
 declare function formatBytes(bytes: number): string;
 
-export { AbortError, AddonUnavailableError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, processMemory, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, BackEnd, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, Cgroup, CgroupLimit, Component, DetectedBoard, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, Headroom, HeadroomOptions, HeadroomTerm, HugePages, LineTerm, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MemoryLevel, MemoryLimits, MemoryManagerOptions, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, NpuDriver, NvmapClient, OpenOptions, Pressure, ProcessMemory, ProcessOptions, Relief, Signals, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, Zram };
+export { AbortError, AddonUnavailableError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryProfile, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, processMemory, signals, tensorDataBytes, tensorOutputs };
+export type { AddonUnavailableReason, AllocationInfo, BackEnd, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, Cgroup, CgroupLimit, Component, DetectedBoard, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, Headroom, HeadroomOptions, HeadroomTerm, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MemoryLevel, MemoryLimits, MemoryManagerOptions, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, NpuDriver, NvmapClient, OpenOptions, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, Relief, Signals, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, Zram };

@@ -11,6 +11,8 @@ const node_util = require('node:util');
 const node_events = require('node:events');
 const node_v8 = require('node:v8');
 const node_vm = require('node:vm');
+const node_crypto = require('node:crypto');
+const promises = require('node:fs/promises');
 
 const platforms = {
     'linux-x64': { name: 'linux-x64-gnu', resolveAddon: () => require.resolve('plimsoll-linux-x64-gnu') },
@@ -155,6 +157,13 @@ function invalidArgument(argument, expected, received) {
     const text = typeof received === 'string' ? received : describe(received);
     const message = `expected ${argument} to be ${expected}, got ${text}`;
     return new InvalidArgumentError('ERR_INVALID_ARGUMENT', message, { argument, expected, received: text });
+}
+/** What the system said against writing a file. */
+function ioError(path, cause) {
+    const { errno, message } = cause;
+    const text = `expected to write ${path}, got: ${message}; check that its folder exists and is writable`;
+    // Node.js has the system's numbers negative.
+    return new IoError('ERR_IO', text, { path, ...(errno !== undefined && { errno: Math.abs(errno) }) }, { cause });
 }
 function released(what) {
     const message = `expected ${what} to be live, but it was released; take a new one`;
@@ -484,6 +493,7 @@ const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeModel = binding.NativeModel;
 const NativeMonitor = binding.NativeMonitor;
+const NativeProfile = binding.NativeProfile;
 
 /** The net: gives back what a collected guard held. */
 const net = new FinalizationRegistry((state) => {
@@ -603,6 +613,22 @@ class Allocation {
     }
 }
 
+/**
+ * The frames of whoever called `callee`, innermost first: a line each, as V8 writes them, without what stands before the
+ * frame's name.
+ */
+function callersOf(callee, depth) {
+    const limit = Error.stackTraceLimit;
+    const site = {};
+    // Not by assignment, which throws where a program has frozen the intrinsics.
+    Reflect.set(Error, 'stackTraceLimit', depth);
+    Error.captureStackTrace(site, callee);
+    Reflect.set(Error, 'stackTraceLimit', limit);
+    // A program's own Error.prepareStackTrace may have made something else of it.
+    const frames = typeof site.stack === 'string' ? site.stack.split('\n').slice(1) : [];
+    return frames.map((frame) => frame.trim().replace(/^at /, '')).join('\n');
+}
+
 /** The boards this package knows by name. */
 const boardPresets = Object.freeze(boardPresets$1().map((board) => Object.freeze(board)));
 const ids = boardPresets.map((board) => board.id);
@@ -665,6 +691,7 @@ function loadedAddon() {
     return { ...loaded };
 }
 
+var _a;
 /** Checks the options of a budget of this machine. */
 const machineBudgetChecks = {
     board: autoOrBoardId,
@@ -700,7 +727,7 @@ class MemoryBudget {
      * @throws {@link InvalidArgumentError} for a board that has no preset.
      */
     static forBoard(board) {
-        return new MemoryBudget(internal, NativeBudget.ofBoard(boardId('board', board)));
+        return new _a(internal, NativeBudget.ofBoard(boardId('board', board)));
     }
     /**
      * The budget of this machine. Its line is the lowest of: the memory less the reserve, the memory less the safety
@@ -718,7 +745,7 @@ class MemoryBudget {
         const preset = board === undefined || board === 'auto' ? detectBoard$1(rest.root).preset : board;
         const isolated = rest.isolated === true || rest.root !== undefined || rest.pid !== undefined;
         const made = call(() => NativeBudget.ofThisMachine({ ...rest, ...(preset && { board: preset }), isolated }));
-        return new MemoryBudget(internal, made);
+        return new _a(internal, made);
     }
     /** Memory of the board or machine, in bytes. */
     get totalBytes() {
@@ -799,14 +826,20 @@ class MemoryBudget {
         string('label', label);
         let key;
         try {
-            key = this.#native.allocate(sizeBytes, label);
+            key = this.#native.allocate(sizeBytes, label) ?? this.#allocateProfiled(sizeBytes, label);
         }
         catch (error) {
             throw fromNative(error);
         }
         return guard(this.#native, key, sizeBytes, label);
     }
+    /** The same for a profile that wants to know who asks. */
+    #allocateProfiled(sizeBytes, label) {
+        const stack = callersOf(_a.prototype.allocate, this.#native.stackDepth);
+        return this.#native.allocateFrom(sizeBytes, label, stack);
+    }
 }
+_a = MemoryBudget;
 function ofNumbers(numbers) {
     const { totalBytes, reservedBytes = 0 } = options(numbers, {
         totalBytes: (name, value) => bytes(name, value),
@@ -1961,6 +1994,366 @@ function limitsOf({ warnPercent, criticalPercent, hysteresisPercent }) {
     };
 }
 
+const style = ":root {\n  color-scheme: light dark;\n  --page: #f6f7f9;\n  --card: #ffffff;\n  --ink: #1c2330;\n  --quiet: #667085;\n  --line: #e3e6eb;\n  --accent: #2f6feb;\n  --fill: #2f6feb22;\n  --saturation: 62%;\n  --lightness: 78%;\n  --box-ink: #1c2330;\n  --rest: repeating-linear-gradient(135deg, #d5d9e0 0 5px, #e6e9ee 5px 10px);\n  --shadow: 0 1px 2px #1018280d, 0 1px 3px #1018281a;\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --page: #0f1216;\n    --card: #181c22;\n    --ink: #e6e9ee;\n    --quiet: #98a1b0;\n    --line: #2a3038;\n    --accent: #6ea1ff;\n    --fill: #6ea1ff2b;\n    --saturation: 38%;\n    --lightness: 36%;\n    --box-ink: #f4f6f9;\n    --rest: repeating-linear-gradient(135deg, #2b323c 0 5px, #343c47 5px 10px);\n    --shadow: none;\n  }\n}\n\n* {\n  box-sizing: border-box;\n}\n\nbody {\n  margin: 0;\n  padding: 32px 24px 64px;\n  background: var(--page);\n  color: var(--ink);\n  font:\n    14px / 1.45 system-ui,\n    sans-serif;\n}\n\nheader,\nmain {\n  max-width: 1120px;\n  margin: 0 auto;\n}\n\nh1,\nh2,\np {\n  margin: 0;\n}\n\nh1 {\n  font-size: 24px;\n  font-weight: 650;\n  letter-spacing: -0.01em;\n}\n\nh2 {\n  font-size: 15px;\n  font-weight: 600;\n}\n\n.quiet,\nheader p,\nth,\nnav {\n  color: var(--quiet);\n}\n\nbutton {\n  border: 0;\n  background: none;\n  color: inherit;\n  font: inherit;\n  cursor: pointer;\n}\n\ntable {\n  width: 100%;\n  margin-top: 12px;\n  border-collapse: collapse;\n}\n\nth,\ntd {\n  padding: 6px 10px 6px 0;\n  border-bottom: 1px solid var(--line);\n  font-weight: 400;\n  text-align: right;\n  font-variant-numeric: tabular-nums;\n  white-space: nowrap;\n}\n\nsection {\n  margin-top: 20px;\n  padding: 18px 20px;\n  border: 1px solid var(--line);\n  border-radius: 12px;\n  background: var(--card);\n  box-shadow: var(--shadow);\n}\n\n#figures {\n  display: grid;\n  grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));\n  gap: 18px;\n}\n\n#figures div {\n  display: flex;\n  flex-direction: column;\n}\n\n.figure {\n  font-size: 20px;\n  font-weight: 600;\n  font-variant-numeric: tabular-nums;\n}\n\n.bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  justify-content: space-between;\n  gap: 10px;\n}\n\n.choice {\n  display: flex;\n  padding: 3px;\n  border-radius: 8px;\n  background: var(--page);\n}\n\n.option {\n  padding: 4px 14px;\n  border-radius: 6px;\n}\n\n.option[aria-checked=\"true\"] {\n  background: var(--card);\n  box-shadow: var(--shadow);\n  color: var(--accent);\n  font-weight: 600;\n}\n\n:focus-visible {\n  outline: 2px solid var(--accent);\n  outline-offset: 1px;\n}\n\ninput {\n  width: 240px;\n  padding: 6px 10px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--page);\n  color: inherit;\n  font: inherit;\n}\n\n#chart {\n  height: 132px;\n  margin-top: 12px;\n}\n\nsvg {\n  display: block;\n  width: 100%;\n  height: 100%;\n}\n\n.area {\n  fill: var(--fill);\n}\n\n.edge {\n  fill: none;\n  stroke: var(--accent);\n  stroke-width: 1.5;\n  vector-effect: non-scaling-stroke;\n}\n\nnav {\n  min-height: 30px;\n  padding-top: 8px;\n  overflow-wrap: anywhere;\n}\n\n.step {\n  padding: 0 2px;\n  color: var(--accent);\n}\n\n#flame {\n  position: relative;\n  overflow: hidden;\n}\n\n.box {\n  position: absolute;\n  height: 25px;\n  padding: 0 7px;\n  overflow: hidden;\n  border: 1px solid var(--card);\n  border-radius: 4px;\n  background: hsl(var(--hue) var(--saturation) calc(var(--lightness) + var(--shade)));\n  color: var(--box-ink);\n  font-size: 12.5px;\n  line-height: 23px;\n  text-align: left;\n  text-overflow: ellipsis;\n  white-space: nowrap;\n}\n\n.box:hover {\n  filter: brightness(1.07) saturate(1.3);\n}\n\n.box.root {\n  --saturation: 8%;\n}\n\n.box.narrow {\n  padding: 0 3px;\n  text-align: center;\n}\n\n.box.rest {\n  background: var(--rest);\n  cursor: default;\n}\n\n.box span {\n  opacity: 0.7;\n}\n\n#note {\n  margin-top: 10px;\n}\n\n#tip {\n  position: fixed;\n  z-index: 1;\n  max-width: 460px;\n  padding: 10px 12px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--card);\n  box-shadow: 0 8px 24px #0003;\n  font-size: 13px;\n  pointer-events: none;\n  overflow-wrap: anywhere;\n}\n\n.tip-table {\n  margin-top: 6px;\n}\n\n.tip-cell {\n  padding: 1px 16px 1px 0;\n  border: 0;\n}\n\nth:first-child,\ntd:first-child {\n  width: 50%;\n  text-align: left;\n  overflow-wrap: anywhere;\n  white-space: normal;\n}\n\n.order {\n  padding: 0;\n}\n\n.order[aria-pressed=\"true\"] {\n  color: var(--ink);\n  font-weight: 600;\n}\n\ntbody tr:last-child td {\n  border-bottom: 0;\n}\n\nbdi,\npre {\n  unicode-bidi: isolate;\n}\n\ndetails {\n  border-bottom: 1px solid var(--line);\n}\n\ndetails:last-of-type {\n  border-bottom: 0;\n}\n\nsummary {\n  display: flex;\n  gap: 12px;\n  align-items: baseline;\n  padding: 8px 0;\n  cursor: pointer;\n}\n\nsummary::before {\n  content: \"▸\";\n  color: var(--quiet);\n}\n\n[open] > summary::before {\n  content: \"▾\";\n}\n\n.without summary {\n  cursor: default;\n}\n\n.without summary::before {\n  visibility: hidden;\n}\n\nsummary bdi {\n  flex: 1;\n  overflow-wrap: anywhere;\n}\n\n.held {\n  font-variant-numeric: tabular-nums;\n  font-weight: 600;\n}\n\npre {\n  margin: 0 0 10px 20px;\n  color: var(--quiet);\n  font:\n    12.5px / 1.6 ui-monospace,\n    monospace;\n  white-space: pre-wrap;\n  overflow-wrap: anywhere;\n}\n\n@media (max-width: 640px) {\n  body {\n    padding: 16px 10px;\n  }\n\n  .optional {\n    display: none;\n  }\n}\n";
+
+const template = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{{policy}}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Memory profile</title>\n<style>{{style}}</style>\n</head>\n<body>\n<header>\n  <h1>Memory profile</h1>\n  <p id=\"about\"></p>\n</header>\n<main>\n  <section id=\"figures\" aria-label=\"Figures\"></section>\n  <section>\n    <div class=\"bar\">\n      <h2>Allocated over time</h2>\n      <span id=\"range\" class=\"quiet\"></span>\n    </div>\n    <div id=\"chart\"></div>\n  </section>\n  <section>\n    <div class=\"bar\">\n      <h2>By label</h2>\n      <div id=\"measures\" class=\"choice\" role=\"radiogroup\" aria-label=\"Sizes\"></div>\n    </div>\n    <nav id=\"trail\" aria-label=\"Zoom\"></nav>\n    <div id=\"flame\"></div>\n    <p id=\"note\" class=\"quiet\"></p>\n  </section>\n  <section>\n    <div class=\"bar\">\n      <h2>Labels</h2>\n      <input id=\"filter\" type=\"search\" placeholder=\"Filter\" aria-label=\"Filter labels\" spellcheck=\"false\">\n    </div>\n    <table id=\"labels\"></table>\n    <p id=\"more\" class=\"quiet\"></p>\n  </section>\n  <section>\n    <h2>Live allocations</h2>\n    <div id=\"places\"></div>\n  </section>\n</main>\n<div id=\"tip\" role=\"tooltip\" hidden></div>\n<noscript>The figures of this page are drawn by its script.</noscript>\n<script id=\"data\" type=\"application/json\">{{data}}</script>\n<script type=\"module\">{{script}}</script>\n</body>\n</html>\n";
+
+const script = "// Draws the page of a memory profile from the data that is in it. Labels come from anywhere: they become text, never\n// markup.\n\n/** Rows of the flame graph are this high, in pixels. */\nconst ROW = 26\n\n/** Boxes narrower than this share of the whole are drawn as one. */\nconst NARROWEST = 0.003\n\n/** A character takes about so much, in pixels. */\nconst CHARACTER = 7.4\n\n/** More of a label's parts stay together as the last one. */\nconst MAX_DEPTH = 32\n\nconst MAX_ROWS = 200\n\nconst data = JSON.parse(byId('data').textContent)\n\n/** What sizes may stand for, with the place of each in a label's figures. */\nconst measures = [\n  { name: 'Live', place: 0, note: 'Bytes live when the profile was read.' },\n  {\n    name: 'Peak',\n    place: 1,\n    note: 'The most bytes live at once under each label; a box above others shows the sum of theirs, which need not have been at one time.',\n  },\n  { name: 'Granted', place: 2, note: 'Bytes granted in all, however soon they were given back.' },\n]\n\nconst labels = data.labels.map(([label, ...figures]) => ({ label, figures, hue: 0 }))\nconst root = treeOf(labels)\nlet measure = measures[data.allocatedBytes > 0 ? 0 : 1]\nlet zoom = root\nlet order = 2\n\nfunction byId(id) {\n  return document.getElementById(id)\n}\n\n/** An element with its class and what is in it: texts and elements. */\nfunction element(name, className, ...children) {\n  const made = document.createElement(name)\n  if (className) made.className = className\n  made.append(...children)\n  return made\n}\n\nfunction button(className, onClick, ...children) {\n  const made = element('button', className, ...children)\n  made.type = 'button'\n  made.addEventListener('click', onClick)\n  return made\n}\n\nfunction bytes(count) {\n  const power = Math.min(Math.floor(Math.log2(Math.max(count, 1)) / 10), 5)\n  const value = count / 1024 ** power\n  return power === 0 ? `${count} B` : `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${' KMGTP'[power]}iB`\n}\n\nfunction time(ms) {\n  if (ms < 1000) return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`\n  if (ms < 120_000) return `${(ms / 1000).toFixed(1)} s`\n  return ms < 7_200_000 ? `${(ms / 60_000).toFixed(0)} min` : `${(ms / 3_600_000).toFixed(1)} h`\n}\n\nconst number = (count) => count.toLocaleString('en-US')\nconst percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`\n\n/** A text as it can be shown: what acts instead of showing, by its code. */\nfunction visible(text) {\n  const shown = text.replace(/[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]/gu, (character) => {\n    return `\\\\u${character.codePointAt(0).toString(16).padStart(4, '0')}`\n  })\n  return shown === '' ? '(empty)' : shown\n}\n\nconst isolated = (text) => element('bdi', '', visible(text))\n\n/** The tree that the parts of the labels make; each node has the sums of what is below it. */\nfunction treeOf(leaves) {\n  const top = nodeOf('all', null, '')\n  for (const leaf of leaves) {\n    add(top, leaf)\n    let node = top\n    for (const part of partsOf(leaf.label)) {\n      let child = node.children.get(part)\n      if (!child) {\n        child = nodeOf(part, node, node === top ? part : `${node.path}/${part}`)\n        node.children.set(part, child)\n      }\n      node = child\n      add(node, leaf)\n    }\n  }\n  // Neighbours in size get hues far apart: by the golden angle.\n  const families = [...top.children.values()].sort((a, b) => b.figures[1] - a.figures[1])\n  families.forEach((family, i) => {\n    family.hue = (212 + i * 137.5) % 360\n  })\n  return top\n}\n\nfunction nodeOf(name, parent, path) {\n  return { name, parent, path, figures: [0, 0, 0, 0, 0, 0], children: new Map(), hue: undefined }\n}\n\nfunction add(node, { figures }) {\n  figures.forEach((figure, i) => {\n    node.figures[i] += figure\n  })\n}\n\nfunction partsOf(label) {\n  const parts = label.split('/').filter((part) => part !== '')\n  if (parts.length === 0) return [label]\n  return parts.length <= MAX_DEPTH ? parts : [...parts.slice(0, MAX_DEPTH - 1), parts.slice(MAX_DEPTH - 1).join('/')]\n}\n\nconst sizeOf = (node) => node.figures[measure.place]\n\nfunction hueOf(node) {\n  return node.hue ?? (node.parent ? hueOf(node.parent) : 220)\n}\n\nfunction drawAbout() {\n  const start = new Date(data.startTimeMs).toISOString().replace('T', ' ').slice(0, 19)\n  const dropped = data.droppedCount > 0 ? `, of which the oldest ${number(data.droppedCount)} are no longer kept` : ''\n  byId('about').textContent =\n    data.startTimeMs === 0\n      ? 'Nothing was recorded.'\n      : `Started ${start} UTC, ran ${time(data.durationMs)}, ${number(data.eventCount)} events${dropped}`\n}\n\nfunction drawFigures() {\n  const [, , granted, live, count, refused] = root.figures\n  const figures = [\n    ['live', bytes(data.allocatedBytes)],\n    ['peak', bytes(data.peakBytes)],\n    ['granted in all', bytes(granted)],\n    ['live allocations', `${number(live)} of ${number(count)}`],\n    ['refusals', number(refused)],\n  ]\n  const made = figures.map(([name, value]) =>\n    element('div', '', element('span', 'quiet', name), element('b', 'figure', value)),\n  )\n  byId('figures').append(...made)\n}\n\nfunction drawChart() {\n  byId('range').textContent = `${time(data.durationMs)}, at most ${bytes(data.peakBytes)}`\n  const [width, height] = [1000, 100]\n  const x = (ms) => ((Math.min(ms, data.durationMs) / (data.durationMs || 1)) * width).toFixed(2)\n  const y = (count) => (height - (count / (data.peakBytes || 1)) * (height - 2)).toFixed(2)\n  let path = ''\n  let last = data.steps[0]?.[1] ?? 0\n  for (const [from, highest, end] of data.steps) {\n    path += `${path ? 'L' : 'M'}${x(from)} ${y(last)}L${x(from)} ${y(highest)}L${x(from + data.stepMs)} ${y(end)}`\n    last = end\n  }\n  if (path) path += `L${width} ${y(last)}`\n  const first = data.steps[0]?.[0] ?? 0\n  const svg = shape('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': true })\n  if (path) {\n    svg.append(shape('path', { class: 'area', d: `${path}V${height}H${x(first)}Z` }))\n    svg.append(shape('path', { class: 'edge', d: path }))\n  }\n  byId('chart').append(svg)\n}\n\nfunction shape(name, attributes) {\n  const made = document.createElementNS('http://www.w3.org/2000/svg', name)\n  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)\n  return made\n}\n\nfunction drawMeasures() {\n  const made = measures.map((each) => {\n    const choice = button('option', () => choose(each), each.name)\n    choice.setAttribute('role', 'radio')\n    choice.setAttribute('aria-checked', String(each === measure))\n    return choice\n  })\n  byId('measures').replaceChildren(...made)\n}\n\nfunction choose(chosen) {\n  measure = chosen\n  drawMeasures()\n  drawFlame()\n}\n\nfunction zoomTo(node) {\n  zoom = node\n  drawFlame()\n}\n\n/** The way from the root down to the node. */\nfunction lineage(node) {\n  const line = []\n  for (let each = node; each; each = each.parent) line.unshift(each)\n  return line\n}\n\nfunction drawFlame() {\n  hideTip()\n  const boxes = []\n  const above = lineage(zoom)\n  above.forEach((node, depth) => {\n    boxes.push(boxOf(node, 0, 1, depth))\n  })\n  const deepest = layOut(zoom, 0, 1, above.length, boxes)\n  byId('flame').style.height = `${Math.max(deepest, 1) * ROW}px`\n  byId('flame').replaceChildren(...boxes)\n  byId('note').textContent =\n    sizeOf(root) === 0\n      ? 'Nothing to show for this choice.'\n      : `${measure.note} Click a box to zoom in, Escape to zoom out.`\n  drawTrail(above)\n}\n\n/** Lays out what is below a node, largest first, and returns how many rows that takes in all. */\nfunction layOut(node, left, width, depth, boxes) {\n  const children = [...node.children.values()]\n    .filter((child) => sizeOf(child) > 0)\n    .sort((a, b) => sizeOf(b) - sizeOf(a))\n  let deepest = depth\n  let at = left\n  for (const [i, child] of children.entries()) {\n    const share = (sizeOf(child) / sizeOf(node)) * width\n    if (share < NARROWEST && i < children.length - 1) {\n      const rest = children.slice(i)\n      const sum = rest.reduce((total, each) => total + sizeOf(each), 0)\n      boxes.push(restOf(rest.length, sum, at, (sum / sizeOf(node)) * width, depth))\n      return Math.max(deepest, depth + 1)\n    }\n    boxes.push(boxOf(child, at, share, depth))\n    deepest = Math.max(deepest, depth + 1, layOut(child, at, share, depth + 1, boxes))\n    at += share\n  }\n  return deepest\n}\n\nfunction boxOf(node, left, width, depth) {\n  const text = visible(node.name)\n  const room = roomIn(width)\n  const name = room < Math.min(text.length, 4) ? [] : [text]\n  const size = room < text.length + 10 ? [] : [' ', element('span', '', bytes(sizeOf(node)))]\n  const target = node === zoom && node.parent ? node.parent : node\n  const box = button('box', () => zoomTo(target), ...name, ...size)\n  place(box, left, width, depth)\n  box.classList.toggle('narrow', size.length === 0)\n  box.classList.toggle('root', node === root)\n  box.style.setProperty('--hue', hueOf(node))\n  box.style.setProperty('--shade', `${node.hue === undefined ? (depth % 2 ? 5 : 2) : 0}%`)\n  box.setAttribute('aria-label', `${visible(node.path || node.name)}: ${bytes(sizeOf(node))}`)\n  const show = (event) => showTip(node, event)\n  box.addEventListener('pointermove', show)\n  box.addEventListener('focus', show)\n  box.addEventListener('pointerleave', hideTip)\n  box.addEventListener('blur', hideTip)\n  return box\n}\n\n/** How many characters fit in a box. */\nconst roomIn = (width) => (width * byId('flame').clientWidth - 8) / CHARACTER\n\nfunction restOf(count, sum, left, width, depth) {\n  const text = `${number(count)} smaller`\n  const box = element('div', 'box rest', roomIn(width) < text.length + 10 ? '' : `${text}: ${bytes(sum)}`)\n  place(box, left, width, depth)\n  box.title = `${text}: ${bytes(sum)}`\n  return box\n}\n\nfunction place(box, left, width, depth) {\n  box.style.left = `${left * 100}%`\n  box.style.width = `${width * 100}%`\n  box.style.top = `${depth * ROW}px`\n}\n\nfunction drawTrail(above) {\n  const trail = above.flatMap((node, i) => [\n    i > 1 ? ' / ' : ' ',\n    button('step', () => zoomTo(node), isolated(node.name)),\n  ])\n  byId('trail').replaceChildren(...(above.length > 1 ? trail : []))\n}\n\nfunction showTip(node, event) {\n  const [, , , live, count, refused] = node.figures\n  const share = sizeOf(root) > 0 ? ` (${percent(sizeOf(node) / sizeOf(root))})` : ''\n  const rows = measures.map((each) => {\n    const value = bytes(node.figures[each.place]) + (each === measure ? share : '')\n    return element('tr', '', element('td', 'tip-cell', each.name.toLowerCase()), element('td', 'tip-cell', value))\n  })\n  const counts = `${number(count)} allocations, ${number(live)} live${refused ? `, ${number(refused)} refused` : ''}`\n  const tip = byId('tip')\n  tip.replaceChildren(\n    element('b', '', isolated(node.path || 'all labels')),\n    element('table', 'tip-table', ...rows),\n    element('div', 'quiet', counts),\n  )\n  tip.hidden = false\n  const box = event.currentTarget.getBoundingClientRect()\n  const [x, y] = event.type === 'focus' ? [box.left, box.bottom] : [event.clientX + 14, event.clientY + 16]\n  tip.style.left = `${Math.max(8, Math.min(x, innerWidth - tip.offsetWidth - 8))}px`\n  tip.style.top = `${Math.max(8, Math.min(y, innerHeight - tip.offsetHeight - 8))}px`\n}\n\nfunction hideTip() {\n  byId('tip').hidden = true\n}\n\nfunction drawLabels() {\n  const columns = ['live', 'peak', 'granted', 'live count', 'count', 'refused']\n  const wanted = byId('filter').value.toLowerCase()\n  const found = labels.filter(({ label }) => label.toLowerCase().includes(wanted))\n  const rows = found.sort((a, b) => b.figures[order] - a.figures[order]).slice(0, MAX_ROWS)\n  const head = columns.map((name, i) => {\n    const choice = button('order', () => orderBy(i), name)\n    choice.setAttribute('aria-pressed', String(i === order))\n    return element('th', i > 2 ? 'optional' : '', choice)\n  })\n  byId('labels').replaceChildren(\n    element('thead', '', element('tr', '', element('th', '', 'label'), ...head)),\n    element('tbody', '', ...rows.map(rowOf)),\n  )\n  const hidden = found.length - rows.length\n  byId('more').textContent = hidden > 0 ? `${number(hidden)} more; filter or sort to see them.` : ''\n}\n\nfunction rowOf({ label, figures }) {\n  const cells = figures.map((figure, i) =>\n    element('td', i > 2 ? 'optional' : '', i > 2 ? number(figure) : bytes(figure)),\n  )\n  return element('tr', '', element('td', '', isolated(label)), ...cells)\n}\n\nfunction orderBy(column) {\n  order = column\n  drawLabels()\n}\n\nfunction drawPlaces() {\n  const made = data.places.map(({ label, stack, count, bytes: held, oldestMs }) => {\n    const facts = `${count > 1 ? `${number(count)} allocations, the oldest ` : ''}${time(oldestMs)} old`\n    const summary = element(\n      'summary',\n      '',\n      isolated(label),\n      element('span', 'quiet', facts),\n      element('b', 'held', bytes(held)),\n    )\n    const details = element('details', stack ? '' : 'without', summary)\n    if (stack) details.append(element('pre', '', stack.split('\\n').map(visible).join('\\n')))\n    return details\n  })\n  if (data.hiddenPlaceCount > 0)\n    made.push(element('p', 'quiet', `${number(data.hiddenPlaceCount)} smaller places more.`))\n  if (made.length === 0) made.push(element('p', 'quiet', 'Nothing is live.'))\n  byId('places').append(...made)\n}\n\ndrawAbout()\ndrawFigures()\ndrawChart()\ndrawMeasures()\ndrawFlame()\ndrawLabels()\ndrawPlaces()\nbyId('filter').addEventListener('input', drawLabels)\naddEventListener('resize', drawFlame)\naddEventListener('keydown', ({ key }) => key === 'Escape' && zoomTo(root))\n";
+
+/** Steps of the chart over time at most. */
+const MAX_STEPS = 600;
+/** Places that live allocations came from, shown at most. */
+const MAX_PLACES = 500;
+/**
+ * The profile as one page: nothing outside of it is loaded, and nothing in it is run but its own script, whatever the
+ * labels say: they travel as JSON, and the policy names the script and the style by their hashes.
+ */
+function toPage(record) {
+    const parts = {
+        policy: `default-src 'none'; style-src ${sourceOf(style)}; script-src ${sourceOf(script)}`,
+        style,
+        script,
+        // Nothing in it ends the element that holds it.
+        data: JSON.stringify(dataOf(record)).replaceAll('<', '\\u003c'),
+    };
+    return template.replace(/\{\{(\w+)\}\}/g, (_, name) => parts[name]);
+}
+const sourceOf = (text) => `'sha256-${node_crypto.createHash('sha256').update(text).digest('base64')}'`;
+function dataOf({ labels, live, events, threads: _, ...figures }) {
+    const places = placesOf(live);
+    const stepMs = Math.max(figures.durationMs / MAX_STEPS, 1e-3);
+    return {
+        ...figures,
+        labels: labels.map((totals) => [
+            totals.label,
+            totals.liveBytes,
+            totals.peakBytes,
+            totals.grantedBytes,
+            totals.liveCount,
+            totals.grantedCount,
+            totals.refusedCount,
+        ]),
+        stepMs,
+        steps: stepsOf(events, stepMs),
+        places: places.slice(0, MAX_PLACES),
+        hiddenPlaceCount: Math.max(places.length - MAX_PLACES, 0),
+    };
+}
+function placesOf(live) {
+    const places = new Map();
+    for (const { label, stack = '', sizeBytes, ageMs } of live) {
+        const key = JSON.stringify([label, stack]);
+        const place = places.get(key) ?? { label, stack, count: 0, bytes: 0, oldestMs: 0 };
+        place.count += 1;
+        place.bytes += sizeBytes;
+        place.oldestMs = Math.max(place.oldestMs, ageMs);
+        places.set(key, place);
+    }
+    return [...places.values()].sort((a, b) => b.bytes - a.bytes);
+}
+/** What was allocated over time, in equal steps; those in which nothing happened are left out. */
+function stepsOf(events, stepMs) {
+    const steps = new Map();
+    for (const { timeMs, allocatedBytes } of events) {
+        const number = Math.floor(timeMs / stepMs);
+        const highest = Math.max(steps.get(number)?.[1] ?? 0, allocatedBytes);
+        steps.set(number, [number * stepMs, highest, allocatedBytes]);
+    }
+    return [...steps.values()];
+}
+
+/** What was recorded by a profile that never ran. */
+const nothing = {
+    startTimeMs: 0,
+    durationMs: 0,
+    eventCount: 0,
+    droppedCount: 0,
+    allocatedBytes: 0,
+    peakBytes: 0,
+    labels: [],
+    live: [],
+    threads: [],
+    events: [],
+};
+/** Reads the columns of the addon, whose rows `src/profile.rs` describes. */
+function decode(native) {
+    const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = native;
+    const text = (place) => native.texts[place];
+    return {
+        startTimeMs: startedMs,
+        durationMs,
+        eventCount,
+        droppedCount,
+        allocatedBytes,
+        peakBytes,
+        labels: rows(native.labels, 8, (cell) => labelOf(cell, text)),
+        live: rows(native.live, 7, (cell) => liveOf(cell, text)),
+        threads: native.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
+        events: rows(native.events, 8, (cell) => eventOf(cell, text)),
+    };
+}
+function rows(numbers, width, read) {
+    const list = [];
+    let start = 0;
+    const cell = (column) => numbers[start + column];
+    for (; start < numbers.length; start += width)
+        list.push(read(cell));
+    return list;
+}
+function eventOf(cell, text) {
+    const event = {
+        timeMs: cell(0),
+        kind: text(cell(1)),
+        id: cell(2),
+        label: text(cell(3)),
+        sizeBytes: cell(4),
+        allocatedBytes: cell(5),
+        threadId: cell(6),
+    };
+    if (cell(7) >= 0)
+        event.stack = text(cell(7));
+    return event;
+}
+function labelOf(cell, text) {
+    return {
+        label: text(cell(0)),
+        liveBytes: cell(1),
+        liveCount: cell(2),
+        peakBytes: cell(3),
+        grantedBytes: cell(4),
+        grantedCount: cell(5),
+        refusedBytes: cell(6),
+        refusedCount: cell(7),
+    };
+}
+function liveOf(cell, text) {
+    return {
+        id: cell(0),
+        label: text(cell(1)),
+        sizeBytes: cell(2),
+        ...(cell(3) >= 0 && { committedBytes: cell(3) }),
+        ageMs: cell(4),
+        ...(cell(5) >= 0 && { threadId: cell(5) }),
+        ...(cell(6) >= 0 && { stack: text(cell(6)) }),
+    };
+}
+
+const loadKinds = new Set(['load-start', 'load-end', 'load-failed', 'load-cancelled']);
+/** What an event is about: its begin, its end and what happens in between carry the same category and id. */
+const subjectOf = ({ kind, id }) => ({
+    cat: loadKinds.has(kind) ? 'load' : 'allocation',
+    id2: { local: `0x${id.toString(16)}` },
+});
+const beginnings = new Set(['held', 'grant', 'load-start']);
+const endings$1 = new Set(['release', 'load-end', 'load-failed', 'load-cancelled']);
+const changes = new Set(['held', 'grant', 'release']);
+/** The profile in the Trace Event Format. */
+function toTrace(record) {
+    const { startTimeMs, durationMs, eventCount, droppedCount } = record;
+    const traceEvents = [
+        { ph: 'M', name: 'process_name', pid: process.pid, tid: 0, ts: 0, args: { name: process.title } },
+        ...record.threads.map(({ id, name }) => ({
+            ph: 'M',
+            name: 'thread_name',
+            pid: process.pid,
+            tid: id,
+            ts: 0,
+            args: { name },
+        })),
+        ...forgottenBeginnings(record),
+        ...record.events.flatMap(traced),
+    ];
+    const otherData = { startTime: new Date(startTimeMs).toISOString(), durationMs, eventCount, droppedCount };
+    return JSON.stringify({ displayTimeUnit: 'ms', otherData, traceEvents });
+}
+/** Where the ring has dropped the grant of what is seen to live or to end, it begins with the first event kept. */
+function forgottenBeginnings({ events, live }) {
+    const begun = new Set(events.filter(({ kind }) => beginnings.has(kind)).map(({ id }) => id));
+    const first = events[0]?.timeMs ?? 0;
+    const seen = new Map();
+    const since = { kind: 'grant', timeMs: first, allocatedBytes: 0 };
+    for (const { committedBytes, ageMs, ...rest } of live)
+        seen.set(rest.id, { threadId: 0, ...rest, ...since });
+    for (const event of events)
+        if (endings$1.has(event.kind))
+            seen.set(event.id, { ...event, timeMs: first });
+    return [...seen.values()].filter(({ id }) => !begun.has(id)).map((event) => spanned('b', event));
+}
+function traced(event) {
+    const { kind } = event;
+    if (kind === 'refusal')
+        return [refused(event)];
+    const phase = beginnings.has(kind) ? 'b' : endings$1.has(kind) ? 'e' : 'n';
+    const span = spanned(phase, event);
+    return changes.has(kind) ? [span, counted(event)] : [span];
+}
+const placeOf = ({ timeMs, threadId }) => ({ pid: process.pid, tid: threadId, ts: timeMs * 1000 });
+function spanned(ph, event) {
+    const { kind, label, sizeBytes, stack } = event;
+    const name = ph === 'n' ? kind : label;
+    return { ph, name, ...placeOf(event), ...subjectOf(event), args: { kind, sizeBytes, ...(stack && { stack }) } };
+}
+function counted(event) {
+    return { ph: 'C', name: 'allocated', ...placeOf(event), args: { bytes: event.allocatedBytes } };
+}
+function refused(event) {
+    const { label, sizeBytes, stack } = event;
+    const args = { label, sizeBytes, ...(stack && { stack }) };
+    return { ph: 'i', s: 't', cat: 'refusal', name: `refused: ${label}`, ...placeOf(event), args };
+}
+
+const writers = {
+    json: (record) => `${JSON.stringify(record, null, 1)}\n`,
+    trace: toTrace,
+    html: toPage,
+};
+const formats = Object.keys(writers);
+/** The endings of file names by which a format is known; the first that fits counts. */
+const endings = [
+    ['.html', 'html'],
+    ['.trace.json', 'trace'],
+    ['.json', 'json'],
+];
+const MAX_CAPACITY = 2 ** 20;
+/**
+ * Records what happens to a budget: every grant, release, refusal and commit, and what pools and loads over it do, with
+ * label, bytes, time and thread. Budgets that share what is allocated share what is recorded, worker threads included.
+ *
+ * It is off until {@link start}, and costs nothing while it is off.
+ *
+ * @example
+ * manager.profile.start({ stacks: true })
+ * // ... the program's work ...
+ * manager.profile.stop()
+ * for (const { label, sizeBytes, ageMs, stack } of manager.profile.leaks({ olderThanMs: 60_000 })) log.warn(label, stack)
+ * await manager.profile.save('profile.html')
+ */
+class MemoryProfile {
+    #budget;
+    #native;
+    #running = false;
+    /** @throws {@link InvalidArgumentError} when `budget` is none. */
+    constructor(budget) {
+        if (nativeBudget(budget) === undefined)
+            throw invalidArgument('budget', 'a MemoryBudget', quoted(budget));
+        this.#budget = budget;
+    }
+    /**
+     * Begins to record, with what is allocated already; what was recorded before is forgotten. While it runs, nothing is
+     * changed. Returns the profile.
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+     */
+    start(options$1) {
+        const { capacity = 65_536, stacks = false, stackDepth = 10, } = options(options$1, {
+            capacity: (name, value) => integer(name, value, 1, MAX_CAPACITY),
+            stacks: boolean,
+            stackDepth: (name, value) => integer(name, value, 1, 100),
+        });
+        if (this.#running)
+            return this;
+        // Made from a budget, so it has a native half.
+        const budget = nativeBudget(this.#budget);
+        this.#native = call(() => NativeProfile.start(budget, capacity, stacks ? stackDepth : 0));
+        this.#running = true;
+        return this;
+    }
+    /** Ends the recording; what was recorded stays until the next {@link start}. Idempotent. */
+    stop() {
+        this.#native?.stop();
+        this.#running = false;
+    }
+    /** The same as {@link stop}, for `using`. */
+    [Symbol.dispose]() {
+        this.stop();
+    }
+    /** Whether it records. */
+    get running() {
+        return this.#running;
+    }
+    /** The events that are kept, oldest first. */
+    events() {
+        return this.#read(true).events;
+    }
+    /** What the allocations under each label came to, most granted first. */
+    labels() {
+        return this.#read(false).labels;
+    }
+    /**
+     * What is live, oldest first; after {@link stop}, what was live then. What a program still holds where it should hold
+     * nothing, or for longer than it should, is a leak.
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+     */
+    leaks(options$1) {
+        const { olderThanMs = 0 } = options(options$1, {
+            olderThanMs: (name, value) => number(name, value, 0, Number.MAX_SAFE_INTEGER),
+        });
+        return this.#read(false).live.filter(({ ageMs }) => ageMs >= olderThanMs);
+    }
+    /** The totals by label, what is live, and the profile's own figures. */
+    report() {
+        const { events: _, ...report } = this.#read(false);
+        return report;
+    }
+    /**
+     * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; `'html'`, a
+     * page with a flame graph by label that needs nothing but a browser.
+     *
+     * @throws {@link InvalidArgumentError} for a format that there is none of.
+     */
+    export(format) {
+        return writers[oneOf('format', format, formats)](this.#read(true));
+    }
+    /**
+     * Writes {@link export | what is exported} to a file, which appears whole or not at all. The format is that of the
+     * name, `.html`, `.trace.json` or `.json`, unless one is given.
+     *
+     * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
+     * @throws {@link IoError} when the file cannot be written.
+     */
+    async save(path, format) {
+        const text = this.export(format ?? profileFormat('path', path));
+        try {
+            await replaceFile(path, text);
+        }
+        catch (cause) {
+            throw ioError(path, cause);
+        }
+    }
+    #read(withEvents) {
+        const native = this.#native;
+        return native ? decode(call(() => native.read(withEvents))) : nothing;
+    }
+}
+/** The format that a file's name tells. */
+function profileFormat(name, path) {
+    const text = string(name, path);
+    const found = endings.find(([ending]) => text.endsWith(ending));
+    if (found)
+        return found[1];
+    throw invalidArgument(name, `a name that ends in ${endings.map(([ending]) => ending).join(', ')}`, quoted(text));
+}
+/** Writes beside the file and takes its place. */
+async function replaceFile(path, text) {
+    const beside = `${path}.${node_crypto.randomUUID()}.tmp`;
+    try {
+        const file = await promises.open(beside, 'wx');
+        try {
+            await file.writeFile(text);
+            await file.sync();
+        }
+        finally {
+            await file.close();
+        }
+        await promises.rename(beside, path);
+    }
+    catch (error) {
+        await promises.rm(beside, { force: true });
+        throw error;
+    }
+}
+
 /**
  * The front door: the line of this machine, the budget under it, files opened on its account, and a pool for their
  * streams.
@@ -1983,6 +2376,8 @@ class MemoryManager {
     pool;
     /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link pool}. */
     monitor;
+    /** Records what happens to the budget; off until its `start()`. */
+    profile;
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
     constructor(options$1) {
         const { maxHeldBytes = 8 * MiB, ...line } = options(options$1, {
@@ -1996,6 +2391,7 @@ class MemoryManager {
         this.pool = new BufferPool({ maxHeldBytes, budget: this.budget });
         this.monitor = new MemoryMonitor(this.budget);
         this.monitor.relieve('buffer pool', () => this.pool.trim());
+        this.profile = new MemoryProfile(this.budget);
     }
     /**
      * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
@@ -2024,13 +2420,14 @@ class MemoryManager {
     }
     /**
      * Ends the monitor and loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
-     * to their holders and stay. Resolves when every reader has stopped. Idempotent.
+     * to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
      */
     async close() {
         this.#closed = true;
         this.monitor.close();
         this.pool.close();
         await this.#loads.close(released('the memory manager'));
+        this.profile.stop();
     }
     /** The same as {@link close}, for `await using`. */
     async [Symbol.asyncDispose]() {
@@ -2054,6 +2451,7 @@ exports.KiB = KiB;
 exports.MemoryBudget = MemoryBudget;
 exports.MemoryManager = MemoryManager;
 exports.MemoryMonitor = MemoryMonitor;
+exports.MemoryProfile = MemoryProfile;
 exports.MiB = MiB;
 exports.PlimsollError = PlimsollError;
 exports.PooledBuffer = PooledBuffer;

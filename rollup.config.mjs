@@ -1,4 +1,5 @@
-import { resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { dirname, relative, resolve } from 'node:path'
 import { dts } from 'rollup-plugin-dts'
 
 /** The addon's types become part of the entry's. */
@@ -18,12 +19,24 @@ const plimsoll = {
     id === 'plimsoll' ? `export default new Proxy({}, { get: (_, name) => require('./index.js')[name] })` : null,
 }
 
+/** Files carried as text: `./page/page.css?text` in lib/profile/page.ts, from where they lie beside the source. */
+const text = {
+  name: 'text',
+  resolveId: (source, importer) =>
+    source.endsWith('?text') ? resolve('lib', relative('build/lib', dirname(importer)), source) : null,
+  load: (id) =>
+    id.endsWith('?text')
+      ? `export default ${JSON.stringify(readFileSync(id.slice(0, -'?text'.length), 'utf8'))}`
+      : null,
+}
+
 const external = [/^node:/, 'fastest-levenshtein']
 
 export default [
   {
     input: 'build/lib/index.js',
     output: { file: 'index.js', format: 'cjs', generatedCode: 'es2015' },
+    plugins: [text],
     external,
   },
   {

@@ -163,3 +163,19 @@ describe('a load that takes its time', () => {
     expect(JSON.parse(stdout).error).toMatchObject({ code: 'ERR_IO', path })
   })
 })
+
+test.each(['html', 'trace.json', 'json'])('--profile writes what the budget did to OUT.%s', (ending) => {
+  const path = join(folder, `profile.${ending}`)
+  const { status, stderr } = load(sample, '--profile', path)
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  const text = readFileSync(path, 'utf8')
+  for (const label of ['weights', 'buffer pool']) expect(text).toContain(label)
+  if (ending.endsWith('json')) expect(JSON.parse(text)).toBeInstanceOf(Object)
+})
+
+test('--profile to a name that tells no format, or to where nothing can be written, fails', () => {
+  expect(load(sample, '--profile', 'profile.txt')).toMatchObject({ status: 2, stdout: '' })
+  const { status, stdout, stderr } = load(sample, '--profile', join(folder, 'none/profile.json'))
+  expect({ status, stdout }).toEqual({ status: 4, stdout: '' })
+  expect(stderr).toMatch(/^plimsoll load: expected to write .*none\/profile\.json, got: ENOENT/)
+})

@@ -4,6 +4,7 @@ import * as check from './check.js'
 import { call, fromNative } from './errors.js'
 import { internal } from './internal.js'
 import * as native from './native.js'
+import { callersOf } from './stack.js'
 import { autoOrBoardId, type BoardId, boardId, type ProcessOptions, processChecks } from './system.js'
 
 export type { AllocationInfo, Headroom, HeadroomTerm, LineTerm } from '../binding.js'
@@ -203,11 +204,17 @@ export class MemoryBudget {
     check.string('label', label)
     let key: number
     try {
-      key = this.#native.allocate(sizeBytes, label)
+      key = this.#native.allocate(sizeBytes, label) ?? this.#allocateProfiled(sizeBytes, label)
     } catch (error) {
       throw fromNative(error)
     }
     return guard(this.#native, key, sizeBytes, label)
+  }
+
+  /** The same for a profile that wants to know who asks. */
+  #allocateProfiled(sizeBytes: number, label: string): number {
+    const stack = callersOf(MemoryBudget.prototype.allocate, this.#native.stackDepth)
+    return this.#native.allocateFrom(sizeBytes, label, stack)
   }
 }
 

@@ -204,6 +204,14 @@ export function invalidArgument(argument: string, expected: string, received: un
   return new InvalidArgumentError('ERR_INVALID_ARGUMENT', message, { argument, expected, received: text })
 }
 
+/** What the system said against writing a file. */
+export function ioError(path: string, cause: unknown): IoError {
+  const { errno, message } = cause as NodeJS.ErrnoException
+  const text = `expected to write ${path}, got: ${message}; check that its folder exists and is writable`
+  // Node.js has the system's numbers negative.
+  return new IoError('ERR_IO', text, { path, ...(errno !== undefined && { errno: Math.abs(errno) }) }, { cause })
+}
+
 export function released(what: string): ReleasedError {
   const message = `expected ${what} to be live, but it was released; take a new one`
   return new ReleasedError('ERR_RELEASED', message, { what })

@@ -45,6 +45,20 @@ export {
   type MonitorSample,
 } from './monitor.js'
 export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } from './output.js'
+export type {
+  LabelTotals,
+  LiveAllocation,
+  ProfileEvent,
+  ProfileEventKind,
+  ProfileReport,
+  ProfileThread,
+} from './profile/record.js'
+export {
+  type LeakOptions,
+  MemoryProfile,
+  type ProfileFormat,
+  type ProfileOptions,
+} from './profile.js'
 export type { Relief } from './relief.js'
 export type { Component, Stage } from './stages.js'
 export type { LoadProgress } from './stream.js'

@@ -4,6 +4,7 @@ import * as check from './check.js'
 import { released } from './errors.js'
 import { type GgufFile, type OpenOptions, openWith } from './gguf-file.js'
 import { type MemoryLimits, MemoryMonitor } from './monitor.js'
+import { MemoryProfile } from './profile.js'
 import { Loads } from './stream.js'
 import {
   type BoardPreset,
@@ -43,6 +44,8 @@ export class MemoryManager implements AsyncDisposable {
   readonly pool: BufferPool
   /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link pool}. */
   readonly monitor: MemoryMonitor
+  /** Records what happens to the budget; off until its `start()`. */
+  readonly profile: MemoryProfile
 
   /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
   constructor(options?: MemoryManagerOptions) {
@@ -57,6 +60,7 @@ export class MemoryManager implements AsyncDisposable {
     this.pool = new BufferPool({ maxHeldBytes, budget: this.budget })
     this.monitor = new MemoryMonitor(this.budget)
     this.monitor.relieve('buffer pool', () => this.pool.trim())
+    this.profile = new MemoryProfile(this.budget)
   }
 
   /**
@@ -90,13 +94,14 @@ export class MemoryManager implements AsyncDisposable {
 
   /**
    * Ends the monitor and loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
-   * to their holders and stay. Resolves when every reader has stopped. Idempotent.
+   * to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
    */
   async close(): Promise<void> {
     this.#closed = true
     this.monitor.close()
     this.pool.close()
     await this.#loads.close(released('the memory manager'))
+    this.profile.stop()
   }
 
   /** The same as {@link close}, for `await using`. */

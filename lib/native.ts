@@ -31,4 +31,7 @@ export type NativeModel = Binding.NativeModel
 export const NativeMonitor = binding.NativeMonitor
 export type NativeMonitor = Binding.NativeMonitor
 
+export const NativeProfile = binding.NativeProfile
+export type NativeProfile = Binding.NativeProfile
+
 export type { NativeNotice, NativePooledBuffer, NativeStream, NativeUnit } from '../binding.js'

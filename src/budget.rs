@@ -144,13 +144,33 @@ impl NativeBudget {
         self.guards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes bytes and returns the key of the guard.
+    /// Takes bytes and returns the key of the guard. While a recording wants to know who asks, it does nothing and
+    /// returns `null`: then ask by `allocateFrom`. So to be asked costs nobody a call of its own.
     #[napi(catch_unwind)]
-    pub fn allocate(&self, env: Env, bytes: f64, label: String) -> napi::Result<u32> {
-        match self.budget.allocate(bytes as u64, label) {
+    pub fn allocate(&self, env: Env, bytes: f64, label: String) -> napi::Result<Option<u32>> {
+        if self.budget.stack_depth() > 0 {
+            return Ok(None);
+        }
+        self.keep(env, self.budget.allocate(bytes as u64, label)).map(Some)
+    }
+
+    /// The same, for a caller who tells its stack.
+    #[napi(catch_unwind)]
+    pub fn allocate_from(&self, env: Env, bytes: f64, label: String, stack: String) -> napi::Result<u32> {
+        self.keep(env, self.budget.allocate_from(bytes as u64, label, Some(&stack)))
+    }
+
+    fn keep(&self, env: Env, granted: plimsoll::Result<Allocation>) -> napi::Result<u32> {
+        match granted {
             Ok(allocation) => Ok(self.guards().insert(allocation) as u32),
             Err(error) => Err(to_js(env, &error)),
         }
+    }
+
+    /// How many frames of the caller's stack are wanted.
+    #[napi(getter, catch_unwind)]
+    pub fn stack_depth(&self) -> u32 {
+        self.budget.stack_depth()
     }
 
     /// Gives back the guard under `key`.

@@ -25,5 +25,6 @@ mod machine;
 mod metadata;
 mod model;
 mod monitor;
+mod profile;
 mod stream;
 mod system;

@@ -1,4 +1,4 @@
-import { MemoryBudget } from 'plimsoll'
+import { MemoryBudget, MemoryProfile } from 'plimsoll'
 import { batchedMs } from '../measure.mjs'
 
 export const title = 'allocate and release from JavaScript'
@@ -16,11 +16,25 @@ export async function measure(note) {
     'allocate, end of `using`': () => useOnce(budget),
     'allocate, attach, release': () => budget.allocate(BYTES, 'bench').attach({}).release(),
   }
-  return Object.entries(ways).map(([name, run], index) => {
+  const guards = Object.entries(ways).map(([name, run], index) => {
     const value = microseconds(run)
     const peer = { name: 'FinalizationRegistry', value: floor }
     const target = index === 0 ? { target: { of: 'value', is: 'below', bound: 1.5 } } : {}
     return { name, unit: 'µs', value, peer, ratio: floor / value, ...target }
+  })
+  return [...guards, ...profiles(budget, ways['allocate, release'])]
+}
+
+/** The same while a profile records it; the peer is the same guard in the same run while none does. */
+function profiles(budget, run) {
+  const profile = new MemoryProfile(budget)
+  const options = { 'profiled, allocate, release': {}, 'profiled with stacks': { stacks: true } }
+  return Object.entries(options).map(([name, chosen]) => {
+    const off = microseconds(run)
+    profile.start(chosen)
+    const value = microseconds(run)
+    profile.stop()
+    return { name, unit: 'µs', value, peer: { name: 'not profiled', value: off }, ratio: off / value }
   })
 }
 

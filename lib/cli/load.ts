@@ -29,6 +29,7 @@ export const load: Verb = {
     as: { type: 'string', value: 'raw|f32|f16', help: 'the form of the data (raw)' },
     chunk: { type: 'string', value: 'SIZE', help: 'the most bytes of data in a chunk (1MiB)' },
     tensor: { type: 'string', value: 'NAME', multiple: true, help: 'load only this tensor; may be repeated' },
+    profile: { type: 'string', value: 'OUT', help: 'write what the budget did to OUT.html, .json or .trace.json' },
     ...lineOptions,
   },
   run: async (args) => {
@@ -43,12 +44,14 @@ async function measuredLoad(args: Arguments) {
   const { file } = args
   const as = args.oneOf('as', tensorOutputs) ?? 'raw'
   const chunkBytes = args.size('chunk') ?? MiB
+  const profilePath = profilePathFrom(args)
   const bounds = lineFrom(args)
   measuredMachine()
   const signal = untilInterrupted()
   const startRssBytes = processMemory().rssBytes
   await using manager = new MemoryManager(bounds)
   using model = openInput(() => manager.open(file))
+  if (profilePath !== undefined) manager.profile.start()
   const names = args.list('tensor')
   const tensors = chosen(model, names)
   const reservedBytes = dataBytesOf(tensors, as)
@@ -61,6 +64,7 @@ async function measuredLoad(args: Arguments) {
     signal,
   })
   await manager.close()
+  if (profilePath !== undefined) await manager.profile.save(profilePath)
   return {
     path: file,
     as,
@@ -73,6 +77,13 @@ async function measuredLoad(args: Arguments) {
     peakRssBytes: processMemory().peakRssBytes,
     balanceBytes: manager.budget.allocatedBytes,
   }
+}
+
+/** Where the profile goes, if one is wanted; the name tells its format. */
+function profilePathFrom(args: Arguments): string | undefined {
+  const path = args.text('profile')
+  if (path === undefined || /\.(html|json)$/.test(path)) return path
+  throw new UsageError(`expected --profile to be a name that ends in .html, .trace.json or .json, got "${path}"`)
 }
 
 /** The tensors named, in the order of their names; all of the file if none is. */

@@ -19,7 +19,7 @@ use std::{
 };
 
 use counter::Counter;
-use plimsoll::{MemoryBudget, units::GIB};
+use plimsoll::{MemoryBudget, budget::RecordOptions, units::GIB};
 
 const BATCHES: usize = 501;
 const PER_BATCH: u32 = 10_000;
@@ -31,6 +31,11 @@ fn main() -> plimsoll::Result<()> {
     report("guard", guard_ns(&budget), "Mutex<HashMap>", locked_map_ns());
     let _others: Vec<_> = (0..1000).map(|_| budget.allocate(BYTES, "other")).collect::<Result<_, _>>()?;
     report("guard among 1000", guard_ns(&budget), "Mutex<HashMap>", locked_map_ns());
+    {
+        let off_ns = guard_ns(&budget);
+        let _recording = budget.record(RecordOptions::default())?;
+        report("guard, recorded", guard_ns(&budget), "guard", off_ns);
+    }
     report("guard with a label of its own", owned_label_ns(&budget), "Mutex<HashMap>", locked_map_ns());
     Ok(())
 }

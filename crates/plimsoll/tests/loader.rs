@@ -17,6 +17,7 @@ use std::{
 use common::{TensorSpec, gguf, on_disk};
 use plimsoll::{
     Error, MemoryBudget,
+    budget::{EventKind, RecordOptions},
     loader::{
         Destination, ModelFile, OpenOptions, Output, Reader, Selection, SliceDestination, StreamOptions,
         StreamedUnit, UnitStream,
@@ -380,4 +381,42 @@ fn a_refused_read_into_a_destination_is_tried_again_and_skips_nothing() {
     drop(reader);
     let written: Vec<u8> = windows.into_iter().flat_map(|(_, bytes)| bytes).collect();
     assert!(written == tensors.map(|tensor| tensor.data).concat());
+}
+
+/// What a recording tells of one load with so much budget, which `consume` ends one way or another.
+fn recorded(budget_bytes: u64, consume: impl FnOnce(&mut UnitStream)) -> Vec<(EventKind, String, u64)> {
+    let budget = MemoryBudget::new(budget_bytes, 0).unwrap();
+    let pool =
+        BufferPool::new(BufferPoolOptions { budget: Some(budget.clone()), ..BufferPoolOptions::default() });
+    let recording = budget.record(RecordOptions::default()).unwrap();
+    let model = from_bytes(&[TensorSpec::patterned("big", 20 << 20, 24, 20 << 20)], 0);
+    let mut units = stream(&model, &options(Output::Raw, MIB), &pool);
+    consume(&mut units);
+    drop(units);
+    expect_all_back(&pool);
+    let mut record = recording.stop();
+    let names = std::mem::take(&mut record.threads);
+    let loads = record.events.into_iter().filter(|event| event.kind.name().starts_with("load-"));
+    loads
+        .map(|event| {
+            assert_eq!(names[&event.thread], "plimsoll-loader");
+            (event.kind, event.label.to_string(), event.bytes)
+        })
+        .collect()
+}
+
+#[test]
+fn a_recording_tells_when_a_load_began_and_how_it_ended() {
+    let whole = recorded(MIB * 8, |units| assert!(units.all(|unit| unit.is_ok())));
+    let begun = (EventKind::LoadStart, "<bytes>".to_owned(), 20 << 20);
+    assert_eq!(whole, [begun.clone(), (EventKind::LoadEnd, "<bytes>".to_owned(), 20 << 20)]);
+    let cancelled = recorded(MIB * 8, |units| {
+        drop(units.next());
+        units.cancel();
+        assert!(units.next().unwrap().is_err());
+    });
+    assert_eq!((&cancelled[0], cancelled[1].0), (&begun, EventKind::LoadCancelled));
+    assert!((MIB..=4 * MIB).contains(&cancelled[1].2), "{cancelled:?}");
+    let failed = recorded(KIB, |units| assert!(units.next().unwrap().is_err()));
+    assert_eq!(failed, [begun, (EventKind::LoadFailed, "<bytes>".to_owned(), 0)]);
 }

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use super::books::Books;
+use super::{
+    books::Books,
+    record::{EventKind, Origin},
+};
 
 /// Bytes taken off a budget; dropping the guard gives them back.
 ///
@@ -17,8 +20,13 @@ pub struct Allocation {
 
 impl Allocation {
     /// Enters bytes that the counter has already granted.
-    pub(super) fn enter(books: &Arc<Books>, bytes: u64, label: Cow<'static, str>) -> Self {
-        let key = books.enter(label, bytes);
+    pub(super) fn enter(
+        books: &Arc<Books>,
+        bytes: u64,
+        label: Cow<'static, str>,
+        stack: Option<&str>,
+    ) -> Self {
+        let key = books.enter(label, bytes, stack);
         Self { books: Arc::clone(books), key, bytes }
     }
 
@@ -35,6 +43,11 @@ impl Allocation {
     /// what the whole process has grown by, which is right for one holder at a time and a guess for several.
     pub fn commit(&self, bytes: u64) {
         self.books.commit(self.key, bytes);
+    }
+
+    /// Records what its holder does with it, if anybody records.
+    pub(crate) fn note(&self, kind: EventKind) {
+        self.books.note(self.key, kind);
     }
 
     /// The label it was taken under.
@@ -60,10 +73,16 @@ impl Drop for Allocation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AllocationInfo {
+    /// Its number, by which recordings know it.
+    pub id: u64,
     /// The label it was taken under.
     pub label: Cow<'static, str>,
     /// Its size, in bytes.
     pub bytes: u64,
+    /// How much of it has really been taken, as its holder said, in bytes; `None` when it never did.
+    pub committed_bytes: Option<u64>,
     /// The time since it was granted.
     pub age: Duration,
+    /// Where it came from, if it was granted while a [`Recording`](super::Recording) ran and one has run ever since.
+    pub origin: Option<Origin>,
 }

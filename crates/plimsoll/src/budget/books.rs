@@ -2,13 +2,18 @@
 
 use std::{
     borrow::Cow,
+    sync::atomic::{AtomicBool, AtomicU32},
     time::{Duration, Instant},
 };
 
 use slab::Slab;
 
-use super::{allocation::AllocationInfo, counter::Counter};
-use crate::sync::{Mutex, lock};
+use super::{
+    allocation::AllocationInfo,
+    counter::Counter,
+    record::{Copied, EventKind, Journal, Note, Record, RecordOptions, Recorder},
+};
+use crate::sync::{Mutex, MutexGuard, Ordering, lock};
 
 /// The counter with the list of live allocations.
 ///
@@ -18,13 +23,24 @@ use crate::sync::{Mutex, lock};
 pub(crate) struct Books {
     counter: Counter,
     live: Mutex<Live>,
+    recorded: Recorded,
     /// Tells what this process has resident, in bytes; only books over this machine's memory ask.
     resident_bytes: fn() -> Option<u64>,
+}
+
+/// What recordings want to be told, for those who would otherwise not take the lock. Relaxed order suffices: what
+/// slips past as a recording begins was asked for before.
+#[derive(Debug, Default)]
+struct Recorded {
+    is_on: AtomicBool,
+    stack_depth: AtomicU32,
 }
 
 #[derive(Debug, Default)]
 struct Live {
     entries: Slab<Entry>,
+    /// There while anybody records.
+    journal: Option<Box<Journal>>,
     next_serial: u64,
     /// Entries that never said what they committed.
     silent_count: usize,
@@ -52,7 +68,12 @@ impl Default for Books {
 impl Books {
     /// Books that credit silent holders with the growth of what the process has resident.
     pub(super) fn measured_by(resident_bytes: fn() -> Option<u64>) -> Self {
-        Self { counter: Counter::default(), live: Mutex::new(Live::default()), resident_bytes }
+        Self {
+            counter: Counter::default(),
+            live: Mutex::new(Live::default()),
+            recorded: Recorded::default(),
+            resident_bytes,
+        }
     }
 
     pub(crate) fn counter(&self) -> &Counter {
@@ -68,16 +89,20 @@ impl Books {
     }
 
     /// Writes an entry for bytes already taken; the key strikes it again.
-    pub(super) fn enter(&self, label: Cow<'static, str>, bytes: u64) -> usize {
+    pub(super) fn enter(&self, label: Cow<'static, str>, bytes: u64, stack: Option<&str>) -> usize {
         let since = Instant::now();
         let mut live = lock(&self.live);
-        let serial = live.next_serial;
-        live.next_serial += 1;
+        let serial = live.take_serial();
         if live.silent_count == 0 {
             live.resident_before_bytes = (self.resident_bytes)();
         }
         live.silent_count += 1;
-        live.entries.insert(Entry { serial, label, bytes, since, committed_bytes: None })
+        let entry = Entry { serial, label, bytes, since, committed_bytes: None };
+        let key = live.entries.insert(entry);
+        if live.journal.is_some() {
+            live.record_grant(key, stack);
+        }
+        key
     }
 
     /// Strikes the entry, then gives its bytes back.
@@ -93,9 +118,90 @@ impl Books {
     pub(super) fn commit(&self, key: usize, bytes: u64) {
         let mut live = lock(&self.live);
         let Some(entry) = live.entries.get_mut(key) else { return };
-        let was_silent = entry.committed_bytes.is_none();
-        entry.committed_bytes = Some(bytes.min(entry.bytes).max(entry.committed_bytes.unwrap_or(0)));
-        live.silent_count -= usize::from(was_silent);
+        let before = entry.committed_bytes;
+        let committed = bytes.min(entry.bytes).max(before.unwrap_or(0));
+        entry.committed_bytes = Some(committed);
+        live.silent_count -= usize::from(before.is_none());
+        if before != Some(committed) {
+            live.record(key, EventKind::Commit);
+        }
+    }
+
+    /// Whether anybody records: one relaxed load.
+    fn is_recorded(&self) -> bool {
+        self.recorded.is_on.load(Ordering::Relaxed)
+    }
+
+    /// How many frames of a caller's stack recordings want: one relaxed load.
+    pub(super) fn stack_depth(&self) -> u32 {
+        self.recorded.stack_depth.load(Ordering::Relaxed)
+    }
+
+    /// Records a request that was refused.
+    pub(super) fn refuse(&self, label: &str, bytes: u64, stack: Option<&str>) {
+        if !self.is_recorded() {
+            return;
+        }
+        let mut live = lock(&self.live);
+        let id = live.take_serial();
+        if let Some(journal) = &mut live.journal {
+            journal.refuse(&Note { kind: EventKind::Refusal, id, label, bytes }, stack);
+        }
+    }
+
+    /// Records what happened to an entry without changing it.
+    pub(super) fn note(&self, key: usize, kind: EventKind) {
+        if !self.is_recorded() {
+            return;
+        }
+        lock(&self.live).record(key, kind);
+    }
+
+    /// The number of a load that begins.
+    pub(super) fn take_serial(&self) -> u64 {
+        lock(&self.live).take_serial()
+    }
+
+    /// Records what happened to a load.
+    pub(super) fn note_load(&self, kind: EventKind, id: u64, label: &str, bytes: u64) {
+        if !self.is_recorded() {
+            return;
+        }
+        if let Some(journal) = &mut lock(&self.live).journal {
+            journal.write(&Note { kind, id, label, bytes });
+        }
+    }
+
+    /// Begins a recording; the key reads and ends it.
+    pub(super) fn start_recording(&self, options: RecordOptions) -> usize {
+        let mut live = lock(&self.live);
+        let key = live.start_recording(options);
+        self.tell_recorded(&live);
+        key
+    }
+
+    /// What has been recorded, and what is live.
+    pub(super) fn read_recording(&self, key: usize, with_events: bool) -> Record {
+        let live = lock(&self.live);
+        let copied =
+            live.journal.as_deref().map_or_else(Copied::empty, |journal| journal.copy(key, with_events));
+        let list = live.list();
+        drop(live);
+        copied.into_record(list)
+    }
+
+    pub(super) fn end_recording(&self, key: usize) {
+        let mut live = lock(&self.live);
+        let ended = live.end_recording(key);
+        self.tell_recorded(&live);
+        drop(live);
+        drop(ended);
+    }
+
+    fn tell_recorded(&self, live: &MutexGuard<'_, Live>) {
+        let stack_depth = live.journal.as_deref().map_or(0, Journal::stack_depth);
+        self.recorded.is_on.store(live.journal.is_some(), Ordering::Relaxed);
+        self.recorded.stack_depth.store(stack_depth, Ordering::Relaxed);
     }
 
     /// Bytes granted and not yet taken: of each holder that says what it took, the rest; of the silent ones together,
@@ -131,27 +237,79 @@ impl Books {
     }
 
     pub(super) fn list(&self) -> Vec<AllocationInfo> {
-        let live = lock(&self.live);
-        // One clock reading for all, or a younger allocation could show the greater age.
-        let now = Instant::now();
-        let mut entries: Vec<_> = live.entries.iter().map(|(_, entry)| entry).collect();
-        entries.sort_unstable_by_key(|entry| entry.serial);
-        entries
-            .into_iter()
-            .map(|entry| AllocationInfo {
-                label: entry.label.clone(),
-                bytes: entry.bytes,
-                age: now.saturating_duration_since(entry.since),
-            })
-            .collect()
+        lock(&self.live).list()
     }
 }
 
 impl Live {
     fn remove(&mut self, key: usize) -> Option<Entry> {
+        if self.journal.is_some() {
+            self.record(key, EventKind::Release);
+        }
         let entry = self.entries.try_remove(key)?;
         self.silent_count -= usize::from(entry.committed_bytes.is_none());
         Some(entry)
+    }
+
+    /// Apart from those who call it, so that nobody who is not recorded pays for it.
+    #[cold]
+    fn record(&mut self, key: usize, kind: EventKind) {
+        if let (Some(journal), Some(entry)) = (&mut self.journal, self.entries.get(key)) {
+            journal.write(&entry.note(kind));
+        }
+    }
+
+    #[cold]
+    fn record_grant(&mut self, key: usize, stack: Option<&str>) {
+        if let (Some(journal), Some(entry)) = (&mut self.journal, self.entries.get(key)) {
+            journal.grant(&entry.note(EventKind::Grant), stack);
+        }
+    }
+
+    fn take_serial(&mut self) -> u64 {
+        self.next_serial += 1;
+        self.next_serial - 1
+    }
+
+    fn list(&self) -> Vec<AllocationInfo> {
+        // One clock reading for all, or a younger allocation could show the greater age.
+        let now = Instant::now();
+        let info = |entry: &Entry| AllocationInfo {
+            id: entry.serial,
+            label: entry.label.clone(),
+            bytes: entry.bytes,
+            committed_bytes: entry.committed_bytes,
+            age: now.saturating_duration_since(entry.since),
+            origin: self.journal.as_ref().and_then(|journal| journal.origin(entry.serial)).cloned(),
+        };
+        oldest_first(&self.entries).map(info).collect()
+    }
+
+    fn start_recording(&mut self, options: RecordOptions) -> usize {
+        let held = oldest_first(&self.entries).map(|entry| entry.note(EventKind::Held));
+        self.journal.get_or_insert_default().start(options, held)
+    }
+
+    /// Takes a recording out, and the journal with the last of them. They are freed by the caller, without the lock.
+    fn end_recording(&mut self, key: usize) -> (Option<Recorder>, Option<Box<Journal>>) {
+        let ended = self.journal.as_mut().and_then(|journal| journal.end(key));
+        (ended, self.journal.take_if(|journal| journal.is_empty()))
+    }
+}
+
+fn oldest_first(entries: &Slab<Entry>) -> impl Iterator<Item = &Entry> {
+    let mut entries: Vec<_> = entries.iter().map(|(_, entry)| entry).collect();
+    entries.sort_unstable_by_key(|entry| entry.serial);
+    entries.into_iter()
+}
+
+impl Entry {
+    fn note(&self, kind: EventKind) -> Note<'_> {
+        let bytes = match kind {
+            EventKind::Commit => self.committed_bytes.unwrap_or(0),
+            _ => self.bytes,
+        };
+        Note { kind, id: self.serial, label: &self.label, bytes }
     }
 }
 
@@ -166,10 +324,10 @@ mod tests {
     fn silent_holders_are_credited_with_growth_and_never_above_their_grants() {
         let books = Books::measured_by(|| Some(RESIDENT.load(Ordering::Relaxed)));
         RESIDENT.store(1000, Ordering::Relaxed);
-        let first = books.enter("first".into(), 300);
+        let first = books.enter("first".into(), 300, None);
         assert_eq!(books.pending_bytes(), 300);
         RESIDENT.store(1100, Ordering::Relaxed);
-        let second = books.enter("second".into(), 50);
+        let second = books.enter("second".into(), 50, None);
         assert_eq!(books.pending_bytes(), 250);
         RESIDENT.store(900, Ordering::Relaxed);
         assert_eq!(books.pending_bytes(), 350, "shrinking takes no credit");
@@ -178,7 +336,7 @@ mod tests {
         books.strike(first);
         books.strike(second);
         // All have gone: the next one starts from what is resident then.
-        let third = books.enter("third".into(), 70);
+        let third = books.enter("third".into(), 70, None);
         assert_eq!(books.pending_bytes(), 70);
         books.strike(third);
         assert_eq!(books.pending_bytes(), 0);
@@ -187,12 +345,12 @@ mod tests {
     #[test]
     fn what_a_holder_says_counts_for_it_alone() {
         let books = Books::measured_by(|| Some(5000));
-        let key = books.enter("weights".into(), 400);
+        let key = books.enter("weights".into(), 400, None);
         books.commit(key, 100);
         assert_eq!(books.pending_bytes(), 300);
         books.commit(key, 50);
         assert_eq!(books.pending_bytes(), 300, "it only rises");
-        let silent = books.enter("silent".into(), 10);
+        let silent = books.enter("silent".into(), 10, None);
         assert_eq!(books.pending_bytes(), 310, "committed bytes are not the silent one's growth");
         books.commit(key, u64::MAX);
         assert_eq!(books.pending_bytes(), 10, "never above the grant");
@@ -205,7 +363,7 @@ mod tests {
     #[test]
     fn where_nothing_can_be_measured_a_grant_is_pending_until_its_holder_speaks() {
         let books = Books::default();
-        let key = books.enter("x".into(), 8);
+        let key = books.enter("x".into(), 8, None);
         assert_eq!(books.pending_bytes(), 8);
         books.commit(key, 8);
         assert_eq!(books.pending_bytes(), 0);
@@ -214,7 +372,7 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod model {
-    use super::Books;
+    use super::{Books, EventKind, RecordOptions};
     use loom::{sync::Arc, thread};
 
     /// A guard taken and given on one thread while another looks: the list never tells of more than the counter
@@ -226,7 +384,7 @@ mod model {
             let other = Arc::clone(&books);
             let guard = thread::spawn(move || {
                 other.counter().try_take(40, 80).unwrap();
-                let key = other.enter("guard".into(), 40);
+                let key = other.enter("guard".into(), 40, None);
                 other.strike(key);
             });
             let listed: u64 = books.list().iter().map(|info| info.bytes).sum();
@@ -234,6 +392,29 @@ mod model {
             guard.join().unwrap();
             assert_eq!(books.allocated_bytes(), 0);
             assert!(books.list().is_empty());
+        });
+    }
+
+    /// A recording that begins while a guard is taken and given on another thread: whenever it is read, its sum is that
+    /// of the list, and in the end it has seen a release for every allocation it knows of.
+    #[test]
+    fn a_recording_agrees_with_the_list_whenever_it_begins() {
+        loom::model(|| {
+            let books = Arc::new(Books::default());
+            let other = Arc::clone(&books);
+            let guard = thread::spawn(move || {
+                let key = other.enter("guard".into(), 40, None);
+                other.strike(key);
+            });
+            let recording = books.start_recording(RecordOptions::default());
+            let early = books.read_recording(recording, true);
+            assert_eq!(early.live.iter().map(|info| info.bytes).sum::<u64>(), early.allocated_bytes);
+            guard.join().unwrap();
+            let late = books.read_recording(recording, true);
+            assert_eq!(late.allocated_bytes, 0);
+            let releases = late.events.iter().filter(|event| event.kind == EventKind::Release).count();
+            assert_eq!(releases * 2, late.events.len());
+            books.end_recording(recording);
         });
     }
 }

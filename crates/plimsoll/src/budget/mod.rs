@@ -9,11 +9,14 @@ mod counter;
 mod gate;
 mod headroom;
 mod line;
+mod record;
 mod shared;
 
 pub use allocation::{Allocation, AllocationInfo};
 pub use headroom::{Admission, Headroom, HeadroomKind, HeadroomOptions, HeadroomTerm};
 pub use line::{Line, MachineOptions, Term, TermKind};
+pub(crate) use record::LoadNote;
+pub use record::{Event, EventKind, LabelTotals, MAX_CAPACITY, Origin, Record, RecordOptions, Recording};
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -159,13 +162,52 @@ impl MemoryBudget {
     /// [`Error::InsufficientMemory`] when that many bytes are not available, or the budget is
     /// [refusing](Self::refuse_all).
     pub fn allocate(&self, bytes: u64, label: impl Into<Cow<'static, str>>) -> Result<Allocation> {
+        self.allocate_from(bytes, label, None)
+    }
+
+    /// The same, and tells recordings who asked: the caller's stack, innermost frame first, a line each.
+    ///
+    /// # Errors
+    ///
+    /// As [`allocate`](Self::allocate).
+    pub fn allocate_from(
+        &self,
+        bytes: u64,
+        label: impl Into<Cow<'static, str>>,
+        stack: Option<&str>,
+    ) -> Result<Allocation> {
+        let label = label.into();
         if let Some(reason) = self.gate.reason() {
-            return Err(self.refused_at_gate(bytes, reason, label.into().into_owned()));
+            return Err(self.refused_at_gate(bytes, reason, self.recorded_refusal(bytes, label, stack)));
         }
         match self.books.counter().try_take(bytes, self.usable_bytes()) {
-            Ok(()) => Ok(Allocation::enter(&self.books, bytes, label.into())),
-            Err(available_bytes) => Err(self.refusal(bytes, available_bytes, label.into().into_owned())),
+            Ok(()) => Ok(Allocation::enter(&self.books, bytes, label, stack)),
+            Err(available_bytes) => {
+                Err(self.refusal(bytes, available_bytes, self.recorded_refusal(bytes, label, stack)))
+            }
         }
+    }
+
+    /// Tells recordings of a refusal; returns the label for the error.
+    fn recorded_refusal(&self, bytes: u64, label: Cow<'static, str>, stack: Option<&str>) -> String {
+        self.books.refuse(&label, bytes, stack);
+        label.into_owned()
+    }
+
+    /// How many frames of the caller's stack recordings would like to know; 0 while there is no such recording. One
+    /// relaxed load.
+    #[must_use]
+    pub fn stack_depth(&self) -> u32 {
+        self.books.stack_depth()
+    }
+
+    /// Starts to record every grant, release, refusal and commit, and what pools and loads over this budget do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for a capacity of 0 or above [`MAX_CAPACITY`].
+    pub fn record(&self, options: RecordOptions) -> Result<Recording> {
+        Recording::start(&self.books, options)
     }
 
     /// What was granted and has not yet been taken, in bytes. See [`Allocation::commit`].

@@ -9,6 +9,7 @@ use super::{
     selection::{Chunk, Cursor, PlannedChunk, Selection, UnitPlan},
 };
 use crate::{
+    budget::LoadNote,
     error::{Error, Result},
     pool::{BufferPool, PooledBuffer},
     units::MIB,
@@ -93,6 +94,12 @@ impl Reader {
 
     pub(super) fn has_destination(&self) -> bool {
         self.destination.is_some()
+    }
+
+    /// Records that the load of all of the selection begins.
+    pub(super) fn note_load(&self) -> LoadNote {
+        let label = self.path().to_string_lossy().into_owned();
+        LoadNote::start(self.pool.options().budget.as_ref(), label, self.selection.stored_bytes())
     }
 
     pub(super) fn path(&self) -> &Path {

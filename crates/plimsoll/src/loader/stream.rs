@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::reader::{Reader, Unit};
-use crate::error::{Error, Result};
+use crate::{
+    budget::LoadNote,
+    error::{Error, Result},
+};
 
 /// Units that may exist at once: one being read, one ready, one in the consumer's hands.
 const MAX_LIVE_UNITS: usize = 3;
@@ -192,17 +195,25 @@ impl Drop for FinishOnDrop {
 
 fn run(shared: &Arc<Shared>, reader: Reader) {
     let finish = FinishOnDrop(Arc::clone(shared), reader.path().to_owned());
-    let error = read_all(shared, reader).err();
+    let mut note = reader.note_load();
+    let error = read_all(shared, reader, &mut note).err();
+    drop(note); // Recorded before anybody is told.
     finish.0.finish(error);
 }
 
 /// Reads to the end or until cancelled. The reader and its buffers are gone when it returns.
-fn read_all(shared: &Arc<Shared>, mut reader: Reader) -> Result<()> {
+fn read_all(shared: &Arc<Shared>, mut reader: Reader, note: &mut LoadNote) -> Result<()> {
     while let Some(permit) = shared.wait_for_room() {
         let returned_units = shared.state().returned_units;
         match reader.next_unit() {
-            Ok(Some(unit)) => shared.deliver(StreamedUnit { unit, permit }),
-            Ok(None) => return Ok(()),
+            Ok(Some(unit)) => {
+                note.read(stored_bytes(&unit));
+                shared.deliver(StreamedUnit { unit, permit });
+            }
+            Ok(None) => {
+                note.completed();
+                return Ok(());
+            }
             // The budget may be too small for three units at once. With fewer it goes slower, but it goes: each
             // try follows the return of a unit that may have made room.
             Err(error @ Error::InsufficientMemory { .. }) => {
@@ -214,7 +225,12 @@ fn read_all(shared: &Arc<Shared>, mut reader: Reader) -> Result<()> {
             Err(error) => return Err(error),
         }
     }
+    note.cancelled();
     Ok(())
+}
+
+fn stored_bytes(unit: &Unit) -> u64 {
+    unit.chunks.iter().map(|chunk| chunk.bytes.end - chunk.bytes.start).sum()
 }
 
 impl UnitStream {

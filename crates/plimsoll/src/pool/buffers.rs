@@ -10,7 +10,7 @@ use std::{
 use memmap2::MmapMut;
 
 use crate::{
-    budget::{Allocation, MemoryBudget},
+    budget::{Allocation, EventKind, MemoryBudget},
     error::{Error, Result},
     units::{MAX_BYTES, MIB},
 };
@@ -97,6 +97,15 @@ struct Memory {
     allocation: Option<Allocation>,
 }
 
+impl Memory {
+    /// Records what the pool does with it, if anybody records its budget.
+    fn note(&self, kind: EventKind) {
+        if let Some(allocation) = &self.allocation {
+            allocation.note(kind);
+        }
+    }
+}
+
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory")
@@ -126,6 +135,7 @@ impl BufferPool {
         let class_bytes = class_bytes(bytes)?;
         let memory = match self.0.reuse(class_bytes)? {
             Some(mut memory) => {
+                memory.note(EventKind::Reuse);
                 if self.0.options.zeroed {
                     memory.map.get_mut(..bytes as usize).unwrap_or_default().fill(0);
                 }
@@ -213,6 +223,7 @@ impl Inner {
     }
 
     fn put_back(&self, memory: Memory) {
+        memory.note(EventKind::Return);
         let class_bytes = memory.map.len() as u64;
         let mut state = self.state();
         state.stats.in_use_bytes -= class_bytes;
@@ -337,7 +348,7 @@ impl fmt::Debug for PooledBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::KIB;
+    use crate::{budget::RecordOptions, units::KIB};
     use proptest::prelude::*;
     use std::thread;
 
@@ -393,6 +404,20 @@ mod tests {
         assert_eq!(budget.allocated_bytes(), 32 * KIB, "idle buffers went before the refusal");
         drop(kept);
         assert_eq!(budget.allocated_bytes(), 0);
+    }
+
+    #[test]
+    fn a_recording_of_the_budget_tells_what_becomes_of_each_buffer() {
+        let budget = MemoryBudget::new(MIB, 0).unwrap();
+        let pool = pool(MIB, false, Some(&budget));
+        let recording = budget.record(RecordOptions::default()).unwrap();
+        drop(pool.get(KIB).unwrap());
+        drop(pool.get(KIB).unwrap());
+        pool.trim(0);
+        let record = recording.stop();
+        let kinds: Vec<_> = record.events.iter().map(|event| event.kind.name()).collect();
+        assert_eq!(kinds, ["grant", "return", "reuse", "return", "release"]);
+        assert!(record.events.iter().all(|event| event.id == record.events[0].id && &*event.label == LABEL));
     }
 
     #[test]

@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto'
+import style from './page/page.css?text'
+import template from './page/page.html?text'
+import script from './page/page.js?text'
+import type { LiveAllocation, ProfileEvent, ProfileRecord } from './record.js'
+
+/** Steps of the chart over time at most. */
+const MAX_STEPS = 600
+
+/** Places that live allocations came from, shown at most. */
+const MAX_PLACES = 500
+
+/** What the page's script draws. */
+interface PageData {
+  startTimeMs: number
+  durationMs: number
+  eventCount: number
+  droppedCount: number
+  allocatedBytes: number
+  peakBytes: number
+  /** Label, bytes live, peak and granted, allocations live and granted, refusals. */
+  labels: [string, number, number, number, number, number, number][]
+  /** How long a step of the chart is. */
+  stepMs: number
+  /** Where a step begins, in milliseconds; the most bytes allocated in it, and those at its end. */
+  steps: [number, number, number][]
+  /** Where the live allocations came from, most bytes first. */
+  places: Place[]
+  hiddenPlaceCount: number
+}
+
+/** Live allocations of one label from one place. */
+interface Place {
+  label: string
+  stack: string
+  count: number
+  bytes: number
+  oldestMs: number
+}
+
+/**
+ * The profile as one page: nothing outside of it is loaded, and nothing in it is run but its own script, whatever the
+ * labels say: they travel as JSON, and the policy names the script and the style by their hashes.
+ */
+export function toPage(record: ProfileRecord): string {
+  const parts: Record<string, string> = {
+    policy: `default-src 'none'; style-src ${sourceOf(style)}; script-src ${sourceOf(script)}`,
+    style,
+    script,
+    // Nothing in it ends the element that holds it.
+    data: JSON.stringify(dataOf(record)).replaceAll('<', '\\u003c'),
+  }
+  return template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => parts[name] as string)
+}
+
+const sourceOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+
+function dataOf({ labels, live, events, threads: _, ...figures }: ProfileRecord): PageData {
+  const places = placesOf(live)
+  const stepMs = Math.max(figures.durationMs / MAX_STEPS, 1e-3)
+  return {
+    ...figures,
+    labels: labels.map((totals) => [
+      totals.label,
+      totals.liveBytes,
+      totals.peakBytes,
+      totals.grantedBytes,
+      totals.liveCount,
+      totals.grantedCount,
+      totals.refusedCount,
+    ]),
+    stepMs,
+    steps: stepsOf(events, stepMs),
+    places: places.slice(0, MAX_PLACES),
+    hiddenPlaceCount: Math.max(places.length - MAX_PLACES, 0),
+  }
+}
+
+function placesOf(live: LiveAllocation[]): Place[] {
+  const places = new Map<string, Place>()
+  for (const { label, stack = '', sizeBytes, ageMs } of live) {
+    const key = JSON.stringify([label, stack])
+    const place = places.get(key) ?? { label, stack, count: 0, bytes: 0, oldestMs: 0 }
+    place.count += 1
+    place.bytes += sizeBytes
+    place.oldestMs = Math.max(place.oldestMs, ageMs)
+    places.set(key, place)
+  }
+  return [...places.values()].sort((a, b) => b.bytes - a.bytes)
+}
+
+/** What was allocated over time, in equal steps; those in which nothing happened are left out. */
+function stepsOf(events: ProfileEvent[], stepMs: number): [number, number, number][] {
+  const steps = new Map<number, [number, number, number]>()
+  for (const { timeMs, allocatedBytes } of events) {
+    const number = Math.floor(timeMs / stepMs)
+    const highest = Math.max(steps.get(number)?.[1] ?? 0, allocatedBytes)
+    steps.set(number, [number * stepMs, highest, allocatedBytes])
+  }
+  return [...steps.values()]
+}

@@ -1,0 +1,194 @@
+import type { NativeRecord } from '../../binding.js'
+
+/** What happened: see the table in docs/profiling.md. */
+export type ProfileEventKind =
+  | 'held'
+  | 'grant'
+  | 'release'
+  | 'refusal'
+  | 'commit'
+  | 'reuse'
+  | 'return'
+  | 'load-start'
+  | 'load-end'
+  | 'load-failed'
+  | 'load-cancelled'
+
+/** One event of a profile. */
+export interface ProfileEvent {
+  /** When it happened, in milliseconds since the profile was started. Never less than that of the event before. */
+  timeMs: number
+  /** What happened. */
+  kind: ProfileEventKind
+  /** The number of the allocation, of the request that was refused, or of the load. */
+  id: number
+  /** Its label; of a load, the path of its file. At most 1024 bytes of it are kept. */
+  label: string
+  /** The bytes it is about. */
+  sizeBytes: number
+  /** Bytes of all live allocations after it. */
+  allocatedBytes: number
+  /** The system's number of the thread it happened on. */
+  threadId: number
+  /** Who asked, innermost frame first, a line each; only with the option `stacks`. */
+  stack?: string
+}
+
+/** What the allocations under one label came to. */
+export interface LabelTotals {
+  /** The label. */
+  label: string
+  /** Bytes live at last. */
+  liveBytes: number
+  /** Allocations live at last. */
+  liveCount: number
+  /** The most bytes that were live at once. */
+  peakBytes: number
+  /** Bytes granted in all, those live at the start among them. */
+  grantedBytes: number
+  /** Allocations granted in all, those live at the start among them. */
+  grantedCount: number
+  /** Bytes refused. */
+  refusedBytes: number
+  /** Requests refused. */
+  refusedCount: number
+}
+
+/** An allocation that is live. */
+export interface LiveAllocation {
+  /** Its number, the `id` of its events. */
+  id: number
+  /** The label it was taken under. */
+  label: string
+  /** Its size, in bytes. */
+  sizeBytes: number
+  /** How much of it has really been taken, as its holder said, in bytes; absent when it never did. */
+  committedBytes?: number
+  /** The time since it was granted, in milliseconds. */
+  ageMs: number
+  /** The system's number of the thread it was granted on; absent for one granted before a profile was started. */
+  threadId?: number
+  /** Who asked, innermost frame first, a line each; only with the option `stacks`. */
+  stack?: string
+}
+
+/** A thread that appears in a profile. */
+export interface ProfileThread {
+  /** The system's number of the thread. */
+  id: number
+  /** Its name: `main` for the process's first. */
+  name: string
+}
+
+/** What a profile tells beside its events. */
+export interface ProfileReport {
+  /** When it was started, in milliseconds since 1970; 0 if it never was. */
+  startTimeMs: number
+  /** How long it ran, in milliseconds. */
+  durationMs: number
+  /** Events recorded in all. */
+  eventCount: number
+  /** Events that made room for newer ones. */
+  droppedCount: number
+  /** Bytes of what is live. */
+  allocatedBytes: number
+  /** The most bytes that were live at once since the start. */
+  peakBytes: number
+  /** The totals by label, most granted first. They cover events that were dropped too. */
+  labels: LabelTotals[]
+  /** What is live, oldest first. */
+  live: LiveAllocation[]
+  /** The threads that appear in it. */
+  threads: ProfileThread[]
+}
+
+/** All of a profile, as it is exported. */
+export interface ProfileRecord extends ProfileReport {
+  /** The events that are kept, oldest first. */
+  events: ProfileEvent[]
+}
+
+/** What was recorded by a profile that never ran. */
+export const nothing: ProfileRecord = {
+  startTimeMs: 0,
+  durationMs: 0,
+  eventCount: 0,
+  droppedCount: 0,
+  allocatedBytes: 0,
+  peakBytes: 0,
+  labels: [],
+  live: [],
+  threads: [],
+  events: [],
+}
+
+/** Reads the columns of the addon, whose rows `src/profile.rs` describes. */
+export function decode(native: NativeRecord): ProfileRecord {
+  const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = native
+  const text = (place: number): string => native.texts[place] as string
+  return {
+    startTimeMs: startedMs,
+    durationMs,
+    eventCount,
+    droppedCount,
+    allocatedBytes,
+    peakBytes,
+    labels: rows(native.labels, 8, (cell) => labelOf(cell, text)),
+    live: rows(native.live, 7, (cell) => liveOf(cell, text)),
+    threads: native.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
+    events: rows(native.events, 8, (cell) => eventOf(cell, text)),
+  }
+}
+
+/** The text at a place of the list. */
+type Text = (place: number) => string
+
+/** The number in a column of the row that is being read. */
+type Cell = (column: number) => number
+
+function rows<T>(numbers: Float64Array, width: number, read: (cell: Cell) => T): T[] {
+  const list: T[] = []
+  let start = 0
+  const cell: Cell = (column) => numbers[start + column] as number
+  for (; start < numbers.length; start += width) list.push(read(cell))
+  return list
+}
+
+function eventOf(cell: Cell, text: Text): ProfileEvent {
+  const event: ProfileEvent = {
+    timeMs: cell(0),
+    kind: text(cell(1)) as ProfileEventKind,
+    id: cell(2),
+    label: text(cell(3)),
+    sizeBytes: cell(4),
+    allocatedBytes: cell(5),
+    threadId: cell(6),
+  }
+  if (cell(7) >= 0) event.stack = text(cell(7))
+  return event
+}
+
+function labelOf(cell: Cell, text: Text): LabelTotals {
+  return {
+    label: text(cell(0)),
+    liveBytes: cell(1),
+    liveCount: cell(2),
+    peakBytes: cell(3),
+    grantedBytes: cell(4),
+    grantedCount: cell(5),
+    refusedBytes: cell(6),
+    refusedCount: cell(7),
+  }
+}
+
+function liveOf(cell: Cell, text: Text): LiveAllocation {
+  return {
+    id: cell(0),
+    label: text(cell(1)),
+    sizeBytes: cell(2),
+    ...(cell(3) >= 0 && { committedBytes: cell(3) }),
+    ageMs: cell(4),
+    ...(cell(5) >= 0 && { threadId: cell(5) }),
+    ...(cell(6) >= 0 && { stack: text(cell(6)) }),
+  }
+}

@@ -1,0 +1,197 @@
+//! The native half of `MemoryProfile`.
+//!
+//! A record crosses over as columns of numbers and one list of texts: a hundred thousand events as objects would hold
+//! the event loop up for as many calls of the engine.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use napi::{Env, bindgen_prelude::Float64Array};
+use napi_derive::napi;
+use plimsoll::budget::{AllocationInfo, Event, LabelTotals, Record, RecordOptions, Recording};
+
+use crate::{budget::NativeBudget, error::to_js};
+
+/// Stands in a column for what is not known.
+const NONE: f64 = -1.0;
+
+/// A record, for `lib/profile/record.ts`. In the columns a text stands as its place in `texts`, -1 for none.
+#[napi(object, object_from_js = false)]
+pub struct NativeRecord {
+    /// When the recording began, in milliseconds since 1970.
+    pub started_ms: f64,
+    pub duration_ms: f64,
+    pub event_count: f64,
+    pub dropped_count: f64,
+    pub allocated_bytes: f64,
+    pub peak_bytes: f64,
+    pub texts: Vec<String>,
+    /// Eight numbers an event: see `describe_event`.
+    pub events: Float64Array,
+    /// Eight numbers a label: see `describe_label`.
+    pub labels: Float64Array,
+    /// Seven numbers an allocation: see `describe_live`.
+    pub live: Float64Array,
+    pub threads: Vec<NativeThread>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct NativeThread {
+    pub id: u32,
+    pub name: String,
+}
+
+/// Texts by their place in the list, each once.
+#[derive(Default)]
+struct Texts {
+    places: HashMap<Arc<str>, usize>,
+    list: Vec<String>,
+}
+
+impl Texts {
+    fn place(&mut self, text: &Arc<str>) -> f64 {
+        if let Some(place) = self.places.get(text) {
+            return *place as f64;
+        }
+        let place = self.list.len();
+        self.places.insert(Arc::clone(text), place);
+        self.list.push(text.to_string());
+        place as f64
+    }
+
+    fn place_or_none(&mut self, text: Option<&Arc<str>>) -> f64 {
+        text.map_or(NONE, |text| self.place(text))
+    }
+
+    /// Names are few: they are looked up by their text.
+    fn place_of_name(&mut self, name: &'static str) -> f64 {
+        self.place(&Arc::from(name))
+    }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn describe_event(event: &Event, texts: &mut Texts) -> [f64; 8] {
+    [
+        ms(event.at),
+        texts.place_of_name(event.kind.name()),
+        event.id as f64,
+        texts.place(&event.label),
+        event.bytes as f64,
+        event.allocated_bytes as f64,
+        f64::from(event.thread),
+        texts.place_or_none(event.stack.as_ref()),
+    ]
+}
+
+fn describe_label(totals: &LabelTotals, texts: &mut Texts) -> [f64; 8] {
+    [
+        texts.place(&totals.label),
+        totals.live_bytes as f64,
+        totals.live_count as f64,
+        totals.peak_bytes as f64,
+        totals.granted_bytes as f64,
+        totals.granted_count as f64,
+        totals.refused_bytes as f64,
+        totals.refused_count as f64,
+    ]
+}
+
+fn describe_live(info: &AllocationInfo, texts: &mut Texts) -> [f64; 7] {
+    let origin = info.origin.as_ref();
+    [
+        info.id as f64,
+        texts.place(&Arc::from(info.label.as_ref())),
+        info.bytes as f64,
+        info.committed_bytes.map_or(NONE, |bytes| bytes as f64),
+        ms(info.age),
+        origin.map_or(NONE, |origin| f64::from(origin.thread)),
+        texts.place_or_none(origin.and_then(|origin| origin.stack.as_ref())),
+    ]
+}
+
+fn columns<T, const N: usize>(
+    items: &[T],
+    texts: &mut Texts,
+    describe: fn(&T, &mut Texts) -> [f64; N],
+) -> Float64Array {
+    Float64Array::new(items.iter().flat_map(|item| describe(item, texts)).collect())
+}
+
+fn threads(names: &BTreeMap<u32, String>) -> Vec<NativeThread> {
+    names.iter().map(|(id, name)| NativeThread { id: *id, name: name.clone() }).collect()
+}
+
+impl From<&Record> for NativeRecord {
+    fn from(record: &Record) -> Self {
+        let mut texts = Texts::default();
+        Self {
+            started_ms: ms(record.started.duration_since(UNIX_EPOCH).unwrap_or_default()),
+            duration_ms: ms(record.duration),
+            event_count: record.event_count as f64,
+            dropped_count: record.dropped_count as f64,
+            allocated_bytes: record.allocated_bytes as f64,
+            peak_bytes: record.peak_bytes as f64,
+            events: columns(&record.events, &mut texts, describe_event),
+            labels: columns(&record.labels, &mut texts, describe_label),
+            live: columns(&record.live, &mut texts, describe_live),
+            threads: threads(&record.threads),
+            texts: texts.list,
+        }
+    }
+}
+
+/// A recording, and what it left when it was stopped. When this object goes, at the latest with its worker thread, the
+/// recording ends.
+#[napi]
+pub struct NativeProfile(Mutex<State>);
+
+enum State {
+    Running(Recording),
+    Stopped(Record),
+}
+
+impl State {
+    fn read(&self, with_events: bool) -> NativeRecord {
+        match self {
+            Self::Running(recording) => NativeRecord::from(&recording.read(with_events)),
+            Self::Stopped(record) => NativeRecord::from(record),
+        }
+    }
+
+    fn stop(&mut self) {
+        if let Self::Running(recording) = self {
+            // The recording ends as it is replaced.
+            *self = Self::Stopped(recording.read(true));
+        }
+    }
+}
+
+#[napi]
+impl NativeProfile {
+    #[napi(factory, catch_unwind)]
+    pub fn start(env: Env, budget: &NativeBudget, capacity: u32, stack_depth: u32) -> napi::Result<Self> {
+        let options = RecordOptions { capacity: capacity as usize, stack_depth };
+        let recording = budget.core().record(options).map_err(|error| to_js(env, &error))?;
+        Ok(Self(Mutex::new(State::Running(recording))))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stop(&self) {
+        self.state().stop();
+    }
+
+    #[napi(catch_unwind)]
+    pub fn read(&self, with_events: bool) -> NativeRecord {
+        self.state().read(with_events)
+    }
+}
