@@ -6,6 +6,11 @@
  * 32-bit arithmetic does.
  */
 
+// By name: in jest's sandbox, looking up a global takes ten times as long as what is done here with one number.
+const { abs, floor, log2, max } = Math
+const { isNaN: isNotANumber } = Number
+const { is } = Object
+
 type Block = (bytes: Buffer) => number[]
 
 const count = (length: number): number[] => Array.from({ length }, (_, i) => i)
@@ -23,15 +28,15 @@ export function halfToNumber(bits: number): number {
 
 /** The half-float nearest to a number, ties to the even one; beyond the largest, infinity. */
 export function numberToHalf(value: number): number {
-  if (Number.isNaN(value)) return 0x7e00
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0
-  const magnitude = Math.abs(value)
+  if (isNotANumber(value)) return 0x7e00
+  const sign = value < 0 || is(value, -0) ? 0x8000 : 0
+  const magnitude = abs(value)
   if (magnitude >= 65520) return sign | 0x7c00
-  const exponent = Math.max(-14, Math.floor(Math.log2(magnitude || 2 ** -30)))
+  const exponent = max(-14, floor(log2(magnitude || 2 ** -30)))
   const scaled = magnitude / 2 ** (exponent - 10)
-  const floor = Math.floor(scaled)
-  const rest = scaled - floor
-  const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
+  const whole = floor(scaled)
+  const rest = scaled - whole
+  const rounded = rest > 0.5 || (rest === 0.5 && whole % 2 === 1) ? whole + 1 : whole
   // A fraction that rounds up to the next power of two carries into the exponent by itself.
   return sign | (((exponent + 14) << 10) + rounded)
 }
@@ -114,10 +119,10 @@ export function toHalves(values: Float32Array): Uint16Array {
 export function firstDifference(actual: Float32Array | Uint16Array, expected: Float32Array | Uint16Array): number {
   if (actual.length !== expected.length) return Math.min(actual.length, expected.length)
   const isHalf = actual instanceof Uint16Array
-  const isNan = (value: number): boolean => (isHalf ? (value & 0x7fff) > 0x7c00 : Number.isNaN(value))
+  const isNan = (value: number): boolean => (isHalf ? (value & 0x7fff) > 0x7c00 : isNotANumber(value))
   for (let i = 0; i < expected.length; i++) {
     const [a, b] = [actual[i] as number, expected[i] as number]
-    if (!Object.is(a, b) && !(isNan(a) && isNan(b))) return i
+    if (!is(a, b) && !(isNan(a) && isNan(b))) return i
   }
   return -1
 }
