@@ -83,7 +83,16 @@ function tell(error) {
     return { exitCode, message, document: { error: { ...cause, message } } };
 }
 /** Without its addon the package exports nothing, not even the class of its errors. */
-const isOfPackage = (error) => error?.code === 'ERR_ADDON_UNAVAILABLE' || error instanceof plimsoll.PlimsollError;
+function isOfPackage(error) {
+    if (error?.code === 'ERR_ADDON_UNAVAILABLE')
+        return true;
+    try {
+        return error instanceof plimsoll.PlimsollError;
+    }
+    catch {
+        return false;
+    }
+}
 /** The package's options as the command line calls them. */
 const flags = {
     chunkBytes: '--chunk',

@@ -49,6 +49,9 @@ function mapsGlibc() {
 }
 function report() {
     const source = process.report;
+    // Programs that stand in for Node.js may have none.
+    if (!source)
+        return { header: {}, sharedObjects: [] };
     const { excludeNetwork = false } = source;
     // The names of open connections' peers would be asked for, which may take seconds.
     source.excludeNetwork = true;
@@ -451,9 +454,11 @@ function describedAddon(name, resolveAddon) {
     }
 }
 function packageMissing(name, cause) {
+    // What else went wrong with a package that is there has to be told.
+    const why = cause.code === 'MODULE_NOT_FOUND' ? '' : ` (${cause.message.split('\n')[0]})`;
     const message = node_fs.existsSync(node_path.join(__dirname, 'Cargo.toml'))
         ? `expected plimsoll.${name}.node in this checkout, found none; build it with \`npm run build\``
-        : `expected the package plimsoll-${name} ${version} beside plimsoll, found none that is whole; reinstall with ` +
+        : `expected the package plimsoll-${name} ${version} beside plimsoll, found none that is whole${why}; reinstall with ` +
             '`npm install --include=optional`, without a node_modules or lockfile from another platform (npm/cli#4828), and ' +
             `when installing from another machine add \`--os=linux --cpu=${process.arch} --libc=glibc\``;
     return addonUnavailable('package-missing', message, { cause });

@@ -7,6 +7,6 @@ export default {
   },
   modulePathIgnorePatterns: ['<rootDir>/build/', '<rootDir>/target/'],
   reporters: ['default', '<rootDir>/scripts/record-tests.mjs'],
-  // Under emulation (scripts/test-arm64.sh) everything takes ten times as long.
-  testTimeout: process.env.PLIMSOLL_HOST_NODE ? 300_000 : 30_000,
+  // Under emulation (scripts/test-arm64.sh) everything takes ten times as long, and a program may need a second try.
+  testTimeout: process.env.PLIMSOLL_HOST_NODE ? 600_000 : 30_000,
 }

@@ -1,11 +1,10 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import type { SpawnSyncReturns } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
-import { root, runNode } from './helpers/child'
+import { root, runNode, startUntilItEnds } from './helpers/child'
 import { typeCheck } from './helpers/consumer'
-import { patientMs } from './helpers/emulation'
 import { samplePath } from './helpers/models'
 
 const read = (path: string): string => readFileSync(resolve(root, path), 'utf8')
@@ -52,7 +51,7 @@ describe('an example is a program that does what its page says', () => {
 
   function run(example: Example): SpawnSyncReturns<string> {
     writeFileSync(join(project, 'main.mjs'), compiled(example))
-    return spawnSync(process.execPath, ['main.mjs'], { cwd: project, encoding: 'utf8', timeout: patientMs(20_000) })
+    return startUntilItEnds(process.execPath, ['main.mjs'], project, 20_000)
   }
 
   test('there are examples to run', () => {

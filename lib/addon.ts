@@ -78,14 +78,16 @@ function describedAddon(name: string, resolveAddon: () => string): { path: strin
     const path = resolveAddon()
     return { path, description: JSON.parse(readFileSync(join(dirname(path), 'package.json'), 'utf8')) }
   } catch (cause) {
-    throw packageMissing(name, cause)
+    throw packageMissing(name, cause as NodeJS.ErrnoException)
   }
 }
 
-function packageMissing(name: string, cause: unknown): Error {
+function packageMissing(name: string, cause: NodeJS.ErrnoException): Error {
+  // What else went wrong with a package that is there has to be told.
+  const why = cause.code === 'MODULE_NOT_FOUND' ? '' : ` (${cause.message.split('\n')[0]})`
   const message = existsSync(join(__dirname, 'Cargo.toml'))
     ? `expected plimsoll.${name}.node in this checkout, found none; build it with \`npm run build\``
-    : `expected the package plimsoll-${name} ${version} beside plimsoll, found none that is whole; reinstall with ` +
+    : `expected the package plimsoll-${name} ${version} beside plimsoll, found none that is whole${why}; reinstall with ` +
       '`npm install --include=optional`, without a node_modules or lockfile from another platform (npm/cli#4828), and ' +
       `when installing from another machine add \`--os=linux --cpu=${process.arch} --libc=glibc\``
   return addonUnavailable('package-missing', message, { cause })

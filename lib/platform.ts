@@ -53,7 +53,9 @@ interface Report {
 }
 
 function report(): Report {
-  const source = process.report as NodeJS.ProcessReport & { excludeNetwork?: boolean }
+  const source = process.report as (NodeJS.ProcessReport & { excludeNetwork?: boolean }) | undefined
+  // Programs that stand in for Node.js may have none.
+  if (!source) return { header: {}, sharedObjects: [] }
   const { excludeNetwork = false } = source
   // The names of open connections' peers would be asked for, which may take seconds.
   source.excludeNetwork = true

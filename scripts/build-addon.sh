@@ -31,28 +31,21 @@ mkdir -p build "$folder" 2>/dev/null && [ -w build ] && [ -w "$folder" ] ||
 [ -x node_modules/.bin/napi ] || lacks 'the packages of npm: run npm install'
 command -v cargo >/dev/null || lacks 'Rust: install it by rustup'
 
-has_standard_library() { [ -d "$(rustc --print target-libdir --target "$target" 2>/dev/null)" ]; }
+. scripts/rust-for.sh
+rust_for "$target" ||
+  lacks "the standard library for $target: neither rustup nor, on Debian as root, apt-get (rustc-web, libstd-rust-web-dev:arm64) brings it"
 
-# Where rustup cannot fetch it, Debian's own Rust comes with it, and is then used for everything.
-use_rust_of_debian() {
-  command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ] || return 1
-  echo "build-addon: rustup cannot fetch the standard library for $target; taking Debian's Rust" >&2
-  {
-    dpkg --add-architecture arm64 && apt-get update -q &&
-      DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rustc-web libstd-rust-web-dev:arm64
-  } >&2 || return 1
-  # A folder of its own: what two compilers made does not mix.
-  export RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=$PWD/build/rust-of-debian
-  [ -d "$("$RUSTC" --print target-libdir --target "$target")" ]
+# As root, what Debian and Ubuntu lack is installed.
+has_programs() { command -v readelf >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null; }
+has_programs || {
+  [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null &&
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends binutils python3-venv; } >&2
+  has_programs || lacks "readelf and Python 3 with its venv module (Debian and Ubuntu: apt-get install binutils python3-venv)"
 }
-
-has_standard_library || rustup target add "$target" && has_standard_library || use_rust_of_debian ||
-  lacks "the standard library for $target: neither rustup nor, as root, apt-get (rustc-web, libstd-rust-web-dev:arm64) brings it"
 
 zig=$tools/zig/bin/python
 "$zig" -m ziglang version 2>/dev/null | grep -qxF "$ziglang" || {
-  command -v python3 >/dev/null || lacks 'python3, which brings zig as a package'
-  python3 -m venv "$tools/zig" || lacks "Python's venv module (Debian and Ubuntu: apt-get install python3-venv)"
+  python3 -m venv "$tools/zig" || lacks 'a Python environment for zig; python3 -m venv could not make one'
   "$zig" -m pip install --quiet "ziglang==$ziglang" || lacks "ziglang $ziglang, and pip could not fetch it"
 }
 

@@ -17,11 +17,14 @@ const run = (command, args, stdout = 'pipe') =>
 /** When a file was changed; never, if it is not there. */
 const changedMs = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.NEGATIVE_INFINITY
 
-/** Runs jest on this machine, unless it has passed since the last change; returns the names of its tests. */
+/** Builds and runs jest on this machine, unless it has passed since the last change; returns the names of its tests. */
 function jestHere() {
   const sources = run('git', ['ls-files', '-z']).split('\0').filter(Boolean)
   const addon = `plimsoll.linux-${process.arch}-gnu.node`
-  if ([...sources, addon].some((path) => changedMs(path) > changedMs(here))) run('npm', ['run', 'test:js'], 'inherit')
+  if ([...sources, addon].some((path) => changedMs(path) > changedMs(here))) {
+    run('npm', ['run', 'build'], 'inherit')
+    run('npm', ['run', 'test:js'], 'inherit')
+  }
   return JSON.parse(readFileSync(here, 'utf8')).passed
 }
 

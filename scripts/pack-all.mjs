@@ -121,6 +121,8 @@ function packAll(addons, out) {
   checkInput(platforms, addons)
   const work = `${out}.partial`
   const [staged, packed] = [join(work, 'stage'), join(work, 'packages')]
+  // A pack that was interrupted may have left it.
+  rmSync(work, { recursive: true, force: true })
   try {
     for (const folder of [staged, packed]) mkdirSync(folder, { recursive: true })
     stage(staged, platforms, addons)

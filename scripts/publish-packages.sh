@@ -18,6 +18,8 @@ publish() {
   published=$(npm view "$id" dist.integrity 2>/dev/null || true)
   if [ "$published" = "$(integrity "$tarball")" ]; then
     printf '%s is published already\n' "$id"
+  elif [ -n "$published" ] && [[ " $* " == *" --dry-run "* ]]; then
+    printf '%s is published already: its release needs another version\n' "$id"
   elif [ -n "$published" ]; then
     printf '%s is published already, with other contents than %s: release another version\n' "$id" "$tarball" >&2
     exit 1
@@ -29,6 +31,12 @@ publish() {
 }
 
 folder=$(cd "$folder" && pwd)
-for tarball in "$folder"/plimsoll-linux-*.tgz "$folder"/plimsoll-[0-9]*.tgz; do
+tarballs=("$folder"/plimsoll-linux-*.tgz "$folder"/plimsoll-[0-9]*.tgz)
+# Half a release must not begin.
+[ ${#tarballs[@]} -eq 3 ] && [ -f "${tarballs[0]}" ] && [ -f "${tarballs[2]}" ] || {
+  printf 'publish-packages: expected three tarballs in %s, of one version; npm run pack:all makes them\n' "$folder" >&2
+  exit 1
+}
+for tarball in "${tarballs[@]}"; do
   publish "$tarball" "$@"
 done

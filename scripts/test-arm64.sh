@@ -27,7 +27,7 @@ check_checkout() {
 check_addon() {
   [ -f "$addon" ] || fail "expected $addon; make it with: npm run build:arm64"
   [ -x "$tools/bin/cargo-zigbuild" ] || fail "expected the tools that build for arm64; fetch them with: npm run build:arm64"
-  newer=$(find src crates/*/src Cargo.lock -type f -newer "$addon" -print -quit)
+  newer=$(find src crates/*/src crates/*/Cargo.toml Cargo.toml Cargo.lock build.rs -type f -newer "$addon" -print -quit)
   [ -z "$newer" ] || fail "$addon is older than $newer; make it anew with: npm run build:arm64"
 }
 
@@ -50,6 +50,8 @@ jest_tests() {
 
 check_checkout
 check_addon
+. scripts/rust-for.sh
+rust_for aarch64-unknown-linux-gnu || fail 'no Rust compiles for arm64 here; npm run build:arm64 says what it lacks'
 node=$(bash scripts/arm64-node.sh)
 bash scripts/arm64-emulation.sh "$node"
 unpack_resolver

@@ -67,6 +67,15 @@ async function testInstall(where) {
   console.log(`${project.platform}: strict TypeScript runs as an ES module and as CommonJS`)
 }
 
+/** The way of the README while no registry has the packages. */
+async function testTarballs(where, packages) {
+  const project = new Project(where)
+  const names = readdirSync(packages).filter((name) => name.includes(project.platform) || /^plimsoll-\d/.test(name))
+  await project.install(...names.map((name) => join(packages, name)))
+  await project.doctor()
+  console.log(`${project.platform}: the tarballs alone install, where no registry has them`)
+}
+
 /** With a cold cache of npm. The registry has all packages by now. */
 async function timeToDoctor(where) {
   const project = new Project(where)
@@ -101,6 +110,7 @@ async function testIn(scratch, packages, arch) {
     uplink: (await run('npm', ['config', 'get', 'registry'])).trim(),
   })
   try {
+    await testTarballs({ ...machines[0], registry: registry.host }, packages)
     await publish(packages, new Project({ ...machines[0], registry: registry.host }))
     for (const machine of machines) await testArchitecture({ ...machine, registry: registry.host })
   } finally {

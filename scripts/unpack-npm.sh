@@ -15,4 +15,7 @@ trap 'rm -rf "$partial"' EXIT
   exit 1
 }
 # Another run may have been first; then its folder stays.
-mv --no-target-directory "$partial/package" "$folder" 2>/dev/null || [ -d "$folder" ]
+mv --no-target-directory "$partial/package" "$folder" 2>/dev/null || [ -d "$folder" ] || {
+  printf 'expected to put %s into %s; is there room?\n' "$package" "$folder" >&2
+  exit 1
+}

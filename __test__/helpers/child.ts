@@ -1,6 +1,6 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
-import { patientMs } from './emulation'
+import { hasHungInEmulator, patientMs } from './emulation'
 
 /** The checkout. */
 export const root = resolve(__dirname, '../..')
@@ -41,12 +41,15 @@ export interface ChildResult<T> {
 /** Runs Node.js with these arguments in the checkout. */
 export function runNode(args: string[], options: ChildOptions = {}): SpawnSyncReturns<string> {
   const [command, ...rest] = [...(options.through ?? []), process.execPath, ...(options.flags ?? []), ...args]
-  return spawnSync(command as string, rest, {
-    cwd: root,
-    encoding: 'utf8',
-    timeout: patientMs(options.timeoutMs ?? 60_000),
-    maxBuffer: 64 << 20,
-  })
+  return startUntilItEnds(command as string, rest, root, options.timeoutMs ?? 60_000)
+}
+
+/** Runs a program to its end. */
+export function startUntilItEnds(command: string, args: string[], cwd: string, timeoutMs: number) {
+  const timeout = patientMs(timeoutMs)
+  const run = () => spawnSync(command, args, { cwd, encoding: 'utf8', timeout, maxBuffer: 64 << 20 })
+  const first = run()
+  return hasHungInEmulator(first) ? run() : first
 }
 
 /**

@@ -34,7 +34,9 @@ export function typeCheck(source: string, { compilerOptions, type, nodeTypes }: 
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['main.ts'] }))
     writeFileSync(join(project, 'main.ts'), source)
     const compiler = resolve(root, 'node_modules/typescript/bin/tsc')
-    return spawnSync(toolNode, [compiler, '-p', project], { encoding: 'utf8' }).stdout
+    const { stdout, stderr, error } = spawnSync(toolNode, [compiler, '-p', project], { encoding: 'utf8' })
+    // A compiler that did not run has nothing to say on stdout.
+    return `${stdout}${stderr}${error ?? ''}`
   } finally {
     rmSync(project, { recursive: true })
   }

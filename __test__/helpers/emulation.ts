@@ -7,7 +7,14 @@ const emulated = hostNode !== undefined
 export const toolNode: string = hostNode ?? process.execPath
 
 /** A time-out that serves under emulation too. */
-export const patientMs = (ms: number): number => (emulated ? 10 * ms : ms)
+export const patientMs = (ms: number): number => (emulated ? 4 * ms : ms)
+
+/**
+ * Whether a program reached its time-out because the emulator had stopped getting on: qemu 7.2 has been seen to do so once in
+ * some thousand starts of Node.js, at full load. Such a program is given one more try; natively a time-out is a failure.
+ */
+export const hasHungInEmulator = ({ error }: { error?: Error }): boolean =>
+  emulated && (error as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT'
 
 /** What emulation may add to a process's resident memory while it runs, chiefly by translated code. */
 export const emulatorBytes = emulated ? 32 * 2 ** 20 : 0

@@ -69,8 +69,14 @@ export function tell(error: unknown): Told | undefined {
 }
 
 /** Without its addon the package exports nothing, not even the class of its errors. */
-const isOfPackage = (error: unknown): error is PlimsollError =>
-  (error as { code?: unknown } | null)?.code === 'ERR_ADDON_UNAVAILABLE' || error instanceof PlimsollError
+function isOfPackage(error: unknown): error is PlimsollError {
+  if ((error as { code?: unknown } | null)?.code === 'ERR_ADDON_UNAVAILABLE') return true
+  try {
+    return error instanceof PlimsollError
+  } catch {
+    return false
+  }
+}
 
 /** The package's options as the command line calls them. */
 const flags: Record<string, string> = {
