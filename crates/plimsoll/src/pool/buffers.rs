@@ -416,7 +416,7 @@ mod tests {
         pool.trim(0);
         let record = recording.stop();
         let kinds: Vec<_> = record.events.iter().map(|event| event.kind.name()).collect();
-        assert_eq!(kinds, ["grant", "return", "reuse", "return", "release"]);
+        assert_eq!(kinds, ["grant", "commit", "return", "reuse", "return", "release"]);
         assert!(record.events.iter().all(|event| event.id == record.events[0].id && &*event.label == LABEL));
     }
 

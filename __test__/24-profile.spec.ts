@@ -159,7 +159,7 @@ describe('what is recorded', () => {
     expect(loads[3]?.sizeBytes).toBeLessThan(32 * MiB)
     expect(threads.find(({ id }) => id === loads[0]?.threadId)?.name).toBe('plimsoll-loader')
     const pooled = new Set(events.filter(({ label }) => label === 'buffer pool').map(({ kind }) => kind))
-    expect([...pooled].sort()).toEqual(['grant', 'release', 'return', 'reuse'])
+    expect([...pooled].sort()).toEqual(['commit', 'grant', 'release', 'return', 'reuse'])
     expect(profile.report().allocatedBytes).toBe(0)
   })
 
@@ -264,7 +264,7 @@ describe('stacks', () => {
     deep(10).release()
     const frames = profile.events()[0]?.stack?.split('\n') ?? []
     expect(frames).toHaveLength(3)
-    for (const frame of frames) expect(frame).toMatch(/^deep \(.*27-profile\.spec\.ts:\d+:\d+\)$/)
+    for (const frame of frames) expect(frame).toMatch(/^deep \(.*24-profile\.spec\.ts:\d+:\d+\)$/)
   })
 
   test('are told of refusals too', () => {
