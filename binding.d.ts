@@ -26,6 +26,7 @@ export declare class NativeBudget {
   commit(key: number, bytes: number): void
   headroom(floorBytes?: number | undefined | null): Headroom
   ageMs(key: number): number
+  canAllocate(bytes: number): boolean
   get totalBytes(): number
   get reservedBytes(): number
   get usableBytes(): number

@@ -1154,7 +1154,7 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
      * @param label - what the stage is called: `'after model load'`
      */
     mark(label: string): Stage;
-    /** The stages that were marked, oldest first. */
+    /** The stages that were marked, oldest first; the last thousand. */
     stages(): Stage[];
     /**
      * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link close}.

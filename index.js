@@ -815,7 +815,7 @@ class MemoryBudget {
      * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 up.
      */
     canAllocate(bytes$1) {
-        return bytes('bytes', bytes$1) <= this.#native.availableBytes;
+        return this.#native.canAllocate(bytes('bytes', bytes$1));
     }
     /**
      * Takes bytes off the budget, or refuses and takes nothing. It answers at once: guards that were dropped but are
@@ -1678,18 +1678,18 @@ function exposed() {
 
 /** Memory that was given back shows in a sample or two; a round before that would only take time from the program. */
 const LEAST_BETWEEN_ROUNDS_MS = 1000;
+/** A relief that takes longer is left behind, so that one that never settles does not end all relief. */
+const LONGEST_MS = 10_000;
 /** What may give memory back, in order. One round runs at a time. */
 class Reliefs {
     /** What runs before the registered ones. */
     first;
     #registered = new Set();
-    #needed;
-    #told;
+    #surroundings;
     #running = false;
     #endedAt = Number.NEGATIVE_INFINITY;
-    constructor(needed, told) {
-        this.#needed = needed;
-        this.#told = told;
+    constructor(surroundings) {
+        this.#surroundings = surroundings;
     }
     add(label, run) {
         const registered = { label, run };
@@ -1711,24 +1711,37 @@ class Reliefs {
         });
     }
     async #round(sample) {
-        const round = [...(this.first ? [this.first] : []), ...this.#registered];
-        for (const { label, run } of round) {
-            if (!this.#needed())
+        const { needed, settled, told } = this.#surroundings;
+        for (const relief of [...(this.first ? [this.first] : []), ...this.#registered]) {
+            if (!needed())
                 return;
-            const start = performance.now();
-            const relief = { label, durationMs: 0 };
-            try {
-                await run(sample);
-            }
-            catch (error) {
-                relief.error = error;
-            }
-            relief.durationMs = performance.now() - start;
-            this.#told(relief);
+            told(await outcome(relief, sample));
+            await settled();
         }
     }
 }
+/** Runs a relief to its end, or as long as it may take. */
+async function outcome({ label, run }, sample) {
+    const start = performance.now();
+    let timer;
+    const late = new Promise((_, reject) => {
+        const error = new Error(`expected the relief "${label}" to end within ${LONGEST_MS / 1000} s, but it still runs`);
+        timer = setTimeout(() => reject(error), LONGEST_MS).unref();
+    });
+    try {
+        await Promise.race([run(sample), late]);
+        return { label, durationMs: performance.now() - start };
+    }
+    catch (error) {
+        return { label, durationMs: performance.now() - start, error };
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
 
+/** A program has a handful of stages; one that marks every request must not fill the memory that it watches. */
+const MOST_STAGES = 1000;
 /** The stages of one budget's life. */
 class Stages {
     #budget;
@@ -1749,12 +1762,14 @@ class Stages {
             allocatedBytes,
             components: componentsOf(this.#budget, before),
             added: {
-                rssBytes: rssBytes - (before?.rssBytes ?? 0),
+                rssBytes: rssBytes - (before?.rssBytes ?? rssBytes),
                 usedBytes: (before?.availableBytes ?? availableBytes) - availableBytes,
-                allocatedBytes: allocatedBytes - (before?.allocatedBytes ?? 0),
+                allocatedBytes: allocatedBytes - (before?.allocatedBytes ?? allocatedBytes),
             },
         };
         this.#stages.push(stage);
+        if (this.#stages.length > MOST_STAGES)
+            this.#stages.shift();
         return stage;
     }
     list() {
@@ -1767,8 +1782,9 @@ function componentsOf(budget, before) {
     for (const { label, sizeBytes } of budget.allocations())
         bytesOf.set(label, (bytesOf.get(label) ?? 0) + sizeBytes);
     const wasBytes = new Map(before?.components.map(({ label, bytes }) => [label, bytes]));
+    const added = (label, bytes) => (before ? bytes - (wasBytes.get(label) ?? 0) : 0);
     return [...bytesOf]
-        .map(([label, bytes]) => ({ label, bytes, addedBytes: bytes - (wasBytes.get(label) ?? 0) }))
+        .map(([label, bytes]) => ({ label, bytes, addedBytes: added(label, bytes) }))
         .sort((a, b) => b.bytes - a.bytes);
 }
 
@@ -1784,6 +1800,8 @@ const events = [
 ];
 /** Samples that wait for a slow iteration at most; older ones are dropped, since the newest tells the state. */
 const MAX_WAITING = 16;
+/** How long a round of reliefs waits at most to see what one of them came to. */
+const LONGEST_WAIT_MS = 250;
 const share = (name, value) => number(name, value, 0, 100);
 const limitChecks = { warnPercent: share, criticalPercent: share, hysteresisPercent: share };
 const optionChecks = {
@@ -1813,6 +1831,8 @@ class MemoryMonitor {
     #reliefs;
     #limits = {};
     #native;
+    /** What tells this start from earlier ones. */
+    #run;
     #last;
     #closed = false;
     #endings = new Set();
@@ -1823,7 +1843,12 @@ class MemoryMonitor {
             throw invalidArgument('budget', 'a MemoryBudget', quoted(budget));
         this.#limits = options(limits, limitChecks);
         this.#stages = new Stages(budget);
-        this.#reliefs = new Reliefs(() => this.level === 'critical', (relief) => this.#emitter.emit('relief', relief));
+        this.#reliefs = new Reliefs({
+            needed: () => this.level === 'critical',
+            settled: () => this.#sampleFromNow(),
+            // Apart from the round, which what a listener throws must not end.
+            told: (relief) => queueMicrotask(() => this.#emitter.emit('relief', relief)),
+        });
     }
     /**
      * Begins to watch; while it already does, nothing is changed. Options that are left out take the limits of the
@@ -1840,10 +1865,16 @@ class MemoryMonitor {
             return this;
         const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked;
         const started = { ...this.#limits, ...rest, refuseAtCritical };
-        const observe = (notice) => this.#take(notice);
+        const run = {};
+        const observe = (notice) => {
+            // A notice that was on its way while the monitor stopped comes too late, also when it has started again.
+            if (this.#run === run)
+                this.#take(notice);
+        };
         // Made from a budget, so it has a native half.
         const budget = nativeBudget(this.#budget);
         this.#native = call(() => NativeMonitor.start(budget, started, observe));
+        this.#run = run;
         this.#limits = limitsOf(started);
         this.#reliefs.first = collects ? { label: 'garbage collection', run: collectGarbage } : undefined;
         return this;
@@ -1852,6 +1883,7 @@ class MemoryMonitor {
     stop() {
         this.#native?.close();
         this.#native = undefined;
+        this.#run = undefined;
         this.#last = undefined;
     }
     /** Stops watching for good: iterations end, listeners and reliefs are forgotten. Idempotent. */
@@ -1932,7 +1964,7 @@ class MemoryMonitor {
     mark(label) {
         return this.#stages.mark(string('label', label));
     }
-    /** The stages that were marked, oldest first. */
+    /** The stages that were marked, oldest first; the last thousand. */
     stages() {
         return this.#stages.list();
     }
@@ -1970,25 +2002,61 @@ class MemoryMonitor {
         }
     }
     #take({ sample, stalled, unavailable }) {
-        // A notice that was on its way while the monitor stopped comes too late.
-        if (!this.#native)
-            return;
-        if (unavailable !== undefined)
-            this.#emitter.emit('unavailable', unavailable);
-        if (!sample)
-            return;
         const last = this.#last;
         this.#last = sample;
-        this.#emitter.emit('sample', sample);
-        if (stalled)
-            this.#emitter.emit('pressure', sample);
-        const kills = (sample.oomKillCount ?? 0) - (last?.oomKillCount ?? sample.oomKillCount ?? 0);
-        if (kills > 0)
-            this.#emitter.emit('kill', sample, kills);
-        if (sample.level !== (last?.level ?? 'normal'))
-            this.#emitter.emit(sample.level, sample);
+        if (unavailable !== undefined)
+            this.#tell([['unavailable', unavailable]]);
+        if (!sample)
+            return;
         if (sample.level === 'critical')
+            queueMicrotask(() => this.#relieve(sample));
+        const kills = (sample.oomKillCount ?? 0) - (last?.oomKillCount ?? sample.oomKillCount ?? 0);
+        this.#tell([
+            ...(sample.level === (last?.level ?? 'normal') ? [] : [[sample.level, sample]]),
+            ...(kills > 0 ? [['kill', sample, kills]] : []),
+            ...(stalled ? [['pressure', sample]] : []),
+            ['sample', sample],
+        ]);
+    }
+    /**
+     * Emits one event after the other. What a listener throws is uncaught as of any event emitter, but keeps nobody from
+     * the rest; a listener that stops the monitor does.
+     */
+    #tell(events) {
+        const run = this.#run;
+        for (const [event, ...args] of events) {
+            if (this.#run !== run)
+                return;
+            try {
+                this.#emitter.emit(event, ...args);
+            }
+            catch (error) {
+                queueMicrotask(() => {
+                    throw error;
+                });
+            }
+        }
+    }
+    #relieve(sample) {
+        if (this.#native)
             this.#reliefs.run(sample);
+    }
+    /** Settles with the next sample that is taken from now on, or after a while without one. */
+    #sampleFromNow() {
+        const now = Date.now();
+        return new Promise((resolve) => {
+            const end = () => {
+                clearTimeout(timer);
+                this.#emitter.off('sample', take);
+                resolve();
+            };
+            const take = ({ timeMs }) => {
+                if (timeMs >= now)
+                    end();
+            };
+            const timer = setTimeout(end, LONGEST_WAIT_MS).unref();
+            this.#emitter.on('sample', take);
+        });
     }
 }
 function limitsOf({ warnPercent, criticalPercent, hysteresisPercent }) {

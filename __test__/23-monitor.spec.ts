@@ -69,10 +69,14 @@ test('levels rise and fall with what is used, and not with what is granted', asy
   expect(levels.at(0)).toBe('warning')
   expect(levels.at(-1)).toBe('critical')
 
-  // A line far above what is used ends it, whenever the buffers are collected.
+  // Whenever the buffers are collected, limits above what is used end it.
   held = undefined
+  monitor.stop()
   monitor.limits = { warnPercent: 100, criticalPercent: 100, hysteresisPercent: 0 }
-  await sleep(200)
+  const roomy = new MemoryMonitor(wide(), monitor.limits)
+  roomy.start(often)
+  expect((await next(roomy, 'sample')).level).toBe('normal')
+  roomy.close()
 })
 
 test('while it is critical new allocations are refused by the level, and what is held stays', async () => {
@@ -125,23 +129,70 @@ test('reliefs run in order, each awaited, and one that throws does not stop the 
   expect(told[2]?.error).toEqual(new Error('nothing to give'))
 })
 
-test('it stops relieving once the level has fallen', async () => {
+test('it stops relieving once the level has fallen, by what a relief did at once', async () => {
   using monitor = new MemoryMonitor(wide(), { warnPercent: 0, criticalPercent: 0 })
   let needless = false
-  const relieved = new Promise<void>((resolve) =>
-    monitor.relieve('enough', async () => {
-      monitor.limits = {}
-      await next(monitor, 'normal')
-      resolve()
-    }),
-  )
+  monitor.relieve('enough', () => {
+    monitor.limits = {}
+  })
   monitor.relieve('needless', () => {
     needless = true
   })
+  const fallen = next(monitor, 'normal')
   monitor.start(often)
-  await relieved
-  await sleep(50)
+  await fallen
+  await sleep(300)
   expect(needless).toBe(false)
+})
+
+test('a listener that throws keeps neither the level nor the reliefs from those who wait for them', () => {
+  const script = `
+    const { MemoryBudget, MemoryMonitor } = require(${JSON.stringify(root)})
+    const told = []
+    process.on('uncaughtException', ({ message }) => told.push(message))
+    const monitor = new MemoryMonitor(MemoryBudget.forThisMachine({ isolated: true }), { warnPercent: 0, criticalPercent: 0 })
+    monitor.on('sample', () => { throw new Error('of sample') })
+    monitor.on('relief', ({ label }) => { told.push(label); throw new Error('of relief') })
+    monitor.once('critical', ({ level }) => { told.push(level); throw new Error('of critical') })
+    monitor.relieve('first', () => {})
+    monitor.relieve('second', () => setTimeout(() => { monitor.close(); console.log(JSON.stringify([...new Set(told)].sort())); clearInterval(alive) }, 300))
+    const alive = setInterval(() => {}, 1000)
+    monitor.start({ intervalMs: 20 })`
+  const { stdout, status, stderr } = runNode(['-e', script])
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(JSON.parse(stdout)).toEqual(['critical', 'first', 'of critical', 'of relief', 'of sample', 'second'])
+})
+
+test('what was on its way as it stopped is not taken for news of the next start', async () => {
+  using monitor = new MemoryMonitor(wide(), { warnPercent: 0, criticalPercent: 0 })
+  monitor.start({ intervalMs: 10 })
+  await next(monitor, 'critical')
+  // The event loop stands still while samples gather.
+  const until = performance.now() + 150
+  while (performance.now() < until);
+  monitor.stop()
+  monitor.limits = {}
+  let stale = false
+  monitor.on('critical', () => {
+    stale = true
+  })
+  monitor.start({ intervalMs: 10 })
+  expect((await next(monitor, 'sample')).level).toBe('normal')
+  expect(stale).toBe(false)
+})
+
+test('where it is critical canAllocate says what allocate does, and one monitor does not open what another shuts', async () => {
+  const budget = wide()
+  using one = new MemoryMonitor(budget, { warnPercent: 0, criticalPercent: 0 })
+  using other = new MemoryMonitor(budget, { warnPercent: 0, criticalPercent: 0 })
+  one.start(often)
+  other.start(often)
+  await Promise.all([next(one, 'critical'), next(other, 'critical')])
+  other.close()
+  expect(budget.canAllocate(1)).toBe(false)
+  thrownBy(InsufficientMemoryError, () => budget.allocate(1, 'x'))
+  one.close()
+  expect(budget.canAllocate(1)).toBe(true)
 })
 
 test('an iteration gives samples in order and ends with the monitor', async () => {

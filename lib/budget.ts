@@ -187,7 +187,7 @@ export class MemoryBudget {
    * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 up.
    */
   canAllocate(bytes: number): boolean {
-    return check.bytes('bytes', bytes) <= this.#native.availableBytes
+    return this.#native.canAllocate(check.bytes('bytes', bytes))
   }
 
   /**

@@ -74,6 +74,12 @@ const events: readonly (keyof MonitorEvents)[] = [
 /** Samples that wait for a slow iteration at most; older ones are dropped, since the newest tells the state. */
 const MAX_WAITING = 16
 
+/** How long a round of reliefs waits at most to see what one of them came to. */
+const LONGEST_WAIT_MS = 250
+
+/** An event with what it passes. */
+type Told = { [E in keyof MonitorEvents]: readonly [event: E, ...args: MonitorEvents[E]] }[keyof MonitorEvents]
+
 const share = (name: string, value: unknown) => check.number(name, value, 0, 100)
 
 const limitChecks = { warnPercent: share, criticalPercent: share, hysteresisPercent: share } as const
@@ -106,6 +112,8 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   readonly #reliefs: Reliefs
   #limits: MemoryLimits = {}
   #native: native.NativeMonitor | undefined
+  /** What tells this start from earlier ones. */
+  #run: object | undefined
   #last: MonitorSample | undefined
   #closed = false
   readonly #endings = new Set<() => void>()
@@ -116,10 +124,12 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (nativeBudget(budget) === undefined) throw invalidArgument('budget', 'a MemoryBudget', quoted(budget))
     this.#limits = check.options<MemoryLimits>(limits, limitChecks)
     this.#stages = new Stages(budget)
-    this.#reliefs = new Reliefs(
-      () => this.level === 'critical',
-      (relief) => this.#emitter.emit('relief', relief),
-    )
+    this.#reliefs = new Reliefs({
+      needed: () => this.level === 'critical',
+      settled: () => this.#sampleFromNow(),
+      // Apart from the round, which what a listener throws must not end.
+      told: (relief) => queueMicrotask(() => this.#emitter.emit('relief', relief)),
+    })
   }
 
   /**
@@ -135,10 +145,15 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (this.#native) return this
     const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked
     const started = { ...this.#limits, ...rest, refuseAtCritical }
-    const observe = (notice: native.NativeNotice) => this.#take(notice)
+    const run = {}
+    const observe = (notice: native.NativeNotice) => {
+      // A notice that was on its way while the monitor stopped comes too late, also when it has started again.
+      if (this.#run === run) this.#take(notice)
+    }
     // Made from a budget, so it has a native half.
     const budget = nativeBudget(this.#budget) as native.NativeBudget
     this.#native = call(() => native.NativeMonitor.start(budget, started, observe))
+    this.#run = run
     this.#limits = limitsOf(started)
     this.#reliefs.first = collects ? { label: 'garbage collection', run: collectGarbage } : undefined
     return this
@@ -148,6 +163,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   stop(): void {
     this.#native?.close()
     this.#native = undefined
+    this.#run = undefined
     this.#last = undefined
   }
 
@@ -241,7 +257,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     return this.#stages.mark(check.string('label', label))
   }
 
-  /** The stages that were marked, oldest first. */
+  /** The stages that were marked, oldest first; the last thousand. */
   stages(): Stage[] {
     return this.#stages.list()
   }
@@ -278,18 +294,57 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   }
 
   #take({ sample, stalled, unavailable }: native.NativeNotice): void {
-    // A notice that was on its way while the monitor stopped comes too late.
-    if (!this.#native) return
-    if (unavailable !== undefined) this.#emitter.emit('unavailable', unavailable)
-    if (!sample) return
     const last = this.#last
     this.#last = sample
-    this.#emitter.emit('sample', sample)
-    if (stalled) this.#emitter.emit('pressure', sample)
+    if (unavailable !== undefined) this.#tell([['unavailable', unavailable]])
+    if (!sample) return
+    if (sample.level === 'critical') queueMicrotask(() => this.#relieve(sample))
     const kills = (sample.oomKillCount ?? 0) - (last?.oomKillCount ?? sample.oomKillCount ?? 0)
-    if (kills > 0) this.#emitter.emit('kill', sample, kills)
-    if (sample.level !== (last?.level ?? 'normal')) this.#emitter.emit(sample.level, sample)
-    if (sample.level === 'critical') this.#reliefs.run(sample)
+    this.#tell([
+      ...(sample.level === (last?.level ?? 'normal') ? [] : ([[sample.level, sample]] as const)),
+      ...(kills > 0 ? ([['kill', sample, kills]] as const) : []),
+      ...(stalled ? ([['pressure', sample]] as const) : []),
+      ['sample', sample],
+    ])
+  }
+
+  /**
+   * Emits one event after the other. What a listener throws is uncaught as of any event emitter, but keeps nobody from
+   * the rest; a listener that stops the monitor does.
+   */
+  #tell(events: readonly Told[]): void {
+    const run = this.#run
+    for (const [event, ...args] of events as readonly (readonly [string, ...unknown[]])[]) {
+      if (this.#run !== run) return
+      try {
+        this.#emitter.emit(event, ...args)
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+
+  #relieve(sample: MonitorSample): void {
+    if (this.#native) this.#reliefs.run(sample)
+  }
+
+  /** Settles with the next sample that is taken from now on, or after a while without one. */
+  #sampleFromNow(): Promise<void> {
+    const now = Date.now()
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        this.#emitter.off('sample', take)
+        resolve()
+      }
+      const take = ({ timeMs }: MonitorSample) => {
+        if (timeMs >= now) end()
+      }
+      const timer = setTimeout(end, LONGEST_WAIT_MS).unref()
+      this.#emitter.on('sample', take)
+    })
   }
 }
 

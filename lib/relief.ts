@@ -18,19 +18,29 @@ interface Registered {
 /** Memory that was given back shows in a sample or two; a round before that would only take time from the program. */
 const LEAST_BETWEEN_ROUNDS_MS = 1000
 
+/** A relief that takes longer is left behind, so that one that never settles does not end all relief. */
+const LONGEST_MS = 10_000
+
+/** What reliefs ask of their monitor. */
+interface Surroundings {
+  /** Whether memory is still to be given back. */
+  readonly needed: () => boolean
+  /** Settles when it can be seen what the last relief came to. */
+  readonly settled: () => Promise<void>
+  readonly told: (relief: Relief) => void
+}
+
 /** What may give memory back, in order. One round runs at a time. */
 export class Reliefs {
   /** What runs before the registered ones. */
   first: Registered | undefined
   readonly #registered = new Set<Registered>()
-  readonly #needed: () => boolean
-  readonly #told: (relief: Relief) => void
+  readonly #surroundings: Surroundings
   #running = false
   #endedAt = Number.NEGATIVE_INFINITY
 
-  constructor(needed: () => boolean, told: (relief: Relief) => void) {
-    this.#needed = needed
-    this.#told = told
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings
   }
 
   add(label: string, run: (sample: MonitorSample) => unknown): Disposable {
@@ -55,18 +65,29 @@ export class Reliefs {
   }
 
   async #round(sample: MonitorSample): Promise<void> {
-    const round = [...(this.first ? [this.first] : []), ...this.#registered]
-    for (const { label, run } of round) {
-      if (!this.#needed()) return
-      const start = performance.now()
-      const relief: Relief = { label, durationMs: 0 }
-      try {
-        await run(sample)
-      } catch (error) {
-        relief.error = error
-      }
-      relief.durationMs = performance.now() - start
-      this.#told(relief)
+    const { needed, settled, told } = this.#surroundings
+    for (const relief of [...(this.first ? [this.first] : []), ...this.#registered]) {
+      if (!needed()) return
+      told(await outcome(relief, sample))
+      await settled()
     }
+  }
+}
+
+/** Runs a relief to its end, or as long as it may take. */
+async function outcome({ label, run }: Registered, sample: MonitorSample): Promise<Relief> {
+  const start = performance.now()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise((_, reject) => {
+    const error = new Error(`expected the relief "${label}" to end within ${LONGEST_MS / 1000} s, but it still runs`)
+    timer = setTimeout(() => reject(error), LONGEST_MS).unref()
+  })
+  try {
+    await Promise.race([run(sample), late])
+    return { label, durationMs: performance.now() - start }
+  } catch (error) {
+    return { label, durationMs: performance.now() - start, error }
+  } finally {
+    clearTimeout(timer)
   }
 }

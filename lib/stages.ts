@@ -29,6 +29,9 @@ export interface Component {
   addedBytes: number
 }
 
+/** A program has a handful of stages; one that marks every request must not fill the memory that it watches. */
+const MOST_STAGES = 1000
+
 /** The stages of one budget's life. */
 export class Stages {
   readonly #budget: MemoryBudget
@@ -51,12 +54,13 @@ export class Stages {
       allocatedBytes,
       components: componentsOf(this.#budget, before),
       added: {
-        rssBytes: rssBytes - (before?.rssBytes ?? 0),
+        rssBytes: rssBytes - (before?.rssBytes ?? rssBytes),
         usedBytes: (before?.availableBytes ?? availableBytes) - availableBytes,
-        allocatedBytes: allocatedBytes - (before?.allocatedBytes ?? 0),
+        allocatedBytes: allocatedBytes - (before?.allocatedBytes ?? allocatedBytes),
       },
     }
     this.#stages.push(stage)
+    if (this.#stages.length > MOST_STAGES) this.#stages.shift()
     return stage
   }
 
@@ -70,7 +74,8 @@ function componentsOf(budget: MemoryBudget, before: Stage | undefined): Componen
   const bytesOf = new Map((before?.components ?? []).filter(({ bytes }) => bytes > 0).map(({ label }) => [label, 0]))
   for (const { label, sizeBytes } of budget.allocations()) bytesOf.set(label, (bytesOf.get(label) ?? 0) + sizeBytes)
   const wasBytes = new Map(before?.components.map(({ label, bytes }) => [label, bytes]))
+  const added = (label: string, bytes: number) => (before ? bytes - (wasBytes.get(label) ?? 0) : 0)
   return [...bytesOf]
-    .map(([label, bytes]) => ({ label, bytes, addedBytes: bytes - (wasBytes.get(label) ?? 0) }))
+    .map(([label, bytes]) => ({ label, bytes, addedBytes: added(label, bytes) }))
     .sort((a, b) => b.bytes - a.bytes)
 }

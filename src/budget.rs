@@ -200,6 +200,11 @@ impl NativeBudget {
         self.guards().get(key as usize).map_or(0.0, |guard| guard.age().as_secs_f64() * 1e3)
     }
 
+    #[napi(catch_unwind)]
+    pub fn can_allocate(&self, bytes: f64) -> bool {
+        self.budget.can_allocate(bytes as u64)
+    }
+
     #[napi(getter, catch_unwind)]
     pub fn total_bytes(&self) -> f64 {
         self.budget.total_bytes() as f64

@@ -42,10 +42,14 @@ struct Live {
     /// There while anybody records.
     journal: Option<Box<Journal>>,
     next_serial: u64,
+    /// What the entries have committed, as their holders said; in bytes.
+    committed_bytes: u64,
     /// Entries that never said what they committed.
     silent_count: usize,
     /// What was resident when the first of them was entered, in bytes.
     resident_before_bytes: Option<u64>,
+    /// What the others had committed by then, in bytes.
+    committed_before_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -95,6 +99,7 @@ impl Books {
         let serial = live.take_serial();
         if live.silent_count == 0 {
             live.resident_before_bytes = (self.resident_bytes)();
+            live.committed_before_bytes = live.committed_bytes;
         }
         live.silent_count += 1;
         let entry = Entry { serial, label, bytes, since, committed_bytes: None };
@@ -121,6 +126,7 @@ impl Books {
         let before = entry.committed_bytes;
         let committed = bytes.min(entry.bytes).max(before.unwrap_or(0));
         entry.committed_bytes = Some(committed);
+        live.committed_bytes += committed - before.unwrap_or(0);
         live.silent_count -= usize::from(before.is_none());
         if before != Some(committed) {
             live.record(key, EventKind::Commit);
@@ -207,14 +213,11 @@ impl Books {
     /// Bytes granted and not yet taken: of each holder that says what it took, the rest; of the silent ones together,
     /// what they were granted less what the process has grown by since the first of them, the others' share aside.
     pub(super) fn pending_bytes(&self) -> u64 {
-        let (mut pending, mut committed, mut silent) = (0_u64, 0_u64, 0_u64);
+        let (mut pending, mut silent) = (0_u64, 0_u64);
         let live = lock(&self.live);
         for (_, entry) in &live.entries {
             match entry.committed_bytes {
-                Some(taken) => {
-                    committed = committed.saturating_add(taken);
-                    pending = pending.saturating_add(entry.bytes - taken);
-                }
+                Some(taken) => pending = pending.saturating_add(entry.bytes - taken),
                 None => silent = silent.saturating_add(entry.bytes),
             }
         }
@@ -223,7 +226,8 @@ impl Books {
         }
         let grown = (self.resident_bytes)().zip(live.resident_before_bytes);
         let grown = grown.map_or(0, |(now, before)| now.saturating_sub(before));
-        pending.saturating_add(silent.saturating_sub(grown.saturating_sub(committed)))
+        let by_others = live.committed_bytes.saturating_sub(live.committed_before_bytes);
+        pending.saturating_add(silent.saturating_sub(grown.saturating_sub(by_others)))
     }
 
     pub(super) fn label(&self, key: usize) -> String {
@@ -248,6 +252,7 @@ impl Live {
         }
         let entry = self.entries.try_remove(key)?;
         self.silent_count -= usize::from(entry.committed_bytes.is_none());
+        self.committed_bytes -= entry.committed_bytes.unwrap_or(0);
         Some(entry)
     }
 
@@ -358,6 +363,27 @@ mod tests {
         books.strike(key);
         books.commit(key, 1);
         assert_eq!(books.pending_bytes(), 0);
+    }
+
+    #[test]
+    fn what_was_committed_before_the_first_silent_holder_is_no_part_of_its_growth() {
+        static GROWING: AtomicU64 = AtomicU64::new(1000);
+        let books = Books::measured_by(|| Some(GROWING.load(Ordering::Relaxed)));
+        let weights = books.enter("weights".into(), 400, None);
+        GROWING.store(1400, Ordering::Relaxed);
+        books.commit(weights, 400);
+        let cache = books.enter("kv cache".into(), 100, None);
+        assert_eq!(books.pending_bytes(), 100);
+        GROWING.store(1500, Ordering::Relaxed);
+        assert_eq!(books.pending_bytes(), 0);
+        let more = books.enter("more".into(), 50, None);
+        GROWING.store(1550, Ordering::Relaxed);
+        books.commit(more, 50);
+        assert_eq!(books.pending_bytes(), 0, "its growth is its own");
+        books.strike(more);
+        books.strike(weights);
+        assert_eq!(books.pending_bytes(), 0);
+        books.strike(cache);
     }
 
     #[test]

@@ -1,29 +1,52 @@
-//! The door before a budget: open, or shut for a reason.
+//! The door before a budget: open, or held shut for reasons.
 
 use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering},
 };
+
+use slab::Slab;
 
 /// One relaxed load while it is open. That suffices: a grant that slips through as it shuts was asked for before.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    is_shut: AtomicBool,
-    reason: Mutex<Option<String>>,
+    held_count: AtomicUsize,
+    reasons: Mutex<Slab<String>>,
+}
+
+/// Holds a budget's door shut; dropping it lets go. The door is open when nobody holds it.
+#[derive(Debug)]
+#[must_use = "dropping it opens the door again"]
+pub struct Refusal {
+    gate: Arc<Gate>,
+    key: usize,
 }
 
 impl Gate {
     /// Why it is shut, if it is.
     pub(super) fn reason(&self) -> Option<String> {
-        if !self.is_shut.load(Ordering::Relaxed) {
+        if self.held_count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.reasons().iter().next().map(|(_, reason)| reason.clone())
     }
 
-    pub(super) fn shut(&self, reason: Option<String>) {
-        let mut current = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_shut.store(reason.is_some(), Ordering::Relaxed);
-        *current = reason;
+    pub(super) fn hold(self: &Arc<Self>, reason: String) -> Refusal {
+        let mut reasons = self.reasons();
+        let key = reasons.insert(reason);
+        self.held_count.store(reasons.len(), Ordering::Relaxed);
+        Refusal { gate: Arc::clone(self), key }
+    }
+
+    fn reasons(&self) -> MutexGuard<'_, Slab<String>> {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Refusal {
+    fn drop(&mut self) {
+        let mut reasons = self.gate.reasons();
+        reasons.try_remove(self.key);
+        self.gate.held_count.store(reasons.len(), Ordering::Relaxed);
     }
 }

@@ -108,7 +108,8 @@ impl HeadroomTerm {
         Self {
             kind: HeadroomKind::Machine,
             path: None,
-            capacity_bytes: memory.total_bytes.saturating_sub(floor_bytes),
+            capacity_bytes: (memory.total_bytes.saturating_sub(memory.cma_free_bytes.unwrap_or(0)))
+                .saturating_sub(floor_bytes),
             floor_bytes,
             room_bytes: memory.allocatable_bytes().saturating_sub(floor_bytes),
             description,
@@ -229,6 +230,8 @@ mod tests {
         assert_eq!(headroom.bytes, GIB - 256 * MIB);
         let none = HeadroomOptions { floor_bytes: Some(0), ..HeadroomOptions::default() };
         assert_eq!(Headroom::of(&board, 0, &none).bytes, GIB);
+        board.memory.available_bytes = 8 * GIB;
+        assert!(Headroom::of(&board, 0, &none).used_percent() < 1e-9, "nor is it in use");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod record;
 mod shared;
 
 pub use allocation::{Allocation, AllocationInfo};
+pub use gate::Refusal;
 pub use headroom::{Admission, Headroom, HeadroomKind, HeadroomOptions, HeadroomTerm};
 pub use line::{Line, MachineOptions, Term, TermKind};
 pub(crate) use record::LoadNote;
@@ -149,7 +150,7 @@ impl MemoryBudget {
     /// between the question and the deed: the deed alone is binding.
     #[must_use]
     pub fn can_allocate(&self, bytes: u64) -> bool {
-        bytes <= self.available_bytes()
+        bytes <= self.available_bytes() && self.gate.reason().is_none()
     }
 
     /// Takes `bytes` off the budget until the guard is dropped, or refuses and takes nothing.
@@ -160,7 +161,7 @@ impl MemoryBudget {
     /// # Errors
     ///
     /// [`Error::InsufficientMemory`] when that many bytes are not available, or the budget is
-    /// [refusing](Self::refuse_all).
+    /// [refusing](Self::refuse).
     pub fn allocate(&self, bytes: u64, label: impl Into<Cow<'static, str>>) -> Result<Allocation> {
         self.allocate_from(bytes, label, None)
     }
@@ -228,10 +229,11 @@ impl MemoryBudget {
         self.books.list()
     }
 
-    /// Refuses every new allocation of this budget and its clones from now on, for that reason; `None` ends it. What
-    /// is allocated stays. A monitor does this while memory is critical.
-    pub fn refuse_all(&self, reason: Option<String>) {
-        self.gate.shut(reason);
+    /// Refuses every new allocation of this budget and its clones, for that reason, until the result is dropped. What
+    /// is allocated stays, and other budgets go on, also those that share the count. A monitor does this while memory
+    /// is critical.
+    pub fn refuse(&self, reason: impl Into<String>) -> Refusal {
+        self.gate.hold(reason.into())
     }
 
     fn refused_at_gate(&self, requested_bytes: u64, reason: String, label: String) -> Error {
@@ -307,12 +309,14 @@ mod tests {
     fn while_all_is_refused_what_is_allocated_stays_and_other_budgets_go_on() {
         let budget = MemoryBudget::new(100, 0).unwrap();
         let held = budget.allocate(40, "held").unwrap();
-        budget.refuse_all(Some("memory is critical".to_owned()));
+        let (critical, other) = (budget.refuse("memory is critical"), budget.refuse("another reason"));
+        drop(other);
+        assert!(!budget.can_allocate(1));
         let refused = budget.clone().allocate(1, "new").unwrap_err();
         assert!(refused.to_string().contains("memory is critical"), "{refused}");
         assert_eq!(budget.allocated_bytes(), 40);
         assert!(MemoryBudget::new(100, 0).unwrap().allocate(1, "elsewhere").is_ok());
-        budget.refuse_all(None);
+        drop(critical);
         assert!(budget.allocate(60, "new").is_ok());
         drop(held);
     }

@@ -16,7 +16,7 @@ use super::{
     thread,
 };
 use crate::{
-    budget::{HeadroomOptions, MemoryBudget},
+    budget::{HeadroomOptions, MemoryBudget, Refusal},
     error::Result,
     system::{Signals, SystemRoot, Unavailable},
 };
@@ -128,7 +128,7 @@ impl Monitor {
     /// it is closed may still arrive. A second call does nothing.
     pub fn close(&self) {
         if !self.0.closed.swap(true, Ordering::AcqRel) {
-            self.0.budget.refuse_all(None);
+            self.0.state().refusal = None;
             thread::wake();
         }
     }
@@ -164,6 +164,8 @@ struct State {
     limits: Option<Limits>,
     history: VecDeque<Arc<Sample>>,
     oom_kill_count: Option<u64>,
+    /// Held while the level is critical.
+    refusal: Option<Refusal>,
     /// The reason last told.
     unavailable: Option<Unavailable>,
 }
@@ -190,14 +192,16 @@ impl Watch {
             Ok(sample) => {
                 let sample = Arc::new(sample);
                 let kill_count = state.enter(&sample, self.options.history_count);
+                state.refusal = self.refusal(&sample);
                 drop(state);
-                self.mind_the_gate(&sample, previous);
                 let next = self.options.interval.unwrap_or_else(|| sample.next_in());
                 self.tell(Notice::Sample { sample, previous, stalled, kill_count });
                 next
             }
             Err(unavailable) => {
                 let is_news = state.unavailable.as_ref() != Some(&unavailable);
+                // Nobody can tell any more that it is critical, so nothing is refused for it.
+                (state.level, state.refusal) = (Level::Normal, None);
                 state.unavailable = Some(unavailable.clone());
                 drop(state);
                 if is_news {
@@ -208,21 +212,14 @@ impl Watch {
         }
     }
 
-    fn mind_the_gate(&self, sample: &Sample, previous: Level) {
-        if !self.options.refuse_at_critical || sample.level == previous && sample.level != Level::Critical {
-            return;
-        }
-        let reason = (sample.level == Level::Critical).then(|| {
-            format!(
-                "memory is at level critical, {:.1} % in use ({})",
-                sample.used_percent, sample.constraint
-            )
-        });
-        self.budget.refuse_all(reason);
-        // A monitor that was closed meanwhile must not leave the gate shut.
-        if self.is_closed() {
-            self.budget.refuse_all(None);
-        }
+    /// What a critical sample holds the budget by. Asked under the lock of the state: a monitor that is closed
+    /// meanwhile must leave nothing shut.
+    fn refusal(&self, sample: &Sample) -> Option<Refusal> {
+        let refuses = self.options.refuse_at_critical && sample.level == Level::Critical && !self.is_closed();
+        refuses.then(|| {
+            let (percent, constraint) = (sample.used_percent, &sample.constraint);
+            self.budget.refuse(format!("memory is at level critical, {percent:.1} % in use ({constraint})"))
+        })
     }
 
     fn tell(&self, notice: Notice) {

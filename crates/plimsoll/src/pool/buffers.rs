@@ -212,10 +212,6 @@ impl Inner {
             binding_constraint: format!("the system refused to map memory ({cause})"),
             suggestion: "Ask for less, or raise the limit on the process's address space".to_owned(),
         })?;
-        if let Some(allocation) = &allocation {
-            // It is asked for to be filled at once.
-            allocation.commit(class_bytes);
-        }
         let mut state = self.state();
         state.stats.misses += 1;
         state.hand_out(class_bytes);
@@ -223,8 +219,12 @@ impl Inner {
     }
 
     fn put_back(&self, memory: Memory) {
-        memory.note(EventKind::Return);
         let class_bytes = memory.map.len() as u64;
+        if let Some(allocation) = &memory.allocation {
+            // Its user has filled it; until then what the process grew by speaks for it.
+            allocation.commit(class_bytes);
+        }
+        memory.note(EventKind::Return);
         let mut state = self.state();
         state.stats.in_use_bytes -= class_bytes;
         state.stats.in_use_count -= 1;

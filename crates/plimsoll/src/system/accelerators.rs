@@ -80,13 +80,13 @@ pub fn back_ends(root: &SystemRoot) -> Vec<BackEnd> {
     ]
 }
 
-fn may_use(path: &Path) -> bool {
-    access(path, Access::READ_OK | Access::WRITE_OK).is_ok()
+fn may_use(root: &SystemRoot, path: &Path) -> bool {
+    access(root.followed(path), Access::READ_OK | Access::WRITE_OK).is_ok()
 }
 
 fn dma_heaps(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
     const FOLDER: &str = "/dev/dma_heap";
-    let heaps: Vec<_> = root.names_in(FOLDER).iter().map(|name| root.path(FOLDER).join(name)).collect();
+    let heaps: Vec<_> = root.names_in(FOLDER).iter().map(|name| Path::new(FOLDER).join(name)).collect();
     if heaps.is_empty() {
         return Err(if root.exists(FOLDER) {
             Obstacle::new(format!("{FOLDER} holds no heap"))
@@ -98,7 +98,8 @@ fn dma_heaps(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
         });
     }
     // A heap gives memory to whoever may read it.
-    let usable: Vec<_> = heaps.into_iter().filter(|heap| access(heap, Access::READ_OK).is_ok()).collect();
+    let may_read = |heap: &&PathBuf| access(root.followed(heap), Access::READ_OK).is_ok();
+    let usable: Vec<_> = heaps.iter().filter(may_read).map(|heap| root.path(heap)).collect();
     if usable.is_empty() {
         return Err(Obstacle::mended_by(
             format!("the heaps in {FOLDER} may not be opened by this user"),
@@ -117,15 +118,14 @@ fn udmabuf(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
             "sudo modprobe udmabuf",
         ));
     }
-    let node = root.path(NODE);
-    if !may_use(&node) {
+    if !may_use(root, Path::new(NODE)) {
         return Err(Obstacle::mended_by(
             format!("{NODE} may not be opened by this user"),
             "echo 'KERNEL==\"udmabuf\", GROUP=\"video\", MODE=\"0660\"' | sudo tee /etc/udev/rules.d/70-udmabuf.rules \
              && sudo udevadm control --reload && sudo udevadm trigger && sudo usermod -aG video \"$USER\"",
         ));
     }
-    Ok(vec![node])
+    Ok(vec![root.path(NODE)])
 }
 
 /// Where the driver's library is looked for: L4T's two places first, then those of distributions.
@@ -152,7 +152,7 @@ fn cuda(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
             "there is libcuda.so.1 but no GPU: its device nodes are not there",
             "docker run --runtime nvidia ...",
         )),
-        (Some(_), Some(node)) if !may_use(&root.path(node)) => Err(Obstacle::mended_by(
+        (Some(_), Some(node)) if !may_use(root, Path::new(node)) => Err(Obstacle::mended_by(
             format!("{node} may not be opened by this user"),
             "sudo usermod -aG video,render \"$USER\"",
         )),
@@ -168,7 +168,13 @@ fn rknpu(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
             Obstacle::new("there is no Rockchip NPU driver")
         });
     };
-    if !may_use(&root.path(&node)) {
+    if !root.exists(&node) {
+        return Err(Obstacle::mended_by(
+            format!("the container does not show {}", node.display()),
+            "docker run --device /dev/dri ...",
+        ));
+    }
+    if !may_use(root, &node) {
         return Err(Obstacle::mended_by(
             format!("{} may not be opened by this user", node.display()),
             "sudo usermod -aG render,video \"$USER\"",

@@ -108,9 +108,7 @@ impl CgroupReader {
         let mut cgroups = Cgroups::default();
         for group in &mut self.groups {
             match group.read(buffer) {
-                Ok(group) => cgroups.groups.push(group),
-                // A group without a memory controller, or one that has just been removed, limits nothing.
-                Err(error) if error.is_absent() => {}
+                Ok(group) => cgroups.groups.extend(group),
                 Err(error) => cgroups.unavailable.push(error),
             }
         }
@@ -205,9 +203,18 @@ impl GroupReader {
         }
     }
 
-    fn read(&mut self, buffer: &mut Buffer) -> Probe<Cgroup> {
+    /// The group now. One without a memory controller, or that has just been removed, limits nothing and is `None`;
+    /// but where one file is there, the others must be too.
+    fn read(&mut self, buffer: &mut Buffer) -> Probe<Option<Cgroup>> {
+        match self.usage.read(buffer, number_in) {
+            Ok(usage_bytes) => self.read_rest(usage_bytes, buffer).map(Some),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_rest(&mut self, usage_bytes: u64, buffer: &mut Buffer) -> Probe<Cgroup> {
         let version = self.place.version;
-        let usage_bytes = self.usage.read(buffer, number_in)?;
         let own_limit_bytes = self.limit.read(buffer, limit_in)?;
         let high_bytes = self.high.as_mut().map_or(Ok(None), |high| high.read(buffer, limit_in))?;
         let stat = self.stat.read(buffer, |bytes| Stat::parse(bytes, version))?;

@@ -6,7 +6,7 @@ use super::{
     pages::{largest_free_run_bytes, oom_kill_count},
     pressure::Pressure,
     process::ProcessMemory,
-    root::{Buffer, Probe, Source, SystemRoot},
+    root::{Buffer, Probe, Reason, Source, SystemRoot},
     swap::{Zram, ZramReader},
 };
 use rustix::param::page_size;
@@ -133,16 +133,19 @@ impl Sampler {
 
     /// Reads every signal.
     pub fn read(&mut self) -> Signals {
-        let buffer = &mut self.buffer;
+        let (buffer, is_this_machine) = (&mut self.buffer, self.root.is_this_machine());
         Signals {
             memory: self.memory.read(buffer, MemInfo::parse),
             cgroups: self.cgroups.read(&self.root, buffer),
             pressure: self.pressure.read(buffer, Pressure::parse),
             zram: self.zram.read(buffer),
             process: self.process.read(buffer, ProcessMemory::parse),
-            largest_free_run_bytes: self
-                .buddyinfo
-                .read(buffer, |bytes| largest_free_run_bytes(bytes, page_size() as u64)),
+            largest_free_run_bytes: self.buddyinfo.read(buffer, |bytes| {
+                // A copy does not say how large its pages are, and the pages of this machine may be others.
+                let unknown = Reason::Unreadable("the size of its pages is not in the copy".to_owned());
+                let page_bytes = is_this_machine.then(|| page_size() as u64).ok_or(unknown)?;
+                largest_free_run_bytes(bytes, page_bytes)
+            }),
             oom_kill_count: self.vmstat.read(buffer, oom_kill_count),
         }
     }

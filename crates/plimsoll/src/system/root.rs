@@ -4,13 +4,10 @@ use std::{
     fmt, fs,
     io::{self, Read},
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
-use rustix::{
-    fs::{Mode, OFlags, ResolveFlags, open, openat2},
-    io::Errno,
-};
+use rustix::fs::{Mode, OFlags, open};
 
 /// No file of the system that is read here comes near this size; a longer one is not what it claims to be.
 const MAX_FILE_BYTES: usize = 1 << 20;
@@ -57,6 +54,42 @@ impl SystemRoot {
         self.folder.join(path.strip_prefix("/").unwrap_or(path))
     }
 
+    /// Where that path really leads. Links in a copy stay inside it: the one at `/proc/device-tree` would else lead to
+    /// the tree of the machine that reads.
+    pub(super) fn followed(&self, absolute: impl AsRef<Path>) -> PathBuf {
+        if self.is_this_machine() { self.path(absolute) } else { self.path(self.inside(absolute.as_ref())) }
+    }
+
+    /// The path without links, as the copy means them. One that goes in circles leads nowhere.
+    fn inside(&self, absolute: &Path) -> PathBuf {
+        const MOST_LINKS: usize = 40; // As the kernel.
+        let mut links = 0;
+        let mut rest: Vec<PathBuf> = vec![absolute.to_owned()];
+        let mut done = PathBuf::from("/");
+        while let Some(next) = rest.pop() {
+            let mut parts = next.components();
+            let Some(part) = parts.next() else { continue };
+            rest.push(parts.as_path().to_owned());
+            match part {
+                Component::RootDir | Component::Prefix(_) => done = PathBuf::from("/"),
+                Component::CurDir => {}
+                Component::ParentDir => drop(done.pop()),
+                Component::Normal(name) => {
+                    let step = done.join(name);
+                    match fs::read_link(self.path(&step)) {
+                        Ok(target) if links < MOST_LINKS => {
+                            links += 1;
+                            rest.push(target);
+                        }
+                        Ok(_) => return PathBuf::from("/a link that goes in circles"),
+                        Err(_) => done = step,
+                    }
+                }
+            }
+        }
+        done
+    }
+
     /// The absolute path of a file of the process that is meant: `/proc/self/status`.
     pub(super) fn process_file(&self, name: &str) -> String {
         self.pid.map_or_else(|| format!("/proc/self/{name}"), |pid| format!("/proc/{pid}/{name}"))
@@ -65,7 +98,7 @@ impl SystemRoot {
     /// Whether that path exists, of whatever type.
     #[must_use]
     pub fn exists(&self, absolute: impl AsRef<Path>) -> bool {
-        fs::symlink_metadata(self.path(absolute)).is_ok()
+        fs::symlink_metadata(self.followed(absolute)).is_ok()
     }
 
     /// Reads a small file whole.
@@ -102,28 +135,17 @@ impl SystemRoot {
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
-    /// Opens without waiting: a pipe in a tree of files must not hang the reader. Links in a copy stay inside it: the
-    /// one at `/proc/device-tree` would else lead to the tree of the machine that reads.
+    /// Opens without waiting: a pipe in a tree of files must not hang the reader.
     fn open(&self, absolute: &Path) -> io::Result<fs::File> {
         const HOW: OFlags =
             OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
-        let path = self.path(absolute);
-        if self.is_this_machine() {
-            return Ok(open(path, HOW, Mode::empty())?.into());
-        }
-        let folder = open(&self.folder, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        let inside = absolute.strip_prefix("/").unwrap_or(absolute);
-        match openat2(folder, inside, HOW, Mode::empty(), ResolveFlags::IN_ROOT) {
-            // Kernels before 5.6, and containers whose filter does not know the call.
-            Err(Errno::NOSYS | Errno::PERM) => Ok(open(path, HOW, Mode::empty())?.into()),
-            opened => Ok(opened?.into()),
-        }
+        Ok(open(self.followed(absolute), HOW, Mode::empty())?.into())
     }
 
     /// The names in a folder, in order; none where there is no such folder.
     #[must_use]
     pub fn names_in(&self, absolute: impl AsRef<Path>) -> Vec<String> {
-        let entries = fs::read_dir(self.path(absolute)).into_iter().flatten().flatten();
+        let entries = fs::read_dir(self.followed(absolute)).into_iter().flatten().flatten();
         let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort_unstable();
         names

@@ -117,7 +117,7 @@ fn what_happens_is_told_in_order_with_label_bytes_and_sum() {
 #[test]
 fn a_refusal_by_a_budget_that_refuses_all_is_told_too() {
     let budget = MemoryBudget::new(100, 0).unwrap();
-    budget.refuse_all(Some("memory is critical".to_owned()));
+    let _critical = budget.refuse("memory is critical");
     let recording = budget.record(RecordOptions::default()).unwrap();
     assert!(budget.allocate(1, "x").is_err());
     assert_eq!(kinds(&recording.stop()), [EventKind::Refusal]);
