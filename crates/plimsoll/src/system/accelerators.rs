@@ -198,3 +198,40 @@ fn rknpu_node(root: &SystemRoot) -> Option<PathBuf> {
         root.exists(own).then(|| PathBuf::from(own))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    fn state(root: &SystemRoot, kind: BackEndKind) -> Result<Vec<PathBuf>, Obstacle> {
+        back_ends(root).into_iter().find(|back_end| back_end.kind == kind).unwrap().state
+    }
+
+    #[test]
+    fn a_link_out_of_a_copy_shows_nothing_of_the_machine_that_reads() {
+        let (elsewhere, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(elsewhere.path().join("dma_heap")).unwrap();
+        fs::write(elsewhere.path().join("dma_heap/system"), "").unwrap();
+        symlink(elsewhere.path(), copy.path().join("dev")).unwrap();
+        let root = SystemRoot::at(copy.path());
+        assert!(state(&root, BackEndKind::DmaHeap).is_err());
+        symlink("loop", copy.path().join("loop")).unwrap();
+        assert!(!root.exists("/loop/x") && root.names_in("/loop").is_empty());
+        // The same place inside the copy is what the link means there.
+        let inside = copy.path().join(elsewhere.path().strip_prefix("/").unwrap()).join("dma_heap");
+        fs::create_dir_all(&inside).unwrap();
+        fs::write(inside.join("system"), "").unwrap();
+        assert!(state(&root, BackEndKind::DmaHeap).is_ok());
+    }
+
+    #[test]
+    fn an_npu_whose_node_a_container_hides_is_mended_by_showing_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let device = folder.path().join("sys/class/drm/renderD129/device");
+        fs::create_dir_all(&device).unwrap();
+        fs::write(device.join("uevent"), "OF_COMPATIBLE_0=rockchip,rk3588-rknpu\n").unwrap();
+        let obstacle = state(&SystemRoot::at(folder.path()), BackEndKind::Rknpu).unwrap_err();
+        assert!(obstacle.remedy.unwrap().contains("--device /dev/dri"), "{}", obstacle.why);
+    }
+}

@@ -420,6 +420,17 @@ mod tests {
     }
 
     #[test]
+    fn a_group_with_a_limit_and_a_missing_file_is_told_and_not_forgotten() {
+        for name in ["max", "high", "stat"] {
+            let (folder, root) = tree(V2);
+            fs::remove_file(folder.path().join(format!("sys/fs/cgroup/outer/memory.{name}"))).unwrap();
+            let cgroups = CgroupReader::default().read(&root, &mut Buffer::default()).unwrap();
+            assert_eq!(cgroups.groups.len(), 1, "{name}");
+            assert!(cgroups.unavailable[0].path.ends_with(format!("outer/memory.{name}")), "{name}");
+        }
+    }
+
+    #[test]
     fn a_group_that_vanishes_between_two_readings_is_left_out() {
         let (folder, root) = tree(V2);
         let mut reader = CgroupReader::default();
