@@ -9,6 +9,7 @@ use plimsoll::system::{DetectedBoard, Machine, Sampler, SystemRoot};
 fn main() {
     let mut sampler = Sampler::default();
     report("every signal, files kept open", || drop(black_box(sampler.read())));
+    report("as the monitor reads, files kept open", || drop(black_box(sampler.read_often())));
     report("every signal, files opened anew", || drop(black_box(Sampler::default().read())));
     report("the machine alone, files opened anew", || drop(black_box(Machine::read())));
     report("the board", || drop(black_box(DetectedBoard::read(&SystemRoot::default()))));

@@ -100,7 +100,7 @@ fn look(
         }
     }
     let looks = samplers.iter_mut().flat_map(|(root, sampler)| {
-        let signals = Arc::new(sampler.read());
+        let signals = Arc::new(sampler.read_often());
         let stalled = stalled && root.is_this_machine();
         let over = watches.iter().filter(move |watch| watch.root() == root);
         over.map(move |watch| watch.look(&signals, stalled))

@@ -10,6 +10,7 @@ use super::{
     swap::{Zram, ZramReader},
 };
 use rustix::param::page_size;
+use std::time::{Duration, Instant};
 
 /// The memory of this machine at one moment, as far as a line and headroom need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +107,7 @@ pub struct Sampler {
     buddyinfo: Source,
     vmstat: Source,
     buffer: Buffer,
+    rare: Option<(Instant, Rare)>,
 }
 
 impl Default for Sampler {
@@ -127,19 +129,39 @@ impl Sampler {
             buddyinfo: Source::new(&root, "/proc/buddyinfo"),
             vmstat: Source::new(&root, "/proc/vmstat"),
             buffer: Buffer::default(),
+            rare: None,
             root,
         }
     }
 
     /// Reads every signal.
     pub fn read(&mut self) -> Signals {
-        let (buffer, is_this_machine) = (&mut self.buffer, self.root.is_this_machine());
+        self.rare = None;
+        self.read_often()
+    }
+
+    /// As [`read`](Self::read), for many readings a second: the signals that are dear to read and tell of no level (free
+    /// runs, kills, the cost of swap) are up to a second old.
+    pub fn read_often(&mut self) -> Signals {
+        let known = self.rare.take().filter(|(at, _)| at.elapsed() < OLDEST_RARE);
+        let (at, rare) = known.unwrap_or_else(|| (Instant::now(), self.read_rare()));
+        self.rare = Some((at, rare.clone()));
+        let buffer = &mut self.buffer;
         Signals {
             memory: self.memory.read(buffer, MemInfo::parse),
             cgroups: self.cgroups.read(&self.root, buffer),
             pressure: self.pressure.read(buffer, Pressure::parse),
-            zram: self.zram.read(buffer),
+            zram: rare.zram,
             process: self.process.read(buffer, ProcessMemory::parse),
+            largest_free_run_bytes: rare.largest_free_run_bytes,
+            oom_kill_count: rare.oom_kill_count,
+        }
+    }
+
+    fn read_rare(&mut self) -> Rare {
+        let (buffer, is_this_machine) = (&mut self.buffer, self.root.is_this_machine());
+        Rare {
+            zram: self.zram.read(buffer),
             largest_free_run_bytes: self.buddyinfo.read(buffer, |bytes| {
                 // A copy does not say how large its pages are, and the pages of this machine may be others.
                 let unknown = Reason::Unreadable("the size of its pages is not in the copy".to_owned());
@@ -150,6 +172,16 @@ impl Sampler {
         }
     }
 }
+
+/// The signals that are not read anew each time.
+#[derive(Debug, Clone)]
+struct Rare {
+    zram: Probe<Zram>,
+    largest_free_run_bytes: Probe<u64>,
+    oom_kill_count: Probe<u64>,
+}
+
+const OLDEST_RARE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
