@@ -37,8 +37,12 @@ function patched(pattern: RegExp, text: string): Buffer {
   return bytes
 }
 
-/** The lengths at which a file is cut short. */
-const cuts = [0, 10, 63, 64, addon.length >> 1, addon.length - 1]
+/** The lengths at which a file is cut short. Their names are the same for every addon. */
+const cuts = [
+  ...[0, 10, 63, 64].map((length) => [`${length} bytes`, length] as const),
+  ['half of them', addon.length >> 1] as const,
+  ['all but one byte', addon.length - 1] as const,
+]
 
 test('the addon is of the version of the package and of the crates', () => {
   const cargo = readFileSync(resolve(root, 'Cargo.toml'), 'utf8')
@@ -180,7 +184,7 @@ describe('the package of the platform', () => {
     expect(error?.message).toContain('found 0.0.9')
   })
 
-  test.each(cuts)('is cut short after %d bytes', (length) => {
+  test.each(cuts)('is cut short after %s', (_, length) => {
     const path = realpathSync(installation.addPackage(addon.subarray(0, length)))
     const { error } = installation.load()
     expect(error).toMatchObject({ reason: 'size-mismatch', path })
@@ -212,7 +216,7 @@ describe('the package of the platform', () => {
 })
 
 describe('a file that nobody has stated a size of', () => {
-  test.each(cuts)('is cut short after %d bytes', (length) => {
+  test.each(cuts)('is cut short after %s', (_, length) => {
     const path = installation.addBuilt(addon.subarray(0, length))
     const { error } = installation.load()
     expect(error).toMatchObject({ reason: 'not-an-addon', path })
