@@ -56,7 +56,17 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             set_some(object, "offset", offset_bytes.map(|offset| offset as f64))?;
             set_some(object, "errno", source.raw_os_error())
         }
-        CoreError::Released { what } => object.set("what", *what),
+        CoreError::Released { what } | CoreError::Busy { what, .. } => object.set("what", *what),
+        CoreError::Device { device, errno, call, meaning } => {
+            object.set("device", device.as_str())?;
+            object.set("call", *call)?;
+            object.set("meaning", meaning.as_str())?;
+            set_some(object, "errno", *errno)
+        }
+        CoreError::DeviceUnavailable { device, reason } => {
+            object.set("device", device.as_str())?;
+            object.set("reason", reason.as_str())
+        }
         _ => Ok(()),
     }
 }

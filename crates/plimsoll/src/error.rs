@@ -78,6 +78,34 @@ pub enum Error {
         /// What was released.
         what: &'static str,
     },
+    /// A device, or its driver, refused a call.
+    #[error("{device}: {call}{}: {meaning}", code_text(*.errno))]
+    Device {
+        /// The device: `"cuda:0"`, `"dma-heap:system"`.
+        device: String,
+        /// The driver's own code, where it gave one: an errno, or a `CUresult`.
+        errno: Option<i32>,
+        /// The call that was refused.
+        call: &'static str,
+        /// What that means, and what to do.
+        meaning: String,
+    },
+    /// The machine has no such device, or this process may not use it.
+    #[error("expected {device} to be available, but {reason}")]
+    DeviceUnavailable {
+        /// The device: `"cuda"`, `"dma-heap"`.
+        device: String,
+        /// Why not, and the line that mends it where there is one.
+        reason: String,
+    },
+    /// Somebody uses it, so that cannot be done now.
+    #[error("expected {what} not to be in use, but {reason}")]
+    Busy {
+        /// What is in use.
+        what: &'static str,
+        /// By whom, and what to do.
+        reason: String,
+    },
     /// The work was cancelled by its owner.
     #[error("the load was cancelled")]
     Cancelled,
@@ -96,7 +124,21 @@ fn place(tensor: Option<&str>, offset_bytes: Option<u64>) -> String {
     tensor + &offset
 }
 
+fn code_text(code: Option<i32>) -> String {
+    code.map(|code| format!(" (error {code})")).unwrap_or_default()
+}
+
 impl Error {
+    /// A shorthand for [`Error::Device`].
+    pub fn device(
+        device: impl Into<String>,
+        errno: Option<i32>,
+        call: &'static str,
+        meaning: impl Into<String>,
+    ) -> Self {
+        Self::Device { device: device.into(), errno, call, meaning: meaning.into() }
+    }
+
     /// A shorthand for [`Error::InvalidArgument`].
     pub fn invalid_argument(
         name: &'static str,
@@ -116,6 +158,9 @@ impl Error {
             Self::UnsupportedType { .. } => "ERR_UNSUPPORTED_TYPE",
             Self::Io { .. } => "ERR_IO",
             Self::Released { .. } => "ERR_RELEASED",
+            Self::Device { .. } => "ERR_DEVICE",
+            Self::DeviceUnavailable { .. } => "ERR_DEVICE_UNAVAILABLE",
+            Self::Busy { .. } => "ERR_BUSY",
             Self::Cancelled => "ABORT_ERR",
         }
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod budget;
+pub mod device;
 pub mod error;
 pub mod loader;
 pub mod monitor;

@@ -1,0 +1,110 @@
+//! Whether the machine can give that much now. Drivers of shared memory do not ask: dma-heap takes what it is told to and
+//! lets the kernel kill somebody for it.
+
+use super::Request;
+use crate::{
+    budget::{Headroom, HeadroomOptions},
+    error::{Error, Result},
+    system::{Machine, SystemRoot},
+    units::{MAX_BYTES, format_bytes},
+};
+
+/// Where a back end reads what the machine has left, and how much of it must stay.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceContext {
+    /// Whose signals are read: this machine's by default.
+    pub root: SystemRoot,
+    /// How headroom is worked out.
+    pub headroom: HeadroomOptions,
+}
+
+/// Who pays for the memory of a back end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charge {
+    /// The machine and every cgroup over the process, as for ordinary memory.
+    Process,
+    /// The machine alone: no cgroup counts it.
+    Machine,
+}
+
+impl DeviceContext {
+    /// Checks a request against what the machine has left, before a driver is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for zero bytes or more than [`MAX_BYTES`]; [`Error::InsufficientMemory`] beyond
+    /// headroom, or beyond what the board's driver accepts at once; [`Error::Io`] when the machine's memory cannot be
+    /// read.
+    pub fn admit(&self, request: &Request<'_>, charge: Charge) -> Result<()> {
+        let &Request { bytes, label, pending_bytes } = request;
+        if !(1..=MAX_BYTES).contains(&bytes) {
+            return Err(Error::invalid_argument("bytes", format!("1 to {MAX_BYTES}"), bytes.to_string()));
+        }
+        let mut machine = Machine::read_at(&self.root)?;
+        if charge == Charge::Machine {
+            machine.cgroups.clear();
+        }
+        let headroom = Headroom::of(&machine, pending_bytes, &self.headroom);
+        if bytes <= headroom.largest_allocation_bytes {
+            return Ok(());
+        }
+        let binding_constraint = if bytes <= headroom.bytes {
+            format!(
+                "the driver takes at most {} at once of {}",
+                format_bytes(headroom.largest_allocation_bytes),
+                headroom.binding
+            )
+        } else {
+            headroom.binding.to_string()
+        };
+        Err(Error::InsufficientMemory {
+            label: label.to_owned(),
+            requested_bytes: bytes,
+            available_bytes: headroom.bytes,
+            largest_free_bytes: headroom.largest_allocation_bytes,
+            binding_constraint,
+            suggestion: "Ask for less, in several slabs, or release something first".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::MIB;
+    use std::fs;
+
+    fn machine_with(available_bytes: u64) -> (tempfile::TempDir, DeviceContext) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("proc")).unwrap();
+        let text =
+            format!("MemTotal: 8388608 kB\nMemFree: 0 kB\nMemAvailable: {} kB\n", available_bytes / 1024);
+        fs::write(folder.path().join("proc/meminfo"), text).unwrap();
+        let headroom = HeadroomOptions { floor_bytes: Some(256 * MIB), ..HeadroomOptions::default() };
+        let context = DeviceContext { root: SystemRoot::at(folder.path()), headroom };
+        (folder, context)
+    }
+
+    #[test]
+    fn what_is_there_beyond_the_floor_and_not_promised_is_admitted() {
+        let (_folder, context) = machine_with(1024 * MIB);
+        let request = Request { pending_bytes: 100 * MIB, ..Request::new(668 * MIB, "slab") };
+        context.admit(&request, Charge::Machine).unwrap();
+        let more = Request { bytes: 668 * MIB + 1, ..request };
+        let refusal = context.admit(&more, Charge::Process).unwrap_err();
+        assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY");
+        assert!(refusal.to_string().contains("floor of 256.00 MiB"), "{refusal}");
+    }
+
+    #[test]
+    fn absurd_sizes_and_unreadable_machines_are_errors() {
+        let (folder, context) = machine_with(1024 * MIB);
+        for bytes in [0, MAX_BYTES + 1, u64::MAX] {
+            let refusal = context.admit(&Request::new(bytes, "slab"), Charge::Machine).unwrap_err();
+            assert_eq!(refusal.code(), "ERR_INVALID_ARGUMENT");
+        }
+        fs::remove_file(folder.path().join("proc/meminfo")).unwrap();
+        let refusal = context.admit(&Request::new(1, "slab"), Charge::Machine).unwrap_err();
+        assert!(refusal.to_string().contains("meminfo"), "{refusal}");
+    }
+}

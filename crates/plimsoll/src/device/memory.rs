@@ -1,0 +1,240 @@
+//! A piece of a device's memory, whoever gave it.
+
+use std::{
+    any::Any,
+    fmt,
+    ops::Range,
+    os::fd::OwnedFd,
+    ptr::{self, NonNull},
+};
+
+use crate::error::{Error, Result};
+
+/// A slab of device memory. Dropping it gives it back.
+///
+/// Its bytes are shared with a device, like a file is with other processes: reading while somebody writes gives some
+/// mixture of old and new bytes, and nothing worse. Offsets and lengths are checked.
+pub trait DeviceMemory: Send + Sync + fmt::Debug {
+    /// Its size, in bytes.
+    fn size_bytes(&self) -> u64;
+
+    /// The address by which the device knows it, where it has one. It never reaches JavaScript.
+    fn device_address(&self) -> Option<u64>;
+
+    /// Where the processor sees it, mapped at the first call; valid as long as the slab lives.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when the processor cannot see this memory, or the driver refuses to map it.
+    fn view(&self) -> Result<HostView>;
+
+    /// Makes writes of one side seen by the other, around the use of a [`view`](Self::view). Memory that is coherent
+    /// has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] with the driver's code.
+    fn sync(&self, kind: SyncKind, range: Range<u64>) -> Result<()> {
+        let _ = (kind, range);
+        Ok(())
+    }
+
+    /// Copies bytes out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for a range beyond the slab; [`Error::Device`] with the driver's code.
+    fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<()> {
+        let range = checked_range(self.size_bytes(), offset_bytes, into.len() as u64)?;
+        let view = self.view()?;
+        self.sync(SyncKind::BeginRead, range.clone())?;
+        view.read(offset_bytes, into)?;
+        self.sync(SyncKind::EndRead, range)
+    }
+
+    /// Copies bytes in.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    fn write(&self, offset_bytes: u64, from: &[u8]) -> Result<()> {
+        let range = checked_range(self.size_bytes(), offset_bytes, from.len() as u64)?;
+        let view = self.view()?;
+        self.sync(SyncKind::BeginWrite, range.clone())?;
+        view.write(offset_bytes, from)?;
+        self.sync(SyncKind::EndWrite, range)
+    }
+
+    /// Sets a range to one byte.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    fn fill(&self, range: Range<u64>, byte: u8) -> Result<()> {
+        let len = range.end.saturating_sub(range.start);
+        let range = checked_range(self.size_bytes(), range.start, len)?;
+        let view = self.view()?;
+        self.sync(SyncKind::BeginWrite, range.clone())?;
+        view.fill(range.clone(), byte)?;
+        self.sync(SyncKind::EndWrite, range)
+    }
+
+    /// Copies a range to another slab of the same back end, or to another place of this one. The ranges must not
+    /// overlap.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read); [`Error::InvalidArgument`] for ranges that overlap.
+    fn copy_to(&self, range: Range<u64>, to: &dyn DeviceMemory, to_offset_bytes: u64) -> Result<()> {
+        let len = range.end.saturating_sub(range.start);
+        let range = checked_range(self.size_bytes(), range.start, len)?;
+        let into = checked_range(to.size_bytes(), to_offset_bytes, len)?;
+        let (from_view, to_view) = (self.view()?, to.view()?);
+        self.sync(SyncKind::BeginRead, range.clone())?;
+        to.sync(SyncKind::BeginWrite, into.clone())?;
+        from_view.copy_to(range.clone(), &to_view, to_offset_bytes)?;
+        to.sync(SyncKind::EndWrite, into)?;
+        self.sync(SyncKind::EndRead, range)
+    }
+
+    /// Makes every page of it really there, so that no later touch can fail for want of memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InsufficientMemory`] when the system has not got them.
+    fn populate(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Says that the bytes of a range are not needed: pages go back to the system where they can, and the range may read
+    /// zero or as before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for a range beyond the slab.
+    fn discard(&self, range: Range<u64>) -> Result<()> {
+        checked_range(self.size_bytes(), range.start, range.end.saturating_sub(range.start)).map(drop)
+    }
+
+    /// A new file descriptor by which another driver imports the slab: a dma-buf. The caller owns it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where there is no such thing.
+    fn export_fd(&self) -> Result<OwnedFd>;
+
+    /// Itself, for a back end that must know its own slabs again.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// What is about to happen to a view, or has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncKind {
+    /// The processor is about to read what the device wrote.
+    BeginRead,
+    /// The processor has read.
+    EndRead,
+    /// The processor is about to write.
+    BeginWrite,
+    /// The processor has written what the device will read.
+    EndWrite,
+}
+
+/// Where the processor sees a slab. It says nothing of how long: whoever keeps one keeps the slab.
+#[derive(Debug, Clone, Copy)]
+pub struct HostView {
+    base: NonNull<u8>,
+    size_bytes: usize,
+}
+
+// SAFETY: the memory behind a view is a map of the whole process; copies in and out go through raw pointers and make no
+// reference to it.
+unsafe impl Send for HostView {}
+// SAFETY: as above.
+unsafe impl Sync for HostView {}
+
+impl HostView {
+    /// A view of `size_bytes` bytes from `base` on.
+    ///
+    /// # Safety
+    ///
+    /// The range must be mapped, readable and writable, as long as any copy of the view is used, which is as long as
+    /// the slab lives that gives it out.
+    #[must_use]
+    pub const unsafe fn new(base: NonNull<u8>, size_bytes: usize) -> Self {
+        Self { base, size_bytes }
+    }
+
+    /// The first byte.
+    #[must_use]
+    pub const fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Its size, in bytes.
+    #[must_use]
+    pub const fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    fn at(&self, range: &Range<u64>) -> *mut u8 {
+        // In bounds: every caller has checked the range against the size.
+        self.base.as_ptr().wrapping_add(range.start as usize)
+    }
+
+    fn checked(&self, offset_bytes: u64, len: u64) -> Result<Range<u64>> {
+        checked_range(self.size_bytes as u64, offset_bytes, len)
+    }
+
+    fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<()> {
+        let range = self.checked(offset_bytes, into.len() as u64)?;
+        // SAFETY: the range lies within the view, which is mapped while its slab lives, and the slab is borrowed by the
+        // caller; `into` is a live exclusive borrow of ordinary memory, so the two cannot overlap.
+        unsafe { ptr::copy_nonoverlapping(self.at(&range), into.as_mut_ptr(), into.len()) };
+        Ok(())
+    }
+
+    fn write(&self, offset_bytes: u64, from: &[u8]) -> Result<()> {
+        let range = self.checked(offset_bytes, from.len() as u64)?;
+        // SAFETY: as in `read`, with the directions changed.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), self.at(&range), from.len()) };
+        Ok(())
+    }
+
+    fn fill(&self, range: Range<u64>, byte: u8) -> Result<()> {
+        let len = range.end.saturating_sub(range.start);
+        let range = self.checked(range.start, len)?;
+        // SAFETY: the range lies within the view, which is mapped while its slab lives.
+        unsafe { ptr::write_bytes(self.at(&range), byte, len as usize) };
+        Ok(())
+    }
+
+    fn copy_to(&self, range: Range<u64>, to: &Self, to_offset_bytes: u64) -> Result<()> {
+        let len = range.end.saturating_sub(range.start);
+        let from = self.checked(range.start, len)?;
+        let into = to.checked(to_offset_bytes, len)?;
+        let (source, target) = (self.at(&from), to.at(&into));
+        if source.addr().abs_diff(target.addr()) < len as usize {
+            return Err(Error::invalid_argument(
+                "to",
+                "a range apart from the one copied",
+                "ranges that overlap",
+            ));
+        }
+        // SAFETY: both ranges lie within their views, which are mapped while their slabs live, and do not overlap.
+        unsafe { ptr::copy_nonoverlapping(source, target, len as usize) };
+        Ok(())
+    }
+}
+
+/// The range of `len` bytes from `offset_bytes` on, if it lies within `size_bytes`.
+pub(super) fn checked_range(size_bytes: u64, offset_bytes: u64, len: u64) -> Result<Range<u64>> {
+    let end = offset_bytes.checked_add(len).filter(|end| *end <= size_bytes);
+    end.map(|end| offset_bytes..end).ok_or_else(|| {
+        Error::invalid_argument(
+            "range",
+            format!("within the {size_bytes} bytes of the memory"),
+            format!("{len} bytes from {offset_bytes} on"),
+        )
+    })
+}

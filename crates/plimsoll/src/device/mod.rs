@@ -1,0 +1,101 @@
+//! Memory from the devices themselves, in slabs: one trait, and a back end for each kind.
+//!
+//! ```text
+//!   Backend::take(Request)      admitted by headroom, then asked of the driver
+//!     -> Box<dyn DeviceMemory>  a slab: read, write, copy, map, sync; dropping it gives it back
+//! ```
+//!
+//! Nothing is linked. What a machine has not got is [`Error::DeviceUnavailable`](crate::Error::DeviceUnavailable) with
+//! its reason, never a crash. Addresses that a device knows memory by stay in Rust.
+
+// Memory of devices is reached by system calls and raw addresses; each block says what makes it sound.
+#![allow(unsafe_code)]
+
+mod admission;
+mod host;
+mod memory;
+mod meter;
+
+use std::{fmt, sync::Arc};
+
+pub use admission::{Charge, DeviceContext};
+pub use host::HostBackend;
+pub use memory::{DeviceMemory, HostView, SyncKind};
+pub use meter::{DeviceUsage, Meter, Metered};
+
+use crate::error::Result;
+pub use crate::system::BackEndKind;
+
+/// Where slabs come from: one device, or one heap.
+///
+/// All methods may be called from any thread; a call may wait for a driver. A back end that needs a thread or a lock
+/// of its own keeps it to itself.
+pub trait Backend: Send + Sync + fmt::Debug {
+    /// What kind of memory it gives.
+    fn kind(&self) -> BackEndKind;
+
+    /// Its name, by which it is chosen and reported: `"host"`, `"dma-heap:system"`, `"cuda:0"`, `"rknpu"`.
+    fn name(&self) -> &str;
+
+    /// What it can and cannot do. Constant for the life of the back end.
+    fn limits(&self) -> Limits;
+
+    /// Takes memory from the device. It is zeroed only where [`Limits::zeroed`] says so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for zero bytes or more than
+    /// [`MAX_BYTES`](crate::units::MAX_BYTES); [`Error::InsufficientMemory`](crate::Error::InsufficientMemory) when the
+    /// machine has not that much to give, before the driver is asked, or when the driver says so;
+    /// [`Error::Device`](crate::Error::Device) with the driver's own code otherwise.
+    fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>>;
+
+    /// What it has given out, and what it says of itself. Never waits for a device.
+    fn usage(&self) -> DeviceUsage;
+}
+
+/// What is asked of a [`Backend`].
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Bytes wanted. A slab has at least that many, rounded up to the granule of the back end.
+    pub bytes: u64,
+    /// What the memory is for; shown where a driver takes names.
+    pub label: &'a str,
+    /// What was promised to others and not yet taken, in bytes: headroom without it is what can be given.
+    pub pending_bytes: u64,
+}
+
+impl<'a> Request<'a> {
+    /// So many bytes, with nothing promised to others.
+    #[must_use]
+    pub const fn new(bytes: u64, label: &'a str) -> Self {
+        Self { bytes, label, pending_bytes: 0 }
+    }
+}
+
+/// What a back end can and cannot do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(clippy::struct_excessive_bools)] // Five properties of a device, each its own.
+pub struct Limits {
+    /// Sizes are rounded up to a multiple of this, in bytes.
+    pub granule_bytes: u64,
+    /// The least size a pool should take at once, in bytes.
+    pub slab_bytes: u64,
+    /// The largest size worth asking for at once, in bytes, where the device has such a bound.
+    pub largest_bytes: Option<u64>,
+    /// Whether sizes must be a power of two to use the device's addresses well (a larger request gets a slab of its
+    /// own).
+    pub powers_of_two: bool,
+    /// Whether fresh memory reads zero.
+    pub zeroed: bool,
+    /// Whether the processor can see the memory: [`DeviceMemory::view`] works.
+    pub mappable: bool,
+    /// Whether views need [`DeviceMemory::sync`] around them to be coherent with the device.
+    pub needs_sync: bool,
+    /// Whether memory can be handed to another driver as a file descriptor.
+    pub exportable: bool,
+}
+
+/// A back end that is shared.
+pub type SharedBackend = Arc<dyn Backend>;
