@@ -36,6 +36,8 @@ export declare class NativeBudget {
   get utilizationPercent(): number
   terms(): Array<LineTerm>
   bindingTerm(): LineTerm
+  get maxBytes(): number | null
+  setMaxBytes(bytes?: number | undefined | null): void
   allocations(): Array<AllocationInfo>
 }
 
@@ -72,9 +74,13 @@ export declare class NativeModel {
   streamInto(pool: NativeBufferPool, options: NativeStreamOptions, into: Uint8Array): NativeStream
 }
 
-/** A monitor that runs. JavaScript is told of each sample on its event loop, which the monitor does not keep alive. */
+/** A monitor that runs. JavaScript is told on its event loop, which the monitor does not keep alive. */
 export declare class NativeMonitor {
   static start(budget: NativeBudget, options: NativeMonitorOptions, observe: (arg: NativeNotice) => void): NativeMonitor
+  /** Whether every sample is told, and not news alone. */
+  hearAll(hearsAll: boolean): void
+  get level(): 'normal' | 'warning' | 'critical'
+  latest(): MonitorSample | null
   setLimits(options: NativeMonitorOptions): void
   history(): Array<MonitorSample>
   close(): void
@@ -422,12 +428,15 @@ export interface NativeMonitorOptions {
   refuseAtCritical: boolean
   intervalMs?: number
   historyCount?: number
+  hearsAll: boolean
 }
 
 export interface NativeNotice {
   sample?: MonitorSample
   /** Whether the kernel's trigger for stalls called for the sample. */
   stalled: boolean
+  /** Kills by the kernel's killer since the sample told before. */
+  killCount: number
   /** Why there is no sample. */
   unavailable?: string
 }

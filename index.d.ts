@@ -551,7 +551,15 @@ declare class MemoryBudget {
     get usableBytes(): number;
     /** The line, in bytes: the lowest of {@link terms}. The same number as {@link usableBytes}. */
     get lineBytes(): number;
-    /** Every bound that was weighed to draw the line. */
+    /**
+     * An upper bound of your own while the program runs, in bytes; `undefined` for none. It only ever lowers the line, and
+     * takes nothing back: what is allocated above it stays.
+     *
+     * @throws {@link InvalidArgumentError} when it is no whole number of bytes.
+     */
+    get maxBytes(): number | undefined;
+    set maxBytes(bytes: number | undefined);
+    /** Every bound that was weighed to draw the line, {@link maxBytes} too. */
     get terms(): LineTerm[];
     /** The bound that draws the line. */
     get bindingTerm(): LineTerm;
@@ -1087,7 +1095,10 @@ interface MonitorEvents {
     sample: [sample: MonitorSample];
     /** A relief has run. */
     relief: [relief: Relief];
-    /** The machine's memory cannot be read; the monitor goes on trying. */
+    /**
+     * The machine's memory cannot be read; the monitor goes on trying. The level is unknown and nothing is refused for it;
+     * if it has changed by the next sample, that tells so.
+     */
     unavailable: [reason: string];
 }
 /**
@@ -1122,7 +1133,7 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
     [Symbol.dispose](): void;
     /** Whether it watches. */
     get running(): boolean;
-    /** The level of the last sample; `'normal'` before the first. */
+    /** The level of the last sample; `'normal'` before the first, and while the machine's memory cannot be read. */
     get level(): MemoryLevel;
     /** The last sample, if one was taken. */
     get sample(): MonitorSample | undefined;
@@ -1344,6 +1355,11 @@ declare class MemoryProfile implements Disposable {
     save(path: string, format?: ProfileFormat): Promise<void>;
 }
 
+/** Where the levels of a manager's monitor begin, and how much it may ever use. */
+interface ManagerLimits extends MemoryLimits {
+    /** An upper bound of your own, in bytes; see {@link MemoryBudget.maxBytes}. */
+    maxBytes?: number;
+}
 /** What a {@link MemoryManager} is made from. */
 interface MemoryManagerOptions extends MachineBudgetOptions {
     /** Bytes the manager's pool keeps idle for reuse at most. 8 MiB by default. */
@@ -1382,9 +1398,14 @@ declare class MemoryManager implements AsyncDisposable {
     open(path: string | URL, options?: OpenOptions): GgufFile;
     /** What this process holds now. See {@link processMemory}. */
     processMemory(): ProcessMemory;
-    /** Where the levels of {@link monitor} begin. */
-    get limits(): Readonly<MemoryLimits>;
-    set limits(limits: MemoryLimits);
+    /**
+     * Where the levels of {@link monitor} begin, and how much the budget grants at most. What is left out of what is set
+     * takes its default: no maximum beside the line.
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit limit; nothing is changed then.
+     */
+    get limits(): Readonly<ManagerLimits>;
+    set limits(limits: ManagerLimits);
     /** Whether it was closed. */
     get closed(): boolean;
     /**
@@ -1423,4 +1444,4 @@ declare function parseBytes(text: string): number;
 declare function formatBytes(bytes: number): string;
 
 export { AbortError, AddonUnavailableError, Allocation, BufferPool, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryProfile, MiB, PlimsollError, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, processMemory, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, BackEnd, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, Cgroup, CgroupLimit, Component, DetectedBoard, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, Headroom, HeadroomOptions, HeadroomTerm, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MemoryLevel, MemoryLimits, MemoryManagerOptions, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, NpuDriver, NvmapClient, OpenOptions, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, Relief, Signals, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, Zram };
+export type { AddonUnavailableReason, AllocationInfo, BackEnd, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, Cgroup, CgroupLimit, Component, DetectedBoard, ErrorCode, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, Headroom, HeadroomOptions, HeadroomTerm, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagerLimits, MemoryLevel, MemoryLimits, MemoryManagerOptions, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, NpuDriver, NvmapClient, OpenOptions, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, Relief, Signals, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, Zram };

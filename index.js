@@ -768,7 +768,19 @@ class MemoryBudget {
     get lineBytes() {
         return this.#native.usableBytes;
     }
-    /** Every bound that was weighed to draw the line. */
+    /**
+     * An upper bound of your own while the program runs, in bytes; `undefined` for none. It only ever lowers the line, and
+     * takes nothing back: what is allocated above it stays.
+     *
+     * @throws {@link InvalidArgumentError} when it is no whole number of bytes.
+     */
+    get maxBytes() {
+        return this.#native.maxBytes ?? undefined;
+    }
+    set maxBytes(bytes$1) {
+        this.#native.setMaxBytes(bytes$1 === undefined ? undefined : bytes('maxBytes', bytes$1));
+    }
+    /** Every bound that was weighed to draw the line, {@link maxBytes} too. */
     get terms() {
         return this.#native.terms();
     }
@@ -1833,7 +1845,8 @@ class MemoryMonitor {
     #native;
     /** What tells this start from earlier ones. */
     #run;
-    #last;
+    /** The level last told. */
+    #told = 'normal';
     #closed = false;
     #endings = new Set();
     /** @throws {@link InvalidArgumentError} when `budget` is none. */
@@ -1843,6 +1856,12 @@ class MemoryMonitor {
             throw invalidArgument('budget', 'a MemoryBudget', quoted(budget));
         this.#limits = options(limits, limitChecks);
         this.#stages = new Stages(budget);
+        // Samples wake the event loop only while somebody listens to them.
+        this.#emitter.on('newListener', (event) => event === 'sample' && this.#native?.hearAll(true));
+        this.#emitter.on('removeListener', (event) => {
+            if (event === 'sample')
+                this.#native?.hearAll(this.#emitter.listenerCount('sample') > 0);
+        });
         this.#reliefs = new Reliefs({
             needed: () => this.level === 'critical',
             settled: () => this.#sampleFromNow(),
@@ -1864,7 +1883,7 @@ class MemoryMonitor {
         if (this.#native)
             return this;
         const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked;
-        const started = { ...this.#limits, ...rest, refuseAtCritical };
+        const started = { ...this.#limits, ...rest, refuseAtCritical, hearsAll: this.#emitter.listenerCount('sample') > 0 };
         const run = {};
         const observe = (notice) => {
             // A notice that was on its way while the monitor stopped comes too late, also when it has started again.
@@ -1884,7 +1903,7 @@ class MemoryMonitor {
         this.#native?.close();
         this.#native = undefined;
         this.#run = undefined;
-        this.#last = undefined;
+        this.#told = 'normal';
     }
     /** Stops watching for good: iterations end, listeners and reliefs are forgotten. Idempotent. */
     close() {
@@ -1903,13 +1922,13 @@ class MemoryMonitor {
     get running() {
         return this.#native !== undefined;
     }
-    /** The level of the last sample; `'normal'` before the first. */
+    /** The level of the last sample; `'normal'` before the first, and while the machine's memory cannot be read. */
     get level() {
-        return this.#last?.level ?? 'normal';
+        return this.#native?.level ?? 'normal';
     }
     /** The last sample, if one was taken. */
     get sample() {
-        return this.#last;
+        return this.#native?.latest() ?? undefined;
     }
     /** Where the levels begin, for as much as was set; see {@link MemoryLimits} for the defaults. */
     get limits() {
@@ -1922,7 +1941,7 @@ class MemoryMonitor {
         if (warnPercent > criticalPercent) {
             throw invalidArgument('warnPercent', `at most criticalPercent, which is ${criticalPercent}`, warnPercent);
         }
-        call(() => this.#native?.setLimits({ ...checked, refuseAtCritical: true }));
+        call(() => this.#native?.setLimits({ ...checked, refuseAtCritical: true, hearsAll: false }));
         this.#limits = checked;
     }
     /** The samples since the start, oldest first, as many as `historyCount` keeps. */
@@ -2001,19 +2020,18 @@ class MemoryMonitor {
             this.#emitter.off('sample', take);
         }
     }
-    #take({ sample, stalled, unavailable }) {
-        const last = this.#last;
-        this.#last = sample;
+    #take({ sample, stalled, killCount, unavailable }) {
         if (unavailable !== undefined)
             this.#tell([['unavailable', unavailable]]);
         if (!sample)
             return;
         if (sample.level === 'critical')
             queueMicrotask(() => this.#relieve(sample));
-        const kills = (sample.oomKillCount ?? 0) - (last?.oomKillCount ?? sample.oomKillCount ?? 0);
+        const before = this.#told;
+        this.#told = sample.level;
         this.#tell([
-            ...(sample.level === (last?.level ?? 'normal') ? [] : [[sample.level, sample]]),
-            ...(kills > 0 ? [['kill', sample, kills]] : []),
+            ...(sample.level === before ? [] : [[sample.level, sample]]),
+            ...(killCount > 0 ? [['kill', sample, killCount]] : []),
             ...(stalled ? [['pressure', sample]] : []),
             ['sample', sample],
         ]);
@@ -2427,6 +2445,10 @@ async function replaceFile(path, text) {
     }
 }
 
+const managerLimitChecks = {
+    ...limitChecks,
+    maxBytes: (name, value) => bytes(name, value),
+};
 /**
  * The front door: the line of this machine, the budget under it, files opened on its account, and a pool for their
  * streams.
@@ -2480,12 +2502,20 @@ class MemoryManager {
     processMemory() {
         return processMemory();
     }
-    /** Where the levels of {@link monitor} begin. */
+    /**
+     * Where the levels of {@link monitor} begin, and how much the budget grants at most. What is left out of what is set
+     * takes its default: no maximum beside the line.
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit limit; nothing is changed then.
+     */
     get limits() {
-        return this.monitor.limits;
+        const { maxBytes } = this.budget;
+        return { ...this.monitor.limits, ...(maxBytes !== undefined && { maxBytes }) };
     }
     set limits(limits) {
-        this.monitor.limits = limits;
+        const { maxBytes, ...levels } = options(limits, managerLimitChecks);
+        this.monitor.limits = levels;
+        this.budget.maxBytes = maxBytes;
     }
     /** Whether it was closed. */
     get closed() {

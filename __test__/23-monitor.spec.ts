@@ -1,4 +1,7 @@
 import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import {
@@ -29,7 +32,7 @@ test('it is off until it is started, and off again when stopped', async () => {
   expect(monitor.running).toBe(true)
   const sample = await next(monitor, 'sample')
   expect(sample).toMatchObject({ level: 'normal', usedPercent: expect.any(Number), constraint: expect.any(String) })
-  expect(monitor.sample).toBe(sample)
+  expect(monitor.sample?.timeMs).toBeGreaterThanOrEqual(sample.timeMs)
   expect(monitor.history().length).toBeGreaterThan(0)
   monitor.stop()
   monitor.stop()
@@ -245,6 +248,62 @@ test('it does not keep the process alive, and its thread ends with it', () => {
   expect(runNode(['-e', script])).toMatchObject({ status: 0, stdout: '1\n', stderr: '' })
 })
 
+describe('over the files of a machine that a test writes', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'plimsoll-monitor-'))
+  const write = (name: string, text: string) => writeFileSync(join(folder, 'proc', name), text)
+  const available = (percent: number) =>
+    write('meminfo', `MemTotal: 8000000 kB\nMemAvailable: ${80_000 * percent} kB\n`)
+  const watching = () => new MemoryMonitor(MemoryBudget.forThisMachine({ root: folder }), { hysteresisPercent: 0 })
+
+  beforeEach(() => {
+    mkdirSync(join(folder, 'proc'), { recursive: true })
+    available(90)
+    write('vmstat', 'oom_kill 3\n')
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  test('what cannot be read is told, refuses nothing, and ends with the level told anew', async () => {
+    using monitor = watching()
+    available(2)
+    monitor.start({ ...often, floorBytes: 0 })
+    await next(monitor, 'critical')
+    const reason = new Promise<string>((resolve) => monitor.once('unavailable', resolve))
+    write('meminfo', 'nonsense')
+    expect(await reason).toContain('meminfo')
+    expect([monitor.level, monitor.sample]).toEqual(['normal', undefined])
+    const normal = next(monitor, 'normal')
+    available(90)
+    expect((await normal).level).toBe('normal')
+  })
+
+  test('kills are counted from one sample to the next', async () => {
+    using monitor = watching()
+    monitor.start({ ...often, floorBytes: 0 })
+    const killed = new Promise<number>((resolve) => monitor.once('kill', (_sample, count) => resolve(count)))
+    await next(monitor, 'sample')
+    write('vmstat', 'oom_kill 5\n')
+    expect(await killed).toBe(2)
+  })
+
+  test('levels are told in order to those who do not listen to every sample', async () => {
+    using monitor = watching()
+    const told: string[] = []
+    for (const level of ['normal', 'warning', 'critical'] as const) monitor.on(level, () => told.push(level))
+    monitor.start({ ...often, floorBytes: 0 })
+    for (const [percent, level] of [
+      [15, 'warning'],
+      [2, 'critical'],
+      [90, 'normal'],
+    ] as const) {
+      const heard = next(monitor, level)
+      available(percent)
+      expect((await heard).level).toBe(level)
+    }
+    expect(told).toEqual(['warning', 'critical', 'normal'])
+    expect(monitor.sample?.level).toBe('normal')
+  })
+})
+
 test('it works in a worker thread, and a worker that is terminated leaves nothing shut', async () => {
   const script = `
     const { MemoryBudget, MemoryMonitor } = require(${JSON.stringify(root)})
@@ -268,6 +327,17 @@ test('the manager has one, with its limits, and closes it', async () => {
     { warnPercent: 50 },
     false,
   ])
+  manager.limits = { warnPercent: 50, maxBytes: MiB }
+  expect(manager.limits).toEqual({ warnPercent: 50, maxBytes: MiB })
+  const error = thrownBy(InsufficientMemoryError, () => manager.budget.allocate(MiB + 1, 'too much'))
+  expect(error.bindingConstraint).toContain('set while running')
+  expect(manager.budget.bindingTerm).toMatchObject({ kind: 'maximum', bytes: MiB })
+  thrownBy(InvalidArgumentError, () => {
+    manager.limits = { maxBytes: -1, warnPercent: 1 }
+  })
+  expect(manager.limits).toEqual({ warnPercent: 50, maxBytes: MiB })
+  manager.limits = { warnPercent: 50 }
+  expect(manager.budget.maxBytes).toBeUndefined()
   manager.monitor.start(often)
   await manager.close()
   expect(manager.monitor.running).toBe(false)

@@ -132,7 +132,21 @@ export class MemoryBudget {
     return this.#native.usableBytes
   }
 
-  /** Every bound that was weighed to draw the line. */
+  /**
+   * An upper bound of your own while the program runs, in bytes; `undefined` for none. It only ever lowers the line, and
+   * takes nothing back: what is allocated above it stays.
+   *
+   * @throws {@link InvalidArgumentError} when it is no whole number of bytes.
+   */
+  get maxBytes(): number | undefined {
+    return this.#native.maxBytes ?? undefined
+  }
+
+  set maxBytes(bytes: number | undefined) {
+    this.#native.setMaxBytes(bytes === undefined ? undefined : check.bytes('maxBytes', bytes))
+  }
+
+  /** Every bound that was weighed to draw the line, {@link maxBytes} too. */
   get terms(): LineTerm[] {
     return this.#native.terms()
   }

@@ -34,7 +34,7 @@ export {
   type StreamOptions,
   type TensorInfo,
 } from './gguf-file.js'
-export { MemoryManager, type MemoryManagerOptions } from './manager.js'
+export { type ManagerLimits, MemoryManager, type MemoryManagerOptions } from './manager.js'
 export { GgufArray, type GgufElements, GgufMetadata, type GgufValue, type GgufValueType } from './metadata.js'
 export {
   type MemoryLevel,

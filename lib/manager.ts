@@ -3,7 +3,7 @@ import { BufferPool } from './buffer-pool.js'
 import * as check from './check.js'
 import { released } from './errors.js'
 import { type GgufFile, type OpenOptions, openWith } from './gguf-file.js'
-import { type MemoryLimits, MemoryMonitor } from './monitor.js'
+import { limitChecks, type MemoryLimits, MemoryMonitor } from './monitor.js'
 import { MemoryProfile } from './profile.js'
 import { Loads } from './stream.js'
 import {
@@ -16,11 +16,22 @@ import {
 } from './system.js'
 import { MiB } from './units.js'
 
+/** Where the levels of a manager's monitor begin, and how much it may ever use. */
+export interface ManagerLimits extends MemoryLimits {
+  /** An upper bound of your own, in bytes; see {@link MemoryBudget.maxBytes}. */
+  maxBytes?: number
+}
+
 /** What a {@link MemoryManager} is made from. */
 export interface MemoryManagerOptions extends MachineBudgetOptions {
   /** Bytes the manager's pool keeps idle for reuse at most. 8 MiB by default. */
   maxHeldBytes?: number
 }
+
+const managerLimitChecks = {
+  ...limitChecks,
+  maxBytes: (name: string, value: unknown) => check.bytes(name, value),
+} as const
 
 /**
  * The front door: the line of this machine, the budget under it, files opened on its account, and a pool for their
@@ -78,13 +89,21 @@ export class MemoryManager implements AsyncDisposable {
     return processMemory()
   }
 
-  /** Where the levels of {@link monitor} begin. */
-  get limits(): Readonly<MemoryLimits> {
-    return this.monitor.limits
+  /**
+   * Where the levels of {@link monitor} begin, and how much the budget grants at most. What is left out of what is set
+   * takes its default: no maximum beside the line.
+   *
+   * @throws {@link InvalidArgumentError} for an unknown or unfit limit; nothing is changed then.
+   */
+  get limits(): Readonly<ManagerLimits> {
+    const { maxBytes } = this.budget
+    return { ...this.monitor.limits, ...(maxBytes !== undefined && { maxBytes }) }
   }
 
-  set limits(limits: MemoryLimits) {
-    this.monitor.limits = limits
+  set limits(limits: ManagerLimits) {
+    const { maxBytes, ...levels } = check.options<ManagerLimits>(limits, managerLimitChecks)
+    this.monitor.limits = levels
+    this.budget.maxBytes = maxBytes
   }
 
   /** Whether it was closed. */

@@ -56,7 +56,10 @@ export interface MonitorEvents {
   sample: [sample: MonitorSample]
   /** A relief has run. */
   relief: [relief: Relief]
-  /** The machine's memory cannot be read; the monitor goes on trying. */
+  /**
+   * The machine's memory cannot be read; the monitor goes on trying. The level is unknown and nothing is refused for it;
+   * if it has changed by the next sample, that tells so.
+   */
   unavailable: [reason: string]
 }
 
@@ -82,7 +85,7 @@ type Told = { [E in keyof MonitorEvents]: readonly [event: E, ...args: MonitorEv
 
 const share = (name: string, value: unknown) => check.number(name, value, 0, 100)
 
-const limitChecks = { warnPercent: share, criticalPercent: share, hysteresisPercent: share } as const
+export const limitChecks = { warnPercent: share, criticalPercent: share, hysteresisPercent: share } as const
 
 const optionChecks = {
   ...limitChecks,
@@ -114,7 +117,8 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   #native: native.NativeMonitor | undefined
   /** What tells this start from earlier ones. */
   #run: object | undefined
-  #last: MonitorSample | undefined
+  /** The level last told. */
+  #told: MemoryLevel = 'normal'
   #closed = false
   readonly #endings = new Set<() => void>()
 
@@ -124,6 +128,11 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (nativeBudget(budget) === undefined) throw invalidArgument('budget', 'a MemoryBudget', quoted(budget))
     this.#limits = check.options<MemoryLimits>(limits, limitChecks)
     this.#stages = new Stages(budget)
+    // Samples wake the event loop only while somebody listens to them.
+    this.#emitter.on('newListener', (event) => event === 'sample' && this.#native?.hearAll(true))
+    this.#emitter.on('removeListener', (event) => {
+      if (event === 'sample') this.#native?.hearAll(this.#emitter.listenerCount('sample') > 0)
+    })
     this.#reliefs = new Reliefs({
       needed: () => this.level === 'critical',
       settled: () => this.#sampleFromNow(),
@@ -144,7 +153,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (this.#closed) throw released('the memory monitor')
     if (this.#native) return this
     const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked
-    const started = { ...this.#limits, ...rest, refuseAtCritical }
+    const started = { ...this.#limits, ...rest, refuseAtCritical, hearsAll: this.#emitter.listenerCount('sample') > 0 }
     const run = {}
     const observe = (notice: native.NativeNotice) => {
       // A notice that was on its way while the monitor stopped comes too late, also when it has started again.
@@ -164,7 +173,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     this.#native?.close()
     this.#native = undefined
     this.#run = undefined
-    this.#last = undefined
+    this.#told = 'normal'
   }
 
   /** Stops watching for good: iterations end, listeners and reliefs are forgotten. Idempotent. */
@@ -186,14 +195,14 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     return this.#native !== undefined
   }
 
-  /** The level of the last sample; `'normal'` before the first. */
+  /** The level of the last sample; `'normal'` before the first, and while the machine's memory cannot be read. */
   get level(): MemoryLevel {
-    return this.#last?.level ?? 'normal'
+    return this.#native?.level ?? 'normal'
   }
 
   /** The last sample, if one was taken. */
   get sample(): MonitorSample | undefined {
-    return this.#last
+    return this.#native?.latest() ?? undefined
   }
 
   /** Where the levels begin, for as much as was set; see {@link MemoryLimits} for the defaults. */
@@ -208,7 +217,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (warnPercent > criticalPercent) {
       throw invalidArgument('warnPercent', `at most criticalPercent, which is ${criticalPercent}`, warnPercent)
     }
-    call(() => this.#native?.setLimits({ ...checked, refuseAtCritical: true }))
+    call(() => this.#native?.setLimits({ ...checked, refuseAtCritical: true, hearsAll: false }))
     this.#limits = checked
   }
 
@@ -293,16 +302,15 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     }
   }
 
-  #take({ sample, stalled, unavailable }: native.NativeNotice): void {
-    const last = this.#last
-    this.#last = sample
+  #take({ sample, stalled, killCount, unavailable }: native.NativeNotice): void {
     if (unavailable !== undefined) this.#tell([['unavailable', unavailable]])
     if (!sample) return
     if (sample.level === 'critical') queueMicrotask(() => this.#relieve(sample))
-    const kills = (sample.oomKillCount ?? 0) - (last?.oomKillCount ?? sample.oomKillCount ?? 0)
+    const before = this.#told
+    this.#told = sample.level
     this.#tell([
-      ...(sample.level === (last?.level ?? 'normal') ? [] : ([[sample.level, sample]] as const)),
-      ...(kills > 0 ? ([['kill', sample, kills]] as const) : []),
+      ...(sample.level === before ? [] : ([[sample.level, sample]] as const)),
+      ...(killCount > 0 ? ([['kill', sample, killCount]] as const) : []),
       ...(stalled ? ([['pressure', sample]] as const) : []),
       ['sample', sample],
     ])

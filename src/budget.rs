@@ -242,12 +242,22 @@ impl NativeBudget {
 
     #[napi(catch_unwind)]
     pub fn terms(&self) -> Vec<LineTerm> {
-        self.budget.line().terms().iter().map(LineTerm::from).collect()
+        self.budget.terms().iter().map(LineTerm::from).collect()
     }
 
     #[napi(catch_unwind)]
     pub fn binding_term(&self) -> LineTerm {
-        self.budget.line().binding().into()
+        (&self.budget.binding()).into()
+    }
+
+    #[napi(getter, catch_unwind)]
+    pub fn max_bytes(&self) -> Option<f64> {
+        self.budget.maximum().map(|bytes| bytes as f64)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn set_max_bytes(&self, env: Env, bytes: Option<f64>) -> napi::Result<()> {
+        self.budget.set_maximum(bytes.map(|bytes| bytes as u64)).map_err(|error| to_js(env, &error))
     }
 
     #[napi(catch_unwind)]

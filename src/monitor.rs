@@ -1,18 +1,21 @@
 //! The native half of `MemoryMonitor`.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, UNIX_EPOCH},
 };
 
 use napi::{
-    Env,
+    Env, Status,
     bindgen_prelude::Function,
     threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
 use plimsoll::{
-    monitor::{Limits, Monitor, MonitorOptions, Notice, Sample},
+    monitor::{Level, Limits, Monitor, MonitorOptions, Notice, Sample},
     system::SystemRoot,
 };
 
@@ -37,6 +40,7 @@ pub struct NativeMonitorOptions {
     pub refuse_at_critical: bool,
     pub interval_ms: Option<f64>,
     pub history_count: Option<u32>,
+    pub hears_all: bool,
 }
 
 /// One look at the memory.
@@ -74,6 +78,8 @@ pub struct NativeNotice {
     pub sample: Option<MonitorSample>,
     /// Whether the kernel's trigger for stalls called for the sample.
     pub stalled: bool,
+    /// Kills by the kernel's killer since the sample told before.
+    pub kill_count: f64,
     /// Why there is no sample.
     pub unavailable: Option<String>,
 }
@@ -100,17 +106,61 @@ impl From<&Sample> for MonitorSample {
     }
 }
 
-fn to_notice(notice: &Notice) -> NativeNotice {
-    match notice {
-        Notice::Sample { sample, stalled, .. } => NativeNotice {
-            sample: Some(MonitorSample::from(&**sample)),
-            stalled: *stalled,
-            unavailable: None,
-        },
-        Notice::Unavailable(unavailable) => {
-            NativeNotice { sample: None, stalled: false, unavailable: Some(unavailable.to_string()) }
+/// What JavaScript is to be told.
+enum News {
+    Sample { sample: Arc<Sample>, stalled: bool, kill_count: u64 },
+    Unavailable(String),
+}
+
+impl From<&News> for NativeNotice {
+    fn from(news: &News) -> Self {
+        match news {
+            News::Sample { sample, stalled, kill_count } => Self {
+                sample: Some(MonitorSample::from(&**sample)),
+                stalled: *stalled,
+                kill_count: *kill_count as f64,
+                unavailable: None,
+            },
+            News::Unavailable(reason) => {
+                Self { sample: None, stalled: false, kill_count: 0.0, unavailable: Some(reason.clone()) }
+            }
         }
-        _ => NativeNotice { sample: None, stalled: false, unavailable: None },
+    }
+}
+
+/// What JavaScript knows. Its event loop is only woken for news: another level, every sample while it is critical, a
+/// stall, a kill; and for every sample while somebody listens to them.
+#[derive(Default)]
+struct Listener {
+    hears_all: AtomicBool,
+    told: Mutex<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    level: Level,
+    untold_kill_count: u64,
+}
+
+impl Listener {
+    /// Passes on what is news. What `tell` does not take is tried again with the next sample.
+    fn hear(&self, notice: Notice, tell: impl FnOnce(News) -> bool) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match notice {
+            Notice::Sample { sample, stalled, kill_count, .. } => {
+                told.untold_kill_count += kill_count;
+                let kill_count = told.untold_kill_count;
+                let level = sample.level;
+                let is_news = stalled || kill_count > 0 || level != told.level || level == Level::Critical;
+                if (is_news || self.hears_all.load(Ordering::Relaxed))
+                    && tell(News::Sample { sample, stalled, kill_count })
+                {
+                    *told = Told { level, untold_kill_count: 0 };
+                }
+            }
+            Notice::Unavailable(unavailable) => drop(tell(News::Unavailable(unavailable.to_string()))),
+            _ => {}
+        }
     }
 }
 
@@ -137,9 +187,12 @@ impl NativeMonitorOptions {
     }
 }
 
-/// A monitor that runs. JavaScript is told of each sample on its event loop, which the monitor does not keep alive.
+/// A monitor that runs. JavaScript is told on its event loop, which the monitor does not keep alive.
 #[napi]
-pub struct NativeMonitor(Monitor);
+pub struct NativeMonitor {
+    monitor: Monitor,
+    listener: Arc<Listener>,
+}
 
 #[napi]
 impl NativeMonitor {
@@ -151,29 +204,48 @@ impl NativeMonitor {
         observe: Function<'_, NativeNotice, ()>,
     ) -> napi::Result<Self> {
         let tell = observe
-            .build_threadsafe_function::<Arc<Notice>>()
+            .build_threadsafe_function::<News>()
             .weak::<true>()
             .max_queue_size::<MAX_WAITING>()
-            .build_callback(|context: ThreadsafeCallContext<Arc<Notice>>| Ok(to_notice(&context.value)))?;
+            .build_callback(|context: ThreadsafeCallContext<News>| Ok(NativeNotice::from(&context.value)))?;
+        let listener = Arc::new(Listener::default());
+        listener.hears_all.store(options.hears_all, Ordering::Relaxed);
+        let hearing = Arc::clone(&listener);
         let observer = move |notice: Notice| {
-            tell.call(Arc::new(notice), ThreadsafeFunctionCallMode::NonBlocking);
+            hearing.hear(notice, |news| tell.call(news, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok);
         };
         let monitor = Monitor::start(budget.core().clone(), options.core(budget.root()), observer);
-        monitor.map(Self).map_err(|error| to_js(env, &error))
+        monitor.map(|monitor| Self { monitor, listener }).map_err(|error| to_js(env, &error))
+    }
+
+    /// Whether every sample is told, and not news alone.
+    #[napi(catch_unwind)]
+    pub fn hear_all(&self, hears_all: bool) {
+        self.listener.hears_all.store(hears_all, Ordering::Relaxed);
+    }
+
+    #[napi(getter, ts_return_type = "'normal' | 'warning' | 'critical'", catch_unwind)]
+    pub fn level(&self) -> String {
+        self.monitor.level().name().to_owned()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn latest(&self) -> Option<MonitorSample> {
+        self.monitor.latest().as_deref().map(MonitorSample::from)
     }
 
     #[napi(catch_unwind)]
     pub fn set_limits(&self, env: Env, options: NativeMonitorOptions) -> napi::Result<()> {
-        self.0.set_limits(options.limits()).map_err(|error| to_js(env, &error))
+        self.monitor.set_limits(options.limits()).map_err(|error| to_js(env, &error))
     }
 
     #[napi(catch_unwind)]
     pub fn history(&self) -> Vec<MonitorSample> {
-        self.0.history().iter().map(|sample| MonitorSample::from(&**sample)).collect()
+        self.monitor.history().iter().map(|sample| MonitorSample::from(&**sample)).collect()
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self) {
-        self.0.close();
+        self.monitor.close();
     }
 }

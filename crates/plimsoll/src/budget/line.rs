@@ -59,6 +59,13 @@ impl TermKind {
     }
 }
 
+impl Term {
+    pub(super) fn set_while_running(bytes: u64) -> Self {
+        let description = "the maximum that was set while running".to_owned();
+        Self { kind: TermKind::Maximum, bytes, description }
+    }
+}
+
 impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the line is {}, {}", format_bytes(self.bytes), self.description)

@@ -19,12 +19,18 @@ pub use line::{Line, MachineOptions, Term, TermKind};
 pub(crate) use record::LoadNote;
 pub use record::{Event, EventKind, LabelTotals, MAX_CAPACITY, Origin, Record, RecordOptions, Recording};
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use crate::{
     error::{Error, Result},
     system::{Board, Machine, resident_bytes},
-    units::format_bytes,
+    units::{MAX_BYTES, format_bytes},
 };
 use books::Books;
 use gate::Gate;
@@ -47,9 +53,14 @@ use gate::Gate;
 #[derive(Debug, Clone)]
 pub struct MemoryBudget {
     line: Arc<Line>,
+    /// The caller's own bound while running; above every size when there is none.
+    ceiling: Arc<AtomicU64>,
     books: Arc<Books>,
     gate: Arc<Gate>,
 }
+
+/// A ceiling that bounds nothing.
+const NO_CEILING: u64 = u64::MAX;
 
 impl MemoryBudget {
     /// A budget of just these numbers: total less reserve.
@@ -90,13 +101,46 @@ impl MemoryBudget {
     }
 
     fn over(line: Line, books: Arc<Books>) -> Self {
-        Self { line: Arc::new(line), books, gate: Arc::default() }
+        let ceiling = Arc::new(AtomicU64::new(NO_CEILING));
+        Self { line: Arc::new(line), ceiling, books, gate: Arc::default() }
     }
 
-    /// The line with its terms and the binding one.
+    /// The line as it was drawn, with its terms and the binding one. A [maximum](Self::set_maximum) is not part of it.
     #[must_use]
     pub fn line(&self) -> &Line {
         &self.line
+    }
+
+    /// The upper bound set while running, in bytes, if one was.
+    #[must_use]
+    pub fn maximum(&self) -> Option<u64> {
+        Some(self.ceiling.load(Ordering::Relaxed)).filter(|bytes| *bytes != NO_CEILING)
+    }
+
+    /// Bounds this budget and its clones from now on, or no longer. What is allocated above it stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for more than [`MAX_BYTES`].
+    pub fn set_maximum(&self, bytes: Option<u64>) -> Result<()> {
+        if let Some(bytes) = bytes.filter(|bytes| *bytes > MAX_BYTES) {
+            return Err(Error::invalid_argument("maxBytes", format!("at most {MAX_BYTES}"), bytes.to_string()));
+        }
+        self.ceiling.store(bytes.unwrap_or(NO_CEILING), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Every bound there is now: the line's terms, and the maximum set while running.
+    #[must_use]
+    pub fn terms(&self) -> Vec<Term> {
+        self.line.terms().iter().cloned().chain(self.maximum().map(Term::set_while_running)).collect()
+    }
+
+    /// The lowest of the [terms](Self::terms).
+    #[must_use]
+    pub fn binding(&self) -> Term {
+        let lower = self.maximum().filter(|bytes| *bytes < self.line.bytes());
+        lower.map_or_else(|| self.line.binding().clone(), Term::set_while_running)
     }
 
     /// Memory of the board or machine, in bytes.
@@ -111,10 +155,11 @@ impl MemoryBudget {
         self.line.reserved_bytes()
     }
 
-    /// What may be used at most: the line, in bytes. For a budget of numbers that is total less reserve.
+    /// What may be used at most: the line, or the maximum set while running where that is lower, in bytes. For a budget
+    /// of numbers the line is total less reserve.
     #[must_use]
     pub fn usable_bytes(&self) -> u64 {
-        self.line.bytes()
+        self.line.bytes().min(self.ceiling.load(Ordering::Relaxed))
     }
 
     /// What live allocations hold, in bytes.
@@ -253,7 +298,7 @@ impl MemoryBudget {
             requested_bytes,
             available_bytes,
             largest_free_bytes: available_bytes,
-            binding_constraint: self.line.binding().to_string(),
+            binding_constraint: self.binding().to_string(),
             suggestion: self.suggestion(requested_bytes),
         }
     }
@@ -318,6 +363,23 @@ mod tests {
         assert!(MemoryBudget::new(100, 0).unwrap().allocate(1, "elsewhere").is_ok());
         drop(critical);
         assert!(budget.allocate(60, "new").is_ok());
+        drop(held);
+    }
+
+    #[test]
+    fn a_maximum_set_while_running_binds_from_then_on_and_takes_nothing_back() {
+        let budget = MemoryBudget::new(100, 0).unwrap();
+        let held = budget.allocate(80, "held").unwrap();
+        budget.clone().set_maximum(Some(50)).unwrap();
+        assert_eq!((budget.usable_bytes(), budget.available_bytes(), budget.allocated_bytes()), (50, 0, 80));
+        let refusal = budget.allocate(1, "new").unwrap_err();
+        assert!(refusal.to_string().contains("set while running"), "{refusal}");
+        assert_eq!((budget.terms().len(), budget.binding().bytes), (2, 50));
+        budget.set_maximum(Some(1000)).unwrap();
+        assert_eq!((budget.usable_bytes(), budget.binding().bytes), (100, 100), "it never raises the line");
+        budget.set_maximum(None).unwrap();
+        assert_eq!((budget.maximum(), budget.terms().len()), (None, 1));
+        assert_eq!(budget.set_maximum(Some(u64::MAX)).unwrap_err().code(), "ERR_INVALID_ARGUMENT");
         drop(held);
     }
 

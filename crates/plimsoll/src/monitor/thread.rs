@@ -100,9 +100,10 @@ fn look(
         }
     }
     let looks = samplers.iter_mut().flat_map(|(root, sampler)| {
-        let signals = Arc::new(sampler.read_often());
         let stalled = stalled && root.is_this_machine();
         let over = watches.iter().filter(move |watch| watch.root() == root);
+        let is_close = stalled || over.clone().any(|watch| watch.is_close());
+        let signals = Arc::new(if is_close { sampler.read() } else { sampler.read_often() });
         over.map(move |watch| watch.look(&signals, stalled))
     });
     looks.min()

@@ -107,6 +107,12 @@ impl Monitor {
         self.0.state().level
     }
 
+    /// The last sample; none before the first, and while the machine's memory cannot be read.
+    #[must_use]
+    pub fn latest(&self) -> Option<Arc<Sample>> {
+        self.0.state().latest.clone()
+    }
+
     /// The samples that are kept, oldest first.
     #[must_use]
     pub fn history(&self) -> Vec<Arc<Sample>> {
@@ -162,6 +168,7 @@ struct State {
     level: Level,
     /// Limits set since the start.
     limits: Option<Limits>,
+    latest: Option<Arc<Sample>>,
     history: VecDeque<Arc<Sample>>,
     oom_kill_count: Option<u64>,
     /// Held while the level is critical.
@@ -183,6 +190,15 @@ impl Watch {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Whether every figure has to be fresh: at the start, and where the next level is not far.
+    pub(super) fn is_close(&self) -> bool {
+        /// So far below a level nothing that is a second old can hide that it is reached.
+        const FAR_PERCENT: f64 = 20.0;
+        let state = self.state();
+        let warn_percent = state.limits.unwrap_or(self.options.limits).warn_percent;
+        state.latest.as_ref().is_none_or(|sample| sample.used_percent > warn_percent - FAR_PERCENT)
+    }
+
     /// Judges signals, tells of them, and says when to look again.
     pub(super) fn look(&self, signals: &Arc<Signals>, stalled: bool) -> Duration {
         let mut state = self.state();
@@ -201,7 +217,7 @@ impl Watch {
             Err(unavailable) => {
                 let is_news = state.unavailable.as_ref() != Some(&unavailable);
                 // Nobody can tell any more that it is critical, so nothing is refused for it.
-                (state.level, state.refusal) = (Level::Normal, None);
+                (state.level, state.refusal, state.latest) = (Level::Normal, None, None);
                 state.unavailable = Some(unavailable.clone());
                 drop(state);
                 if is_news {
@@ -233,6 +249,7 @@ impl State {
     /// Keeps a sample, and says how many were killed since the one before it.
     fn enter(&mut self, sample: &Arc<Sample>, history_count: usize) -> u64 {
         self.level = sample.level;
+        self.latest = Some(Arc::clone(sample));
         self.unavailable = None;
         while self.history.len() >= history_count.max(1) {
             self.history.pop_front();

@@ -115,6 +115,19 @@ impl CgroupReader {
         Ok(cgroups)
     }
 
+    /// The groups of the last reading with their usage of now; `None` where a group has gone or changed.
+    pub(super) fn refresh(&mut self, mut last: Cgroups, buffer: &mut Buffer) -> Option<Cgroups> {
+        for group in &mut last.groups {
+            let is_same = |reader: &&mut GroupReader| {
+                reader.place.path == group.path && reader.place.version == group.version
+            };
+            let reader = self.groups.iter_mut().find(is_same)?;
+            group.usage_bytes = reader.usage.read(buffer, number_in).ok()?;
+            group.inactive_file_bytes = group.inactive_file_bytes.min(group.usage_bytes);
+        }
+        Some(last)
+    }
+
     fn look_up(&mut self, root: &SystemRoot, own: &[u8]) -> Probe<()> {
         let places = places(root, &String::from_utf8_lossy(own))?;
         self.groups = places.into_iter().map(|place| GroupReader::new(root, place)).collect();

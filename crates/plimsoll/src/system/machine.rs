@@ -104,10 +104,12 @@ pub struct Sampler {
     pressure: Source,
     zram: ZramReader,
     process: Source,
+    resident: Source,
     buddyinfo: Source,
     vmstat: Source,
     buffer: Buffer,
-    rare: Option<(Instant, Rare)>,
+    /// The last reading of everything, and when that was.
+    rare: Option<(Instant, Signals)>,
 }
 
 impl Default for Sampler {
@@ -126,6 +128,7 @@ impl Sampler {
             pressure: Source::new(&root, "/proc/pressure/memory"),
             zram: ZramReader::new(&root),
             process: Source::new(&root, root.process_file("status")),
+            resident: Source::new(&root, root.process_file("statm")),
             buddyinfo: Source::new(&root, "/proc/buddyinfo"),
             vmstat: Source::new(&root, "/proc/vmstat"),
             buffer: Buffer::default(),
@@ -136,31 +139,29 @@ impl Sampler {
 
     /// Reads every signal.
     pub fn read(&mut self) -> Signals {
-        self.rare = None;
-        self.read_often()
+        let signals = self.read_all();
+        self.rare = Some((Instant::now(), signals.clone()));
+        signals
     }
 
-    /// As [`read`](Self::read), for many readings a second: the signals that are dear to read and tell of no level (free
-    /// runs, kills, the cost of swap) are up to a second old.
+    /// As [`read`](Self::read), for many readings a second while there is room: what tells at once that it shrinks (the
+    /// machine's memory, each group's usage, what the process has resident) is fresh, and all else up to a second old.
     pub fn read_often(&mut self) -> Signals {
         let known = self.rare.take().filter(|(at, _)| at.elapsed() < OLDEST_RARE);
-        let (at, rare) = known.unwrap_or_else(|| (Instant::now(), self.read_rare()));
-        self.rare = Some((at, rare.clone()));
+        let Some((at, before)) = known else { return self.read() };
+        let Some(signals) = self.refresh(&before) else { return self.read() };
+        self.rare = Some((at, before));
+        signals
+    }
+
+    fn read_all(&mut self) -> Signals {
         let buffer = &mut self.buffer;
+        let is_this_machine = self.root.is_this_machine();
         Signals {
             memory: self.memory.read(buffer, MemInfo::parse),
             cgroups: self.cgroups.read(&self.root, buffer),
             pressure: self.pressure.read(buffer, Pressure::parse),
-            zram: rare.zram,
             process: self.process.read(buffer, ProcessMemory::parse),
-            largest_free_run_bytes: rare.largest_free_run_bytes,
-            oom_kill_count: rare.oom_kill_count,
-        }
-    }
-
-    fn read_rare(&mut self) -> Rare {
-        let (buffer, is_this_machine) = (&mut self.buffer, self.root.is_this_machine());
-        Rare {
             zram: self.zram.read(buffer),
             largest_free_run_bytes: self.buddyinfo.read(buffer, |bytes| {
                 // A copy does not say how large its pages are, and the pages of this machine may be others.
@@ -171,14 +172,22 @@ impl Sampler {
             oom_kill_count: self.vmstat.read(buffer, oom_kill_count),
         }
     }
-}
 
-/// The signals that are not read anew each time.
-#[derive(Debug, Clone)]
-struct Rare {
-    zram: Probe<Zram>,
-    largest_free_run_bytes: Probe<u64>,
-    oom_kill_count: Probe<u64>,
+    /// The signals of before, with fresh figures where that is cheap; `None` where something is not as it was.
+    fn refresh(&mut self, before: &Signals) -> Option<Signals> {
+        let buffer = &mut self.buffer;
+        let mut signals = before.clone();
+        signals.memory = Ok(self.memory.read(buffer, MemInfo::parse).ok()?);
+        if let Ok(cgroups) = signals.cgroups {
+            signals.cgroups = Ok(self.cgroups.refresh(cgroups, buffer)?);
+        }
+        if let Ok(process) = signals.process {
+            let page_bytes = page_size() as u64;
+            let now = self.resident.read(buffer, |bytes| process.with_resident(bytes, page_bytes));
+            signals.process = Ok(now.ok()?);
+        }
+        Some(signals)
+    }
 }
 
 const OLDEST_RARE: Duration = Duration::from_secs(1);
@@ -194,6 +203,51 @@ mod tests {
             machine.total_bytes() > 0 && machine.available_bytes() <= machine.total_bytes(),
             "{machine:?}"
         );
+    }
+
+    #[test]
+    fn often_and_whole_readings_tell_the_same() {
+        let mut sampler = Sampler::default();
+        let whole = sampler.read();
+        let often = sampler.read_often();
+        assert_eq!(often.memory.unwrap().total_bytes, whole.memory.unwrap().total_bytes);
+        let paths = |cgroups: Probe<Cgroups>| {
+            cgroups.map(|cgroups| cgroups.groups.into_iter().map(|group| group.path).collect::<Vec<_>>())
+        };
+        assert_eq!(paths(often.cgroups), paths(whole.cgroups));
+        let (often, whole) = (often.process.unwrap(), whole.process.unwrap());
+        assert!(often.anonymous_bytes.abs_diff(whole.anonymous_bytes) < 8 << 20, "{often:?} {whole:?}");
+        assert_eq!(often.anonymous_bytes + often.file_bytes + often.shmem_bytes, often.rss_bytes);
+    }
+
+    #[test]
+    fn what_changes_between_two_readings_is_seen_by_the_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let memory = |available: u64| {
+            write("proc/meminfo", &format!("MemTotal: 1000 kB\nMemAvailable: {available} kB\n"));
+        };
+        memory(900);
+        write("proc/self/cgroup", "0::/a\n");
+        write("proc/self/mountinfo", "33 32 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+        for (name, text) in [("max", "100000\n"), ("high", "max\n"), ("current", "5000\n"), ("stat", "inactive_file 4000\n")] {
+            write(&format!("sys/fs/cgroup/a/memory.{name}"), text);
+        }
+        let mut sampler = Sampler::new(SystemRoot::at(folder.path()));
+        sampler.read();
+        memory(400);
+        write("sys/fs/cgroup/a/memory.current", "3000\n");
+        let signals = sampler.read_often();
+        assert_eq!(signals.memory.unwrap().available_bytes, 400 << 10);
+        let groups = signals.cgroups.unwrap().groups;
+        assert_eq!((groups[0].usage_bytes, groups[0].inactive_file_bytes), (3000, 3000));
+        std::fs::write(folder.path().join("sys/fs/cgroup/a/memory.current"), "nonsense").unwrap();
+        let signals = sampler.read_often();
+        assert!(signals.cgroups.unwrap().groups.is_empty(), "read anew, and the group left out");
     }
 
     #[test]

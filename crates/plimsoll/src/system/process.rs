@@ -60,6 +60,21 @@ impl ProcessMemory {
         // The process's name, which is the first line, may hold any bytes.
         parse_status(&String::from_utf8_lossy(bytes)).ok_or(Reason::Malformed("a line \"VmRSS: N kB\""))
     }
+
+    /// The same with what `/proc/PID/statm` says now, which is quicker to read: resident and anonymous memory are fresh,
+    /// and of the pages shared with files and with others those of files grow or shrink.
+    pub(super) fn with_resident(self, statm: &[u8], page_bytes: u64) -> Result<Self, Reason> {
+        let (rss_bytes, shared_bytes) =
+            parse_statm(statm, page_bytes).ok_or(Reason::Malformed("\"size resident shared\""))?;
+        let shmem_bytes = self.shmem_bytes.min(shared_bytes);
+        Ok(Self {
+            rss_bytes,
+            peak_rss_bytes: self.peak_rss_bytes.max(rss_bytes),
+            anonymous_bytes: rss_bytes.saturating_sub(shared_bytes),
+            file_bytes: shared_bytes - shmem_bytes,
+            shmem_bytes,
+        })
+    }
 }
 
 /// What this process has resident now, in bytes: the quick way, by the second field of `/proc/self/statm`.
@@ -67,9 +82,15 @@ pub(crate) fn resident_bytes() -> Option<u64> {
     static STATM: LazyLock<Option<fs::File>> = LazyLock::new(|| fs::File::open("/proc/self/statm").ok());
     let mut buffer = [0; 128];
     let length = STATM.as_ref()?.read_at(&mut buffer, 0).ok()?;
-    let text = std::str::from_utf8(buffer.get(..length)?).ok()?;
-    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    pages.checked_mul(page_size() as u64)
+    parse_statm(buffer.get(..length)?, page_size() as u64).map(|(resident, _)| resident)
+}
+
+/// Bytes resident, and bytes of them shared with files or other processes. Source: `proc_pid_statm(5)`.
+fn parse_statm(bytes: &[u8], page_bytes: u64) -> Option<(u64, u64)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut sizes = text.split_ascii_whitespace().skip(1).map(|pages| pages.parse::<u64>().ok()?.checked_mul(page_bytes));
+    let (resident, shared) = (sizes.next()??, sizes.next()??);
+    Some((resident, shared.min(resident)))
 }
 
 fn parse_status(text: &str) -> Option<ProcessMemory> {
@@ -98,6 +119,20 @@ mod tests {
         assert_eq!(memory.rss_bytes, 200 * KIB);
         assert_eq!(memory.peak_rss_bytes, 300 * KIB);
         assert_eq!(memory.anonymous_bytes + memory.file_bytes + memory.shmem_bytes, memory.rss_bytes);
+    }
+
+    #[test]
+    fn what_is_resident_now_leaves_the_parts_a_sum() {
+        let before = parse_status(STATUS).unwrap();
+        let now = before.with_resident(b"900 80 5 1 0 9 0\n", 4096).unwrap();
+        assert_eq!((now.rss_bytes, now.anonymous_bytes), (320 * KIB, 300 * KIB));
+        assert_eq!((now.shmem_bytes, now.file_bytes), (10 * KIB, 10 * KIB));
+        assert_eq!(now.peak_rss_bytes, 320 * KIB);
+        for text in ["", "1", "1 2", "1 x 3", "1 99999999999999999999 3", "\u{ff}"] {
+            assert!(before.with_resident(text.as_bytes(), 4096).is_err(), "{text:?}");
+        }
+        let odd = before.with_resident(b"1 2 3", 4096).unwrap();
+        assert_eq!((odd.rss_bytes, odd.anonymous_bytes), (8192, 0), "more shared than resident");
     }
 
     #[test]
