@@ -13,6 +13,8 @@
 
 mod admission;
 mod host;
+mod ioctl;
+pub mod kernel;
 mod memory;
 mod meter;
 

@@ -1,0 +1,226 @@
+//! The system calls by which memory is had, as a trait, so that a test can stand in for the kernel.
+
+use std::{
+    fmt,
+    ops::Range,
+    os::fd::{BorrowedFd, OwnedFd},
+    path::Path,
+    ptr::{self, NonNull},
+};
+
+use rustix::{
+    fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom},
+    io::Result,
+    ioctl::{Ioctl, IoctlOutput, Opcode},
+    mm::{Advice, MapFlags, ProtFlags},
+};
+
+use super::HostView;
+
+/// The system calls that back ends make. Each method does what its call does; a test overrides those it wants to
+/// answer, count or fail.
+pub trait Kernel: Send + Sync + fmt::Debug {
+    /// `open(2)` with `O_CLOEXEC`.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno, as for every method.
+    fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd> {
+        rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())
+    }
+
+    /// `ioctl(2)`. Returns what the call returns: file descriptors of some drivers come this way.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    ///
+    /// # Safety
+    ///
+    /// `argument` must be what the driver expects at `request`, in size and in layout, and pointers in it must be valid
+    /// for what the driver does with them.
+    unsafe fn ioctl(&self, fd: BorrowedFd<'_>, request: u32, argument: &mut [u8]) -> Result<i32> {
+        // SAFETY: the caller vouches for the bytes; they are borrowed exclusively while the driver writes to them.
+        unsafe { rustix::ioctl::ioctl(fd, Raw { request, argument }) }
+    }
+
+    /// `lseek(2)` to the end: the size of a file or a dma-buf, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    fn size_bytes(&self, fd: BorrowedFd<'_>) -> Result<u64> {
+        rustix::fs::seek(fd, SeekFrom::End(0))
+    }
+
+    /// `fcntl(2)` with `F_DUPFD_CLOEXEC`.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    fn duplicate(&self, fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+        rustix::io::fcntl_dupfd_cloexec(fd, 0)
+    }
+
+    /// `mmap(2)` of a file, shared, readable and writable.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    fn map(&self, fd: BorrowedFd<'_>, offset_bytes: u64, size_bytes: usize) -> Result<Mapping> {
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+        // SAFETY: the kernel chooses a free place, so nothing that exists is changed.
+        let base =
+            unsafe { rustix::mm::mmap(ptr::null_mut(), size_bytes, protection, flags, fd, offset_bytes) }?;
+        Ok(Mapping::new(base.cast(), size_bytes))
+    }
+
+    /// `mmap(2)` of anonymous private memory, readable and writable, with further flags.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    fn map_anonymous(&self, size_bytes: usize, flags: MapFlags) -> Result<Mapping> {
+        let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | flags);
+        // SAFETY: the kernel chooses a free place, so nothing that exists is changed.
+        let base = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), size_bytes, protection, flags) }?;
+        Ok(Mapping::new(base.cast(), size_bytes))
+    }
+
+    /// `memfd_create(2)`.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    fn memory_file(&self, name: &str, flags: MemfdFlags) -> Result<OwnedFd> {
+        rustix::fs::memfd_create(name, flags)
+    }
+
+    /// `ftruncate(2)`.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    fn resize(&self, fd: BorrowedFd<'_>, size_bytes: u64) -> Result<()> {
+        rustix::fs::ftruncate(fd, size_bytes)
+    }
+
+    /// `fcntl(2)` with `F_ADD_SEALS`.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    fn seal(&self, fd: BorrowedFd<'_>, seals: SealFlags) -> Result<()> {
+        rustix::fs::fcntl_add_seals(fd, seals)
+    }
+
+    /// `fallocate(2)` with `FALLOC_FL_PUNCH_HOLE`: gives pages of a memory file back.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    fn punch(&self, fd: BorrowedFd<'_>, range: Range<u64>) -> Result<()> {
+        let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(fd, how, range.start, range.end.saturating_sub(range.start))
+    }
+
+    /// `madvise(2)` on a part of a mapping.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    fn advise(&self, mapping: &Mapping, range: Range<u64>, advice: Advice) -> Result<()> {
+        let (start, len) = mapping.part(range);
+        // SAFETY: the range lies within a live mapping, whose bytes nobody holds a reference to.
+        unsafe { rustix::mm::madvise(start.cast(), len, advice) }
+    }
+
+    /// `mlock(2)` on a whole mapping.
+    ///
+    /// # Errors
+    ///
+    /// The call's errno.
+    fn lock(&self, mapping: &Mapping) -> Result<()> {
+        // SAFETY: the mapping is live.
+        unsafe { rustix::mm::mlock(mapping.base.as_ptr().cast(), mapping.size_bytes) }
+    }
+}
+
+/// The kernel this process runs on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealKernel;
+
+impl Kernel for RealKernel {}
+
+/// Mapped memory, readable and writable; dropping it is `munmap(2)`.
+#[derive(Debug)]
+pub struct Mapping {
+    base: NonNull<u8>,
+    size_bytes: usize,
+}
+
+// SAFETY: a mapping belongs to the whole process, and its bytes are only reached by raw pointers.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// What `mmap` has just returned; it is never null on success.
+    fn new(base: *mut u8, size_bytes: usize) -> Self {
+        Self { base: NonNull::new(base).unwrap_or(NonNull::dangling()), size_bytes }
+    }
+
+    /// Its size, in bytes.
+    #[must_use]
+    pub const fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// The view of it that a slab gives out.
+    #[must_use]
+    pub(super) const fn view(&self) -> HostView {
+        // SAFETY: the memory is mapped, readable and writable as long as the slab lives that owns the mapping.
+        unsafe { HostView::new(self.base, self.size_bytes) }
+    }
+
+    /// Where a range begins, and how much of it lies within.
+    fn part(&self, range: Range<u64>) -> (*mut u8, usize) {
+        let size_bytes = self.size_bytes as u64;
+        let (start, end) = (range.start.min(size_bytes), range.end.min(size_bytes));
+        (self.base.as_ptr().wrapping_add(start as usize), end.saturating_sub(start) as usize)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own; whoever keeps a view keeps the slab that keeps this value.
+        // It fails only for a range that is no mapping.
+        let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.size_bytes) };
+    }
+}
+
+/// An ioctl whose number and argument are known only as it is made.
+struct Raw<'a> {
+    request: u32,
+    argument: &'a mut [u8],
+}
+
+// SAFETY: the argument is borrowed exclusively, and the call is said to write to it; what it means is vouched for by the
+// caller of `Kernel::ioctl`.
+unsafe impl Ioctl for Raw<'_> {
+    type Output = i32;
+
+    const IS_MUTATING: bool = true;
+
+    fn opcode(&self) -> Opcode {
+        self.request
+    }
+
+    fn as_ptr(&mut self) -> *mut std::ffi::c_void {
+        self.argument.as_mut_ptr().cast()
+    }
+
+    unsafe fn output_from_ptr(output: IoctlOutput, _: *mut std::ffi::c_void) -> Result<i32> {
+        Ok(output)
+    }
+}
