@@ -1,6 +1,8 @@
 //! Whether the machine can give that much now. Drivers of shared memory do not ask: dma-heap takes what it is told to and
 //! lets the kernel kill somebody for it.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::Request;
 use crate::{
     budget::{Headroom, HeadroomOptions},
@@ -36,15 +38,9 @@ impl DeviceContext {
     /// headroom, or beyond what the board's driver accepts at once; [`Error::Io`] when the machine's memory cannot be
     /// read.
     pub fn admit(&self, request: &Request<'_>, charge: Charge) -> Result<()> {
-        let &Request { bytes, label, pending_bytes } = request;
-        if !(1..=MAX_BYTES).contains(&bytes) {
-            return Err(Error::invalid_argument("bytes", format!("1 to {MAX_BYTES}"), bytes.to_string()));
-        }
-        let mut machine = Machine::read_at(&self.root)?;
-        if charge == Charge::Machine {
-            machine.cgroups.clear();
-        }
-        let headroom = Headroom::of(&machine, pending_bytes, &self.headroom);
+        request.check_size()?;
+        let bytes = request.bytes;
+        let headroom = self.headroom(request, charge)?;
         if bytes <= headroom.largest_allocation_bytes {
             return Ok(());
         }
@@ -57,14 +53,77 @@ impl DeviceContext {
         } else {
             headroom.binding.to_string()
         };
-        Err(Error::InsufficientMemory {
-            label: label.to_owned(),
-            requested_bytes: bytes,
-            available_bytes: headroom.bytes,
-            largest_free_bytes: headroom.largest_allocation_bytes,
+        Err(insufficient(
+            request,
+            (headroom.bytes, headroom.largest_allocation_bytes),
             binding_constraint,
-            suggestion: "Ask for less, in several slabs, or release something first".to_owned(),
-        })
+            "Ask for less, in several slabs, or release something first",
+        ))
+    }
+
+    /// Admits a request and takes it in one step, so that no other thread is admitted for the same bytes in between. For
+    /// memory that is all there once its driver has given it.
+    ///
+    /// # Errors
+    ///
+    /// As [`admit`](Self::admit), and what `take` says.
+    pub fn admit_and<T>(
+        &self,
+        request: &Request<'_>,
+        charge: Charge,
+        take: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        self.admit(request, charge)?;
+        take()
+    }
+
+    /// What to say when a driver found no memory for a request that was admitted, or was not to be.
+    pub(super) fn exhausted(
+        &self,
+        request: &Request<'_>,
+        charge: Charge,
+        why: impl Into<String>,
+        suggestion: &str,
+    ) -> Error {
+        let available_bytes = self.headroom(request, charge).map_or(0, |headroom| headroom.bytes);
+        let sizes = (available_bytes, available_bytes.min(request.bytes.saturating_sub(1)));
+        insufficient(request, sizes, why.into(), suggestion)
+    }
+
+    fn headroom(&self, request: &Request<'_>, charge: Charge) -> Result<Headroom> {
+        let mut machine = Machine::read_at(&self.root)?;
+        if charge == Charge::Machine {
+            machine.cgroups.clear();
+        }
+        Ok(Headroom::of(&machine, request.pending_bytes, &self.headroom))
+    }
+}
+
+impl Request<'_> {
+    /// Refuses sizes that no device has.
+    pub(super) fn check_size(&self) -> Result<()> {
+        if (1..=MAX_BYTES).contains(&self.bytes) {
+            return Ok(());
+        }
+        Err(Error::invalid_argument("bytes", format!("1 to {MAX_BYTES}"), self.bytes.to_string()))
+    }
+}
+
+pub(super) fn insufficient(
+    request: &Request<'_>,
+    (available_bytes, largest_free_bytes): (u64, u64),
+    binding_constraint: String,
+    suggestion: &str,
+) -> Error {
+    Error::InsufficientMemory {
+        label: request.label.to_owned(),
+        requested_bytes: request.bytes,
+        available_bytes,
+        largest_free_bytes,
+        binding_constraint,
+        suggestion: suggestion.to_owned(),
     }
 }
 

@@ -47,9 +47,7 @@ pub trait DeviceMemory: Send + Sync + fmt::Debug {
     fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<()> {
         let range = checked_range(self.size_bytes(), offset_bytes, into.len() as u64)?;
         let view = self.view()?;
-        self.sync(SyncKind::BeginRead, range.clone())?;
-        view.read(offset_bytes, into)?;
-        self.sync(SyncKind::EndRead, range)
+        reading(self, range, || view.read(offset_bytes, into))
     }
 
     /// Copies bytes in.
@@ -60,9 +58,7 @@ pub trait DeviceMemory: Send + Sync + fmt::Debug {
     fn write(&self, offset_bytes: u64, from: &[u8]) -> Result<()> {
         let range = checked_range(self.size_bytes(), offset_bytes, from.len() as u64)?;
         let view = self.view()?;
-        self.sync(SyncKind::BeginWrite, range.clone())?;
-        view.write(offset_bytes, from)?;
-        self.sync(SyncKind::EndWrite, range)
+        writing(self, range, || view.write(offset_bytes, from))
     }
 
     /// Sets a range to one byte.
@@ -71,12 +67,9 @@ pub trait DeviceMemory: Send + Sync + fmt::Debug {
     ///
     /// As [`read`](Self::read).
     fn fill(&self, range: Range<u64>, byte: u8) -> Result<()> {
-        let len = range.end.saturating_sub(range.start);
-        let range = checked_range(self.size_bytes(), range.start, len)?;
+        let range = checked_part(self.size_bytes(), range)?;
         let view = self.view()?;
-        self.sync(SyncKind::BeginWrite, range.clone())?;
-        view.fill(range.clone(), byte)?;
-        self.sync(SyncKind::EndWrite, range)
+        writing(self, range.clone(), || view.fill(range, byte))
     }
 
     /// Copies a range to another slab of the same back end, or to another place of this one. The ranges must not
@@ -86,15 +79,11 @@ pub trait DeviceMemory: Send + Sync + fmt::Debug {
     ///
     /// As [`read`](Self::read); [`Error::InvalidArgument`] for ranges that overlap.
     fn copy_to(&self, range: Range<u64>, to: &dyn DeviceMemory, to_offset_bytes: u64) -> Result<()> {
-        let len = range.end.saturating_sub(range.start);
-        let range = checked_range(self.size_bytes(), range.start, len)?;
-        let into = checked_range(to.size_bytes(), to_offset_bytes, len)?;
+        let range = checked_part(self.size_bytes(), range)?;
+        let into = checked_range(to.size_bytes(), to_offset_bytes, range.end - range.start)?;
         let (from_view, to_view) = (self.view()?, to.view()?);
-        self.sync(SyncKind::BeginRead, range.clone())?;
-        to.sync(SyncKind::BeginWrite, into.clone())?;
-        from_view.copy_to(range.clone(), &to_view, to_offset_bytes)?;
-        to.sync(SyncKind::EndWrite, into)?;
-        self.sync(SyncKind::EndRead, range)
+        let copy = || from_view.copy_to(range.clone(), &to_view, to_offset_bytes);
+        reading(self, range.clone(), || writing(to, into, copy))
     }
 
     /// Makes every page of it really there, so that no later touch can fail for want of memory.
@@ -106,17 +95,18 @@ pub trait DeviceMemory: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Says that the bytes of a range are not needed: pages go back to the system where they can, and the range may read
-    /// zero or as before.
+    /// Says that the bytes of a range are not needed: whole pages go back to the system where they can, and the range may
+    /// read zero or as before.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] for a range beyond the slab.
     fn discard(&self, range: Range<u64>) -> Result<()> {
-        checked_range(self.size_bytes(), range.start, range.end.saturating_sub(range.start)).map(drop)
+        checked_part(self.size_bytes(), range).map(drop)
     }
 
-    /// A new file descriptor by which another driver imports the slab: a dma-buf. The caller owns it.
+    /// A new file descriptor of the memory, which the caller owns and which keeps the memory alive: a dma-buf that other
+    /// drivers import, or of `host:memfd` a file that other processes map.
     ///
     /// # Errors
     ///
@@ -125,6 +115,34 @@ pub trait DeviceMemory: Send + Sync + fmt::Debug {
 
     /// Itself, for a back end that must know its own slabs again.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// Does the work between a begin and its end, which comes whether or not the work failed.
+fn between<M: DeviceMemory + ?Sized>(
+    memory: &M,
+    (begin, end): (SyncKind, SyncKind),
+    range: Range<u64>,
+    work: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    memory.sync(begin, range.clone())?;
+    let done = work();
+    done.and(memory.sync(end, range))
+}
+
+fn reading<M: DeviceMemory + ?Sized>(
+    memory: &M,
+    range: Range<u64>,
+    work: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    between(memory, (SyncKind::BeginRead, SyncKind::EndRead), range, work)
+}
+
+fn writing<M: DeviceMemory + ?Sized>(
+    memory: &M,
+    range: Range<u64>,
+    work: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    between(memory, (SyncKind::BeginWrite, SyncKind::EndWrite), range, work)
 }
 
 /// What is about to happen to a view, or has happened.
@@ -202,16 +220,15 @@ impl HostView {
     }
 
     fn fill(&self, range: Range<u64>, byte: u8) -> Result<()> {
-        let len = range.end.saturating_sub(range.start);
-        let range = self.checked(range.start, len)?;
+        let range = checked_part(self.size_bytes as u64, range)?;
         // SAFETY: the range lies within the view, which is mapped while its slab lives.
-        unsafe { ptr::write_bytes(self.at(&range), byte, len as usize) };
+        unsafe { ptr::write_bytes(self.at(&range), byte, (range.end - range.start) as usize) };
         Ok(())
     }
 
     fn copy_to(&self, range: Range<u64>, to: &Self, to_offset_bytes: u64) -> Result<()> {
-        let len = range.end.saturating_sub(range.start);
-        let from = self.checked(range.start, len)?;
+        let from = checked_part(self.size_bytes as u64, range)?;
+        let len = from.end - from.start;
         let into = to.checked(to_offset_bytes, len)?;
         let (source, target) = (self.at(&from), to.at(&into));
         if source.addr().abs_diff(target.addr()) < len as usize {
@@ -225,6 +242,15 @@ impl HostView {
         unsafe { ptr::copy_nonoverlapping(source, target, len as usize) };
         Ok(())
     }
+}
+
+/// The range, if it lies within `size_bytes` and does not end before it begins.
+pub(super) fn checked_part(size_bytes: u64, range: Range<u64>) -> Result<Range<u64>> {
+    let is_within = range.start <= range.end && range.end <= size_bytes;
+    let received = format!("{} to {}", range.start, range.end);
+    is_within.then_some(range).ok_or_else(|| {
+        Error::invalid_argument("range", format!("within the {size_bytes} bytes of the memory"), received)
+    })
 }
 
 /// The range of `len` bytes from `offset_bytes` on, if it lies within `size_bytes`.

@@ -12,18 +12,24 @@
 #![allow(unsafe_code)]
 
 mod admission;
+mod dma_buf;
+mod dma_heap;
+mod errno;
 mod host;
 mod ioctl;
 pub mod kernel;
 mod memory;
 mod meter;
+mod udmabuf;
 
 use std::{fmt, sync::Arc};
 
 pub use admission::{Charge, DeviceContext};
-pub use host::HostBackend;
+pub use dma_heap::{DmaHeap, DmaHeapBackend};
+pub use host::{HostBackend, HostOptions, HostSource, HugePages};
 pub use memory::{DeviceMemory, HostView, SyncKind};
 pub use meter::{DeviceUsage, Meter, Metered};
+pub use udmabuf::UdmabufBackend;
 
 use crate::error::Result;
 pub use crate::system::BackEndKind;
@@ -54,6 +60,12 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// What it has given out, and what it says of itself. Never waits for a device.
     fn usage(&self) -> DeviceUsage;
+
+    /// What its user should know and would not expect: a way round something that is missing, with the line that mends
+    /// it. Usually nothing.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What is asked of a [`Backend`].
@@ -73,6 +85,12 @@ impl<'a> Request<'a> {
     pub const fn new(bytes: u64, label: &'a str) -> Self {
         Self { bytes, label, pending_bytes: 0 }
     }
+}
+
+/// A label as the system takes names: at most so many bytes, and no character of control.
+fn shown_label(label: &str, most_bytes: usize) -> String {
+    let end = label.floor_char_boundary(most_bytes);
+    label.get(..end).unwrap_or_default().replace(char::is_control, " ")
 }
 
 /// What a back end can and cannot do.

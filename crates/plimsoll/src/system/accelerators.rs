@@ -2,7 +2,10 @@
 //!
 //! Nothing is opened and no library is loaded: files and permissions tell enough for advice.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use rustix::fs::{Access, access};
 
@@ -58,6 +61,13 @@ pub struct Obstacle {
     pub remedy: Option<String>,
 }
 
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)?;
+        self.remedy.as_ref().map_or(Ok(()), |remedy| write!(f, "; mend it: {remedy}"))
+    }
+}
+
 impl Obstacle {
     fn new(why: impl Into<String>) -> Self {
         Self { why: why.into(), remedy: None }
@@ -80,16 +90,40 @@ pub fn back_ends(root: &SystemRoot) -> Vec<BackEnd> {
     ]
 }
 
+/// Why that kind cannot be used, if so.
+pub(crate) fn obstacle(root: &SystemRoot, kind: BackEndKind) -> Option<Obstacle> {
+    back_ends(root).into_iter().find(|back_end| back_end.kind == kind)?.state.err()
+}
+
 fn may_use(root: &SystemRoot, path: &Path) -> bool {
     access(root.followed(path), Access::READ_OK | Access::WRITE_OK).is_ok()
 }
 
+/// Where kernels have their dma-heaps: all of them, and Rockchip's small ones.
+const DMA_HEAP_FOLDERS: [&str; 2] = ["/dev/dma_heap", "/dev/rk_dma_heap"];
+
+/// What makes the heaps usable to the group that may use cameras and displays.
+const DMA_HEAP_RULE: &str = "echo 'SUBSYSTEM==\"dma_heap\", GROUP=\"video\", MODE=\"0660\"' | \
+     sudo tee /etc/udev/rules.d/70-dma-heap.rules && sudo udevadm control --reload && sudo udevadm trigger && \
+     sudo usermod -aG video \"$USER\"";
+
+/// The paths of all dma-heaps, whether or not they may be used.
+pub(crate) fn dma_heap_paths(root: &SystemRoot) -> Vec<PathBuf> {
+    let heaps_in = |folder| root.names_in(folder).into_iter().map(move |name| Path::new(folder).join(name));
+    DMA_HEAP_FOLDERS.into_iter().flat_map(heaps_in).collect()
+}
+
+/// That a heap may not be used, and how that is mended.
+pub(crate) fn dma_heap_denied(heap: &Path) -> Obstacle {
+    Obstacle::mended_by(format!("{} may not be opened by this user", heap.display()), DMA_HEAP_RULE)
+}
+
 fn dma_heaps(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
-    const FOLDER: &str = "/dev/dma_heap";
-    let heaps: Vec<_> = root.names_in(FOLDER).iter().map(|name| Path::new(FOLDER).join(name)).collect();
+    let heaps = dma_heap_paths(root);
     if heaps.is_empty() {
-        return Err(if root.exists(FOLDER) {
-            Obstacle::new(format!("{FOLDER} holds no heap"))
+        let folder = DMA_HEAP_FOLDERS.into_iter().find(|folder| root.exists(folder));
+        return Err(if let Some(folder) = folder {
+            Obstacle::new(format!("{folder} holds no heap"))
         } else {
             Obstacle::mended_by(
                 "the kernel has no dma-heaps (CONFIG_DMABUF_HEAPS), or the container does not show them",
@@ -101,11 +135,7 @@ fn dma_heaps(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
     let may_read = |heap: &&PathBuf| access(root.followed(heap), Access::READ_OK).is_ok();
     let usable: Vec<_> = heaps.iter().filter(may_read).map(|heap| root.path(heap)).collect();
     if usable.is_empty() {
-        return Err(Obstacle::mended_by(
-            format!("the heaps in {FOLDER} may not be opened by this user"),
-            "echo 'SUBSYSTEM==\"dma_heap\", GROUP=\"video\", MODE=\"0660\"' | sudo tee /etc/udev/rules.d/70-dma-heap.rules \
-             && sudo udevadm control --reload && sudo udevadm trigger && sudo usermod -aG video \"$USER\"",
-        ));
+        return Err(Obstacle::mended_by("the dma-heaps may not be opened by this user", DMA_HEAP_RULE));
     }
     Ok(usable)
 }

@@ -18,6 +18,7 @@ mod swap;
 mod text;
 
 pub use accelerators::{BackEnd, BackEndKind, Obstacle, back_ends};
+pub(crate) use accelerators::{dma_heap_denied, dma_heap_paths, obstacle};
 pub use boards::{BOARDS, Board, Vendor, board};
 pub use cgroup::{Cgroup, CgroupVersion, Cgroups};
 pub use detect::DetectedBoard;

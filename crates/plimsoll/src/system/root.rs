@@ -56,7 +56,7 @@ impl SystemRoot {
 
     /// Where that path really leads. Links in a copy stay inside it: the one at `/proc/device-tree` would else lead to
     /// the tree of the machine that reads.
-    pub(super) fn followed(&self, absolute: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn followed(&self, absolute: impl AsRef<Path>) -> PathBuf {
         if self.is_this_machine() { self.path(absolute) } else { self.path(self.inside(absolute.as_ref())) }
     }
 
