@@ -3,7 +3,14 @@
 //! A test of a back end is one call: `suite::holds(&backend)`.
 
 // Each test takes what it needs; a helper of tests may fail as they do.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 pub mod checks;
 pub mod fake_kernel;
