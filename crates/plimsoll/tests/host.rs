@@ -1,0 +1,242 @@
+//! What ordinary RAM promises beyond what every back end does: pages that come and go, and what it says when they do not.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod suite;
+
+use std::{
+    fs,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use plimsoll::{
+    device::{Backend, DeviceContext, HostBackend, HostOptions, HostSource, HugePages, Request},
+    system::process_memory,
+    units::{GIB, KIB, MIB},
+};
+use rustix::{fs::ftruncate, io::Errno, mm::Advice};
+use suite::{fake_kernel::FakeKernel, faults::Faults, fixture::Fixture};
+
+const BOTH: [HostSource; 2] = [HostSource::Anonymous, HostSource::MemoryFile];
+
+/// What is resident is the process's: one test looks at it at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An emulator of programs takes advice on memory and does nothing.
+fn is_emulated() -> bool {
+    let has_x86 = || fs::read_to_string("/proc/cpuinfo").unwrap_or_default().contains("vendor_id");
+    let emulated = cfg!(target_arch = "aarch64") && has_x86();
+    if emulated {
+        println!("not under emulation: it takes no advice on memory");
+    }
+    emulated
+}
+
+fn resident_bytes() -> u64 {
+    process_memory().unwrap().rss_bytes
+}
+
+fn host(options: HostOptions) -> HostBackend {
+    HostBackend::with_options(DeviceContext::default(), options)
+}
+
+fn of(source: HostSource) -> HostOptions {
+    HostOptions { source, ..HostOptions::default() }
+}
+
+fn failing(
+    call: u64,
+    errno: Errno,
+    fixture: &Fixture,
+    options: HostOptions,
+) -> (HostBackend, Arc<FakeKernel>) {
+    let kernel = Arc::new(FakeKernel::failing(Faults::once(call), Some(errno)));
+    (HostBackend::on(kernel.clone(), fixture.context(), options), kernel)
+}
+
+#[test]
+fn pages_come_when_populated_and_go_when_discarded_or_dropped() {
+    const SIZE: u64 = 64 * MIB;
+    const NOISE: u64 = 4 * MIB;
+    if is_emulated() {
+        return;
+    }
+    let _alone = alone();
+    for huge_pages in [HugePages::None, HugePages::Transparent] {
+        for source in BOTH {
+            let backend = host(HostOptions { huge_pages, ..of(source) });
+            let start = resident_bytes();
+            let slab = backend.take(&Request::new(SIZE, "resident")).unwrap();
+            assert!(resident_bytes() < start + NOISE, "{source:?}: nothing is there before it is touched");
+            slab.populate().unwrap();
+            assert!(resident_bytes() + NOISE > start + SIZE, "{source:?}: all of it is there");
+            slab.discard(1..SIZE / 2).unwrap();
+            assert!(resident_bytes() < start + SIZE / 2 + NOISE, "{source:?}: a half went back");
+            slab.populate().unwrap();
+            assert!(resident_bytes() + NOISE > start + SIZE, "{source:?}: and came again");
+            drop(slab);
+            assert!(resident_bytes() < start + NOISE, "{source:?}: nothing stays");
+        }
+    }
+}
+
+#[test]
+fn memory_files_count_as_shared_memory_and_anonymous_memory_does_not() {
+    let _alone = alone();
+    for source in BOTH {
+        let before = process_memory().unwrap();
+        let slab = host(of(source)).take(&Request::new(16 * MIB, "counted")).unwrap();
+        slab.fill(0..16 * MIB, 1).unwrap();
+        let grown = process_memory().unwrap().shmem_bytes.saturating_sub(before.shmem_bytes);
+        assert_eq!(grown >= 16 * MIB, source == HostSource::MemoryFile, "{source:?}: {grown}");
+    }
+}
+
+#[test]
+fn a_kernel_that_cannot_populate_has_its_pages_touched() {
+    let _alone = alone();
+    let fixture = Fixture::new(4 * GIB);
+    // Taking is one call, so this is the first advice.
+    let (backend, kernel) = failing(1, Errno::INVAL, &fixture, HostOptions::default());
+    let slab = backend.take(&Request::new(32 * MIB, "old kernel")).unwrap();
+    slab.write(5000, b"kept").unwrap();
+    let before = resident_bytes();
+    slab.populate().unwrap();
+    assert_eq!(kernel.faults.failures(), 1);
+    assert!(resident_bytes() > before + 28 * MIB);
+    let mut bytes = [0; 4];
+    slab.read(5000, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"kept");
+}
+
+#[test]
+fn pages_that_the_system_has_not_got_are_insufficient_memory() {
+    let fixture = Fixture::new(4 * GIB);
+    for errno in [Errno::NOMEM, Errno::FAULT] {
+        let (backend, _) = failing(1, errno, &fixture, HostOptions::default());
+        let slab = backend.take(&Request::new(MIB, "pages")).unwrap();
+        assert_eq!(slab.populate().unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
+        slab.populate().unwrap();
+    }
+}
+
+#[test]
+fn populating_weighs_what_the_machine_has_by_then() {
+    let fixture = Fixture::new(4 * GIB);
+    let backend = HostBackend::new(fixture.context());
+    let slab = backend.take(&Request::new(GIB, "later")).unwrap();
+    fixture.set_memory(GIB, 0);
+    let refusal = slab.populate().unwrap_err();
+    assert!(refusal.to_string().contains("less a floor of 256.00 MiB"), "{refusal}");
+}
+
+#[test]
+fn locked_memory_is_there_at_once_and_stays() {
+    if is_emulated() {
+        return;
+    }
+    let _alone = alone();
+    for source in BOTH {
+        let backend = host(HostOptions { lock: true, ..of(source) });
+        let slab = backend.take(&Request::new(MIB, "locked")).unwrap();
+        assert_eq!(locked_bytes(), MIB, "{source:?}");
+        slab.discard(0..MIB).unwrap();
+        slab.populate().unwrap();
+        assert_eq!(locked_bytes(), MIB, "{source:?}");
+        drop(slab);
+        assert_eq!(locked_bytes(), 0, "{source:?}");
+    }
+}
+
+fn locked_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+    line.trim_end_matches("kB").trim().parse::<u64>().unwrap() * KIB
+}
+
+#[test]
+fn memory_that_may_not_be_locked_is_explained_by_its_limit() {
+    let fixture = Fixture::new(4 * GIB);
+    let options = HostOptions { lock: true, ..HostOptions::default() };
+    for errno in [Errno::NOMEM, Errno::PERM, Errno::AGAIN] {
+        let (backend, _) = failing(1, errno, &fixture, options);
+        let refusal = backend.take(&Request::new(MIB, "locked")).unwrap_err();
+        assert_eq!(refusal.code(), "ERR_DEVICE");
+        assert!(refusal.to_string().contains("ulimit -l"), "{refusal}");
+        assert_eq!((backend.usage().used_bytes, backend.usage().refused_count), (0, 1));
+    }
+}
+
+#[test]
+fn without_explicit_huge_pages_transparent_ones_are_taken_and_that_is_said() {
+    let fixture = Fixture::new(4 * GIB)
+        .with("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4")
+        .with("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "1");
+    for source in BOTH {
+        let options = HostOptions { huge_pages: HugePages::Explicit, ..of(source) };
+        let (backend, kernel) = failing(0, Errno::NOMEM, &fixture, options);
+        let slab = backend.take(&Request::new(5 * MIB, "huge")).unwrap();
+        assert_eq!(slab.size_bytes(), 6 * MIB);
+        assert_eq!(kernel.seen.lock().unwrap().advice, [Advice::LinuxHugepage]);
+        let remarks = backend.remarks();
+        assert!(remarks[0].contains("huge pages of 2.00 MiB has 2.00 MiB left"), "{remarks:?}");
+    }
+}
+
+#[test]
+fn explicit_huge_pages_or_none_is_a_refusal_that_says_how_to_have_them() {
+    let fixture = Fixture::new(4 * GIB);
+    for source in BOTH {
+        let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..of(source) };
+        let (backend, _) = failing(0, Errno::NOMEM, &fixture, options);
+        let refusal = backend.take(&Request::new(5 * MIB, "huge")).unwrap_err();
+        assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY");
+        assert!(refusal.to_string().contains("vm.nr_hugepages=3"), "{refusal}");
+        assert!(backend.remarks().is_empty());
+    }
+}
+
+#[test]
+fn huge_pages_set_aside_are_given_though_the_machine_has_nothing_left() {
+    let fixture = Fixture::new(0)
+        .with("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4")
+        .with("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "4");
+    let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..HostOptions::default() };
+    let asked = |bytes| {
+        let (backend, kernel) = failing(0, Errno::NOMEM, &fixture, options);
+        backend.take(&Request::new(bytes, "huge")).unwrap_err();
+        kernel.faults.calls()
+    };
+    assert_eq!((asked(8 * MIB), asked(8 * MIB + 1)), (1, 0), "whether the kernel is asked at all");
+}
+
+#[test]
+fn transparent_huge_pages_that_are_off_are_remarked() {
+    let fixture =
+        Fixture::new(4 * GIB).with("sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n");
+    let remarks = |huge_pages| {
+        let options = HostOptions { huge_pages, ..HostOptions::default() };
+        HostBackend::with_options(fixture.context(), options).remarks()
+    };
+    assert!(remarks(HugePages::Transparent)[0].contains("transparent_hugepage/enabled"));
+    assert!(remarks(HugePages::None).is_empty());
+}
+
+#[test]
+fn nobody_who_holds_a_memory_file_can_change_its_size() {
+    let slab = host(of(HostSource::MemoryFile)).take(&Request::new(MIB, "sealed")).unwrap();
+    let fd = slab.export_fd().unwrap();
+    for size in [0, MIB - 1, 2 * MIB] {
+        assert_eq!(ftruncate(&fd, size), Err(Errno::PERM));
+    }
+}
+
+#[test]
+fn a_label_of_any_text_is_taken() {
+    for label in ["", "a\0b", "\n", "ä".repeat(200).as_str()] {
+        host(of(HostSource::MemoryFile)).take(&Request::new(1, label)).unwrap();
+    }
+}
