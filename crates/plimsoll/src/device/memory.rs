@@ -195,6 +195,17 @@ impl HostView {
         self.size_bytes
     }
 
+    /// The view of a part of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for a range beyond it.
+    pub fn part(&self, range: Range<u64>) -> Result<Self> {
+        let range = self.checked(range.start, range.end.saturating_sub(range.start))?;
+        let base = NonNull::new(self.at(&range)).unwrap_or(self.base);
+        Ok(Self { base, size_bytes: (range.end - range.start) as usize })
+    }
+
     fn at(&self, range: &Range<u64>) -> *mut u8 {
         // In bounds: every caller has checked the range against the size.
         self.base.as_ptr().wrapping_add(range.start as usize)
