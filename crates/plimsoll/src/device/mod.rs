@@ -20,6 +20,7 @@ mod ioctl;
 pub mod kernel;
 mod memory;
 mod meter;
+pub mod rknpu;
 mod udmabuf;
 
 use std::{fmt, sync::Arc};
@@ -29,6 +30,7 @@ pub use dma_heap::{DmaHeap, DmaHeapBackend};
 pub use host::{HostBackend, HostOptions, HostSource, HugePages};
 pub use memory::{DeviceMemory, HostView, SyncKind};
 pub use meter::{DeviceUsage, Meter, Metered};
+pub use rknpu::RknpuBackend;
 pub use udmabuf::UdmabufBackend;
 
 use crate::error::Result;

@@ -1,0 +1,108 @@
+//! A slab of the NPU's memory.
+
+use std::{
+    any::Any,
+    ops::Range,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{
+    npu::{Npu, Taken},
+    owner::Owner,
+    uapi::sync,
+};
+use crate::{
+    device::{DeviceMemory, HostView, SyncKind, kernel::Mapping, memory::checked_part},
+    error::Result,
+};
+
+/// A buffer of the NPU. It keeps the device open, and its owner's thread alive.
+#[derive(Debug)]
+pub(super) struct RknpuMemory {
+    owner: Arc<Owner<Npu>>,
+    taken: Taken,
+    mapping: Mutex<Option<Mapping>>,
+    /// Parts that the processor is writing to.
+    open_writes: Mutex<Vec<Range<u64>>>,
+}
+
+impl RknpuMemory {
+    pub(super) fn new(owner: Arc<Owner<Npu>>, taken: Taken) -> Self {
+        Self { owner, taken, mapping: Mutex::default(), open_writes: Mutex::default() }
+    }
+
+    fn step(&self, direction: u32, range: Range<u64>) -> Result<()> {
+        let handle = self.taken.handle;
+        self.owner.call(move |npu| npu.sync(handle, direction, range)).flatten()
+    }
+}
+
+impl DeviceMemory for RknpuMemory {
+    fn size_bytes(&self) -> u64 {
+        self.taken.size_bytes
+    }
+
+    fn device_address(&self) -> Option<u64> {
+        Some(self.taken.address)
+    }
+
+    fn view(&self) -> Result<HostView> {
+        let mut mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mapping) = &*mapping {
+            return Ok(mapping.view());
+        }
+        let taken = self.taken;
+        let mapped = self.owner.call(move |npu| npu.map(taken)).flatten()?;
+        Ok(mapping.insert(mapped).view())
+    }
+
+    /// Before the processor looks, it forgets what it has cached; a write that fills a line only in part looks too. What
+    /// another thread is writing there at that moment is not forgotten.
+    fn sync(&self, kind: SyncKind, range: Range<u64>) -> Result<()> {
+        let range = checked_part(self.size_bytes(), range)?;
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut writes = self.open_writes.lock().unwrap_or_else(PoisonError::into_inner);
+        match kind {
+            SyncKind::BeginRead | SyncKind::BeginWrite => {
+                if !writes.iter().any(|write| write.start < range.end && range.start < write.end) {
+                    self.step(sync::FROM_DEVICE, range.clone())?;
+                }
+                if kind == SyncKind::BeginWrite {
+                    writes.push(range);
+                }
+                Ok(())
+            }
+            SyncKind::EndRead => Ok(()),
+            SyncKind::EndWrite => {
+                if let Some(index) = writes.iter().position(|write| *write == range) {
+                    writes.swap_remove(index);
+                }
+                self.step(sync::TO_DEVICE, range)
+            }
+        }
+    }
+
+    fn export_fd(&self) -> Result<OwnedFd> {
+        let handle = self.taken.handle;
+        self.owner.call(move |npu| npu.export(handle)).flatten()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Drop for RknpuMemory {
+    fn drop(&mut self) {
+        let mapping = self.mapping.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let handle = self.taken.handle;
+        // It fails only when the thread is no more; the device was closed with it.
+        let _ = self.owner.call(move |npu| {
+            drop(mapping);
+            npu.give_back(handle);
+        });
+    }
+}

@@ -1,0 +1,239 @@
+//! The memory of Rockchip's NPU, from its own driver. Taken by name only: programs that run models import dma-bufs, which
+//! dma-heap gives without any of what follows.
+//!
+//! ```text
+//!   RknpuBackend, its slabs and imports      any thread
+//!     -> Owner: a queue                      one thread: two callers at once have crashed boards
+//!       -> Npu: handles, kernel addresses    under a lock between processes, for the same reason
+//!         -> /dev/dri/renderD*, by the driver's name
+//!   Window, one for each domain              what fits where, known before the driver is asked
+//! ```
+
+mod domains;
+// Tests try these calls on a driver that is at hand; nothing outside this crate should depend on them.
+#[doc(hidden)]
+pub mod drm;
+mod errno;
+mod import;
+mod lock;
+mod memory;
+mod npu;
+mod owner;
+mod uapi;
+mod window;
+
+use std::{
+    collections::BTreeMap,
+    os::fd::BorrowedFd,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+pub use domains::{DOMAIN_COUNT, DomainId, plan};
+pub use import::RknpuImport;
+pub use window::{Alignment, WINDOW_BYTES, Window};
+
+use self::{domains::Domain, memory::RknpuMemory, npu::Npu, owner::Owner};
+use super::{
+    BackEndKind, Backend, DeviceContext, DeviceMemory, DeviceUsage, Limits, Request,
+    kernel::{Kernel, RealKernel},
+};
+use crate::{
+    error::{Error, Result},
+    units::MIB,
+};
+
+/// The NPU of a Rockchip board, and one of its domains.
+///
+/// The device is open, locked against other processes and served by a thread of its own from [`open`](Self::open) until
+/// this, every slab and every import is dropped. Slabs are zeroed, cached by the processor (so views need
+/// [`sync`](DeviceMemory::sync)), and can be exported; an exported descriptor keeps the memory, and its place in the
+/// window, beyond the slab.
+#[derive(Debug, Clone)]
+pub struct RknpuBackend {
+    name: String,
+    owner: Arc<Owner<Npu>>,
+    context: DeviceContext,
+    alignment: Alignment,
+    domain: Arc<Domain>,
+    domains: Arc<Mutex<BTreeMap<DomainId, Arc<Domain>>>>,
+}
+
+/// What the driver says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RknpuInfo {
+    /// The device's node.
+    pub node: PathBuf,
+    /// The driver's version: `[0, 9, 8]`.
+    pub driver_version: [u32; 3],
+    /// Whether it has sixteen domains, or one.
+    pub has_domains: bool,
+    /// The domain whose buffers the NPU sees now.
+    pub live_domain: DomainId,
+    /// Where buffers may start in a domain, at the least strict.
+    pub alignment: Alignment,
+    /// On-chip memory in all, in bytes, where the driver says so; 0 where the board assigns none.
+    pub sram_total_bytes: Option<u64>,
+    /// What is free of it, in bytes.
+    pub sram_free_bytes: Option<u64>,
+}
+
+impl RknpuBackend {
+    /// Opens the NPU, in domain 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceUnavailable`] when there is none that this process may use; [`Error::Busy`], with the process,
+    /// when one has it open through this crate; [`Error::Device`] when its driver refuses to say who it is.
+    pub fn open(context: DeviceContext) -> Result<Self> {
+        Self::open_on(Arc::new(RealKernel), context)
+    }
+
+    /// The same on a kernel of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    #[doc(hidden)] // A test stands in for the driver; programs have one kernel.
+    pub fn open_on(kernel: Arc<dyn Kernel>, context: DeviceContext) -> Result<Self> {
+        let its_context = context.clone();
+        let owner = Owner::start(move || Npu::open(kernel, &its_context))?;
+        let alignment = owner.call(|npu| npu.alignment())?;
+        let backend = Self {
+            name: String::new(),
+            owner: Arc::new(owner),
+            context,
+            alignment,
+            domain: Arc::default(),
+            domains: Arc::default(),
+        };
+        Ok(backend.of(DomainId::default()))
+    }
+
+    /// The same NPU, taking slabs in another domain.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceUnavailable`] when the driver is one of the older ones, with one domain only.
+    pub fn in_domain(&self, domain: DomainId) -> Result<Self> {
+        self.owner.call(move |npu| npu.check_domain(domain)).flatten()?;
+        Ok(self.of(domain))
+    }
+
+    fn of(&self, domain: DomainId) -> Self {
+        let number = if domain == DomainId::default() { String::new() } else { format!(":{domain}") };
+        Self { name: format!("rknpu{number}"), domain: self.books(domain), ..self.clone() }
+    }
+
+    fn books(&self, domain: DomainId) -> Arc<Domain> {
+        let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
+        domains.entry(domain).or_insert_with(|| Arc::new(Domain::new(domain))).clone()
+    }
+
+    /// The domain that slabs are taken in.
+    #[must_use]
+    pub fn domain(&self) -> DomainId {
+        self.domain.id
+    }
+
+    /// What the driver says of itself now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] with the driver's code.
+    pub fn info(&self) -> Result<RknpuInfo> {
+        self.owner.call(|npu| npu.info()).flatten()
+    }
+
+    /// Makes this domain the live one, the one whose buffers the NPU sees. Taking, syncing and giving back a slab do so
+    /// too. It waits up to 6 seconds for jobs that hold another.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] when the jobs do not end in time.
+    pub fn make_live(&self) -> Result<()> {
+        let domain = self.domain();
+        self.owner.call(move |npu| npu.switch_to(domain)).flatten()
+    }
+
+    /// The addresses of this domain, as this process has filled them.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.domain.window().clone()
+    }
+
+    /// Which domain each further buffer should go to, beside what this process has already; see [`plan()`].
+    ///
+    /// # Errors
+    ///
+    /// As [`plan()`].
+    pub fn plan(&self, sizes: &[u64]) -> Result<Vec<DomainId>> {
+        let mut windows: Vec<_> = DomainId::all().map(|id| self.books(id).window().clone()).collect();
+        domains::plan_into(&mut windows, sizes, self.alignment)
+    }
+
+    /// Gives a dma-buf an address of the NPU, in domain 0, where the driver puts them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] from a back end of another domain; [`Error::Busy`] for a slab of this NPU, or for what
+    /// is imported already; [`Error::Device`] with the driver's code.
+    pub fn import(&self, dma_buf: BorrowedFd<'_>) -> Result<RknpuImport> {
+        if self.domain() != DomainId::default() {
+            return Err(Error::invalid_argument("domain", "0 for an import", self.domain().to_string()));
+        }
+        let fd = dma_buf.try_clone_to_owned().map_err(|source| {
+            Error::device(self.name(), source.raw_os_error(), "dup", "the descriptor cannot be kept")
+        })?;
+        let domain = self.domain.clone();
+        let taken = self.owner.call(move |npu| npu.import(&fd, &domain)).flatten()?;
+        Ok(RknpuImport::new(self.owner.clone(), taken))
+    }
+}
+
+impl Backend for RknpuBackend {
+    fn kind(&self) -> BackEndKind {
+        BackEndKind::Rknpu
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            granule_bytes: npu::granule_bytes(),
+            slab_bytes: 64 * MIB,
+            largest_bytes: Some(256 * MIB),
+            powers_of_two: true,
+            zeroed: true,
+            mappable: true,
+            needs_sync: true,
+            exportable: true,
+        }
+    }
+
+    /// Takes whole pages. A pool asks for powers of two between the [`limits`](Self::limits); a larger slab is had as
+    /// long as a hole for it exists, and is refused before the driver is asked where none does.
+    fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>> {
+        let (context, domain) = (self.context.clone(), self.domain.clone());
+        let (label, bytes, pending_bytes) = (request.label.to_owned(), request.bytes, request.pending_bytes);
+        let take = move |npu: &mut Npu| {
+            npu.take(&context, &Request { bytes, label: &label, pending_bytes }, &domain)
+        };
+        let taken = self.owner.call(take).flatten().inspect_err(|_| self.domain.meter.refuse())?;
+        Ok(Box::new(RknpuMemory::new(self.owner.clone(), taken)))
+    }
+
+    /// The device's figures are those of this domain's window.
+    fn usage(&self) -> DeviceUsage {
+        let window = self.domain.window();
+        DeviceUsage {
+            total_bytes: Some(WINDOW_BYTES),
+            free_bytes: Some(window.free_bytes()),
+            largest_free_bytes: Some(window.largest_hole_bytes(self.alignment)),
+            ..self.domain.meter.usage()
+        }
+    }
+}
