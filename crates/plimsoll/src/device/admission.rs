@@ -40,7 +40,7 @@ impl DeviceContext {
     pub fn admit(&self, request: &Request<'_>, charge: Charge) -> Result<()> {
         request.check_size()?;
         let bytes = request.bytes;
-        let headroom = self.headroom(request, charge)?;
+        let headroom = self.headroom(request.pending_bytes, charge)?;
         if bytes <= headroom.largest_allocation_bytes {
             return Ok(());
         }
@@ -87,17 +87,23 @@ impl DeviceContext {
         why: impl Into<String>,
         suggestion: &str,
     ) -> Error {
-        let available_bytes = self.headroom(request, charge).map_or(0, |headroom| headroom.bytes);
+        let available_bytes =
+            self.headroom(request.pending_bytes, charge).map_or(0, |headroom| headroom.bytes);
         let sizes = (available_bytes, available_bytes.min(request.bytes.saturating_sub(1)));
         insufficient(request, sizes, why.into(), suggestion)
     }
 
-    fn headroom(&self, request: &Request<'_>, charge: Charge) -> Result<Headroom> {
+    /// What the machine has left for memory that is charged like that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the machine's memory cannot be read.
+    pub fn headroom(&self, pending_bytes: u64, charge: Charge) -> Result<Headroom> {
         let mut machine = Machine::read_at(&self.root)?;
         if charge == Charge::Machine {
             machine.cgroups.clear();
         }
-        Ok(Headroom::of(&machine, request.pending_bytes, &self.headroom))
+        Ok(Headroom::of(&machine, pending_bytes, &self.headroom))
     }
 }
 

@@ -215,7 +215,7 @@ impl HostView {
         checked_range(self.size_bytes as u64, offset_bytes, len)
     }
 
-    fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<()> {
+    pub(super) fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<()> {
         let range = self.checked(offset_bytes, into.len() as u64)?;
         // SAFETY: the range lies within the view, which is mapped while its slab lives, and the slab is borrowed by the
         // caller; `into` is a live exclusive borrow of ordinary memory, so the two cannot overlap.
@@ -223,21 +223,21 @@ impl HostView {
         Ok(())
     }
 
-    fn write(&self, offset_bytes: u64, from: &[u8]) -> Result<()> {
+    pub(super) fn write(&self, offset_bytes: u64, from: &[u8]) -> Result<()> {
         let range = self.checked(offset_bytes, from.len() as u64)?;
         // SAFETY: as in `read`, with the directions changed.
         unsafe { ptr::copy_nonoverlapping(from.as_ptr(), self.at(&range), from.len()) };
         Ok(())
     }
 
-    fn fill(&self, range: Range<u64>, byte: u8) -> Result<()> {
+    pub(super) fn fill(&self, range: Range<u64>, byte: u8) -> Result<()> {
         let range = checked_part(self.size_bytes as u64, range)?;
         // SAFETY: the range lies within the view, which is mapped while its slab lives.
         unsafe { ptr::write_bytes(self.at(&range), byte, (range.end - range.start) as usize) };
         Ok(())
     }
 
-    fn copy_to(&self, range: Range<u64>, to: &Self, to_offset_bytes: u64) -> Result<()> {
+    pub(super) fn copy_to(&self, range: Range<u64>, to: &Self, to_offset_bytes: u64) -> Result<()> {
         let from = checked_part(self.size_bytes as u64, range)?;
         let len = from.end - from.start;
         let into = to.checked(to_offset_bytes, len)?;

@@ -12,6 +12,7 @@
 #![allow(unsafe_code)]
 
 mod admission;
+mod cuda;
 mod dma_buf;
 mod dma_heap;
 mod errno;
@@ -26,6 +27,7 @@ mod udmabuf;
 use std::{fmt, sync::Arc};
 
 pub use admission::{Charge, DeviceContext};
+pub use cuda::{CudaAdvice, CudaBackend, CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging, CudaUse};
 pub use dma_heap::{DmaHeap, DmaHeapBackend};
 pub use host::{HostBackend, HostOptions, HostSource, HugePages};
 pub use memory::{DeviceMemory, HostView, SyncKind};

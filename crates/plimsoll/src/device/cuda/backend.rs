@@ -1,0 +1,283 @@
+//! A CUDA device as a back end.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use super::{
+    CudaChunks, CudaInfo, CudaKind, CudaOptions,
+    block::{Block, Storage},
+    chunks::Chunking,
+    codes::OUT_OF_MEMORY,
+    driver::{Current, Driver},
+    memory::CudaMemory,
+    table::{Table, unavailable},
+};
+use crate::{
+    budget::Admission,
+    device::{
+        BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
+    },
+    error::{Error, Result},
+    system::DetectedBoard,
+    units::{MIB, format_bytes},
+};
+
+/// One kind of memory of one CUDA device.
+///
+/// Opening it retains the device's primary context, the one that the CUDA runtime uses too; the back end, its slabs and
+/// its staging hold it together, and the last of them to go releases it. No context is left current on any thread.
+///
+/// ```no_run
+/// use plimsoll::device::{Backend, CudaBackend, CudaOptions, Request};
+/// let gpu = CudaBackend::open(CudaOptions::default())?;
+/// let slab = gpu.take(&Request::new(64 << 20, "weights"))?;
+/// slab.write(0, b"GGUF")?;
+/// # Ok::<(), plimsoll::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct CudaBackend {
+    shared: Arc<Shared>,
+    meter: Meter,
+}
+
+/// What a back end, its slabs and its staging hold together.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub driver: Driver,
+    pub info: CudaInfo,
+    pub kind: CudaKind,
+    pub chunking: Option<Chunking>,
+    context: DeviceContext,
+    /// What the device said of its memory when it was last asked.
+    free_bytes: AtomicU64,
+    device_bytes: AtomicU64,
+}
+
+impl CudaBackend {
+    /// Opens a device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceUnavailable`] when there is no driver, when it does not start, when there is no device of that number,
+    /// or when the device has no memory of that kind; [`Error::Device`] when the driver gives no context.
+    pub fn open(options: CudaOptions) -> Result<Self> {
+        let table = Table::open(options.library.as_deref())?;
+        let (device, info) = CudaInfo::read(&table, options.ordinal)?;
+        check_kind(&info, options.kind)?;
+        let driver = Driver::retain(table, name_of(options.ordinal, options.kind), device)?;
+        let chunked = options.kind == CudaKind::Device
+            && match options.chunks {
+                CudaChunks::Auto => info.integrated,
+                CudaChunks::Preferred => true,
+                CudaChunks::Never => false,
+            };
+        let current = driver.enter()?;
+        let chunking = if chunked { Chunking::of(&current, &info) } else { None };
+        let (free_bytes, device_bytes) = current.memory_info()?;
+        drop(current);
+        let shared = Shared {
+            context: with_rule_of_driver(options.context, &info),
+            kind: options.kind,
+            driver,
+            info,
+            chunking,
+            free_bytes: free_bytes.into(),
+            device_bytes: device_bytes.into(),
+        };
+        Ok(Self { shared: Arc::new(shared), meter: Meter::default() })
+    }
+
+    /// What the device is.
+    #[must_use]
+    pub fn info(&self) -> &CudaInfo {
+        &self.shared.info
+    }
+
+    /// The kind of memory it gives.
+    #[must_use]
+    pub fn memory_kind(&self) -> CudaKind {
+        self.shared.kind
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn try_take(&self, request: &Request<'_>) -> Result<CudaMemory> {
+        let shared = &self.shared;
+        match shared.charge(shared.kind) {
+            Some(charge) => shared.context.admit(request, charge)?,
+            None => request.check_size()?,
+        }
+        let bytes = request.bytes.next_multiple_of(self.limits().granule_bytes);
+        let current = shared.driver.enter()?;
+        let storage = Storage::take(shared, &current, shared.kind, bytes);
+        shared.look_at_memory(&current);
+        let storage = storage.map_err(|error| shared.refusal(request, error))?;
+        let block = Block::new(Arc::clone(shared), storage, bytes, Some(self.meter.enter(bytes)));
+        Ok(CudaMemory { block: Arc::new(block) })
+    }
+}
+
+impl Backend for CudaBackend {
+    fn kind(&self) -> BackEndKind {
+        BackEndKind::Cuda
+    }
+
+    fn name(&self) -> &str {
+        &self.shared.driver.name
+    }
+
+    fn limits(&self) -> Limits {
+        let Shared { info, kind, chunking, .. } = &*self.shared;
+        let page_bytes = rustix::param::page_size() as u64;
+        Limits {
+            granule_bytes: chunking.map_or(page_bytes, |chunking| chunking.granularity_bytes.max(page_bytes)),
+            slab_bytes: 32 * MIB,
+            largest_bytes: (*kind == CudaKind::Device).then_some(info.total_bytes),
+            powers_of_two: false,
+            zeroed: false,
+            mappable: match kind {
+                CudaKind::Device => false,
+                CudaKind::Pinned => true,
+                CudaKind::Managed => info.concurrent_managed_access,
+            },
+            needs_sync: false,
+            exportable: *kind == CudaKind::Device
+                && (info.dma_buf || (chunking.is_some() && info.posix_handles)),
+        }
+    }
+
+    /// Memory of a GPU that has its own is not measured against the machine's headroom: its driver refuses what it has not
+    /// got, and `pending_bytes`, which are the machine's, say nothing of it.
+    fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>> {
+        match self.try_take(request) {
+            Ok(memory) => Ok(Box::new(memory)),
+            Err(error) => {
+                self.meter.refuse();
+                Err(error)
+            }
+        }
+    }
+
+    /// What is free is read from the machine where the memory is the machine's; a device's own memory as the driver had it when
+    /// a slab was last taken or given back.
+    fn usage(&self) -> DeviceUsage {
+        let shared = &self.shared;
+        let usage = self.meter.usage();
+        let Some(charge) = shared.charge(shared.kind) else {
+            let free_bytes = shared.free_bytes.load(Ordering::Relaxed);
+            return DeviceUsage {
+                total_bytes: Some(shared.device_bytes.load(Ordering::Relaxed)),
+                free_bytes: Some(free_bytes),
+                largest_free_bytes: Some(free_bytes),
+                ..usage
+            };
+        };
+        let headroom = shared.context.headroom(0, charge).ok();
+        DeviceUsage {
+            total_bytes: shared.info.integrated.then_some(shared.info.total_bytes),
+            free_bytes: headroom.as_ref().map(|headroom| headroom.bytes),
+            largest_free_bytes: headroom.as_ref().map(|headroom| headroom.largest_allocation_bytes),
+            ..usage
+        }
+    }
+}
+
+impl Shared {
+    /// Who pays for memory of a kind; nobody for the device's own. Memory of an integrated GPU comes from a driver that
+    /// charges no cgroup.
+    fn charge(&self, kind: CudaKind) -> Option<Charge> {
+        match kind {
+            _ if self.info.integrated => Some(Charge::Machine),
+            CudaKind::Device => None,
+            CudaKind::Pinned | CudaKind::Managed => Some(Charge::Process),
+        }
+    }
+
+    /// Takes pinned memory beside the slabs: for staging, whatever kind the back end gives.
+    pub fn take_pinned(self: &Arc<Self>, current: &Current<'_>, request: &Request<'_>) -> Result<Block> {
+        if let Some(charge) = self.charge(CudaKind::Pinned) {
+            self.context.admit(request, charge)?;
+        }
+        let storage = Storage::take(self, current, CudaKind::Pinned, request.bytes)
+            .map_err(|error| self.refusal(request, error))?;
+        Ok(Block::new(Arc::clone(self), storage, request.bytes, None))
+    }
+
+    /// Keeps what the device has free now, so that nobody who asks later waits for the device. Of memory that is the
+    /// machine's, the machine tells more than the driver.
+    pub fn look_at_memory(&self, current: &Current<'_>) {
+        if self.charge(self.kind).is_some() {
+            return;
+        }
+        if let Ok((free_bytes, device_bytes)) = current.memory_info() {
+            self.free_bytes.store(free_bytes, Ordering::Relaxed);
+            self.device_bytes.store(device_bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether both share a device and its context, whatever their kinds.
+    pub fn is_device_of(&self, other: &Self) -> bool {
+        self.info.ordinal == other.info.ordinal && self.info.library == other.info.library
+    }
+
+    /// The driver's "out of memory" with the figures that belong to it; other errors as they are.
+    fn refusal(&self, request: &Request<'_>, error: Error) -> Error {
+        let Error::Device { errno: Some(OUT_OF_MEMORY), call, meaning, .. } = &error else { return error };
+        let headroom = self.charge(self.kind).and_then(|charge| self.context.headroom(0, charge).ok());
+        let (available_bytes, largest_free_bytes) = headroom.map_or_else(
+            || {
+                let free_bytes = self.free_bytes.load(Ordering::Relaxed);
+                (free_bytes, free_bytes)
+            },
+            |headroom| (headroom.bytes, headroom.largest_allocation_bytes),
+        );
+        let suggestion = if available_bytes < request.bytes {
+            "Ask for less, or release something first"
+        } else {
+            "The memory is there, but not in one piece: ask for it in several slabs; if that fails too, restart, for the driver's \
+             fragmentation outlives its processes"
+        };
+        Error::InsufficientMemory {
+            label: request.label.to_owned(),
+            requested_bytes: request.bytes,
+            available_bytes,
+            largest_free_bytes,
+            binding_constraint: format!(
+                "{} has {} free, and {call} says {meaning}",
+                self.driver.name,
+                format_bytes(available_bytes)
+            ),
+            suggestion: suggestion.to_owned(),
+        }
+    }
+}
+
+fn name_of(ordinal: u32, kind: CudaKind) -> String {
+    match kind {
+        CudaKind::Device => format!("cuda:{ordinal}"),
+        kind => format!("cuda:{ordinal}:{}", kind.name()),
+    }
+}
+
+fn check_kind(info: &CudaInfo, kind: CudaKind) -> Result<()> {
+    let has = match kind {
+        CudaKind::Device => true,
+        CudaKind::Pinned => info.can_map_host_memory,
+        CudaKind::Managed => info.managed_memory,
+    };
+    if has { Ok(()) } else { Err(unavailable(format!("{} has no {} memory", info.name, kind.name()))) }
+}
+
+/// On an integrated GPU memory is given by nvmap, which has a rule of its own for each single piece.
+fn with_rule_of_driver(mut context: DeviceContext, info: &CudaInfo) -> DeviceContext {
+    if info.integrated && context.headroom.admission.is_none() {
+        let of_board = Admission::of_board(&DetectedBoard::read(&context.root));
+        // A container may hide which board it is; the newer rule costs a thousandth.
+        context.headroom.admission = of_board.or(Some(Admission::Nvmap { before_5_15: false }));
+    }
+    context
+}

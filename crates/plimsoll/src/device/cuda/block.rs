@@ -1,0 +1,163 @@
+//! One piece of CUDA memory, of whichever kind, from the call that takes it to the call that gives it back.
+
+use std::{
+    ffi::c_void,
+    ptr::{self, NonNull},
+    sync::Arc,
+};
+
+use super::{CudaKind, backend::Shared, chunks::Chunks, driver::Current, table::DevicePointer};
+use crate::{
+    device::{HostView, Metered},
+    error::{Error, Result},
+};
+
+const HOST_ALLOC_PORTABLE: u32 = 1;
+const HOST_ALLOC_DEVICE_MAP: u32 = 2;
+const ATTACH_GLOBAL: u32 = 1;
+
+/// Taken memory. Whoever has work under way on it keeps it alive.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub shared: Arc<Shared>,
+    pub storage: Storage,
+    pub bytes: u64,
+    _metered: Option<Metered>,
+}
+
+/// How the memory was taken, which says how it is given back.
+#[derive(Debug)]
+pub(super) enum Storage {
+    Linear(DevicePointer),
+    Chunked(Chunks),
+    Pinned { host: NonNull<c_void>, device: DevicePointer },
+    Managed(DevicePointer),
+}
+
+// SAFETY: the pointer is to memory of the whole process, which is reached through views and driver calls alone.
+unsafe impl Send for Storage {}
+// SAFETY: as above.
+unsafe impl Sync for Storage {}
+
+impl Storage {
+    /// Asks the driver for memory of that kind.
+    pub fn take(shared: &Shared, current: &Current<'_>, kind: CudaKind, bytes: u64) -> Result<Self> {
+        match kind {
+            CudaKind::Device => Self::take_device(shared, current, bytes),
+            CudaKind::Pinned => Self::take_pinned(current, bytes),
+            CudaKind::Managed => Self::take_managed(current, bytes),
+        }
+    }
+
+    /// Chunks where they are wanted; where they are refused, for whatever reason, one piece may still be had.
+    fn take_device(shared: &Shared, current: &Current<'_>, bytes: u64) -> Result<Self> {
+        let chunks = shared.chunking.as_ref().and_then(|chunking| chunking.take(current, bytes).ok());
+        chunks.map_or_else(|| Self::take_linear(current, bytes), |chunks| Ok(Self::Chunked(chunks)))
+    }
+
+    fn take_linear(current: &Current<'_>, bytes: u64) -> Result<Self> {
+        let mut address = 0;
+        // SAFETY: `address` is a live place for one.
+        let code = unsafe { (current.table().core.alloc)(&raw mut address, bytes as usize) };
+        current.check("cuMemAlloc", code)?;
+        Ok(Self::Linear(address))
+    }
+
+    fn take_managed(current: &Current<'_>, bytes: u64) -> Result<Self> {
+        let mut address = 0;
+        // SAFETY: `address` is a live place for one.
+        let code =
+            unsafe { (current.table().core.managed_alloc)(&raw mut address, bytes as usize, ATTACH_GLOBAL) };
+        current.check("cuMemAllocManaged", code)?;
+        Ok(Self::Managed(address))
+    }
+
+    fn take_pinned(current: &Current<'_>, bytes: u64) -> Result<Self> {
+        const CALL: &str = "cuMemHostAlloc";
+        let calls = &current.table().core;
+        let mut host = ptr::null_mut();
+        let flags = HOST_ALLOC_PORTABLE | HOST_ALLOC_DEVICE_MAP;
+        // SAFETY: `host` is a live place for a pointer.
+        current.check(CALL, unsafe { (calls.host_alloc)(&raw mut host, bytes as usize, flags) })?;
+        let host = NonNull::new(host)
+            .ok_or_else(|| Error::device(&current.driver.name, None, CALL, "the driver gave no address"))?;
+        let mut device = 0;
+        // SAFETY: `device` is a live place for an address, and the memory was taken mapped for the device.
+        let code = unsafe { (calls.host_device_pointer)(&raw mut device, host.as_ptr(), 0) };
+        let storage = Self::Pinned { host, device };
+        match current.check("cuMemHostGetDevicePointer", code) {
+            Ok(()) => Ok(storage),
+            Err(error) => {
+                storage.give_back_whole(current);
+                Err(error)
+            }
+        }
+    }
+
+    /// Where the device sees it.
+    pub fn address(&self) -> DevicePointer {
+        match self {
+            Self::Linear(address) | Self::Managed(address) => *address,
+            Self::Chunked(chunks) => chunks.base,
+            Self::Pinned { device, .. } => *device,
+        }
+    }
+
+    fn give_back(&mut self, shared: &Shared, current: &Current<'_>) {
+        match self {
+            Self::Chunked(chunks) => {
+                // Unlike the other calls that give back, unmapping does not wait for work under way.
+                // SAFETY: takes nothing.
+                current.forgive("cuCtxSynchronize", unsafe { (current.table().core.context_synchronize)() });
+                if let Some(chunking) = &shared.chunking {
+                    chunking.give_back(current, chunks);
+                }
+            }
+            whole => whole.give_back_whole(current),
+        }
+    }
+
+    fn give_back_whole(&self, current: &Current<'_>) {
+        let core = &current.table().core;
+        match self {
+            Self::Linear(address) | Self::Managed(address) => {
+                // SAFETY: taken by the call that this undoes, and given back once: by the only owner, as it goes.
+                current.forgive("cuMemFree", unsafe { (core.free)(*address) });
+            }
+            Self::Pinned { host, .. } => {
+                // SAFETY: as above.
+                current.forgive("cuMemFreeHost", unsafe { (core.host_free)(host.as_ptr()) });
+            }
+            Self::Chunked(_) => {}
+        }
+    }
+}
+
+impl Block {
+    pub fn new(shared: Arc<Shared>, storage: Storage, bytes: u64, metered: Option<Metered>) -> Self {
+        Self { shared, storage, bytes, _metered: metered }
+    }
+
+    /// Where the processor sees it, if it may look at any time.
+    pub fn view(&self) -> Option<HostView> {
+        let base = match self.storage {
+            Storage::Pinned { host, .. } => Some(host.cast()),
+            Storage::Managed(address) if self.shared.info.concurrent_managed_access => {
+                NonNull::new(ptr::with_exposed_provenance_mut(address as usize))
+            }
+            _ => None,
+        };
+        // SAFETY: pinned memory is mapped for the processor, and so is managed memory, which the device lets it touch at any
+        // time; both stay until this block goes, which outlives every use of the view.
+        base.map(|base| unsafe { HostView::new(base, self.bytes as usize) })
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Some(current) = self.shared.driver.enter_to_give_back() {
+            self.storage.give_back(&self.shared, &current);
+            self.shared.look_at_memory(&current);
+        }
+    }
+}

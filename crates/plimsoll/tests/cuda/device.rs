@@ -1,0 +1,395 @@
+//! What holds on every GPU.
+
+use std::{env, sync::Arc, thread};
+
+use plimsoll::{
+    Error,
+    device::{
+        BackEndKind, Backend, CudaBackend, CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging, CudaUse,
+        DeviceMemory, Request,
+    },
+    units::{GIB, KIB, MAX_BYTES, MIB},
+};
+
+use crate::fake::Fake;
+
+/// A real GPU if the environment says so, else the fake.
+struct Gpu(Option<Fake>);
+
+impl Gpu {
+    fn new() -> Self {
+        Self(env::var_os("PLIMSOLL_CUDA_REAL").is_none().then(Fake::new))
+    }
+
+    fn options(&self, kind: CudaKind) -> CudaOptions {
+        let real = CudaOptions { kind, ..CudaOptions::default() };
+        self.0.as_ref().map_or(real, |fake| fake.options(kind))
+    }
+
+    fn open(&self, kind: CudaKind) -> CudaBackend {
+        CudaBackend::open(self.options(kind)).unwrap()
+    }
+
+    fn open_chunked(&self) -> CudaBackend {
+        CudaBackend::open(CudaOptions { chunks: CudaChunks::Preferred, ..self.options(CudaKind::Device) })
+            .unwrap()
+    }
+
+    /// Every way in which this GPU gives memory.
+    fn back_ends(&self) -> Vec<CudaBackend> {
+        let kinds = [CudaKind::Device, CudaKind::Pinned, CudaKind::Managed];
+        let mut back_ends: Vec<_> = kinds.map(|kind| self.open(kind)).into();
+        back_ends.push(self.open_chunked());
+        back_ends
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        if let Some(fake) = &self.0
+            && !thread::panicking()
+        {
+            fake.assert_clean();
+        }
+    }
+}
+
+fn take(back_end: &CudaBackend, bytes: u64) -> Box<dyn DeviceMemory> {
+    back_end.take(&Request::new(bytes, "test")).unwrap()
+}
+
+/// Bytes that no shift or stride of them repeats.
+fn pattern(len: u64, seed: u64) -> Vec<u8> {
+    (0..len).map(|at| ((at * 31 + (at >> 8) * 7 + seed * 101) % 251) as u8).collect()
+}
+
+fn read(memory: &dyn DeviceMemory, offset: u64, len: u64) -> Vec<u8> {
+    let mut bytes = vec![0xee; len as usize];
+    memory.read(offset, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn what_is_written_is_read_at_any_offset() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        let slab = take(&back_end, 3 * MIB);
+        let whole = pattern(slab.size_bytes(), 1);
+        slab.write(0, &whole).unwrap();
+        assert_eq!(read(&*slab, 0, slab.size_bytes()), whole, "{}", back_end.name());
+        slab.write(12345, b"a few bytes").unwrap();
+        assert_eq!(read(&*slab, 12344, 13)[1..12], *b"a few bytes");
+        assert_eq!(read(&*slab, 12356, 1000), whole[12356..13356]);
+        slab.write(7, &[]).unwrap();
+        slab.read(slab.size_bytes(), &mut []).unwrap();
+    }
+}
+
+#[test]
+fn ranges_are_filled_and_nothing_around_them() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        let slab = take(&back_end, MIB);
+        let mut expected = pattern(slab.size_bytes(), 2);
+        slab.write(0, &expected).unwrap();
+        slab.fill(1001..500_003, 0x5a).unwrap();
+        slab.fill(9..9, 1).unwrap();
+        expected[1001..500_003].fill(0x5a);
+        assert_eq!(read(&*slab, 0, slab.size_bytes()), expected, "{}", back_end.name());
+    }
+}
+
+#[test]
+fn bytes_are_copied_within_a_slab_between_slabs_and_between_kinds() {
+    let gpu = Gpu::new();
+    let back_ends = gpu.back_ends();
+    let slabs: Vec<_> = back_ends.iter().map(|back_end| take(back_end, MIB)).collect();
+    for (from, to) in slabs.iter().flat_map(|from| slabs.iter().map(move |to| (from, to))) {
+        let bytes = pattern(4096, 3);
+        from.write(100, &bytes).unwrap();
+        from.copy_to(100..4196, &**to, 300_001).unwrap();
+        assert_eq!(read(&**to, 300_001, 4096), bytes);
+    }
+    let slab = &slabs[0];
+    slab.copy_to(5..5, &**slab, 5).unwrap();
+    let refusal = slab.copy_to(0..4096, &**slab, 4095).unwrap_err();
+    assert!(refusal.to_string().contains("overlap"), "{refusal}");
+}
+
+#[test]
+fn ranges_beyond_a_slab_are_refused() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        let (slab, other) = (take(&back_end, 4096), take(&back_end, 4096));
+        let size = slab.size_bytes();
+        let mut byte = [0];
+        let refusals = [
+            slab.read(size, &mut byte),
+            slab.write(u64::MAX, &byte),
+            slab.fill(size - 1..size + 1, 0),
+            slab.copy_to(0..size, &*other, 1),
+            slab.copy_to(1..size + 1, &*other, 0),
+            slab.discard(size..size + 1),
+        ];
+        for refusal in refusals {
+            assert_eq!(refusal.unwrap_err().code(), "ERR_INVALID_ARGUMENT");
+        }
+    }
+}
+
+#[test]
+fn slabs_have_at_least_the_size_asked_for_in_whole_granules_and_are_counted() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        let granule = back_end.limits().granule_bytes;
+        let (first, second) = (take(&back_end, 1), take(&back_end, granule + 1));
+        assert_eq!((first.size_bytes(), second.size_bytes()), (granule, 2 * granule));
+        assert_ne!(first.device_address(), second.device_address());
+        let usage = back_end.usage();
+        assert_eq!((usage.used_bytes, usage.slab_count, usage.taken_count), (3 * granule, 2, 2));
+        drop(first);
+        drop(second);
+        let usage = back_end.usage();
+        assert_eq!((usage.used_bytes, usage.slab_count, usage.peak_bytes), (0, 0, 3 * granule));
+        assert_eq!((back_end.kind(), usage.refused_count), (BackEndKind::Cuda, 0));
+    }
+}
+
+#[test]
+fn sizes_that_no_device_has_are_refused_with_the_figures() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        for bytes in [0, MAX_BYTES + 1, u64::MAX] {
+            let refusal = back_end.take(&Request::new(bytes, "absurd")).unwrap_err();
+            assert_eq!(refusal.code(), "ERR_INVALID_ARGUMENT");
+        }
+        let refusal = back_end.take(&Request::new(1 << 50, "huge")).unwrap_err();
+        let Error::InsufficientMemory { requested_bytes, available_bytes, .. } = refusal else {
+            panic!("{refusal}")
+        };
+        assert!(requested_bytes == 1 << 50 && available_bytes > 0 && available_bytes < 1 << 50);
+        assert_eq!((back_end.usage().refused_count, back_end.usage().used_bytes), (4, 0));
+        take(&back_end, 4096).write(0, b"still works").unwrap();
+    }
+}
+
+#[test]
+fn the_processor_sees_the_memory_where_the_limits_say_so() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        let slab = take(&back_end, MIB);
+        assert_eq!(slab.view().is_ok(), back_end.limits().mappable, "{}", back_end.name());
+        let Ok(view) = slab.view() else {
+            let refusal = slab.view().unwrap_err();
+            assert_eq!(refusal.code(), "ERR_DEVICE", "{refusal}");
+            continue;
+        };
+        assert_eq!(view.size_bytes() as u64, slab.size_bytes());
+        slab.fill(0..slab.size_bytes(), 7).unwrap();
+        // SAFETY: within the view, whose slab lives, and nobody else writes it.
+        unsafe {
+            assert_eq!(view.base().add(777).read(), 7);
+            view.base().add(777).write(8);
+        }
+        assert_eq!(read(&*slab, 776, 3), [7, 8, 7]);
+    }
+}
+
+#[test]
+fn slabs_of_several_chunks_are_one_range_of_memory() {
+    let gpu = Gpu::new();
+    let back_end = gpu.open_chunked();
+    let slab = take(&back_end, 130 * MIB);
+    assert_eq!(slab.size_bytes(), 130 * MIB);
+    let bytes = pattern(MIB, 4);
+    for border in [64 * MIB, 128 * MIB] {
+        slab.write(border - 500_000, &bytes).unwrap();
+        assert_eq!(read(&*slab, border - 500_000, MIB), bytes);
+    }
+    slab.fill(64 * MIB - 3..64 * MIB + 3, 9).unwrap();
+    assert_eq!(read(&*slab, 64 * MIB - 3, 6), [9; 6]);
+    slab.copy_to(64 * MIB - 500_000..64 * MIB + 500_000, &*slab, 100 * MIB).unwrap();
+    assert_eq!(read(&*slab, 100 * MIB, 400_000), bytes[..400_000]);
+}
+
+#[test]
+fn staged_bytes_arrive_in_every_kind_of_memory_whatever_the_sizes() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        let slab = take(&back_end, 9 * MIB);
+        let mut staging = CudaStaging::new(&back_end, MIB).unwrap();
+        assert_eq!(staging.window_bytes(), MIB);
+        let expected = pattern(slab.size_bytes(), 5);
+        let mut offset = 0;
+        for len in [MIB, 1, MIB, 333_333, 0, 2 * KIB].into_iter().cycle() {
+            let len = len.min(slab.size_bytes() - offset);
+            let range = offset as usize..(offset + len) as usize;
+            staging.window(len as usize).unwrap().copy_from_slice(&expected[range]);
+            staging.flush(&*slab, offset).unwrap();
+            offset += len;
+            if offset == slab.size_bytes() {
+                break;
+            }
+        }
+        staging.finish().unwrap();
+        assert!(read(&*slab, 0, slab.size_bytes()) == expected, "{}", back_end.name());
+    }
+}
+
+#[test]
+fn staging_refuses_what_fits_neither_its_window_nor_the_slab() {
+    let gpu = Gpu::new();
+    let back_end = gpu.open(CudaKind::Device);
+    let mut staging = CudaStaging::new(&back_end, 4096).unwrap();
+    let slab = take(&back_end, 4096);
+    assert_eq!(staging.window(4097).unwrap_err().code(), "ERR_INVALID_ARGUMENT");
+    staging.window(4096).unwrap().fill(1);
+    assert_eq!(staging.flush(&*slab, 1).unwrap_err().code(), "ERR_INVALID_ARGUMENT");
+    staging.window(4096).unwrap().fill(2);
+    staging.flush(&*slab, 0).unwrap();
+    staging.flush(&*slab, 0).unwrap();
+    staging.finish().unwrap();
+    assert_eq!(read(&*slab, 0, 4096), [2; 4096]);
+}
+
+#[test]
+fn a_slab_given_back_during_a_copy_stays_until_it_is_done() {
+    let gpu = Gpu::new();
+    for back_end in [gpu.open(CudaKind::Device), gpu.open_chunked()] {
+        let mut staging = CudaStaging::new(&back_end, 4 * MIB).unwrap();
+        for _ in 0..4 {
+            let slab = take(&back_end, 4 * MIB);
+            staging.window(4 << 20).unwrap().fill(3);
+            staging.flush(&*slab, 0).unwrap();
+        }
+        assert!(back_end.usage().slab_count <= 2, "only what is being copied into is still there");
+        drop(staging);
+        assert_eq!(back_end.usage().slab_count, 0);
+    }
+}
+
+#[test]
+fn memory_of_another_device_is_written_through_staging_but_not_copied_to() {
+    let gpu = Gpu::new();
+    let (back_end, other) = (
+        gpu.open(CudaKind::Device),
+        plimsoll::device::HostBackend::new(gpu.options(CudaKind::Device).context),
+    );
+    let (slab, host) = (take(&back_end, 4096), other.take(&Request::new(4096, "host")).unwrap());
+    let refusal = slab.copy_to(0..10, &*host, 0).unwrap_err();
+    assert!(refusal.to_string().contains("the same CUDA device"), "{refusal}");
+    let mut staging = CudaStaging::new(&back_end, 4096).unwrap();
+    staging.window(3).unwrap().copy_from_slice(b"abc");
+    staging.flush(&*host, 10).unwrap();
+    assert_eq!(read(&*host, 10, 3), b"abc");
+}
+
+#[test]
+fn slabs_are_exported_where_the_limits_say_so() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        let slab = take(&back_end, 4 * MIB);
+        let exported = slab.export_fd();
+        if !back_end.limits().exportable {
+            assert_eq!(exported.unwrap_err().code(), "ERR_DEVICE");
+        } else if gpu.0.is_some() {
+            drop(exported.unwrap());
+        } else if let Err(refusal) = exported {
+            // Inside a sandbox a real driver may say that it can and then not.
+            assert_eq!(refusal.code(), "ERR_DEVICE", "{refusal}");
+            println!("{}: {refusal}", back_end.name());
+        }
+    }
+}
+
+#[test]
+fn slabs_outlive_the_back_end_that_gave_them() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        let slab = take(&back_end, MIB);
+        drop(back_end);
+        slab.write(0, b"alive").unwrap();
+        assert_eq!(read(&*slab, 0, 5), b"alive");
+    }
+}
+
+#[test]
+fn threads_take_and_give_back_at_once() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        let back_end = Arc::new(back_end);
+        thread::scope(|scope| {
+            for seed in 0..8 {
+                let back_end = Arc::clone(&back_end);
+                scope.spawn(move || {
+                    for round in 0..8 {
+                        let slab = take(&back_end, MIB + seed * 4096);
+                        let bytes = pattern(64 * KIB, seed + round);
+                        slab.write(seed, &bytes).unwrap();
+                        assert_eq!(read(&*slab, seed, 64 * KIB), bytes);
+                    }
+                });
+            }
+        });
+        let usage = back_end.usage();
+        assert_eq!((usage.slab_count, usage.used_bytes, usage.taken_count), (0, 0, 64));
+    }
+}
+
+#[test]
+fn a_slab_taken_on_one_thread_is_used_and_given_back_on_another() {
+    let gpu = Gpu::new();
+    let back_end = gpu.open(CudaKind::Device);
+    let slab = take(&back_end, MIB);
+    slab.write(0, b"moved").unwrap();
+    thread::spawn(move || assert_eq!(read(&*slab, 0, 5), b"moved")).join().unwrap();
+    assert_eq!(back_end.usage().used_bytes, 0);
+}
+
+#[test]
+fn every_page_can_be_asked_for_at_once_and_any_range_given_up() {
+    let gpu = Gpu::new();
+    for back_end in gpu.back_ends() {
+        let slab = take(&back_end, 8 * MIB);
+        slab.populate().unwrap();
+        slab.write(0, b"kept").unwrap();
+        slab.discard(4096..slab.size_bytes()).unwrap();
+        assert_eq!(read(&*slab, 0, 4), b"kept");
+    }
+}
+
+#[test]
+fn free_memory_of_a_device_falls_and_rises_with_its_slabs() {
+    let gpu = Gpu::new();
+    for back_end in [gpu.open(CudaKind::Device), gpu.open_chunked()] {
+        if back_end.info().integrated {
+            continue;
+        }
+        let free = || back_end.usage().free_bytes.unwrap();
+        let before = free();
+        let slab = take(&back_end, GIB);
+        assert!(free() <= before - GIB, "{} of {before} are free beside a slab of {GIB}", free());
+        drop(slab);
+        assert!(free() > before - GIB / 2, "{} of {before} are free again", free());
+        assert!(back_end.usage().total_bytes.unwrap() >= before);
+    }
+}
+
+#[test]
+fn a_device_says_what_it_is_and_which_kind_is_for_what() {
+    let gpu = Gpu::new();
+    let back_end = gpu.open(CudaKind::Device);
+    let info = back_end.info();
+    println!("{info:#?}");
+    println!("{:#?}", back_end.limits());
+    assert_eq!(CudaInfo::all(gpu.options(CudaKind::Device).library.as_deref()).unwrap()[0], *info);
+    assert!(!info.name.is_empty() && info.driver_version.0 >= 11 && info.compute_capability.0 >= 5);
+    assert!(info.total_bytes > GIB && info.multiprocessor_count > 0 && info.unified_addressing);
+    assert_eq!(info.advice(CudaUse::Device).kind, CudaKind::Device);
+    if !info.integrated {
+        assert_eq!(info.advice(CudaUse::Shared).kind, CudaKind::Pinned);
+        assert_eq!(info.advice(CudaUse::SharedOften).kind, CudaKind::Device);
+    }
+    let names: Vec<_> = gpu.back_ends().iter().map(|back_end| back_end.name().to_owned()).collect();
+    assert_eq!(names, ["cuda:0", "cuda:0:pinned", "cuda:0:managed", "cuda:0"]);
+}
