@@ -12,7 +12,11 @@ use std::{
 };
 
 use napi::{Env, bindgen_prelude::ArrayBuffer, sys};
-use plimsoll::{loader::StreamedUnit, pool::PooledBuffer};
+use plimsoll::{
+    Result as CoreResult,
+    loader::StreamedUnit,
+    pool::{Mapping, PooledBuffer},
+};
 
 /// A buffer lent to JavaScript as array buffers.
 ///
@@ -59,6 +63,11 @@ impl LeaseHolder {
         lease.ok_or_else(|| napi::Error::from_reason("expected memory that was not wrapped before"))
     }
 
+    /// The lease, wrapped or not, while anybody holds it.
+    pub fn ending(&self) -> Option<Lease> {
+        lock(&self.unwrapped).take().or_else(|| self.lent.upgrade().map(Lease))
+    }
+
     /// Takes the buffer out of its pool for good, if anybody still sees it.
     pub fn keep(&self) {
         if let Some(lent) = self.lent.upgrade() {
@@ -71,6 +80,7 @@ impl LeaseHolder {
 pub enum Held {
     Unit(StreamedUnit),
     Buffer(PooledBuffer),
+    Map(Mapping),
 }
 
 impl Held {
@@ -82,6 +92,7 @@ impl Held {
                 buffer.keep();
                 Some(buffer)
             }
+            Self::Map(_) => None,
         }
     }
 }
@@ -94,18 +105,32 @@ unsafe impl Sync for Lent {}
 
 impl Lease {
     fn new(mut held: Held) -> Self {
-        let buffer = match &mut held {
-            Held::Unit(unit) => unit.unit_mut().buffer.as_mut(),
-            Held::Buffer(buffer) => Some(buffer),
+        let of_buffer = |buffer: &mut PooledBuffer| (buffer.len(), buffer.as_mut_ptr());
+        let (size_bytes, base) = match &mut held {
+            Held::Unit(unit) => unit.unit_mut().buffer.as_mut().map_or((0, std::ptr::null_mut()), of_buffer),
+            Held::Buffer(buffer) => of_buffer(buffer),
+            Held::Map(map) => (map.view().size_bytes(), map.view().base().as_ptr()),
         };
-        let (size_bytes, base) =
-            buffer.map_or((0, std::ptr::null_mut()), |buffer| (buffer.len(), buffer.as_mut_ptr()));
         Self(Arc::new(Lent {
             base,
             size_bytes,
             held: Mutex::new(Some(held)),
             environment_ended: AtomicBool::new(false),
         }))
+    }
+
+    /// Ends a map: the device sees what was written. Where no view is left it is given back at once, else with the last.
+    pub fn finish_map(&self, detached: bool) -> CoreResult<()> {
+        let mut held = lock(&self.0.held);
+        match held.as_mut() {
+            Some(Held::Map(map)) if !detached => map.end(),
+            Some(Held::Map(_)) => {
+                let Some(Held::Map(map)) = held.take() else { return Ok(()) };
+                drop(held); // A device may take its time.
+                map.finish()
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Array buffers over parts of the memory, which must not overlap.
@@ -154,15 +179,22 @@ fn runs_javascript(env: Env) -> bool {
 }
 
 impl Lent {
-    /// Takes the buffer out of its pool for good, and lets its stream go on without it.
+    /// Takes the buffer out of its pool for good, and lets its stream go on without it. A map has no such thing.
     fn keep(&self) {
         let mut held = lock(&self.held);
+        if matches!(*held, Some(Held::Map(_))) {
+            return;
+        }
         *held = held.take().and_then(Held::into_kept_buffer).map(Held::Buffer);
     }
 
-    /// Gives the pages back and leaves the addresses mapped.
+    /// Gives the pages back and leaves the addresses mapped. Of a device's memory the pages stay, too.
     fn retire(&self) {
-        let Some(buffer) = lock(&self.held).take().and_then(Held::into_kept_buffer) else { return };
+        let buffer = match lock(&self.held).take() {
+            Some(Held::Map(map)) => return map.leak(),
+            held => held.and_then(Held::into_kept_buffer),
+        };
+        let Some(buffer) = buffer else { return };
         let size_bytes = buffer.capacity_bytes() as usize;
         // SAFETY: the range is the whole of an anonymous private map, which stays mapped. Whoever still reads it
         // reads zeros.

@@ -18,13 +18,16 @@
 
 mod budget;
 mod buffer_pool;
+mod device;
 mod error;
 mod headroom;
 mod lease;
 mod machine;
+mod memory_pool;
 mod metadata;
 mod model;
 mod monitor;
 mod profile;
 mod stream;
 mod system;
+mod work;

@@ -131,6 +131,12 @@ impl JsDestination {
     pub fn new(array: Uint8Array) -> Self {
         Self { array }
     }
+
+    /// All of it.
+    pub fn whole(&mut self) -> &mut [u8] {
+        // SAFETY: as in `window`.
+        unsafe { self.array.as_mut() }
+    }
 }
 
 impl Destination for JsDestination {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Where a back end reads what the machine has left, and how much of it must stay.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeviceContext {
     /// Whose signals are read: this machine's by default.
     pub root: SystemRoot,

@@ -21,6 +21,7 @@ mod ioctl;
 pub mod kernel;
 mod memory;
 mod meter;
+mod open;
 pub mod rknpu;
 mod udmabuf;
 
@@ -32,6 +33,7 @@ pub use dma_heap::{DmaHeap, DmaHeapBackend};
 pub use host::{HostBackend, HostOptions, HostSource, HugePages};
 pub use memory::{DeviceMemory, HostView, SyncKind};
 pub use meter::{DeviceUsage, Meter, Metered};
+pub use open::{Chosen, DeviceChoice, choose_device};
 pub use rknpu::RknpuBackend;
 pub use udmabuf::UdmabufBackend;
 

@@ -1,5 +1,13 @@
-//! Memory that is reused.
+//! Memory that is reused, and real device memory in pools.
 
 mod buffers;
+mod memory_pool;
+mod pages;
+mod suballocator;
 
 pub use buffers::{BufferPool, BufferPoolOptions, BufferPoolStats, PooledBuffer};
+pub use memory_pool::{
+    Access, BlockInfo, BufferInfo, BufferOptions, Counter, DefragmentOptions, DefragmentReport, ExportedFd,
+    Mapping, MemoryPool, Move, Pin, Placement, PoolBuffer, PoolOptions, PoolStats, Scope, SlabInfo,
+    TraceEvent, TraceKind,
+};

@@ -44,7 +44,7 @@ pub struct CudaOptions {
 }
 
 /// The kinds of CUDA memory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CudaKind {
     /// The device's own: the processor reaches it by copies alone.
@@ -69,7 +69,7 @@ impl CudaKind {
 }
 
 /// Whether a slab of device memory is put together from chunks of at most 64 MiB, mapped side by side.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CudaChunks {
     /// On integrated GPUs that can: Linux for Tegra 36.4.7 refuses large allocations in one piece. Where chunks are refused, one

@@ -1,7 +1,7 @@
 //! How ordinary RAM is taken.
 
 /// How ordinary RAM is taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct HostOptions {
     /// What is mapped.
     pub source: HostSource,
@@ -13,7 +13,7 @@ pub struct HostOptions {
 }
 
 /// What of the ordinary RAM is mapped.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum HostSource {
     /// Memory of this process alone.
     #[default]
@@ -23,7 +23,7 @@ pub enum HostSource {
 }
 
 /// Whether memory is taken in huge pages, which cost the processor fewer look-ups of addresses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum HugePages {
     /// Pages of the usual size, unless the system decides otherwise.
     #[default]

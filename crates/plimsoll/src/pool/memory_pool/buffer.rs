@@ -1,0 +1,348 @@
+//! A buffer out of a pool: a handle whose bytes may move, and what keeps them where they are.
+
+use std::{
+    fmt, mem,
+    ops::Range,
+    os::fd::OwnedFd,
+    sync::{Arc, PoisonError},
+};
+
+use super::{Inner, map::BufferId, slab::Slab};
+use crate::{
+    device::{HostView, SyncKind},
+    error::{Error, Result},
+};
+
+/// A buffer of device memory. Clones are the same buffer; it is freed with the last of them.
+///
+/// Its bytes may be moved by defragmentation while nobody uses them. Reading, writing, mapping, [pinning](Self::pin) and
+/// [exporting](Self::export_fd) keep them where they are.
+#[derive(Clone)]
+pub struct PoolBuffer(Arc<Handle>);
+
+struct Handle {
+    pool: Arc<Inner>,
+    id: BufferId,
+    size_bytes: u64,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.pool.free(self.id);
+    }
+}
+
+impl fmt::Debug for PoolBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuffer").field("size_bytes", &self.0.size_bytes).finish_non_exhaustive()
+    }
+}
+
+/// What is done with a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading what the device wrote.
+    Read,
+    /// Writing what the device will read.
+    Write,
+    /// Both.
+    ReadWrite,
+}
+
+impl Access {
+    fn reads(self) -> bool {
+        self != Self::Write
+    }
+
+    fn writes(self) -> bool {
+        self != Self::Read
+    }
+}
+
+/// A file descriptor of the slab that a buffer lies in.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ExportedFd {
+    /// The descriptor, which its holder owns.
+    pub fd: OwnedFd,
+    /// Where the buffer begins in it, in bytes.
+    pub offset_bytes: u64,
+    /// The size of the buffer, in bytes.
+    pub size_bytes: u64,
+}
+
+const WHAT: &str = "the buffer";
+
+/// A buffer that has to stay where it is.
+struct Hold {
+    pool: Arc<Inner>,
+    id: BufferId,
+    slab: Arc<Slab>,
+    /// Where it lies in its slab.
+    range: Range<u64>,
+}
+
+impl Hold {
+    /// The part of its bytes from `offset_bytes` on, as a range of the slab.
+    fn part(&self, offset_bytes: u64, len: u64) -> Result<Range<u64>> {
+        let size_bytes = self.range.end - self.range.start;
+        let end = offset_bytes.checked_add(len).filter(|end| *end <= size_bytes);
+        let part = end.map(|end| self.range.start + offset_bytes..self.range.start + end);
+        part.ok_or_else(|| {
+            Error::invalid_argument(
+                "range",
+                format!("within the {size_bytes} bytes of the buffer"),
+                format!("{len} bytes from {offset_bytes} on"),
+            )
+        })
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(live) = self.pool.state().map.buffer_mut(self.id) {
+            live.pins -= 1;
+        }
+    }
+}
+
+impl Inner {
+    /// Keeps a buffer where it is; waits for the end of a move that is under way.
+    fn hold(self: &Arc<Self>, id: BufferId) -> Result<Hold> {
+        let mut state = self.live()?;
+        loop {
+            let live = state.map.buffer_mut(id).ok_or(Error::Released { what: WHAT })?;
+            if !live.moving {
+                live.pins += 1;
+                let (index, range) = (live.slab, live.range());
+                let held = state.map.slab(index).ok_or(Error::Released { what: WHAT })?;
+                return Ok(Hold { pool: Arc::clone(self), id, slab: Arc::clone(&held.slab), range });
+            }
+            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if state.destroyed {
+                return Err(Error::Released { what: super::WHAT });
+            }
+        }
+    }
+}
+
+impl PoolBuffer {
+    pub(super) fn new(pool: &Arc<Inner>, id: BufferId, size_bytes: u64) -> Self {
+        Self(Arc::new(Handle { pool: Arc::clone(pool), id, size_bytes }))
+    }
+
+    fn hold(&self) -> Result<Hold> {
+        self.0.pool.hold(self.0.id)
+    }
+
+    /// Its number, by which [`Move`](super::Move) and traces name it.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.0.id.number()
+    }
+
+    /// Its size, in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.0.size_bytes
+    }
+
+    /// Whether it is out of that pool.
+    #[must_use]
+    pub fn is_of(&self, pool: &super::MemoryPool) -> bool {
+        Arc::ptr_eq(&self.0.pool, &pool.0)
+    }
+
+    /// Copies bytes out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for a range beyond the buffer; [`Error::Device`] as the device says;
+    /// [`Error::Released`] after its pool was destroyed.
+    pub fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<()> {
+        let hold = self.hold()?;
+        let part = hold.part(offset_bytes, into.len() as u64)?;
+        hold.slab.memory().read(part.start, into)
+    }
+
+    /// Copies bytes in.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn write(&self, offset_bytes: u64, from: &[u8]) -> Result<()> {
+        let hold = self.hold()?;
+        let part = hold.part(offset_bytes, from.len() as u64)?;
+        hold.slab.memory().write(part.start, from)
+    }
+
+    /// Sets `len` bytes from `offset_bytes` on to one byte.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn fill(&self, offset_bytes: u64, len: u64, byte: u8) -> Result<()> {
+        let hold = self.hold()?;
+        hold.slab.memory().fill(hold.part(offset_bytes, len)?, byte)
+    }
+
+    /// Copies bytes to another buffer of the same device.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read); [`Error::InvalidArgument`] for a buffer of another device, and for ranges that overlap.
+    pub fn copy_to(&self, offset_bytes: u64, len: u64, to: &Self, to_offset_bytes: u64) -> Result<()> {
+        let (from, into) = (self.hold()?, to.hold()?);
+        if !Arc::ptr_eq(&self.0.pool.backend, &to.0.pool.backend) {
+            return Err(Error::invalid_argument(
+                "to",
+                format!("a buffer of {}", self.0.pool.backend.name()),
+                format!("one of {}", to.0.pool.backend.name()),
+            ));
+        }
+        let (from_part, into_part) = (from.part(offset_bytes, len)?, into.part(to_offset_bytes, len)?);
+        from.slab.memory().copy_to(from_part, into.slab.memory(), into_part.start)
+    }
+
+    /// Keeps it where it is until the result is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Released`] after its pool was destroyed.
+    pub fn pin(&self) -> Result<Pin> {
+        Ok(Pin { hold: self.hold()?, _buffer: self.clone() })
+    }
+
+    /// Maps a part of it for the processor. The map keeps the buffer alive and where it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read); [`Error::Device`] where the processor cannot see the memory: use
+    /// [`read`](Self::read) and [`write`](Self::write) then.
+    pub fn map(&self, offset_bytes: u64, len: u64, access: Access) -> Result<Mapping> {
+        let hold = self.hold()?;
+        let range = hold.part(offset_bytes, len)?;
+        let view = hold.slab.memory().view()?.part(range.clone())?;
+        let mut map = Mapping { view, range, access: None, hold, _buffer: self.clone() };
+        map.begin(access)?;
+        Ok(map)
+    }
+
+    /// A new file descriptor of its slab, for another driver or process. The buffer stays where it is from now on; but
+    /// whoever has the descriptor sees the whole slab, and goes on seeing it after the buffer was freed: give such a
+    /// buffer a slab of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where the device exports nothing; [`Error::Released`] after its pool was destroyed.
+    pub fn export_fd(&self) -> Result<ExportedFd> {
+        let hold = self.hold()?;
+        let fd = hold.slab.memory().export_fd()?;
+        let offset_bytes = hold.range.start;
+        // It must never move again, and counts as pinned until it is freed.
+        self.pin_for_good()?;
+        Ok(ExportedFd { fd, offset_bytes, size_bytes: self.size_bytes() })
+    }
+
+    fn pin_for_good(&self) -> Result<()> {
+        let mut state = self.0.pool.live()?;
+        state.map.buffer_mut(self.0.id).ok_or(Error::Released { what: WHAT })?.pins += 1;
+        Ok(())
+    }
+}
+
+/// A buffer that stays where it is.
+pub struct Pin {
+    hold: Hold,
+    _buffer: PoolBuffer,
+}
+
+impl Pin {
+    /// The address by which the device knows its first byte, where it has one.
+    #[must_use]
+    pub fn device_address(&self) -> Option<u64> {
+        self.hold.slab.memory().device_address().map(|address| address + self.hold.range.start)
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pin").finish_non_exhaustive()
+    }
+}
+
+/// A part of a buffer that the processor sees. Dropping it ends that, and makes what was written seen by the device.
+pub struct Mapping {
+    view: HostView,
+    range: Range<u64>,
+    /// What was begun and is to be ended.
+    access: Option<Access>,
+    // Dropped before the handle: the buffer is unpinned and only then freed.
+    hold: Hold,
+    _buffer: PoolBuffer,
+}
+
+impl Mapping {
+    /// Where the processor sees the part.
+    #[must_use]
+    pub fn view(&self) -> HostView {
+        self.view
+    }
+
+    fn begin(&mut self, access: Access) -> Result<()> {
+        let memory = self.hold.slab.memory();
+        if access.reads() {
+            memory.sync(SyncKind::BeginRead, self.range.clone())?;
+        }
+        if access.writes() {
+            let begun = memory.sync(SyncKind::BeginWrite, self.range.clone());
+            if begun.is_err() && access.reads() {
+                memory.sync(SyncKind::EndRead, self.range.clone())?;
+            }
+            begun?;
+        }
+        self.access = Some(access);
+        Ok(())
+    }
+
+    /// Ends it, and says whether the device was told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] as the device says.
+    pub fn finish(mut self) -> Result<()> {
+        self.end()
+    }
+
+    /// Tells the device that what was written is written, and keeps the memory where it is. Once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] as the device says.
+    pub fn end(&mut self) -> Result<()> {
+        let Some(access) = self.access.take() else { return Ok(()) };
+        let memory = self.hold.slab.memory();
+        let written =
+            if access.writes() { memory.sync(SyncKind::EndWrite, self.range.clone()) } else { Ok(()) };
+        let read = if access.reads() { memory.sync(SyncKind::EndRead, self.range.clone()) } else { Ok(()) };
+        written.and(read)
+    }
+
+    /// Never gives the memory back: for a map that somebody outside Rust may still see.
+    pub fn leak(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // Nobody is left to be told.
+        let _ = self.end();
+    }
+}
+
+impl fmt::Debug for Mapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapping").field("view", &self.view).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! How a pool and its buffers are made.
+
+use std::borrow::Cow;
+
+use crate::{
+    budget::MemoryBudget,
+    device::Limits,
+    error::{Error, Result},
+    units::{MAX_BYTES, MIB},
+};
+
+/// How a [`MemoryPool`](super::MemoryPool) behaves.
+#[derive(Debug, Clone)]
+pub struct PoolOptions {
+    /// Bytes taken from the device at once; a larger buffer gets a slab of its own size. 0, the default, is what suits
+    /// the device, and 64 MiB where nothing speaks for another size.
+    pub slab_bytes: u64,
+    /// Bytes taken when the pool is made, and kept until it is destroyed or trimmed. None by default.
+    pub initial_bytes: u64,
+    /// Bytes held at most. No bound of its own by default.
+    pub max_bytes: Option<u64>,
+    /// Bytes of empty slabs that are kept for what comes next; more go back to the device as they become empty. One slab
+    /// by default.
+    pub max_cached_bytes: Option<u64>,
+    /// Size of a page, where every buffer is to be one page of the same size, as in a cache of keys and values.
+    pub page_bytes: Option<u64>,
+    /// Whether each buffer has a slab of its own.
+    pub dedicated: bool,
+    /// Whether a buffer's bytes are zeroed when it is freed.
+    pub zero_on_free: bool,
+    /// Whether slabs that become empty wait for [`collect`](super::MemoryPool::collect), so that freeing a buffer never
+    /// waits for the device.
+    pub deferred: bool,
+    /// The budget that every slab counts against. None by default.
+    pub budget: Option<MemoryBudget>,
+    /// What the slabs are called in the budget, and by drivers that take names.
+    pub label: Cow<'static, str>,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self {
+            slab_bytes: 0,
+            initial_bytes: 0,
+            max_bytes: None,
+            max_cached_bytes: None,
+            page_bytes: None,
+            dedicated: false,
+            zero_on_free: false,
+            deferred: false,
+            budget: None,
+            label: Cow::Borrowed("memory pool"),
+        }
+    }
+}
+
+impl PoolOptions {
+    /// The options with their defaults for a device filled in.
+    pub(super) fn checked(mut self, limits: &Limits) -> Result<Self> {
+        /// Large enough that a model takes dozens of slabs and not thousands, small enough to be found on a full board.
+        const USUAL_SLAB_BYTES: u64 = 64 * MIB;
+        let refuse = |name, expected: String, received: u64| {
+            Err(Error::invalid_argument(name, expected, received.to_string()))
+        };
+        for (name, bytes) in [
+            ("slabBytes", self.slab_bytes),
+            ("initialBytes", self.initial_bytes),
+            ("maxBytes", self.max_bytes.unwrap_or(0)),
+        ] {
+            if bytes > MAX_BYTES {
+                return refuse(name, format!("at most {MAX_BYTES}"), bytes);
+            }
+        }
+        if let Some(page_bytes) = self.page_bytes.filter(|bytes| *bytes == 0 || *bytes > MAX_BYTES) {
+            return refuse("pageBytes", format!("1 to {MAX_BYTES}"), page_bytes);
+        }
+        let wanted =
+            if self.slab_bytes > 0 { self.slab_bytes } else { limits.slab_bytes.max(USUAL_SLAB_BYTES) };
+        let whole_pages = wanted.max(self.page_bytes.unwrap_or(0));
+        self.slab_bytes = whole_pages.next_multiple_of(limits.granule_bytes);
+        if limits.powers_of_two && !self.slab_bytes.is_power_of_two() {
+            return refuse("slabBytes", "a power of two on this device".to_owned(), self.slab_bytes);
+        }
+        if let Some(largest_bytes) = limits.largest_bytes.filter(|largest| self.slab_bytes > *largest) {
+            return refuse("slabBytes", format!("at most {largest_bytes} on this device"), self.slab_bytes);
+        }
+        if let Some(max_bytes) = self.max_bytes.filter(|max_bytes| self.initial_bytes > *max_bytes) {
+            return refuse("initialBytes", format!("at most maxBytes, {max_bytes}"), self.initial_bytes);
+        }
+        // A pool whose bound lies below the usual size still has one slab to give.
+        if let Some(max_bytes) = self.max_bytes.filter(|max_bytes| *max_bytes < self.slab_bytes) {
+            let most = max_bytes - max_bytes % limits.granule_bytes;
+            if !limits.powers_of_two && most > 0 {
+                self.slab_bytes = most;
+            }
+        }
+        // A slab of its own goes with its buffer.
+        let cached_bytes = if self.dedicated { 0 } else { self.slab_bytes };
+        self.max_cached_bytes = self.max_cached_bytes.or(Some(cached_bytes));
+        Ok(self)
+    }
+}
+
+/// How a buffer is placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BufferOptions {
+    /// The buffer starts at a multiple of this, a power of two; 256 bytes by default, which suits every device here.
+    pub align_bytes: u64,
+    /// How long it is likely to live.
+    pub placement: Placement,
+    /// What it is for.
+    pub label: Cow<'static, str>,
+}
+
+impl Default for BufferOptions {
+    fn default() -> Self {
+        Self { align_bytes: 256, placement: Placement::LongLived, label: Cow::Borrowed("") }
+    }
+}
+
+/// How long a buffer is likely to live. The two kinds grow from opposite ends of a slab, so that short lives leave no
+/// holes between long ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// As weights: from the low end.
+    #[default]
+    LongLived,
+    /// As activations: from the high end.
+    Transient,
+}

@@ -1,0 +1,651 @@
+//! The native half of `MemoryPool` and its buffers.
+
+use std::{
+    os::fd::IntoRawFd,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use napi::{
+    Env,
+    bindgen_prelude::{ArrayBuffer, AsyncTask, ObjectFinalize, Uint8Array},
+};
+use napi_derive::napi;
+use plimsoll::{
+    Error as CoreError, Result as CoreResult,
+    pool::{
+        Access, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Move, Pin, Placement,
+        PoolBuffer, PoolOptions, PoolStats as CoreStats, Scope,
+    },
+};
+use slab::Slab;
+
+use crate::{
+    budget::NativeBudget,
+    device::NativeDevice,
+    error::to_js,
+    lease::{Held, LeaseHolder},
+    work::Work,
+};
+
+/// The engine is told of memory that its garbage holds once this much has come together: telling it costs more than a
+/// buffer.
+const TELL_BYTES: i64 = 1 << 20;
+
+/// A pool with the buffers that JavaScript holds out of it, each under a key.
+///
+/// `lib/` gives every key an object whose finalizer frees it. When this object goes, at the latest with its worker, all
+/// its buffers go with it.
+#[napi(custom_finalize)]
+pub struct NativePool {
+    pool: MemoryPool,
+    buffers: Mutex<Slab<Kept>>,
+    /// Bytes of buffers that the engine was not yet told of.
+    untold_bytes: AtomicI64,
+    told_bytes: AtomicI64,
+}
+
+struct Kept {
+    buffer: PoolBuffer,
+    pins: Vec<Pin>,
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativePoolOptions {
+    pub label: String,
+    pub slab_bytes: Option<f64>,
+    pub initial_bytes: Option<f64>,
+    pub max_bytes: Option<f64>,
+    pub max_cached_bytes: Option<f64>,
+    pub page_bytes: Option<f64>,
+    pub dedicated: bool,
+    pub zero_on_free: bool,
+}
+
+/// What a pool holds and has done.
+#[napi(object, object_from_js = false)]
+pub struct PoolStats {
+    /// Bytes of slabs taken from the device.
+    pub held_bytes: f64,
+    /// Bytes of the blocks that buffers have.
+    pub used_bytes: f64,
+    /// Bytes that buffers asked for.
+    pub requested_bytes: f64,
+    /// Bytes held and not used.
+    pub free_bytes: f64,
+    /// Bytes of slabs without buffers.
+    pub cached_bytes: f64,
+    /// The largest buffer that would find a place now, in bytes.
+    pub largest_free_bytes: f64,
+    /// Share of the free bytes that one buffer could not have, 0 to 100: 0 when they lie in one piece.
+    pub fragmentation_percent: f64,
+    /// The most bytes ever held.
+    pub peak_held_bytes: f64,
+    /// The most bytes ever used.
+    pub peak_used_bytes: f64,
+    /// Slabs held.
+    pub slab_count: f64,
+    /// Buffers handed out.
+    pub buffer_count: f64,
+    /// Buffers ever handed out.
+    pub allocated_count: f64,
+    /// Buffers ever freed.
+    pub freed_count: f64,
+    /// Requests that found no place in the slabs held.
+    pub failed_count: f64,
+    /// Requests that needed more than a new slab: others given back, pressure, defragmentation.
+    pub retry_count: f64,
+    /// Buffers moved by defragmentation.
+    pub moved_count: f64,
+    /// Bytes moved by defragmentation.
+    pub moved_bytes: f64,
+    /// What the pool's own books take, in bytes.
+    pub metadata_bytes: f64,
+}
+
+/// One slab of a pool.
+#[napi(object, object_from_js = false)]
+pub struct SlabInfo {
+    /// Its number.
+    pub index: u32,
+    /// Its size, in bytes.
+    pub size_bytes: f64,
+    /// Bytes of its blocks that buffers have.
+    pub used_bytes: f64,
+    /// Whether it was taken as the pool was made.
+    pub initial: bool,
+    /// Its blocks, used and free, in the order of their addresses.
+    pub blocks: Vec<BlockInfo>,
+}
+
+/// One block of a slab.
+#[napi(object, object_from_js = false)]
+pub struct BlockInfo {
+    /// Where it begins in its slab, in bytes.
+    pub offset_bytes: f64,
+    /// Its size, in bytes.
+    pub size_bytes: f64,
+    /// What the buffer in it is for; absent where it is free.
+    pub label: Option<String>,
+    /// Bytes that the buffer asked for.
+    pub requested_bytes: Option<f64>,
+    /// Whether the buffer was placed as a short-lived one.
+    pub transient: Option<bool>,
+    /// Whether the buffer has to stay where it is.
+    pub pinned: Option<bool>,
+}
+
+/// One of PyTorch's figures.
+#[napi(object, object_from_js = false)]
+pub struct NativeCounter {
+    pub name: String,
+    pub value: f64,
+}
+
+/// What was allocated and freed while a scope lasted, in bytes as asked for.
+#[napi(object, object_from_js = false)]
+pub struct PoolScope {
+    /// What was allocated and not freed again, less what was freed that was there before.
+    pub current_bytes: f64,
+    /// The most that `currentBytes` ever was.
+    pub peak_bytes: f64,
+    /// All that was allocated.
+    pub total_bytes: f64,
+    /// Buffers allocated and not freed again.
+    pub current_count: f64,
+    /// The most that `currentCount` ever was.
+    pub peak_count: f64,
+    /// Buffers allocated.
+    pub total_count: f64,
+}
+
+/// One event of a pool.
+#[napi(object, object_from_js = false)]
+pub struct NativeTraceEvent {
+    pub kind: String,
+    pub at_us: f64,
+    /// Text, since the number may be larger than a JavaScript number holds exactly; absent for a refusal.
+    pub buffer: Option<String>,
+    pub bytes: f64,
+    pub align_bytes: f64,
+    pub transient: bool,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct NativeTrace {
+    pub events: Vec<NativeTraceEvent>,
+    pub dropped_count: f64,
+}
+
+/// What came of a defragmentation.
+#[napi(object, object_from_js = false)]
+pub struct DefragmentReport {
+    /// Buffers moved.
+    pub moved_count: f64,
+    /// Bytes moved.
+    pub moved_bytes: f64,
+    /// Moves that the caller did not want.
+    pub vetoed_count: f64,
+    /// Bytes of slabs that became empty.
+    pub emptied_bytes: f64,
+    /// The largest hole before, in bytes.
+    pub largest_free_bytes_before: f64,
+    /// The largest hole after, in bytes.
+    pub largest_free_bytes_after: f64,
+    /// Whether nothing is left that a move would mend.
+    pub complete: bool,
+}
+
+/// A file descriptor of the slab that a buffer lies in. It is the caller's to close.
+#[napi(object, object_from_js = false)]
+pub struct ExportedFd {
+    /// The descriptor.
+    pub fd: i32,
+    /// Where the buffer begins in it, in bytes.
+    pub offset_bytes: f64,
+    /// The size of the buffer, in bytes.
+    pub size_bytes: f64,
+}
+
+/// A move that was planned and is to be made or forgone.
+#[napi]
+pub struct NativeMove {
+    planned: Move,
+    key: u32,
+}
+
+#[napi]
+impl NativeMove {
+    /// The key of the buffer.
+    #[napi(getter, catch_unwind)]
+    pub fn key(&self) -> u32 {
+        self.key
+    }
+
+    #[napi(getter, catch_unwind)]
+    pub fn bytes(&self) -> f64 {
+        self.planned.bytes as f64
+    }
+}
+
+impl From<CoreStats> for PoolStats {
+    fn from(stats: CoreStats) -> Self {
+        Self {
+            held_bytes: stats.held_bytes as f64,
+            used_bytes: stats.used_bytes as f64,
+            requested_bytes: stats.requested_bytes as f64,
+            free_bytes: stats.free_bytes as f64,
+            cached_bytes: stats.cached_bytes as f64,
+            largest_free_bytes: stats.largest_free_bytes as f64,
+            fragmentation_percent: stats.fragmentation_percent,
+            peak_held_bytes: stats.peak_held_bytes as f64,
+            peak_used_bytes: stats.peak_used_bytes as f64,
+            slab_count: stats.slab_count as f64,
+            buffer_count: stats.buffer_count as f64,
+            allocated_count: stats.allocated_count as f64,
+            freed_count: stats.freed_count as f64,
+            failed_count: stats.failed_count as f64,
+            retry_count: stats.retry_count as f64,
+            moved_count: stats.moved_count as f64,
+            moved_bytes: stats.moved_bytes as f64,
+            metadata_bytes: stats.metadata_bytes as f64,
+        }
+    }
+}
+
+impl From<Scope> for PoolScope {
+    fn from(scope: Scope) -> Self {
+        Self {
+            current_bytes: scope.current_bytes as f64,
+            peak_bytes: scope.peak_bytes as f64,
+            total_bytes: scope.total_bytes as f64,
+            current_count: scope.current_count as f64,
+            peak_count: scope.peak_count as f64,
+            total_count: scope.total_count as f64,
+        }
+    }
+}
+
+impl From<CoreReport> for DefragmentReport {
+    fn from(report: CoreReport) -> Self {
+        Self {
+            moved_count: report.moved_count as f64,
+            moved_bytes: report.moved_bytes as f64,
+            vetoed_count: report.vetoed_count as f64,
+            emptied_bytes: report.emptied_bytes as f64,
+            largest_free_bytes_before: report.largest_free_bytes_before as f64,
+            largest_free_bytes_after: report.largest_free_bytes_after as f64,
+            complete: report.complete,
+        }
+    }
+}
+
+impl ObjectFinalize for NativePool {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        let told_bytes = self.told_bytes.load(Ordering::Relaxed);
+        if told_bytes != 0 {
+            env.adjust_external_memory(-told_bytes)?;
+        }
+        Ok(())
+    }
+}
+
+fn size(bytes: Option<f64>) -> Option<u64> {
+    bytes.map(|bytes| bytes as u64)
+}
+
+fn access_of(name: &str) -> Access {
+    match name {
+        "read" => Access::Read,
+        "write" => Access::Write,
+        _ => Access::ReadWrite,
+    }
+}
+
+#[napi]
+impl NativePool {
+    #[napi(ts_return_type = "Promise<NativePool>", catch_unwind)]
+    pub fn create(
+        device: &NativeDevice,
+        budget: Option<&NativeBudget>,
+        options: NativePoolOptions,
+    ) -> AsyncTask<Work<MemoryPool, NativePool>> {
+        let backend = device.backend().clone();
+        let options = PoolOptions {
+            slab_bytes: size(options.slab_bytes).unwrap_or(0),
+            initial_bytes: size(options.initial_bytes).unwrap_or(0),
+            max_bytes: size(options.max_bytes),
+            max_cached_bytes: size(options.max_cached_bytes),
+            page_bytes: size(options.page_bytes),
+            dedicated: options.dedicated,
+            zero_on_free: options.zero_on_free,
+            deferred: true,
+            budget: budget.map(|budget| budget.core().clone()),
+            label: options.label.into(),
+        };
+        Work::promise(move || MemoryPool::create(backend, options), |_, pool| Ok(Self::new(pool)))
+    }
+
+    fn new(pool: MemoryPool) -> Self {
+        Self {
+            pool,
+            buffers: Mutex::default(),
+            untold_bytes: AtomicI64::new(0),
+            told_bytes: AtomicI64::new(0),
+        }
+    }
+
+    fn buffers(&self) -> MutexGuard<'_, Slab<Kept>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn buffer(&self, key: u32) -> CoreResult<PoolBuffer> {
+        let buffers = self.buffers();
+        let kept = buffers.get(key as usize).ok_or(CoreError::Released { what: "the buffer" })?;
+        Ok(kept.buffer.clone())
+    }
+
+    /// Tells the engine of memory that its garbage may hold.
+    fn tell(&self, env: Env, bytes: i64) {
+        let untold_bytes = self.untold_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if untold_bytes.abs() >= TELL_BYTES {
+            self.untold_bytes.fetch_sub(untold_bytes, Ordering::Relaxed);
+            self.told_bytes.fetch_add(untold_bytes, Ordering::Relaxed);
+            // It only fails in an environment that has ended, which collects nothing any more.
+            let _ = env.adjust_external_memory(untold_bytes);
+        }
+    }
+
+    /// Hands out a buffer from the slabs held, and returns its key.
+    #[napi(catch_unwind)]
+    pub fn allocate(
+        &self,
+        env: Env,
+        bytes: f64,
+        align_bytes: f64,
+        transient: bool,
+        label: Option<String>,
+    ) -> napi::Result<u32> {
+        let options = BufferOptions {
+            align_bytes: align_bytes as u64,
+            placement: if transient { Placement::Transient } else { Placement::LongLived },
+            label: label.unwrap_or_default().into(),
+        };
+        let buffer = self.pool.allocate(bytes as u64, options).map_err(|error| to_js(env, &error))?;
+        let key = self.buffers().insert(Kept { buffer, pins: Vec::new() });
+        self.tell(env, bytes as i64);
+        Ok(key as u32)
+    }
+
+    /// Frees the buffer under `key`; whether slabs now wait to be collected.
+    #[napi(catch_unwind)]
+    pub fn free(&self, env: Env, key: u32) -> bool {
+        let kept = self.buffers().try_remove(key as usize);
+        if let Some(kept) = &kept {
+            self.tell(env, -(kept.buffer.size_bytes().cast_signed()));
+        }
+        drop(kept);
+        self.pool.has_retired()
+    }
+
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn reserve(&self, bytes: f64) -> AsyncTask<Work<(), ()>> {
+        let pool = self.pool.clone();
+        Work::promise(move || pool.reserve(bytes as u64), |_, ()| Ok(()))
+    }
+
+    /// Gives slabs back that wait for it.
+    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
+    pub fn collect(&self) -> AsyncTask<Work<u64, f64>> {
+        let pool = self.pool.clone();
+        Work::promise(move || Ok(pool.collect()), |_, bytes| Ok(bytes as f64))
+    }
+
+    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
+    pub fn trim(&self, keep_bytes: f64) -> AsyncTask<Work<u64, f64>> {
+        let pool = self.pool.clone();
+        Work::promise(move || Ok(pool.trim(keep_bytes as u64)), |_, bytes| Ok(bytes as f64))
+    }
+
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn destroy(&self, env: Env) -> AsyncTask<Work<(), ()>> {
+        let kept = std::mem::take(&mut *self.buffers());
+        self.tell(env, -kept.iter().map(|(_, kept)| kept.buffer.size_bytes().cast_signed()).sum::<i64>());
+        let pool = self.pool.clone();
+        let destroy = move || {
+            pool.destroy();
+            drop(kept);
+            Ok(())
+        };
+        Work::promise(destroy, |_, ()| Ok(()))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> PoolStats {
+        self.pool.stats().into()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn counters(&self) -> Vec<NativeCounter> {
+        let counter = |(name, value): (String, u64)| NativeCounter { name, value: value as f64 };
+        self.pool.counters().into_iter().map(counter).collect()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn slabs(&self) -> Vec<SlabInfo> {
+        let block = |block: plimsoll::pool::BlockInfo| {
+            let buffer = block.buffer.as_ref();
+            BlockInfo {
+                offset_bytes: block.offset_bytes as f64,
+                size_bytes: block.size_bytes as f64,
+                label: buffer.map(|buffer| buffer.label.to_string()),
+                requested_bytes: buffer.map(|buffer| buffer.requested_bytes as f64),
+                transient: buffer.map(|buffer| buffer.placement == Placement::Transient),
+                pinned: buffer.map(|buffer| buffer.pinned),
+            }
+        };
+        let slab = |slab: plimsoll::pool::SlabInfo| SlabInfo {
+            index: slab.index as u32,
+            size_bytes: slab.size_bytes as f64,
+            used_bytes: slab.used_bytes as f64,
+            initial: slab.initial,
+            blocks: slab.blocks.into_iter().map(block).collect(),
+        };
+        self.pool.slabs().into_iter().map(slab).collect()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn push_scope(&self) {
+        self.pool.push_scope();
+    }
+
+    #[napi(catch_unwind)]
+    pub fn pop_scope(&self) -> Option<PoolScope> {
+        self.pool.pop_scope().map(PoolScope::from)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn start_trace(&self, capacity: u32) {
+        self.pool.start_trace(capacity as usize);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stop_trace(&self) -> NativeTrace {
+        let (events, dropped_count) = self.pool.stop_trace();
+        let event = |event: plimsoll::pool::TraceEvent| NativeTraceEvent {
+            kind: event.kind.name().to_owned(),
+            at_us: event.at_us as f64,
+            buffer: (event.buffer != u64::MAX).then(|| event.buffer.to_string()),
+            bytes: event.bytes as f64,
+            align_bytes: event.align_bytes as f64,
+            transient: event.placement == Placement::Transient,
+        };
+        NativeTrace { events: events.into_iter().map(event).collect(), dropped_count: dropped_count as f64 }
+    }
+
+    /// The next move, none of it of a buffer under one of these keys.
+    #[napi(catch_unwind)]
+    pub fn next_move(&self, env: Env, except: Vec<u32>) -> napi::Result<Option<NativeMove>> {
+        let ids = {
+            let buffers = self.buffers();
+            let id = |key: &u32| buffers.get(*key as usize).map(|kept| kept.buffer.id());
+            except.iter().filter_map(id).collect::<Vec<_>>()
+        };
+        let planned = self.pool.next_move(&ids).map_err(|error| to_js(env, &error))?;
+        let Some(planned) = planned else { return Ok(None) };
+        let key = self.buffers().iter().find(|(_, kept)| kept.buffer.id() == planned.buffer()).map(|(key, _)| key);
+        match key {
+            Some(key) => Ok(Some(NativeMove { planned, key: key as u32 })),
+            // Its last handle went while the move was planned.
+            None => {
+                self.pool.forgo_move(&planned);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes a move; bytes of the slab that became empty by it.
+    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
+    pub fn make_move(&self, planned: &NativeMove) -> AsyncTask<Work<u64, f64>> {
+        let (pool, planned) = (self.pool.clone(), planned.planned);
+        Work::promise(move || pool.make_move(&planned), |_, bytes| Ok(bytes as f64))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn forgo_move(&self, planned: &NativeMove) {
+        self.pool.forgo_move(&planned.planned);
+    }
+
+    /// What a defragmentation would come to.
+    #[napi(catch_unwind)]
+    pub fn defragment_dry(
+        &self,
+        env: Env,
+        max_bytes: Option<f64>,
+        max_moves: Option<f64>,
+        max_ms: Option<f64>,
+    ) -> napi::Result<DefragmentReport> {
+        let options = DefragmentOptions {
+            max_bytes: size(max_bytes),
+            max_moves: size(max_moves),
+            max_time: max_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
+            dry_run: true,
+        };
+        let report = self.pool.defragment(&options, &mut |_| true).map_err(|error| to_js(env, &error))?;
+        Ok(report.into())
+    }
+
+    /// Copies `into.length` bytes out, from `offset_bytes` on.
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn read(&self, key: u32, offset_bytes: f64, into: Uint8Array) -> AsyncTask<Work<(), ()>> {
+        let buffer = self.buffer(key);
+        let mut target = crate::stream::JsDestination::new(into);
+        let read = move || {
+            let buffer = buffer?;
+            let window = target.whole();
+            buffer.read(offset_bytes as u64, window)
+        };
+        Work::promise(read, |_, ()| Ok(()))
+    }
+
+    /// Copies `from` in, from `offset_bytes` on.
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn write(&self, key: u32, offset_bytes: f64, from: Uint8Array) -> AsyncTask<Work<(), ()>> {
+        let buffer = self.buffer(key);
+        let write = move || buffer?.write(offset_bytes as u64, &from);
+        Work::promise(write, |_, ()| Ok(()))
+    }
+
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn fill(&self, key: u32, offset_bytes: f64, bytes: f64, byte: u8) -> AsyncTask<Work<(), ()>> {
+        let buffer = self.buffer(key);
+        let fill = move || buffer?.fill(offset_bytes as u64, bytes as u64, byte);
+        Work::promise(fill, |_, ()| Ok(()))
+    }
+
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn copy(
+        &self,
+        key: u32,
+        offset_bytes: f64,
+        bytes: f64,
+        to: &NativePool,
+        to_key: u32,
+        to_offset_bytes: f64,
+    ) -> AsyncTask<Work<(), ()>> {
+        let (from, to) = (self.buffer(key), to.buffer(to_key));
+        let copy = move || from?.copy_to(offset_bytes as u64, bytes as u64, &to?, to_offset_bytes as u64);
+        Work::promise(copy, |_, ()| Ok(()))
+    }
+
+    /// Maps a part for the processor.
+    #[napi(ts_return_type = "Promise<NativeMapping>", catch_unwind)]
+    pub fn map(
+        &self,
+        key: u32,
+        offset_bytes: f64,
+        bytes: f64,
+        access: String,
+    ) -> AsyncTask<Work<plimsoll::pool::Mapping, NativeMapping>> {
+        let buffer = self.buffer(key);
+        let access = access_of(&access);
+        let map = move || buffer?.map(offset_bytes as u64, bytes as u64, access);
+        Work::promise(map, |_, map| Ok(NativeMapping { lease: LeaseHolder::new(Held::Map(map)) }))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn pin(&self, env: Env, key: u32) -> napi::Result<()> {
+        let pin = self.buffer(key).and_then(|buffer| buffer.pin()).map_err(|error| to_js(env, &error))?;
+        if let Some(kept) = self.buffers().get_mut(key as usize) {
+            kept.pins.push(pin);
+        }
+        Ok(())
+    }
+
+    /// Takes one pin off; whether there was one.
+    #[napi(catch_unwind)]
+    pub fn unpin(&self, key: u32) -> bool {
+        let pin = self.buffers().get_mut(key as usize).and_then(|kept| kept.pins.pop());
+        pin.is_some()
+    }
+
+    #[napi(ts_return_type = "Promise<ExportedFd>", catch_unwind)]
+    pub fn export_fd(&self, key: u32) -> AsyncTask<Work<plimsoll::pool::ExportedFd, ExportedFd>> {
+        let buffer = self.buffer(key);
+        Work::promise(
+            move || buffer?.export_fd(),
+            |_, exported| {
+                Ok(ExportedFd {
+                    fd: exported.fd.into_raw_fd(),
+                    offset_bytes: exported.offset_bytes as f64,
+                    size_bytes: exported.size_bytes as f64,
+                })
+            },
+        )
+    }
+}
+
+/// A part of a buffer that JavaScript sees.
+#[napi]
+pub struct NativeMapping {
+    lease: LeaseHolder,
+}
+
+#[napi]
+impl NativeMapping {
+    /// The part as an array buffer; to be called once.
+    #[napi(catch_unwind)]
+    pub fn array_buffer(&self, env: Env) -> napi::Result<Vec<ArrayBuffer<'static>>> {
+        self.lease.take()?.array_buffers(env, std::iter::once(0..self.lease.size_bytes()))
+    }
+
+    /// Ends it. `detached` says that no view of it is left; else the memory stays until the last is collected.
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn finish(&self, detached: bool) -> AsyncTask<Work<(), ()>> {
+        let lease = self.lease.ending();
+        Work::promise(move || lease.map_or(Ok(()), |lease| lease.finish_map(detached)), |_, ()| Ok(()))
+    }
+}

@@ -1,0 +1,47 @@
+//! Work that may wait for a device, on a thread of Node.js's pool, with its outcome as a promise.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use napi::{
+    Env, Task,
+    bindgen_prelude::{AsyncTask, ToNapiValue, TypeName},
+};
+use plimsoll::{Error as CoreError, Result as CoreResult};
+
+use crate::error::to_js;
+
+/// A call of the core, and how what it gives becomes JavaScript's.
+pub struct Work<T, J> {
+    call: Option<Box<dyn FnOnce() -> CoreResult<T> + Send>>,
+    convert: Option<Box<dyn FnOnce(Env, T) -> napi::Result<J> + Send>>,
+}
+
+impl<T: Send + 'static, J: ToNapiValue + TypeName + 'static> Work<T, J> {
+    /// A promise of what `call` gives, converted on JavaScript's own thread.
+    pub fn promise(
+        call: impl FnOnce() -> CoreResult<T> + Send + 'static,
+        convert: impl FnOnce(Env, T) -> napi::Result<J> + Send + 'static,
+    ) -> AsyncTask<Self> {
+        AsyncTask::new(Self { call: Some(Box::new(call)), convert: Some(Box::new(convert)) })
+    }
+}
+
+impl<T: Send + 'static, J: ToNapiValue + TypeName + 'static> Task for Work<T, J> {
+    type Output = CoreResult<T>;
+    type JsValue = J;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        let Some(call) = self.call.take() else { return Ok(Err(CoreError::Cancelled)) };
+        // A panic must not leave this thread, which is not ours.
+        let outcome = catch_unwind(AssertUnwindSafe(call));
+        Ok(outcome.unwrap_or_else(|_| {
+            Err(CoreError::device("plimsoll", None, "a call", "it failed inside; this is a bug in plimsoll"))
+        }))
+    }
+
+    fn resolve(&mut self, env: Env, output: Self::Output) -> napi::Result<J> {
+        let output = output.map_err(|error| to_js(env, &error))?;
+        let convert = self.convert.take().ok_or_else(|| napi::Error::from_reason("expected one outcome"))?;
+        convert(env, output)
+    }
+}
