@@ -49,6 +49,26 @@ export declare class NativeBufferPool {
   close(): void
 }
 
+/** A device that memory can be taken from. */
+export declare class NativeDevice {
+  /** Opens a device; `auto` is the best that is safe here. */
+  static open(options: NativeDeviceOptions): Promise<NativeDevice>
+  get name(): string
+  get kind(): string
+  limits(): DeviceLimits
+  usage(): DeviceUsage
+  remarks(): Array<string>
+  passedOver(): Array<PassedOver>
+}
+
+/** A part of a buffer that JavaScript sees. */
+export declare class NativeMapping {
+  /** The part as an array buffer; to be called once. */
+  arrayBuffer(): Array<ArrayBuffer>
+  /** Ends it. `detached` says that no view of it is left; else the memory stays until the last is collected. */
+  finish(detached: boolean): Promise<void>
+}
+
 /**
  * An open model until it is closed; streams hold on to it themselves.
  *
@@ -84,6 +104,59 @@ export declare class NativeMonitor {
   setLimits(options: NativeMonitorOptions): void
   history(): Array<MonitorSample>
   close(): void
+}
+
+/** A move that was planned and is to be made or forgone. */
+export declare class NativeMove {
+  /** The key of the buffer. */
+  get key(): number
+  get bytes(): number
+}
+
+/**
+ * A pool with the buffers that JavaScript holds out of it, each under a key.
+ *
+ * `lib/` gives every key an object whose finalizer frees it. When this object goes, at the latest with its worker, all
+ * its buffers go with it.
+ */
+export declare class NativePool {
+  static create(device: NativeDevice, budget: NativeBudget | undefined | null, options: NativePoolOptions): Promise<NativePool>
+  /** Hands out a buffer from the slabs held, and returns its key. */
+  allocate(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): number
+  /** Frees the buffer under `key`; whether slabs now wait to be collected. */
+  free(key: number): boolean
+  reserve(bytes: number): Promise<void>
+  noteRetry(): void
+  /** Gives slabs back that wait for it. */
+  collect(): Promise<number>
+  trim(keepBytes: number): Promise<number>
+  destroy(): Promise<void>
+  stats(): PoolStats
+  counters(): Array<NativeCounter>
+  slabs(): Array<SlabInfo>
+  pushScope(): void
+  popScope(): PoolScope | null
+  startTrace(capacity: number): void
+  stopTrace(): NativeTrace
+  /** The next move, none of it of a buffer under one of these keys. */
+  nextMove(except: Array<number>): NativeMove | null
+  /** Makes a move; bytes of the slab that became empty by it. */
+  makeMove(planned: NativeMove): Promise<number>
+  forgoMove(planned: NativeMove): void
+  /** What a defragmentation would come to. */
+  defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): DefragmentReport
+  /** Copies `into.length` bytes out, from `offset_bytes` on. */
+  read(key: number, offsetBytes: number, into: Uint8Array): Promise<void>
+  /** Copies `from` in, from `offset_bytes` on. */
+  write(key: number, offsetBytes: number, from: Uint8Array): Promise<void>
+  fill(key: number, offsetBytes: number, bytes: number, byte: number): Promise<void>
+  copy(key: number, offsetBytes: number, bytes: number, to: NativePool, toKey: number, toOffsetBytes: number): Promise<void>
+  /** Maps a part for the processor. */
+  map(key: number, offsetBytes: number, bytes: number, access: string): Promise<NativeMapping>
+  pin(key: number): void
+  /** Takes one pin off; whether there was one. */
+  unpin(key: number): boolean
+  exportFd(key: number): Promise<ExportedFd>
 }
 
 export declare class NativePooledBuffer {
@@ -148,6 +221,22 @@ export interface BackEnd {
 }
 
 export declare function backEnds(root?: string | undefined | null): Array<BackEnd>
+
+/** One block of a slab. */
+export interface BlockInfo {
+  /** Where it begins in its slab, in bytes. */
+  offsetBytes: number
+  /** Its size, in bytes. */
+  sizeBytes: number
+  /** What the buffer in it is for; absent where it is free. */
+  label?: string
+  /** Bytes that the buffer asked for. */
+  requestedBytes?: number
+  /** Whether the buffer was placed as a short-lived one. */
+  transient?: boolean
+  /** Whether the buffer has to stay where it is. */
+  pinned?: boolean
+}
 
 /** A board preset. */
 export interface BoardPreset {
@@ -215,6 +304,24 @@ export interface CgroupLimit {
   limitBytes: number
 }
 
+/** What came of a defragmentation. */
+export interface DefragmentReport {
+  /** Buffers moved. */
+  movedCount: number
+  /** Bytes moved. */
+  movedBytes: number
+  /** Moves that the caller did not want. */
+  vetoedCount: number
+  /** Bytes of slabs that became empty. */
+  emptiedBytes: number
+  /** The largest hole before, in bytes. */
+  largestFreeBytesBefore: number
+  /** The largest hole after, in bytes. */
+  largestFreeBytesAfter: number
+  /** Whether nothing is left that a move would mend. */
+  complete: boolean
+}
+
 /** Detaches an array buffer: every view of it has length 0 from then on. */
 export declare function detach(buffer: ArrayBuffer): void
 
@@ -244,6 +351,56 @@ export interface DetectedBoard {
   kernelRelease?: string
   /** RAM the kernel manages, in bytes; 0 where it does not say. */
   totalBytes: number
+}
+
+/** What a device can and cannot do. */
+export interface DeviceLimits {
+  /** Sizes are rounded up to a multiple of this, in bytes. */
+  granuleBytes: number
+  /** The least size a pool should take at once, in bytes. */
+  slabBytes: number
+  /** The largest size worth asking for at once, in bytes, where the device has such a bound. */
+  largestBytes?: number
+  /** Whether slabs are powers of two, so that the device's addresses are used well. */
+  powersOfTwo: boolean
+  /** Whether fresh memory reads zero. */
+  zeroed: boolean
+  /** Whether buffers can be mapped for the processor. */
+  mappable: boolean
+  /** Whether maps are synchronised with the device as they begin and end. */
+  needsSync: boolean
+  /** Whether buffers can be handed to another driver as a file descriptor. */
+  exportable: boolean
+}
+
+/** What a device has given out in this process, and what it says of itself. */
+export interface DeviceUsage {
+  /** Bytes of slabs taken now. */
+  usedBytes: number
+  /** The most there ever were at once. */
+  peakBytes: number
+  /** Slabs taken now. */
+  slabCount: number
+  /** Slabs ever taken. */
+  takenCount: number
+  /** Requests that were refused, by the machine's headroom or by the driver. */
+  refusedCount: number
+  /** All the memory of the device, in bytes, where it says so. */
+  totalBytes?: number
+  /** What it could still give, in bytes, where it is known. */
+  freeBytes?: number
+  /** The largest slab it could still give, in bytes, where it is known. */
+  largestFreeBytes?: number
+}
+
+/** A file descriptor of the slab that a buffer lies in. It is the caller's to close. */
+export interface ExportedFd {
+  /** The descriptor. */
+  fd: number
+  /** Where the buffer begins in it, in bytes. */
+  offsetBytes: number
+  /** The size of the buffer, in bytes. */
+  sizeBytes: number
 }
 
 export declare function formatBytes(bytes: number): string
@@ -397,6 +554,25 @@ export interface NativeArrayInfo {
   length: number
 }
 
+/** One of PyTorch's figures. */
+export interface NativeCounter {
+  name: string
+  value: number
+}
+
+/** Which device. `kind` is checked by `lib/`, and so is which of the others belongs to it. */
+export interface NativeDeviceOptions {
+  kind: string
+  memoryFile?: boolean
+  hugePages?: string
+  lock?: boolean
+  heap?: string
+  ordinal?: number
+  memory?: string
+  library?: string
+  domain?: number
+}
+
 /** What a budget of this machine is made from. */
 export interface NativeMachineOptions {
   board?: string
@@ -446,6 +622,17 @@ export interface NativeOpenOptions {
   strict: boolean
 }
 
+export interface NativePoolOptions {
+  label: string
+  slabBytes?: number
+  initialBytes?: number
+  maxBytes?: number
+  maxCachedBytes?: number
+  pageBytes?: number
+  dedicated: boolean
+  zeroOnFree: boolean
+}
+
 /** A record, for `lib/profile/record.ts`. In the columns a text stands as its place in `texts`, -1 for none. */
 export interface NativeRecord {
   /** When the recording began, in milliseconds since 1970. */
@@ -476,6 +663,22 @@ export interface NativeThread {
   name: string
 }
 
+export interface NativeTrace {
+  events: Array<NativeTraceEvent>
+  droppedCount: number
+}
+
+/** One event of a pool. */
+export interface NativeTraceEvent {
+  kind: string
+  atUs: number
+  /** Text, since the number may be larger than a JavaScript number holds exactly; absent for a refusal. */
+  buffer?: string
+  bytes: number
+  alignBytes: number
+  transient: boolean
+}
+
 /** What Rockchip's NPU driver says. No file tells the NPU's use of RAM. */
 export interface NpuDriver {
   /** The driver's version. */
@@ -495,6 +698,70 @@ export interface NvmapClient {
 }
 
 export declare function parseBytes(text: string): number
+
+/** A kind of device that was not chosen. */
+export interface PassedOver {
+  /** The kind. */
+  kind: 'host' | 'dma-heap' | 'udmabuf' | 'cuda' | 'rknpu'
+  /** Why. */
+  reason: string
+}
+
+/** What was allocated and freed while a scope lasted, in bytes as asked for. */
+export interface PoolScope {
+  /** What was allocated and not freed again, less what was freed that was there before. */
+  currentBytes: number
+  /** The most that `currentBytes` ever was. */
+  peakBytes: number
+  /** All that was allocated. */
+  totalBytes: number
+  /** Buffers allocated and not freed again. */
+  currentCount: number
+  /** The most that `currentCount` ever was. */
+  peakCount: number
+  /** Buffers allocated. */
+  totalCount: number
+}
+
+/** What a pool holds and has done. */
+export interface PoolStats {
+  /** Bytes of slabs taken from the device. */
+  heldBytes: number
+  /** Bytes of the blocks that buffers have. */
+  usedBytes: number
+  /** Bytes that buffers asked for. */
+  requestedBytes: number
+  /** Bytes held and not used. */
+  freeBytes: number
+  /** Bytes of slabs without buffers. */
+  cachedBytes: number
+  /** The largest buffer that would find a place now, in bytes. */
+  largestFreeBytes: number
+  /** Share of the free bytes that one buffer could not have, 0 to 100: 0 when they lie in one piece. */
+  fragmentationPercent: number
+  /** The most bytes ever held. */
+  peakHeldBytes: number
+  /** The most bytes ever used. */
+  peakUsedBytes: number
+  /** Slabs held. */
+  slabCount: number
+  /** Buffers handed out. */
+  bufferCount: number
+  /** Buffers ever handed out. */
+  allocatedCount: number
+  /** Buffers ever freed. */
+  freedCount: number
+  /** Requests that found no place in the slabs held. */
+  failedCount: number
+  /** Requests that needed more than a new slab: others given back, pressure, defragmentation. */
+  retryCount: number
+  /** Buffers moved by defragmentation. */
+  movedCount: number
+  /** Bytes moved by defragmentation. */
+  movedBytes: number
+  /** What the pool's own books take, in bytes. */
+  metadataBytes: number
+}
 
 /** How long work stood still for want of memory. */
 export interface Pressure {
@@ -548,6 +815,20 @@ export interface Signals {
   npuDriver?: NpuDriver
   /** What is not there, and why. */
   missing: Array<MissingSignal>
+}
+
+/** One slab of a pool. */
+export interface SlabInfo {
+  /** Its number. */
+  index: number
+  /** Its size, in bytes. */
+  sizeBytes: number
+  /** Bytes of its blocks that buffers have. */
+  usedBytes: number
+  /** Whether it was taken as the pool was made. */
+  initial: boolean
+  /** Its blocks, used and free, in the order of their addresses. */
+  blocks: Array<BlockInfo>
 }
 
 /** Shares of time, 0 to 100, over three windows, and their sum since the start. */

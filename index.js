@@ -95,6 +95,15 @@ class IoError extends PlimsollError {
 /** The object was released or closed before this call. */
 class ReleasedError extends PlimsollError {
 }
+/** A device, or its driver, refused a call. */
+class DeviceError extends PlimsollError {
+}
+/** The machine has no such device, or this process may not use it. */
+class DeviceUnavailableError extends PlimsollError {
+}
+/** Somebody uses it, so that cannot be done now. */
+class BusyError extends PlimsollError {
+}
 /** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
 class AbortError extends PlimsollError {
     /** @internal */
@@ -115,6 +124,9 @@ const classes = {
     ERR_UNSUPPORTED_TYPE: UnsupportedTypeError,
     ERR_IO: IoError,
     ERR_RELEASED: ReleasedError,
+    ERR_DEVICE: DeviceError,
+    ERR_DEVICE_UNAVAILABLE: DeviceUnavailableError,
+    ERR_BUSY: BusyError,
 };
 for (const type of [PlimsollError, AbortError, AddonUnavailableError, ...Object.values(classes)]) {
     Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true });
@@ -223,7 +235,7 @@ function integer(name, value, least, most) {
         return number(name, value, least, most);
     throw invalidArgument(name, `a whole number from ${least} to ${most}`, quoted(value));
 }
-function oneOf(name, value, allowed) {
+function oneOf$1(name, value, allowed) {
     if (allowed.includes(value))
         return value;
     const expected = `one of ${allowed.map((item) => `"${item}"`).join(', ')}`;
@@ -496,12 +508,14 @@ const { binding, loaded } = loadAddon();
 const { backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, signals: signals$1, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
+const NativeDevice = binding.NativeDevice;
+const NativePool = binding.NativePool;
 const NativeModel = binding.NativeModel;
 const NativeMonitor = binding.NativeMonitor;
 const NativeProfile = binding.NativeProfile;
 
 /** The net: gives back what a collected guard held. */
-const net = new FinalizationRegistry((state) => {
+const net$1 = new FinalizationRegistry((state) => {
     if (state.released)
         return;
     state.released = true;
@@ -541,7 +555,7 @@ class Allocation {
     constructor(mark, native, key, sizeBytes, label) {
         expectInternal(mark, 'Allocation', 'budget.allocate()');
         this.#state = { native, key, label, sizeBytes, attached: false, released: false };
-        net.register(this, this.#state, this.#state);
+        net$1.register(this, this.#state, this.#state);
     }
     /** The size of the allocation, in bytes. */
     get sizeBytes() {
@@ -585,7 +599,7 @@ class Allocation {
         if (state.released)
             return;
         state.released = true;
-        net.unregister(state);
+        net$1.unregister(state);
         for (const guards of this.#attachedTo ?? [])
             guards.delete(this);
         state.native.release(state.key);
@@ -638,9 +652,9 @@ function callersOf(callee, depth) {
 const boardPresets = Object.freeze(boardPresets$1().map((board) => Object.freeze(board)));
 const ids = boardPresets.map((board) => board.id);
 /** Checks the id of a board. */
-const boardId = (name, value) => oneOf(name, value, ids);
+const boardId = (name, value) => oneOf$1(name, value, ids);
 /** Checks the id of a board, or `'auto'`. */
-const autoOrBoardId = (name, value) => oneOf(name, value, ['auto', ...ids]);
+const autoOrBoardId = (name, value) => oneOf$1(name, value, ['auto', ...ids]);
 const processId = (name, value) => integer(name, value, 1, 2 ** 31 - 1);
 /** Checks the options that name a tree and a process. */
 const processChecks = { root: string, pid: processId };
@@ -705,9 +719,9 @@ const machineBudgetChecks = {
     isolated: boolean,
 };
 /** The native budgets behind the public ones, for the parts of this package that count against a budget. */
-const natives$1 = new WeakMap();
+const natives$2 = new WeakMap();
 /** @internal */
-const nativeBudget = (budget) => natives$1.get(budget);
+const nativeBudget = (budget) => natives$2.get(budget);
 /**
  * How much of a machine may be used, and who uses it.
  *
@@ -724,7 +738,7 @@ class MemoryBudget {
     #native;
     constructor(first, of) {
         this.#native = first === internal && of ? of : ofNumbers(first);
-        natives$1.set(this, this.#native);
+        natives$2.set(this, this.#native);
     }
     /**
      * A budget of just the board's numbers, whatever machine this is.
@@ -917,9 +931,9 @@ const bufferPoolChecks = {
     zeroed: boolean,
     budget: (name, value) => real(name, value, MemoryBudget, nativeBudget),
 };
-const natives = new WeakMap();
+const natives$1 = new WeakMap();
 /** The native pool behind a public one. */
-const nativePool = (pool) => natives.get(pool);
+const nativePool = (pool) => natives$1.get(pool);
 /**
  * A pool of page-aligned buffers, reused by size class: sizes are rounded up, four classes to every doubling.
  *
@@ -937,7 +951,7 @@ class BufferPool {
     constructor(options$1) {
         const { maxHeldBytes = 16 * MiB, zeroed = false, budget, } = options(options$1, bufferPoolChecks);
         this.#native = NativeBufferPool.create(maxHeldBytes, zeroed, budget && nativeBudget(budget));
-        natives.set(this, this.#native);
+        natives$1.set(this, this.#native);
     }
     /**
      * Hands out a buffer. Unless the pool is `zeroed`, it may still hold what its last user left in it.
@@ -1040,7 +1054,7 @@ function view(as, buffer, byteOffset, length) {
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */
 function tensorDataBytes(tensor, as) {
-    oneOf('as', as, tensorOutputs);
+    oneOf$1('as', as, tensorOutputs);
     return as === 'raw' ? tensor.sizeBytes : tensor.elementCount * elementBytes(as);
 }
 
@@ -1122,6 +1136,318 @@ class TensorChunk {
             this.#unit.keep();
         }
         return this.#data;
+    }
+}
+
+const kinds = ['host', 'dma-heap', 'udmabuf', 'cuda', 'rknpu'];
+const oneOf = (...allowed) => (name, value) => oneOf$1(name, value, allowed);
+/** Checks the options of each kind. */
+const checks = {
+    host: {
+        kind: oneOf('host'),
+        memoryFile: boolean,
+        hugePages: oneOf('none', 'transparent', 'explicit', 'explicit-only'),
+        lock: boolean,
+    },
+    'dma-heap': { kind: oneOf('dma-heap'), heap: string },
+    udmabuf: { kind: oneOf('udmabuf') },
+    cuda: {
+        kind: oneOf('cuda'),
+        ordinal: (name, value) => integer(name, value, 0, 0xffff),
+        memory: oneOf('device', 'pinned', 'managed'),
+        library: string,
+    },
+    rknpu: { kind: oneOf('rknpu'), domain: (name, value) => integer(name, value, 0, 15) },
+};
+const natives = new WeakMap();
+/** The native device behind a public one. */
+const nativeDevice = (device) => natives.get(device);
+/** What a choice of device asks the addon for. */
+function deviceOptions(name, choice) {
+    if (choice === 'auto')
+        return { kind: 'auto' };
+    if (typeof choice === 'string')
+        return { kind: oneOf$1(name, choice, [...kinds, 'auto']) };
+    const kind = choice?.kind;
+    if (typeof kind !== 'string')
+        throw invalidArgument(name, 'a Device, its kind, its options, or "auto"', quoted(choice));
+    return options(choice, checks[oneOf$1(`${name}.kind`, kind, kinds)]);
+}
+/** Checks a choice of device, without opening anything. */
+function deviceChoice(name, choice) {
+    if (natives.has(choice))
+        return choice;
+    deviceOptions(name, choice);
+    return choice;
+}
+/**
+ * A device that memory can be taken from. Nothing is linked to: what a machine has not got is an error that says why.
+ *
+ * @example
+ * const device = await Device.open('auto')
+ * console.log(device.name, device.passedOver)
+ */
+class Device {
+    #native;
+    /** Its name, such as `'host'`, `'dma-heap:system'` or `'cuda:0'`. */
+    name;
+    /** What kind of memory it gives. */
+    kind;
+    /** What it can and cannot do. */
+    limits;
+    /** The kinds that `'auto'` did not choose, each with its reason; empty where the device was named. */
+    passedOver;
+    constructor(mark, of) {
+        expectInternal(mark, 'Device', 'Device.open()');
+        this.#native = of;
+        this.name = of.name;
+        this.kind = of.kind;
+        this.limits = Object.freeze(of.limits());
+        this.passedOver = Object.freeze(of.passedOver().map((passed) => Object.freeze(passed)));
+        natives.set(this, of);
+    }
+    /**
+     * Opens a device, or gives the one that this process has open. `'auto'` takes CUDA where there is a GPU of NVIDIA's, a
+     * dma-heap on a board of Rockchip's, and else ordinary RAM; `'rknpu'` is taken by name only.
+     *
+     * @throws {@link DeviceUnavailableError} with the reason, and the line that mends it where there is one.
+     * @throws {@link BusyError} when another process has the NPU.
+     * @throws {@link InvalidArgumentError} for an unknown kind, an unknown or unfit option.
+     */
+    static async open(choice = 'auto') {
+        const checked = deviceChoice('device', choice);
+        if (checked instanceof Device)
+            return checked;
+        try {
+            return new Device(internal, await NativeDevice.open(deviceOptions('device', checked)));
+        }
+        catch (error) {
+            throw fromNative(error);
+        }
+    }
+    /** What it has given out in this process, and what it says of itself. Never waits for the device. */
+    usage() {
+        return this.#native.usage();
+    }
+    /** What its user should know and would not expect, with the line that mends it. Usually nothing. */
+    remarks() {
+        return this.#native.remarks();
+    }
+}
+
+const count$1 = (name, value) => bytes(name, value);
+const rangeChecks = { offsetBytes: count$1, lengthBytes: count$1 };
+const mappingChecks = {
+    ...rangeChecks,
+    access: (name, value) => oneOf$1(name, value, ['read', 'write', 'readwrite']),
+};
+const readChecks = { ...rangeChecks, into: bytesView };
+/** The bytes of a view, not copied. */
+function bytesView(name, value) {
+    if (ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer) {
+        return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    }
+    throw invalidArgument(name, 'a view of an ArrayBuffer, such as a Uint8Array', quoted(value));
+}
+/** The net: frees what a collected buffer held. */
+const net = new FinalizationRegistry((state) => {
+    if (state.released)
+        return;
+    free(state);
+    const { label, sizeBytes, device } = state;
+    const message = `A buffer of ${sizeBytes} bytes on ${device} labelled "${label}" was collected without being released. ` +
+        'Its memory was freed now; call release() or use `using`.';
+    process.emitWarning(leakWarning(message, label, sizeBytes));
+});
+function free(state) {
+    state.released = true;
+    state.freed(state.key, state.native.free(state.key));
+}
+/** The native pool and key of a buffer that is live; `undefined` of anything else. */
+let bufferPlace;
+/** Makes the buffer for a key of the addon. */
+let poolBuffer;
+/**
+ * Memory of a device. It is freed once: on {@link release}, at the end of a `using` block, or as it is collected, which
+ * emits a `PlimsollLeakWarning`.
+ *
+ * Reading, writing and mapping are promises, for a device may take its time. Meanwhile, and as long as a map lasts, the
+ * memory stays, whatever is released.
+ *
+ * @example
+ * using buffer = await manager.gpu.allocate(64 * MiB, { label: 'activations' })
+ * await buffer.write(new Float32Array(1024))
+ */
+class DeviceBuffer {
+    #state;
+    static {
+        bufferPlace = (buffer) => typeof buffer === 'object' && buffer !== null && #state in buffer ? buffer.#live() : undefined;
+    }
+    constructor(mark, state) {
+        expectInternal(mark, 'DeviceBuffer', 'allocate()');
+        this.#state = state;
+        net.register(this, state, state);
+    }
+    /** Its size, in bytes. */
+    get sizeBytes() {
+        return this.#state.sizeBytes;
+    }
+    /** What it is for. */
+    get label() {
+        return this.#state.label;
+    }
+    /** The name of its device. */
+    get device() {
+        return this.#state.device;
+    }
+    /** Whether it was released. */
+    get released() {
+        return this.#state.released;
+    }
+    /** Frees it. What still reads, writes or maps it keeps the memory until that ends. A second call does nothing. */
+    release() {
+        const state = this.#state;
+        if (state.released)
+            return;
+        net.unregister(state);
+        free(state);
+    }
+    /** The same as {@link release}, for `using`. */
+    [Symbol.dispose]() {
+        this.release();
+    }
+    /**
+     * Copies bytes out.
+     *
+     * @returns the bytes, or those of `into`.
+     * @throws {@link InvalidArgumentError} for a range beyond the buffer.
+     * @throws {@link DeviceError} as the device says.
+     * @throws {@link ReleasedError} after it was released.
+     */
+    async read(options$1) {
+        const { into, ...range } = options(options$1, readChecks);
+        const target = into;
+        const length = target ? { ...range, lengthBytes: target.byteLength } : range;
+        const { offsetBytes, lengthBytes } = this.#range(length);
+        const bytes = target ?? new Uint8Array(lengthBytes);
+        await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes));
+        return bytes;
+    }
+    /**
+     * Copies bytes in. They must not change until the promise settles.
+     *
+     * @throws as of {@link read}.
+     */
+    async write(data, options$1) {
+        const bytes = bytesView('data', data);
+        const { offsetBytes = 0 } = options(options$1, { offsetBytes: count$1 });
+        this.#range({ offsetBytes, lengthBytes: bytes.byteLength });
+        await this.#run(({ native, key }) => native.write(key, offsetBytes, bytes));
+    }
+    /**
+     * Sets bytes to one value, 0 to 255.
+     *
+     * @throws as of {@link read}.
+     */
+    async fill(value, options$1) {
+        const byte = integer('value', value, 0, 255);
+        const { offsetBytes, lengthBytes } = this.#range(options(options$1, rangeChecks));
+        await this.#run(({ native, key }) => native.fill(key, offsetBytes, lengthBytes, byte));
+    }
+    /**
+     * Copies bytes to another buffer of the same device, on the device.
+     *
+     * @throws as of {@link read}; {@link InvalidArgumentError} for a buffer of another device.
+     */
+    async copyTo(target, options$1) {
+        const to = bufferPlace(target);
+        if (!to)
+            throw invalidArgument('target', 'a DeviceBuffer', quoted(target));
+        const checks = { ...rangeChecks, targetOffsetBytes: count$1 };
+        const checked = options(options$1, checks);
+        const { targetOffsetBytes = 0, ...range } = checked;
+        const { offsetBytes, lengthBytes } = this.#range(range);
+        await this.#run(({ native, key }) => native.copy(key, offsetBytes, lengthBytes, to.native, to.key, targetOffsetBytes));
+    }
+    /**
+     * Lets `use` see the memory itself. The view has length 0 as soon as what `use` returns has settled; nothing that was
+     * begun with it may still be under way then. Until the map has ended the buffer stays where it is.
+     *
+     * @returns what `use` returned.
+     * @throws {@link DeviceError} where the processor cannot see the memory: {@link read} and {@link write} then.
+     * @throws as of {@link read}.
+     */
+    async withMapping(use, options$1) {
+        callback('use', use);
+        const { access = 'readwrite', ...range } = options(options$1, mappingChecks);
+        const { offsetBytes, lengthBytes } = this.#range(range);
+        const mapping = await this.#run(({ native, key }) => native.map(key, offsetBytes, lengthBytes, access));
+        const [buffer = new ArrayBuffer(0)] = mapping.arrayBuffer();
+        try {
+            return await use(new Uint8Array(buffer));
+        }
+        finally {
+            // An array buffer whose memory was moved away keeps that memory until it is collected.
+            const detached = lengthBytes === 0 || detach(buffer);
+            await this.#run(() => mapping.finish(detached), true);
+        }
+    }
+    /**
+     * A new file descriptor of the memory, for another driver or process. It is the caller's to close, and keeps the memory
+     * alive. The buffer begins at `offsetBytes` of it, and is never moved again.
+     *
+     * @throws {@link DeviceError} where the device exports nothing.
+     * @throws {@link ReleasedError} after it was released.
+     */
+    exportFd() {
+        return this.#run(({ native, key }) => native.exportFd(key));
+    }
+    /**
+     * Keeps it where it is, until {@link unpin} was called as often. For its address, in use by a device.
+     *
+     * @throws {@link ReleasedError} after it was released.
+     */
+    pin() {
+        const { native, key } = this.#live();
+        call(() => native.pin(key));
+    }
+    /** Takes back one {@link pin}; without one it does nothing. */
+    unpin() {
+        if (!this.#state.released)
+            this.#state.native.unpin(this.#state.key);
+    }
+    #live() {
+        if (this.#state.released)
+            throw released('the buffer');
+        return this.#state;
+    }
+    #range({ offsetBytes = 0, lengthBytes = this.sizeBytes - offsetBytes }) {
+        if (lengthBytes < 0 || offsetBytes + lengthBytes > this.sizeBytes) {
+            const received = `${lengthBytes} bytes from ${offsetBytes} on`;
+            throw invalidArgument('range', `within the ${this.sizeBytes} bytes of the buffer`, received);
+        }
+        return { offsetBytes, lengthBytes };
+    }
+    async #run(start, evenReleased = false) {
+        const state = evenReleased ? this.#state : this.#live();
+        try {
+            return await start(state);
+        }
+        catch (error) {
+            throw fromNative(error);
+        }
+    }
+}
+/** A buffer out of a {@link MemoryPool}: part of a slab. It may be moved while nobody uses it. */
+class PoolBuffer extends DeviceBuffer {
+    /** Which of its pool's live buffers it is. */
+    id;
+    static {
+        poolBuffer = (state) => new PoolBuffer(internal, state);
+    }
+    constructor(mark, state) {
+        super(mark, state);
+        this.id = state.key;
     }
 }
 
@@ -1435,7 +1761,7 @@ function reporter(totalBytes, { onProgress }) {
 
 const openChecks = { headerOnly: boolean, strict: boolean };
 const loadChecks = {
-    as: (name, value) => oneOf(name, value, tensorOutputs),
+    as: (name, value) => oneOf$1(name, value, tensorOutputs),
     signal: signal,
     onProgress: (name, value) => callback(name, value),
 };
@@ -1673,6 +1999,526 @@ function windowOf(into, bytes, alignmentBytes) {
 }
 function over(as, bytes) {
     return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes(as));
+}
+
+/** @internal */
+function traceOf({ events, droppedCount }, pool) {
+    const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, droppedCount };
+    const lines = events.map(({ kind, atUs, buffer, bytes, alignBytes, transient }) => {
+        const placed = kind === 'allocate' || kind === 'refuse';
+        return {
+            event: kind,
+            atUs,
+            ...(buffer !== undefined && buffer !== null && { buffer }),
+            bytes,
+            ...(placed && { alignBytes, placement: transient ? 'transient' : 'long' }),
+        };
+    });
+    const text = [header, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
+    return { eventCount: events.length, droppedCount, text };
+}
+
+const count = (name, value) => bytes(name, value);
+const sizeOf = (name, value) => bytes(name, value, 1);
+const autoDefragmentChecks = {
+    abovePercent: (name, value) => number(name, value, 0, 100),
+    maxMs: (name, value) => number(name, value, 0, 3_600_000),
+};
+const autoDefragment = (_name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks);
+/** Checks the options of a pool. */
+const poolChecks = {
+    device: deviceChoice,
+    label: string,
+    slabBytes: sizeOf,
+    initialBytes: count,
+    maxBytes: sizeOf,
+    maxCachedBytes: count,
+    pageBytes: sizeOf,
+    dedicated: boolean,
+    zeroOnFree: boolean,
+    autoDefragment,
+    budget: (name, value) => real(name, value, MemoryBudget, nativeBudget),
+};
+const bufferChecks = {
+    label: string,
+    alignBytes: sizeOf,
+    placement: (name, value) => oneOf$1(name, value, ['long', 'transient']),
+};
+const growingChecks = { ...bufferChecks, signal: signal };
+const defragmentChecks = {
+    maxBytes: count,
+    maxMoves: count,
+    maxMs: autoDefragmentChecks.maxMs,
+    dryRun: boolean,
+    veto: (name, value) => callback(name, value),
+    onMoved: (name, value) => callback(name, value),
+    signal: signal,
+};
+/** How long nothing has to happen to a pool before it defragments itself. */
+const IDLE_MS = 50;
+/** Makes a pool whose request for memory also asks its owner. */
+let makePool;
+/**
+ * A pool of real device memory: slabs from a device, buffers out of slabs.
+ *
+ * What is where is kept outside of the memory. Buffers of any size find a place in constant time, an empty slab serves
+ * any size up to its own, and slabs without buffers go back to the device.
+ *
+ * @example
+ * await using pool = await MemoryPool.create({ device: 'host', initialBytes: 64 * MiB })
+ * using buffer = pool.allocate(4 * MiB, { label: 'activations' })
+ * await buffer.withMapping((view) => view.fill(1))
+ */
+class MemoryPool {
+    #native;
+    #owner;
+    #auto;
+    /** The label of each live buffer, by its key; those without one are left out. */
+    #labels = new Map();
+    #pressure = new Set();
+    #freed;
+    #idle;
+    #collecting;
+    #defragmenting = Promise.resolve();
+    #destroyed = false;
+    /** Where its memory comes from. */
+    device;
+    /** What it is called. */
+    label;
+    static {
+        makePool = async (options, owner) => {
+            const device = await Device.open(options.device ?? 'auto');
+            const { label = 'memory pool', budget, autoDefragment: auto = false, device: _, ...sizes } = options;
+            const settings = { dedicated: false, zeroOnFree: false, ...sizes, label };
+            try {
+                const of = nativeDevice(device);
+                const made = await NativePool.create(of, budget && nativeBudget(budget), settings);
+                return new MemoryPool(internal, made, device, label, auto === true ? {} : auto || undefined, owner);
+            }
+            catch (error) {
+                throw fromNative(error);
+            }
+        };
+    }
+    constructor(mark, of, device, label, auto, owner) {
+        expectInternal(mark, 'MemoryPool', 'MemoryPool.create()');
+        this.#native = of;
+        this.#owner = owner;
+        this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto };
+        this.device = device;
+        this.label = label;
+        // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
+        const self = new WeakRef(this);
+        this.#freed = (key, retired) => {
+            const pool = self.deref();
+            if (pool)
+                pool.#afterFree(key, retired);
+        };
+    }
+    /**
+     * Makes a pool, and takes its `initialBytes`.
+     *
+     * @throws {@link DeviceUnavailableError} when the machine has no such device, or this process may not use it.
+     * @throws {@link InsufficientMemoryError} when the budget or the machine has not `initialBytes`.
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option, or one that does not fit the device.
+     */
+    static async create(options$1) {
+        return makePool(options(options$1, poolChecks));
+    }
+    /**
+     * Hands out a buffer from the slabs that are held; it asks no device and waits for nothing. Its bytes are those of the
+     * last user unless the pool is `zeroOnFree`.
+     *
+     * @throws {@link InsufficientMemoryError} when no hole fits; `largestFreeBytes` is the largest. {@link reserve} first,
+     * or use {@link allocateAsync}.
+     * @throws {@link InvalidArgumentError} for an unfit size or option.
+     * @throws {@link ReleasedError} after {@link destroy}.
+     */
+    allocate(bytes, options$1) {
+        const sizeBytes = sizeOf('bytes', bytes);
+        if (options$1 === undefined)
+            return this.#take(sizeBytes, 256, false, '');
+        const { alignBytes = 256, placement, label = '' } = options(options$1, bufferChecks);
+        return this.#take(sizeBytes, alignBytes, placement === 'transient', label);
+    }
+    #take(sizeBytes, alignBytes, transient, label) {
+        let key;
+        try {
+            key = this.#native.allocate(sizeBytes, alignBytes, transient, label === '' ? undefined : label);
+        }
+        catch (error) {
+            throw fromNative(error);
+        }
+        const { name: device } = this.device;
+        if (label !== '')
+            this.#labels.set(key, label);
+        return poolBuffer({ native: this.#native, key, label, sizeBytes, device, freed: this.#freed, released: false });
+    }
+    /**
+     * Hands out a buffer, and does what it can before it refuses, in this order: a fitting hole, a cached slab, a new slab,
+     * cached slabs of other sizes given back, {@link onPressure}, defragmentation.
+     *
+     * @throws {@link AbortError} when `signal` aborts.
+     * @throws as of {@link allocate}, and {@link DeviceError} as the device says.
+     */
+    async allocateAsync(bytes, options$1) {
+        const sizeBytes = sizeOf('bytes', bytes);
+        const { signal, ...placing } = options(options$1, growingChecks);
+        let defragmented = false;
+        for (;;) {
+            if (signal?.aborted)
+                throw new AbortError(signal.reason);
+            const refusal = refusalOf(() => this.allocate(sizeBytes, placing));
+            if (!(refusal instanceof InsufficientMemoryError))
+                return refusal;
+            const grown = await this.#grow(sizeBytes);
+            if (grown === true)
+                continue;
+            this.#native.noteRetry();
+            if ((await this.trim()) > 0 || (await this.#relieved(sizeBytes)))
+                continue;
+            if (defragmented)
+                throw grown;
+            defragmented = true;
+            await this.defragment();
+        }
+    }
+    /** Takes a slab for so many bytes; `true`, or why there is none. */
+    async #grow(bytes) {
+        try {
+            await this.reserve(bytes);
+            return true;
+        }
+        catch (error) {
+            if (error instanceof InsufficientMemoryError)
+                return error;
+            throw error;
+        }
+    }
+    /** Whether anybody has given memory back. */
+    async #relieved(missingBytes) {
+        for (const relieve of [...this.#pressure])
+            if ((await relieve(missingBytes)) === true)
+                return true;
+        return (await this.#owner?.relieve(this, missingBytes)) ?? false;
+    }
+    /**
+     * Registers what may give memory back when {@link allocateAsync} finds none. It is told how many bytes are missing, and
+     * returns `true`, or a promise of it, when it has given some back: it is asked again until it has not. Returns what
+     * forgets it again.
+     */
+    onPressure(relieve) {
+        const registered = callback('relieve', relieve);
+        this.#pressure.add(registered);
+        return { [Symbol.dispose]: () => void this.#pressure.delete(registered) };
+    }
+    /**
+     * Makes sure that one buffer of `bytes` could be handed out now, and takes a slab for it where none has room.
+     *
+     * @throws {@link InsufficientMemoryError} when the pool's maximum, the budget or the machine has not that much.
+     * @throws {@link DeviceError} as the device says.
+     * @throws {@link ReleasedError} after {@link destroy}.
+     */
+    async reserve(bytes) {
+        await this.#run(() => this.#native.reserve(sizeOf('bytes', bytes)));
+    }
+    /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
+    trim(keepBytes = 0) {
+        const keep = bytes('keepBytes', keepBytes);
+        return this.#run(() => this.#native.trim(keep));
+    }
+    /**
+     * Moves buffers together, one after the other, so that whole slabs become empty and go back. Buffers in use, mapped,
+     * pinned or exported stay; content survives.
+     *
+     * @throws {@link DeviceError} when a copy failed: that buffer stays as it was, and those before it stay moved.
+     * @throws {@link ReleasedError} after {@link destroy}.
+     */
+    defragment(options$1) {
+        const checked = options(options$1, defragmentChecks);
+        // One pass at a time.
+        const pass = this.#defragmenting.then(() => this.#pass(checked));
+        this.#defragmenting = pass.catch(() => { });
+        return pass;
+    }
+    async #pass({ dryRun = false, veto, onMoved, signal, ...bounds }) {
+        const { maxBytes, maxMoves, maxMs } = bounds;
+        if (dryRun)
+            return call(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs));
+        const report = {
+            movedCount: 0,
+            movedBytes: 0,
+            vetoedCount: 0,
+            emptiedBytes: 0,
+            largestFreeBytesBefore: this.stats().largestFreeBytes,
+            largestFreeBytesAfter: 0,
+            complete: false,
+        };
+        const began = performance.now();
+        const within = () => !signal?.aborted &&
+            report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
+            report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
+            performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY);
+        // A buffer is moved once in a pass, so that every pass ends.
+        const stay = [];
+        while (within()) {
+            const planned = call(() => this.#native.nextMove(stay));
+            if (!planned) {
+                report.complete = true;
+                break;
+            }
+            stay.push(planned.key);
+            const movable = this.#movable(planned);
+            if (this.#vetoes(veto, movable, planned)) {
+                report.vetoedCount += 1;
+                continue;
+            }
+            report.emptiedBytes += await this.#run(() => this.#native.makeMove(planned));
+            report.movedCount += 1;
+            report.movedBytes += planned.bytes;
+            onMoved?.(movable);
+        }
+        this.#collect();
+        report.largestFreeBytesAfter = this.stats().largestFreeBytes;
+        return report;
+    }
+    #movable({ key, bytes }) {
+        return { label: this.#labels.get(key) ?? '', sizeBytes: bytes, id: key };
+    }
+    /** Whether the move is not wanted; a veto that throws leaves no buffer marked as moving. */
+    #vetoes(veto, movable, planned) {
+        let vetoed = true;
+        try {
+            vetoed = veto?.(movable) === true;
+        }
+        finally {
+            if (vetoed)
+                this.#native.forgoMove(planned);
+        }
+        return vetoed;
+    }
+    /** What it holds and has done. */
+    stats() {
+        return this.#native.stats();
+    }
+    /**
+     * The same in depth: every slab with its blocks, and the counts under the names of PyTorch's `memory_stats`.
+     *
+     * It walks over everything; {@link stats} is kept up to date as it goes.
+     */
+    detailedStats() {
+        const counters = Object.fromEntries(this.#native.counters().map(({ name, value }) => [name, value]));
+        return { ...this.stats(), slabs: this.#native.slabs(), counters };
+    }
+    /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
+    pushScope() {
+        this.#native.pushScope();
+    }
+    /** Ends the innermost scope and says what was allocated and freed within; `undefined` when there is none. */
+    popScope() {
+        return this.#native.popScope() ?? undefined;
+    }
+    /**
+     * Records what happens from now on, for {@link stopTrace}: at most `capacity` events, a million by default. A trace that
+     * runs is begun anew.
+     */
+    startTrace(capacity = 1_000_000) {
+        this.#native.startTrace(integer('capacity', capacity, 1, 100_000_000));
+    }
+    /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
+    stopTrace() {
+        return traceOf(this.#native.stopTrace(), this);
+    }
+    /** Whether it was destroyed. */
+    get destroyed() {
+        return this.#destroyed;
+    }
+    /**
+     * Gives every slab back. Buffers that are left are stale: every use of them is a {@link ReleasedError}. What is mapped,
+     * or being copied, stays until that ends. Idempotent.
+     */
+    async destroy() {
+        if (this.#destroyed)
+            return;
+        this.#destroyed = true;
+        clearTimeout(this.#idle);
+        this.#labels.clear();
+        this.#pressure.clear();
+        await this.#run(() => this.#native.destroy());
+        this.#owner?.destroyed(this);
+    }
+    /** The same as {@link destroy}, for `await using`. */
+    async [Symbol.asyncDispose]() {
+        await this.destroy();
+    }
+    #afterFree(key, retired) {
+        this.#labels.delete(key);
+        if (retired)
+            this.#collect();
+        if (this.#auto)
+            this.#whenIdle(this.#auto);
+    }
+    /** Gives empty slabs back, without anybody waiting for the device. */
+    #collect() {
+        this.#collecting ??= this.#native.collect().finally(() => {
+            this.#collecting = undefined;
+        });
+    }
+    #whenIdle({ abovePercent, maxMs }) {
+        clearTimeout(this.#idle);
+        this.#idle = setTimeout(() => {
+            if (this.#destroyed || this.stats().fragmentationPercent <= abovePercent)
+                return;
+            // What a device refuses here it refuses again when somebody asks.
+            this.defragment({ maxMs }).catch(() => { });
+        }, IDLE_MS).unref();
+    }
+    async #run(start) {
+        try {
+            return await start();
+        }
+        catch (error) {
+            throw fromNative(error);
+        }
+    }
+}
+/** What a call gave, or the refusal that it threw. */
+function refusalOf(allocate) {
+    try {
+        return allocate();
+    }
+    catch (error) {
+        if (error instanceof InsufficientMemoryError)
+            return error;
+        throw error;
+    }
+}
+/** Checks a pool that was passed. */
+function realPool(name, value) {
+    if (value instanceof MemoryPool && Object.getPrototypeOf(value) === MemoryPool.prototype)
+        return value;
+    throw invalidArgument(name, 'a MemoryPool', value);
+}
+
+/** Buffers of the GPU: the device's own memory, pinned RAM, or managed memory. */
+const gpuFamily = {
+    name: 'GPU',
+    kinds: {
+        device: { kind: 'cuda', memory: 'device' },
+        pinned: { kind: 'cuda', memory: 'pinned' },
+        managed: { kind: 'cuda', memory: 'managed' },
+    },
+    preferred: ['device'],
+};
+/** Buffers for the NPU: what its runtime imports; or, by name, its driver's own. */
+const npuFamily = {
+    name: 'NPU',
+    kinds: { 'dma-heap': { kind: 'dma-heap' }, udmabuf: { kind: 'udmabuf' }, rknpu: { kind: 'rknpu' } },
+    preferred: ['dma-heap', 'udmabuf'],
+};
+/** Buffers of ordinary RAM: of this process alone, or memory files that other processes can map. */
+const systemFamily = {
+    name: 'system',
+    kinds: { anonymous: { kind: 'host' }, 'memory-file': { kind: 'host', memoryFile: true } },
+    preferred: ['anonymous'],
+};
+/**
+ * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
+ *
+ * @example
+ * using input = await manager.npu.allocate(640 * 640 * 3, { label: 'input' })
+ * const { fd } = await input.exportFd()
+ */
+class DeviceFamily {
+    #family;
+    #budget;
+    #pools = new Map();
+    #open = new Set();
+    #peak = { bytes: 0 };
+    #closed = false;
+    /** @internal */
+    constructor(family, budget) {
+        this.#family = family;
+        this.#budget = budget;
+    }
+    /**
+     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before.
+     *
+     * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
+     * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
+     * @throws {@link DeviceError} as the device says.
+     * @throws {@link InvalidArgumentError} for an unfit size or option; {@link ReleasedError} after the manager was closed.
+     */
+    async allocate(bytes$1, options$1) {
+        const sizeBytes = bytes('bytes', bytes$1, 1);
+        const kinds = Object.keys(this.#family.kinds);
+        const { label, kind, signal: signal$1 } = options(options$1, {
+            label: string,
+            kind: (name, value) => oneOf$1(name, value, kinds),
+            signal: signal,
+        });
+        const pool = await (kind === undefined ? this.#preferred() : this.#pool(kind));
+        const buffer = await pool.allocateAsync(sizeBytes, { label: label ?? '', ...(signal$1 && { signal: signal$1 }) });
+        this.#peak.bytes = Math.max(this.#peak.bytes, this.#usedBytes());
+        return buffer;
+    }
+    /** The first kind whose device can be opened; the refusal of the first where none can. */
+    async #preferred() {
+        let refusal;
+        for (const kind of this.#family.preferred) {
+            try {
+                return await this.#pool(kind);
+            }
+            catch (error) {
+                refusal ??= error;
+            }
+        }
+        throw refusal;
+    }
+    #pool(kind) {
+        if (this.#closed)
+            throw released('the memory manager');
+        const open = this.#pools.get(kind) ?? this.#openPool(this.#family.kinds[kind]);
+        this.#pools.set(kind, open);
+        // What is missing now may be there later.
+        open.catch(() => this.#pools.delete(kind));
+        return open;
+    }
+    async #openPool(device) {
+        const pool = await makePool({ device, dedicated: true, budget: this.#budget, label: `${this.#family.name} memory` });
+        this.#open.add(pool);
+        if (!this.#closed)
+            return pool;
+        await pool.destroy();
+        throw released('the memory manager');
+    }
+    #usedBytes() {
+        return [...this.#open].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0);
+    }
+    /** What was given out. Never waits for a device. */
+    stats() {
+        const pools = [...this.#open].map((pool) => ({ name: pool.device.name, ...pool.device.usage(), ...pool.stats() }));
+        const usages = [...this.#open].map((pool) => pool.device.usage());
+        const sum = (of) => usages.reduce((all, usage) => all + (of(usage) ?? 0), 0);
+        const freeBytes = sum(({ freeBytes }) => freeBytes);
+        const largestFreeBytes = Math.max(0, ...usages.map(({ largestFreeBytes, freeBytes }) => largestFreeBytes ?? freeBytes ?? 0));
+        return {
+            usedBytes: this.#usedBytes(),
+            peakBytes: this.#peak.bytes,
+            count: pools.reduce((all, { bufferCount }) => all + bufferCount, 0),
+            allocatedCount: pools.reduce((all, { allocatedCount }) => all + allocatedCount, 0),
+            totalBytes: sum(({ totalBytes }) => totalBytes),
+            freeBytes,
+            largestFreeBytes,
+            fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,
+            devices: Object.fromEntries(pools.map(({ name, ...stats }) => [name, stats])),
+        };
+    }
+    /** @internal Gives back every buffer, and takes no more. */
+    async close() {
+        this.#closed = true;
+        await Promise.all([...this.#open].map((pool) => pool.destroy()));
+    }
 }
 
 /**
@@ -1950,17 +2796,17 @@ class MemoryMonitor {
     }
     /** Calls `listener` for every event of that name. What a listener throws is thrown as of any event emitter. */
     on(event, listener) {
-        this.#emitter.on(oneOf('event', event, events), callback('listener', listener));
+        this.#emitter.on(oneOf$1('event', event, events), callback('listener', listener));
         return this;
     }
     /** Calls `listener` for the next event of that name only. */
     once(event, listener) {
-        this.#emitter.once(oneOf('event', event, events), callback('listener', listener));
+        this.#emitter.once(oneOf$1('event', event, events), callback('listener', listener));
         return this;
     }
     /** Forgets a listener. */
     off(event, listener) {
-        this.#emitter.off(oneOf('event', event, events), callback('listener', listener));
+        this.#emitter.off(oneOf$1('event', event, events), callback('listener', listener));
         return this;
     }
     /**
@@ -2083,6 +2929,64 @@ function limitsOf({ warnPercent, criticalPercent, hysteresisPercent }) {
         ...(criticalPercent !== undefined && { criticalPercent }),
         ...(hysteresisPercent !== undefined && { hysteresisPercent }),
     };
+}
+
+/** The pools of a manager: they count against its budget, give back what they hold idle at critical, and end with it. */
+class MemoryPools {
+    #surroundings;
+    #pools = new Map();
+    #closed = false;
+    /** @internal */
+    constructor(surroundings) {
+        this.#surroundings = surroundings;
+    }
+    /**
+     * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
+     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back what they hold idle.
+     *
+     * @throws {@link ReleasedError} after the manager was closed.
+     */
+    async create(options$1) {
+        const checked = options(options$1, poolChecks);
+        if (this.#closed)
+            throw released('the memory manager');
+        const { budget, device } = this.#surroundings;
+        const owner = {
+            relieve: (asking) => this.#trimOthers(asking),
+            destroyed: (gone) => this.#forget(gone),
+        };
+        const pool = await makePool({ device, budget, ...checked }, owner);
+        this.#pools.set(pool, this.#surroundings.relieve(`pool "${pool.label}"`, () => pool.trim()));
+        if (!this.#closed)
+            return pool;
+        // It was made while the manager was closed, and goes with it.
+        await pool.destroy();
+        throw released('the memory manager');
+    }
+    async #trimOthers(asking) {
+        let givenBack = 0;
+        for (const pool of this.#pools.keys())
+            if (pool !== asking && !pool.destroyed)
+                givenBack += await pool.trim();
+        return givenBack > 0;
+    }
+    #forget(pool) {
+        this.#pools.get(pool)?.[Symbol.dispose]();
+        this.#pools.delete(pool);
+    }
+    /** Pools that were not destroyed. */
+    get size() {
+        return this.#pools.size;
+    }
+    /** The pools that were not destroyed, oldest first. */
+    [Symbol.iterator]() {
+        return [...this.#pools.keys()][Symbol.iterator]();
+    }
+    /** @internal Destroys every pool, and makes no more. */
+    async close() {
+        this.#closed = true;
+        await Promise.all([...this.#pools.keys()].map((pool) => pool.destroy()));
+    }
 }
 
 const style = ":root {\n  color-scheme: light dark;\n  --page: #f6f7f9;\n  --card: #ffffff;\n  --ink: #1c2330;\n  --quiet: #667085;\n  --line: #e3e6eb;\n  --accent: #2f6feb;\n  --fill: #2f6feb22;\n  --saturation: 62%;\n  --lightness: 78%;\n  --box-ink: #1c2330;\n  --rest: repeating-linear-gradient(135deg, #d5d9e0 0 5px, #e6e9ee 5px 10px);\n  --shadow: 0 1px 2px #1018280d, 0 1px 3px #1018281a;\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --page: #0f1216;\n    --card: #181c22;\n    --ink: #e6e9ee;\n    --quiet: #98a1b0;\n    --line: #2a3038;\n    --accent: #6ea1ff;\n    --fill: #6ea1ff2b;\n    --saturation: 38%;\n    --lightness: 36%;\n    --box-ink: #f4f6f9;\n    --rest: repeating-linear-gradient(135deg, #2b323c 0 5px, #343c47 5px 10px);\n    --shadow: none;\n  }\n}\n\n* {\n  box-sizing: border-box;\n}\n\nbody {\n  margin: 0;\n  padding: 32px 24px 64px;\n  background: var(--page);\n  color: var(--ink);\n  font:\n    14px / 1.45 system-ui,\n    sans-serif;\n}\n\nheader,\nmain {\n  max-width: 1120px;\n  margin: 0 auto;\n}\n\nh1,\nh2,\np {\n  margin: 0;\n}\n\nh1 {\n  font-size: 24px;\n  font-weight: 650;\n  letter-spacing: -0.01em;\n}\n\nh2 {\n  font-size: 15px;\n  font-weight: 600;\n}\n\n.quiet,\nheader p,\nth,\nnav {\n  color: var(--quiet);\n}\n\nbutton {\n  border: 0;\n  background: none;\n  color: inherit;\n  font: inherit;\n  cursor: pointer;\n}\n\ntable {\n  width: 100%;\n  margin-top: 12px;\n  border-collapse: collapse;\n}\n\nth,\ntd {\n  padding: 6px 10px 6px 0;\n  border-bottom: 1px solid var(--line);\n  font-weight: 400;\n  text-align: right;\n  font-variant-numeric: tabular-nums;\n  white-space: nowrap;\n}\n\nsection {\n  margin-top: 20px;\n  padding: 18px 20px;\n  border: 1px solid var(--line);\n  border-radius: 12px;\n  background: var(--card);\n  box-shadow: var(--shadow);\n}\n\n#figures {\n  display: grid;\n  grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));\n  gap: 18px;\n}\n\n#figures div {\n  display: flex;\n  flex-direction: column;\n}\n\n.figure {\n  font-size: 20px;\n  font-weight: 600;\n  font-variant-numeric: tabular-nums;\n}\n\n.bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  justify-content: space-between;\n  gap: 10px;\n}\n\n.choice {\n  display: flex;\n  padding: 3px;\n  border-radius: 8px;\n  background: var(--page);\n}\n\n.option {\n  padding: 4px 14px;\n  border-radius: 6px;\n}\n\n.option[aria-checked=\"true\"] {\n  background: var(--card);\n  box-shadow: var(--shadow);\n  color: var(--accent);\n  font-weight: 600;\n}\n\n:focus-visible {\n  outline: 2px solid var(--accent);\n  outline-offset: 1px;\n}\n\ninput {\n  width: 240px;\n  padding: 6px 10px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--page);\n  color: inherit;\n  font: inherit;\n}\n\n#chart {\n  height: 132px;\n  margin-top: 12px;\n}\n\nsvg {\n  display: block;\n  width: 100%;\n  height: 100%;\n}\n\n.area {\n  fill: var(--fill);\n}\n\n.edge {\n  fill: none;\n  stroke: var(--accent);\n  stroke-width: 1.5;\n  vector-effect: non-scaling-stroke;\n}\n\nnav {\n  min-height: 30px;\n  padding-top: 8px;\n  overflow-wrap: anywhere;\n}\n\n.step {\n  padding: 0 2px;\n  color: var(--accent);\n}\n\n#flame {\n  position: relative;\n  overflow: hidden;\n}\n\n.box {\n  position: absolute;\n  height: 25px;\n  padding: 0 7px;\n  overflow: hidden;\n  border: 1px solid var(--card);\n  border-radius: 4px;\n  background: hsl(var(--hue) var(--saturation) calc(var(--lightness) + var(--shade)));\n  color: var(--box-ink);\n  font-size: 12.5px;\n  line-height: 23px;\n  text-align: left;\n  text-overflow: ellipsis;\n  white-space: nowrap;\n}\n\n.box:hover {\n  filter: brightness(1.07) saturate(1.3);\n}\n\n.box.root {\n  --saturation: 8%;\n}\n\n.box.narrow {\n  padding: 0 3px;\n  text-align: center;\n}\n\n.box.rest {\n  background: var(--rest);\n  cursor: default;\n}\n\n.box span {\n  opacity: 0.7;\n}\n\n#note {\n  margin-top: 10px;\n}\n\n#tip {\n  position: fixed;\n  z-index: 1;\n  max-width: 460px;\n  padding: 10px 12px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--card);\n  box-shadow: 0 8px 24px #0003;\n  font-size: 13px;\n  pointer-events: none;\n  overflow-wrap: anywhere;\n}\n\n.tip-table {\n  margin-top: 6px;\n}\n\n.tip-cell {\n  padding: 1px 16px 1px 0;\n  border: 0;\n}\n\nth:first-child,\ntd:first-child {\n  width: 50%;\n  text-align: left;\n  overflow-wrap: anywhere;\n  white-space: normal;\n}\n\n.order {\n  padding: 0;\n}\n\n.order[aria-pressed=\"true\"] {\n  color: var(--ink);\n  font-weight: 600;\n}\n\ntbody tr:last-child td {\n  border-bottom: 0;\n}\n\nbdi,\npre {\n  unicode-bidi: isolate;\n}\n\ndetails {\n  border-bottom: 1px solid var(--line);\n}\n\ndetails:last-of-type {\n  border-bottom: 0;\n}\n\nsummary {\n  display: flex;\n  gap: 12px;\n  align-items: baseline;\n  padding: 8px 0;\n  cursor: pointer;\n}\n\nsummary::before {\n  content: \"▸\";\n  color: var(--quiet);\n}\n\n[open] > summary::before {\n  content: \"▾\";\n}\n\n.without summary {\n  cursor: default;\n}\n\n.without summary::before {\n  visibility: hidden;\n}\n\nsummary bdi {\n  flex: 1;\n  overflow-wrap: anywhere;\n}\n\n.held {\n  font-variant-numeric: tabular-nums;\n  font-weight: 600;\n}\n\npre {\n  margin: 0 0 10px 20px;\n  color: var(--quiet);\n  font:\n    12.5px / 1.6 ui-monospace,\n    monospace;\n  white-space: pre-wrap;\n  overflow-wrap: anywhere;\n}\n\n@media (max-width: 640px) {\n  body {\n    padding: 16px 10px;\n  }\n\n  .optional {\n    display: none;\n  }\n}\n";
@@ -2394,7 +3298,7 @@ class MemoryProfile {
      * @throws {@link InvalidArgumentError} for a format that there is none of.
      */
     export(format) {
-        return writers[oneOf('format', format, formats)](this.#read(true));
+        return writers[oneOf$1('format', format, formats)](this.#read(true));
     }
     /**
      * Writes {@link export | what is exported} to a file, which appears whole or not at all. The format is that of the
@@ -2469,15 +3373,24 @@ class MemoryManager {
     budget;
     /** The pool that streams of this manager's files read through; it counts against the budget. */
     pool;
+    /** Pools of device memory; they count against the budget. */
+    pools;
+    /** Buffers for the NPU: dma-bufs that its runtime imports, or by `kind` its driver's own. */
+    npu;
+    /** Buffers of the GPU, by `kind` its own, pinned or managed. */
+    gpu;
+    /** Buffers of ordinary RAM, by `kind` of this process alone or in a memory file. */
+    system;
     /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link pool}. */
     monitor;
     /** Records what happens to the budget; off until its `start()`. */
     profile;
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
     constructor(options$1) {
-        const { maxHeldBytes = 8 * MiB, ...line } = options(options$1, {
+        const { maxHeldBytes = 8 * MiB, device = 'auto', ...line } = options(options$1, {
             ...machineBudgetChecks,
             maxHeldBytes: (name, value) => bytes(name, value),
+            device: deviceChoice,
         });
         const { board = 'auto' } = line;
         const preset = board === 'auto' ? this.machine.preset : board;
@@ -2487,6 +3400,11 @@ class MemoryManager {
         this.monitor = new MemoryMonitor(this.budget);
         this.monitor.relieve('buffer pool', () => this.pool.trim());
         this.profile = new MemoryProfile(this.budget);
+        const relieve = (label, run) => this.monitor.relieve(label, run);
+        this.pools = new MemoryPools({ budget: this.budget, device, relieve });
+        this.npu = new DeviceFamily(npuFamily, this.budget);
+        this.gpu = new DeviceFamily(gpuFamily, this.budget);
+        this.system = new DeviceFamily(systemFamily, this.budget);
     }
     /**
      * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
@@ -2517,19 +3435,95 @@ class MemoryManager {
         this.monitor.limits = levels;
         this.budget.maxBytes = maxBytes;
     }
+    /** Takes a buffer for the NPU: `npu.allocate()`. */
+    allocateNPUMemory(bytes, options) {
+        return this.npu.allocate(bytes, options);
+    }
+    /** Takes a buffer of the GPU: `gpu.allocate()`. */
+    allocateGPUMemory(bytes, options) {
+        return this.gpu.allocate(bytes, options);
+    }
+    /** Takes a buffer of ordinary RAM: `system.allocate()`. */
+    allocateSystemMemory(bytes, options) {
+        return this.system.allocate(bytes, options);
+    }
+    /** Frees a buffer: `buffer.release()`. */
+    deallocateNPUMemory(buffer) {
+        realBuffer(buffer).release();
+    }
+    /** Frees a buffer: `buffer.release()`. */
+    deallocateGPUMemory(buffer) {
+        realBuffer(buffer).release();
+    }
+    /** Frees a buffer: `buffer.release()`. */
+    deallocateSystemMemory(buffer) {
+        realBuffer(buffer).release();
+    }
+    /** What was given out for the NPU: `npu.stats()`. */
+    getNPUMemoryStats() {
+        return this.npu.stats();
+    }
+    /** What was given out of the GPU: `gpu.stats()`. */
+    getGPUMemoryStats() {
+        return this.gpu.stats();
+    }
+    /** What was given out of ordinary RAM: `system.stats()`. */
+    getSystemMemoryStats() {
+        return this.system.stats();
+    }
+    /** Makes a pool: `pools.create()`. */
+    createMemoryPool(options) {
+        return this.pools.create(options);
+    }
+    /** Hands out a buffer from what the pool holds: `pool.allocate()`. */
+    allocateFromPool(pool, bytes, options) {
+        return realPool('pool', pool).allocate(bytes, options);
+    }
+    /** Gives all of a pool back: `pool.destroy()`. */
+    destroyMemoryPool(pool) {
+        return realPool('pool', pool).destroy();
+    }
+    /** Everything in use, in a few numbers. */
+    getMemoryUsage() {
+        const { allocatedBytes, lineBytes } = this.budget;
+        return {
+            allocatedBytes,
+            lineBytes,
+            npuBytes: this.npu.stats().usedBytes,
+            gpuBytes: this.gpu.stats().usedBytes,
+            systemBytes: this.system.stats().usedBytes,
+            poolBytes: [...this.pools].reduce((sum, pool) => sum + pool.stats().heldBytes, 0),
+            process: processMemory(),
+        };
+    }
+    /** The statistics of everything. */
+    getMemoryStats() {
+        const pools = Object.fromEntries([...this.pools].map((pool) => [pool.label, pool.stats()]));
+        return { npu: this.npu.stats(), gpu: this.gpu.stats(), system: this.system.stats(), pools };
+    }
+    /** Sets {@link limits}. */
+    setMemoryLimits(limits) {
+        this.limits = limits;
+    }
+    /** Starts {@link profile}, and returns it. */
+    enableMemoryProfiling(options) {
+        this.profile.start(options);
+        return this.profile;
+    }
     /** Whether it was closed. */
     get closed() {
         return this.#closed;
     }
     /**
-     * Ends the monitor and loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
-     * to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
+     * Ends the monitor and loads in flight (they reject with an {@link AbortError}), destroys the pools and gives back every
+     * buffer of a device. Allocations of the budget belong to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
      */
     async close() {
         this.#closed = true;
         this.monitor.close();
         this.pool.close();
         await this.#loads.close(released('the memory manager'));
+        await Promise.all([this.pools, this.npu, this.gpu, this.system].map((part) => part.close()));
         this.profile.stop();
     }
     /** The same as {@link close}, for `await using`. */
@@ -2537,11 +3531,21 @@ class MemoryManager {
         await this.close();
     }
 }
+function realBuffer(buffer) {
+    if (buffer instanceof DeviceBuffer)
+        return buffer;
+    throw invalidArgument('buffer', 'a DeviceBuffer', quoted(buffer));
+}
 
 exports.AbortError = AbortError;
 exports.AddonUnavailableError = AddonUnavailableError;
 exports.Allocation = Allocation;
 exports.BufferPool = BufferPool;
+exports.BusyError = BusyError;
+exports.Device = Device;
+exports.DeviceBuffer = DeviceBuffer;
+exports.DeviceError = DeviceError;
+exports.DeviceUnavailableError = DeviceUnavailableError;
 exports.GgufArray = GgufArray;
 exports.GgufFile = GgufFile;
 exports.GgufMetadata = GgufMetadata;
@@ -2554,9 +3558,11 @@ exports.KiB = KiB;
 exports.MemoryBudget = MemoryBudget;
 exports.MemoryManager = MemoryManager;
 exports.MemoryMonitor = MemoryMonitor;
+exports.MemoryPool = MemoryPool;
 exports.MemoryProfile = MemoryProfile;
 exports.MiB = MiB;
 exports.PlimsollError = PlimsollError;
+exports.PoolBuffer = PoolBuffer;
 exports.PooledBuffer = PooledBuffer;
 exports.ReleasedError = ReleasedError;
 exports.TensorChunk = TensorChunk;

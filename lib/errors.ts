@@ -8,6 +8,9 @@ export type ErrorCode =
   | 'ERR_UNSUPPORTED_TYPE'
   | 'ERR_IO'
   | 'ERR_RELEASED'
+  | 'ERR_DEVICE'
+  | 'ERR_DEVICE_UNAVAILABLE'
+  | 'ERR_BUSY'
   | 'ERR_ADDON_UNAVAILABLE'
   | 'ABORT_ERR'
 
@@ -100,6 +103,35 @@ export class ReleasedError extends PlimsollError {
   declare readonly what: string
 }
 
+/** A device, or its driver, refused a call. */
+export class DeviceError extends PlimsollError {
+  declare readonly code: 'ERR_DEVICE'
+  /** The device, such as `"cuda:0"` or `"dma-heap:system"`. */
+  declare readonly device: string
+  /** The call that was refused. */
+  declare readonly call: string
+  /** The driver's own code, where it gave one: an errno, or a `CUresult`. */
+  declare readonly errno?: number
+  /** What that means, and what to do. */
+  declare readonly meaning: string
+}
+
+/** The machine has no such device, or this process may not use it. */
+export class DeviceUnavailableError extends PlimsollError {
+  declare readonly code: 'ERR_DEVICE_UNAVAILABLE'
+  /** The device, such as `"cuda"`. */
+  declare readonly device: string
+  /** Why not, and the line that mends it where there is one. */
+  declare readonly reason: string
+}
+
+/** Somebody uses it, so that cannot be done now. */
+export class BusyError extends PlimsollError {
+  declare readonly code: 'ERR_BUSY'
+  /** What is in use. */
+  declare readonly what: string
+}
+
 /** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
 export class AbortError extends PlimsollError {
   declare readonly code: 'ABORT_ERR'
@@ -145,6 +177,9 @@ const classes = {
   ERR_UNSUPPORTED_TYPE: UnsupportedTypeError,
   ERR_IO: IoError,
   ERR_RELEASED: ReleasedError,
+  ERR_DEVICE: DeviceError,
+  ERR_DEVICE_UNAVAILABLE: DeviceUnavailableError,
+  ERR_BUSY: BusyError,
 }
 
 for (const type of [PlimsollError, AbortError, AddonUnavailableError, ...Object.values(classes)]) {

@@ -12,9 +12,35 @@ export {
 export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer } from './buffer-pool.js'
 export { TensorChunk } from './chunk.js'
 export {
+  type CudaDeviceOptions,
+  Device,
+  type DeviceChoice,
+  type DeviceKind,
+  type DeviceLimits,
+  type DeviceOptions,
+  type DeviceUsage,
+  type DmaHeapDeviceOptions,
+  type HostDeviceOptions,
+  type PassedOver,
+  type RknpuDeviceOptions,
+  type UdmabufDeviceOptions,
+} from './device.js'
+export {
+  type BufferRange,
+  DeviceBuffer,
+  type ExportedFd,
+  type MappingOptions,
+  PoolBuffer,
+  type ReadOptions,
+} from './device-buffer.js'
+export type { DeviceFamily, FamilyAllocateOptions, FamilyStats } from './device-family.js'
+export {
   AbortError,
   AddonUnavailableError,
   type AddonUnavailableReason,
+  BusyError,
+  DeviceError,
+  DeviceUnavailableError,
   type ErrorCode,
   InsufficientMemoryError,
   InvalidArgumentError,
@@ -34,7 +60,27 @@ export {
   type StreamOptions,
   type TensorInfo,
 } from './gguf-file.js'
-export { type ManagerLimits, MemoryManager, type MemoryManagerOptions } from './manager.js'
+export {
+  type ManagerLimits,
+  MemoryManager,
+  type MemoryManagerOptions,
+  type MemoryStats,
+  type MemoryUsage,
+} from './manager.js'
+export {
+  type AutoDefragmentOptions,
+  type BlockInfo,
+  type DefragmentOptions,
+  type DefragmentReport,
+  type GrowingBufferOptions,
+  MemoryPool,
+  type MemoryPoolOptions,
+  type MovableBuffer,
+  type PoolBufferOptions,
+  type PoolScope,
+  type PoolStats,
+  type SlabInfo,
+} from './memory-pool.js'
 export { GgufArray, type GgufElements, GgufMetadata, type GgufValue, type GgufValueType } from './metadata.js'
 export {
   type MemoryLevel,
@@ -45,6 +91,8 @@ export {
   type MonitorSample,
 } from './monitor.js'
 export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } from './output.js'
+export type { PoolTrace } from './pool-trace.js'
+export type { MemoryPools } from './pools.js'
 export type {
   LabelTotals,
   LiveAllocation,

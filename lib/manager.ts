@@ -1,10 +1,28 @@
 import { type MachineBudgetOptions, MemoryBudget, machineBudgetChecks } from './budget.js'
 import { BufferPool } from './buffer-pool.js'
 import * as check from './check.js'
-import { released } from './errors.js'
+import { type DeviceChoice, deviceChoice } from './device.js'
+import { DeviceBuffer, type PoolBuffer } from './device-buffer.js'
+import {
+  DeviceFamily,
+  type FamilyAllocateOptions,
+  type FamilyStats,
+  gpuFamily,
+  npuFamily,
+  systemFamily,
+} from './device-family.js'
+import { invalidArgument, quoted, released } from './errors.js'
 import { type GgufFile, type OpenOptions, openWith } from './gguf-file.js'
+import {
+  type MemoryPool,
+  type MemoryPoolOptions,
+  type PoolBufferOptions,
+  type PoolStats,
+  realPool,
+} from './memory-pool.js'
 import { limitChecks, type MemoryLimits, MemoryMonitor } from './monitor.js'
-import { MemoryProfile } from './profile.js'
+import { MemoryPools } from './pools.js'
+import { MemoryProfile, type ProfileOptions } from './profile.js'
 import { Loads } from './stream.js'
 import {
   type BoardPreset,
@@ -26,6 +44,38 @@ export interface ManagerLimits extends MemoryLimits {
 export interface MemoryManagerOptions extends MachineBudgetOptions {
   /** Bytes the manager's pool keeps idle for reuse at most. 8 MiB by default. */
   maxHeldBytes?: number
+  /** Where {@link MemoryManager.pools} take their memory unless they name a device. `'auto'` by default. */
+  device?: DeviceChoice
+}
+
+/** Everything that a manager has in use. */
+export interface MemoryUsage {
+  /** What is granted under the budget, in bytes. */
+  allocatedBytes: number
+  /** The line of the budget, in bytes. */
+  lineBytes: number
+  /** What live buffers of the NPU asked for, in bytes. */
+  npuBytes: number
+  /** What live buffers of the GPU asked for, in bytes. */
+  gpuBytes: number
+  /** What live buffers of ordinary RAM asked for, in bytes. */
+  systemBytes: number
+  /** What the slabs of the pools take, in bytes. */
+  poolBytes: number
+  /** What the process has resident. Memory of some devices is no part of it. */
+  process: ProcessMemory
+}
+
+/** The statistics of everything that a manager has. */
+export interface MemoryStats {
+  /** Buffers of the NPU. */
+  npu: FamilyStats
+  /** Buffers of the GPU. */
+  gpu: FamilyStats
+  /** Buffers of ordinary RAM. */
+  system: FamilyStats
+  /** The pools, by label; of the same label, the youngest. */
+  pools: Record<string, PoolStats>
 }
 
 const managerLimitChecks = {
@@ -53,6 +103,14 @@ export class MemoryManager implements AsyncDisposable {
   readonly budget: MemoryBudget
   /** The pool that streams of this manager's files read through; it counts against the budget. */
   readonly pool: BufferPool
+  /** Pools of device memory; they count against the budget. */
+  readonly pools: MemoryPools
+  /** Buffers for the NPU: dma-bufs that its runtime imports, or by `kind` its driver's own. */
+  readonly npu: DeviceFamily<'dma-heap' | 'udmabuf' | 'rknpu'>
+  /** Buffers of the GPU, by `kind` its own, pinned or managed. */
+  readonly gpu: DeviceFamily<'device' | 'pinned' | 'managed'>
+  /** Buffers of ordinary RAM, by `kind` of this process alone or in a memory file. */
+  readonly system: DeviceFamily<'anonymous' | 'memory-file'>
   /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link pool}. */
   readonly monitor: MemoryMonitor
   /** Records what happens to the budget; off until its `start()`. */
@@ -60,9 +118,14 @@ export class MemoryManager implements AsyncDisposable {
 
   /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
   constructor(options?: MemoryManagerOptions) {
-    const { maxHeldBytes = 8 * MiB, ...line } = check.options<MemoryManagerOptions>(options, {
+    const {
+      maxHeldBytes = 8 * MiB,
+      device = 'auto',
+      ...line
+    } = check.options<MemoryManagerOptions>(options, {
       ...machineBudgetChecks,
       maxHeldBytes: (name, value) => check.bytes(name, value),
+      device: deviceChoice,
     })
     const { board = 'auto' } = line
     const preset = board === 'auto' ? this.machine.preset : board
@@ -72,6 +135,11 @@ export class MemoryManager implements AsyncDisposable {
     this.monitor = new MemoryMonitor(this.budget)
     this.monitor.relieve('buffer pool', () => this.pool.trim())
     this.profile = new MemoryProfile(this.budget)
+    const relieve = (label: string, run: () => unknown) => this.monitor.relieve(label, run)
+    this.pools = new MemoryPools({ budget: this.budget, device, relieve })
+    this.npu = new DeviceFamily(npuFamily, this.budget)
+    this.gpu = new DeviceFamily(gpuFamily, this.budget)
+    this.system = new DeviceFamily(systemFamily, this.budget)
   }
 
   /**
@@ -106,20 +174,121 @@ export class MemoryManager implements AsyncDisposable {
     this.budget.maxBytes = maxBytes
   }
 
+  /** Takes a buffer for the NPU: `npu.allocate()`. */
+  allocateNPUMemory(
+    bytes: number,
+    options?: FamilyAllocateOptions<'dma-heap' | 'udmabuf' | 'rknpu'>,
+  ): Promise<DeviceBuffer> {
+    return this.npu.allocate(bytes, options)
+  }
+
+  /** Takes a buffer of the GPU: `gpu.allocate()`. */
+  allocateGPUMemory(
+    bytes: number,
+    options?: FamilyAllocateOptions<'device' | 'pinned' | 'managed'>,
+  ): Promise<DeviceBuffer> {
+    return this.gpu.allocate(bytes, options)
+  }
+
+  /** Takes a buffer of ordinary RAM: `system.allocate()`. */
+  allocateSystemMemory(
+    bytes: number,
+    options?: FamilyAllocateOptions<'anonymous' | 'memory-file'>,
+  ): Promise<DeviceBuffer> {
+    return this.system.allocate(bytes, options)
+  }
+
+  /** Frees a buffer: `buffer.release()`. */
+  deallocateNPUMemory(buffer: DeviceBuffer): void {
+    realBuffer(buffer).release()
+  }
+
+  /** Frees a buffer: `buffer.release()`. */
+  deallocateGPUMemory(buffer: DeviceBuffer): void {
+    realBuffer(buffer).release()
+  }
+
+  /** Frees a buffer: `buffer.release()`. */
+  deallocateSystemMemory(buffer: DeviceBuffer): void {
+    realBuffer(buffer).release()
+  }
+
+  /** What was given out for the NPU: `npu.stats()`. */
+  getNPUMemoryStats(): FamilyStats {
+    return this.npu.stats()
+  }
+
+  /** What was given out of the GPU: `gpu.stats()`. */
+  getGPUMemoryStats(): FamilyStats {
+    return this.gpu.stats()
+  }
+
+  /** What was given out of ordinary RAM: `system.stats()`. */
+  getSystemMemoryStats(): FamilyStats {
+    return this.system.stats()
+  }
+
+  /** Makes a pool: `pools.create()`. */
+  createMemoryPool(options?: MemoryPoolOptions): Promise<MemoryPool> {
+    return this.pools.create(options)
+  }
+
+  /** Hands out a buffer from what the pool holds: `pool.allocate()`. */
+  allocateFromPool(pool: MemoryPool, bytes: number, options?: PoolBufferOptions): PoolBuffer {
+    return realPool('pool', pool).allocate(bytes, options)
+  }
+
+  /** Gives all of a pool back: `pool.destroy()`. */
+  destroyMemoryPool(pool: MemoryPool): Promise<void> {
+    return realPool('pool', pool).destroy()
+  }
+
+  /** Everything in use, in a few numbers. */
+  getMemoryUsage(): MemoryUsage {
+    const { allocatedBytes, lineBytes } = this.budget
+    return {
+      allocatedBytes,
+      lineBytes,
+      npuBytes: this.npu.stats().usedBytes,
+      gpuBytes: this.gpu.stats().usedBytes,
+      systemBytes: this.system.stats().usedBytes,
+      poolBytes: [...this.pools].reduce((sum, pool) => sum + pool.stats().heldBytes, 0),
+      process: processMemory(),
+    }
+  }
+
+  /** The statistics of everything. */
+  getMemoryStats(): MemoryStats {
+    const pools = Object.fromEntries([...this.pools].map((pool) => [pool.label, pool.stats()]))
+    return { npu: this.npu.stats(), gpu: this.gpu.stats(), system: this.system.stats(), pools }
+  }
+
+  /** Sets {@link limits}. */
+  setMemoryLimits(limits: ManagerLimits): void {
+    this.limits = limits
+  }
+
+  /** Starts {@link profile}, and returns it. */
+  enableMemoryProfiling(options?: ProfileOptions): MemoryProfile {
+    this.profile.start(options)
+    return this.profile
+  }
+
   /** Whether it was closed. */
   get closed(): boolean {
     return this.#closed
   }
 
   /**
-   * Ends the monitor and loads in flight (they reject with an {@link AbortError}) and gives the pool's memory back. Allocations belong
-   * to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
+   * Ends the monitor and loads in flight (they reject with an {@link AbortError}), destroys the pools and gives back every
+   * buffer of a device. Allocations of the budget belong to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
    */
   async close(): Promise<void> {
     this.#closed = true
     this.monitor.close()
     this.pool.close()
     await this.#loads.close(released('the memory manager'))
+    await Promise.all([this.pools, this.npu, this.gpu, this.system].map((part) => part.close()))
     this.profile.stop()
   }
 
@@ -127,4 +296,9 @@ export class MemoryManager implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+function realBuffer(buffer: unknown): DeviceBuffer {
+  if (buffer instanceof DeviceBuffer) return buffer
+  throw invalidArgument('buffer', 'a DeviceBuffer', quoted(buffer))
 }

@@ -25,6 +25,10 @@ export const NativeBudget = binding.NativeBudget
 export type NativeBudget = Binding.NativeBudget
 export const NativeBufferPool = binding.NativeBufferPool
 export type NativeBufferPool = Binding.NativeBufferPool
+export const NativeDevice = binding.NativeDevice
+export type NativeDevice = Binding.NativeDevice
+export const NativePool = binding.NativePool
+export type NativePool = Binding.NativePool
 export const NativeModel = binding.NativeModel
 export type NativeModel = Binding.NativeModel
 
@@ -34,4 +38,12 @@ export type NativeMonitor = Binding.NativeMonitor
 export const NativeProfile = binding.NativeProfile
 export type NativeProfile = Binding.NativeProfile
 
-export type { NativeNotice, NativePooledBuffer, NativeStream, NativeUnit } from '../binding.js'
+export type {
+  NativeDeviceOptions,
+  NativeMove,
+  NativeNotice,
+  NativePooledBuffer,
+  NativePoolOptions,
+  NativeStream,
+  NativeUnit,
+} from '../binding.js'

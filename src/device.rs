@@ -5,8 +5,8 @@ use napi_derive::napi;
 use plimsoll::{
     Result as CoreResult,
     device::{
-        BackEndKind, CudaKind, DeviceChoice, DeviceContext, DeviceUsage as CoreUsage, HostOptions, HostSource, HugePages,
-        SharedBackend, choose_device, rknpu::DomainId,
+        BackEndKind, CudaKind, DeviceChoice, DeviceContext, DeviceUsage as CoreUsage, HostOptions,
+        HostSource, HugePages, SharedBackend, choose_device, rknpu::DomainId,
     },
 };
 
@@ -117,7 +117,11 @@ impl NativeDeviceOptions {
             },
             "rknpu" => DeviceChoice::Rknpu { domain: self.domain.map(DomainId::new).transpose()? },
             _ => DeviceChoice::Host(HostOptions {
-                source: if self.memory_file == Some(true) { HostSource::MemoryFile } else { HostSource::Anonymous },
+                source: if self.memory_file == Some(true) {
+                    HostSource::MemoryFile
+                } else {
+                    HostSource::Anonymous
+                },
                 huge_pages: match self.huge_pages.as_deref() {
                     Some("transparent") => HugePages::Transparent,
                     Some("explicit") => HugePages::Explicit,

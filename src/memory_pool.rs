@@ -17,8 +17,8 @@ use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
     pool::{
-        Access, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Move, Pin, Placement,
-        PoolBuffer, PoolOptions, PoolStats as CoreStats, Scope,
+        Access, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Move, Pin,
+        Placement, PoolBuffer, PoolOptions, PoolStats as CoreStats, Scope,
     },
 };
 use slab::Slab;
@@ -397,6 +397,11 @@ impl NativePool {
         Work::promise(move || pool.reserve(bytes as u64), |_, ()| Ok(()))
     }
 
+    #[napi(catch_unwind)]
+    pub fn note_retry(&self) {
+        self.pool.note_retry();
+    }
+
     /// Gives slabs back that wait for it.
     #[napi(ts_return_type = "Promise<number>", catch_unwind)]
     pub fn collect(&self) -> AsyncTask<Work<u64, f64>> {
@@ -496,7 +501,8 @@ impl NativePool {
         };
         let planned = self.pool.next_move(&ids).map_err(|error| to_js(env, &error))?;
         let Some(planned) = planned else { return Ok(None) };
-        let key = self.buffers().iter().find(|(_, kept)| kept.buffer.id() == planned.buffer()).map(|(key, _)| key);
+        let key =
+            self.buffers().iter().find(|(_, kept)| kept.buffer.id() == planned.buffer()).map(|(key, _)| key);
         match key {
             Some(key) => Ok(Some(NativeMove { planned, key: key as u32 })),
             // Its last handle went while the move was planned.

@@ -51,6 +51,9 @@ const exitCodes: Record<PlimsollError['code'], ExitCode> = {
   ERR_UNSUPPORTED_TYPE: Exit.brokenInput,
   ERR_IO: Exit.trouble,
   ERR_RELEASED: Exit.trouble,
+  ERR_DEVICE: Exit.trouble,
+  ERR_DEVICE_UNAVAILABLE: Exit.trouble,
+  ERR_BUSY: Exit.trouble,
   ERR_ADDON_UNAVAILABLE: Exit.trouble,
   ABORT_ERR: Exit.interrupted,
 }

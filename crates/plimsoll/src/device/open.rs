@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Backend, CudaBackend, CudaKind, CudaOptions, DeviceContext, DmaHeapBackend, HostBackend, HostOptions, RknpuBackend,
-    SharedBackend, UdmabufBackend, rknpu::DomainId,
+    Backend, CudaBackend, CudaKind, CudaOptions, DeviceContext, DmaHeapBackend, HostBackend, HostOptions,
+    RknpuBackend, SharedBackend, UdmabufBackend, rknpu::DomainId,
 };
 use crate::{
     error::{Error, Result},

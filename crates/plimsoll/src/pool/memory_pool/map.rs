@@ -130,6 +130,12 @@ impl Map {
         self.slabs.iter().filter(|(_, held)| held.is_empty()).map(|(_, held)| held.size_bytes()).sum()
     }
 
+    /// The same without the slabs that were taken as the pool was made.
+    pub(super) fn surplus_bytes(&self) -> u64 {
+        let surplus = self.slabs.iter().filter(|(_, held)| held.is_empty() && !held.initial);
+        surplus.map(|(_, held)| held.size_bytes()).sum()
+    }
+
     /// The largest buffer that would find a place now, in bytes.
     pub(super) fn largest_free_bytes(&self) -> u64 {
         self.slabs.iter().map(|(_, held)| held.largest_bytes).max().unwrap_or(0)

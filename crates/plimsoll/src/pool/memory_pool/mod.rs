@@ -228,6 +228,12 @@ impl MemoryPool {
         self.0.state().retired.iter().map(|slab| slab.size_bytes()).sum()
     }
 
+    /// Counts a request that needed more than a new slab, for a caller who goes through the steps of
+    /// [`allocate_growing`](Self::allocate_growing) by itself.
+    pub fn note_retry(&self) {
+        self.0.state().counters.retry_count += 1;
+    }
+
     /// Whether slabs wait for [`collect`](Self::collect).
     #[must_use]
     pub fn has_retired(&self) -> bool {
@@ -500,6 +506,9 @@ impl State {
 
     /// Lets go of empty slabs beyond what is cached; those taken as the pool was made stay.
     fn retire_surplus(&mut self, max_cached_bytes: u64) {
+        if self.map.surplus_bytes() <= max_cached_bytes {
+            return;
+        }
         let taken = self.map.take_empty(max_cached_bytes, false);
         self.retire(taken);
     }

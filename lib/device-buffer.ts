@@ -1,0 +1,287 @@
+import type { ExportedFd } from '../binding.js'
+import * as check from './check.js'
+import { detach } from './detach.js'
+import { call, fromNative, invalidArgument, quoted, released } from './errors.js'
+import { expectInternal, internal } from './internal.js'
+import { leakWarning, type NativePool } from './native.js'
+
+export type { ExportedFd } from '../binding.js'
+
+/** A part of a buffer. */
+export interface BufferRange {
+  /** Where it begins, in bytes. 0 by default. */
+  offsetBytes?: number
+  /** How long it is, in bytes. To the end of the buffer by default. */
+  lengthBytes?: number
+}
+
+/** How a buffer is mapped. */
+export interface MappingOptions extends BufferRange {
+  /** What is done with the view. `'readwrite'` by default; less lets the driver do less. */
+  access?: 'read' | 'write' | 'readwrite'
+}
+
+/** How a buffer is read. */
+export interface ReadOptions extends BufferRange {
+  /** Where the bytes go; new memory by default. `lengthBytes` is its length then. */
+  into?: ArrayBufferView
+}
+
+const count = (name: string, value: unknown) => check.bytes(name, value)
+
+const rangeChecks = { offsetBytes: count, lengthBytes: count } as const
+
+const mappingChecks = {
+  ...rangeChecks,
+  access: (name: string, value: unknown) => check.oneOf(name, value, ['read', 'write', 'readwrite'] as const),
+} as const
+
+const readChecks = { ...rangeChecks, into: bytesView } as const
+
+/** The bytes of a view, not copied. */
+function bytesView(name: string, value: unknown): Uint8Array {
+  if (ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer) {
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  }
+  throw invalidArgument(name, 'a view of an ArrayBuffer, such as a Uint8Array', quoted(value))
+}
+
+/** What the net needs to know of a buffer. It must not refer to the buffer, or that would never be collected. */
+export interface BufferState {
+  readonly native: NativePool
+  readonly key: number
+  readonly label: string
+  readonly sizeBytes: number
+  readonly device: string
+  /** Called when the buffer was freed: whether slabs wait to be given back. */
+  readonly freed: (key: number, retired: boolean) => void
+  released: boolean
+}
+
+/** The net: frees what a collected buffer held. */
+const net = new FinalizationRegistry<BufferState>((state) => {
+  if (state.released) return
+  free(state)
+  const { label, sizeBytes, device } = state
+  const message =
+    `A buffer of ${sizeBytes} bytes on ${device} labelled "${label}" was collected without being released. ` +
+    'Its memory was freed now; call release() or use `using`.'
+  process.emitWarning(leakWarning(message, label, sizeBytes))
+})
+
+function free(state: BufferState): void {
+  state.released = true
+  state.freed(state.key, state.native.free(state.key))
+}
+
+/** The native pool and key of a buffer that is live; `undefined` of anything else. */
+export let bufferPlace: (buffer: unknown) => { readonly native: NativePool; readonly key: number } | undefined
+
+/** Makes the buffer for a key of the addon. */
+export let poolBuffer: (state: BufferState) => PoolBuffer
+
+/**
+ * Memory of a device. It is freed once: on {@link release}, at the end of a `using` block, or as it is collected, which
+ * emits a `PlimsollLeakWarning`.
+ *
+ * Reading, writing and mapping are promises, for a device may take its time. Meanwhile, and as long as a map lasts, the
+ * memory stays, whatever is released.
+ *
+ * @example
+ * using buffer = await manager.gpu.allocate(64 * MiB, { label: 'activations' })
+ * await buffer.write(new Float32Array(1024))
+ */
+export class DeviceBuffer implements Disposable {
+  readonly #state: BufferState
+
+  static {
+    bufferPlace = (buffer) =>
+      typeof buffer === 'object' && buffer !== null && #state in buffer ? buffer.#live() : undefined
+  }
+
+  protected constructor(mark: typeof internal, state: BufferState) {
+    expectInternal(mark, 'DeviceBuffer', 'allocate()')
+    this.#state = state
+    net.register(this, state, state)
+  }
+
+  /** Its size, in bytes. */
+  get sizeBytes(): number {
+    return this.#state.sizeBytes
+  }
+
+  /** What it is for. */
+  get label(): string {
+    return this.#state.label
+  }
+
+  /** The name of its device. */
+  get device(): string {
+    return this.#state.device
+  }
+
+  /** Whether it was released. */
+  get released(): boolean {
+    return this.#state.released
+  }
+
+  /** Frees it. What still reads, writes or maps it keeps the memory until that ends. A second call does nothing. */
+  release(): void {
+    const state = this.#state
+    if (state.released) return
+    net.unregister(state)
+    free(state)
+  }
+
+  /** The same as {@link release}, for `using`. */
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  /**
+   * Copies bytes out.
+   *
+   * @returns the bytes, or those of `into`.
+   * @throws {@link InvalidArgumentError} for a range beyond the buffer.
+   * @throws {@link DeviceError} as the device says.
+   * @throws {@link ReleasedError} after it was released.
+   */
+  async read(options?: ReadOptions): Promise<Uint8Array> {
+    const { into, ...range } = check.options<ReadOptions>(options, readChecks)
+    const target = into as Uint8Array | undefined
+    const length = target ? { ...range, lengthBytes: target.byteLength } : range
+    const { offsetBytes, lengthBytes } = this.#range(length)
+    const bytes = target ?? new Uint8Array(lengthBytes)
+    await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes))
+    return bytes
+  }
+
+  /**
+   * Copies bytes in. They must not change until the promise settles.
+   *
+   * @throws as of {@link read}.
+   */
+  async write(data: ArrayBufferView, options?: { offsetBytes?: number }): Promise<void> {
+    const bytes = bytesView('data', data)
+    const { offsetBytes = 0 } = check.options<{ offsetBytes?: number }>(options, { offsetBytes: count })
+    this.#range({ offsetBytes, lengthBytes: bytes.byteLength })
+    await this.#run(({ native, key }) => native.write(key, offsetBytes, bytes))
+  }
+
+  /**
+   * Sets bytes to one value, 0 to 255.
+   *
+   * @throws as of {@link read}.
+   */
+  async fill(value: number, options?: BufferRange): Promise<void> {
+    const byte = check.integer('value', value, 0, 255)
+    const { offsetBytes, lengthBytes } = this.#range(check.options<BufferRange>(options, rangeChecks))
+    await this.#run(({ native, key }) => native.fill(key, offsetBytes, lengthBytes, byte))
+  }
+
+  /**
+   * Copies bytes to another buffer of the same device, on the device.
+   *
+   * @throws as of {@link read}; {@link InvalidArgumentError} for a buffer of another device.
+   */
+  async copyTo(target: DeviceBuffer, options?: BufferRange & { targetOffsetBytes?: number }): Promise<void> {
+    const to = bufferPlace(target)
+    if (!to) throw invalidArgument('target', 'a DeviceBuffer', quoted(target))
+    const checks = { ...rangeChecks, targetOffsetBytes: count }
+    const checked = check.options<BufferRange & { targetOffsetBytes?: number }>(options, checks)
+    const { targetOffsetBytes = 0, ...range } = checked
+    const { offsetBytes, lengthBytes } = this.#range(range)
+    await this.#run(({ native, key }) =>
+      native.copy(key, offsetBytes, lengthBytes, to.native, to.key, targetOffsetBytes),
+    )
+  }
+
+  /**
+   * Lets `use` see the memory itself. The view has length 0 as soon as what `use` returns has settled; nothing that was
+   * begun with it may still be under way then. Until the map has ended the buffer stays where it is.
+   *
+   * @returns what `use` returned.
+   * @throws {@link DeviceError} where the processor cannot see the memory: {@link read} and {@link write} then.
+   * @throws as of {@link read}.
+   */
+  async withMapping<T>(
+    use: (view: Uint8Array<ArrayBuffer>) => T | PromiseLike<T>,
+    options?: MappingOptions,
+  ): Promise<T> {
+    check.callback('use', use)
+    const { access = 'readwrite', ...range } = check.options<MappingOptions>(options, mappingChecks)
+    const { offsetBytes, lengthBytes } = this.#range(range)
+    const mapping = await this.#run(({ native, key }) => native.map(key, offsetBytes, lengthBytes, access))
+    const [buffer = new ArrayBuffer(0)] = mapping.arrayBuffer()
+    try {
+      return await use(new Uint8Array(buffer))
+    } finally {
+      // An array buffer whose memory was moved away keeps that memory until it is collected.
+      const detached = lengthBytes === 0 || detach(buffer)
+      await this.#run(() => mapping.finish(detached), true)
+    }
+  }
+
+  /**
+   * A new file descriptor of the memory, for another driver or process. It is the caller's to close, and keeps the memory
+   * alive. The buffer begins at `offsetBytes` of it, and is never moved again.
+   *
+   * @throws {@link DeviceError} where the device exports nothing.
+   * @throws {@link ReleasedError} after it was released.
+   */
+  exportFd(): Promise<ExportedFd> {
+    return this.#run(({ native, key }) => native.exportFd(key))
+  }
+
+  /**
+   * Keeps it where it is, until {@link unpin} was called as often. For its address, in use by a device.
+   *
+   * @throws {@link ReleasedError} after it was released.
+   */
+  pin(): void {
+    const { native, key } = this.#live()
+    call(() => native.pin(key))
+  }
+
+  /** Takes back one {@link pin}; without one it does nothing. */
+  unpin(): void {
+    if (!this.#state.released) this.#state.native.unpin(this.#state.key)
+  }
+
+  #live(): BufferState {
+    if (this.#state.released) throw released('the buffer')
+    return this.#state
+  }
+
+  #range({ offsetBytes = 0, lengthBytes = this.sizeBytes - offsetBytes }: BufferRange): Required<BufferRange> {
+    if (lengthBytes < 0 || offsetBytes + lengthBytes > this.sizeBytes) {
+      const received = `${lengthBytes} bytes from ${offsetBytes} on`
+      throw invalidArgument('range', `within the ${this.sizeBytes} bytes of the buffer`, received)
+    }
+    return { offsetBytes, lengthBytes }
+  }
+
+  async #run<T>(start: (state: BufferState) => Promise<T>, evenReleased = false): Promise<T> {
+    const state = evenReleased ? this.#state : this.#live()
+    try {
+      return await start(state)
+    } catch (error) {
+      throw fromNative(error)
+    }
+  }
+}
+
+/** A buffer out of a {@link MemoryPool}: part of a slab. It may be moved while nobody uses it. */
+export class PoolBuffer extends DeviceBuffer {
+  /** Which of its pool's live buffers it is. */
+  readonly id: number
+
+  static {
+    poolBuffer = (state) => new PoolBuffer(internal, state)
+  }
+
+  private constructor(mark: typeof internal, state: BufferState) {
+    super(mark, state)
+    this.id = state.key
+  }
+}

@@ -1,0 +1,504 @@
+import type { DefragmentReport, PoolScope, PoolStats, SlabInfo } from '../binding.js'
+import { MemoryBudget, nativeBudget } from './budget.js'
+import * as check from './check.js'
+import { Device, type DeviceChoice, deviceChoice, nativeDevice } from './device.js'
+import { type PoolBuffer, poolBuffer } from './device-buffer.js'
+import { AbortError, call, fromNative, InsufficientMemoryError, invalidArgument } from './errors.js'
+import { expectInternal, internal } from './internal.js'
+import * as native from './native.js'
+import { type PoolTrace, traceOf } from './pool-trace.js'
+
+export type { BlockInfo, DefragmentReport, PoolScope, PoolStats, SlabInfo } from '../binding.js'
+
+/** When a pool defragments itself. */
+export interface AutoDefragmentOptions {
+  /** From which fragmentation on, 0 to 100; see {@link PoolStats.fragmentationPercent}. 50 by default. */
+  abovePercent?: number
+  /** How long a pass goes on beginning moves, in milliseconds. 10 by default. */
+  maxMs?: number
+}
+
+/** How a {@link MemoryPool} behaves. */
+export interface MemoryPoolOptions {
+  /** Where its memory comes from. `'auto'`, the best that is safe here, by default. */
+  device?: DeviceChoice
+  /** What the pool is called, in the budget and by drivers that take names. `'memory pool'` by default. */
+  label?: string
+  /** Bytes taken from the device at once; a larger buffer gets a slab of its own. 64 MiB on most devices by default. */
+  slabBytes?: number
+  /** Bytes taken, every page of them, as the pool is made. None by default. */
+  initialBytes?: number
+  /** Bytes held at most. No bound of its own by default. */
+  maxBytes?: number
+  /** Bytes of empty slabs that are kept for what comes next. One slab by default. */
+  maxCachedBytes?: number
+  /** The size of a page, in bytes, where each buffer is to be one page, as in a cache of keys and values. */
+  pageBytes?: number
+  /** Whether each buffer has a slab of its own, which goes with it. False by default. */
+  dedicated?: boolean
+  /** Whether a buffer's bytes are zeroed as it is freed. False by default. */
+  zeroOnFree?: boolean
+  /** Whether, and when, the pool defragments itself while nothing happens. False by default. */
+  autoDefragment?: boolean | AutoDefragmentOptions
+  /** The budget that every slab counts against. None by default. */
+  budget?: MemoryBudget
+}
+
+/** How a buffer is placed. */
+export interface PoolBufferOptions {
+  /** What it is for. */
+  label?: string
+  /** It begins at a multiple of this, a power of two. 256 by default. */
+  alignBytes?: number
+  /**
+   * How long it is likely to live: `'long'`, by default, as weights; `'transient'` as activations. The two grow from
+   * opposite ends of a slab.
+   */
+  placement?: 'long' | 'transient'
+}
+
+/** How a buffer is placed, and how its request is given up. */
+export interface GrowingBufferOptions extends PoolBufferOptions {
+  /** Gives the request up. */
+  signal?: AbortSignal
+}
+
+/** A buffer that a defragmentation would move. */
+export interface MovableBuffer {
+  /** What it is for. */
+  label: string
+  /** Its size, in bytes. */
+  sizeBytes: number
+  /** Which it is: the {@link PoolBuffer.id} of one of the pool's live buffers. */
+  id: number
+}
+
+/** How far a defragmentation goes. Whatever bound is met first ends it. */
+export interface DefragmentOptions {
+  /** Bytes moved at most. */
+  maxBytes?: number
+  /** Buffers moved at most. */
+  maxMoves?: number
+  /** How long it goes on beginning moves, in milliseconds. */
+  maxMs?: number
+  /** Whether nothing is moved, and the report says what would come of it. */
+  dryRun?: boolean
+  /** Asked before each move; what it returns `true` for stays where it is. */
+  veto?: (buffer: MovableBuffer) => boolean
+  /** Told of each move that was made. */
+  onMoved?: (buffer: MovableBuffer) => void
+  /** Ends it before the next move; the report tells what was done. */
+  signal?: AbortSignal
+}
+
+const count = (name: string, value: unknown) => check.bytes(name, value)
+const sizeOf = (name: string, value: unknown) => check.bytes(name, value, 1)
+
+const autoDefragmentChecks = {
+  abovePercent: (name: string, value: unknown) => check.number(name, value, 0, 100),
+  maxMs: (name: string, value: unknown) => check.number(name, value, 0, 3_600_000),
+} as const
+
+const autoDefragment = (_name: string, value: unknown): boolean | AutoDefragmentOptions =>
+  typeof value === 'boolean' ? value : check.options<AutoDefragmentOptions>(value, autoDefragmentChecks)
+
+/** Checks the options of a pool. */
+export const poolChecks = {
+  device: deviceChoice,
+  label: check.string,
+  slabBytes: sizeOf,
+  initialBytes: count,
+  maxBytes: sizeOf,
+  maxCachedBytes: count,
+  pageBytes: sizeOf,
+  dedicated: check.boolean,
+  zeroOnFree: check.boolean,
+  autoDefragment,
+  budget: (name: string, value: unknown) => check.real(name, value, MemoryBudget, nativeBudget),
+} as const
+
+const bufferChecks = {
+  label: check.string,
+  alignBytes: sizeOf,
+  placement: (name: string, value: unknown) => check.oneOf(name, value, ['long', 'transient'] as const),
+} as const
+
+const growingChecks = { ...bufferChecks, signal: check.signal } as const
+
+const defragmentChecks = {
+  maxBytes: count,
+  maxMoves: count,
+  maxMs: autoDefragmentChecks.maxMs,
+  dryRun: check.boolean,
+  veto: (name: string, value: unknown) => check.callback<(buffer: MovableBuffer) => boolean>(name, value),
+  onMoved: (name: string, value: unknown) => check.callback<(buffer: MovableBuffer) => void>(name, value),
+  signal: check.signal,
+} as const
+
+/** How long nothing has to happen to a pool before it defragments itself. */
+const IDLE_MS = 50
+
+/** Makes a pool whose request for memory also asks its owner. */
+export let makePool: (options: MemoryPoolOptions, owner?: PoolOwner) => Promise<MemoryPool>
+
+/** Who made a pool, and is asked for memory before it refuses. */
+export interface PoolOwner {
+  /** Gives back what others hold idle; whether any was. */
+  readonly relieve: (pool: MemoryPool, missingBytes: number) => Promise<boolean>
+  readonly destroyed: (pool: MemoryPool) => void
+}
+
+/**
+ * A pool of real device memory: slabs from a device, buffers out of slabs.
+ *
+ * What is where is kept outside of the memory. Buffers of any size find a place in constant time, an empty slab serves
+ * any size up to its own, and slabs without buffers go back to the device.
+ *
+ * @example
+ * await using pool = await MemoryPool.create({ device: 'host', initialBytes: 64 * MiB })
+ * using buffer = pool.allocate(4 * MiB, { label: 'activations' })
+ * await buffer.withMapping((view) => view.fill(1))
+ */
+export class MemoryPool implements AsyncDisposable {
+  readonly #native: native.NativePool
+  readonly #owner: PoolOwner | undefined
+  readonly #auto: Required<AutoDefragmentOptions> | undefined
+  /** The label of each live buffer, by its key; those without one are left out. */
+  readonly #labels = new Map<number, string>()
+  readonly #pressure = new Set<(missingBytes: number) => unknown>()
+  readonly #freed: (key: number, retired: boolean) => void
+  #idle: NodeJS.Timeout | undefined
+  #collecting: Promise<unknown> | undefined
+  #defragmenting: Promise<unknown> = Promise.resolve()
+  #destroyed = false
+  /** Where its memory comes from. */
+  readonly device: Device
+  /** What it is called. */
+  readonly label: string
+
+  static {
+    makePool = async (options, owner) => {
+      const device = await Device.open(options.device ?? 'auto')
+      const { label = 'memory pool', budget, autoDefragment: auto = false, device: _, ...sizes } = options
+      const settings = { dedicated: false, zeroOnFree: false, ...sizes, label }
+      try {
+        const of = nativeDevice(device) as native.NativeDevice
+        const made = await native.NativePool.create(of, budget && nativeBudget(budget), settings)
+        return new MemoryPool(internal, made, device, label, auto === true ? {} : auto || undefined, owner)
+      } catch (error) {
+        throw fromNative(error)
+      }
+    }
+  }
+
+  private constructor(
+    mark: typeof internal,
+    of: native.NativePool,
+    device: Device,
+    label: string,
+    auto: AutoDefragmentOptions | undefined,
+    owner: PoolOwner | undefined,
+  ) {
+    expectInternal(mark, 'MemoryPool', 'MemoryPool.create()')
+    this.#native = of
+    this.#owner = owner
+    this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto }
+    this.device = device
+    this.label = label
+    // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
+    const self = new WeakRef(this)
+    this.#freed = (key, retired) => {
+      const pool = self.deref()
+      if (pool) pool.#afterFree(key, retired)
+    }
+  }
+
+  /**
+   * Makes a pool, and takes its `initialBytes`.
+   *
+   * @throws {@link DeviceUnavailableError} when the machine has no such device, or this process may not use it.
+   * @throws {@link InsufficientMemoryError} when the budget or the machine has not `initialBytes`.
+   * @throws {@link InvalidArgumentError} for an unknown or unfit option, or one that does not fit the device.
+   */
+  static async create(options?: MemoryPoolOptions): Promise<MemoryPool> {
+    return makePool(check.options<MemoryPoolOptions>(options, poolChecks))
+  }
+
+  /**
+   * Hands out a buffer from the slabs that are held; it asks no device and waits for nothing. Its bytes are those of the
+   * last user unless the pool is `zeroOnFree`.
+   *
+   * @throws {@link InsufficientMemoryError} when no hole fits; `largestFreeBytes` is the largest. {@link reserve} first,
+   * or use {@link allocateAsync}.
+   * @throws {@link InvalidArgumentError} for an unfit size or option.
+   * @throws {@link ReleasedError} after {@link destroy}.
+   */
+  allocate(bytes: number, options?: PoolBufferOptions): PoolBuffer {
+    const sizeBytes = sizeOf('bytes', bytes)
+    if (options === undefined) return this.#take(sizeBytes, 256, false, '')
+    const { alignBytes = 256, placement, label = '' } = check.options<PoolBufferOptions>(options, bufferChecks)
+    return this.#take(sizeBytes, alignBytes, placement === 'transient', label)
+  }
+
+  #take(sizeBytes: number, alignBytes: number, transient: boolean, label: string): PoolBuffer {
+    let key: number
+    try {
+      key = this.#native.allocate(sizeBytes, alignBytes, transient, label === '' ? undefined : label)
+    } catch (error) {
+      throw fromNative(error)
+    }
+    const { name: device } = this.device
+    if (label !== '') this.#labels.set(key, label)
+    return poolBuffer({ native: this.#native, key, label, sizeBytes, device, freed: this.#freed, released: false })
+  }
+
+  /**
+   * Hands out a buffer, and does what it can before it refuses, in this order: a fitting hole, a cached slab, a new slab,
+   * cached slabs of other sizes given back, {@link onPressure}, defragmentation.
+   *
+   * @throws {@link AbortError} when `signal` aborts.
+   * @throws as of {@link allocate}, and {@link DeviceError} as the device says.
+   */
+  async allocateAsync(bytes: number, options?: GrowingBufferOptions): Promise<PoolBuffer> {
+    const sizeBytes = sizeOf('bytes', bytes)
+    const { signal, ...placing } = check.options<GrowingBufferOptions>(options, growingChecks)
+    let defragmented = false
+    for (;;) {
+      if (signal?.aborted) throw new AbortError(signal.reason)
+      const refusal = refusalOf(() => this.allocate(sizeBytes, placing))
+      if (!(refusal instanceof InsufficientMemoryError)) return refusal
+      const grown = await this.#grow(sizeBytes)
+      if (grown === true) continue
+      this.#native.noteRetry()
+      if ((await this.trim()) > 0 || (await this.#relieved(sizeBytes))) continue
+      if (defragmented) throw grown
+      defragmented = true
+      await this.defragment()
+    }
+  }
+
+  /** Takes a slab for so many bytes; `true`, or why there is none. */
+  async #grow(bytes: number): Promise<true | InsufficientMemoryError> {
+    try {
+      await this.reserve(bytes)
+      return true
+    } catch (error) {
+      if (error instanceof InsufficientMemoryError) return error
+      throw error
+    }
+  }
+
+  /** Whether anybody has given memory back. */
+  async #relieved(missingBytes: number): Promise<boolean> {
+    for (const relieve of [...this.#pressure]) if ((await relieve(missingBytes)) === true) return true
+    return (await this.#owner?.relieve(this, missingBytes)) ?? false
+  }
+
+  /**
+   * Registers what may give memory back when {@link allocateAsync} finds none. It is told how many bytes are missing, and
+   * returns `true`, or a promise of it, when it has given some back: it is asked again until it has not. Returns what
+   * forgets it again.
+   */
+  onPressure(relieve: (missingBytes: number) => unknown): Disposable {
+    const registered = check.callback<(missingBytes: number) => unknown>('relieve', relieve)
+    this.#pressure.add(registered)
+    return { [Symbol.dispose]: () => void this.#pressure.delete(registered) }
+  }
+
+  /**
+   * Makes sure that one buffer of `bytes` could be handed out now, and takes a slab for it where none has room.
+   *
+   * @throws {@link InsufficientMemoryError} when the pool's maximum, the budget or the machine has not that much.
+   * @throws {@link DeviceError} as the device says.
+   * @throws {@link ReleasedError} after {@link destroy}.
+   */
+  async reserve(bytes: number): Promise<void> {
+    await this.#run(() => this.#native.reserve(sizeOf('bytes', bytes)))
+  }
+
+  /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
+  trim(keepBytes = 0): Promise<number> {
+    const keep = check.bytes('keepBytes', keepBytes)
+    return this.#run(() => this.#native.trim(keep))
+  }
+
+  /**
+   * Moves buffers together, one after the other, so that whole slabs become empty and go back. Buffers in use, mapped,
+   * pinned or exported stay; content survives.
+   *
+   * @throws {@link DeviceError} when a copy failed: that buffer stays as it was, and those before it stay moved.
+   * @throws {@link ReleasedError} after {@link destroy}.
+   */
+  defragment(options?: DefragmentOptions): Promise<DefragmentReport> {
+    const checked = check.options<DefragmentOptions>(options, defragmentChecks)
+    // One pass at a time.
+    const pass = this.#defragmenting.then(() => this.#pass(checked))
+    this.#defragmenting = pass.catch(() => {})
+    return pass
+  }
+
+  async #pass({ dryRun = false, veto, onMoved, signal, ...bounds }: DefragmentOptions): Promise<DefragmentReport> {
+    const { maxBytes, maxMoves, maxMs } = bounds
+    if (dryRun) return call(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs))
+    const report = {
+      movedCount: 0,
+      movedBytes: 0,
+      vetoedCount: 0,
+      emptiedBytes: 0,
+      largestFreeBytesBefore: this.stats().largestFreeBytes,
+      largestFreeBytesAfter: 0,
+      complete: false,
+    }
+    const began = performance.now()
+    const within = () =>
+      !signal?.aborted &&
+      report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
+      report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
+      performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY)
+    // A buffer is moved once in a pass, so that every pass ends.
+    const stay: number[] = []
+    while (within()) {
+      const planned = call(() => this.#native.nextMove(stay))
+      if (!planned) {
+        report.complete = true
+        break
+      }
+      stay.push(planned.key)
+      const movable = this.#movable(planned)
+      if (this.#vetoes(veto, movable, planned)) {
+        report.vetoedCount += 1
+        continue
+      }
+      report.emptiedBytes += await this.#run(() => this.#native.makeMove(planned))
+      report.movedCount += 1
+      report.movedBytes += planned.bytes
+      onMoved?.(movable)
+    }
+    this.#collect()
+    report.largestFreeBytesAfter = this.stats().largestFreeBytes
+    return report
+  }
+
+  #movable({ key, bytes }: native.NativeMove): MovableBuffer {
+    return { label: this.#labels.get(key) ?? '', sizeBytes: bytes, id: key }
+  }
+
+  /** Whether the move is not wanted; a veto that throws leaves no buffer marked as moving. */
+  #vetoes(veto: DefragmentOptions['veto'], movable: MovableBuffer, planned: native.NativeMove): boolean {
+    let vetoed = true
+    try {
+      vetoed = veto?.(movable) === true
+    } finally {
+      if (vetoed) this.#native.forgoMove(planned)
+    }
+    return vetoed
+  }
+
+  /** What it holds and has done. */
+  stats(): PoolStats {
+    return this.#native.stats()
+  }
+
+  /**
+   * The same in depth: every slab with its blocks, and the counts under the names of PyTorch's `memory_stats`.
+   *
+   * It walks over everything; {@link stats} is kept up to date as it goes.
+   */
+  detailedStats(): PoolStats & { slabs: SlabInfo[]; counters: Record<string, number> } {
+    const counters = Object.fromEntries(this.#native.counters().map(({ name, value }) => [name, value]))
+    return { ...this.stats(), slabs: this.#native.slabs(), counters }
+  }
+
+  /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
+  pushScope(): void {
+    this.#native.pushScope()
+  }
+
+  /** Ends the innermost scope and says what was allocated and freed within; `undefined` when there is none. */
+  popScope(): PoolScope | undefined {
+    return this.#native.popScope() ?? undefined
+  }
+
+  /**
+   * Records what happens from now on, for {@link stopTrace}: at most `capacity` events, a million by default. A trace that
+   * runs is begun anew.
+   */
+  startTrace(capacity = 1_000_000): void {
+    this.#native.startTrace(check.integer('capacity', capacity, 1, 100_000_000))
+  }
+
+  /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
+  stopTrace(): PoolTrace {
+    return traceOf(this.#native.stopTrace(), this)
+  }
+
+  /** Whether it was destroyed. */
+  get destroyed(): boolean {
+    return this.#destroyed
+  }
+
+  /**
+   * Gives every slab back. Buffers that are left are stale: every use of them is a {@link ReleasedError}. What is mapped,
+   * or being copied, stays until that ends. Idempotent.
+   */
+  async destroy(): Promise<void> {
+    if (this.#destroyed) return
+    this.#destroyed = true
+    clearTimeout(this.#idle)
+    this.#labels.clear()
+    this.#pressure.clear()
+    await this.#run(() => this.#native.destroy())
+    this.#owner?.destroyed(this)
+  }
+
+  /** The same as {@link destroy}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.destroy()
+  }
+
+  #afterFree(key: number, retired: boolean): void {
+    this.#labels.delete(key)
+    if (retired) this.#collect()
+    if (this.#auto) this.#whenIdle(this.#auto)
+  }
+
+  /** Gives empty slabs back, without anybody waiting for the device. */
+  #collect(): void {
+    this.#collecting ??= this.#native.collect().finally(() => {
+      this.#collecting = undefined
+    })
+  }
+
+  #whenIdle({ abovePercent, maxMs }: Required<AutoDefragmentOptions>): void {
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => {
+      if (this.#destroyed || this.stats().fragmentationPercent <= abovePercent) return
+      // What a device refuses here it refuses again when somebody asks.
+      this.defragment({ maxMs }).catch(() => {})
+    }, IDLE_MS).unref()
+  }
+
+  async #run<T>(start: () => Promise<T>): Promise<T> {
+    try {
+      return await start()
+    } catch (error) {
+      throw fromNative(error)
+    }
+  }
+}
+
+/** What a call gave, or the refusal that it threw. */
+function refusalOf(allocate: () => PoolBuffer): PoolBuffer | InsufficientMemoryError {
+  try {
+    return allocate()
+  } catch (error) {
+    if (error instanceof InsufficientMemoryError) return error
+    throw error
+  }
+}
+
+/** Checks a pool that was passed. */
+export function realPool(name: string, value: unknown): MemoryPool {
+  if (value instanceof MemoryPool && Object.getPrototypeOf(value) === MemoryPool.prototype) return value
+  throw invalidArgument(name, 'a MemoryPool', value)
+}

@@ -1,0 +1,33 @@
+import type { NativeTrace } from '../binding.js'
+import type { MemoryPool } from './memory-pool.js'
+
+/** What happened to a pool. */
+export interface PoolTrace {
+  /** Events that were recorded. */
+  eventCount: number
+  /** Events beyond the trace's capacity, which are not in it. */
+  droppedCount: number
+  /**
+   * JSON lines: a header with the pool's device, label and sizes, then a line for each event: `event` (`"present"`,
+   * `"allocate"`, `"free"`, `"refuse"` or `"move"`), `atUs` since the start, `buffer`, `bytes`, and of an allocation
+   * `alignBytes` and `placement`.
+   */
+  text: string
+}
+
+/** @internal */
+export function traceOf({ events, droppedCount }: NativeTrace, pool: MemoryPool): PoolTrace {
+  const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, droppedCount }
+  const lines = events.map(({ kind, atUs, buffer, bytes, alignBytes, transient }) => {
+    const placed = kind === 'allocate' || kind === 'refuse'
+    return {
+      event: kind,
+      atUs,
+      ...(buffer !== undefined && buffer !== null && { buffer }),
+      bytes,
+      ...(placed && { alignBytes, placement: transient ? 'transient' : 'long' }),
+    }
+  })
+  const text = [header, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('')
+  return { eventCount: events.length, droppedCount, text }
+}
