@@ -9,9 +9,10 @@ mod suite;
 use std::{
     fs::File,
     io::{BufRead, BufReader, Write},
-    os::fd::AsFd,
+    os::fd::{AsFd, OwnedFd},
     process::{Command, Stdio},
     sync::Arc,
+    thread,
 };
 
 use fake_rknpu::{Board, Model};
@@ -19,11 +20,15 @@ use plimsoll::{
     Error, Result,
     device::{
         Backend, DeviceContext, DeviceMemory, Request, RknpuBackend, SharedBackend, SyncKind,
+        kernel::Kernel,
         rknpu::{Alignment, DomainId, WINDOW_BYTES},
     },
     units::{GIB, MIB},
 };
-use rustix::{fs::MemfdFlags, io::Errno};
+use rustix::{
+    fs::{MemfdFlags, OFlags},
+    io::Errno,
+};
 use suite::{faults::Faults, holds, refuses_beyond_headroom};
 
 /// Where the unit of a board's version ends the rule by sizes.
@@ -307,7 +312,6 @@ mod domains {
         let other = backend.in_domain(domain(1)).unwrap();
         let slab = take(&other, 64 * MIB).unwrap();
         backend.make_live().unwrap();
-        // Neither the driver's call nor DRM's.
         board.driver().faults = Faults::from(0);
         drop(slab);
         board.driver().faults = Faults::never();
@@ -320,14 +324,21 @@ mod domains {
     }
 
     #[test]
-    fn a_handle_goes_back_by_the_other_call_while_its_domain_cannot_be_live() {
+    fn a_slab_whose_domain_cannot_be_live_goes_back_when_it_can() {
         let board = Board::new();
         let backend = board.open().unwrap();
-        let slab = take(&backend.in_domain(domain(1)).unwrap(), MIB).unwrap();
+        let other = backend.in_domain(domain(1)).unwrap();
+        let slab = take(&other, MIB).unwrap();
         backend.make_live().unwrap();
         board.driver().held = true;
         drop(slab);
-        assert_eq!(board.driver().live_bytes(), 0);
+        // Those of the live one are not kept waiting by it.
+        drop(take(&backend, 2 * MIB).unwrap());
+        assert_eq!((backend.usage().used_bytes, other.usage().used_bytes), (0, MIB));
+        assert_eq!(board.driver().live_bytes(), MIB);
+        board.driver().held = false;
+        drop(take(&backend, MIB).unwrap());
+        assert_eq!((other.usage().used_bytes, board.driver().live_bytes()), (0, 0));
     }
 }
 
@@ -714,6 +725,38 @@ mod failures {
         for call in 0..calls {
             run(Faults::from(call), Some(Errno::NODEV));
         }
+    }
+}
+
+mod the_board_itself {
+    use super::*;
+
+    const ACTION: u32 = 0xc008_6440;
+    const MEM_SYNC: u32 = 0xc020_6445;
+
+    fn call(board: &Board, node: &OwnedFd, request: u32, argument: &mut [u8]) -> String {
+        // SAFETY: the board does nothing with these bytes but read and write them.
+        #[allow(unsafe_code)]
+        let _ = unsafe { board.kernel.ioctl(node.as_fd(), request, argument) };
+        board.driver().take_offences().concat()
+    }
+
+    #[test]
+    fn notices_what_a_real_one_would_not_survive() {
+        let board = Board::new();
+        let open =
+            |name: &str| board.kernel.open(&board.root().join("dev/dri").join(name), OFlags::RDWR).unwrap();
+        let (node, other) = (open("renderD129"), open("renderD128"));
+        let question = || [1, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(call(&board, &node, ACTION, &mut question()), "");
+        let from_elsewhere = || call(&board, &node, ACTION, &mut question());
+        let offence = thread::scope(|scope| scope.spawn(from_elsewhere).join().unwrap());
+        assert_eq!(offence, "a call from a second thread");
+        assert!(call(&board, &other, ACTION, &mut question()).contains("another driver"));
+        assert!(call(&board, &node, ACTION, &mut [6, 0, 0, 0, 0, 0, 0, 0]).contains("action 6"));
+        assert!(call(&board, &node, ACTION, &mut [0; 16]).contains("with 16 bytes"));
+        let made_up = &mut [7; 32];
+        assert!(call(&board, &node, MEM_SYNC, made_up).contains("would have crashed"));
     }
 }
 

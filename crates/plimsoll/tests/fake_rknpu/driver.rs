@@ -128,6 +128,10 @@ impl Driver {
         self.offences.push(what.into());
     }
 
+    pub fn take_offences(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.offences)
+    }
+
     /// Somebody else's buffer takes addresses.
     pub fn occupy(&mut self, domain: usize, bytes: u64) -> u64 {
         self.domains[domain].allocate(bytes, true).unwrap()
@@ -183,7 +187,13 @@ impl Driver {
             self.offence("a call from a second thread");
         }
         match request {
-            0x4008_6409 => self.gem_close(fd, u32_at(bytes, 0)),
+            0x4008_6409 => {
+                let id = self.sessions[&fd].handles.get(&u32_at(bytes, 0));
+                if id.is_some_and(|id| self.held && self.objects[id].domain != self.live) {
+                    self.offence("a buffer is lost for good: its domain cannot be made live");
+                }
+                self.gem_close(fd, u32_at(bytes, 0))
+            }
             0xc00c_642d => self.export(fd, bytes),
             0xc00c_642e => self.import(fd, bytes),
             0xc008_6440 => self.action(bytes),

@@ -69,7 +69,8 @@ impl Domain {
 }
 
 /// Which domain each buffer goes to when all sixteen are empty: the largest first, each into the lowest that has a place
-/// for it. Sizes are bytes; what one job needs at once must be one size, since a job sees one domain.
+/// for it. Sizes are bytes; what one job needs at once must be one size, since a job sees one domain. Buffers that are
+/// taken in that order lie as planned.
 ///
 /// # Errors
 ///
@@ -103,7 +104,7 @@ pub(super) fn plan_into(
             ));
         }
         let placed = windows.iter_mut().zip(DomainId::all()).find_map(|(window, domain)| {
-            let start = window.place(bytes, alignment)?;
+            let (start, _) = window.fit(bytes, alignment)?;
             window.fill(start, bytes);
             Some(domain)
         });

@@ -226,6 +226,13 @@ impl Backend for RknpuBackend {
         Ok(Box::new(RknpuMemory::new(self.owner.clone(), taken)))
     }
 
+    fn remarks(&self) -> Vec<String> {
+        vec![
+            "librknnrt takes no lock: take and give back no memory of the NPU while it runs a model"
+                .to_owned(),
+        ]
+    }
+
     /// The device's figures are those of this domain's window.
     fn usage(&self) -> DeviceUsage {
         let window = self.domain.window();

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, mem,
+    fmt,
     ops::Range,
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
@@ -150,7 +150,8 @@ impl Npu {
         self.give_back_leaving();
         context.admit_and(request, Charge::Process, || {
             let size = request.bytes.next_multiple_of(granule_bytes());
-            let alignment = self.place(size, domain).ok_or_else(|| self.no_place(request, domain))?;
+            let fit = domain.window().fit(size, self.alignment());
+            let (_, alignment) = fit.ok_or_else(|| self.no_place(request, domain))?;
             let mut create = MemCreate {
                 flags: flags(alignment),
                 size,
@@ -160,15 +161,6 @@ impl Npu {
             self.command(&mut create).map_err(|errno| self.not_created(errno, context, request, domain))?;
             self.accept(&create, size, domain)
         })
-    }
-
-    /// A rule by which a buffer has a place. Powers of two lie side by side by every driver's rule; other sizes would
-    /// leave a gap after each.
-    fn place(&self, size: u64, domain: &Domain) -> Option<Alignment> {
-        let least_strict = self.alignment();
-        let preferred = if size.is_power_of_two() { Alignment::Size } else { least_strict };
-        let window = domain.window();
-        [preferred, least_strict].into_iter().find(|alignment| window.place(size, *alignment).is_some())
     }
 
     /// Enters a buffer that the driver has just given, unless it cannot be what was asked for.
@@ -197,20 +189,17 @@ impl Npu {
         self.give_back_leaving();
     }
 
+    /// The youngest first, and no further than the first refusal: each can take the driver 18 seconds. The call of DRM
+    /// for handles would not be refused, but the driver then loses the memory for good.
     fn give_back_leaving(&mut self) {
-        for handle in mem::take(&mut self.leaving) {
-            if self.destroy(handle).is_err() {
-                self.leaving.push(handle);
-            } else if let Some(buffer) = self.buffers.remove(&handle) {
+        while let Some(handle) = self.leaving.pop() {
+            if self.command(&mut MemDestroy { handle, ..MemDestroy::default() }).is_err() {
+                return self.leaving.push(handle);
+            }
+            if let Some(buffer) = self.buffers.remove(&handle) {
                 buffer.domain.window().clear(buffer.start);
             }
         }
-    }
-
-    /// Ends a handle: by the driver's call, which minds the domain, or else by the one that every DRM driver has.
-    fn destroy(&self, handle: u32) -> ErrnoResult<()> {
-        let mut destroy = MemDestroy { handle, ..MemDestroy::default() };
-        self.command(&mut destroy).or_else(|_| drm::close_handle(&*self.kernel, self.node.as_fd(), handle))
     }
 
     /// Maps a buffer of this NPU.
@@ -259,7 +248,10 @@ impl Npu {
         match self.command(&mut describe) {
             Ok(()) => self.accept(&describe, 1, domain),
             Err(errno) => {
-                self.give_back(handle);
+                // Its domain is live, so that this is all it takes.
+                if drm::close_handle(&*self.kernel, self.node.as_fd(), handle).is_err() {
+                    self.leaving.push(handle);
+                }
                 Err(refused(MemCreate::NAME, errno))
             }
         }

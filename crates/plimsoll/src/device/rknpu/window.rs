@@ -84,6 +84,15 @@ impl Window {
         self.holes().filter_map(highest_in).max()
     }
 
+    /// Where a buffer should go, and by which rule, when a driver heeds none stricter than this one. Powers of two lie
+    /// side by side by the rule of sizes; any other size leaves a gap by it.
+    #[must_use]
+    pub fn fit(&self, bytes: u64, least_strict: Alignment) -> Option<(u64, Alignment)> {
+        let preferred = if bytes.is_power_of_two() { Alignment::Size } else { least_strict };
+        let placed = |alignment| self.place(bytes, alignment).map(|start| (start, alignment));
+        placed(preferred).or_else(|| placed(least_strict))
+    }
+
     /// The free ranges, lowest first.
     fn holes(&self) -> impl Iterator<Item = Range<u64>> {
         let starts = [PAGE_BYTES].into_iter().chain(self.used.values().copied());
@@ -159,6 +168,17 @@ mod tests {
         assert_eq!((window.used_bytes(), window.free_bytes()), (0, WINDOW_BYTES));
         assert_eq!(window.largest_hole_bytes(Alignment::Page), WINDOW_BYTES - PAGE_BYTES);
         assert_eq!(window.largest_hole_bytes(Alignment::Size), 2 * GIB);
+    }
+
+    #[test]
+    fn powers_of_two_keep_to_the_rule_of_sizes_as_long_as_they_can() {
+        let mut window = Window::default();
+        assert_eq!(window.fit(64 * MIB, Alignment::Page), Some((WINDOW_BYTES - 64 * MIB, Alignment::Size)));
+        assert_eq!(window.fit(300 * MIB, Alignment::Page), Some((WINDOW_BYTES - 300 * MIB, Alignment::Page)));
+        assert_eq!(window.fit(300 * MIB, Alignment::Size), Some((WINDOW_BYTES - 512 * MIB, Alignment::Size)));
+        window.fill(2 * GIB - 4096, 2 * GIB + 4096);
+        assert_eq!(window.fit(GIB, Alignment::Page), Some((GIB - 4096, Alignment::Page)));
+        assert_eq!(window.fit(GIB, Alignment::Size), None);
     }
 
     #[test]
