@@ -90,6 +90,8 @@ export declare class NativeModel {
   /** Elements `start..end` of the array under `key`, or of the array nested in it at `path`. */
   metadataElements(key: string, path: Array<number>, start: number, end: number): Uint8Array | unknown[]
   stream(pool: NativeBufferPool, options: NativeStreamOptions): NativeStream
+  /** The same into a buffer of a device, from `offset_bytes` on. */
+  streamIntoBuffer(pool: NativeBufferPool, options: NativeStreamOptions, into: NativePool, key: number, offsetBytes: number): NativeStream
   /** Fills `into` with the tensors, one after the other without padding. */
   streamInto(pool: NativeBufferPool, options: NativeStreamOptions, into: Uint8Array): NativeStream
 }

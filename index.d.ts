@@ -1731,6 +1731,13 @@ interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOp
      */
     into?: ArrayBuffer | ArrayBufferView;
 }
+/** What {@link GgufFile.load} takes for a buffer of a device. */
+interface LoadIntoBufferOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
+    /** The buffer to fill. Nobody else may use it while the load runs. */
+    into: DeviceBuffer;
+    /** Where in the buffer the tensor begins, in bytes: a multiple of its elements' size. 0 by default. */
+    offsetBytes?: number;
+}
 /**
  * An open GGUF file: its metadata and tensors, checked against every rule of the format.
  *
@@ -1802,12 +1809,18 @@ declare class GgufFile implements Disposable {
      * Reads one tensor whole, into new memory or into yours, and returns an array over exactly its data. When it
      * rejects, nothing is written to the destination afterwards.
      *
+     * Into a {@link DeviceBuffer} it goes straight: through the buffer's map where the processor sees it, through pinned
+     * staging memory of CUDA's where not. Nobody else may use the buffer meanwhile; it is what is returned.
+     *
      * Rejects with what {@link stream} throws and rejects with, and with {@link InvalidArgumentError}, before a byte is
-     * written, when the destination is too small or misaligned.
+     * written, when the destination is too small or misaligned; with {@link BusyError} when the buffer is in use, and with
+     * {@link DeviceError} as its device says.
      *
      * @example
      * const norm = await model.load('output_norm.weight', { as: 'f32' }) // Float32Array
+     * await model.load('output.weight', { into: await manager.gpu.allocate(model.tensor('output.weight').sizeBytes) })
      */
+    load<As extends TensorOutput = 'raw'>(name: string, options: LoadIntoBufferOptions<As>): Promise<DeviceBuffer>;
     load<As extends TensorOutput = 'raw'>(name: string, options?: LoadIntoOptions<As>): Promise<TensorData<As>>;
     /**
      * Closes the file. Streams already begun go on, and the header's fields stay readable; tensors, metadata, streams
@@ -2337,4 +2350,4 @@ declare function parseBytes(text: string): number;
 declare function formatBytes(bytes: number): string;
 
 export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, processMemory, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaDeviceOptions, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaDeviceOptions, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };

@@ -1771,7 +1771,11 @@ const streamChecks = {
     chunkBytes: (name, value) => bytes(name, value, 1),
     pool: (name, value) => real(name, value, BufferPool, nativePool),
 };
-const intoChecks = { ...loadChecks, into: destination };
+const intoChecks = {
+    ...loadChecks,
+    into: destination,
+    offsetBytes: (name, value) => bytes(name, value),
+};
 /** The pool and the loads of files opened without a manager; made when first needed. */
 let standalone;
 const standaloneContext = () => {
@@ -1904,28 +1908,28 @@ class GgufFile {
         const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request));
         return chunks(native, as, this.#names(), this.#storedBytes(tensors), loads, control(checked));
     }
-    /**
-     * Reads one tensor whole, into new memory or into yours, and returns an array over exactly its data. When it
-     * rejects, nothing is written to the destination afterwards.
-     *
-     * Rejects with what {@link stream} throws and rejects with, and with {@link InvalidArgumentError}, before a byte is
-     * written, when the destination is too small or misaligned.
-     *
-     * @example
-     * const norm = await model.load('output_norm.weight', { as: 'f32' }) // Float32Array
-     */
     async load(name, options$1) {
         const checked = options(options$1, intoChecks);
-        const { as = 'raw', into } = checked;
+        const { as = 'raw', into, offsetBytes } = checked;
         const info = this.tensor(name);
         if (!info)
             throw invalidArgument('name', 'the name of a tensor of this file', quoted(name));
         const dataBytes = tensorDataBytes(info, as);
-        const target = windowOf(into ?? newMemory(dataBytes), dataBytes, elementBytes(as));
         const { pool, loads } = this.#context ?? standaloneContext();
+        const through = nativePool(pool);
         const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] };
-        const native = call(() => this.#native.streamInto(nativePool(pool), request, target));
-        await drain(native, this.#names(), info.sizeBytes, loads, control(checked));
+        const run = (native) => drain(native, this.#names(), info.sizeBytes, loads, control(checked));
+        const place = bufferPlace(into);
+        if (place) {
+            const offset = alignedOffset(offsetBytes ?? 0, elementBytes(as));
+            await run(call(() => this.#native.streamIntoBuffer(through, request, place.native, place.key, offset)));
+            return into;
+        }
+        if (offsetBytes !== undefined)
+            throw invalidArgument('offsetBytes', 'left to a DeviceBuffer', offsetBytes);
+        const memory = into;
+        const target = windowOf(memory ?? newMemory(dataBytes), dataBytes, elementBytes(as));
+        await run(call(() => this.#native.streamInto(through, request, target)));
         if (target.length !== dataBytes)
             throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
         return over(as, target);
@@ -1981,11 +1985,13 @@ function newMemory(bytes) {
 }
 /** Memory that stays where it is and as large as it is while a reader writes to it. */
 function destination(name, value) {
+    if (bufferPlace(value))
+        return value;
     const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
     const isFixed = Object.prototype.toString.call(buffer) === '[object ArrayBuffer]' && !buffer.resizable;
     if (isFixed)
         return value;
-    throw invalidArgument(name, 'an ArrayBuffer of fixed length, or a view of one', quoted(value));
+    throw invalidArgument(name, 'an ArrayBuffer of fixed length, a view of one, or a DeviceBuffer', quoted(value));
 }
 /** The first bytes of a destination, checked for size and alignment. */
 function windowOf(into, bytes, alignmentBytes) {
@@ -1996,6 +2002,12 @@ function windowOf(into, bytes, alignmentBytes) {
         throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${offset}`);
     }
     return new Uint8Array(buffer, offset, bytes);
+}
+/** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */
+function alignedOffset(offsetBytes, alignmentBytes) {
+    if (offsetBytes % alignmentBytes === 0)
+        return offsetBytes;
+    throw invalidArgument('offsetBytes', `a multiple of its elements' ${alignmentBytes} bytes`, offsetBytes);
 }
 function over(as, bytes) {
     return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes(as));

@@ -4,10 +4,11 @@ import type { GgufFileType, GgufSplit, NativeModelInfo, NativeStreamOptions, Ten
 import { BufferPool, nativePool } from './buffer-pool.js'
 import * as check from './check.js'
 import type { TensorChunk } from './chunk.js'
+import { bufferPlace, type DeviceBuffer } from './device-buffer.js'
 import { call, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import { type GgufMetadata, metadataOf } from './metadata.js'
-import { type NativeBufferPool, NativeModel } from './native.js'
+import { type NativeBufferPool, NativeModel, type NativeStream } from './native.js'
 import { elementBytes, type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs, view } from './output.js'
 import { chunks, drain, type LoadControl, type LoadProgress, Loads } from './stream.js'
 import { MiB } from './units.js'
@@ -60,6 +61,20 @@ export interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends
   into?: ArrayBuffer | ArrayBufferView
 }
 
+/** What {@link GgufFile.load} takes for a buffer of a device. */
+export interface LoadIntoBufferOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
+  /** The buffer to fill. Nobody else may use it while the load runs. */
+  into: DeviceBuffer
+  /** Where in the buffer the tensor begins, in bytes: a multiple of its elements' size. 0 by default. */
+  offsetBytes?: number
+}
+
+/** What may be asked for, whatever the destination. */
+interface LoadIntoAny extends LoadOptions {
+  into?: ArrayBuffer | ArrayBufferView | DeviceBuffer
+  offsetBytes?: number
+}
+
 const openChecks = { headerOnly: check.boolean, strict: check.boolean } as const
 
 const loadChecks = {
@@ -75,7 +90,11 @@ const streamChecks = {
   pool: (name: string, value: unknown) => check.real(name, value, BufferPool, nativePool),
 } as const
 
-const intoChecks = { ...loadChecks, into: destination } as const
+const intoChecks = {
+  ...loadChecks,
+  into: destination,
+  offsetBytes: (name: string, value: unknown) => check.bytes(name, value),
+} as const
 
 /** What a file shares with its owner. */
 export interface LoadContext {
@@ -246,23 +265,42 @@ export class GgufFile implements Disposable {
    * Reads one tensor whole, into new memory or into yours, and returns an array over exactly its data. When it
    * rejects, nothing is written to the destination afterwards.
    *
+   * Into a {@link DeviceBuffer} it goes straight: through the buffer's map where the processor sees it, through pinned
+   * staging memory of CUDA's where not. Nobody else may use the buffer meanwhile; it is what is returned.
+   *
    * Rejects with what {@link stream} throws and rejects with, and with {@link InvalidArgumentError}, before a byte is
-   * written, when the destination is too small or misaligned.
+   * written, when the destination is too small or misaligned; with {@link BusyError} when the buffer is in use, and with
+   * {@link DeviceError} as its device says.
    *
    * @example
    * const norm = await model.load('output_norm.weight', { as: 'f32' }) // Float32Array
+   * await model.load('output.weight', { into: await manager.gpu.allocate(model.tensor('output.weight').sizeBytes) })
    */
-  async load<As extends TensorOutput = 'raw'>(name: string, options?: LoadIntoOptions<As>): Promise<TensorData<As>> {
-    const checked = check.options<LoadIntoOptions>(options, intoChecks)
-    const { as = 'raw', into } = checked
+  load<As extends TensorOutput = 'raw'>(name: string, options: LoadIntoBufferOptions<As>): Promise<DeviceBuffer>
+  load<As extends TensorOutput = 'raw'>(name: string, options?: LoadIntoOptions<As>): Promise<TensorData<As>>
+  async load<As extends TensorOutput = 'raw'>(
+    name: string,
+    options?: LoadIntoOptions<As> | LoadIntoBufferOptions<As>,
+  ): Promise<TensorData<As> | DeviceBuffer> {
+    const checked = check.options<LoadIntoAny>(options, intoChecks)
+    const { as = 'raw', into, offsetBytes } = checked
     const info = this.tensor(name)
     if (!info) throw invalidArgument('name', 'the name of a tensor of this file', quoted(name))
     const dataBytes = tensorDataBytes(info, as)
-    const target = windowOf(into ?? newMemory(dataBytes), dataBytes, elementBytes(as))
     const { pool, loads } = this.#context ?? standaloneContext()
+    const through = nativePool(pool) as NativeBufferPool
     const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] }
-    const native = call(() => this.#native.streamInto(nativePool(pool) as NativeBufferPool, request, target))
-    await drain(native, this.#names(), info.sizeBytes, loads, control(checked))
+    const run = (native: NativeStream) => drain(native, this.#names(), info.sizeBytes, loads, control(checked))
+    const place = bufferPlace(into)
+    if (place) {
+      const offset = alignedOffset(offsetBytes ?? 0, elementBytes(as))
+      await run(call(() => this.#native.streamIntoBuffer(through, request, place.native, place.key, offset)))
+      return into as DeviceBuffer
+    }
+    if (offsetBytes !== undefined) throw invalidArgument('offsetBytes', 'left to a DeviceBuffer', offsetBytes)
+    const memory = into as ArrayBuffer | ArrayBufferView | undefined
+    const target = windowOf(memory ?? newMemory(dataBytes), dataBytes, elementBytes(as))
+    await run(call(() => this.#native.streamInto(through, request, target)))
     if (target.length !== dataBytes)
       throw invalidArgument('into', 'left in place while it is filled', 'memory moved away')
     return over(as as As, target)
@@ -323,12 +361,13 @@ function newMemory(bytes: number): ArrayBuffer {
 }
 
 /** Memory that stays where it is and as large as it is while a reader writes to it. */
-function destination(name: string, value: unknown): ArrayBuffer | ArrayBufferView {
+function destination(name: string, value: unknown): ArrayBuffer | ArrayBufferView | DeviceBuffer {
+  if (bufferPlace(value)) return value as DeviceBuffer
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value
   const isFixed =
     Object.prototype.toString.call(buffer) === '[object ArrayBuffer]' && !(buffer as ArrayBuffer).resizable
   if (isFixed) return value as ArrayBuffer
-  throw invalidArgument(name, 'an ArrayBuffer of fixed length, or a view of one', quoted(value))
+  throw invalidArgument(name, 'an ArrayBuffer of fixed length, a view of one, or a DeviceBuffer', quoted(value))
 }
 
 /** The first bytes of a destination, checked for size and alignment. */
@@ -339,6 +378,12 @@ function windowOf(into: ArrayBuffer | ArrayBufferView, bytes: number, alignmentB
     throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${offset}`)
   }
   return new Uint8Array(buffer, offset, bytes)
+}
+
+/** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */
+function alignedOffset(offsetBytes: number, alignmentBytes: number): number {
+  if (offsetBytes % alignmentBytes === 0) return offsetBytes
+  throw invalidArgument('offsetBytes', `a multiple of its elements' ${alignmentBytes} bytes`, offsetBytes)
 }
 
 function over<As extends TensorOutput>(as: As, bytes: Uint8Array): TensorData<As> {

@@ -54,6 +54,7 @@ export {
   GgufFile,
   type GgufFileType,
   type GgufSplit,
+  type LoadIntoBufferOptions,
   type LoadIntoOptions,
   type LoadOptions,
   type OpenOptions,

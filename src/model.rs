@@ -10,12 +10,15 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     Error as CoreError,
-    loader::{ModelFile, OpenOptions, Output, Reader, Selection, StreamOptions, UnitStream},
+    loader::{
+        BufferDestination, ModelFile, OpenOptions, Output, Reader, Selection, StreamOptions, UnitStream,
+    },
 };
 
 use crate::{
     buffer_pool::NativeBufferPool,
     error::to_js,
+    memory_pool::NativePool,
     metadata,
     stream::{JsDestination, NativeStream},
 };
@@ -254,6 +257,25 @@ impl NativeModel {
         let model = self.model(env)?;
         let reader = select(&model, options)
             .map(|selection| Reader::new(Arc::clone(&model), selection, pool.core().clone()));
+        Ok(NativeStream::new(UnitStream::new(reader.map_err(|error| to_js(env, &error))?)))
+    }
+
+    /// The same into a buffer of a device, from `offset_bytes` on.
+    #[napi(catch_unwind)]
+    pub fn stream_into_buffer(
+        &self,
+        env: Env,
+        pool: &NativeBufferPool,
+        options: NativeStreamOptions,
+        into: &NativePool,
+        key: u32,
+        offset_bytes: f64,
+    ) -> napi::Result<NativeStream> {
+        let model = self.model(env)?;
+        let reader = select(&model, options).and_then(|selection| {
+            let destination = BufferDestination::new(&into.buffer(key)?, offset_bytes as u64)?;
+            Reader::into_destination(model, selection, pool.core().clone(), Box::new(destination))
+        });
         Ok(NativeStream::new(UnitStream::new(reader.map_err(|error| to_js(env, &error))?)))
     }
 

@@ -23,6 +23,7 @@ mod memory;
 mod meter;
 mod open;
 pub mod rknpu;
+mod staging;
 mod udmabuf;
 
 use std::{fmt, sync::Arc};
@@ -35,6 +36,7 @@ pub use memory::{DeviceMemory, HostView, SyncKind};
 pub use meter::{DeviceUsage, Meter, Metered};
 pub use open::{Chosen, DeviceChoice, choose_device};
 pub use rknpu::RknpuBackend;
+pub use staging::Staging;
 pub use udmabuf::UdmabufBackend;
 
 use crate::error::Result;
@@ -66,6 +68,17 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// What it has given out, and what it says of itself. Never waits for a device.
     fn usage(&self) -> DeviceUsage;
+
+    /// Windows of at least so many bytes by which memory is filled faster than by [`write`](DeviceMemory::write), where the
+    /// device has such.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take): they are memory, too.
+    fn staging(&self, window_bytes: u64) -> Result<Option<Box<dyn Staging>>> {
+        let _ = window_bytes;
+        Ok(None)
+    }
 
     /// What its user should know and would not expect: a way round something that is missing, with the line that mends
     /// it. Usually nothing.

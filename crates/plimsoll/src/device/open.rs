@@ -103,12 +103,11 @@ fn open_npu(context: DeviceContext, domain: Option<DomainId>) -> Result<Arc<Rknp
     static OPEN: Mutex<Vec<Weak<RknpuBackend>>> = Mutex::new(Vec::new());
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     open.retain(|npu| npu.strong_count() > 0);
-    let npu = match open.iter().find_map(Weak::upgrade) {
-        Some(npu) => npu.in_domain(domain.unwrap_or_default())?,
-        None => {
-            let npu = RknpuBackend::open(context)?;
-            domain.map_or(Ok(npu.clone()), |domain| npu.in_domain(domain))?
-        }
+    let known = open.iter().find_map(Weak::upgrade).map(|npu| (*npu).clone());
+    let npu = match (known, domain) {
+        (None, None) => RknpuBackend::open(context)?,
+        (None, Some(domain)) => RknpuBackend::open(context)?.in_domain(domain)?,
+        (Some(npu), domain) => npu.in_domain(domain.unwrap_or_default())?,
     };
     let npu = Arc::new(npu);
     open.push(Arc::downgrade(&npu));

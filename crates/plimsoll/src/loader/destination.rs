@@ -25,6 +25,15 @@ pub trait Destination: Send {
     fn filled(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// Nothing more will be written. A device finishes what is under way.
+    ///
+    /// # Errors
+    ///
+    /// A device's own errors.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Host memory as a destination: anything that lends its bytes.

@@ -8,6 +8,7 @@
 //! ```
 
 mod destination;
+mod device;
 mod model;
 mod output;
 mod reader;
@@ -15,6 +16,7 @@ mod selection;
 mod stream;
 
 pub use destination::{Destination, SliceDestination};
+pub use device::BufferDestination;
 pub use model::{ModelFile, OpenOptions};
 pub use output::Output;
 pub use reader::{Reader, Unit};

@@ -158,7 +158,11 @@ impl Reader {
         let next = self.retry_chunk.take().or_else(|| self.cursor.next_chunk(&self.selection));
         let Some(planned) = next else {
             self.window = None;
-            return Ok(None);
+            return self
+                .destination
+                .as_mut()
+                .map_or(Ok(()), |destination| destination.finish())
+                .map(|()| None);
         };
         // Taken out while it is filled, for the window is this reader's too.
         let Some(mut destination) = self.destination.take() else { return Ok(None) };

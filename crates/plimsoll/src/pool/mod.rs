@@ -7,7 +7,7 @@ mod suballocator;
 
 pub use buffers::{BufferPool, BufferPoolOptions, BufferPoolStats, PooledBuffer};
 pub use memory_pool::{
-    Access, BlockInfo, BufferInfo, BufferOptions, Counter, DefragmentOptions, DefragmentReport, ExportedFd,
-    Mapping, MemoryPool, Move, Pin, Placement, PoolBuffer, PoolOptions, PoolStats, Scope, SlabInfo,
-    TraceEvent, TraceKind,
+    Access, BlockInfo, BufferInfo, BufferOptions, Claim, Counter, DefragmentOptions, DefragmentReport,
+    ExportedFd, Mapping, MemoryPool, Move, Pin, Placement, PoolBuffer, PoolOptions, PoolStats, Scope,
+    SlabInfo, TraceEvent, TraceKind,
 };

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::{
-    CudaChunks, CudaInfo, CudaKind, CudaOptions,
+    CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging,
     block::{Block, Storage},
     chunks::Chunking,
     codes::OUT_OF_MEMORY,
@@ -18,6 +18,7 @@ use crate::{
     budget::Admission,
     device::{
         BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
+        Staging,
     },
     error::{Error, Result},
     system::DetectedBoard,
@@ -164,6 +165,10 @@ impl Backend for CudaBackend {
 
     /// What is free is read from the machine where the memory is the machine's; a device's own memory as the driver had it when
     /// a slab was last taken or given back.
+    fn staging(&self, window_bytes: u64) -> Result<Option<Box<dyn Staging>>> {
+        Ok(Some(Box::new(CudaStaging::new(self, window_bytes)?)))
+    }
+
     fn usage(&self) -> DeviceUsage {
         let shared = &self.shared;
         let usage = self.meter.usage();

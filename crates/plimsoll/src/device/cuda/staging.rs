@@ -11,7 +11,7 @@ use super::{
     table::Handle,
 };
 use crate::{
-    device::{DeviceMemory, Request},
+    device::{DeviceMemory, Request, Staging},
     error::{Error, Result},
 };
 
@@ -110,6 +110,24 @@ impl CudaStaging {
     pub fn finish(&mut self) -> Result<()> {
         let first = self.copying.wait();
         self.filling.wait().and(first)
+    }
+}
+
+impl Staging for CudaStaging {
+    fn window_bytes(&self) -> u64 {
+        self.window_bytes()
+    }
+
+    fn window(&mut self, len: usize) -> Result<&mut [u8]> {
+        self.window(len)
+    }
+
+    fn flush(&mut self, to: &dyn DeviceMemory, offset_bytes: u64) -> Result<()> {
+        self.flush(to, offset_bytes)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.finish()
     }
 }
 

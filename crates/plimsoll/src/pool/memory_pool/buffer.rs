@@ -9,7 +9,7 @@ use std::{
 
 use super::{Inner, map::BufferId, slab::Slab};
 use crate::{
-    device::{HostView, SyncKind},
+    device::{DeviceMemory, HostView, SharedBackend, SyncKind},
     error::{Error, Result},
 };
 
@@ -112,6 +112,12 @@ impl Inner {
         let mut state = self.live()?;
         loop {
             let live = state.map.buffer_mut(id).ok_or(Error::Released { what: WHAT })?;
+            if live.claimed {
+                return Err(Error::Busy {
+                    what: WHAT,
+                    reason: "something is loaded into it; wait for the end of that".to_owned(),
+                });
+            }
             if !live.moving {
                 live.pins += 1;
                 let (index, range) = (live.slab, live.range());
@@ -204,6 +210,32 @@ impl PoolBuffer {
         from.slab.memory().copy_to(from_part, into.slab.memory(), into_part.start)
     }
 
+    /// The device it is of.
+    #[must_use]
+    pub fn backend(&self) -> &SharedBackend {
+        &self.0.pool.backend
+    }
+
+    /// Keeps everybody else from its bytes until the result is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] while it is pinned, mapped, exported, read or written; [`Error::Released`] after its pool was
+    /// destroyed.
+    pub fn claim(&self) -> Result<Claim> {
+        let hold = self.hold()?;
+        let mut state = self.0.pool.live()?;
+        let live = state.map.buffer_mut(self.0.id).ok_or(Error::Released { what: WHAT })?;
+        if live.pins > 1 {
+            drop(state); // Letting go takes the lock.
+            let reason = "it is pinned, mapped, exported, read or written; end that first".to_owned();
+            return Err(Error::Busy { what: WHAT, reason });
+        }
+        live.claimed = true;
+        drop(state);
+        Ok(Claim { hold, _buffer: self.clone() })
+    }
+
     /// Keeps it where it is until the result is dropped.
     ///
     /// # Errors
@@ -268,6 +300,40 @@ impl Pin {
 impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pin").finish_non_exhaustive()
+    }
+}
+
+/// A buffer that one user has alone.
+pub struct Claim {
+    hold: Hold,
+    _buffer: PoolBuffer,
+}
+
+impl Claim {
+    /// The slab it lies in.
+    #[must_use]
+    pub fn memory(&self) -> &dyn DeviceMemory {
+        self.hold.slab.memory()
+    }
+
+    /// Where it lies in the slab.
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        self.hold.range.clone()
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(live) = self.hold.pool.state().map.buffer_mut(self.hold.id) {
+            live.claimed = false;
+        }
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").finish_non_exhaustive()
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Live {
     /// Uses that keep it where it is: pins, maps, exports, copies under way.
     pub(super) pins: u32,
     pub(super) moving: bool,
+    /// Whether one user has it alone.
+    pub(super) claimed: bool,
     /// Whether its last handle went while it was moved.
     pub(super) freed: bool,
 }
@@ -227,6 +229,7 @@ impl Map {
             label: options.label.clone(),
             pins: 0,
             moving: false,
+            claimed: false,
             freed: false,
         };
         Some((self.enter(live), placed.size_bytes))

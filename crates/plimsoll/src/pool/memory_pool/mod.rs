@@ -24,7 +24,7 @@ use std::{
     time::Instant,
 };
 
-pub use buffer::{Access, ExportedFd, Mapping, Pin, PoolBuffer};
+pub use buffer::{Access, Claim, ExportedFd, Mapping, Pin, PoolBuffer};
 pub use counters::{Counter, Scope};
 pub use defragment::{DefragmentOptions, DefragmentReport, Move};
 pub use options::{BufferOptions, Placement, PoolOptions};
