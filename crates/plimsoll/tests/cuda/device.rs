@@ -11,7 +11,7 @@ use plimsoll::{
     units::{GIB, KIB, MAX_BYTES, MIB},
 };
 
-use crate::fake::Fake;
+use crate::{fake::Fake, fork::in_child};
 
 /// A real GPU if the environment says so, else the fake.
 struct Gpu(Option<Fake>);
@@ -344,6 +344,39 @@ fn a_slab_taken_on_one_thread_is_used_and_given_back_on_another() {
     slab.write(0, b"moved").unwrap();
     thread::spawn(move || assert_eq!(read(&*slab, 0, 5), b"moved")).join().unwrap();
     assert_eq!(back_end.usage().used_bytes, 0);
+}
+
+#[test]
+fn a_forked_child_is_refused_and_gives_nothing_back() {
+    let gpu = Gpu::new();
+    let calls = || gpu.0.as_ref().map(|fake| fake.get("calls"));
+    for back_end in gpu.back_ends() {
+        let slab = take(&back_end, MIB);
+        slab.fill(0..MIB, 1).unwrap();
+        let mut staging = CudaStaging::new(&back_end, 4096).unwrap();
+        staging.window(10).unwrap().fill(2);
+        staging.flush(&*slab, 0).unwrap();
+        let (held, status) = in_child((staging, slab, back_end), |(mut staging, slab, back_end)| {
+            let before = calls();
+            let refusals = [
+                slab.read(0, &mut [0]),
+                slab.view().map(drop),
+                slab.fill(0..1, 0),
+                staging.window(1).map(drop),
+                back_end.take(&Request::new(MIB, "slab")).map(drop),
+            ];
+            let forked = |refusal: &plimsoll::Result<()>| {
+                refusal.as_ref().is_err_and(|refusal| refusal.to_string().contains("forked"))
+            };
+            let all = refusals.iter().all(forked);
+            drop((staging, slab, back_end));
+            u8::from(!all) + 2 * u8::from(calls() != before)
+        });
+        assert_eq!(status, 0, "1: not refused, 2: the driver was called, less: a signal");
+        let (mut staging, slab, back_end) = held;
+        staging.finish().unwrap();
+        assert_eq!(read(&*slab, 9, 2), [2, 1], "{}: the parent goes on", back_end.name());
+    }
 }
 
 #[test]

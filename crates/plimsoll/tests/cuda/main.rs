@@ -8,5 +8,6 @@
 mod device;
 mod failures;
 mod fake;
+mod fork;
 mod opening;
 mod orin;
