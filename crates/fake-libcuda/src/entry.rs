@@ -144,14 +144,17 @@ pub extern "C" fn cuCtxSynchronize() -> Code {
     call("cuCtxSynchronize", InContext, |driver| driver.streams.finish_all(&driver.memory))
 }
 
+fn is_integrated(driver: &Driver) -> bool {
+    driver.settings.attributes.get(&18) == Some(&1)
+}
+
 fn total_bytes(driver: &Driver) -> u64 {
     driver.settings.bytes("total_bytes", 8 << 30)
 }
 
 /// An integrated GPU's memory is the machine's, so that all kinds eat from it.
 fn free_bytes(driver: &Driver) -> u64 {
-    let integrated = driver.settings.attributes.get(&18) == Some(&1);
-    let used = driver.memory.used_bytes(|kind| integrated || kind != Kind::Pinned);
+    let used = driver.memory.used_bytes(|kind| is_integrated(driver) || kind != Kind::Pinned);
     total_bytes(driver).saturating_sub(used)
 }
 
@@ -518,7 +521,13 @@ pub unsafe extern "C" fn cuMemGetHandleForAddressRange(
             return Err(NOT_SUPPORTED);
         }
         let whole_pages = address.is_multiple_of(4096) && bytes.is_multiple_of(4096);
-        if (kind, flags) != (1, 0) || !whole_pages || !driver.memory.is_device_range(address, bytes as u64) {
+        let exported = |kind| match kind {
+            Kind::Pinned => is_integrated(driver),
+            Kind::Device | Kind::Chunk { .. } => !is_integrated(driver),
+            Kind::Managed => false,
+        };
+        let known = driver.memory.is_range_of(address, bytes as u64, exported);
+        if (kind, flags) != (1, 0) || !whole_pages || !known {
             return Err(INVALID_VALUE);
         }
         // SAFETY: the caller's promise: for this kind of handle, a place for an int.

@@ -221,11 +221,10 @@ impl Memory {
         extent.map(|_| host).ok_or(INVALID_VALUE)
     }
 
-    /// Whether a range begins at a whole range of device memory, mapped chunks included.
-    pub fn is_device_range(&self, address: u64, bytes: u64) -> bool {
-        let begins = self.extents.get(&address);
-        let device = |extent: &Extent| matches!(extent.kind, Kind::Device | Kind::Chunk { .. });
-        begins.is_some_and(device) && self.pieces(address, bytes).is_ok()
+    /// Whether a range begins where memory of such a kind does, and is mapped whole.
+    pub fn is_range_of(&self, address: u64, bytes: u64, of_kind: impl Fn(Kind) -> bool) -> bool {
+        let begins = self.extents.get(&address).is_some_and(|extent| of_kind(extent.kind));
+        begins && self.pieces(address, bytes).is_ok()
     }
 
     /// The host memory behind a range, which must lie within one allocation, or within chunks side by side.

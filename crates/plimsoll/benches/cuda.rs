@@ -103,7 +103,7 @@ fn move_within(report: &mut Report, gpu: &CudaBackend) {
     report.time("copy_to, 256 KiB", || from.copy_to(0..256 * KIB, &*to, 0).unwrap());
     report.time("write, 4 KiB", || from.write(0, &[1; 4096]).unwrap());
     report.time("read, 4 KiB", || from.read(0, &mut [0; 4096]).unwrap());
-    report.time("usage", || drop(black_box(gpu.usage())));
+    report.time("usage", || _ = black_box(gpu.usage()));
 }
 
 /// Where 256 MiB of pinned memory show in what the kernel counts.

@@ -11,3 +11,5 @@ mod fake;
 mod fork;
 mod opening;
 mod orin;
+#[path = "../suite/mod.rs"]
+mod suite;

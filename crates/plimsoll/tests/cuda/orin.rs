@@ -109,7 +109,7 @@ fn large_slabs_are_taken_in_chunks_where_the_driver_refuses_them_whole() {
             .unwrap();
     let refusal = whole.take(&Request::new(GIB, "weights")).unwrap_err();
     assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY");
-    assert!(refusal.to_string().contains("not in one piece"), "{refusal}");
+    assert!(refusal.to_string().contains("in several slabs"), "{refusal}");
     drop((slab, back_end, whole));
     fake.assert_clean();
 }
@@ -137,6 +137,8 @@ fn where_chunks_are_refused_one_piece_is_taken_and_nothing_of_them_stays() {
         let back_end = open(&fake);
         let slab = back_end.take(&Request::new(GIB, "weights")).unwrap();
         assert_eq!((fake.get("cuMemAlloc_v2"), fake.get("live")), (1, 1), "the piece alone is there");
+        let told = back_end.remarks().concat();
+        assert_eq!(told.contains("chunks were refused"), back_end.info().virtual_memory_management, "{told}");
         drop((slab, back_end));
         fake.assert_clean();
     }
@@ -165,6 +167,19 @@ fn a_slab_of_one_chunk_is_exported_by_its_handle_and_one_of_several_is_not() {
     drop(back_end.take(&Request::new(64 * MIB, "one")).unwrap().export_fd().unwrap());
     let refusal = back_end.take(&Request::new(65 * MIB, "two")).unwrap().export_fd().unwrap_err();
     assert!(refusal.to_string().contains("take at most 64 MiB"), "{refusal}");
+}
+
+#[test]
+fn on_a_board_it_is_pinned_memory_that_other_drivers_import() {
+    let fake = Fake::orin();
+    fake.set("attribute.124", 1);
+    let export = |kind| fake.open(kind).take(&Request::new(MIB, "shared")).unwrap().export_fd();
+    drop(export(CudaKind::Pinned).unwrap());
+    assert_eq!(fake.get("cuMemGetHandleForAddressRange"), 1);
+    drop(export(CudaKind::Device).unwrap());
+    assert_eq!(fake.get("cuMemGetHandleForAddressRange"), 1, "by a handle");
+    let refusal = export(CudaKind::Managed).unwrap_err();
+    assert!(refusal.to_string().contains("no memory of this kind"), "{refusal}");
 }
 
 #[test]

@@ -258,6 +258,9 @@ fn an_exported_descriptor_outlives_its_slab(backend: &SharedBackend) {
     let bytes = pattern(13, 300_001);
     slab.write(4097, &bytes).unwrap();
     let (fd, second) = (slab.export_fd().unwrap(), slab.export_fd().unwrap());
+    if !backend.limits().mappable {
+        return; // What the processor cannot see is for other drivers alone.
+    }
     assert_eq!(seek(&fd, SeekFrom::End(0)).unwrap(), slab.size_bytes());
     drop(second);
     let size = slab.size_bytes();

@@ -1,7 +1,7 @@
 //! A CUDA device as a back end.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -18,12 +18,15 @@ use crate::{
     budget::Admission,
     device::{
         BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
-        Staging,
+        Staging, admission::insufficient,
     },
     error::{Error, Result},
     system::DetectedBoard,
     units::{MIB, format_bytes},
 };
+
+const SUGGESTION: &str = "Ask for it in several slabs, or release something first; on Jetson the driver's memory stays in pieces \
+                          when programs end, and a restart mends that";
 
 /// One kind of memory of one CUDA device.
 ///
@@ -50,6 +53,8 @@ pub(super) struct Shared {
     pub info: CudaInfo,
     pub kind: CudaKind,
     pub chunking: Option<Chunking>,
+    /// Why a slab was first taken in one piece though chunks were wanted.
+    pub refused_chunks: OnceLock<String>,
     context: DeviceContext,
     /// What the device said of its memory when it was last asked.
     free_bytes: AtomicU64,
@@ -84,6 +89,7 @@ impl CudaBackend {
             driver,
             info,
             chunking,
+            refused_chunks: OnceLock::new(),
             free_bytes: free_bytes.into(),
             device_bytes: device_bytes.into(),
         };
@@ -107,16 +113,10 @@ impl CudaBackend {
     }
 
     fn try_take(&self, request: &Request<'_>) -> Result<CudaMemory> {
+        request.check_size()?;
         let shared = &self.shared;
-        match shared.charge(shared.kind) {
-            Some(charge) => shared.context.admit(request, charge)?,
-            None => request.check_size()?,
-        }
         let bytes = request.bytes.next_multiple_of(self.limits().granule_bytes);
-        let current = shared.driver.enter()?;
-        let storage = Storage::take(shared, &current, shared.kind, bytes);
-        shared.look_at_memory(&current);
-        let storage = storage.map_err(|error| shared.refusal(request, error))?;
+        let storage = shared.take(request, shared.kind, bytes)?;
         let block = Block::new(Arc::clone(shared), storage, bytes, Some(self.meter.enter(bytes)));
         Ok(CudaMemory { block: Arc::new(block) })
     }
@@ -146,8 +146,7 @@ impl Backend for CudaBackend {
                 CudaKind::Managed => info.concurrent_managed_access,
             },
             needs_sync: false,
-            exportable: *kind == CudaKind::Device
-                && (info.dma_buf || (chunking.is_some() && info.posix_handles)),
+            exportable: self.shared.exports_dma_bufs() || (chunking.is_some() && info.posix_handles),
         }
     }
 
@@ -181,13 +180,20 @@ impl Backend for CudaBackend {
                 ..usage
             };
         };
-        let headroom = shared.context.headroom(0, charge).ok();
+        let headroom = shared.context.headroom(&Request::new(0, ""), charge).ok();
         DeviceUsage {
             total_bytes: shared.info.integrated.then_some(shared.info.total_bytes),
             free_bytes: headroom.as_ref().map(|headroom| headroom.bytes),
             largest_free_bytes: headroom.as_ref().map(|headroom| headroom.largest_allocation_bytes),
             ..usage
         }
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let why = self.shared.refused_chunks.get();
+        why.map(|why| format!("slabs are taken in one piece, as chunks were refused: {why}"))
+            .into_iter()
+            .collect()
     }
 }
 
@@ -203,13 +209,38 @@ impl Shared {
     }
 
     /// Takes pinned memory beside the slabs: for staging, whatever kind the back end gives.
-    pub fn take_pinned(self: &Arc<Self>, current: &Current<'_>, request: &Request<'_>) -> Result<Block> {
-        if let Some(charge) = self.charge(CudaKind::Pinned) {
-            self.context.admit(request, charge)?;
-        }
-        let storage = Storage::take(self, current, CudaKind::Pinned, request.bytes)
-            .map_err(|error| self.refusal(request, error))?;
+    pub fn take_pinned(self: &Arc<Self>, request: &Request<'_>) -> Result<Block> {
+        let storage = self.take(request, CudaKind::Pinned, request.bytes)?;
         Ok(Block::new(Arc::clone(self), storage, request.bytes, None))
+    }
+
+    /// Asks the driver, after the machine where the memory is the machine's.
+    fn take(&self, request: &Request<'_>, kind: CudaKind, bytes: u64) -> Result<Storage> {
+        // A lock that another thread held at the fork is never given back in the child.
+        self.driver.check_process()?;
+        let charge = self.charge(kind);
+        let ask = || {
+            let current = self.driver.enter()?;
+            let storage = Storage::take(self, &current, kind, bytes);
+            self.look_at_memory(&current);
+            storage
+        };
+        let taken = match charge {
+            Some(charge) => self.context.admit_and(request, charge, ask),
+            None => self.check_total(request).and_then(|()| ask()),
+        };
+        taken.map_err(|error| self.refusal(request, charge, error))
+    }
+
+    /// More than the device has at all is not asked for.
+    fn check_total(&self, request: &Request<'_>) -> Result<()> {
+        let total_bytes = self.device_bytes.load(Ordering::Relaxed);
+        if request.bytes <= total_bytes {
+            return Ok(());
+        }
+        let why = format!("{} has {} in all", self.driver.name, format_bytes(total_bytes));
+        let free_bytes = self.free_bytes.load(Ordering::Relaxed);
+        Err(insufficient(request, (free_bytes, free_bytes), why, SUGGESTION))
     }
 
     /// Keeps what the device has free now, so that nobody who asks later waits for the device. Of memory that is the
@@ -230,34 +261,23 @@ impl Shared {
     }
 
     /// The driver's "out of memory" with the figures that belong to it; other errors as they are.
-    fn refusal(&self, request: &Request<'_>, error: Error) -> Error {
+    fn refusal(&self, request: &Request<'_>, charge: Option<Charge>, error: Error) -> Error {
         let Error::Device { errno: Some(OUT_OF_MEMORY), call, meaning, .. } = &error else { return error };
-        let headroom = self.charge(self.kind).and_then(|charge| self.context.headroom(0, charge).ok());
-        let (available_bytes, largest_free_bytes) = headroom.map_or_else(
-            || {
-                let free_bytes = self.free_bytes.load(Ordering::Relaxed);
-                (free_bytes, free_bytes)
-            },
-            |headroom| (headroom.bytes, headroom.largest_allocation_bytes),
-        );
-        let suggestion = if available_bytes < request.bytes {
-            "Ask for less, or release something first"
-        } else {
-            "The memory is there, but not in one piece: ask for it in several slabs; if that fails too, restart, for the driver's \
-             fragmentation outlives its processes"
-        };
-        Error::InsufficientMemory {
-            label: request.label.to_owned(),
-            requested_bytes: request.bytes,
-            available_bytes,
-            largest_free_bytes,
-            binding_constraint: format!(
-                "{} has {} free, and {call} says {meaning}",
-                self.driver.name,
-                format_bytes(available_bytes)
-            ),
-            suggestion: suggestion.to_owned(),
+        let says = format!("{call} says {meaning}");
+        if let Some(charge) = charge {
+            return self.context.exhausted(request, charge, says, SUGGESTION);
         }
+        let free_bytes = self.free_bytes.load(Ordering::Relaxed);
+        let sizes = (free_bytes, free_bytes.min(request.bytes.saturating_sub(1)));
+        let why = format!("{} has {} free, and {says}", self.driver.name, format_bytes(free_bytes));
+        insufficient(request, sizes, why, SUGGESTION)
+    }
+
+    /// On Tegra it is pinned memory that can be exported, elsewhere the device's own. Source: `cuda.h` of CUDA 12.9, at
+    /// `cuMemGetHandleForAddressRange`.
+    pub fn exports_dma_bufs(&self) -> bool {
+        let exported = if self.info.integrated { CudaKind::Pinned } else { CudaKind::Device };
+        self.info.dma_buf && self.kind == exported
     }
 }
 

@@ -51,8 +51,12 @@ impl Storage {
 
     /// Chunks where they are wanted; where they are refused, for whatever reason, one piece may still be had.
     fn take_device(shared: &Shared, current: &Current<'_>, bytes: u64) -> Result<Self> {
-        let chunks = shared.chunking.as_ref().and_then(|chunking| chunking.take(current, bytes).ok());
-        chunks.map_or_else(|| Self::take_linear(current, bytes), |chunks| Ok(Self::Chunked(chunks)))
+        let Some(chunking) = &shared.chunking else { return Self::take_linear(current, bytes) };
+        chunking.take(current, bytes).map(Self::Chunked).or_else(|refusal| {
+            let piece = Self::take_linear(current, bytes)?;
+            shared.refused_chunks.get_or_init(|| refusal.to_string());
+            Ok(piece)
+        })
     }
 
     fn take_linear(current: &Current<'_>, bytes: u64) -> Result<Self> {

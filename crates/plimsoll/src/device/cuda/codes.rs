@@ -9,7 +9,7 @@ pub(super) const OUT_OF_MEMORY: CuResult = 2;
 
 /// Whether a code means that the context, and every address in it, is gone for good. CUDA calls these errors sticky.
 pub(super) const fn loses_device(code: CuResult) -> bool {
-    matches!(code, 4 | 214 | 220 | 226 | 700 | 702 | 709 | 710 | 714..=719)
+    matches!(code, 4 | 214 | 220 | 226 | 700 | 702 | 709 | 710 | 714..=719 | 721)
 }
 
 /// What to do about a code, where that is known.

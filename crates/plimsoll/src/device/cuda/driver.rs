@@ -37,13 +37,19 @@ impl Driver {
         Ok(Self { table, name, device, context, pid: process::id(), lost: AtomicI32::new(SUCCESS) })
     }
 
+    /// Refuses processes that were forked from the one that opened the device.
+    pub fn check_process(&self) -> Result<()> {
+        if self.pid == process::id() {
+            return Ok(());
+        }
+        let meaning = "this process was forked from the one that opened the device, and CUDA does not work in it: start a \
+                       new program, or open the device only after the fork";
+        Err(Error::device(&self.name, None, "fork", meaning))
+    }
+
     /// Makes the context current on this thread until the result is dropped.
     pub fn enter(&self) -> Result<Current<'_>> {
-        if self.pid != process::id() {
-            let meaning = "this process was forked from the one that opened the device, and CUDA does not work in it: \
-                           start a new program, or open the device only after the fork";
-            return Err(Error::device(&self.name, None, "fork", meaning));
-        }
+        self.check_process()?;
         let lost = self.lost.load(Ordering::Relaxed);
         self.table.check(&self.name, "an earlier call", lost)?;
         // SAFETY: the context is retained as long as this driver lives.
@@ -71,7 +77,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        if self.pid == process::id() {
+        if self.check_process().is_ok() {
             // SAFETY: undoes the retaining, once. The code is not looked at: at the end of a process the driver may be gone.
             unsafe { (self.table.core.context_release)(self.device) };
         }

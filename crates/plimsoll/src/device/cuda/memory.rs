@@ -12,7 +12,10 @@ use super::{
     driver::Current,
 };
 use crate::{
-    device::{DeviceMemory, HostView, memory::checked_range},
+    device::{
+        DeviceMemory, HostView,
+        memory::{checked_part, checked_range},
+    },
     error::{Error, Result},
 };
 
@@ -115,8 +118,7 @@ impl DeviceMemory for CudaMemory {
     }
 
     fn fill(&self, range: Range<u64>, byte: u8) -> Result<()> {
-        let len = range.end.saturating_sub(range.start);
-        let range = checked_range(self.block.bytes, range.start, len)?;
+        let range = checked_part(self.block.bytes, range)?;
         if range.is_empty() {
             return Ok(());
         }
@@ -124,7 +126,7 @@ impl DeviceMemory for CudaMemory {
         if let Some(view) = self.pinned() {
             return view.fill(range, byte);
         }
-        let at = self.block.storage.address() + range.start;
+        let (at, len) = (self.block.storage.address() + range.start, range.end - range.start);
         // SAFETY: the range lies within this slab.
         let code = unsafe { (current.table().core.set)(at, byte, len as usize) };
         current.check("cuMemsetD8", code)?;
@@ -132,8 +134,8 @@ impl DeviceMemory for CudaMemory {
     }
 
     fn copy_to(&self, range: Range<u64>, to: &dyn DeviceMemory, to_offset_bytes: u64) -> Result<()> {
-        let len = range.end.saturating_sub(range.start);
-        let range = checked_range(self.block.bytes, range.start, len)?;
+        let range = checked_part(self.block.bytes, range)?;
+        let len = range.end - range.start;
         let into = checked_range(to.size_bytes(), to_offset_bytes, len)?;
         let same_device = |other: &&Self| other.block.shared.is_device_of(&self.block.shared);
         let Some(other) = to.as_any().downcast_ref::<Self>().filter(same_device) else {
@@ -173,16 +175,12 @@ impl DeviceMemory for CudaMemory {
 
     fn export_fd(&self) -> Result<OwnedFd> {
         let shared = &self.block.shared;
-        match &self.block.storage {
-            Storage::Linear(_) | Storage::Chunked(_) if shared.info.dma_buf => self.export_dma_buf(),
-            Storage::Chunked(chunks) if shared.info.posix_handles => match &shared.chunking {
-                Some(chunking) => chunking.export(&shared.driver, chunks),
-                None => Err(self.error("export", "the slab has no chunks")),
-            },
-            Storage::Linear(_) | Storage::Chunked(_) => {
-                Err(self.error("export", "neither dma-bufs nor handles are supported by this device"))
+        match (&self.block.storage, &shared.chunking) {
+            _ if shared.exports_dma_bufs() => self.export_dma_buf(),
+            (Storage::Chunked(chunks), Some(chunking)) if shared.info.posix_handles => {
+                chunking.export(&shared.driver, chunks)
             }
-            _ => Err(self.error("export", "only memory of the kind \"device\" can be exported")),
+            _ => Err(self.error("export", "this device exports no memory of this kind")),
         }
     }
 

@@ -6,7 +6,6 @@ use super::{
     CudaBackend,
     backend::Shared,
     block::{Block, Storage},
-    driver::Current,
     memory::CudaMemory,
     table::Handle,
 };
@@ -59,8 +58,7 @@ impl CudaStaging {
     /// As [`take`](super::super::Backend::take) of pinned memory.
     pub fn new(backend: &CudaBackend, window_bytes: u64) -> Result<Self> {
         let shared = backend.shared();
-        let current = shared.driver.enter()?;
-        let slot = || Slot::new(shared, &current, window_bytes);
+        let slot = || Slot::new(shared, window_bytes);
         Ok(Self { filling: slot()?, copying: slot()?, lent: 0 })
     }
 
@@ -132,8 +130,9 @@ impl Staging for CudaStaging {
 }
 
 impl Slot {
-    fn new(shared: &Arc<Shared>, current: &Current<'_>, bytes: u64) -> Result<Self> {
-        let host = shared.take_pinned(current, &Request::new(bytes, "staging"))?;
+    fn new(shared: &Arc<Shared>, bytes: u64) -> Result<Self> {
+        let host = shared.take_pinned(&Request::new(bytes, "staging"))?;
+        let current = shared.driver.enter()?;
         let mut stream = 0;
         // SAFETY: `stream` is a live place for a handle.
         let code = unsafe { (current.table().core.stream_create)(&raw mut stream, STREAM_NON_BLOCKING) };
