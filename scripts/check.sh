@@ -11,7 +11,7 @@ cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 step 'Rust: lints'
 # The addon has no test target: outside Node.js nothing calls its functions.
-cargo clippy --package gguf-dequant --package gguf-file --package plimsoll --all-targets -- --deny warnings
+cargo clippy --package gguf-dequant --package gguf-file --package plimsoll --package fake-libcuda --all-targets -- --deny warnings
 cargo clippy --package plimsoll-addon --lib -- --deny warnings
 RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --quiet
 

@@ -1,7 +1,7 @@
 //! Memory: ranges of addresses, and the bytes behind them.
 //!
-//! Device memory has addresses at which nothing is mapped, as on a GPU: a program that touches them by mistake dies. Pinned
-//! memory, and managed memory that the processor may touch at any time, has the address of its bytes.
+//! Device memory has addresses at which nothing is mapped, as on a GPU: a program that touches them by mistake dies.
+//! Pinned memory, and managed memory that the processor may touch at any time, has the address of its bytes.
 
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc},

@@ -1,12 +1,17 @@
 //! What a GPU's memory costs: taking it, giving it back, filling it. The driver's own calls stand beside ours.
 //!
-//! Prints one JSON document; medians. `PLIMSOLL_CUDA_LIBRARY` names another driver. Where there is no GPU, it says so and
-//! ends.
+//! Prints one JSON document; medians. `PLIMSOLL_CUDA_LIBRARY` names another driver. Where there is no GPU, it says so
+//! and ends.
 
 // What goes wrong ends a benchmark; the driver's own calls are raw.
 #![allow(clippy::unwrap_used, clippy::expect_used, unsafe_code)]
 
-use std::{env, fs, hint::black_box, process::ExitCode, time::Instant};
+use std::{
+    env, fs,
+    hint::black_box,
+    process::ExitCode,
+    time::{Instant, SystemTime},
+};
 
 use libloading::Library;
 use plimsoll::{
@@ -186,16 +191,15 @@ impl Report {
     }
 
     fn print(&self, info: &CudaInfo) {
-        println!(
-            "{{\n\"device\": {:?}, \"driverVersion\": {:?}, \"library\": {:?}, \"processor\": {:?}, \"cores\": {},\n\
-             \"results\": [\n{}\n]}}",
-            info.name,
-            format!("{}.{}", info.driver_version.0, info.driver_version.1),
-            info.library,
-            processor(),
-            std::thread::available_parallelism().map_or(0, usize::from),
-            self.0.join(",\n")
-        );
+        let taken_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let cuda = format!("{}.{}", info.driver_version.0, info.driver_version.1);
+        let capability = format!("{}.{}", info.compute_capability.0, info.compute_capability.1);
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        println!("{{\n\"takenAtMs\": {},", taken_at.as_millis());
+        println!("\"device\": {:?}, \"computeCapability\": {capability:?},", info.name);
+        println!("\"driver\": {:?}, \"cuda\": {cuda:?},", first_line("/proc/driver/nvidia/version", ""));
+        println!("\"processor\": {:?}, \"cores\": {cores},", first_line("/proc/cpuinfo", "model name"));
+        println!("\"results\": [\n{}\n]\n}}", self.0.join(",\n"));
     }
 }
 
@@ -211,10 +215,11 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-fn processor() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("model name"));
-    line.and_then(|line| line.split(": ").nth(1)).unwrap_or("unknown").to_owned()
+/// What stands behind the colon of the first line that begins like that.
+fn first_line(path: &str, beginning: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(beginning)).unwrap_or_default();
+    line.split_once(':').map_or("unknown", |(_, value)| value.trim()).to_owned()
 }
 
 /// The driver's own calls, with the context that the back end has opened.

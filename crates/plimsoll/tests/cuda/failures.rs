@@ -127,7 +127,8 @@ fn a_lost_device_is_an_error_everywhere_and_a_crash_nowhere() {
                 back_end.take(&Request::new(MIB, "slab")).map(drop),
                 CudaStaging::new(&back_end, 4096).map(drop),
             ];
-            // Whether a call that needs no driver is the first to know is no matter; from the first that does on, all are.
+            // Whether a call that needs no driver is the first to know is no matter; from the first that does on, all
+            // are.
             let lost = |refusal: &Result<()>| match refusal {
                 Err(Error::Device { errno, meaning, .. }) => {
                     *errno == Some(code) && meaning.contains("device lost")

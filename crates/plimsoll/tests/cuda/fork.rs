@@ -6,8 +6,8 @@ unsafe extern "C" {
     fn _exit(status: i32) -> !;
 }
 
-/// Runs `body` in a forked child, to which `held` comes as a copy of the whole process does. Gives it back with what the child
-/// ended with: 0 to 255, or a signal's number times -1.
+/// Runs `body` in a forked child, to which `held` comes as a copy of the whole process does. Gives it back with what
+/// the child ended with: 0 to 255, or a signal's number times -1.
 pub fn in_child<T>(held: T, body: impl FnOnce(T) -> u8) -> (T, i32) {
     // SAFETY: the child runs the body and leaves without the handlers of its parent.
     let child = unsafe { fork() };

@@ -25,8 +25,8 @@ use crate::{
     units::{MIB, format_bytes},
 };
 
-const SUGGESTION: &str = "Ask for it in several slabs, or release something first; on Jetson the driver's memory stays in pieces \
-                          when programs end, and a restart mends that";
+const SUGGESTION: &str = "Ask for it in several slabs, or release something first; on Jetson the driver's memory stays \
+                          in pieces when programs end, and a restart mends that";
 
 /// One kind of memory of one CUDA device.
 ///
@@ -66,8 +66,8 @@ impl CudaBackend {
     ///
     /// # Errors
     ///
-    /// [`Error::DeviceUnavailable`] when there is no driver, when it does not start, when there is no device of that number,
-    /// or when the device has no memory of that kind; [`Error::Device`] when the driver gives no context.
+    /// [`Error::DeviceUnavailable`] when there is no driver, when it does not start, when there is no device of that
+    /// number, or when the device has no memory of that kind; [`Error::Device`] when the driver gives no context.
     pub fn open(options: CudaOptions) -> Result<Self> {
         let table = Table::open(options.library.as_deref())?;
         let (device, info) = CudaInfo::read(&table, options.ordinal)?;
@@ -150,8 +150,8 @@ impl Backend for CudaBackend {
         }
     }
 
-    /// Memory of a GPU that has its own is not measured against the machine's headroom: its driver refuses what it has not
-    /// got, and `pending_bytes`, which are the machine's, say nothing of it.
+    /// Memory of a GPU that has its own is not measured against the machine's headroom: its driver refuses what it has
+    /// not got, and `pending_bytes`, which are the machine's, say nothing of it.
     fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>> {
         match self.try_take(request) {
             Ok(memory) => Ok(Box::new(memory)),
@@ -162,12 +162,12 @@ impl Backend for CudaBackend {
         }
     }
 
-    /// What is free is read from the machine where the memory is the machine's; a device's own memory as the driver had it when
-    /// a slab was last taken or given back.
     fn staging(&self, window_bytes: u64) -> Result<Option<Box<dyn Staging>>> {
         Ok(Some(Box::new(CudaStaging::new(self, window_bytes)?)))
     }
 
+    /// What is free is read from the machine where the memory is the machine's; a device's own memory as the driver had
+    /// it when a slab was last taken or given back.
     fn usage(&self) -> DeviceUsage {
         let shared = &self.shared;
         let usage = self.meter.usage();
@@ -180,7 +180,7 @@ impl Backend for CudaBackend {
                 ..usage
             };
         };
-        let headroom = shared.context.headroom(&Request::new(0, ""), charge).ok();
+        let headroom = shared.context.headroom(0, charge).ok();
         DeviceUsage {
             total_bytes: shared.info.integrated.then_some(shared.info.total_bytes),
             free_bytes: headroom.as_ref().map(|headroom| headroom.bytes),

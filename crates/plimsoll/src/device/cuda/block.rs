@@ -151,8 +151,8 @@ impl Block {
             }
             _ => None,
         };
-        // SAFETY: pinned memory is mapped for the processor, and so is managed memory, which the device lets it touch at any
-        // time; both stay until this block goes, which outlives every use of the view.
+        // SAFETY: pinned memory is mapped for the processor, and so is managed memory, which the device lets it touch
+        // at any time; both stay until this block goes, which outlives every use of the view.
         base.map(|base| unsafe { HostView::new(base, self.bytes as usize) })
     }
 }

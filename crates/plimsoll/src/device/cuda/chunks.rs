@@ -1,7 +1,8 @@
 //! A slab put together from chunks of physical memory, mapped side by side into one range of addresses.
 //!
-//! Linux for Tegra 36.4.7 refuses large pieces that it has room for, and takes the same memory in chunks. The range that is
-//! reserved is exactly the slab's: small boards refuse the huge ranges that other allocators reserve in advance.
+//! Linux for Tegra 36.4.7 refuses large pieces that it has room for, and takes the same memory in chunks. The range
+//! that is reserved is exactly the slab's: small boards refuse the huge ranges that other allocators reserve in
+//! advance.
 
 use std::os::fd::{FromRawFd, OwnedFd};
 

@@ -15,12 +15,11 @@ pub(super) const fn loses_device(code: CuResult) -> bool {
 /// What to do about a code, where that is known.
 pub(super) const fn advice(code: CuResult) -> Option<&'static str> {
     Some(match code {
-        OUT_OF_MEMORY => "ask for less, in several slabs, or release something first",
         3 => "a process that was forked from one that uses CUDA cannot use it: start a new program instead",
         4 => "the process is ending, and the driver has already shut down",
         34 => {
-            "this libcuda is the toolkit's stub and not a driver: install the driver, or take the folder `stubs` out of \
-             LD_LIBRARY_PATH"
+            "this libcuda is the toolkit's stub and not a driver: install the driver, or take the folder `stubs` out \
+             of LD_LIBRARY_PATH"
         }
         46 => "another process holds the device in exclusive mode",
         100 => "no GPU is there for this process: in a container, docker run --runtime nvidia ...",
@@ -30,18 +29,17 @@ pub(super) const fn advice(code: CuResult) -> Option<&'static str> {
         801 => "this device, or its driver, has no such feature",
         802 => "the GPU is not ready yet: see that nvidia-fabricmanager runs",
         803 => {
-            "libcuda and the kernel's driver are of different versions: restart after an update; in a container, mount the \
-                host's library"
+            "libcuda and the kernel's driver are of different versions: restart after an update; in a container, \
+             mount the host's library"
         }
-        804 => {
-            "the forward-compatibility libcuda does not serve this GPU: take the folder `compat` out of LD_LIBRARY_PATH"
-        }
+        804 => "the library in the folder `compat` does not serve this GPU: take it out of LD_LIBRARY_PATH",
         999 => {
-            "see dmesg; on Jetson, whether this user is in the groups video and render; elsewhere, whether nvidia-uvm is \
-                loaded (nvidia-modprobe -u)"
+            "see dmesg; on Jetson, whether this user is in the groups video and render; elsewhere, whether nvidia-uvm \
+             is loaded (nvidia-modprobe -u)"
         }
         code if loses_device(code) => {
-            "device lost: a fault ended this process's context on the GPU, and all memory in it is gone; start the process anew"
+            "device lost: a fault ended this process's context on the GPU, and all memory in it is gone; start the \
+             process anew"
         }
         _ => return None,
     })

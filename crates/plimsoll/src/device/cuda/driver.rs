@@ -42,8 +42,8 @@ impl Driver {
         if self.pid == process::id() {
             return Ok(());
         }
-        let meaning = "this process was forked from the one that opened the device, and CUDA does not work in it: start a \
-                       new program, or open the device only after the fork";
+        let meaning = "this process was forked from the one that opened the device, and CUDA does not work in it: \
+                       start a new program, or open the device only after the fork";
         Err(Error::device(&self.name, None, "fork", meaning))
     }
 
@@ -54,14 +54,16 @@ impl Driver {
         self.table.check(&self.name, "an earlier call", lost)?;
         // SAFETY: the context is retained as long as this driver lives.
         let code = unsafe { (self.table.core.context_push)(self.context) };
-        // A retained context is refused only when it is no more: somebody has reset the device.
-        self.lost.store(code, Ordering::Relaxed);
+        if code != SUCCESS {
+            // A retained context is refused only when it is no more: somebody has reset the device.
+            self.lost.store(code, Ordering::Relaxed);
+        }
         self.table.check(&self.name, "cuCtxPushCurrent", code)?;
         Ok(Current { driver: self, _on_this_thread: PhantomData })
     }
 
-    /// As [`enter`](Self::enter), for destructors: nothing is to be given back in a forked child, to a context that is lost,
-    /// or to a driver that has shut down with the process.
+    /// As [`enter`](Self::enter), for destructors: nothing is to be given back in a forked child, to a context that is
+    /// lost, or to a driver that has shut down with the process.
     pub fn enter_to_give_back(&self) -> Option<Current<'_>> {
         self.enter().ok()
     }
@@ -78,7 +80,8 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if self.check_process().is_ok() {
-            // SAFETY: undoes the retaining, once. The code is not looked at: at the end of a process the driver may be gone.
+            // SAFETY: undoes the retaining, once. The code is not looked at: at the end of a process the driver may be
+            // gone.
             unsafe { (self.table.core.context_release)(self.device) };
         }
     }

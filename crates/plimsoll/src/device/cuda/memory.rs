@@ -36,7 +36,8 @@ impl CudaMemory {
         self.block.shared.driver.enter()
     }
 
-    /// Pinned memory is the processor's own; all other kinds are better copied by the driver, which moves no page for it.
+    /// Pinned memory is the processor's own; all other kinds are better copied by the driver, which moves no page for
+    /// it.
     fn pinned(&self) -> Option<HostView> {
         matches!(self.block.storage, Storage::Pinned { .. }).then(|| self.block.view()).flatten()
     }
@@ -78,7 +79,7 @@ impl DeviceMemory for CudaMemory {
                 "view",
                 match self.block.storage {
                     Storage::Managed(_) => {
-                        "the processor must not touch managed memory of this device while a kernel runs; use read and write"
+                        "the processor must not touch such managed memory while a kernel runs; use read and write"
                     }
                     _ => "the processor cannot see device memory; use read and write, or the kind \"pinned\"",
                 },

@@ -72,8 +72,8 @@ impl CudaKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CudaChunks {
-    /// On integrated GPUs that can: Linux for Tegra 36.4.7 refuses large allocations in one piece. Where chunks are refused, one
-    /// piece is asked for.
+    /// On integrated GPUs that can: Linux for Tegra 36.4.7 refuses large allocations in one piece. Where chunks are
+    /// refused, one piece is asked for.
     #[default]
     Auto,
     /// Wherever the device can; one piece where chunks are refused.

@@ -84,11 +84,13 @@ impl CudaStaging {
         Ok(self.filling.bytes(len))
     }
 
-    /// Starts to copy what was lent last to `to`, from `offset_bytes` on. Memory of another back end is written at once.
+    /// Starts to copy what was lent last to `to`, from `offset_bytes` on. Memory of another back end is written at
+    /// once.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for a range beyond `to`; [`Error::Device`] with the driver's code. The bytes are lost then.
+    /// [`Error::InvalidArgument`] for a range beyond `to`; [`Error::Device`] with the driver's code. The bytes are lost
+    /// then.
     pub fn flush(&mut self, to: &dyn DeviceMemory, offset_bytes: u64) -> Result<()> {
         let len = std::mem::take(&mut self.lent);
         crate::device::memory::checked_range(to.size_bytes(), offset_bytes, len as u64)?;
@@ -153,8 +155,8 @@ impl Slot {
     /// The window. No copy of it is under way: one that is has a target, and is waited for before.
     fn bytes(&mut self, len: usize) -> &mut [u8] {
         let Storage::Pinned { host, .. } = &self.host.storage else { return &mut [] };
-        // SAFETY: pinned memory of at least that many bytes, which the driver has written or zeroed; nobody else has its
-        // address but copies, which are over, and it is borrowed with the slot.
+        // SAFETY: pinned memory of at least that many bytes, which the driver has written or zeroed; nobody else has
+        // its address but copies, which are over, and it is borrowed with the slot.
         unsafe { std::slice::from_raw_parts_mut(host.as_ptr().cast(), len) }
     }
 
@@ -170,8 +172,8 @@ impl Slot {
         let Storage::Pinned { host, .. } = self.host.storage else { return Ok(()) };
         let current = self.host.shared.driver.enter()?;
         let to = target.storage.address() + offset_bytes;
-        // SAFETY: the range lies within the target, which is kept until the stream has been waited for; the window is not lent
-        // before that.
+        // SAFETY: the range lies within the target, which is kept until the stream has been waited for; the window is
+        // not lent before that.
         let code =
             unsafe { (current.table().core.copy_to_device_async)(to, host.as_ptr(), len, self.stream) };
         current.check("cuMemcpyHtoDAsync", code)?;
@@ -184,8 +186,8 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(current) = self.host.shared.driver.enter_to_give_back() {
-            // SAFETY: created with the slot and destroyed once. The copy under way is waited for first: what it works on goes
-            // right after this.
+            // SAFETY: created with the slot and destroyed once. The copy under way is waited for first: what it works
+            // on goes right after this.
             unsafe {
                 let core = &current.table().core;
                 current.forgive("cuStreamSynchronize", (core.stream_synchronize)(self.stream));

@@ -250,8 +250,8 @@ fn ask_text(
 fn load_first(candidates: &[OsString]) -> Result<(OsString, Library)> {
     let mut reasons = Vec::new();
     for name in candidates {
-        // SAFETY: opening a library runs its initialisers; those of NVIDIA's driver do no harm, and whoever names another
-        // library answers for it.
+        // SAFETY: opening a library runs its initialisers; those of NVIDIA's driver do no harm, and whoever names
+        // another library answers for it.
         match unsafe { Library::new(name) } {
             Ok(library) => return Ok((name.clone(), library)),
             Err(reason) => reasons.push(innermost(&reason)),
