@@ -123,7 +123,7 @@ impl DmaHeapBackend {
         let remark =
             |(other, errno): &(DmaHeap, Errno)| format!("{name} was taken, as {}", why(other, *errno));
         let remarks = refused.iter().map(remark).collect();
-        Self { kernel, context, heap, name, node, meter: Meter::default(), remarks }
+        Self { kernel, context, heap, name, node, meter: Meter::unseen(), remarks }
     }
 
     fn slab(&self, request: &Request<'_>) -> Result<DmaBuf> {

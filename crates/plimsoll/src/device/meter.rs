@@ -2,8 +2,17 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
+
+/// Bytes of slabs in the machine's RAM that the resident memory of this process does not show.
+static UNSEEN_BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// What this process has taken of the machine's RAM through devices and what its resident memory does not show, in bytes.
+#[must_use]
+pub fn unseen_bytes() -> u64 {
+    UNSEEN_BYTES.load(Ordering::Relaxed)
+}
 
 /// What a back end has given out, and what it knows of its device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,7 +38,11 @@ pub struct DeviceUsage {
 
 /// Counts what a back end gives out.
 #[derive(Debug, Clone, Default)]
-pub struct Meter(Arc<Counts>);
+pub struct Meter {
+    counts: Arc<Counts>,
+    /// Whether its slabs are RAM that no resident memory shows.
+    unseen: bool,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -46,22 +59,32 @@ struct Counts {
 pub struct Metered {
     meter: Meter,
     bytes: u64,
+    unseen: AtomicBool,
 }
 
 impl Meter {
+    /// A meter of slabs that are the machine's RAM and that the resident memory of this process does not show.
+    #[must_use]
+    pub fn unseen() -> Self {
+        Self { unseen: true, ..Self::default() }
+    }
+
     /// Counts a slab of so many bytes until the result is dropped.
     pub fn enter(&self, bytes: u64) -> Metered {
-        let counts = &self.0;
+        let counts = &self.counts;
         let used = counts.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         counts.peak.fetch_max(used, Ordering::Relaxed);
         counts.slabs.fetch_add(1, Ordering::Relaxed);
         counts.taken.fetch_add(1, Ordering::Relaxed);
-        Metered { meter: self.clone(), bytes }
+        if self.unseen {
+            UNSEEN_BYTES.fetch_add(bytes, Ordering::Relaxed);
+        }
+        Metered { meter: self.clone(), bytes, unseen: AtomicBool::new(self.unseen) }
     }
 
     /// Counts a refusal.
     pub fn refuse(&self) {
-        self.0.refused.fetch_add(1, Ordering::Relaxed);
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What was counted.
@@ -69,19 +92,49 @@ impl Meter {
     pub fn usage(&self) -> DeviceUsage {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         DeviceUsage {
-            used_bytes: read(&self.0.used),
-            peak_bytes: read(&self.0.peak),
-            slab_count: read(&self.0.slabs),
-            taken_count: read(&self.0.taken),
-            refused_count: read(&self.0.refused),
+            used_bytes: read(&self.counts.used),
+            peak_bytes: read(&self.counts.peak),
+            slab_count: read(&self.counts.slabs),
+            taken_count: read(&self.counts.taken),
+            refused_count: read(&self.counts.refused),
             ..DeviceUsage::default()
+        }
+    }
+}
+
+impl Metered {
+    /// From now on the resident memory shows the slab.
+    pub fn seen(&self) {
+        if self.unseen.swap(false, Ordering::Relaxed) {
+            UNSEEN_BYTES.fetch_sub(self.bytes, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for Metered {
     fn drop(&mut self) {
-        self.meter.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.meter.0.slabs.fetch_sub(1, Ordering::Relaxed);
+        self.seen();
+        self.meter.counts.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.meter.counts.slabs.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_resident_memory_does_not_show_is_counted_until_it_does_or_is_gone() {
+        let before = unseen_bytes();
+        let meter = Meter::unseen();
+        let (first, second) = (meter.enter(1 << 40), meter.enter(1 << 41));
+        let _seen = Meter::default().enter(1 << 42);
+        assert_eq!(unseen_bytes() - before, (1 << 40) + (1 << 41));
+        first.seen();
+        first.seen();
+        drop(first);
+        assert_eq!(unseen_bytes() - before, 1 << 41);
+        drop(second);
+        assert_eq!((unseen_bytes() - before, meter.usage().used_bytes), (0, 0));
     }
 }

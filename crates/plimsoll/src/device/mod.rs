@@ -33,7 +33,7 @@ pub use cuda::{CudaAdvice, CudaBackend, CudaChunks, CudaInfo, CudaKind, CudaOpti
 pub use dma_heap::{DmaHeap, DmaHeapBackend};
 pub use host::{HostBackend, HostOptions, HostSource, HugePages};
 pub use memory::{DeviceMemory, HostView, SyncKind};
-pub use meter::{DeviceUsage, Meter, Metered};
+pub use meter::{DeviceUsage, Meter, Metered, unseen_bytes};
 pub use open::{Chosen, DeviceChoice, choose_device};
 pub use rknpu::RknpuBackend;
 pub use staging::Staging;

@@ -30,14 +30,16 @@ pub struct Sample {
     pub line_bytes: u64,
     /// What is granted under it, in bytes.
     pub allocated_bytes: u64,
-    /// What the process takes of RAM that cannot be dropped, in bytes: anonymous and shared pages.
+    /// What the process takes of RAM that cannot be dropped, in bytes: anonymous and shared pages, and slabs of devices that
+    /// its resident memory does not show.
     pub process_bytes: u64,
     /// Every signal it was drawn from.
     pub signals: Arc<Signals>,
 }
 
 impl Sample {
-    /// Judges signals by a budget and limits.
+    /// Judges signals by a budget and limits. `unseen_bytes` are what the process takes and its resident memory does not
+    /// show.
     ///
     /// # Errors
     ///
@@ -48,12 +50,14 @@ impl Sample {
         options: &HeadroomOptions,
         limits: &Limits,
         current: Level,
+        unseen_bytes: u64,
     ) -> Probe<Self> {
         let headroom = budget.headroom(&signals.machine()?, options);
         let process_bytes = signals
             .process
             .as_ref()
-            .map_or(0, |process| process.anonymous_bytes.saturating_add(process.shmem_bytes));
+            .map_or(0, |process| process.anonymous_bytes.saturating_add(process.shmem_bytes))
+            .saturating_add(unseen_bytes);
         let (used_percent, constraint) = fullest(&headroom, process_bytes, budget.usable_bytes());
         Ok(Self {
             at: SystemTime::now(),
@@ -87,7 +91,7 @@ fn fullest(headroom: &Headroom, process_bytes: u64, line_bytes: u64) -> (f64, St
         if line_bytes == 0 { 100.0 } else { (process_bytes as f64 / line_bytes as f64 * 100.0).min(100.0) };
     let line = || {
         format!(
-            "the line: {} of {} are resident in the process",
+            "the line: {} of {} are taken by the process",
             format_bytes(process_bytes),
             format_bytes(line_bytes)
         )
@@ -130,6 +134,7 @@ mod tests {
             &options,
             &Limits::default(),
             Level::Normal,
+            0,
         )
         .unwrap()
     }
@@ -160,6 +165,7 @@ mod tests {
             &HeadroomOptions::default(),
             &Limits::default(),
             Level::Normal,
+            0,
         );
         assert!(judged.unwrap_err().to_string().contains("/proc/meminfo"));
     }

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     budget::{HeadroomOptions, MemoryBudget, Refusal},
+    device::unseen_bytes,
     error::Result,
     system::{Signals, SystemRoot, Unavailable},
 };
@@ -204,7 +205,17 @@ impl Watch {
         let mut state = self.state();
         let limits = state.limits.unwrap_or(self.options.limits);
         let previous = state.level;
-        match Sample::judge(Arc::clone(signals), &self.budget, &self.options.headroom, &limits, previous) {
+        // What this process has taken is no matter of another's, nor of a copy's.
+        let unseen_bytes = if *self.root() == SystemRoot::default() { unseen_bytes() } else { 0 };
+        let judged = Sample::judge(
+            Arc::clone(signals),
+            &self.budget,
+            &self.options.headroom,
+            &limits,
+            previous,
+            unseen_bytes,
+        );
+        match judged {
             Ok(sample) => {
                 let sample = Arc::new(sample);
                 let kill_count = state.enter(&sample, self.options.history_count);

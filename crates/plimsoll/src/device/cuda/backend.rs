@@ -93,7 +93,10 @@ impl CudaBackend {
             free_bytes: free_bytes.into(),
             device_bytes: device_bytes.into(),
         };
-        Ok(Self { shared: Arc::new(shared), meter: Meter::default() })
+        // No resident memory shows what a driver has taken, where that is the machine's RAM.
+        let is_ram = shared.charge(shared.kind).is_some();
+        let meter = if is_ram { Meter::unseen() } else { Meter::default() };
+        Ok(Self { shared: Arc::new(shared), meter })
     }
 
     /// What the device is.

@@ -51,16 +51,23 @@ impl fmt::Display for DomainId {
 }
 
 /// What this process has in a domain.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Domain {
     pub(super) id: DomainId,
     pub(super) meter: Meter,
     window: Mutex<Window>,
 }
 
+impl Default for Domain {
+    fn default() -> Self {
+        Self::new(DomainId::default())
+    }
+}
+
 impl Domain {
     pub(super) fn new(id: DomainId) -> Self {
-        Self { id, ..Self::default() }
+        // Resident memory shows a buffer as soon as it is mapped.
+        Self { id, meter: Meter::unseen(), window: Mutex::default() }
     }
 
     pub(super) fn window(&self) -> MutexGuard<'_, Window> {

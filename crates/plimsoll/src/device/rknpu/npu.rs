@@ -52,7 +52,7 @@ struct Buffer {
     obj_addr: u64,
     start: u64,
     domain: Arc<Domain>,
-    _metered: Metered,
+    metered: Metered,
 }
 
 /// What a taker is told of a buffer.
@@ -177,7 +177,7 @@ impl Npu {
         }
         domain.window().fill(dma_addr, size);
         let buffer =
-            Buffer { obj_addr, start: dma_addr, domain: domain.clone(), _metered: domain.meter.enter(size) };
+            Buffer { obj_addr, start: dma_addr, domain: domain.clone(), metered: domain.meter.enter(size) };
         self.buffers.insert(handle, buffer);
         Ok(Taken { handle, address: dma_addr, size_bytes: size })
     }
@@ -206,9 +206,14 @@ impl Npu {
     pub(super) fn map(&self, taken: Taken) -> Result<Mapping> {
         let mut map = MemMap { handle: taken.handle, ..MemMap::default() };
         self.command(&mut map).map_err(|errno| refused(MemMap::NAME, errno))?;
-        self.kernel
+        let mapped = self
+            .kernel
             .map(self.node.as_fd(), map.offset, taken.size_bytes as usize)
-            .map_err(|errno| refused("mmap", errno))
+            .map_err(|errno| refused("mmap", errno))?;
+        if let Some(buffer) = self.buffers.get(&taken.handle) {
+            buffer.metered.seen();
+        }
+        Ok(mapped)
     }
 
     /// Brings the processor's caches and a part of a buffer in step.
