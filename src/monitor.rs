@@ -212,7 +212,8 @@ impl NativeMonitor {
         listener.hears_all.store(options.hears_all, Ordering::Relaxed);
         let hearing = Arc::clone(&listener);
         let observer = move |notice: Notice| {
-            hearing.hear(notice, |news| tell.call(news, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok);
+            hearing
+                .hear(notice, |news| tell.call(news, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok);
         };
         let monitor = Monitor::start(budget.core().clone(), options.core(budget.root()), observer);
         monitor.map(|monitor| Self { monitor, listener }).map_err(|error| to_js(env, &error))

@@ -124,7 +124,11 @@ impl MemoryBudget {
     /// [`Error::InvalidArgument`] for more than [`MAX_BYTES`].
     pub fn set_maximum(&self, bytes: Option<u64>) -> Result<()> {
         if let Some(bytes) = bytes.filter(|bytes| *bytes > MAX_BYTES) {
-            return Err(Error::invalid_argument("maxBytes", format!("at most {MAX_BYTES}"), bytes.to_string()));
+            return Err(Error::invalid_argument(
+                "maxBytes",
+                format!("at most {MAX_BYTES}"),
+                bytes.to_string(),
+            ));
         }
         self.ceiling.store(bytes.unwrap_or(NO_CEILING), Ordering::Relaxed);
         Ok(())

@@ -234,7 +234,9 @@ mod tests {
         memory(900);
         write("proc/self/cgroup", "0::/a\n");
         write("proc/self/mountinfo", "33 32 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
-        for (name, text) in [("max", "100000\n"), ("high", "max\n"), ("current", "5000\n"), ("stat", "inactive_file 4000\n")] {
+        for (name, text) in
+            [("max", "100000\n"), ("high", "max\n"), ("current", "5000\n"), ("stat", "inactive_file 4000\n")]
+        {
             write(&format!("sys/fs/cgroup/a/memory.{name}"), text);
         }
         let mut sampler = Sampler::new(SystemRoot::at(folder.path()));

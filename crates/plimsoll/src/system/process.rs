@@ -88,7 +88,8 @@ pub(crate) fn resident_bytes() -> Option<u64> {
 /// Bytes resident, and bytes of them shared with files or other processes. Source: `proc_pid_statm(5)`.
 fn parse_statm(bytes: &[u8], page_bytes: u64) -> Option<(u64, u64)> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let mut sizes = text.split_ascii_whitespace().skip(1).map(|pages| pages.parse::<u64>().ok()?.checked_mul(page_bytes));
+    let mut sizes =
+        text.split_ascii_whitespace().skip(1).map(|pages| pages.parse::<u64>().ok()?.checked_mul(page_bytes));
     let (resident, shared) = (sizes.next()??, sizes.next()??);
     Some((resident, shared.min(resident)))
 }
