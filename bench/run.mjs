@@ -12,7 +12,7 @@ import { isMet } from './result.mjs'
 import { formatResults } from './table.mjs'
 
 /** The suites in the order they run: short ones first. */
-const SUITES = ['open', 'guards', 'collect', 'require', 'pool', 'stream', 'rss', 'monitor', 'rust']
+const SUITES = ['open', 'guards', 'collect', 'require', 'pool', 'memory-pool', 'stream', 'rss', 'monitor', 'rust']
 
 const OUTPUT = new URL('../build/bench.json', import.meta.url)
 

@@ -413,14 +413,20 @@ impl Inner {
 
     fn take_from_device(&self, bytes: u64, label: &str) -> Result<Arc<Slab>> {
         let budget = self.options.budget.as_ref();
-        let allocation = budget.map(|budget| budget.allocate(bytes, label.to_owned())).transpose()?;
+        let granted = |bytes: u64| {
+            budget.filter(|_| bytes > 0).map(|budget| budget.allocate(bytes, label.to_owned())).transpose()
+        };
+        let allocation = granted(bytes)?;
         let pending = budget.map_or(0, |budget| budget.pending_bytes().saturating_sub(bytes));
         let memory = self.backend.take(&Request { bytes, label, pending_bytes: pending })?;
+        // A device may round up by more than it says.
+        let surplus = granted(memory.size_bytes().saturating_sub(bytes))?;
         memory.populate()?;
-        if let Some(allocation) = &allocation {
-            allocation.commit(bytes);
+        let allocations = [allocation, surplus];
+        for allocation in allocations.iter().flatten() {
+            allocation.commit(allocation.bytes());
         }
-        Ok(Arc::new(Slab::new(memory, allocation)))
+        Ok(Arc::new(Slab::new(memory, allocations)))
     }
 
     fn no_hole(&self, state: &State, bytes: u64, options: &BufferOptions) -> Error {
