@@ -7,7 +7,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 folder=$1
 addon=plimsoll.linux-arm64-gnu.node
-debian=build/guest/debian
+debian=build/guest/debian-arm64
 
 fail() {
   printf '%s; make it anew with: npm run build:arm64\n' "$1" >&2
@@ -16,7 +16,7 @@ fail() {
 [ -f "$addon" ] || fail "expected $addon"
 newer=$(find src crates/*/src Cargo.lock -type f -newer "$addon" -print -quit)
 [ -z "$newer" ] || fail "$addon is older than $newer"
-bash scripts/guest/fetch.sh
+bash scripts/guest/fetch.sh arm64
 node=$(bash scripts/arm64-node.sh)
 
 root=$folder/root

@@ -1,18 +1,13 @@
 // Boots a guest for arm64 under full emulation, with the device tree of any board, and hands back what its program says.
 
-import { execFileSync, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { boot, quietly } from './console.mjs'
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url))
 const kept = join(checkout, 'build/guest')
-
-/** Emulation on a busy machine is slow; beyond this something hangs. */
-const PATIENCE_MS = 10 * 60_000
-
-/** Each line on the console costs a guest time, and it is where the report is written. */
-const QUIETLY = 'console=ttyAMA0 quiet loglevel=1 panic=-1'
 
 /** What every guest is: two cores like those of an RK3588, and nothing but a console and a disk. */
 const machine = (memoryMiB) => [
@@ -26,7 +21,7 @@ const shell = (script, ...args) =>
 /** Makes the disk of the guests, and returns its folder, which goes with the process. Ends it if something is missing. */
 export function makeGuests() {
   try {
-    shell('tools.sh')
+    shell('tools.sh', 'qemu-system-aarch64', 'fdtput', 'modprobe', 'mke2fs', 'cpio')
     mkdirSync(kept, { recursive: true })
     const folder = mkdtempSync(join(kept, 'run-'))
     process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -48,7 +43,7 @@ function deviceTree(folder, memoryMiB, { model, compatible }) {
 }
 
 function kernel() {
-  const folder = join(kept, 'debian/kernel/boot')
+  const folder = join(kept, 'debian-arm64/kernel/boot')
   return join(
     folder,
     readdirSync(folder).find((name) => name.startsWith('vmlinuz')),
@@ -62,31 +57,18 @@ function kernel() {
 export async function runGuest(folder, { job, memoryMiB, board, kernelArguments = [] }) {
   const tree = board ? ['-dtb', deviceTree(folder, memoryMiB, board)] : []
   const log = join(kept, `${board?.compatible[0] ?? job}.log`)
-  const status = await ended(
+  const text = await boot(
+    'qemu-system-aarch64',
     [
       ...['-machine', 'virt', ...machine(memoryMiB), ...tree],
       ...['-kernel', kernel(), '-initrd', join(folder, 'initrd.img')],
       ...['-drive', `file=${join(folder, 'disk.img')},format=raw,if=none,id=disk,snapshot=on`],
       ...['-device', 'virtio-blk-device,drive=disk'],
-      ...['-append', [QUIETLY, `job=${job}`, ...kernelArguments].join(' ')],
+      ...['-append', [quietly('ttyAMA0'), `job=${job}`, ...kernelArguments].join(' ')],
     ],
     log,
   )
-  return reportIn(readFileSync(log, 'utf8'), `${log}; qemu ended with ${status}`)
-}
-
-function ended(args, log) {
-  const output = openSync(log, 'w')
-  const child = spawn('qemu-system-aarch64', args, { stdio: ['ignore', output, output], timeout: PATIENCE_MS })
-  closeSync(output)
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code, signal) => resolve(code ?? signal))
-  })
-}
-
-function reportIn(text, where) {
-  const report = text.match(/^GUEST-REPORT (.*?)\r?$/m)
-  if (report && /^GUEST-EXIT=0\r?$/m.test(text)) return JSON.parse(report[1])
-  throw new Error(`expected a report from the guest; its console says:\n${text.slice(-2000)}\nThe whole is in ${where}`)
+  const report = text.match(/^GUEST-REPORT (.*)$/m)
+  if (report) return JSON.parse(report[1])
+  throw new Error(`expected a report from the guest; its console is in ${log}`)
 }

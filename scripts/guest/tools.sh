@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Sees to the tools that make and boot a guest. What is missing is installed where that can be done, and named where not.
+# Sees to the tools that make and boot a guest: tools.sh TOOL... What is missing is installed where that can be done, and
+# named where not.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
 declare -A package_of=(
-  [qemu-system-aarch64]=qemu-system-arm [fdtput]=device-tree-compiler [modprobe]=kmod [mke2fs]=e2fsprogs [cpio]=cpio
+  [qemu-system-aarch64]=qemu-system-arm [qemu-system-x86_64]=qemu-system-x86 [fdtput]=device-tree-compiler
+  [modprobe]=kmod [mke2fs]=e2fsprogs [cpio]=cpio [xz]=xz-utils
 )
 lacking=()
-for tool in "${!package_of[@]}"; do
+for tool; do
   command -v "$tool" >/dev/null || lacking+=("${package_of[$tool]}")
 done
 [ "${#lacking[@]}" -gt 0 ] || exit 0

@@ -99,10 +99,10 @@ impl DeviceContext {
     ///
     /// [`Error::Io`] when the machine's memory cannot be read.
     pub fn headroom(&self, pending_bytes: u64, charge: Charge) -> Result<Headroom> {
-        let mut machine = Machine::read_at(&self.root)?;
-        if charge == Charge::Machine {
-            machine.cgroups.clear();
-        }
+        let machine = match charge {
+            Charge::Process => Machine::read_at(&self.root)?,
+            Charge::Machine => Machine { memory: Machine::memory_at(&self.root)?, cgroups: vec![] },
+        };
         Ok(Headroom::of(&machine, pending_bytes, &self.headroom))
     }
 }

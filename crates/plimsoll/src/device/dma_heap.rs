@@ -137,7 +137,7 @@ impl DmaHeapBackend {
     /// moved out of it into ordinary memory.
     fn is_set_aside(&self, request: &Request<'_>) -> Result<bool> {
         request.check_size()?;
-        let memory = Machine::read_at(&self.context.root)?.memory;
+        let memory = Machine::memory_at(&self.context.root)?;
         Ok(memory.cma_free_bytes.is_some_and(|free| request.bytes <= free))
     }
 

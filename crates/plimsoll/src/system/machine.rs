@@ -38,10 +38,15 @@ impl Machine {
     ///
     /// As [`read`](Self::read).
     pub fn read_at(root: &SystemRoot) -> Probe<Self> {
+        let memory = Self::memory_at(root)?;
         let mut buffer = Buffer::default();
-        let memory = Source::new(root, "/proc/meminfo").read(&mut buffer, MemInfo::parse)?;
         let cgroups = CgroupReader::default().read(root, &mut buffer).unwrap_or_default();
         Ok(Self { memory, cgroups: cgroups.groups })
+    }
+
+    /// Reads what the kernel counts and no cgroup, which takes a tenth of the time.
+    pub(crate) fn memory_at(root: &SystemRoot) -> Probe<MemInfo> {
+        Source::new(root, "/proc/meminfo").read(&mut Buffer::default(), MemInfo::parse)
     }
 
     /// A machine with these figures, for plans and tests.

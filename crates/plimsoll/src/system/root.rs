@@ -7,7 +7,10 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::{
+    fs::{Mode, OFlags, open},
+    io::Errno,
+};
 
 /// No file of the system that is read here comes near this size; a longer one is not what it claims to be.
 const MAX_FILE_BYTES: usize = 1 << 20;
@@ -196,11 +199,15 @@ impl Unavailable {
     }
 
     pub(crate) fn from_io(path: impl Into<PathBuf>, error: &io::Error) -> Self {
+        let too_many = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
         let reason = match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Reason::Missing,
             // An open file of a control group that was removed.
-            _ if error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => Reason::Missing,
+            _ if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Reason::Missing,
             io::ErrorKind::PermissionDenied => Reason::Denied,
+            _ if too_many.contains(&error.raw_os_error()) => Reason::Unreadable(format!(
+                "{error}; raise the limit: ulimit -n, or LimitNOFILE= of a service"
+            )),
             _ => Reason::Unreadable(error.to_string()),
         };
         Self::new(path, reason)

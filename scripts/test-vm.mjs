@@ -1,0 +1,57 @@
+// Runs the Rust tests of device memory where its kernel is: in a guest with dma-heaps, udmabuf and a DRM driver without
+// hardware. A guest is fully emulated and may be hurt: some tests bring the kernel's killer.
+//
+//     npm run test:vm
+
+import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { runPc } from './guest/pc.mjs'
+
+const checkout = fileURLToPath(new URL('..', import.meta.url))
+
+/** The test programs of the core that a guest is for; the second says what it measured. */
+const suites = { backends: [], guest: ['--show-output'] }
+
+if (process.arch !== 'x64') {
+  console.error(`expected a machine with x86-64, whose programs the guest runs; this one is ${process.arch}`)
+  process.exit(1)
+}
+
+/** Builds test programs and returns their paths. Optimised, they run ten times as fast under emulation. */
+function build(names) {
+  const targets = names.flatMap((name) => ['--test', name])
+  const lines = execFileSync(
+    'cargo',
+    ['test', '--package', 'plimsoll', '--no-run', '--message-format=json', ...targets],
+    {
+      cwd: checkout,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+      maxBuffer: 64 << 20,
+      env: { ...process.env, CARGO_PROFILE_TEST_OPT_LEVEL: '1', CARGO_PROFILE_TEST_STRIP: 'debuginfo' },
+    },
+  )
+  const built = lines
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+    .filter(({ executable, target }) => executable && names.includes(target.name))
+  return new Map(built.map(({ executable, target }) => [target.name, executable]))
+}
+
+const start = performance.now()
+const names = Object.keys(suites)
+const programs = build(names)
+const files = Object.fromEntries(names.map((name) => [`/tests/${name}`, programs.get(name)]))
+const steps = names.map((name) => ({
+  title: name,
+  command: [`/tests/${name}`, '--include-ignored', '--test-threads=1', ...suites[name]],
+}))
+
+try {
+  await runPc({ name: 'vm', memoryMiB: 1536, files, steps })
+  console.log(`test:vm: all passed in ${((performance.now() - start) / 1000).toFixed(0)} s`)
+} catch (error) {
+  console.error(`test:vm: ${error.message}`)
+  process.exit(1)
+}
