@@ -59,7 +59,21 @@ export async function runPc({ name, memoryMiB, files, steps }) {
     shell('initrd.sh', root, image)
     const args = [
       ...['-accel', 'tcg,thread=multi', '-cpu', PROCESSOR, '-smp', '2', '-m', `${memoryMiB}`],
-      ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nic', 'none', '-kernel', kernel(), '-initrd', image],
+      ...[
+        '-display',
+        'none',
+        '-serial',
+        'stdio',
+        '-monitor',
+        'none',
+        '-no-reboot',
+        '-nic',
+        'none',
+        '-kernel',
+        kernel(),
+        '-initrd',
+        image,
+      ],
       ...['-append', quietly('ttyS0')],
     ]
     return await boot('qemu-system-x86_64', args, join(kept, `${name}.log`), (text) => process.stdout.write(text))
