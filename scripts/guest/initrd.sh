@@ -11,7 +11,7 @@ debian=build/guest/debian-amd64
 bash scripts/guest/fetch.sh amd64
 
 # Each library once, at the path where the loader looks for it; the loader itself too. Not every file is a program.
-{ find "$root" -type f -exec ldd {} + 2>/dev/null || true; } | grep --only-matching '/[^ ]*\.so[^ ]*' | sort --unique |
+{ find "$root" -type f -exec ldd {} + 2>/dev/null || true; } | sed -n 's|^[^/]*\(/[^ ]*\.so[^ ]*\).*|\1|p' | sort --unique |
   while read -r library; do install -D "$library" "$root$library"; done
 
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,modules}

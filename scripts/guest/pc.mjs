@@ -51,6 +51,7 @@ export async function runPc({ name, memoryMiB, files, steps }) {
   const folder = mkdtempSync(join(kept, 'run-'))
   try {
     const [root, image] = [join(folder, 'root'), join(folder, 'initrd.img')]
+    mkdirSync(root)
     for (const [there, here] of Object.entries(files)) {
       mkdirSync(dirname(join(root, there)), { recursive: true })
       cpSync(here, join(root, there), { recursive: true, dereference: true })
