@@ -9,8 +9,13 @@ import { runPc } from './guest/pc.mjs'
 
 const checkout = fileURLToPath(new URL('..', import.meta.url))
 
-/** The test programs of the core that a guest is for; the second says what it measured. */
-const suites = { backends: [], guest: ['--show-output'] }
+/** The test programs of the core that a guest is for, with what each is run by and with. */
+const suites = {
+  backends: { with: ['--include-ignored'] },
+  vgem: { by: ['env', 'PLIMSOLL_DRM_NODE=/dev/dri/card0'] },
+  // The last, as it brings the killer; and it says what it measured.
+  guest: { with: ['--ignored', '--show-output'] },
+}
 
 if (process.arch !== 'x64') {
   console.error(`expected a machine with x86-64, whose programs the guest runs; this one is ${process.arch}`)
@@ -40,12 +45,11 @@ function build(names) {
 }
 
 const start = performance.now()
-const names = Object.keys(suites)
-const programs = build(names)
-const files = Object.fromEntries(names.map((name) => [`/tests/${name}`, programs.get(name)]))
-const steps = names.map((name) => ({
+const programs = build(Object.keys(suites))
+const files = Object.fromEntries(Object.keys(suites).map((name) => [`/tests/${name}`, programs.get(name)]))
+const steps = Object.entries(suites).map(([name, { by = [], with: options = [] }]) => ({
   title: name,
-  command: [`/tests/${name}`, '--include-ignored', '--test-threads=1', ...suites[name]],
+  command: [...by, `/tests/${name}`, '--test-threads=1', ...options],
 }))
 
 try {
