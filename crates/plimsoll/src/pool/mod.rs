@@ -11,3 +11,5 @@ pub use memory_pool::{
     ExportedFd, Mapping, MemoryPool, Move, Pin, Placement, PoolBuffer, PoolOptions, PoolStats, Scope,
     SlabInfo, TraceEvent, TraceKind,
 };
+pub use pages::{Page, PageAllocator, PageId, StalePage};
+pub use suballocator::{Block, End, GRANULE_BYTES, NodeId, Span, StaleNode, SubAllocator};

@@ -124,9 +124,9 @@ impl Layout {
     /// Every part in the order of their addresses: offset, size, and by what it is freed if it is taken.
     pub(super) fn parts(&self) -> Box<dyn Iterator<Item = (u64, u64, Option<Part>)> + '_> {
         match self {
-            Self::Blocks(blocks) => {
-                Box::new(blocks.blocks().map(|(offset, size, node)| (offset, size, node.map(Part::Block))))
-            }
+            Self::Blocks(blocks) => Box::new(
+                blocks.blocks().map(|span| (span.offset_bytes, span.size_bytes, span.node.map(Part::Block))),
+            ),
             Self::Pages(pages) => {
                 let size_bytes = pages.page_bytes();
                 Box::new(pages.pages().map(move |(offset, page)| (offset, size_bytes, page.map(Part::Page))))

@@ -1,301 +1,487 @@
-//! draft
+//! Offsets within one slab: which of its bytes are used. Knows no device and touches no memory but its own.
+//!
+//! ```text
+//!   slab    0                                                                    size
+//!           | weights | weights |   hole    | weights |        hole        | KV | tmp |
+//!             End::Low ->                                                <- End::High
+//!
+//!   nodes   one for each block, used or free, linked with those below and above it: a
+//!           block that is given back becomes one with its free neighbours at once
+//!
+//!   bins    free blocks by size, 32 bins to each doubling, and a bit for each bin:
+//!
+//!           size    ...   62   63   64   66   68   70   72   74   76   78   80  ...
+//!           bit     ...    0    0    1    0    0    0    1    0    0    0    1  ...
+//!                                    |                   |                   |
+//!                                   65 - 64              73                 81 - 80 - 81
+//!
+//!           a request for 65 looks at the first block of bin 64, which may be too short,
+//!           and if it is, takes the first of the next bin that has any, which cannot be
+//! ```
+//!
+//! Taking and giving back are a handful of steps, whatever the number of blocks. A free block lies in the bin of its
+//! size rounded down, so rounding a request up as well would put the upper part of each free block out of reach: a
+//! slab of 12345 granules could not give 12345. Looking at the bin of the request's own size first cures most of that.
+//! The rest is cured before a request fails: only when no larger bin has a block are all blocks of that one bin looked
+//! at. So **a request fails only if no free block can hold it**, and that last look is rare: it needs a request within
+//! 1/32 of the largest free block, and each bin remembers a bound of its sizes, so that a second request that is too
+//! large is refused without a look.
+//!
+//! The ideas are known ones: two-level segregated fit, with lists of free blocks by size under a bitmap (M. Masmano,
+//! I. Ripoll, A. Crespo and J. Real, 2004), sizes binned as small floats with the metadata outside of the memory
+//! (S. Aaltonen's `OffsetAllocator`, 2023), and boundary links to coalesce (D. Knuth, 1973).
 
 #![deny(unsafe_code)]
 
 mod bins;
 mod nodes;
 
-use bins::{Bins, Place};
-use nodes::{NONE, Node, Nodes};
+use bins::{Bins, bin_of};
+use nodes::{Link, NONE, Node, Nodes};
 
 use crate::error::Error;
 
-/// granule
+/// What sizes and offsets are multiples of. Slabs of a tebibyte and more count in larger granules, powers of two.
 pub const GRANULE_BYTES: u64 = 256;
 
-/// Free blocks of one bin that a search compares.
-const LOOK: usize = 4;
-const LOOK2: usize = 1;
+/// Free blocks that are tried one by one for a request with an alignment, before one that is sure to hold it.
+const TRIES: usize = 16;
 
-/// Which end.
+/// Free blocks of each bin that are compared for the place nearest to the low end.
+const PLACES: usize = 8;
+
+/// The end of the slab that a buffer is placed towards.
+///
+/// Buffers that stay, such as weights, from the one end and those that come and go from the other keep the holes that
+/// the latter leave out of the way of the former.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// low
+    /// For long-lived buffers: the low end of a free block.
     Low,
-    /// high
+    /// For transient ones: the high end of a free block.
     High,
 }
 
-/// id
+/// Names a used block, until it is freed.
+///
+/// It says nothing of the slab it belongs to: that is for the caller to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId {
     index: u32,
     generation: u32,
 }
 
+impl NodeId {
+    /// A small number that no other used block of the slab has at the same time: a place in a table beside.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
 /// A used block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
-    /// o
+    /// Where it starts, counted from the start of the slab.
     pub offset_bytes: u64,
-    /// s
+    /// Its size: what was asked for, rounded up to whole granules.
     pub size_bytes: u64,
-    /// n
+    /// Its name, to free it by.
     pub node: NodeId,
 }
 
-/// stale
+/// A block of the slab, used or free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Where it starts, counted from the start of the slab.
+    pub offset_bytes: u64,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its name, if it is used.
+    pub node: Option<NodeId>,
+}
+
+impl Span {
+    /// The block, if it is used.
+    #[must_use]
+    pub fn used(self) -> Option<Block> {
+        let Self { offset_bytes, size_bytes, node } = self;
+        Some(Block { offset_bytes, size_bytes, node: node? })
+    }
+}
+
+/// The block was freed before, or never was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("stale")]
+#[error("expected a block that is in use, but it was freed; take a new one")]
 pub struct StaleNode;
 
 impl From<StaleNode> for Error {
     fn from(_: StaleNode) -> Self {
-        Error::Released { what: "the block" }
+        Self::Released { what: "the pool's block" }
     }
 }
 
-/// sub
+/// The free and used blocks of one slab.
+///
+/// ```
+/// use plimsoll::pool::{End, SubAllocator};
+///
+/// let mut slab = SubAllocator::new(12_345);
+/// let weights = slab.allocate(6_000, 1, End::Low).unwrap();
+/// let scratch = slab.allocate(1_000, 4_096, End::High).unwrap();
+/// assert_eq!((weights.offset_bytes, scratch.offset_bytes), (0, 8_192));
+/// slab.free(weights.node)?;
+/// slab.free(scratch.node)?;
+/// assert!(slab.free(scratch.node).is_err(), "it is gone already");
+/// assert_eq!(slab.largest_free_bytes(), 12_345);
+/// # Ok::<(), plimsoll::pool::StaleNode>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SubAllocator {
     size_bytes: u64,
     granule_shift: u32,
-    used: u32,
+    /// Whole granules of the slab. What it has beyond them belongs to its last block.
+    len: u32,
+    used_bytes: u64,
     used_count: u32,
     nodes: Nodes,
     bins: Bins,
 }
 
+/// What `allocate` was asked for, in granules.
 #[derive(Debug, Clone, Copy)]
 struct Request {
-    bytes: u64,
     len: u32,
     align: u64,
     end: End,
 }
 
 impl Request {
+    /// Where in a free block it would lie, if it fits.
     #[inline]
     fn start_in(&self, node: &Node) -> Option<u32> {
-        if self.align == 1 {
-            return (node.len >= self.len).then(|| match self.end {
-                End::Low => node.start,
-                End::High => node.end() - self.len,
-            });
-        }
+        let room = node.len.checked_sub(self.len)?;
+        let highest = u64::from(node.start + room);
         let start = match self.end {
-            End::Low => u64::from(node.start).next_multiple_of(self.align),
-            End::High => {
-                let highest = u64::from(node.end().checked_sub(self.len)?);
-                highest - highest % self.align
-            }
+            End::Low => u64::from(node.start).checked_next_multiple_of(self.align)?,
+            End::High => highest - highest % self.align,
         };
-        let fits = start >= u64::from(node.start) && start + u64::from(self.len) <= u64::from(node.end());
-        fits.then_some(start as u32)
+        (u64::from(node.start)..=highest).contains(&start).then_some(start as u32)
     }
 }
 
 impl SubAllocator {
-    /// new
+    /// A slab of that many bytes, all free.
     #[must_use]
     pub fn new(size_bytes: u64) -> Self {
-        let granule_shift =
-            GRANULE_BYTES.ilog2().max((u64::BITS - size_bytes.leading_zeros()).saturating_sub(u32::BITS));
+        let size_bits = u64::BITS - size_bytes.leading_zeros();
+        let granule_shift = GRANULE_BYTES.ilog2().max(size_bits.saturating_sub(u32::BITS));
         let len = (size_bytes >> granule_shift) as u32;
-        let mut this = Self {
-            size_bytes,
-            granule_shift,
-            used: 0,
-            used_count: 0,
-            nodes: Nodes::new(),
-            bins: Bins::new(len),
-        };
-        if size_bytes > 0 && this.nodes.make_room(1) {
-            let all = this.nodes.link(0, len, NONE, NONE);
-            this.bins.insert(&mut this.nodes, all, len);
+        let (mut nodes, mut bins) = (Nodes::new(), Bins::new(len));
+        if size_bytes > 0 && nodes.make_room(1) {
+            let whole = nodes.occupy(0, len);
+            bins.insert(&mut nodes, whole, 0, len);
+            nodes.join(Link::NONE, Link::free(whole));
+            nodes.join(Link::free(whole), Link::NONE);
         }
-        this
+        Self { size_bytes, granule_shift, len, used_bytes: 0, used_count: 0, nodes, bins }
     }
 
-    /// allocate
+    /// Takes a block of at least `bytes` bytes whose offset is a multiple of `align_bytes`, a power of two; 0 bytes
+    /// count as 1. The offset counts from the start of the slab, so an alignment beyond that of the slab itself means
+    /// nothing.
+    ///
+    /// Out of the smallest free blocks that fit, near enough, the latest that was freed; `end` says at which end of it.
+    /// What is over, before and behind, stays free.
+    ///
+    /// `None` when no free block can hold it, the alignment is no power of two, or the system has no memory for the
+    /// metadata. Constant time, but for a request that only a block of its own bin can hold, or with an alignment above
+    /// a granule only one that is hardly larger than it: then all blocks of such sizes are looked at.
     #[inline]
     pub fn allocate(&mut self, bytes: u64, align_bytes: u64, end: End) -> Option<Block> {
-        let bytes = bytes.max(1);
-        let len = ((bytes - 1) >> self.granule_shift) + 1;
-        let request = Request {
-            bytes,
-            len: u32::try_from(len).ok()?,
-            align: (align_bytes >> self.granule_shift).max(1),
-            end,
+        let len = (bytes.saturating_sub(1) >> self.granule_shift) + 1;
+        let align = align_bytes >> self.granule_shift;
+        if align > 1 || !align_bytes.is_power_of_two() || len > u64::from(u32::MAX) {
+            return self.allocate_aligned(bytes, align_bytes, end);
+        }
+        let len = len as u32;
+        if !self.nodes.make_room(2) {
+            return None;
+        }
+        let mut hole = self.bins.first_fit(len);
+        if hole == NONE {
+            hole = self.bins.last_fit(&self.nodes, len);
+        }
+        if hole == NONE {
+            return self.allocate_tail(bytes, 1);
+        }
+        let node = self.nodes.get(hole);
+        let start = match end {
+            End::Low => node.start,
+            End::High => node.start + (node.len - len),
         };
-        if !align_bytes.is_power_of_two() || !self.nodes.make_room(2) {
-            return None;
-        }
-        let (index, start) = self.find(&request)?;
-        Some(self.take(index, start, request.len))
+        Some(self.take(hole, start, len))
     }
 
+    /// Takes a block that ends at `limit_bytes` or before it, for moving buffers towards the low end: the lowest place
+    /// in the first 8 free blocks of each bin, so there may be a lower one. Otherwise as [`allocate`](Self::allocate).
+    pub fn allocate_below(&mut self, bytes: u64, align_bytes: u64, limit_bytes: u64) -> Option<Block> {
+        let request = self.request(bytes, align_bytes, End::Low)?;
+        let limit = (limit_bytes >> self.granule_shift).checked_sub(u64::from(request.len))?;
+        let (start, hole) = (self.bins)
+            .blocks_from(&self.nodes, bin_of(request.len), PLACES)
+            .filter_map(|(hole, node)| Some((request.start_in(node)?, hole)))
+            .filter(|(start, _)| u64::from(*start) <= limit)
+            .min()?;
+        Some(self.take(hole, start, request.len))
+    }
+
+    #[cold]
+    fn allocate_aligned(&mut self, bytes: u64, align_bytes: u64, end: End) -> Option<Block> {
+        let request = self.request(bytes, align_bytes, end)?;
+        let holes = |tries| self.bins.blocks_from(&self.nodes, bin_of(request.len), tries).take(tries);
+        let place_in = |(hole, node): (u32, &Node)| Some((hole, request.start_in(node)?));
+        let surely = u32::try_from(u64::from(request.len) + request.align - 1).unwrap_or(u32::MAX);
+        let sure_hole = || self.bins.first_fit(surely);
+        let place = (holes(TRIES).find_map(place_in))
+            .or_else(|| place_in((sure_hole(), self.nodes.get(sure_hole()))))
+            .or_else(|| holes(usize::MAX).find_map(place_in));
+        match place {
+            Some((hole, start)) => Some(self.take(hole, start, request.len)),
+            None => self.allocate_tail(bytes, request.align),
+        }
+    }
+
+    /// Takes the end of the last block, if that is free and what the slab has beyond its last granule makes it fit.
+    #[cold]
+    fn allocate_tail(&mut self, bytes: u64, align: u64) -> Option<Block> {
+        let hole = self.nodes.get(NONE).below;
+        let node = self.nodes.get(hole.index());
+        let highest = self.size_bytes.checked_sub(bytes.max(1))? >> self.granule_shift;
+        let start = highest - highest % align;
+        let fits = hole.is_free() && start >= u64::from(node.start);
+        fits.then(|| self.take(hole.index(), start as u32, self.len - start as u32))
+    }
+
+    /// `None` for what no slab can hold, and without memory for the nodes that an allocation takes.
+    fn request(&mut self, bytes: u64, align_bytes: u64, end: End) -> Option<Request> {
+        let len = (bytes.saturating_sub(1) >> self.granule_shift) + 1;
+        let align = (align_bytes >> self.granule_shift).max(1);
+        let is_possible = align_bytes.is_power_of_two() && self.nodes.make_room(2);
+        is_possible.then_some(Request { len: u32::try_from(len).ok()?, align, end })
+    }
+
+    /// Uses a part of a free block; what is over stays free.
     #[inline]
-    fn find(&self, request: &Request) -> Option<(u32, u32)> {
-        let place = Place::of(request.len);
-        if let Some(found) = self.best_of(place, request, LOOK) {
-            return Some(found);
-        }
-        let mut next = place;
-        while let Some(bin) = self.bins.first_after(next) {
-            if let Some(found) = self.best_of(bin, request, LOOK2) {
-                return Some(found);
-            }
-            next = bin;
-        }
-        self.best_of(place, request, usize::MAX)
-    }
-
-    #[inline]
-    fn best_of(&self, place: Place, request: &Request, look: usize) -> Option<(u32, u32)> {
-        let (mut index, longest) = self.bins.head(place);
-        if longest < request.len {
-            return None;
-        }
-        let mut best = None;
-        let mut best_len = u32::MAX;
-        let mut best_start = 0;
-        for _ in 0..look {
-            if index == NONE {
-                break;
-            }
-            let node = self.nodes.get(index);
-            if node.len < best_len
-                || node.len == best_len && (node.start < best_start) == (request.end == End::Low)
-            {
-                if let Some(start) = request.start_in(node) {
-                    best = Some((index, start));
-                    best_len = node.len;
-                    best_start = node.start;
-                }
-            }
-            index = node.next;
-        }
-        best
-    }
-
-    fn take(&mut self, index: u32, start: u32, len: u32) -> Block {
-        let node = *self.nodes.get(index);
-        let under = start - node.start;
-        let over = node.end() - start - len;
-        let taken = if under == 0 && over == 0 {
-            self.bins.remove(&mut self.nodes, index, node.len);
-            index
+    fn take(&mut self, hole: u32, start: u32, len: u32) -> Block {
+        let Self { nodes, bins, .. } = self;
+        let Node { start: hole_start, len: hole_len, below, above, .. } = *nodes.get(hole);
+        let under = start - hole_start;
+        let over = hole_len - under - len;
+        let taken = if under == 0 && over == 0 { hole } else { nodes.occupy(start, len) };
+        let used = Link::used(taken);
+        if taken == hole {
+            bins.remove(nodes, hole);
+            nodes.join(below, used);
+            nodes.join(used, above);
         } else if under == 0 {
-            let taken = self.nodes.link(start, len, node.below, index);
-            self.nodes.with(index, |node| {
-                node.start += len;
-                node.len = over;
-            });
-            self.bins.resize(&mut self.nodes, index, node.len, over);
-            taken
+            bins.resize(nodes, hole, start + len, over);
+            nodes.join(below, used);
+            nodes.join(used, Link::free(hole));
         } else {
-            let taken = self.nodes.link(start, len, index, node.above);
-            self.nodes.with(index, |node| node.len = under);
-            self.bins.resize(&mut self.nodes, index, node.len, under);
-            if over > 0 {
-                let rest = self.nodes.link(start + len, over, taken, node.above);
-                self.bins.insert(&mut self.nodes, rest, over);
+            bins.resize(nodes, hole, hole_start, under);
+            nodes.join(Link::free(hole), used);
+            if over == 0 {
+                nodes.join(used, above);
+            } else {
+                let rest = nodes.occupy(start + len, over);
+                bins.insert(nodes, rest, start + len, over);
+                nodes.join(used, Link::free(rest));
+                nodes.join(Link::free(rest), above);
             }
-            taken
-        };
-        self.used += len;
+        }
+        let generation = nodes.step(taken);
+        let size_bytes = self.size_of(self.nodes.get(taken));
+        self.used_bytes += size_bytes;
         self.used_count += 1;
-        let generation = self
-            .nodes
-            .with(taken, |node| {
-                node.generation = node.generation.wrapping_add(1);
-                node.generation
-            })
-            .unwrap_or_default();
-        Block {
-            offset_bytes: u64::from(start) << self.granule_shift,
-            size_bytes: u64::from(len) << self.granule_shift,
-            node: NodeId { index: taken, generation },
-        }
+        let offset_bytes = u64::from(start) << self.granule_shift;
+        Block { offset_bytes, size_bytes, node: NodeId { index: taken, generation } }
     }
 
-    /// free
+    /// Gives a block back, and returns its size. It becomes one with the free blocks beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`StaleNode`] when it was given back before. (A name is told from a later one of the same node by a count that
+    /// starts anew after 2^31 uses of that node.)
     #[inline]
-    pub fn free(&mut self, id: NodeId) -> Result<(), StaleNode> {
-        let index = id.index;
-        let node = *self.nodes.get(index);
-        if node.generation != id.generation {
-            return Err(StaleNode);
+    pub fn free(&mut self, node: NodeId) -> Result<u64, StaleNode> {
+        let index = node.index;
+        let size_bytes = self.size_of(self.live(node)?);
+        let Self { nodes, bins, .. } = self;
+        let Node { start, mut len, below, mut above, .. } = *nodes.get(index);
+        nodes.step(index);
+        if above.is_free() {
+            let hole = above.index();
+            len += nodes.get(hole).len;
+            above = nodes.get(hole).above;
+            bins.remove(nodes, hole);
+            nodes.vacate(hole);
         }
-        self.used -= node.len;
+        if below.is_free() {
+            let Node { start, len: below_len, .. } = *nodes.get(below.index());
+            bins.resize(nodes, below.index(), start, below_len + len);
+            nodes.join(below, above);
+            nodes.vacate(index);
+        } else {
+            bins.insert(nodes, index, start, len);
+            nodes.join(below, Link::free(index));
+            nodes.join(Link::free(index), above);
+        }
+        self.used_bytes -= size_bytes;
         self.used_count -= 1;
-        self.nodes.with(index, |node| node.generation = node.generation.wrapping_add(1));
-        let below = *self.nodes.get(node.below);
-        let above = *self.nodes.get(node.above);
-        match (below.is_free(), above.is_free()) {
-            (false, false) => self.bins.insert(&mut self.nodes, index, node.len),
-            (true, false) => {
-                self.nodes.unlink(index);
-                self.grow(node.below, below.start, below.len, below.len + node.len);
-            }
-            (false, true) => {
-                self.nodes.unlink(index);
-                self.grow(node.above, node.start, above.len, above.len + node.len);
-            }
-            (true, true) => {
-                self.bins.remove(&mut self.nodes, node.above, above.len);
-                self.nodes.unlink(node.above);
-                self.nodes.unlink(index);
-                self.grow(node.below, below.start, below.len, below.len + node.len + above.len);
-            }
-        }
-        Ok(())
+        Ok(size_bytes)
+    }
+
+    /// Where a block lies, unless it was freed.
+    ///
+    /// # Errors
+    ///
+    /// [`StaleNode`] when it was freed.
+    pub fn block(&self, node: NodeId) -> Result<Block, StaleNode> {
+        self.live(node).map(|_| self.span(node.index))?.used().ok_or(StaleNode)
     }
 
     #[inline]
-    fn grow(&mut self, index: u32, start: u32, from: u32, to: u32) {
-        self.nodes.with(index, |node| {
-            node.start = start;
-            node.len = to;
-        });
-        self.bins.resize(&mut self.nodes, index, from, to);
+    fn live(&self, id: NodeId) -> Result<&Node, StaleNode> {
+        let node = self.nodes.get(id.index);
+        if node.generation == id.generation { Ok(node) } else { Err(StaleNode) }
     }
 
-    /// used
-    pub fn used_bytes(&self) -> u64 {
-        u64::from(self.used) << self.granule_shift
+    #[inline]
+    fn size_of(&self, node: &Node) -> u64 {
+        let is_last = node.above.index() == NONE;
+        let end_bytes = u64::from(node.start + node.len) << self.granule_shift;
+        (if is_last { self.size_bytes } else { end_bytes }) - (u64::from(node.start) << self.granule_shift)
     }
 
-    /// largest
-    pub fn largest_free_bytes(&self) -> u64 {
-        let Some(place) = self.bins.last() else { return 0 };
-        let (mut index, longest) = self.bins.head(place);
-        let mut largest = 0;
-        while index != NONE && largest < longest {
-            let node = self.nodes.get(index);
-            largest = largest.max(node.len);
-            index = node.next;
+    fn span(&self, index: u32) -> Span {
+        let node = self.nodes.get(index);
+        let is_used = !node.generation.is_multiple_of(2);
+        Span {
+            offset_bytes: u64::from(node.start) << self.granule_shift,
+            size_bytes: self.size_of(node),
+            node: is_used.then_some(NodeId { index, generation: node.generation }),
         }
-        u64::from(largest) << self.granule_shift
     }
-}
-impl SubAllocator {
+
+    /// The used block nearest to the high end.
+    #[must_use]
+    pub fn last_used(&self) -> Option<Block> {
+        self.used_at(self.nodes.get(NONE).below)
+    }
+
+    /// The next used block towards the low end. `None` if there is none, or the block was freed.
+    #[must_use]
+    pub fn used_below(&self, node: NodeId) -> Option<Block> {
+        self.used_at(self.live(node).ok()?.below)
+    }
+
+    /// A block, or the one below it if it is free: no two neighbours are.
+    fn used_at(&self, link: Link) -> Option<Block> {
+        let link = if link.is_free() { self.nodes.get(link.index()).below } else { link };
+        (link.index() != NONE).then(|| self.span(link.index()))?.used()
+    }
+
+    /// All blocks, used and free, from the low end to the high end. No two neighbours are free.
+    pub fn blocks(&self) -> impl DoubleEndedIterator<Item = Span> + ExactSizeIterator {
+        let ends = self.nodes.get(NONE);
+        Blocks { slab: self, low: ends.above, high: ends.below, left: self.nodes.block_count() as usize }
+    }
+
+    /// Its size.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// The sizes of all used blocks together.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.used_bytes
+    }
+
+    /// The sizes of all free blocks together.
+    #[must_use]
+    pub fn free_bytes(&self) -> u64 {
+        self.size_bytes - self.used_bytes
+    }
+
+    /// The size of the largest free block: [`allocate`](Self::allocate) grants that much, and no more, with an
+    /// alignment of a granule or less. Looks at the free blocks of the last bin that has any.
+    #[must_use]
+    pub fn largest_free_bytes(&self) -> u64 {
+        let last = self.nodes.get(NONE).below;
+        let last_bytes = if last.is_free() { self.size_of(self.nodes.get(last.index())) } else { 0 };
+        last_bytes.max(u64::from(self.bins.longest(&self.nodes)) << self.granule_shift)
+    }
+
+    /// Used blocks.
+    #[must_use]
+    pub fn block_count(&self) -> u32 {
+        self.used_count
+    }
+
+    /// Free blocks.
+    #[must_use]
+    pub fn hole_count(&self) -> u32 {
+        self.nodes.block_count() - self.used_count
+    }
+
+    /// Whether no block is used.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.used_count == 0
     }
+
+    /// Bytes that this bookkeeping itself takes: 32 for each block at the most there ever were, and 12 KiB for a slab of
+    /// a tebibyte.
+    #[must_use]
     pub fn metadata_bytes(&self) -> u64 {
-        0
-    }
-    pub fn allocate_below(&mut self, bytes: u64, align: u64, limit: u64) -> Option<Block> {
-        let block = self.allocate(bytes, align, End::Low)?;
-        if block.offset_bytes + block.size_bytes <= limit {
-            return Some(block);
-        }
-        let _ = self.free(block.node);
-        None
-    }
-    pub fn blocks(&self) -> impl Iterator<Item = (u64, u64, Option<NodeId>)> + '_ {
-        std::iter::empty()
+        (size_of::<Self>() + self.nodes.metadata_bytes() + self.bins.metadata_bytes()) as u64
     }
 }
+
+/// A walk along a slab.
+struct Blocks<'a> {
+    slab: &'a SubAllocator,
+    low: Link,
+    high: Link,
+    left: usize,
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = Span;
+
+    fn next(&mut self) -> Option<Span> {
+        self.left = self.left.checked_sub(1)?;
+        let index = self.low.index();
+        self.low = self.slab.nodes.get(index).above;
+        Some(self.slab.span(index))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl DoubleEndedIterator for Blocks<'_> {
+    fn next_back(&mut self) -> Option<Span> {
+        self.left = self.left.checked_sub(1)?;
+        let index = self.high.index();
+        self.high = self.slab.nodes.get(index).below;
+        Some(self.slab.span(index))
+    }
+}
+
+impl ExactSizeIterator for Blocks<'_> {}
