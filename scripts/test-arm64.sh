@@ -44,8 +44,14 @@ rust_tests() {
   PATH=$tools/zig/bin:$tools/bin:$PATH CARGO_PROFILE_TEST_OPT_LEVEL=1 CARGO_TERM_COLOR=never \
     cargo-zigbuild test --workspace --target aarch64-unknown-linux-gnu 2>&1
 }
+# The Rust tests have left the driver without a GPU beside them; the suites of jest have no cargo for this platform.
+find_fake_cuda() {
+  fake_cuda=$(realpath "${CARGO_TARGET_DIR:-target}")/aarch64-unknown-linux-gnu/debug/deps/libfake_libcuda.so
+  [ -f "$fake_cuda" ] || fail "expected the Rust tests to have built $fake_cuda"
+}
 jest_tests() {
-  PLIMSOLL_HOST_NODE=$(command -v node) NODE_PATH=$modules "$node" node_modules/jest/bin/jest.js --maxWorkers=100%
+  PLIMSOLL_HOST_NODE=$(command -v node) PLIMSOLL_FAKE_CUDA=$fake_cuda NODE_PATH=$modules \
+    "$node" node_modules/jest/bin/jest.js --maxWorkers=100%
 }
 
 check_checkout
@@ -59,6 +65,7 @@ unpack_resolver
 rm -f "$records"/*-arm64.*
 step 'Rust, for arm64'
 rust_tests | tee "$records/rust-arm64.log"
+find_fake_cuda
 step 'jest, for arm64'
 jest_tests
 step 'The same tests as on this machine'

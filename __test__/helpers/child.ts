@@ -8,7 +8,9 @@ export const root = resolve(__dirname, '../..')
 /** What a script in a child process may use beside Node.js itself. */
 const prelude = `
 const plimsoll = require(${JSON.stringify(resolve(root, 'index.js'))})
-const { KiB, MiB, GiB, MemoryBudget, MemoryManager, BufferPool } = plimsoll
+const { KiB, MiB, GiB, Device, MemoryBudget, MemoryManager, MemoryPool, BufferPool } = plimsoll
+const { createHash } = require('node:crypto')
+const sha = (bytes) => createHash('sha256').update(bytes).digest('hex')
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 /** Collects garbage, a turn at a time, until the condition holds; says whether it came to hold. */
 const collect = async (holds) => {
@@ -29,6 +31,8 @@ export interface ChildOptions {
   flags?: string[]
   /** A command that starts Node.js, with its arguments; Node.js and its arguments are appended. */
   through?: string[]
+  /** Variables beside those of this process. */
+  env?: Record<string, string>
   timeoutMs?: number
 }
 
@@ -41,21 +45,28 @@ export interface ChildResult<T> {
 /** Runs Node.js with these arguments in the checkout. */
 export function runNode(args: string[], options: ChildOptions = {}): SpawnSyncReturns<string> {
   const [command, ...rest] = [...(options.through ?? []), process.execPath, ...(options.flags ?? []), ...args]
-  return startUntilItEnds(command as string, rest, root, options.timeoutMs ?? 60_000)
+  return startUntilItEnds(command as string, rest, root, options.timeoutMs ?? 60_000, options.env)
 }
 
 /** Runs a program to its end. */
-export function startUntilItEnds(command: string, args: string[], cwd: string, timeoutMs: number) {
+export function startUntilItEnds(
+  command: string,
+  args: string[],
+  cwd: string,
+  timeoutMs: number,
+  more: Record<string, string> = {},
+) {
   const timeout = patientMs(timeoutMs)
-  const run = () => spawnSync(command, args, { cwd, encoding: 'utf8', timeout, maxBuffer: 64 << 20 })
+  const env = { ...process.env, ...more }
+  const run = () => spawnSync(command, args, { cwd, env, encoding: 'utf8', timeout, maxBuffer: 64 << 20 })
   const first = run()
   return hasHungInEmulator(first) ? run() : first
 }
 
 /**
  * Runs the body of an async function in a process of its own, which has to end by itself, with code 0. The body has
- * the package as `plimsoll`, its budget, pool, manager and units by name, and `turn`, `collect`, `settle`
- * and `rssBytes`.
+ * the package as `plimsoll`, its budget, pools, device, manager and units by name, and `turn`, `collect`, `settle`,
+ * `rssBytes` and `sha`.
  */
 export function runChild<T>(body: string, options: ChildOptions = {}): ChildResult<T> {
   const script = `${prelude}

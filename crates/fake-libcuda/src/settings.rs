@@ -1,6 +1,6 @@
 //! What the device is like.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, env};
 
 pub struct Settings {
     pub attributes: HashMap<u32, i32>,
@@ -43,9 +43,18 @@ const ORIN: &[(u32, i32)] = &[
     (124, 0),
 ];
 
+/// What the device is like from the start, as `KEY=VALUE` with commas between, for programs that cannot call the fake.
+const VARIABLE: &str = "FAKE_CUDA";
+
 impl Default for Settings {
     fn default() -> Self {
-        Self { attributes: DISCRETE.iter().copied().collect(), numbers: HashMap::new() }
+        let mut settings = Self { attributes: DISCRETE.iter().copied().collect(), numbers: HashMap::new() };
+        let text = env::var(VARIABLE).unwrap_or_default();
+        let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+        for (key, value) in pairs.filter_map(|(key, value)| value.parse().ok().map(|value| (key, value))) {
+            settings.set(key, value);
+        }
+        settings
     }
 }
 
