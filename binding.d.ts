@@ -127,7 +127,7 @@ export declare class NativePool {
   allocate(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): number
   /** Frees the buffer under `key`; whether slabs now wait to be collected. */
   free(key: number): boolean
-  reserve(bytes: number): Promise<void>
+  reserve(bytes: number, alignBytes: number): Promise<void>
   noteRetry(): void
   /** Gives slabs back that wait for it. */
   collect(): Promise<number>
@@ -142,8 +142,8 @@ export declare class NativePool {
   stopTrace(): NativeTrace
   /** The next move, none of it of a buffer under one of these keys. */
   nextMove(except: Array<number>): NativeMove | null
-  /** Makes a move; bytes of the slab that became empty by it. */
-  makeMove(planned: NativeMove): Promise<number>
+  /** Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since. */
+  makeMove(planned: NativeMove): Promise<number | undefined>
   forgoMove(planned: NativeMove): void
   /** What a defragmentation would come to. */
   defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): DefragmentReport

@@ -81,7 +81,7 @@ declare class NativePool$1 {
   allocate(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): number
   /** Frees the buffer under `key`; whether slabs now wait to be collected. */
   free(key: number): boolean
-  reserve(bytes: number): Promise<void>
+  reserve(bytes: number, alignBytes: number): Promise<void>
   noteRetry(): void
   /** Gives slabs back that wait for it. */
   collect(): Promise<number>
@@ -96,8 +96,8 @@ declare class NativePool$1 {
   stopTrace(): NativeTrace
   /** The next move, none of it of a buffer under one of these keys. */
   nextMove(except: Array<number>): NativeMove | null
-  /** Makes a move; bytes of the slab that became empty by it. */
-  makeMove(planned: NativeMove): Promise<number>
+  /** Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since. */
+  makeMove(planned: NativeMove): Promise<number | undefined>
   forgoMove(planned: NativeMove): void
   /** What a defragmentation would come to. */
   defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): DefragmentReport
@@ -1175,6 +1175,10 @@ interface BufferState {
     readonly device: string;
     /** Called when the buffer was freed: whether slabs wait to be given back. */
     readonly freed: (key: number, retired: boolean) => void;
+    /** Its pool, which frees all its buffers as it is destroyed. */
+    readonly pool: {
+        readonly destroyed: boolean;
+    };
     released: boolean;
 }
 /**

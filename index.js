@@ -1251,7 +1251,7 @@ function bytesView(name, value) {
 }
 /** The net: frees what a collected buffer held. */
 const net = new FinalizationRegistry((state) => {
-    if (state.released)
+    if (state.released || state.pool.destroyed)
         return;
     free(state);
     const { label, sizeBytes, device } = state;
@@ -1263,6 +1263,8 @@ function free(state) {
     state.released = true;
     state.freed(state.key, state.native.free(state.key));
 }
+/** Whether it is a buffer, and none that only looks like one. */
+let isBuffer;
 /** The native pool and key of a buffer that is live; `undefined` of anything else. */
 let bufferPlace;
 /** Makes the buffer for a key of the addon. */
@@ -1281,7 +1283,8 @@ let poolBuffer;
 class DeviceBuffer {
     #state;
     static {
-        bufferPlace = (buffer) => typeof buffer === 'object' && buffer !== null && #state in buffer ? buffer.#live() : undefined;
+        isBuffer = (value) => typeof value === 'object' && value !== null && #state in value;
+        bufferPlace = (buffer) => (isBuffer(buffer) ? buffer.#live() : undefined);
     }
     constructor(mark, state) {
         expectInternal(mark, 'DeviceBuffer', 'allocate()');
@@ -2070,6 +2073,8 @@ const defragmentChecks = {
 const IDLE_MS = 50;
 /** Makes a pool whose request for memory also asks its owner. */
 let makePool;
+/** Whether it is a pool, and none that only looks like one. */
+let isPool;
 /**
  * A pool of real device memory: slabs from a device, buffers out of slabs.
  *
@@ -2091,13 +2096,17 @@ class MemoryPool {
     #freed;
     #idle;
     #collecting;
+    #collectAgain = false;
     #defragmenting = Promise.resolve();
-    #destroyed = false;
+    /** Whether it was destroyed; its buffers look there too. */
+    #end = { destroyed: false };
+    #gone;
     /** Where its memory comes from. */
     device;
     /** What it is called. */
     label;
     static {
+        isPool = (value) => typeof value === 'object' && value !== null && #native in value;
         makePool = async (options, owner) => {
             const device = await Device.open(options.device ?? 'auto');
             const { label = 'memory pool', budget, autoDefragment: auto = false, device: _, ...sizes } = options;
@@ -2164,7 +2173,8 @@ class MemoryPool {
         const { name: device } = this.device;
         if (label !== '')
             this.#labels.set(key, label);
-        return poolBuffer({ native: this.#native, key, label, sizeBytes, device, freed: this.#freed, released: false });
+        const { native, freed, end } = { native: this.#native, freed: this.#freed, end: this.#end };
+        return poolBuffer({ native, key, label, sizeBytes, device, freed, pool: end, released: false });
     }
     /**
      * Hands out a buffer, and does what it can before it refuses, in this order: a fitting hole, a cached slab, a new slab,
@@ -2183,22 +2193,44 @@ class MemoryPool {
             const refusal = refusalOf(() => this.allocate(sizeBytes, placing));
             if (!(refusal instanceof InsufficientMemoryError))
                 return refusal;
-            const grown = await this.#grow(sizeBytes);
+            const grown = await this.#grow(sizeBytes, placing.alignBytes);
             if (grown === true)
                 continue;
             this.#native.noteRetry();
-            if ((await this.trim()) > 0 || (await this.#relieved(sizeBytes)))
+            if ((await this.#gaveBack()) || (await this.#relieved(sizeBytes)))
                 continue;
             if (defragmented)
-                throw grown;
+                throw this.#refusal(grown, sizeBytes, placing.label);
             defragmented = true;
-            await this.defragment();
+            const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256;
+            await this.#queue({}, () => this.stats().largestFreeBytes >= surelyBytes);
         }
     }
+    /** Whether slabs went back to the device. */
+    async #gaveBack() {
+        const collecting = this.#collecting;
+        await collecting;
+        return (await this.trim()) > 0 || collecting !== undefined;
+    }
+    /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
+    #refusal(noSlab, sizeBytes, label = '') {
+        const { message, availableBytes, bindingConstraint, suggestion } = noSlab;
+        const holeBytes = this.stats().largestFreeBytes;
+        const details = {
+            label: label === '' ? this.label : label,
+            requestedBytes: sizeBytes,
+            availableBytes,
+            largestFreeBytes: Math.max(holeBytes, noSlab.largestFreeBytes),
+            bindingConstraint,
+            suggestion,
+        };
+        const hole = holeBytes > 0 ? `. The largest hole in the pool is ${formatBytes$1(holeBytes)}` : '';
+        return new InsufficientMemoryError('ERR_INSUFFICIENT_MEMORY', `${message}${hole}`, details);
+    }
     /** Takes a slab for so many bytes; `true`, or why there is none. */
-    async #grow(bytes) {
+    async #grow(bytes, alignBytes = 256) {
         try {
-            await this.reserve(bytes);
+            await this.#run(() => this.#native.reserve(bytes, alignBytes));
             return true;
         }
         catch (error) {
@@ -2232,10 +2264,11 @@ class MemoryPool {
      * @throws {@link ReleasedError} after {@link destroy}.
      */
     async reserve(bytes) {
-        await this.#run(() => this.#native.reserve(sizeOf('bytes', bytes)));
+        const sizeBytes = sizeOf('bytes', bytes);
+        await this.#run(() => this.#native.reserve(sizeBytes, 256));
     }
     /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
-    trim(keepBytes = 0) {
+    async trim(keepBytes = 0) {
         const keep = bytes('keepBytes', keepBytes);
         return this.#run(() => this.#native.trim(keep));
     }
@@ -2246,14 +2279,16 @@ class MemoryPool {
      * @throws {@link DeviceError} when a copy failed: that buffer stays as it was, and those before it stay moved.
      * @throws {@link ReleasedError} after {@link destroy}.
      */
-    defragment(options$1) {
-        const checked = options(options$1, defragmentChecks);
-        // One pass at a time.
-        const pass = this.#defragmenting.then(() => this.#pass(checked));
+    async defragment(options$1) {
+        return this.#queue(options(options$1, defragmentChecks), () => false);
+    }
+    /** One pass at a time. It ends before its bounds are met when it has done `enough`. */
+    #queue(options, enough) {
+        const pass = this.#defragmenting.then(() => this.#pass(options, enough));
         this.#defragmenting = pass.catch(() => { });
         return pass;
     }
-    async #pass({ dryRun = false, veto, onMoved, signal, ...bounds }) {
+    async #pass({ dryRun = false, veto, onMoved, signal, ...bounds }, enough) {
         const { maxBytes, maxMoves, maxMs } = bounds;
         if (dryRun)
             return call(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs));
@@ -2270,34 +2305,43 @@ class MemoryPool {
         const within = () => !signal?.aborted &&
             report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
             report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
-            performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY);
+            performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY) &&
+            !enough();
         // A buffer is moved once in a pass, so that every pass ends.
         const stay = [];
-        while (within()) {
-            const planned = call(() => this.#native.nextMove(stay));
-            if (!planned) {
-                report.complete = true;
-                break;
+        try {
+            while (within()) {
+                const planned = call(() => this.#native.nextMove(stay));
+                if (!planned) {
+                    report.complete = true;
+                    break;
+                }
+                stay.push(planned.key);
+                const movable = this.#movable(planned);
+                if (this.#vetoes(veto, movable, planned)) {
+                    report.vetoedCount += 1;
+                    continue;
+                }
+                const emptiedBytes = await this.#run(() => this.#native.makeMove(planned));
+                // The veto may have released or pinned it.
+                if (typeof emptiedBytes !== 'number')
+                    continue;
+                report.emptiedBytes += emptiedBytes;
+                report.movedCount += 1;
+                report.movedBytes += planned.bytes;
+                onMoved?.(movable);
             }
-            stay.push(planned.key);
-            const movable = this.#movable(planned);
-            if (this.#vetoes(veto, movable, planned)) {
-                report.vetoedCount += 1;
-                continue;
-            }
-            report.emptiedBytes += await this.#run(() => this.#native.makeMove(planned));
-            report.movedCount += 1;
-            report.movedBytes += planned.bytes;
-            onMoved?.(movable);
         }
-        this.#collect();
+        finally {
+            this.#collect();
+        }
         report.largestFreeBytesAfter = this.stats().largestFreeBytes;
         return report;
     }
     #movable({ key, bytes }) {
         return { label: this.#labels.get(key) ?? '', sizeBytes: bytes, id: key };
     }
-    /** Whether the move is not wanted; a veto that throws leaves no buffer marked as moving. */
+    /** Whether the move is not wanted; a veto that throws leaves no place taken. */
     #vetoes(veto, movable, planned) {
         let vetoed = true;
         try {
@@ -2343,16 +2387,18 @@ class MemoryPool {
     }
     /** Whether it was destroyed. */
     get destroyed() {
-        return this.#destroyed;
+        return this.#end.destroyed;
     }
     /**
      * Gives every slab back. Buffers that are left are stale: every use of them is a {@link ReleasedError}. What is mapped,
      * or being copied, stays until that ends. Idempotent.
      */
-    async destroy() {
-        if (this.#destroyed)
-            return;
-        this.#destroyed = true;
+    destroy() {
+        this.#gone ??= this.#destroy();
+        return this.#gone;
+    }
+    async #destroy() {
+        this.#end.destroyed = true;
         clearTimeout(this.#idle);
         this.#labels.clear();
         this.#pressure.clear();
@@ -2372,17 +2418,28 @@ class MemoryPool {
     }
     /** Gives empty slabs back, without anybody waiting for the device. */
     #collect() {
-        this.#collecting ??= this.#native.collect().finally(() => {
-            this.#collecting = undefined;
-        });
+        this.#collectAgain = true;
+        this.#collecting ??= this.#collectAll();
+    }
+    async #collectAll() {
+        // What becomes empty while a device takes its time is given back in a further round.
+        while (this.#collectAgain) {
+            this.#collectAgain = false;
+            await this.#native.collect();
+        }
+        this.#collecting = undefined;
     }
     #whenIdle({ abovePercent, maxMs }) {
         clearTimeout(this.#idle);
         this.#idle = setTimeout(() => {
-            if (this.#destroyed || this.stats().fragmentationPercent <= abovePercent)
+            if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent)
                 return;
+            const goOn = ({ complete, movedCount }) => {
+                if (!complete && movedCount > 0)
+                    this.#whenIdle({ abovePercent, maxMs });
+            };
             // What a device refuses here it refuses again when somebody asks.
-            this.defragment({ maxMs }).catch(() => { });
+            this.defragment({ maxMs }).then(goOn, () => { });
         }, IDLE_MS).unref();
     }
     async #run(start) {
@@ -2407,9 +2464,9 @@ function refusalOf(allocate) {
 }
 /** Checks a pool that was passed. */
 function realPool(name, value) {
-    if (value instanceof MemoryPool && Object.getPrototypeOf(value) === MemoryPool.prototype)
+    if (isPool(value))
         return value;
-    throw invalidArgument(name, 'a MemoryPool', value);
+    throw invalidArgument(name, 'a MemoryPool', quoted(value));
 }
 
 /** Buffers of the GPU: the device's own memory, pinned RAM, or managed memory. */
@@ -3492,7 +3549,7 @@ class MemoryManager {
         return realPool('pool', pool).allocate(bytes, options);
     }
     /** Gives all of a pool back: `pool.destroy()`. */
-    destroyMemoryPool(pool) {
+    async destroyMemoryPool(pool) {
         return realPool('pool', pool).destroy();
     }
     /** Everything in use, in a few numbers. */
@@ -3544,7 +3601,7 @@ class MemoryManager {
     }
 }
 function realBuffer(buffer) {
-    if (buffer instanceof DeviceBuffer)
+    if (isBuffer(buffer))
         return buffer;
     throw invalidArgument('buffer', 'a DeviceBuffer', quoted(buffer));
 }

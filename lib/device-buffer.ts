@@ -55,12 +55,14 @@ export interface BufferState {
   readonly device: string
   /** Called when the buffer was freed: whether slabs wait to be given back. */
   readonly freed: (key: number, retired: boolean) => void
+  /** Its pool, which frees all its buffers as it is destroyed. */
+  readonly pool: { readonly destroyed: boolean }
   released: boolean
 }
 
 /** The net: frees what a collected buffer held. */
 const net = new FinalizationRegistry<BufferState>((state) => {
-  if (state.released) return
+  if (state.released || state.pool.destroyed) return
   free(state)
   const { label, sizeBytes, device } = state
   const message =
@@ -73,6 +75,9 @@ function free(state: BufferState): void {
   state.released = true
   state.freed(state.key, state.native.free(state.key))
 }
+
+/** Whether it is a buffer, and none that only looks like one. */
+export let isBuffer: (value: unknown) => value is DeviceBuffer
 
 /** The native pool and key of a buffer that is live; `undefined` of anything else. */
 export let bufferPlace: (buffer: unknown) => { readonly native: NativePool; readonly key: number } | undefined
@@ -95,8 +100,8 @@ export class DeviceBuffer implements Disposable {
   readonly #state: BufferState
 
   static {
-    bufferPlace = (buffer) =>
-      typeof buffer === 'object' && buffer !== null && #state in buffer ? buffer.#live() : undefined
+    isBuffer = (value): value is DeviceBuffer => typeof value === 'object' && value !== null && #state in value
+    bufferPlace = (buffer) => (isBuffer(buffer) ? buffer.#live() : undefined)
   }
 
   protected constructor(mark: typeof internal, state: BufferState) {

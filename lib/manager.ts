@@ -2,7 +2,7 @@ import { type MachineBudgetOptions, MemoryBudget, machineBudgetChecks } from './
 import { BufferPool } from './buffer-pool.js'
 import * as check from './check.js'
 import { type DeviceChoice, deviceChoice } from './device.js'
-import { DeviceBuffer, type PoolBuffer } from './device-buffer.js'
+import { type DeviceBuffer, isBuffer, type PoolBuffer } from './device-buffer.js'
 import {
   DeviceFamily,
   type FamilyAllocateOptions,
@@ -239,7 +239,7 @@ export class MemoryManager implements AsyncDisposable {
   }
 
   /** Gives all of a pool back: `pool.destroy()`. */
-  destroyMemoryPool(pool: MemoryPool): Promise<void> {
+  async destroyMemoryPool(pool: MemoryPool): Promise<void> {
     return realPool('pool', pool).destroy()
   }
 
@@ -299,6 +299,6 @@ export class MemoryManager implements AsyncDisposable {
 }
 
 function realBuffer(buffer: unknown): DeviceBuffer {
-  if (buffer instanceof DeviceBuffer) return buffer
+  if (isBuffer(buffer)) return buffer
   throw invalidArgument('buffer', 'a DeviceBuffer', quoted(buffer))
 }

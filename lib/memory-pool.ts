@@ -3,7 +3,7 @@ import { MemoryBudget, nativeBudget } from './budget.js'
 import * as check from './check.js'
 import { Device, type DeviceChoice, deviceChoice, nativeDevice } from './device.js'
 import { type PoolBuffer, poolBuffer } from './device-buffer.js'
-import { AbortError, call, fromNative, InsufficientMemoryError, invalidArgument } from './errors.js'
+import { AbortError, call, fromNative, InsufficientMemoryError, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import * as native from './native.js'
 import { type PoolTrace, traceOf } from './pool-trace.js'
@@ -141,6 +141,9 @@ const IDLE_MS = 50
 /** Makes a pool whose request for memory also asks its owner. */
 export let makePool: (options: MemoryPoolOptions, owner?: PoolOwner) => Promise<MemoryPool>
 
+/** Whether it is a pool, and none that only looks like one. */
+let isPool: (value: unknown) => value is MemoryPool
+
 /** Who made a pool, and is asked for memory before it refuses. */
 export interface PoolOwner {
   /** Gives back what others hold idle; whether any was. */
@@ -168,15 +171,19 @@ export class MemoryPool implements AsyncDisposable {
   readonly #pressure = new Set<(missingBytes: number) => unknown>()
   readonly #freed: (key: number, retired: boolean) => void
   #idle: NodeJS.Timeout | undefined
-  #collecting: Promise<unknown> | undefined
+  #collecting: Promise<void> | undefined
+  #collectAgain = false
   #defragmenting: Promise<unknown> = Promise.resolve()
-  #destroyed = false
+  /** Whether it was destroyed; its buffers look there too. */
+  readonly #end = { destroyed: false }
+  #gone: Promise<void> | undefined
   /** Where its memory comes from. */
   readonly device: Device
   /** What it is called. */
   readonly label: string
 
   static {
+    isPool = (value): value is MemoryPool => typeof value === 'object' && value !== null && #native in value
     makePool = async (options, owner) => {
       const device = await Device.open(options.device ?? 'auto')
       const { label = 'memory pool', budget, autoDefragment: auto = false, device: _, ...sizes } = options
@@ -249,7 +256,8 @@ export class MemoryPool implements AsyncDisposable {
     }
     const { name: device } = this.device
     if (label !== '') this.#labels.set(key, label)
-    return poolBuffer({ native: this.#native, key, label, sizeBytes, device, freed: this.#freed, released: false })
+    const { native, freed, end } = { native: this.#native, freed: this.#freed, end: this.#end }
+    return poolBuffer({ native, key, label, sizeBytes, device, freed, pool: end, released: false })
   }
 
   /**
@@ -267,20 +275,44 @@ export class MemoryPool implements AsyncDisposable {
       if (signal?.aborted) throw new AbortError(signal.reason)
       const refusal = refusalOf(() => this.allocate(sizeBytes, placing))
       if (!(refusal instanceof InsufficientMemoryError)) return refusal
-      const grown = await this.#grow(sizeBytes)
+      const grown = await this.#grow(sizeBytes, placing.alignBytes)
       if (grown === true) continue
       this.#native.noteRetry()
-      if ((await this.trim()) > 0 || (await this.#relieved(sizeBytes))) continue
-      if (defragmented) throw grown
+      if ((await this.#gaveBack()) || (await this.#relieved(sizeBytes))) continue
+      if (defragmented) throw this.#refusal(grown, sizeBytes, placing.label)
       defragmented = true
-      await this.defragment()
+      const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256
+      await this.#queue({}, () => this.stats().largestFreeBytes >= surelyBytes)
     }
   }
 
+  /** Whether slabs went back to the device. */
+  async #gaveBack(): Promise<boolean> {
+    const collecting = this.#collecting
+    await collecting
+    return (await this.trim()) > 0 || collecting !== undefined
+  }
+
+  /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
+  #refusal(noSlab: InsufficientMemoryError, sizeBytes: number, label = ''): InsufficientMemoryError {
+    const { message, availableBytes, bindingConstraint, suggestion } = noSlab
+    const holeBytes = this.stats().largestFreeBytes
+    const details = {
+      label: label === '' ? this.label : label,
+      requestedBytes: sizeBytes,
+      availableBytes,
+      largestFreeBytes: Math.max(holeBytes, noSlab.largestFreeBytes),
+      bindingConstraint,
+      suggestion,
+    }
+    const hole = holeBytes > 0 ? `. The largest hole in the pool is ${native.formatBytes(holeBytes)}` : ''
+    return new InsufficientMemoryError('ERR_INSUFFICIENT_MEMORY', `${message}${hole}`, details)
+  }
+
   /** Takes a slab for so many bytes; `true`, or why there is none. */
-  async #grow(bytes: number): Promise<true | InsufficientMemoryError> {
+  async #grow(bytes: number, alignBytes = 256): Promise<true | InsufficientMemoryError> {
     try {
-      await this.reserve(bytes)
+      await this.#run(() => this.#native.reserve(bytes, alignBytes))
       return true
     } catch (error) {
       if (error instanceof InsufficientMemoryError) return error
@@ -313,11 +345,12 @@ export class MemoryPool implements AsyncDisposable {
    * @throws {@link ReleasedError} after {@link destroy}.
    */
   async reserve(bytes: number): Promise<void> {
-    await this.#run(() => this.#native.reserve(sizeOf('bytes', bytes)))
+    const sizeBytes = sizeOf('bytes', bytes)
+    await this.#run(() => this.#native.reserve(sizeBytes, 256))
   }
 
   /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
-  trim(keepBytes = 0): Promise<number> {
+  async trim(keepBytes = 0): Promise<number> {
     const keep = check.bytes('keepBytes', keepBytes)
     return this.#run(() => this.#native.trim(keep))
   }
@@ -329,15 +362,21 @@ export class MemoryPool implements AsyncDisposable {
    * @throws {@link DeviceError} when a copy failed: that buffer stays as it was, and those before it stay moved.
    * @throws {@link ReleasedError} after {@link destroy}.
    */
-  defragment(options?: DefragmentOptions): Promise<DefragmentReport> {
-    const checked = check.options<DefragmentOptions>(options, defragmentChecks)
-    // One pass at a time.
-    const pass = this.#defragmenting.then(() => this.#pass(checked))
+  async defragment(options?: DefragmentOptions): Promise<DefragmentReport> {
+    return this.#queue(check.options<DefragmentOptions>(options, defragmentChecks), () => false)
+  }
+
+  /** One pass at a time. It ends before its bounds are met when it has done `enough`. */
+  #queue(options: DefragmentOptions, enough: () => boolean): Promise<DefragmentReport> {
+    const pass = this.#defragmenting.then(() => this.#pass(options, enough))
     this.#defragmenting = pass.catch(() => {})
     return pass
   }
 
-  async #pass({ dryRun = false, veto, onMoved, signal, ...bounds }: DefragmentOptions): Promise<DefragmentReport> {
+  async #pass(
+    { dryRun = false, veto, onMoved, signal, ...bounds }: DefragmentOptions,
+    enough: () => boolean,
+  ): Promise<DefragmentReport> {
     const { maxBytes, maxMoves, maxMs } = bounds
     if (dryRun) return call(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs))
     const report = {
@@ -354,27 +393,34 @@ export class MemoryPool implements AsyncDisposable {
       !signal?.aborted &&
       report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
       report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
-      performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY)
+      performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY) &&
+      !enough()
     // A buffer is moved once in a pass, so that every pass ends.
     const stay: number[] = []
-    while (within()) {
-      const planned = call(() => this.#native.nextMove(stay))
-      if (!planned) {
-        report.complete = true
-        break
+    try {
+      while (within()) {
+        const planned = call(() => this.#native.nextMove(stay))
+        if (!planned) {
+          report.complete = true
+          break
+        }
+        stay.push(planned.key)
+        const movable = this.#movable(planned)
+        if (this.#vetoes(veto, movable, planned)) {
+          report.vetoedCount += 1
+          continue
+        }
+        const emptiedBytes = await this.#run(() => this.#native.makeMove(planned))
+        // The veto may have released or pinned it.
+        if (typeof emptiedBytes !== 'number') continue
+        report.emptiedBytes += emptiedBytes
+        report.movedCount += 1
+        report.movedBytes += planned.bytes
+        onMoved?.(movable)
       }
-      stay.push(planned.key)
-      const movable = this.#movable(planned)
-      if (this.#vetoes(veto, movable, planned)) {
-        report.vetoedCount += 1
-        continue
-      }
-      report.emptiedBytes += await this.#run(() => this.#native.makeMove(planned))
-      report.movedCount += 1
-      report.movedBytes += planned.bytes
-      onMoved?.(movable)
+    } finally {
+      this.#collect()
     }
-    this.#collect()
     report.largestFreeBytesAfter = this.stats().largestFreeBytes
     return report
   }
@@ -383,7 +429,7 @@ export class MemoryPool implements AsyncDisposable {
     return { label: this.#labels.get(key) ?? '', sizeBytes: bytes, id: key }
   }
 
-  /** Whether the move is not wanted; a veto that throws leaves no buffer marked as moving. */
+  /** Whether the move is not wanted; a veto that throws leaves no place taken. */
   #vetoes(veto: DefragmentOptions['veto'], movable: MovableBuffer, planned: native.NativeMove): boolean {
     let vetoed = true
     try {
@@ -434,16 +480,20 @@ export class MemoryPool implements AsyncDisposable {
 
   /** Whether it was destroyed. */
   get destroyed(): boolean {
-    return this.#destroyed
+    return this.#end.destroyed
   }
 
   /**
    * Gives every slab back. Buffers that are left are stale: every use of them is a {@link ReleasedError}. What is mapped,
    * or being copied, stays until that ends. Idempotent.
    */
-  async destroy(): Promise<void> {
-    if (this.#destroyed) return
-    this.#destroyed = true
+  destroy(): Promise<void> {
+    this.#gone ??= this.#destroy()
+    return this.#gone
+  }
+
+  async #destroy(): Promise<void> {
+    this.#end.destroyed = true
     clearTimeout(this.#idle)
     this.#labels.clear()
     this.#pressure.clear()
@@ -464,17 +514,28 @@ export class MemoryPool implements AsyncDisposable {
 
   /** Gives empty slabs back, without anybody waiting for the device. */
   #collect(): void {
-    this.#collecting ??= this.#native.collect().finally(() => {
-      this.#collecting = undefined
-    })
+    this.#collectAgain = true
+    this.#collecting ??= this.#collectAll()
+  }
+
+  async #collectAll(): Promise<void> {
+    // What becomes empty while a device takes its time is given back in a further round.
+    while (this.#collectAgain) {
+      this.#collectAgain = false
+      await this.#native.collect()
+    }
+    this.#collecting = undefined
   }
 
   #whenIdle({ abovePercent, maxMs }: Required<AutoDefragmentOptions>): void {
     clearTimeout(this.#idle)
     this.#idle = setTimeout(() => {
-      if (this.#destroyed || this.stats().fragmentationPercent <= abovePercent) return
+      if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent) return
+      const goOn = ({ complete, movedCount }: DefragmentReport) => {
+        if (!complete && movedCount > 0) this.#whenIdle({ abovePercent, maxMs })
+      }
       // What a device refuses here it refuses again when somebody asks.
-      this.defragment({ maxMs }).catch(() => {})
+      this.defragment({ maxMs }).then(goOn, () => {})
     }, IDLE_MS).unref()
   }
 
@@ -499,6 +560,6 @@ function refusalOf(allocate: () => PoolBuffer): PoolBuffer | InsufficientMemoryE
 
 /** Checks a pool that was passed. */
 export function realPool(name: string, value: unknown): MemoryPool {
-  if (value instanceof MemoryPool && Object.getPrototypeOf(value) === MemoryPool.prototype) return value
-  throw invalidArgument(name, 'a MemoryPool', value)
+  if (isPool(value)) return value
+  throw invalidArgument(name, 'a MemoryPool', quoted(value))
 }

@@ -17,8 +17,8 @@ use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
     pool::{
-        Access, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Move, Pin,
-        Placement, PoolBuffer, PoolOptions, PoolStats as CoreStats, Scope,
+        Access, BegunMove, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool,
+        Move, Pin, Placement, PoolBuffer, PoolOptions, PoolStats as CoreStats, Scope,
     },
 };
 use slab::Slab;
@@ -348,6 +348,14 @@ impl NativePool {
         Ok(kept.buffer.clone())
     }
 
+    /// The buffer for work that is queued, kept where it is until then. One that is being moved comes without a pin: that
+    /// move was queued before.
+    fn buffer_for_work(&self, key: u32) -> CoreResult<(PoolBuffer, Option<Pin>)> {
+        let buffer = self.buffer(key)?;
+        let pin = buffer.try_pin()?;
+        Ok((buffer, pin))
+    }
+
     /// Tells the engine of memory that its garbage may hold.
     fn tell(&self, env: Env, bytes: i64) {
         let untold_bytes = self.untold_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -392,9 +400,10 @@ impl NativePool {
     }
 
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
-    pub fn reserve(&self, bytes: f64) -> AsyncTask<Work<(), ()>> {
+    pub fn reserve(&self, bytes: f64, align_bytes: f64) -> AsyncTask<Work<(), ()>> {
         let pool = self.pool.clone();
-        Work::promise(move || pool.reserve(bytes as u64), |_, ()| Ok(()))
+        let options = BufferOptions { align_bytes: align_bytes as u64, ..BufferOptions::default() };
+        Work::promise(move || pool.reserve_for(bytes as u64, &options), |_, ()| Ok(()))
     }
 
     #[napi(catch_unwind)]
@@ -494,30 +503,31 @@ impl NativePool {
     /// The next move, none of it of a buffer under one of these keys.
     #[napi(catch_unwind)]
     pub fn next_move(&self, env: Env, except: Vec<u32>) -> napi::Result<Option<NativeMove>> {
-        let ids = {
+        let mut ids = {
             let buffers = self.buffers();
             let id = |key: &u32| buffers.get(*key as usize).map(|kept| kept.buffer.id());
             except.iter().filter_map(id).collect::<Vec<_>>()
         };
-        let planned = self.pool.next_move(&ids).map_err(|error| to_js(env, &error))?;
-        let Some(planned) = planned else { return Ok(None) };
-        let key =
-            self.buffers().iter().find(|(_, kept)| kept.buffer.id() == planned.buffer()).map(|(key, _)| key);
-        match key {
-            Some(key) => Ok(Some(NativeMove { planned, key: key as u32 })),
-            // Its last handle went while the move was planned.
-            None => {
-                self.pool.forgo_move(&planned);
-                Ok(None)
+        while let Some(planned) = self.pool.next_move(&ids).map_err(|error| to_js(env, &error))? {
+            let id = planned.buffer();
+            let key = self.buffers().iter().find(|(_, kept)| kept.buffer.id() == id).map(|(key, _)| key);
+            if let Some(key) = key {
+                return Ok(Some(NativeMove { planned, key: key as u32 }));
             }
+            // It was released, and work on it that is under way still has it.
+            self.pool.forgo_move(&planned);
+            ids.push(id);
         }
+        Ok(None)
     }
 
-    /// Makes a move; bytes of the slab that became empty by it.
-    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
-    pub fn make_move(&self, planned: &NativeMove) -> AsyncTask<Work<u64, f64>> {
-        let (pool, planned) = (self.pool.clone(), planned.planned);
-        Work::promise(move || pool.make_move(&planned), |_, bytes| Ok(bytes as f64))
+    /// Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since.
+    #[napi(ts_return_type = "Promise<number | undefined>", catch_unwind)]
+    pub fn make_move(&self, planned: &NativeMove) -> AsyncTask<Work<Option<u64>, Option<f64>>> {
+        // Begun before it is queued: all that is queued behind it and waits for it finds it under way.
+        let begun = self.pool.begin_move(planned.planned);
+        let make = move || begun?.map(BegunMove::make).transpose();
+        Work::promise(make, |_, bytes| Ok(bytes.map(|bytes| bytes as f64)))
     }
 
     #[napi(catch_unwind)]
@@ -547,10 +557,10 @@ impl NativePool {
     /// Copies `into.length` bytes out, from `offset_bytes` on.
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn read(&self, key: u32, offset_bytes: f64, into: Uint8Array) -> AsyncTask<Work<(), ()>> {
-        let buffer = self.buffer(key);
+        let buffer = self.buffer_for_work(key);
         let mut target = crate::stream::JsDestination::new(into);
         let read = move || {
-            let buffer = buffer?;
+            let (buffer, _pin) = buffer?;
             let window = target.whole();
             buffer.read(offset_bytes as u64, window)
         };
@@ -560,15 +570,21 @@ impl NativePool {
     /// Copies `from` in, from `offset_bytes` on.
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn write(&self, key: u32, offset_bytes: f64, from: Uint8Array) -> AsyncTask<Work<(), ()>> {
-        let buffer = self.buffer(key);
-        let write = move || buffer?.write(offset_bytes as u64, &from);
+        let buffer = self.buffer_for_work(key);
+        let write = move || {
+            let (buffer, _pin) = buffer?;
+            buffer.write(offset_bytes as u64, &from)
+        };
         Work::promise(write, |_, ()| Ok(()))
     }
 
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn fill(&self, key: u32, offset_bytes: f64, bytes: f64, byte: u8) -> AsyncTask<Work<(), ()>> {
-        let buffer = self.buffer(key);
-        let fill = move || buffer?.fill(offset_bytes as u64, bytes as u64, byte);
+        let buffer = self.buffer_for_work(key);
+        let fill = move || {
+            let (buffer, _pin) = buffer?;
+            buffer.fill(offset_bytes as u64, bytes as u64, byte)
+        };
         Work::promise(fill, |_, ()| Ok(()))
     }
 
@@ -582,8 +598,11 @@ impl NativePool {
         to_key: u32,
         to_offset_bytes: f64,
     ) -> AsyncTask<Work<(), ()>> {
-        let (from, to) = (self.buffer(key), to.buffer(to_key));
-        let copy = move || from?.copy_to(offset_bytes as u64, bytes as u64, &to?, to_offset_bytes as u64);
+        let (from, to) = (self.buffer_for_work(key), to.buffer_for_work(to_key));
+        let copy = move || {
+            let ((from, _from_pin), (to, _to_pin)) = (from?, to?);
+            from.copy_to(offset_bytes as u64, bytes as u64, &to, to_offset_bytes as u64)
+        };
         Work::promise(copy, |_, ()| Ok(()))
     }
 
@@ -596,9 +615,12 @@ impl NativePool {
         bytes: f64,
         access: String,
     ) -> AsyncTask<Work<plimsoll::pool::Mapping, NativeMapping>> {
-        let buffer = self.buffer(key);
+        let buffer = self.buffer_for_work(key);
         let access = access_of(&access);
-        let map = move || buffer?.map(offset_bytes as u64, bytes as u64, access);
+        let map = move || {
+            let (buffer, _pin) = buffer?;
+            buffer.map(offset_bytes as u64, bytes as u64, access)
+        };
         Work::promise(map, |_, map| Ok(NativeMapping { lease: LeaseHolder::new(Held::Map(map)) }))
     }
 
@@ -620,9 +642,12 @@ impl NativePool {
 
     #[napi(ts_return_type = "Promise<ExportedFd>", catch_unwind)]
     pub fn export_fd(&self, key: u32) -> AsyncTask<Work<plimsoll::pool::ExportedFd, ExportedFd>> {
-        let buffer = self.buffer(key);
+        let buffer = self.buffer_for_work(key);
         Work::promise(
-            move || buffer?.export_fd(),
+            move || {
+                let (buffer, _pin) = buffer?;
+                buffer.export_fd()
+            },
             |_, exported| {
                 Ok(ExportedFd {
                     fd: exported.fd.into_raw_fd(),

@@ -9,7 +9,8 @@ use plimsoll::{
     Error, MemoryBudget,
     device::{DeviceContext, HostBackend},
     pool::{
-        Access, BufferOptions, DefragmentOptions, MemoryPool, Placement, PoolBuffer, PoolOptions, TraceKind,
+        Access, BufferOptions, DefragmentOptions, MemoryPool, Pin, Placement, PoolBuffer, PoolOptions,
+        TraceKind,
     },
     units::{KIB, MIB},
 };
@@ -199,24 +200,79 @@ fn what_is_pinned_mapped_exported_or_vetoed_stays() {
 }
 
 #[test]
-fn a_buffer_freed_between_plan_and_move_is_freed_all_the_same() {
+fn a_buffer_freed_in_the_middle_of_a_move_is_freed_all_the_same() {
     for made in [true, false] {
-        let pool = pool(small(MIB));
-        let mut buffers: Vec<_> = (0..8).map(|_| grown(&pool, 256 * KIB)).collect();
-        buffers.drain(5..);
-        buffers.drain(..3);
-        let planned = pool.next_move(&[]).unwrap().unwrap();
-        buffers.retain(|buffer| buffer.id() != planned.buffer());
+        let (pool, mut buffers) = two_slabs_with_a_buffer_each();
+        let begun = pool.begin_move(pool.next_move(&[]).unwrap().unwrap()).unwrap().unwrap();
+        buffers.retain(|buffer| Some(buffer.id()) != begun.buffer());
         assert_eq!(pool.stats().buffer_count, 2, "its bytes are in use as long as they are moved");
         if made {
-            pool.make_move(&planned).unwrap();
+            begun.make().unwrap();
         } else {
-            pool.forgo_move(&planned);
+            drop(begun);
         }
         assert_eq!(pool.stats().buffer_count, 1);
         buffers.clear();
         assert_eq!((pool.stats().used_bytes, pool.stats().held_bytes), (0, 0));
     }
+}
+
+#[test]
+fn a_move_whose_buffer_was_freed_pinned_or_moved_since_is_not_begun() {
+    let since: [fn(&MemoryPool, &mut Vec<PoolBuffer>, u64) -> Option<Pin>; 3] = [
+        |_, buffers, id| {
+            buffers.retain(|buffer| buffer.id() != id);
+            None
+        },
+        |_, buffers, id| buffers.iter().find(|buffer| buffer.id() == id).unwrap().try_pin().unwrap(),
+        |pool, _, _| {
+            pool.defragment(&DefragmentOptions::default(), &mut |_| true).unwrap();
+            None
+        },
+    ];
+    for since in since {
+        let (pool, mut buffers) = two_slabs_with_a_buffer_each();
+        let planned = pool.next_move(&[]).unwrap().unwrap();
+        let pin = since(&pool, &mut buffers, planned.buffer());
+        assert!(pool.begin_move(planned).unwrap().is_none());
+        drop(pin);
+        buffers.clear();
+        assert_eq!((pool.stats().used_bytes, pool.stats().held_bytes), (0, 0));
+    }
+}
+
+#[test]
+fn whoever_is_asked_about_a_move_may_use_the_buffer() {
+    let (pool, buffers) = two_slabs_with_a_buffer_each();
+    let mut pins = Vec::new();
+    let report = pool
+        .defragment(&DefragmentOptions::default(), &mut |planned| {
+            let buffer = buffers.iter().find(|buffer| buffer.id() == planned.buffer()).unwrap();
+            pins.push(buffer.pin().unwrap());
+            true
+        })
+        .unwrap();
+    assert_eq!((report.moved_count, report.complete), (0, true));
+}
+
+#[test]
+fn a_reservation_serves_the_alignment_it_was_made_for() {
+    let pool = pool(small(8192));
+    let _first = grown(&pool, 256);
+    let options = BufferOptions { align_bytes: 4096, ..BufferOptions::default() };
+    assert!(pool.stats().largest_free_bytes >= 7000);
+    assert_eq!(pool.allocate(7000, options.clone()).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
+    pool.reserve_for(7000, &options).unwrap();
+    pool.allocate(7000, options).unwrap();
+}
+
+/// A pool with two slabs and a buffer in each, which one would hold.
+fn two_slabs_with_a_buffer_each() -> (MemoryPool, Vec<PoolBuffer>) {
+    let pool = pool(small(MIB));
+    let mut buffers: Vec<_> = (0..8).map(|_| grown(&pool, 256 * KIB)).collect();
+    buffers.drain(5..);
+    buffers.drain(..3);
+    (pool, buffers)
 }
 
 #[test]

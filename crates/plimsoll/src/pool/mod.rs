@@ -7,9 +7,9 @@ mod suballocator;
 
 pub use buffers::{BufferPool, BufferPoolOptions, BufferPoolStats, PooledBuffer};
 pub use memory_pool::{
-    Access, BlockInfo, BufferInfo, BufferOptions, Claim, Counter, DefragmentOptions, DefragmentReport,
-    ExportedFd, Mapping, MemoryPool, Move, Pin, Placement, PoolBuffer, PoolOptions, PoolStats, Scope,
-    SlabInfo, TraceEvent, TraceKind,
+    Access, BegunMove, BlockInfo, BufferInfo, BufferOptions, Claim, Counter, DefragmentOptions,
+    DefragmentReport, ExportedFd, Mapping, MemoryPool, Move, Pin, Placement, PoolBuffer, PoolOptions,
+    PoolStats, Scope, SlabInfo, TraceEvent, TraceKind,
 };
 pub use pages::{Page, PageAllocator, PageId, StalePage};
 pub use suballocator::{Block, End, GRANULE_BYTES, NodeId, Span, StaleNode, SubAllocator};

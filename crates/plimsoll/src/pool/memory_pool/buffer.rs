@@ -4,10 +4,10 @@ use std::{
     fmt, mem,
     ops::Range,
     os::fd::OwnedFd,
-    sync::{Arc, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
 };
 
-use super::{Inner, map::BufferId, slab::Slab};
+use super::{Inner, State, map::BufferId, slab::Slab};
 use crate::{
     device::{DeviceMemory, HostView, SharedBackend, SyncKind},
     error::{Error, Result},
@@ -107,24 +107,36 @@ impl Drop for Hold {
 }
 
 impl Inner {
+    /// Keeps a buffer where it is, or gives the lock back while it is being moved.
+    fn try_hold<'s>(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'s, State>,
+        id: BufferId,
+    ) -> Result<std::result::Result<Hold, MutexGuard<'s, State>>> {
+        let live = state.map.buffer_mut(id).ok_or(Error::Released { what: WHAT })?;
+        if live.claimed {
+            return Err(Error::Busy {
+                what: WHAT,
+                reason: "something is loaded into it; wait for the end of that".to_owned(),
+            });
+        }
+        if live.moving {
+            return Ok(Err(state));
+        }
+        live.pins += 1;
+        let (index, range) = (live.slab, live.range());
+        let held = state.map.slab(index).ok_or(Error::Released { what: WHAT })?;
+        Ok(Ok(Hold { pool: Arc::clone(self), id, slab: Arc::clone(&held.slab), range }))
+    }
+
     /// Keeps a buffer where it is; waits for the end of a move that is under way.
     fn hold(self: &Arc<Self>, id: BufferId) -> Result<Hold> {
         let mut state = self.live()?;
         loop {
-            let live = state.map.buffer_mut(id).ok_or(Error::Released { what: WHAT })?;
-            if live.claimed {
-                return Err(Error::Busy {
-                    what: WHAT,
-                    reason: "something is loaded into it; wait for the end of that".to_owned(),
-                });
-            }
-            if !live.moving {
-                live.pins += 1;
-                let (index, range) = (live.slab, live.range());
-                let held = state.map.slab(index).ok_or(Error::Released { what: WHAT })?;
-                return Ok(Hold { pool: Arc::clone(self), id, slab: Arc::clone(&held.slab), range });
-            }
-            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match self.try_hold(state, id)? {
+                Ok(hold) => return Ok(hold),
+                Err(state) => self.moved.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
             if state.destroyed {
                 return Err(Error::Released { what: super::WHAT });
             }
@@ -236,13 +248,26 @@ impl PoolBuffer {
         Ok(Claim { hold, _buffer: self.clone() })
     }
 
-    /// Keeps it where it is until the result is dropped.
+    /// Keeps it where it is until the result is dropped; waits for the end of a move that is under way.
     ///
     /// # Errors
     ///
     /// [`Error::Released`] after its pool was destroyed.
     pub fn pin(&self) -> Result<Pin> {
         Ok(Pin { hold: self.hold()?, _buffer: self.clone() })
+    }
+
+    /// As [`pin`](Self::pin), without waiting: `None` while it is being moved.
+    ///
+    /// Who queues work on a buffer pins it so before. Work that came to be run while its buffer is moved would wait for a
+    /// move that may be queued behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`pin`](Self::pin).
+    pub fn try_pin(&self) -> Result<Option<Pin>> {
+        let hold = self.0.pool.try_hold(self.0.pool.live()?, self.0.id)?;
+        Ok(hold.ok().map(|hold| Pin { hold, _buffer: self.clone() }))
     }
 
     /// Maps a part of it for the processor. The map keeps the buffer alive and where it is.

@@ -59,6 +59,7 @@ pub struct Move {
     /// Its bytes as asked for.
     pub bytes: u64,
     from_slab: usize,
+    from: Part,
     to_slab: usize,
     to: Placed,
 }
@@ -137,8 +138,9 @@ impl Map {
     fn take_target(&mut self, id: BufferId, from_slab: usize, to_slab: usize) -> Option<Move> {
         let live = self.buffer(id)?;
         let (bytes, align_bytes, placement) = (live.requested_bytes, live.align_bytes, live.placement);
+        let from = live.placed.part;
         let to = self.take_part(to_slab, bytes, align_bytes, placement)?;
-        Some(Move { id, bytes, from_slab, to_slab, to })
+        Some(Move { id, bytes, from_slab, from, to_slab, to })
     }
 
     /// Down into a lower hole of the same slab, which leaves the free bytes in one piece. Transient buffers stay at the end
@@ -150,9 +152,9 @@ impl Map {
             let Some(live) = self.buffer(id).filter(|live| live.placement == Placement::LongLived) else {
                 continue;
             };
-            let (bytes, align_bytes) = (live.requested_bytes, live.align_bytes);
+            let (bytes, align_bytes, from) = (live.requested_bytes, live.align_bytes, live.placed.part);
             if let Some(to) = self.take_part_below(slab, bytes, align_bytes, offset) {
-                return Some(Move { id, bytes, from_slab: slab, to_slab: slab, to });
+                return Some(Move { id, bytes, from_slab: slab, from, to_slab: slab, to });
             }
         }
         None
@@ -206,20 +208,20 @@ impl MemoryPool {
         };
         let (began, mut stay) = (Instant::now(), HashSet::new());
         while report.may_go_on(options, began) {
-            let Some(planned) = self.0.live()?.map.plan_marked(&stay) else {
+            let Some(planned) = self.0.live()?.map.plan(&stay) else {
                 report.complete = true;
                 break;
             };
+            // A buffer is moved once in a pass, so that every pass ends.
+            stay.insert(planned.id);
             if !wanted(&planned) {
-                self.forgo(&planned);
-                stay.insert(planned.id);
+                self.forgo_move(&planned);
                 report.vetoed_count += 1;
                 continue;
             }
-            // A buffer is moved once in a pass, so that every pass ends.
-            stay.insert(planned.id);
-            let emptied_bytes = self.make(&planned)?;
-            report.count(&planned, emptied_bytes);
+            if let Some(begun) = self.begin_move(planned)? {
+                report.count(&planned, begun.make()?);
+            }
         }
         report.largest_free_bytes_after = self.0.state().map.largest_free_bytes();
         Ok(report)
@@ -254,29 +256,37 @@ impl MemoryPool {
         Ok(report)
     }
 
-    /// Finds the next move and keeps its buffer and its target for it, until it is [made](Self::make_move) or
-    /// [forgone](Self::forgo_move). Buffers of these numbers stay where they are.
+    /// Finds the next move and keeps its target for it, until it is [begun](Self::begin_move) or
+    /// [forgone](Self::forgo_move). Its buffer can be used meanwhile. Buffers of these numbers stay where they are.
     ///
     /// # Errors
     ///
     /// [`Error::Released`] after [`destroy`](Self::destroy).
     pub fn next_move(&self, except: &[u64]) -> Result<Option<Move>> {
         let except = except.iter().copied().map(BufferId::from_number).collect();
-        Ok(self.0.live()?.map.plan_marked(&except))
+        Ok(self.0.live()?.map.plan(&except))
     }
 
-    /// Makes a move that was found. Returns the bytes of the slab that became empty by it, if one did.
+    /// Begins a move that was found: whoever wants to use the buffer from now on waits for the end of it. `None`, and the
+    /// move is forgone, where it was freed, pinned, or moved by somebody else since.
     ///
     /// # Errors
     ///
-    /// As [`defragment`](Self::defragment).
-    pub fn make_move(&self, planned: &Move) -> Result<u64> {
-        self.make(planned)
-    }
-
-    /// Leaves a buffer that was to be moved where it is.
-    pub fn forgo_move(&self, planned: &Move) {
-        self.forgo(planned);
+    /// [`Error::Released`] after [`destroy`](Self::destroy).
+    pub fn begin_move(&self, planned: Move) -> Result<Option<BegunMove>> {
+        let mut state = self.0.live()?;
+        let may_move = |live: &&mut Live| {
+            live.pins == 0
+                && !live.moving
+                && (live.slab, live.placed.part) == (planned.from_slab, planned.from)
+        };
+        if let Some(live) = state.map.buffer_mut(planned.id).filter(may_move) {
+            live.moving = true;
+            return Ok(Some(BegunMove { pool: self.clone(), planned: Some(planned) }));
+        }
+        drop(state);
+        self.forgo_move(&planned);
+        Ok(None)
     }
 
     fn make(&self, planned: &Move) -> Result<u64> {
@@ -291,7 +301,8 @@ impl MemoryPool {
             return Err(Error::Released { what: WHAT });
         };
         if let Err(error) = from.memory().copy_to(range.clone(), to.memory(), planned.to.offset_bytes) {
-            self.forgo(planned);
+            self.forgo_move(planned);
+            self.end_move(planned.id);
             return Err(error);
         }
         let Some(old) = self.0.live()?.map.settle(planned) else {
@@ -318,13 +329,17 @@ impl MemoryPool {
         emptied_bytes
     }
 
-    fn forgo(&self, planned: &Move) {
+    /// Gives the target of a move that was not begun free again.
+    pub fn forgo_move(&self, planned: &Move) {
         let mut state = self.0.state();
-        if !state.destroyed {
-            state.map.free_part(planned.to_slab, planned.to.part);
+        if !state.destroyed && state.map.free_part(planned.to_slab, planned.to.part) {
+            // What was beside the target is gone.
+            state.retire_surplus(self.0.options.max_cached_bytes.unwrap_or(0));
         }
         drop(state);
-        self.end_move(planned.id);
+        if !self.0.options.deferred {
+            self.collect();
+        }
     }
 
     /// Lets those go on who wait for the buffer, and frees it if its last handle went meanwhile.
@@ -342,14 +357,36 @@ impl MemoryPool {
     }
 }
 
-impl Map {
-    /// As [`plan`](Self::plan), and marks the buffer as one that is being moved.
-    fn plan_marked(&mut self, except: &HashSet<BufferId>) -> Option<Move> {
-        let planned = self.plan(except)?;
-        if let Some(live) = self.buffer_mut(planned.id) {
-            live.moving = true;
+/// A move that was begun. Dropped without being made, it leaves the buffer where it is.
+#[derive(Debug)]
+pub struct BegunMove {
+    pool: MemoryPool,
+    planned: Option<Move>,
+}
+
+impl BegunMove {
+    /// The number of the buffer.
+    #[must_use]
+    pub fn buffer(&self) -> Option<u64> {
+        self.planned.as_ref().map(Move::buffer)
+    }
+
+    /// Copies the buffer to its new place. Returns the bytes of the slab that became empty by it, if one did.
+    ///
+    /// # Errors
+    ///
+    /// As [`defragment`](MemoryPool::defragment).
+    pub fn make(mut self) -> Result<u64> {
+        self.planned.take().map_or(Ok(0), |planned| self.pool.make(&planned))
+    }
+}
+
+impl Drop for BegunMove {
+    fn drop(&mut self) {
+        if let Some(planned) = self.planned.take() {
+            self.pool.forgo_move(&planned);
+            self.pool.end_move(planned.id);
         }
-        Some(planned)
     }
 }
 

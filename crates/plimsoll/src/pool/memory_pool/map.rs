@@ -93,6 +93,8 @@ pub(super) struct Freed {
 /// The books. A clone of them can be changed to see what would come of it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Map {
+    /// Whether each buffer has a slab of its own, whatever is left of it.
+    dedicated: bool,
     slabs: ::slab::Slab<Held>,
     slots: Vec<Slot>,
     vacant: Vec<u32>,
@@ -102,6 +104,10 @@ pub(super) struct Map {
 }
 
 impl Map {
+    pub(super) fn new(dedicated: bool) -> Self {
+        Self { dedicated, ..Self::default() }
+    }
+
     pub(super) fn held_bytes(&self) -> u64 {
         self.held_bytes
     }
@@ -140,7 +146,8 @@ impl Map {
 
     /// The largest buffer that would find a place now, in bytes.
     pub(super) fn largest_free_bytes(&self) -> u64 {
-        self.slabs.iter().map(|(_, held)| held.largest_bytes).max().unwrap_or(0)
+        let usable = self.slabs.iter().filter(|(_, held)| !self.dedicated || held.is_empty());
+        usable.map(|(_, held)| held.largest_bytes).max().unwrap_or(0)
     }
 
     pub(super) fn metadata_bytes(&self) -> u64 {
@@ -213,13 +220,8 @@ impl Map {
     }
 
     /// Finds a place in a slab and enters a buffer there: in slabs that hold buffers first, so that the others empty.
-    pub(super) fn place(
-        &mut self,
-        bytes: u64,
-        options: &BufferOptions,
-        alone: bool,
-    ) -> Option<(BufferId, u64)> {
-        let (slab, placed) = self.find(bytes, options, alone)?;
+    pub(super) fn place(&mut self, bytes: u64, options: &BufferOptions) -> Option<(BufferId, u64)> {
+        let (slab, placed) = self.find(bytes, options)?;
         let live = Live {
             slab,
             placed,
@@ -235,12 +237,12 @@ impl Map {
         Some((self.enter(live), placed.size_bytes))
     }
 
-    fn find(&mut self, bytes: u64, options: &BufferOptions, alone: bool) -> Option<(usize, Placed)> {
+    fn find(&mut self, bytes: u64, options: &BufferOptions) -> Option<(usize, Placed)> {
         let BufferOptions { align_bytes, placement, .. } = *options;
         for of_empty in [false, true] {
             for index in 0..self.slabs.capacity() {
                 let fits = |held: &Held| held.largest_bytes >= bytes && held.is_empty() == of_empty;
-                if (alone && !of_empty) || !self.slabs.get(index).is_some_and(fits) {
+                if (self.dedicated && !of_empty) || !self.slabs.get(index).is_some_and(fits) {
                     continue;
                 }
                 if let Some(placed) = self.take_part(index, bytes, align_bytes, placement) {

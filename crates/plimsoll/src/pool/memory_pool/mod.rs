@@ -26,11 +26,12 @@ use std::{
 
 pub use buffer::{Access, Claim, ExportedFd, Mapping, Pin, PoolBuffer};
 pub use counters::{Counter, Scope};
-pub use defragment::{DefragmentOptions, DefragmentReport, Move};
+pub use defragment::{BegunMove, DefragmentOptions, DefragmentReport, Move};
 pub use options::{BufferOptions, Placement, PoolOptions};
 pub use stats::{BlockInfo, BufferInfo, PoolStats, SlabInfo};
 pub use trace::{TraceEvent, TraceKind};
 
+use super::suballocator::GRANULE_BYTES;
 use crate::{
     device::{DeviceUsage, Limits, Request, SharedBackend},
     error::{Error, Result},
@@ -98,7 +99,8 @@ impl MemoryPool {
         let limits = backend.limits();
         let options = options.checked(&limits)?;
         let initial_bytes = options.initial_bytes;
-        let inner = Inner { backend, limits, options, state: Mutex::default(), moved: Condvar::new() };
+        let state = Mutex::new(State { map: Map::new(options.dedicated), ..State::default() });
+        let inner = Inner { backend, limits, options, state, moved: Condvar::new() };
         let pool = Self(Arc::new(inner));
         let mut taken_bytes = 0;
         while taken_bytes < initial_bytes {
@@ -121,7 +123,7 @@ impl MemoryPool {
     pub fn allocate(&self, bytes: u64, options: BufferOptions) -> Result<PoolBuffer> {
         self.0.check(bytes, &options)?;
         let mut state = self.0.live()?;
-        if let Some(id) = state.place(bytes, &options, self.0.options.dedicated) {
+        if let Some(id) = state.place(bytes, &options) {
             drop(state);
             return Ok(PoolBuffer::new(&self.0, id, bytes));
         }
@@ -181,12 +183,22 @@ impl MemoryPool {
     /// [`Error::InsufficientMemory`] when the pool's own maximum, the budget or the machine has not that much;
     /// [`Error::Device`] as the device says; [`Error::Released`] after [`destroy`](Self::destroy).
     pub fn reserve(&self, bytes: u64) -> Result<()> {
-        let options = BufferOptions::default();
-        self.0.check(bytes, &options)?;
-        if self.0.live()?.map.largest_free_bytes() >= bytes && !self.0.options.dedicated {
+        self.reserve_for(bytes, &BufferOptions::default())
+    }
+
+    /// As [`reserve`](Self::reserve), for a buffer of that alignment.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve), and [`Error::InvalidArgument`] for an alignment that is none.
+    pub fn reserve_for(&self, bytes: u64, options: &BufferOptions) -> Result<()> {
+        self.0.check(bytes, options)?;
+        // Wherever a hole begins, a multiple of the alignment is at most this far.
+        let surely = bytes.saturating_add(options.align_bytes.saturating_sub(GRANULE_BYTES));
+        if self.0.live()?.map.largest_free_bytes() >= surely && !self.0.options.dedicated {
             return Ok(());
         }
-        self.grow(bytes, &options)
+        self.grow(bytes, options)
     }
 
     /// Takes a slab in which `bytes` fit; of the usual size if it can be had, else as small as will do.
@@ -329,14 +341,14 @@ fn with_hole(error: Error, hole: &Error) -> Error {
             label,
             requested_bytes,
             available_bytes,
+            largest_free_bytes,
             binding_constraint,
             suggestion,
-            ..
         } => Error::InsufficientMemory {
             label,
             requested_bytes,
             available_bytes,
-            largest_free_bytes: *pool_hole_bytes,
+            largest_free_bytes: largest_free_bytes.max(*pool_hole_bytes),
             binding_constraint: format!(
                 "{binding_constraint}; the largest hole in the pool is {}",
                 format_bytes(*pool_hole_bytes)
@@ -391,11 +403,12 @@ impl Inner {
             let held = state.map.held_bytes().saturating_add(state.coming_bytes);
             let most = self.options.max_bytes.unwrap_or(u64::MAX);
             if held.saturating_add(bytes) > most {
+                let available_bytes = most.saturating_sub(held);
                 return Err(Error::InsufficientMemory {
                     label: label.to_owned(),
                     requested_bytes: bytes,
-                    available_bytes: most.saturating_sub(held),
-                    largest_free_bytes: state.map.largest_free_bytes(),
+                    available_bytes,
+                    largest_free_bytes: state.map.largest_free_bytes().max(available_bytes),
                     binding_constraint: format!(
                         "the pool may hold {} (maxBytes), and holds {}",
                         format_bytes(most),
@@ -485,8 +498,8 @@ impl Inner {
 
 impl State {
     /// Finds a place for a buffer and enters it.
-    fn place(&mut self, bytes: u64, options: &BufferOptions, alone: bool) -> Option<BufferId> {
-        let (id, block_bytes) = self.map.place(bytes, options, alone)?;
+    fn place(&mut self, bytes: u64, options: &BufferOptions) -> Option<BufferId> {
+        let (id, block_bytes) = self.map.place(bytes, options)?;
         self.counters.allocated(bytes, block_bytes, self.map.split_bytes());
         if let Some(trace) = &mut self.trace {
             trace.note(TraceKind::Allocate, id.number(), bytes, options);
