@@ -1271,6 +1271,30 @@ declare class PoolBuffer extends DeviceBuffer {
     private constructor();
 }
 
+/** What a pool was at one moment: plain data, which survives `JSON.stringify` and is read by {@link parsePoolSnapshots}. */
+interface PoolSnapshot {
+    /** The version of this form. */
+    plimsollSnapshot: 1;
+    /** The name of the pool's device. */
+    device: string;
+    /** What the pool is called. */
+    label: string;
+    /** When it was taken, in milliseconds since 1970. */
+    timeMs: number;
+    /** What the pool held and had done. */
+    stats: PoolStats;
+    /** Its slabs, each with its blocks. */
+    slabs: SlabInfo[];
+}
+/**
+ * Reads the text of a {@link PoolSnapshot}, or of an array of them, as `JSON.stringify` writes them.
+ *
+ * @throws {@link InvalidArgumentError} that names the first thing in it that is unfit.
+ * @example
+ * await writeFile('pool.html', poolsPage(parsePoolSnapshots(await readFile('pool.json', 'utf8'))))
+ */
+declare function parsePoolSnapshots(text: string): PoolSnapshot[];
+
 /** What happened to a pool. */
 interface PoolTrace {
     /** Events that were recorded. */
@@ -1278,12 +1302,14 @@ interface PoolTrace {
     /** Events beyond the trace's capacity, which are not in it. */
     droppedCount: number;
     /**
-     * JSON lines: a header with the pool's device, label and sizes, then a line for each event: `event` (`"present"`,
+     * JSON lines: a header with the pool's device, label and {@link PoolSettings}, then a line for each event: `event` (`"present"`,
      * `"allocate"`, `"free"`, `"refuse"` or `"move"`), `atUs` since the start, `buffer`, `bytes`, and of an allocation
      * `alignBytes` and `placement`.
      */
     text: string;
 }
+/** How the slabs of a pool are taken and divided, as far as the pool was told. */
+type PoolSettings = Pick<MemoryPoolOptions, 'slabBytes' | 'initialBytes' | 'maxBytes' | 'maxCachedBytes' | 'pageBytes' | 'dedicated'>;
 
 /** When a pool defragments itself. */
 interface AutoDefragmentOptions {
@@ -1439,6 +1465,10 @@ declare class MemoryPool implements AsyncDisposable {
         slabs: SlabInfo[];
         counters: Record<string, number>;
     };
+    /** What it is at this moment, down to every block, as plain data: `JSON.stringify` it to keep it. */
+    snapshot(): PoolSnapshot;
+    /** A picture of its slabs and their blocks, as a page that needs nothing but a browser. See {@link poolsPage}. */
+    toHtml(): string;
     /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
     pushScope(): void;
     /** Ends the innermost scope and says what was allocated and freed within; `undefined` when there is none. */
@@ -2012,6 +2042,8 @@ declare class MemoryPools implements Iterable<MemoryPool> {
     get size(): number;
     /** The pools that were not destroyed, oldest first. */
     [Symbol.iterator](): Iterator<MemoryPool>;
+    /** A picture of all of them, as a page that needs nothing but a browser. See {@link poolsPage}. */
+    toHtml(): string;
 }
 
 /** What happened: see the table in docs/profiling.md. */
@@ -2327,6 +2359,16 @@ declare class MemoryManager implements AsyncDisposable {
     [Symbol.asyncDispose](): Promise<void>;
 }
 
+/**
+ * Snapshots of pools as one page that needs nothing but a browser: every slab with its blocks, and the pools' figures.
+ * Nothing outside of it is loaded, and nothing in it is run, whatever the labels say.
+ *
+ * @throws {@link InvalidArgumentError} when `snapshots` is not an array of snapshots.
+ * @example
+ * await writeFile('pool.html', poolsPage([pool.snapshot()]))
+ */
+declare function poolsPage(snapshots: readonly PoolSnapshot[]): string;
+
 /** 2^10 bytes. */
 declare const KiB = 1024;
 /** 2^20 bytes. */
@@ -2353,5 +2395,5 @@ declare function parseBytes(text: string): number;
  */
 declare function formatBytes(bytes: number): string;
 
-export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, processMemory, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaDeviceOptions, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };
+export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, poolsPage, processMemory, signals, tensorDataBytes, tensorOutputs };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaDeviceOptions, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };

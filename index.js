@@ -8,10 +8,10 @@ const node_path = require('node:path');
 const node_buffer = require('node:buffer');
 const node_url = require('node:url');
 const node_util = require('node:util');
+const node_crypto = require('node:crypto');
 const node_events = require('node:events');
 const node_v8 = require('node:v8');
 const node_vm = require('node:vm');
-const node_crypto = require('node:crypto');
 const promises = require('node:fs/promises');
 
 const platforms = {
@@ -1235,8 +1235,8 @@ class Device {
     }
 }
 
-const count$1 = (name, value) => bytes(name, value);
-const rangeChecks = { offsetBytes: count$1, lengthBytes: count$1 };
+const count$2 = (name, value) => bytes(name, value);
+const rangeChecks = { offsetBytes: count$2, lengthBytes: count$2 };
 const mappingChecks = {
     ...rangeChecks,
     access: (name, value) => oneOf$1(name, value, ['read', 'write', 'readwrite']),
@@ -1343,7 +1343,7 @@ class DeviceBuffer {
      */
     async write(data, options$1) {
         const bytes = bytesView('data', data);
-        const { offsetBytes = 0 } = options(options$1, { offsetBytes: count$1 });
+        const { offsetBytes = 0 } = options(options$1, { offsetBytes: count$2 });
         this.#range({ offsetBytes, lengthBytes: bytes.byteLength });
         await this.#run(({ native, key }) => native.write(key, offsetBytes, bytes));
     }
@@ -1366,7 +1366,7 @@ class DeviceBuffer {
         const to = bufferPlace(target);
         if (!to)
             throw invalidArgument('target', 'a DeviceBuffer', quoted(target));
-        const checks = { ...rangeChecks, targetOffsetBytes: count$1 };
+        const checks = { ...rangeChecks, targetOffsetBytes: count$2 };
         const checked = options(options$1, checks);
         const { targetOffsetBytes = 0, ...range } = checked;
         const { offsetBytes, lengthBytes } = this.#range(range);
@@ -2016,9 +2016,337 @@ function over(as, bytes) {
     return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes(as));
 }
 
+const references = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+/** What HTML reads as markup, and what shows nothing or turns the direction of writing. */
+const unsafe = /[&<>"'\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** A text of unknown origin as HTML that only shows it; what would not be seen comes out as its JSON escape. */
+const escaped = (text) => text.replace(unsafe, (character) => references[character] ?? unicodeEscape(character));
+const unicodeEscape = (text) => Array.from({ length: text.length }, (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
+/** What a page's policy calls a style or a script that stands in it. */
+const sourceOf = (text) => `'sha256-${node_crypto.createHash('sha256').update(text).digest('base64')}'`;
+/** A template with what stands for `{{name}}` in it. */
+const filledIn = (template, parts) => template.replace(/\{\{(\w+)\}\}/g, (_, name) => parts[name]);
+
+const base = ":root {\n  color-scheme: light dark;\n  --page: #f6f7f9;\n  --card: #ffffff;\n  --ink: #1c2330;\n  --quiet: #667085;\n  --line: #e3e6eb;\n  --accent: #2f6feb;\n  --shadow: 0 1px 2px #1018280d, 0 1px 3px #1018281a;\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --page: #0f1216;\n    --card: #181c22;\n    --ink: #e6e9ee;\n    --quiet: #98a1b0;\n    --line: #2a3038;\n    --accent: #6ea1ff;\n    --shadow: none;\n  }\n}\n\n* {\n  box-sizing: border-box;\n}\n\nbody {\n  margin: 0;\n  padding: 32px 24px 64px;\n  background: var(--page);\n  color: var(--ink);\n  font:\n    14px / 1.45 system-ui,\n    sans-serif;\n}\n\nheader,\nmain {\n  max-width: 1120px;\n  margin: 0 auto;\n}\n\nh1,\nh2,\np {\n  margin: 0;\n}\n\nh1 {\n  font-size: 24px;\n  font-weight: 650;\n  letter-spacing: -0.01em;\n}\n\nh2 {\n  font-size: 15px;\n  font-weight: 600;\n}\n\n.quiet,\nheader p,\nth,\nnav {\n  color: var(--quiet);\n}\n\ntable {\n  width: 100%;\n  margin-top: 12px;\n  border-collapse: collapse;\n}\n\nth,\ntd {\n  padding: 6px 10px 6px 0;\n  border-bottom: 1px solid var(--line);\n  font-weight: 400;\n  text-align: right;\n  font-variant-numeric: tabular-nums;\n  white-space: nowrap;\n}\n\nsection {\n  margin-top: 20px;\n  padding: 18px 20px;\n  border: 1px solid var(--line);\n  border-radius: 12px;\n  background: var(--card);\n  box-shadow: var(--shadow);\n}\n\n.figures {\n  display: grid;\n  grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));\n  gap: 18px;\n}\n\n.figures div {\n  display: flex;\n  flex-direction: column;\n}\n\n.figure {\n  font-size: 20px;\n  font-weight: 600;\n  font-variant-numeric: tabular-nums;\n}\n\n.bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  justify-content: space-between;\n  gap: 10px;\n}\n\nth:first-child,\ntd:first-child {\n  width: 50%;\n  text-align: left;\n  overflow-wrap: anywhere;\n  white-space: normal;\n}\n\ntbody tr:last-child td {\n  border-bottom: 0;\n}\n\nbdi,\npre {\n  unicode-bidi: isolate;\n}\n";
+
+/** What is in a block. */
+function kindOf({ requestedBytes, transient, pinned }) {
+    if (requestedBytes === undefined)
+        return 'free';
+    if (pinned)
+        return 'pinned';
+    return transient ? 'transient' : 'long';
+}
+/** The blocks of a slab with what lies between and behind them, which no buffer can have. */
+function* wholeSlab({ sizeBytes, blocks }) {
+    let end = 0;
+    for (const block of blocks) {
+        if (block.offsetBytes > end)
+            yield { offsetBytes: end, sizeBytes: block.offsetBytes - end };
+        yield block;
+        end = block.offsetBytes + block.sizeBytes;
+    }
+    if (sizeBytes > end)
+        yield { offsetBytes: end, sizeBytes: sizeBytes - end };
+}
+
+const own$1 = ":root {\n  --long: #2f6feb;\n  --transient: #f0a03a;\n  --pinned: #8a3ffc;\n  --free: #e3e6eb;\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --long: #4c8bff;\n    --transient: #e0932f;\n    --pinned: #be95ff;\n    --free: #2a3038;\n  }\n}\n\nh2 {\n  font-size: 18px;\n}\n\nh3 {\n  margin: 22px 0 0;\n  font-size: 15px;\n  font-weight: 600;\n}\n\n.figures {\n  margin: 16px 0 0;\n}\n\ndt {\n  color: var(--quiet);\n}\n\ndd {\n  margin: 0;\n}\n\n.legend {\n  display: flex;\n  flex-wrap: wrap;\n  gap: 18px;\n  margin: 22px 0 0;\n  padding: 0;\n  list-style: none;\n}\n\n.key {\n  width: 12px;\n  height: 12px;\n  margin-right: 7px;\n  vertical-align: -1px;\n}\n\n.slabs td:first-child,\n.slabs th:first-child {\n  width: auto;\n  white-space: nowrap;\n}\n\n.slabs .picture {\n  width: 80%;\n  padding-right: 14px;\n}\n\n.blocks {\n  display: block;\n  width: 100%;\n  height: 28px;\n  border-radius: 4px;\n}\n\n.long {\n  fill: var(--long);\n}\n\n.transient {\n  fill: var(--transient);\n}\n\n.pinned {\n  fill: var(--pinned);\n}\n\n.free {\n  fill: var(--free);\n}\n\n.edged {\n  stroke: var(--card);\n  stroke-width: 1px;\n  vector-effect: non-scaling-stroke;\n}\n\nrect:hover {\n  opacity: 0.75;\n}\n\n@media (max-width: 640px) {\n  body {\n    padding: 16px 10px;\n  }\n\n  .optional {\n    display: none;\n  }\n\n  .slabs .picture {\n    width: 60%;\n  }\n}\n";
+
+const template$1 = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{{policy}}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Memory pools</title>\n<style>{{style}}</style>\n</head>\n<body>\n<header>\n  <h1>Memory pools</h1>\n  <p>{{about}}</p>\n</header>\n<main>\n{{pools}}\n</main>\n</body>\n</html>\n";
+
+const size$1 = (name, value) => bytes(name, value);
+const count$1 = (name, value) => integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+const share$1 = (name, value) => number(name, value, 0, 100);
+/** What a figure of a pool may be. */
+const figures = {
+    heldBytes: size$1,
+    usedBytes: size$1,
+    requestedBytes: size$1,
+    freeBytes: size$1,
+    cachedBytes: size$1,
+    largestFreeBytes: size$1,
+    fragmentationPercent: share$1,
+    peakHeldBytes: size$1,
+    peakUsedBytes: size$1,
+    slabCount: count$1,
+    bufferCount: count$1,
+    allocatedCount: count$1,
+    freedCount: count$1,
+    failedCount: count$1,
+    retryCount: count$1,
+    movedCount: count$1,
+    movedBytes: size$1,
+    metadataBytes: size$1,
+};
+/**
+ * Reads the text of a {@link PoolSnapshot}, or of an array of them, as `JSON.stringify` writes them.
+ *
+ * @throws {@link InvalidArgumentError} that names the first thing in it that is unfit.
+ * @example
+ * await writeFile('pool.html', poolsPage(parsePoolSnapshots(await readFile('pool.json', 'utf8'))))
+ */
+function parsePoolSnapshots(text) {
+    let value;
+    try {
+        value = JSON.parse(string('text', text));
+    }
+    catch (error) {
+        if (!(error instanceof SyntaxError))
+            throw error;
+        throw invalidArgument('text', 'the JSON of a snapshot of a pool, or of an array of them', error.message);
+    }
+    return Array.isArray(value) ? poolSnapshots('snapshots', value) : [poolSnapshot('snapshot', value)];
+}
+/** Checks snapshots that came from outside. */
+const poolSnapshots = (name, value) => list(name, value, poolSnapshot);
+function poolSnapshot(name, value) {
+    const { plimsollSnapshot, device, label, timeMs, stats, slabs } = fields(name, value);
+    if (plimsollSnapshot !== 1) {
+        throw invalidArgument(`${name}.plimsollSnapshot`, '1, the version that is known', quoted(plimsollSnapshot));
+    }
+    return {
+        plimsollSnapshot,
+        device: string(`${name}.device`, device),
+        label: string(`${name}.label`, label),
+        // The last moment that a Date can hold.
+        timeMs: number(`${name}.timeMs`, timeMs, 0, 8.64e15),
+        stats: poolStats(`${name}.stats`, stats),
+        slabs: list(`${name}.slabs`, slabs, slabInfo),
+    };
+}
+function poolStats(name, value) {
+    const given = fields(name, value);
+    const checked = Object.entries(figures).map(([key, figure]) => [key, figure(`${name}.${key}`, given[key])]);
+    return Object.fromEntries(checked);
+}
+function slabInfo(name, value) {
+    const { index, sizeBytes, usedBytes, initial, blocks } = fields(name, value);
+    const slab = {
+        index: integer(`${name}.index`, index, 0, 2 ** 32 - 1),
+        sizeBytes: bytes(`${name}.sizeBytes`, sizeBytes, 1),
+        usedBytes: bytes(`${name}.usedBytes`, usedBytes),
+        initial: boolean(`${name}.initial`, initial),
+        blocks: list(`${name}.blocks`, blocks, blockInfo),
+    };
+    refuseDisorder(name, slab);
+    return slab;
+}
+/** Blocks follow each other, and lie within their slab. */
+function refuseDisorder(name, { sizeBytes, blocks }) {
+    let end = 0;
+    for (const [i, block] of blocks.entries()) {
+        bytes(`${name}.blocks[${i}].offsetBytes`, block.offsetBytes, end, sizeBytes);
+        bytes(`${name}.blocks[${i}].sizeBytes`, block.sizeBytes, 1, sizeBytes - block.offsetBytes);
+        end = block.offsetBytes + block.sizeBytes;
+    }
+}
+function blockInfo(name, value) {
+    const { offsetBytes, sizeBytes, label, requestedBytes, transient, pinned } = fields(name, value);
+    const block = {
+        offsetBytes: bytes(`${name}.offsetBytes`, offsetBytes),
+        sizeBytes: bytes(`${name}.sizeBytes`, sizeBytes),
+    };
+    if (requestedBytes === undefined)
+        return block;
+    return {
+        ...block,
+        label: string(`${name}.label`, label),
+        requestedBytes: bytes(`${name}.requestedBytes`, requestedBytes, 0, block.sizeBytes),
+        transient: boolean(`${name}.transient`, transient),
+        pinned: boolean(`${name}.pinned`, pinned),
+    };
+}
+function fields(name, value) {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        return value;
+    throw invalidArgument(name, 'an object', quoted(value));
+}
+function list(name, value, item) {
+    if (Array.isArray(value))
+        return Array.from(value, (each, i) => item(`${name}[${i}]`, each));
+    throw invalidArgument(name, 'an array', quoted(value));
+}
+
+/** Units that a slab is wide. */
+const WIDTH = 1000;
+/** Blocks that are narrower are drawn with their neighbours as one. */
+const NARROWEST = 1;
+/** Blocks from this width on have an edge. */
+const EDGED = 4;
+/** Slabs of a pool drawn at most. */
+const MAX_SLABS = 100;
+/** Buffers of a pool listed at most. */
+const MAX_BUFFERS = 100;
+/** Characters of a label shown at most. */
+const MAX_LABEL = 120;
+const style$1 = `${base}\n${own$1}`;
+const kindNames = {
+    long: 'long-lived',
+    transient: 'transient',
+    pinned: 'pinned',
+    free: 'free',
+};
+/**
+ * Snapshots of pools as one page that needs nothing but a browser: every slab with its blocks, and the pools' figures.
+ * Nothing outside of it is loaded, and nothing in it is run, whatever the labels say.
+ *
+ * @throws {@link InvalidArgumentError} when `snapshots` is not an array of snapshots.
+ * @example
+ * await writeFile('pool.html', poolsPage([pool.snapshot()]))
+ */
+function poolsPage(snapshots) {
+    const pools = poolSnapshots('snapshots', snapshots);
+    return filledIn(template$1, {
+        policy: `default-src 'none'; style-src ${sourceOf(style$1)}`,
+        style: style$1,
+        about: aboutOf(pools),
+        pools: pools.map(poolSection).join('\n'),
+    });
+}
+function aboutOf(pools) {
+    const sum = (of) => pools.reduce((all, pool) => all + of(pool), 0);
+    const heldBytes = sum(({ stats }) => stats.heldBytes);
+    const usedBytes = sum(({ stats }) => stats.usedBytes);
+    const number = pools.length === 1 ? '1 pool' : `${pools.length} pools`;
+    return `${number}, ${size(heldBytes)} held, ${size(usedBytes)} of it used`;
+}
+/** Sums of sizes that each are exact need not be. */
+const size = (bytes) => formatBytes(Math.min(bytes, Number.MAX_SAFE_INTEGER));
+function poolSection(pool) {
+    const time = new Date(pool.timeMs).toISOString();
+    return [
+        '<section>',
+        `<div class="bar"><h2><bdi>${shownLabel(pool.label)}</bdi></h2>`,
+        `<span class="quiet">on <bdi>${shownLabel(pool.device)}</bdi>, <time datetime="${time}">${time}</time></span></div>`,
+        figuresOf(pool),
+        legend,
+        slabTable(pool.slabs),
+        bufferTable(pool.slabs),
+        '</section>',
+    ].join('\n');
+}
+function shownLabel(label) {
+    const characters = [...label.slice(0, 2 * MAX_LABEL + 2)];
+    return escaped(characters.length > MAX_LABEL ? `${characters.slice(0, MAX_LABEL - 1).join('')}…` : label);
+}
+function figuresOf({ stats }) {
+    const figures = [
+        ['held', size(stats.heldBytes)],
+        ['used', size(stats.usedBytes)],
+        ['asked for', size(stats.requestedBytes)],
+        ['free', size(stats.freeBytes)],
+        ['largest hole', size(stats.largestFreeBytes)],
+        ['fragmentation', `${stats.fragmentationPercent.toFixed(1)} %`],
+        ['slabs', stats.slabCount.toLocaleString('en-US')],
+        ['buffers', stats.bufferCount.toLocaleString('en-US')],
+        ['most held', size(stats.peakHeldBytes)],
+        ['most used', size(stats.peakUsedBytes)],
+        ['moves', stats.movedCount.toLocaleString('en-US')],
+        ['books', size(stats.metadataBytes)],
+    ];
+    const items = figures.map(([name, value]) => `<div><dt>${name}</dt><dd class="figure">${value}</dd></div>`);
+    return `<dl class="figures">${items.join('')}</dl>`;
+}
+const legend = `<ul class="legend">${Object.entries(kindNames)
+    .map(([kind, name]) => `<li><svg class="key" viewBox="0 0 1 1"><rect class="${kind}" width="1" height="1"/></svg>${name}</li>`)
+    .join('')}</ul>`;
+function slabTable(slabs) {
+    const rows = slabs.slice(0, MAX_SLABS).map(slabRow);
+    return [
+        '<table class="slabs"><thead><tr><th>slab</th><th class="optional">size</th><th></th><th>used</th></tr></thead>',
+        `<tbody>${rows.join('\n')}</tbody></table>`,
+        hidden(slabs.length - MAX_SLABS, 'slabs'),
+    ].join('');
+}
+const hidden = (count, what) => count > 0 ? `<p class="quiet">and ${count.toLocaleString('en-US')} more ${what}</p>` : '';
+function slabRow(slab) {
+    const used = `${((slab.usedBytes / slab.sizeBytes) * 100).toFixed(1)} %`;
+    const name = `slab ${slab.index}, ${size(slab.sizeBytes)}, ${used} used`;
+    const cells = [
+        `<td>${slab.index}</td><td class="optional">${size(slab.sizeBytes)}</td>`,
+        `<td class="picture"><svg class="blocks" viewBox="0 0 ${WIDTH} 1" preserveAspectRatio="none" role="img" `,
+        `aria-label="${name}">${rectanglesOf(slab).join('')}</svg></td><td>${used}</td>`,
+    ];
+    return `<tr>${cells.join('')}</tr>`;
+}
+/** The blocks of a slab, narrow ones together: no slab takes more rectangles than it has units. */
+function rectanglesOf(slab) {
+    const unitBytes = slab.sizeBytes / WIDTH;
+    const drawn = [];
+    let run;
+    const flush = () => {
+        if (run)
+            drawn.push(runRectangle(run, unitBytes));
+        run = undefined;
+    };
+    for (const block of wholeSlab(slab)) {
+        if (block.sizeBytes >= NARROWEST * unitBytes) {
+            flush();
+            drawn.push(rectangle(block, unitBytes, kindOf(block), titleOf(block)));
+            continue;
+        }
+        run ??= { blocks: 0, buffers: 0, offsetBytes: block.offsetBytes, sizeBytes: 0, usedBytes: none() };
+        extend(run, block);
+        if (run.sizeBytes >= NARROWEST * unitBytes)
+            flush();
+    }
+    flush();
+    return drawn;
+}
+const none = () => ({ long: 0, transient: 0, pinned: 0, free: 0 });
+function extend(run, block) {
+    const kind = kindOf(block);
+    run.blocks += 1;
+    run.buffers += kind === 'free' ? 0 : 1;
+    run.sizeBytes += block.sizeBytes;
+    run.usedBytes[kind] += block.sizeBytes;
+}
+function runRectangle(run, unitBytes) {
+    const [kind] = Object.entries(run.usedBytes).reduce((most, each) => (each[1] > most[1] ? each : most));
+    const free = size(run.usedBytes.free);
+    const title = `${run.blocks} blocks: ${run.buffers} buffers, ${free} free\n${placeOf$1(run)}`;
+    return rectangle(run, unitBytes, kind, title);
+}
+function titleOf(block) {
+    const kind = kindOf(block);
+    if (kind === 'free')
+        return `free\n${placeOf$1(block)}`;
+    const label = block.label ? shownLabel(block.label) : 'no label';
+    return `${label}\n${kindNames[kind]}, ${size(block.requestedBytes ?? 0)} asked for\n${placeOf$1(block)}`;
+}
+const placeOf$1 = ({ offsetBytes, sizeBytes }) => `${size(sizeBytes)} at ${size(offsetBytes)}`;
+/** `title` is HTML. */
+function rectangle({ offsetBytes, sizeBytes }, unitBytes, kind, title) {
+    const width = sizeBytes / unitBytes;
+    const edge = width >= EDGED ? ' edged' : '';
+    const place = `x="${units(offsetBytes / unitBytes)}" width="${units(width)}"`;
+    return `<rect class="${kind}${edge}" ${place} height="1"><title>${title}</title></rect>`;
+}
+const units = (width) => String(Number(width.toFixed(3)));
+function bufferTable(slabs) {
+    const buffers = slabs.flatMap(({ index, blocks }) => blocks.filter((block) => kindOf(block) !== 'free').map((block) => ({ slab: index, block })));
+    if (buffers.length === 0)
+        return '';
+    const rows = buffers
+        .sort((a, b) => b.block.sizeBytes - a.block.sizeBytes)
+        .slice(0, MAX_BUFFERS)
+        .map(bufferRow);
+    return [
+        '<h3>Largest buffers</h3>',
+        '<table><thead><tr><th>label</th><th>asked for</th><th class="optional">block</th><th>kind</th><th>slab</th>',
+        `<th class="optional">offset</th></tr></thead><tbody>${rows.join('\n')}</tbody></table>`,
+        hidden(buffers.length - MAX_BUFFERS, 'buffers'),
+    ].join('');
+}
+const bufferRow = ({ slab, block }) => [
+    `<tr><td><bdi>${block.label ? shownLabel(block.label) : '<span class="quiet">no label</span>'}</bdi></td>`,
+    `<td>${size(block.requestedBytes ?? 0)}</td><td class="optional">${size(block.sizeBytes)}</td>`,
+    `<td>${kindNames[kindOf(block)]}</td><td>${slab}</td><td class="optional">${size(block.offsetBytes)}</td></tr>`,
+].join('');
+
 /** @internal */
-function traceOf({ events, droppedCount }, pool) {
-    const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, droppedCount };
+function traceOf({ events, droppedCount }, pool, settings) {
+    const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, settings, droppedCount };
     const lines = events.map(({ kind, atUs, buffer, bytes, alignBytes, transient }) => {
         const placed = kind === 'allocate' || kind === 'refuse';
         return {
@@ -2089,6 +2417,7 @@ let isPool;
 class MemoryPool {
     #native;
     #owner;
+    #settings;
     #auto;
     /** The label of each live buffer, by its key; those without one are left out. */
     #labels = new Map();
@@ -2109,22 +2438,29 @@ class MemoryPool {
         isPool = (value) => typeof value === 'object' && value !== null && #native in value;
         makePool = async (options, owner) => {
             const device = await Device.open(options.device ?? 'auto');
-            const { label = 'memory pool', budget, autoDefragment: auto = false, device: _, ...sizes } = options;
-            const settings = { dedicated: false, zeroOnFree: false, ...sizes, label };
+            const { label = 'memory pool', budget, autoDefragment: auto = false, zeroOnFree = false } = options;
+            const settings = settingsOf(options);
             try {
                 const of = nativeDevice(device);
-                const made = await NativePool.create(of, budget && nativeBudget(budget), settings);
-                return new MemoryPool(internal, made, device, label, auto === true ? {} : auto || undefined, owner);
+                const made = await NativePool.create(of, budget && nativeBudget(budget), {
+                    dedicated: false,
+                    zeroOnFree,
+                    ...settings,
+                    label,
+                });
+                const defragment = auto === true ? {} : auto || undefined;
+                return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner });
             }
             catch (error) {
                 throw fromNative(error);
             }
         };
     }
-    constructor(mark, of, device, label, auto, owner) {
+    constructor(mark, of, { device, label, settings, auto, owner }) {
         expectInternal(mark, 'MemoryPool', 'MemoryPool.create()');
         this.#native = of;
         this.#owner = owner;
+        this.#settings = settings;
         this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto };
         this.device = device;
         this.label = label;
@@ -2366,6 +2702,16 @@ class MemoryPool {
         const counters = Object.fromEntries(this.#native.counters().map(({ name, value }) => [name, value]));
         return { ...this.stats(), slabs: this.#native.slabs(), counters };
     }
+    /** What it is at this moment, down to every block, as plain data: `JSON.stringify` it to keep it. */
+    snapshot() {
+        const { device, label } = this;
+        const [stats, slabs] = [this.stats(), this.#native.slabs()];
+        return { plimsollSnapshot: 1, device: device.name, label, timeMs: Date.now(), stats, slabs };
+    }
+    /** A picture of its slabs and their blocks, as a page that needs nothing but a browser. See {@link poolsPage}. */
+    toHtml() {
+        return poolsPage([this.snapshot()]);
+    }
     /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
     pushScope() {
         this.#native.pushScope();
@@ -2383,7 +2729,7 @@ class MemoryPool {
     }
     /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
     stopTrace() {
-        return traceOf(this.#native.stopTrace(), this);
+        return traceOf(this.#native.stopTrace(), this, this.#settings);
     }
     /** Whether it was destroyed. */
     get destroyed() {
@@ -2451,6 +2797,9 @@ class MemoryPool {
         }
     }
 }
+const settingNames = ['slabBytes', 'initialBytes', 'maxBytes', 'maxCachedBytes', 'pageBytes', 'dedicated'];
+/** The settings among the options that were given. */
+const settingsOf = (options) => Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
 /** What a call gave, or the refusal that it threw. */
 function refusalOf(allocate) {
     try {
@@ -3051,6 +3400,10 @@ class MemoryPools {
     [Symbol.iterator]() {
         return [...this.#pools.keys()][Symbol.iterator]();
     }
+    /** A picture of all of them, as a page that needs nothing but a browser. See {@link poolsPage}. */
+    toHtml() {
+        return poolsPage([...this].map((pool) => pool.snapshot()));
+    }
     /** @internal Destroys every pool, and makes no more. */
     async close() {
         this.#closed = true;
@@ -3058,12 +3411,13 @@ class MemoryPools {
     }
 }
 
-const style = ":root {\n  color-scheme: light dark;\n  --page: #f6f7f9;\n  --card: #ffffff;\n  --ink: #1c2330;\n  --quiet: #667085;\n  --line: #e3e6eb;\n  --accent: #2f6feb;\n  --fill: #2f6feb22;\n  --saturation: 62%;\n  --lightness: 78%;\n  --box-ink: #1c2330;\n  --rest: repeating-linear-gradient(135deg, #d5d9e0 0 5px, #e6e9ee 5px 10px);\n  --shadow: 0 1px 2px #1018280d, 0 1px 3px #1018281a;\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --page: #0f1216;\n    --card: #181c22;\n    --ink: #e6e9ee;\n    --quiet: #98a1b0;\n    --line: #2a3038;\n    --accent: #6ea1ff;\n    --fill: #6ea1ff2b;\n    --saturation: 38%;\n    --lightness: 36%;\n    --box-ink: #f4f6f9;\n    --rest: repeating-linear-gradient(135deg, #2b323c 0 5px, #343c47 5px 10px);\n    --shadow: none;\n  }\n}\n\n* {\n  box-sizing: border-box;\n}\n\nbody {\n  margin: 0;\n  padding: 32px 24px 64px;\n  background: var(--page);\n  color: var(--ink);\n  font:\n    14px / 1.45 system-ui,\n    sans-serif;\n}\n\nheader,\nmain {\n  max-width: 1120px;\n  margin: 0 auto;\n}\n\nh1,\nh2,\np {\n  margin: 0;\n}\n\nh1 {\n  font-size: 24px;\n  font-weight: 650;\n  letter-spacing: -0.01em;\n}\n\nh2 {\n  font-size: 15px;\n  font-weight: 600;\n}\n\n.quiet,\nheader p,\nth,\nnav {\n  color: var(--quiet);\n}\n\nbutton {\n  border: 0;\n  background: none;\n  color: inherit;\n  font: inherit;\n  cursor: pointer;\n}\n\ntable {\n  width: 100%;\n  margin-top: 12px;\n  border-collapse: collapse;\n}\n\nth,\ntd {\n  padding: 6px 10px 6px 0;\n  border-bottom: 1px solid var(--line);\n  font-weight: 400;\n  text-align: right;\n  font-variant-numeric: tabular-nums;\n  white-space: nowrap;\n}\n\nsection {\n  margin-top: 20px;\n  padding: 18px 20px;\n  border: 1px solid var(--line);\n  border-radius: 12px;\n  background: var(--card);\n  box-shadow: var(--shadow);\n}\n\n#figures {\n  display: grid;\n  grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));\n  gap: 18px;\n}\n\n#figures div {\n  display: flex;\n  flex-direction: column;\n}\n\n.figure {\n  font-size: 20px;\n  font-weight: 600;\n  font-variant-numeric: tabular-nums;\n}\n\n.bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  justify-content: space-between;\n  gap: 10px;\n}\n\n.choice {\n  display: flex;\n  padding: 3px;\n  border-radius: 8px;\n  background: var(--page);\n}\n\n.option {\n  padding: 4px 14px;\n  border-radius: 6px;\n}\n\n.option[aria-checked=\"true\"] {\n  background: var(--card);\n  box-shadow: var(--shadow);\n  color: var(--accent);\n  font-weight: 600;\n}\n\n:focus-visible {\n  outline: 2px solid var(--accent);\n  outline-offset: 1px;\n}\n\ninput {\n  width: 240px;\n  padding: 6px 10px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--page);\n  color: inherit;\n  font: inherit;\n}\n\n#chart {\n  height: 132px;\n  margin-top: 12px;\n}\n\nsvg {\n  display: block;\n  width: 100%;\n  height: 100%;\n}\n\n.area {\n  fill: var(--fill);\n}\n\n.edge {\n  fill: none;\n  stroke: var(--accent);\n  stroke-width: 1.5;\n  vector-effect: non-scaling-stroke;\n}\n\nnav {\n  min-height: 30px;\n  padding-top: 8px;\n  overflow-wrap: anywhere;\n}\n\n.step {\n  padding: 0 2px;\n  color: var(--accent);\n}\n\n#flame {\n  position: relative;\n  overflow: hidden;\n}\n\n.box {\n  position: absolute;\n  height: 25px;\n  padding: 0 7px;\n  overflow: hidden;\n  border: 1px solid var(--card);\n  border-radius: 4px;\n  background: hsl(var(--hue) var(--saturation) calc(var(--lightness) + var(--shade)));\n  color: var(--box-ink);\n  font-size: 12.5px;\n  line-height: 23px;\n  text-align: left;\n  text-overflow: ellipsis;\n  white-space: nowrap;\n}\n\n.box:hover {\n  filter: brightness(1.07) saturate(1.3);\n}\n\n.box.root {\n  --saturation: 8%;\n}\n\n.box.narrow {\n  padding: 0 3px;\n  text-align: center;\n}\n\n.box.rest {\n  background: var(--rest);\n  cursor: default;\n}\n\n.box span {\n  opacity: 0.7;\n}\n\n#note {\n  margin-top: 10px;\n}\n\n#tip {\n  position: fixed;\n  z-index: 1;\n  max-width: 460px;\n  padding: 10px 12px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--card);\n  box-shadow: 0 8px 24px #0003;\n  font-size: 13px;\n  pointer-events: none;\n  overflow-wrap: anywhere;\n}\n\n.tip-table {\n  margin-top: 6px;\n}\n\n.tip-cell {\n  padding: 1px 16px 1px 0;\n  border: 0;\n}\n\nth:first-child,\ntd:first-child {\n  width: 50%;\n  text-align: left;\n  overflow-wrap: anywhere;\n  white-space: normal;\n}\n\n.order {\n  padding: 0;\n}\n\n.order[aria-pressed=\"true\"] {\n  color: var(--ink);\n  font-weight: 600;\n}\n\ntbody tr:last-child td {\n  border-bottom: 0;\n}\n\nbdi,\npre {\n  unicode-bidi: isolate;\n}\n\ndetails {\n  border-bottom: 1px solid var(--line);\n}\n\ndetails:last-of-type {\n  border-bottom: 0;\n}\n\nsummary {\n  display: flex;\n  gap: 12px;\n  align-items: baseline;\n  padding: 8px 0;\n  cursor: pointer;\n}\n\nsummary::before {\n  content: \"▸\";\n  color: var(--quiet);\n}\n\n[open] > summary::before {\n  content: \"▾\";\n}\n\n.without summary {\n  cursor: default;\n}\n\n.without summary::before {\n  visibility: hidden;\n}\n\nsummary bdi {\n  flex: 1;\n  overflow-wrap: anywhere;\n}\n\n.held {\n  font-variant-numeric: tabular-nums;\n  font-weight: 600;\n}\n\npre {\n  margin: 0 0 10px 20px;\n  color: var(--quiet);\n  font:\n    12.5px / 1.6 ui-monospace,\n    monospace;\n  white-space: pre-wrap;\n  overflow-wrap: anywhere;\n}\n\n@media (max-width: 640px) {\n  body {\n    padding: 16px 10px;\n  }\n\n  .optional {\n    display: none;\n  }\n}\n";
+const own = ":root {\n  --fill: #2f6feb22;\n  --saturation: 62%;\n  --lightness: 78%;\n  --box-ink: #1c2330;\n  --rest: repeating-linear-gradient(135deg, #d5d9e0 0 5px, #e6e9ee 5px 10px);\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --fill: #6ea1ff2b;\n    --saturation: 38%;\n    --lightness: 36%;\n    --box-ink: #f4f6f9;\n    --rest: repeating-linear-gradient(135deg, #2b323c 0 5px, #343c47 5px 10px);\n  }\n}\n\nbutton {\n  border: 0;\n  background: none;\n  color: inherit;\n  font: inherit;\n  cursor: pointer;\n}\n\n.choice {\n  display: flex;\n  padding: 3px;\n  border-radius: 8px;\n  background: var(--page);\n}\n\n.option {\n  padding: 4px 14px;\n  border-radius: 6px;\n}\n\n.option[aria-checked=\"true\"] {\n  background: var(--card);\n  box-shadow: var(--shadow);\n  color: var(--accent);\n  font-weight: 600;\n}\n\n:focus-visible {\n  outline: 2px solid var(--accent);\n  outline-offset: 1px;\n}\n\ninput {\n  width: 240px;\n  padding: 6px 10px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--page);\n  color: inherit;\n  font: inherit;\n}\n\n#chart {\n  height: 132px;\n  margin-top: 12px;\n}\n\nsvg {\n  display: block;\n  width: 100%;\n  height: 100%;\n}\n\n.area {\n  fill: var(--fill);\n}\n\n.edge {\n  fill: none;\n  stroke: var(--accent);\n  stroke-width: 1.5;\n  vector-effect: non-scaling-stroke;\n}\n\nnav {\n  min-height: 30px;\n  padding-top: 8px;\n  overflow-wrap: anywhere;\n}\n\n.step {\n  padding: 0 2px;\n  color: var(--accent);\n}\n\n#flame {\n  position: relative;\n  overflow: hidden;\n}\n\n.box {\n  position: absolute;\n  height: 25px;\n  padding: 0 7px;\n  overflow: hidden;\n  border: 1px solid var(--card);\n  border-radius: 4px;\n  background: hsl(var(--hue) var(--saturation) calc(var(--lightness) + var(--shade)));\n  color: var(--box-ink);\n  font-size: 12.5px;\n  line-height: 23px;\n  text-align: left;\n  text-overflow: ellipsis;\n  white-space: nowrap;\n}\n\n.box:hover {\n  filter: brightness(1.07) saturate(1.3);\n}\n\n.box.root {\n  --saturation: 8%;\n}\n\n.box.narrow {\n  padding: 0 3px;\n  text-align: center;\n}\n\n.box.rest {\n  background: var(--rest);\n  cursor: default;\n}\n\n.box span {\n  opacity: 0.7;\n}\n\n#note {\n  margin-top: 10px;\n}\n\n#tip {\n  position: fixed;\n  z-index: 1;\n  max-width: 460px;\n  padding: 10px 12px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--card);\n  box-shadow: 0 8px 24px #0003;\n  font-size: 13px;\n  pointer-events: none;\n  overflow-wrap: anywhere;\n}\n\n.tip-table {\n  margin-top: 6px;\n}\n\n.tip-cell {\n  padding: 1px 16px 1px 0;\n  border: 0;\n}\n\n.order {\n  padding: 0;\n}\n\n.order[aria-pressed=\"true\"] {\n  color: var(--ink);\n  font-weight: 600;\n}\n\ndetails {\n  border-bottom: 1px solid var(--line);\n}\n\ndetails:last-of-type {\n  border-bottom: 0;\n}\n\nsummary {\n  display: flex;\n  gap: 12px;\n  align-items: baseline;\n  padding: 8px 0;\n  cursor: pointer;\n}\n\nsummary::before {\n  content: \"▸\";\n  color: var(--quiet);\n}\n\n[open] > summary::before {\n  content: \"▾\";\n}\n\n.without summary {\n  cursor: default;\n}\n\n.without summary::before {\n  visibility: hidden;\n}\n\nsummary bdi {\n  flex: 1;\n  overflow-wrap: anywhere;\n}\n\n.held {\n  font-variant-numeric: tabular-nums;\n  font-weight: 600;\n}\n\npre {\n  margin: 0 0 10px 20px;\n  color: var(--quiet);\n  font:\n    12.5px / 1.6 ui-monospace,\n    monospace;\n  white-space: pre-wrap;\n  overflow-wrap: anywhere;\n}\n\n@media (max-width: 640px) {\n  body {\n    padding: 16px 10px;\n  }\n\n  .optional {\n    display: none;\n  }\n}\n";
 
-const template = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{{policy}}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Memory profile</title>\n<style>{{style}}</style>\n</head>\n<body>\n<header>\n  <h1>Memory profile</h1>\n  <p id=\"about\"></p>\n</header>\n<main>\n  <section id=\"figures\" aria-label=\"Figures\"></section>\n  <section>\n    <div class=\"bar\">\n      <h2>Allocated over time</h2>\n      <span id=\"range\" class=\"quiet\"></span>\n    </div>\n    <div id=\"chart\"></div>\n  </section>\n  <section>\n    <div class=\"bar\">\n      <h2>By label</h2>\n      <div id=\"measures\" class=\"choice\" role=\"radiogroup\" aria-label=\"Sizes\"></div>\n    </div>\n    <nav id=\"trail\" aria-label=\"Zoom\"></nav>\n    <div id=\"flame\"></div>\n    <p id=\"note\" class=\"quiet\"></p>\n  </section>\n  <section>\n    <div class=\"bar\">\n      <h2>Labels</h2>\n      <input id=\"filter\" type=\"search\" placeholder=\"Filter\" aria-label=\"Filter labels\" spellcheck=\"false\">\n    </div>\n    <table id=\"labels\"></table>\n    <p id=\"more\" class=\"quiet\"></p>\n  </section>\n  <section>\n    <h2>Live allocations</h2>\n    <div id=\"places\"></div>\n  </section>\n</main>\n<div id=\"tip\" role=\"tooltip\" hidden></div>\n<noscript>The figures of this page are drawn by its script.</noscript>\n<script id=\"data\" type=\"application/json\">{{data}}</script>\n<script type=\"module\">{{script}}</script>\n</body>\n</html>\n";
+const template = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{{policy}}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Memory profile</title>\n<style>{{style}}</style>\n</head>\n<body>\n<header>\n  <h1>Memory profile</h1>\n  <p id=\"about\"></p>\n</header>\n<main>\n  <section id=\"figures\" class=\"figures\" aria-label=\"Figures\"></section>\n  <section>\n    <div class=\"bar\">\n      <h2>Allocated over time</h2>\n      <span id=\"range\" class=\"quiet\"></span>\n    </div>\n    <div id=\"chart\"></div>\n  </section>\n  <section>\n    <div class=\"bar\">\n      <h2>By label</h2>\n      <div id=\"measures\" class=\"choice\" role=\"radiogroup\" aria-label=\"Sizes\"></div>\n    </div>\n    <nav id=\"trail\" aria-label=\"Zoom\"></nav>\n    <div id=\"flame\"></div>\n    <p id=\"note\" class=\"quiet\"></p>\n  </section>\n  <section>\n    <div class=\"bar\">\n      <h2>Labels</h2>\n      <input id=\"filter\" type=\"search\" placeholder=\"Filter\" aria-label=\"Filter labels\" spellcheck=\"false\">\n    </div>\n    <table id=\"labels\"></table>\n    <p id=\"more\" class=\"quiet\"></p>\n  </section>\n  <section>\n    <h2>Live allocations</h2>\n    <div id=\"places\"></div>\n  </section>\n</main>\n<div id=\"tip\" role=\"tooltip\" hidden></div>\n<noscript>The figures of this page are drawn by its script.</noscript>\n<script id=\"data\" type=\"application/json\">{{data}}</script>\n<script type=\"module\">{{script}}</script>\n</body>\n</html>\n";
 
 const script = "// Draws the page of a memory profile from the data that is in it. Labels come from anywhere: they become text, never\n// markup.\n\n/** Rows of the flame graph are this high, in pixels. */\nconst ROW = 26\n\n/** Boxes narrower than this share of the whole are drawn as one. */\nconst NARROWEST = 0.003\n\n/** A character takes about so much, in pixels. */\nconst CHARACTER = 7.4\n\n/** More of a label's parts stay together as the last one. */\nconst MAX_DEPTH = 32\n\nconst MAX_ROWS = 200\n\nconst data = JSON.parse(byId('data').textContent)\n\n/** What sizes may stand for, with the place of each in a label's figures. */\nconst measures = [\n  { name: 'Live', place: 0, note: 'Bytes live when the profile was read.' },\n  {\n    name: 'Peak',\n    place: 1,\n    note: 'The most bytes live at once under each label; a box above others shows the sum of theirs, which need not have been at one time.',\n  },\n  { name: 'Granted', place: 2, note: 'Bytes granted in all, however soon they were given back.' },\n]\n\nconst labels = data.labels.map(([label, ...figures]) => ({ label, figures, hue: 0 }))\nconst root = treeOf(labels)\nlet measure = measures[data.allocatedBytes > 0 ? 0 : 1]\nlet zoom = root\nlet order = 2\n\nfunction byId(id) {\n  return document.getElementById(id)\n}\n\n/** An element with its class and what is in it: texts and elements. */\nfunction element(name, className, ...children) {\n  const made = document.createElement(name)\n  if (className) made.className = className\n  made.append(...children)\n  return made\n}\n\nfunction button(className, onClick, ...children) {\n  const made = element('button', className, ...children)\n  made.type = 'button'\n  made.addEventListener('click', onClick)\n  return made\n}\n\nfunction bytes(count) {\n  const power = Math.min(Math.floor(Math.log2(Math.max(count, 1)) / 10), 5)\n  const value = count / 1024 ** power\n  return power === 0 ? `${count} B` : `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${' KMGTP'[power]}iB`\n}\n\nfunction time(ms) {\n  if (ms < 1000) return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`\n  if (ms < 120_000) return `${(ms / 1000).toFixed(1)} s`\n  return ms < 7_200_000 ? `${(ms / 60_000).toFixed(0)} min` : `${(ms / 3_600_000).toFixed(1)} h`\n}\n\nconst number = (count) => count.toLocaleString('en-US')\nconst percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`\n\n/** A text as it can be shown: what acts instead of showing, by its code. */\nfunction visible(text) {\n  const shown = text.replace(/[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]/gu, (character) => {\n    return `\\\\u${character.codePointAt(0).toString(16).padStart(4, '0')}`\n  })\n  return shown === '' ? '(empty)' : shown\n}\n\nconst isolated = (text) => element('bdi', '', visible(text))\n\n/** The tree that the parts of the labels make; each node has the sums of what is below it. */\nfunction treeOf(leaves) {\n  const top = nodeOf('all', null, '')\n  for (const leaf of leaves) {\n    add(top, leaf)\n    let node = top\n    for (const part of partsOf(leaf.label)) {\n      let child = node.children.get(part)\n      if (!child) {\n        child = nodeOf(part, node, node === top ? part : `${node.path}/${part}`)\n        node.children.set(part, child)\n      }\n      node = child\n      add(node, leaf)\n    }\n  }\n  // Neighbours in size get hues far apart: by the golden angle.\n  const families = [...top.children.values()].sort((a, b) => b.figures[1] - a.figures[1])\n  families.forEach((family, i) => {\n    family.hue = (212 + i * 137.5) % 360\n  })\n  return top\n}\n\nfunction nodeOf(name, parent, path) {\n  return { name, parent, path, figures: [0, 0, 0, 0, 0, 0], children: new Map(), hue: undefined }\n}\n\nfunction add(node, { figures }) {\n  figures.forEach((figure, i) => {\n    node.figures[i] += figure\n  })\n}\n\nfunction partsOf(label) {\n  const parts = label.split('/').filter((part) => part !== '')\n  if (parts.length === 0) return [label]\n  return parts.length <= MAX_DEPTH ? parts : [...parts.slice(0, MAX_DEPTH - 1), parts.slice(MAX_DEPTH - 1).join('/')]\n}\n\nconst sizeOf = (node) => node.figures[measure.place]\n\nfunction hueOf(node) {\n  return node.hue ?? (node.parent ? hueOf(node.parent) : 220)\n}\n\nfunction drawAbout() {\n  const start = new Date(data.startTimeMs).toISOString().replace('T', ' ').slice(0, 19)\n  const dropped = data.droppedCount > 0 ? `, of which the oldest ${number(data.droppedCount)} are no longer kept` : ''\n  byId('about').textContent =\n    data.startTimeMs === 0\n      ? 'Nothing was recorded.'\n      : `Started ${start} UTC, ran ${time(data.durationMs)}, ${number(data.eventCount)} events${dropped}`\n}\n\nfunction drawFigures() {\n  const [, , granted, live, count, refused] = root.figures\n  const figures = [\n    ['live', bytes(data.allocatedBytes)],\n    ['peak', bytes(data.peakBytes)],\n    ['granted in all', bytes(granted)],\n    ['live allocations', `${number(live)} of ${number(count)}`],\n    ['refusals', number(refused)],\n  ]\n  const made = figures.map(([name, value]) =>\n    element('div', '', element('span', 'quiet', name), element('b', 'figure', value)),\n  )\n  byId('figures').append(...made)\n}\n\nfunction drawChart() {\n  byId('range').textContent = `${time(data.durationMs)}, at most ${bytes(data.peakBytes)}`\n  const [width, height] = [1000, 100]\n  const x = (ms) => ((Math.min(ms, data.durationMs) / (data.durationMs || 1)) * width).toFixed(2)\n  const y = (count) => (height - (count / (data.peakBytes || 1)) * (height - 2)).toFixed(2)\n  let path = ''\n  let last = data.steps[0]?.[1] ?? 0\n  for (const [from, highest, end] of data.steps) {\n    path += `${path ? 'L' : 'M'}${x(from)} ${y(last)}L${x(from)} ${y(highest)}L${x(from + data.stepMs)} ${y(end)}`\n    last = end\n  }\n  if (path) path += `L${width} ${y(last)}`\n  const first = data.steps[0]?.[0] ?? 0\n  const svg = shape('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': true })\n  if (path) {\n    svg.append(shape('path', { class: 'area', d: `${path}V${height}H${x(first)}Z` }))\n    svg.append(shape('path', { class: 'edge', d: path }))\n  }\n  byId('chart').append(svg)\n}\n\nfunction shape(name, attributes) {\n  const made = document.createElementNS('http://www.w3.org/2000/svg', name)\n  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)\n  return made\n}\n\nfunction drawMeasures() {\n  const made = measures.map((each) => {\n    const choice = button('option', () => choose(each), each.name)\n    choice.setAttribute('role', 'radio')\n    choice.setAttribute('aria-checked', String(each === measure))\n    return choice\n  })\n  byId('measures').replaceChildren(...made)\n}\n\nfunction choose(chosen) {\n  measure = chosen\n  drawMeasures()\n  drawFlame()\n}\n\nfunction zoomTo(node) {\n  zoom = node\n  drawFlame()\n}\n\n/** The way from the root down to the node. */\nfunction lineage(node) {\n  const line = []\n  for (let each = node; each; each = each.parent) line.unshift(each)\n  return line\n}\n\nfunction drawFlame() {\n  hideTip()\n  const boxes = []\n  const above = lineage(zoom)\n  above.forEach((node, depth) => {\n    boxes.push(boxOf(node, 0, 1, depth))\n  })\n  const deepest = layOut(zoom, 0, 1, above.length, boxes)\n  byId('flame').style.height = `${Math.max(deepest, 1) * ROW}px`\n  byId('flame').replaceChildren(...boxes)\n  byId('note').textContent =\n    sizeOf(root) === 0\n      ? 'Nothing to show for this choice.'\n      : `${measure.note} Click a box to zoom in, Escape to zoom out.`\n  drawTrail(above)\n}\n\n/** Lays out what is below a node, largest first, and returns how many rows that takes in all. */\nfunction layOut(node, left, width, depth, boxes) {\n  const children = [...node.children.values()]\n    .filter((child) => sizeOf(child) > 0)\n    .sort((a, b) => sizeOf(b) - sizeOf(a))\n  let deepest = depth\n  let at = left\n  for (const [i, child] of children.entries()) {\n    const share = (sizeOf(child) / sizeOf(node)) * width\n    if (share < NARROWEST && i < children.length - 1) {\n      const rest = children.slice(i)\n      const sum = rest.reduce((total, each) => total + sizeOf(each), 0)\n      boxes.push(restOf(rest.length, sum, at, (sum / sizeOf(node)) * width, depth))\n      return Math.max(deepest, depth + 1)\n    }\n    boxes.push(boxOf(child, at, share, depth))\n    deepest = Math.max(deepest, depth + 1, layOut(child, at, share, depth + 1, boxes))\n    at += share\n  }\n  return deepest\n}\n\nfunction boxOf(node, left, width, depth) {\n  const text = visible(node.name)\n  const room = roomIn(width)\n  const name = room < Math.min(text.length, 4) ? [] : [text]\n  const size = room < text.length + 10 ? [] : [' ', element('span', '', bytes(sizeOf(node)))]\n  const target = node === zoom && node.parent ? node.parent : node\n  const box = button('box', () => zoomTo(target), ...name, ...size)\n  place(box, left, width, depth)\n  box.classList.toggle('narrow', size.length === 0)\n  box.classList.toggle('root', node === root)\n  box.style.setProperty('--hue', hueOf(node))\n  box.style.setProperty('--shade', `${node.hue === undefined ? (depth % 2 ? 5 : 2) : 0}%`)\n  box.setAttribute('aria-label', `${visible(node.path || node.name)}: ${bytes(sizeOf(node))}`)\n  const show = (event) => showTip(node, event)\n  box.addEventListener('pointermove', show)\n  box.addEventListener('focus', show)\n  box.addEventListener('pointerleave', hideTip)\n  box.addEventListener('blur', hideTip)\n  return box\n}\n\n/** How many characters fit in a box. */\nconst roomIn = (width) => (width * byId('flame').clientWidth - 8) / CHARACTER\n\nfunction restOf(count, sum, left, width, depth) {\n  const text = `${number(count)} smaller`\n  const box = element('div', 'box rest', roomIn(width) < text.length + 10 ? '' : `${text}: ${bytes(sum)}`)\n  place(box, left, width, depth)\n  box.title = `${text}: ${bytes(sum)}`\n  return box\n}\n\nfunction place(box, left, width, depth) {\n  box.style.left = `${left * 100}%`\n  box.style.width = `${width * 100}%`\n  box.style.top = `${depth * ROW}px`\n}\n\nfunction drawTrail(above) {\n  const trail = above.flatMap((node, i) => [\n    i > 1 ? ' / ' : ' ',\n    button('step', () => zoomTo(node), isolated(node.name)),\n  ])\n  byId('trail').replaceChildren(...(above.length > 1 ? trail : []))\n}\n\nfunction showTip(node, event) {\n  const [, , , live, count, refused] = node.figures\n  const share = sizeOf(root) > 0 ? ` (${percent(sizeOf(node) / sizeOf(root))})` : ''\n  const rows = measures.map((each) => {\n    const value = bytes(node.figures[each.place]) + (each === measure ? share : '')\n    return element('tr', '', element('td', 'tip-cell', each.name.toLowerCase()), element('td', 'tip-cell', value))\n  })\n  const counts = `${number(count)} allocations, ${number(live)} live${refused ? `, ${number(refused)} refused` : ''}`\n  const tip = byId('tip')\n  tip.replaceChildren(\n    element('b', '', isolated(node.path || 'all labels')),\n    element('table', 'tip-table', ...rows),\n    element('div', 'quiet', counts),\n  )\n  tip.hidden = false\n  const box = event.currentTarget.getBoundingClientRect()\n  const [x, y] = event.type === 'focus' ? [box.left, box.bottom] : [event.clientX + 14, event.clientY + 16]\n  tip.style.left = `${Math.max(8, Math.min(x, innerWidth - tip.offsetWidth - 8))}px`\n  tip.style.top = `${Math.max(8, Math.min(y, innerHeight - tip.offsetHeight - 8))}px`\n}\n\nfunction hideTip() {\n  byId('tip').hidden = true\n}\n\nfunction drawLabels() {\n  const columns = ['live', 'peak', 'granted', 'live count', 'count', 'refused']\n  const wanted = byId('filter').value.toLowerCase()\n  const found = labels.filter(({ label }) => label.toLowerCase().includes(wanted))\n  const rows = found.sort((a, b) => b.figures[order] - a.figures[order]).slice(0, MAX_ROWS)\n  const head = columns.map((name, i) => {\n    const choice = button('order', () => orderBy(i), name)\n    choice.setAttribute('aria-pressed', String(i === order))\n    return element('th', i > 2 ? 'optional' : '', choice)\n  })\n  byId('labels').replaceChildren(\n    element('thead', '', element('tr', '', element('th', '', 'label'), ...head)),\n    element('tbody', '', ...rows.map(rowOf)),\n  )\n  const hidden = found.length - rows.length\n  byId('more').textContent = hidden > 0 ? `${number(hidden)} more; filter or sort to see them.` : ''\n}\n\nfunction rowOf({ label, figures }) {\n  const cells = figures.map((figure, i) =>\n    element('td', i > 2 ? 'optional' : '', i > 2 ? number(figure) : bytes(figure)),\n  )\n  return element('tr', '', element('td', '', isolated(label)), ...cells)\n}\n\nfunction orderBy(column) {\n  order = column\n  drawLabels()\n}\n\nfunction drawPlaces() {\n  const made = data.places.map(({ label, stack, count, bytes: held, oldestMs }) => {\n    const facts = `${count > 1 ? `${number(count)} allocations, the oldest ` : ''}${time(oldestMs)} old`\n    const summary = element(\n      'summary',\n      '',\n      isolated(label),\n      element('span', 'quiet', facts),\n      element('b', 'held', bytes(held)),\n    )\n    const details = element('details', stack ? '' : 'without', summary)\n    if (stack) details.append(element('pre', '', stack.split('\\n').map(visible).join('\\n')))\n    return details\n  })\n  if (data.hiddenPlaceCount > 0)\n    made.push(element('p', 'quiet', `${number(data.hiddenPlaceCount)} smaller places more.`))\n  if (made.length === 0) made.push(element('p', 'quiet', 'Nothing is live.'))\n  byId('places').append(...made)\n}\n\ndrawAbout()\ndrawFigures()\ndrawChart()\ndrawMeasures()\ndrawFlame()\ndrawLabels()\ndrawPlaces()\nbyId('filter').addEventListener('input', drawLabels)\naddEventListener('resize', drawFlame)\naddEventListener('keydown', ({ key }) => key === 'Escape' && zoomTo(root))\n";
 
+const style = `${base}\n${own}`;
 /** Steps of the chart over time at most. */
 const MAX_STEPS = 600;
 /** Places that live allocations came from, shown at most. */
@@ -3073,16 +3427,14 @@ const MAX_PLACES = 500;
  * labels say: they travel as JSON, and the policy names the script and the style by their hashes.
  */
 function toPage(record) {
-    const parts = {
+    return filledIn(template, {
         policy: `default-src 'none'; style-src ${sourceOf(style)}; script-src ${sourceOf(script)}`,
         style,
         script,
         // Nothing in it ends the element that holds it.
         data: JSON.stringify(dataOf(record)).replaceAll('<', '\\u003c'),
-    };
-    return template.replace(/\{\{(\w+)\}\}/g, (_, name) => parts[name]);
+    });
 }
-const sourceOf = (text) => `'sha256-${node_crypto.createHash('sha256').update(text).digest('base64')}'`;
 function dataOf({ labels, live, events, threads: _, ...figures }) {
     const places = placesOf(live);
     const stepMs = Math.max(figures.durationMs / MAX_STEPS, 1e-3);
@@ -3644,6 +3996,8 @@ exports.instructionSet = instructionSet;
 exports.loadedAddon = loadedAddon;
 exports.machineMemory = machineMemory;
 exports.parseBytes = parseBytes;
+exports.parsePoolSnapshots = parsePoolSnapshots;
+exports.poolsPage = poolsPage;
 exports.processMemory = processMemory;
 exports.signals = signals;
 exports.tensorDataBytes = tensorDataBytes;

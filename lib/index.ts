@@ -92,7 +92,9 @@ export {
   type MonitorSample,
 } from './monitor.js'
 export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } from './output.js'
-export type { PoolTrace } from './pool-trace.js'
+export { poolsPage } from './pool-page.js'
+export { type PoolSnapshot, parsePoolSnapshots } from './pool-snapshot.js'
+export type { PoolSettings, PoolTrace } from './pool-trace.js'
 export type { MemoryPools } from './pools.js'
 export type {
   LabelTotals,

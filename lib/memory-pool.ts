@@ -6,7 +6,9 @@ import { type PoolBuffer, poolBuffer } from './device-buffer.js'
 import { AbortError, call, fromNative, InsufficientMemoryError, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import * as native from './native.js'
-import { type PoolTrace, traceOf } from './pool-trace.js'
+import { poolsPage } from './pool-page.js'
+import type { PoolSnapshot } from './pool-snapshot.js'
+import { type PoolSettings, type PoolTrace, traceOf } from './pool-trace.js'
 
 export type { BlockInfo, DefragmentReport, PoolScope, PoolStats, SlabInfo } from '../binding.js'
 
@@ -151,6 +153,15 @@ export interface PoolOwner {
   readonly destroyed: (pool: MemoryPool) => void
 }
 
+/** What a pool is made with, beside its native half. */
+interface Making {
+  readonly device: Device
+  readonly label: string
+  readonly settings: PoolSettings
+  readonly auto: AutoDefragmentOptions | undefined
+  readonly owner: PoolOwner | undefined
+}
+
 /**
  * A pool of real device memory: slabs from a device, buffers out of slabs.
  *
@@ -165,6 +176,7 @@ export interface PoolOwner {
 export class MemoryPool implements AsyncDisposable {
   readonly #native: native.NativePool
   readonly #owner: PoolOwner | undefined
+  readonly #settings: PoolSettings
   readonly #auto: Required<AutoDefragmentOptions> | undefined
   /** The label of each live buffer, by its key; those without one are left out. */
   readonly #labels = new Map<number, string>()
@@ -186,29 +198,29 @@ export class MemoryPool implements AsyncDisposable {
     isPool = (value): value is MemoryPool => typeof value === 'object' && value !== null && #native in value
     makePool = async (options, owner) => {
       const device = await Device.open(options.device ?? 'auto')
-      const { label = 'memory pool', budget, autoDefragment: auto = false, device: _, ...sizes } = options
-      const settings = { dedicated: false, zeroOnFree: false, ...sizes, label }
+      const { label = 'memory pool', budget, autoDefragment: auto = false, zeroOnFree = false } = options
+      const settings = settingsOf(options)
       try {
         const of = nativeDevice(device) as native.NativeDevice
-        const made = await native.NativePool.create(of, budget && nativeBudget(budget), settings)
-        return new MemoryPool(internal, made, device, label, auto === true ? {} : auto || undefined, owner)
+        const made = await native.NativePool.create(of, budget && nativeBudget(budget), {
+          dedicated: false,
+          zeroOnFree,
+          ...settings,
+          label,
+        })
+        const defragment = auto === true ? {} : auto || undefined
+        return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner })
       } catch (error) {
         throw fromNative(error)
       }
     }
   }
 
-  private constructor(
-    mark: typeof internal,
-    of: native.NativePool,
-    device: Device,
-    label: string,
-    auto: AutoDefragmentOptions | undefined,
-    owner: PoolOwner | undefined,
-  ) {
+  private constructor(mark: typeof internal, of: native.NativePool, { device, label, settings, auto, owner }: Making) {
     expectInternal(mark, 'MemoryPool', 'MemoryPool.create()')
     this.#native = of
     this.#owner = owner
+    this.#settings = settings
     this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto }
     this.device = device
     this.label = label
@@ -455,6 +467,18 @@ export class MemoryPool implements AsyncDisposable {
     return { ...this.stats(), slabs: this.#native.slabs(), counters }
   }
 
+  /** What it is at this moment, down to every block, as plain data: `JSON.stringify` it to keep it. */
+  snapshot(): PoolSnapshot {
+    const { device, label } = this
+    const [stats, slabs] = [this.stats(), this.#native.slabs()]
+    return { plimsollSnapshot: 1, device: device.name, label, timeMs: Date.now(), stats, slabs }
+  }
+
+  /** A picture of its slabs and their blocks, as a page that needs nothing but a browser. See {@link poolsPage}. */
+  toHtml(): string {
+    return poolsPage([this.snapshot()])
+  }
+
   /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
   pushScope(): void {
     this.#native.pushScope()
@@ -475,7 +499,7 @@ export class MemoryPool implements AsyncDisposable {
 
   /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
   stopTrace(): PoolTrace {
-    return traceOf(this.#native.stopTrace(), this)
+    return traceOf(this.#native.stopTrace(), this, this.#settings)
   }
 
   /** Whether it was destroyed. */
@@ -547,6 +571,12 @@ export class MemoryPool implements AsyncDisposable {
     }
   }
 }
+
+const settingNames = ['slabBytes', 'initialBytes', 'maxBytes', 'maxCachedBytes', 'pageBytes', 'dedicated'] as const
+
+/** The settings among the options that were given. */
+const settingsOf = (options: MemoryPoolOptions): PoolSettings =>
+  Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]))
 
 /** What a call gave, or the refusal that it threw. */
 function refusalOf(allocate: () => PoolBuffer): PoolBuffer | InsufficientMemoryError {

@@ -1,5 +1,5 @@
 import type { NativeTrace } from '../binding.js'
-import type { MemoryPool } from './memory-pool.js'
+import type { MemoryPool, MemoryPoolOptions } from './memory-pool.js'
 
 /** What happened to a pool. */
 export interface PoolTrace {
@@ -8,16 +8,22 @@ export interface PoolTrace {
   /** Events beyond the trace's capacity, which are not in it. */
   droppedCount: number
   /**
-   * JSON lines: a header with the pool's device, label and sizes, then a line for each event: `event` (`"present"`,
+   * JSON lines: a header with the pool's device, label and {@link PoolSettings}, then a line for each event: `event` (`"present"`,
    * `"allocate"`, `"free"`, `"refuse"` or `"move"`), `atUs` since the start, `buffer`, `bytes`, and of an allocation
    * `alignBytes` and `placement`.
    */
   text: string
 }
 
+/** How the slabs of a pool are taken and divided, as far as the pool was told. */
+export type PoolSettings = Pick<
+  MemoryPoolOptions,
+  'slabBytes' | 'initialBytes' | 'maxBytes' | 'maxCachedBytes' | 'pageBytes' | 'dedicated'
+>
+
 /** @internal */
-export function traceOf({ events, droppedCount }: NativeTrace, pool: MemoryPool): PoolTrace {
-  const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, droppedCount }
+export function traceOf({ events, droppedCount }: NativeTrace, pool: MemoryPool, settings: PoolSettings): PoolTrace {
+  const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, settings, droppedCount }
   const lines = events.map(({ kind, atUs, buffer, bytes, alignBytes, transient }) => {
     const placed = kind === 'allocate' || kind === 'refuse'
     return {

@@ -3,6 +3,7 @@ import * as check from './check.js'
 import type { DeviceChoice } from './device.js'
 import { released } from './errors.js'
 import { type MemoryPool, type MemoryPoolOptions, makePool, poolChecks } from './memory-pool.js'
+import { poolsPage } from './pool-page.js'
 
 /** What a manager's pools have in common. */
 interface Surroundings {
@@ -67,6 +68,11 @@ export class MemoryPools implements Iterable<MemoryPool> {
   /** The pools that were not destroyed, oldest first. */
   [Symbol.iterator](): Iterator<MemoryPool> {
     return [...this.#pools.keys()][Symbol.iterator]()
+  }
+
+  /** A picture of all of them, as a page that needs nothing but a browser. See {@link poolsPage}. */
+  toHtml(): string {
+    return poolsPage([...this].map((pool) => pool.snapshot()))
   }
 
   /** @internal Destroys every pool, and makes no more. */

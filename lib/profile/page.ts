@@ -1,8 +1,11 @@
-import { createHash } from 'node:crypto'
-import style from './page/page.css?text'
+import { filledIn, sourceOf } from '../html.js'
+import base from '../page/base.css?text'
+import own from './page/page.css?text'
 import template from './page/page.html?text'
 import script from './page/page.js?text'
 import type { LiveAllocation, ProfileEvent, ProfileRecord } from './record.js'
+
+const style = `${base}\n${own}`
 
 /** Steps of the chart over time at most. */
 const MAX_STEPS = 600
@@ -43,17 +46,14 @@ interface Place {
  * labels say: they travel as JSON, and the policy names the script and the style by their hashes.
  */
 export function toPage(record: ProfileRecord): string {
-  const parts: Record<string, string> = {
+  return filledIn(template, {
     policy: `default-src 'none'; style-src ${sourceOf(style)}; script-src ${sourceOf(script)}`,
     style,
     script,
     // Nothing in it ends the element that holds it.
     data: JSON.stringify(dataOf(record)).replaceAll('<', '\\u003c'),
-  }
-  return template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => parts[name] as string)
+  })
 }
-
-const sourceOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 
 function dataOf({ labels, live, events, threads: _, ...figures }: ProfileRecord): PageData {
   const places = placesOf(live)
