@@ -35,6 +35,7 @@ pub struct NativeDeviceOptions {
 
 /// What a device can and cannot do.
 #[napi(object, object_from_js = false)]
+#[allow(clippy::struct_excessive_bools)] // Five properties of a device, each its own.
 pub struct DeviceLimits {
     /// Sizes are rounded up to a multiple of this, in bytes.
     pub granule_bytes: f64,

@@ -382,7 +382,7 @@ impl NativePool {
             placement: if transient { Placement::Transient } else { Placement::LongLived },
             label: label.unwrap_or_default().into(),
         };
-        let buffer = self.pool.allocate(bytes as u64, options).map_err(|error| to_js(env, &error))?;
+        let buffer = self.pool.allocate(bytes as u64, &options).map_err(|error| to_js(env, &error))?;
         let key = self.buffers().insert(Kept { buffer, pins: Vec::new() });
         self.tell(env, bytes as i64);
         Ok(key as u32)

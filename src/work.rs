@@ -10,10 +10,13 @@ use plimsoll::{Error as CoreError, Result as CoreResult};
 
 use crate::error::to_js;
 
+type Call<T> = Box<dyn FnOnce() -> CoreResult<T> + Send>;
+type Convert<T, J> = Box<dyn FnOnce(Env, T) -> napi::Result<J> + Send>;
+
 /// A call of the core, and how what it gives becomes JavaScript's.
 pub struct Work<T, J> {
-    call: Option<Box<dyn FnOnce() -> CoreResult<T> + Send>>,
-    convert: Option<Box<dyn FnOnce(Env, T) -> napi::Result<J> + Send>>,
+    call: Option<Call<T>>,
+    convert: Option<Convert<T, J>>,
 }
 
 impl<T: Send + 'static, J: ToNapiValue + TypeName + 'static> Work<T, J> {

@@ -1,5 +1,14 @@
 //! Pools of device memory, over the host: content, books and bounds.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_for_each,
+    clippy::type_complexity
+)]
+
 use std::{
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
     thread,
@@ -25,7 +34,7 @@ fn small(slab_bytes: u64) -> PoolOptions {
 }
 
 fn grown(pool: &MemoryPool, bytes: u64) -> PoolBuffer {
-    pool.allocate_growing(bytes, BufferOptions::default(), &mut |_| false).unwrap()
+    pool.allocate_growing(bytes, &BufferOptions::default(), &mut |_| false).unwrap()
 }
 
 fn labelled(label: &'static str) -> BufferOptions {
@@ -48,9 +57,9 @@ fn is_signed(buffer: &PoolBuffer, seed: u64) -> bool {
 fn what_is_taken_at_the_start_serves_without_a_device() {
     let pool = pool(PoolOptions { initial_bytes: 3 * MIB, ..small(MIB) });
     assert_eq!((pool.stats().held_bytes, pool.stats().slab_count), (3 * MIB, 3));
-    let buffers: Vec<_> = (0..3).map(|_| pool.allocate(MIB, BufferOptions::default()).unwrap()).collect();
+    let buffers: Vec<_> = (0..3).map(|_| pool.allocate(MIB, &BufferOptions::default()).unwrap()).collect();
     let Err(Error::InsufficientMemory { largest_free_bytes, requested_bytes, .. }) =
-        pool.allocate(1, BufferOptions::default())
+        pool.allocate(1, &BufferOptions::default())
     else {
         panic!("nothing is left");
     };
@@ -65,7 +74,7 @@ fn what_is_taken_at_the_start_serves_without_a_device() {
 fn an_empty_slab_can_be_had_whole_at_any_odd_size() {
     let pool = pool(PoolOptions { initial_bytes: MIB, ..small(MIB) });
     for bytes in [1, 12_345, 999_999, MIB - 1, MIB] {
-        let buffer = pool.allocate(bytes, BufferOptions::default()).unwrap();
+        let buffer = pool.allocate(bytes, &BufferOptions::default()).unwrap();
         sign(&buffer, bytes);
         assert!(is_signed(&buffer, bytes));
     }
@@ -91,7 +100,7 @@ fn slabs_count_in_the_budget_until_they_are_back() {
     assert_eq!((budget.allocated_bytes(), budget.pending_bytes()), (MIB, 0));
     assert_eq!(budget.allocations()[0].label, "weights");
     let _three = grown(&pool, 3 * MIB);
-    let refusal = pool.allocate_growing(2 * MIB, labelled("more"), &mut |_| false).unwrap_err();
+    let refusal = pool.allocate_growing(2 * MIB, &labelled("more"), &mut |_| false).unwrap_err();
     let Error::InsufficientMemory { largest_free_bytes, ref binding_constraint, .. } = refusal else {
         panic!("{refusal}");
     };
@@ -111,7 +120,7 @@ fn pressure_is_asked_before_a_refusal_and_what_it_gives_back_is_used() {
     let _kept = grown(&pool, MIB);
     let mut asked = Vec::new();
     let buffer = pool
-        .allocate_growing(MIB, BufferOptions::default(), &mut |bytes| {
+        .allocate_growing(MIB, &BufferOptions::default(), &mut |bytes| {
             asked.push(bytes);
             victim.take().is_some()
         })
@@ -261,9 +270,9 @@ fn a_reservation_serves_the_alignment_it_was_made_for() {
     let _first = grown(&pool, 256);
     let options = BufferOptions { align_bytes: 4096, ..BufferOptions::default() };
     assert!(pool.stats().largest_free_bytes >= 7000);
-    assert_eq!(pool.allocate(7000, options.clone()).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
+    assert_eq!(pool.allocate(7000, &options.clone()).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
     pool.reserve_for(7000, &options).unwrap();
-    pool.allocate(7000, options).unwrap();
+    pool.allocate(7000, &options).unwrap();
 }
 
 /// A pool with two slabs and a buffer in each, which one would hold.
@@ -289,7 +298,7 @@ fn a_destroyed_pool_refuses_every_use_and_maps_outlive_it() {
         buffer.read(0, &mut byte).unwrap_err(),
         buffer.pin().unwrap_err(),
         buffer.map(0, 1, Access::Read).unwrap_err(),
-        pool.allocate(1, BufferOptions::default()).unwrap_err(),
+        pool.allocate(1, &BufferOptions::default()).unwrap_err(),
         pool.reserve(1).unwrap_err(),
         pool.defragment(&DefragmentOptions::default(), &mut |_| true).unwrap_err(),
     ] {
@@ -306,11 +315,11 @@ fn a_destroyed_pool_refuses_every_use_and_maps_outlive_it() {
 fn what_is_freed_reads_zero_for_the_next_user_where_that_is_asked_for() {
     for zero_on_free in [true, false] {
         let pool = pool(PoolOptions { zero_on_free, initial_bytes: MIB, ..small(MIB) });
-        let first = pool.allocate(4 * KIB, BufferOptions::default()).unwrap();
+        let first = pool.allocate(4 * KIB, &BufferOptions::default()).unwrap();
         first.fill(0, 4 * KIB, 0xee).unwrap();
         drop(first);
         let mut bytes = [1; 100];
-        pool.allocate(4 * KIB, BufferOptions::default()).unwrap().read(0, &mut bytes).unwrap();
+        pool.allocate(4 * KIB, &BufferOptions::default()).unwrap().read(0, &mut bytes).unwrap();
         assert_eq!(bytes.iter().all(|byte| *byte == 0), zero_on_free);
     }
 }
@@ -319,8 +328,8 @@ fn what_is_freed_reads_zero_for_the_next_user_where_that_is_asked_for() {
 fn transient_buffers_come_from_the_other_end() {
     let pool = pool(PoolOptions { initial_bytes: MIB, ..small(MIB) });
     let transient = BufferOptions { placement: Placement::Transient, ..BufferOptions::default() };
-    let _long = pool.allocate(1000, BufferOptions::default()).unwrap();
-    let _short = pool.allocate(1000, transient).unwrap();
+    let _long = pool.allocate(1000, &BufferOptions::default()).unwrap();
+    let _short = pool.allocate(1000, &transient).unwrap();
     let blocks = &pool.slabs()[0].blocks;
     let used: Vec<_> =
         blocks.iter().filter(|block| block.buffer.is_some()).map(|block| block.offset_bytes).collect();
@@ -331,9 +340,9 @@ fn transient_buffers_come_from_the_other_end() {
 #[test]
 fn pages_are_all_of_one_size() {
     let pool = pool(PoolOptions { page_bytes: Some(16 * KIB), initial_bytes: 64 * KIB, ..small(64 * KIB) });
-    let pages: Vec<_> = (0..4).map(|_| pool.allocate(10 * KIB, BufferOptions::default()).unwrap()).collect();
-    assert!(pool.allocate(1, BufferOptions::default()).is_err());
-    let refusal = pool.allocate(16 * KIB + 1, BufferOptions::default()).unwrap_err();
+    let pages: Vec<_> = (0..4).map(|_| pool.allocate(10 * KIB, &BufferOptions::default()).unwrap()).collect();
+    assert!(pool.allocate(1, &BufferOptions::default()).is_err());
+    let refusal = pool.allocate(16 * KIB + 1, &BufferOptions::default()).unwrap_err();
     assert!(refusal.to_string().contains("a page of 16384 bytes"), "{refusal}");
     pages.iter().zip(0..).for_each(|(page, seed)| sign(page, seed));
     assert!(pages.iter().zip(0..).all(|(page, seed)| is_signed(page, seed)));
@@ -361,10 +370,10 @@ fn slabs_wait_to_be_given_back_where_that_is_asked_for() {
 #[test]
 fn a_trace_tells_every_event_and_what_was_there_before() {
     let pool = pool(PoolOptions { initial_bytes: MIB, ..small(MIB) });
-    let before = pool.allocate(100, BufferOptions::default()).unwrap();
+    let before = pool.allocate(100, &BufferOptions::default()).unwrap();
     pool.start_trace(4);
-    drop(pool.allocate(200, BufferOptions::default()).unwrap());
-    let _refused = pool.allocate(2 * MIB, BufferOptions::default()).unwrap_err();
+    drop(pool.allocate(200, &BufferOptions::default()).unwrap());
+    let _refused = pool.allocate(2 * MIB, &BufferOptions::default()).unwrap_err();
     drop(before);
     let (events, dropped) = pool.stop_trace();
     let seen: Vec<_> = events.iter().map(|event| (event.kind, event.bytes)).collect();
@@ -389,7 +398,7 @@ fn unfit_sizes_alignments_and_options_are_named() {
         (1, BufferOptions { align_bytes: 0, ..BufferOptions::default() }),
         (1, BufferOptions { align_bytes: 1 << 40, ..BufferOptions::default() }),
     ] {
-        assert_eq!(pool.allocate(bytes, options).unwrap_err().code(), "ERR_INVALID_ARGUMENT");
+        assert_eq!(pool.allocate(bytes, &options).unwrap_err().code(), "ERR_INVALID_ARGUMENT");
     }
     let backend = pool.backend();
     for (name, options) in [
@@ -485,7 +494,7 @@ proptest! {
                 Step::Allocate { bytes, transient } => {
                     let placement = if transient { Placement::Transient } else { Placement::LongLived };
                     let options = BufferOptions { placement, ..BufferOptions::default() };
-                    if let Ok(buffer) = pool.allocate_growing(bytes, options, &mut |_| false) {
+                    if let Ok(buffer) = pool.allocate_growing(bytes, &options, &mut |_| false) {
                         sign(&buffer, seed);
                         live.push((seed, buffer));
                     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use plimsoll::{
     Error, MemoryBudget,
-    device::{Backend, DeviceContext, HostBackend, SharedBackend},
+    device::{DeviceContext, HostBackend, SharedBackend},
     pool::{Access, BufferOptions, DefragmentOptions, MemoryPool, PoolBuffer, PoolOptions},
     units::{KIB, MIB},
 };
@@ -33,7 +33,7 @@ struct Bench {
 impl Bench {
     fn allocate(&mut self, random: u64) {
         let bytes = 1 + random % (SLAB_BYTES / 2);
-        match self.pool.allocate_growing(bytes, BufferOptions::default(), &mut |_| false) {
+        match self.pool.allocate_growing(bytes, &BufferOptions::default(), &mut |_| false) {
             Ok(buffer) => self.live.push((buffer, None)),
             Err(error) => assert!(is_expected(&error), "{error}"),
         }

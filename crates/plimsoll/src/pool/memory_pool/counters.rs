@@ -159,7 +159,7 @@ impl Counters {
         Some(ended)
     }
 
-    /// Under PyTorch's names. A buffer is active as long as it is allocated: nothing here waits for streams.
+    /// Under `PyTorch`'s names. A buffer is active as long as it is allocated: nothing here waits for streams.
     pub(super) fn named(&self) -> Vec<(String, u64)> {
         let groups = [
             ("allocated_bytes", &self.used),

@@ -54,7 +54,7 @@ use trace::Trace;
 ///
 /// let backend = Arc::new(HostBackend::new(DeviceContext::default()));
 /// let pool = MemoryPool::create(backend, PoolOptions { initial_bytes: MIB, ..PoolOptions::default() })?;
-/// let buffer = pool.allocate(1000, BufferOptions::default())?;
+/// let buffer = pool.allocate(1000, &BufferOptions::default())?;
 /// buffer.write(0, b"kept in the pool")?;
 /// assert_eq!(pool.stats().buffer_count, 1);
 /// drop(buffer);
@@ -120,18 +120,18 @@ impl MemoryPool {
     /// [`Error::InsufficientMemory`] when no hole fits, with the largest that there is: [`reserve`](Self::reserve)
     /// first, or use [`allocate_growing`](Self::allocate_growing). [`Error::InvalidArgument`] for zero bytes or an
     /// alignment that is none. [`Error::Released`] after [`destroy`](Self::destroy).
-    pub fn allocate(&self, bytes: u64, options: BufferOptions) -> Result<PoolBuffer> {
-        self.0.check(bytes, &options)?;
+    pub fn allocate(&self, bytes: u64, options: &BufferOptions) -> Result<PoolBuffer> {
+        self.0.check(bytes, options)?;
         let mut state = self.0.live()?;
-        if let Some(id) = state.place(bytes, &options) {
+        if let Some(id) = state.place(bytes, options) {
             drop(state);
             return Ok(PoolBuffer::new(&self.0, id, bytes));
         }
         state.counters.failed_count += 1;
         if let Some(trace) = &mut state.trace {
-            trace.note(TraceKind::Refuse, u64::MAX, bytes, &options);
+            trace.note(TraceKind::Refuse, u64::MAX, bytes, options);
         }
-        Err(self.0.no_hole(&state, bytes, &options))
+        Err(state.no_hole(bytes, options))
     }
 
     /// Hands out a buffer, and does what it can before it refuses: a fitting block, a cached slab, a new slab, cached
@@ -146,16 +146,16 @@ impl MemoryPool {
     pub fn allocate_growing(
         &self,
         bytes: u64,
-        options: BufferOptions,
+        options: &BufferOptions,
         pressure: &mut dyn FnMut(u64) -> bool,
     ) -> Result<PoolBuffer> {
         let mut defragmented = false;
         loop {
-            let refusal = match self.allocate(bytes, options.clone()) {
+            let refusal = match self.allocate(bytes, options) {
                 Err(refusal @ Error::InsufficientMemory { .. }) => refusal,
                 settled => return settled,
             };
-            match self.grow(bytes, &options) {
+            match self.grow(bytes, options) {
                 Ok(()) => continue,
                 Err(Error::InsufficientMemory { .. }) => {}
                 Err(error) => return Err(error),
@@ -165,7 +165,7 @@ impl MemoryPool {
                 continue;
             }
             if defragmented || self.0.state().map.free_bytes() < bytes {
-                let again = self.grow(bytes, &options);
+                let again = self.grow(bytes, options);
                 return again
                     .and_then(|()| self.allocate(bytes, options))
                     .map_err(|error| with_hole(error, &refusal));
@@ -264,7 +264,7 @@ impl MemoryPool {
         self.0.state().slab_infos()
     }
 
-    /// The same figures under the names that PyTorch's `memory_stats` has for them.
+    /// The same figures under the names that `memory_stats` of `PyTorch` has for them.
     #[must_use]
     pub fn counters(&self) -> Vec<(String, u64)> {
         self.0.state().counters.named()
@@ -442,23 +442,6 @@ impl Inner {
         Ok(Arc::new(Slab::new(memory, allocations)))
     }
 
-    fn no_hole(&self, state: &State, bytes: u64, options: &BufferOptions) -> Error {
-        let largest_free_bytes = state.map.largest_free_bytes();
-        let free_bytes = state.map.free_bytes();
-        Error::InsufficientMemory {
-            label: options.label.to_string(),
-            requested_bytes: bytes,
-            available_bytes: free_bytes,
-            largest_free_bytes,
-            binding_constraint: format!(
-                "the pool's slabs have {} free in holes of at most {}",
-                format_bytes(free_bytes),
-                format_bytes(largest_free_bytes)
-            ),
-            suggestion: "Reserve more first, or defragment the pool".to_owned(),
-        }
-    }
-
     /// Frees a buffer whose last handle is gone.
     fn free(&self, id: BufferId) {
         let mut state = self.state();
@@ -497,6 +480,23 @@ impl Inner {
 }
 
 impl State {
+    fn no_hole(&self, bytes: u64, options: &BufferOptions) -> Error {
+        let largest_free_bytes = self.map.largest_free_bytes();
+        let free_bytes = self.map.free_bytes();
+        Error::InsufficientMemory {
+            label: options.label.to_string(),
+            requested_bytes: bytes,
+            available_bytes: free_bytes,
+            largest_free_bytes,
+            binding_constraint: format!(
+                "the pool's slabs have {} free in holes of at most {}",
+                format_bytes(free_bytes),
+                format_bytes(largest_free_bytes)
+            ),
+            suggestion: "Reserve more first, or defragment the pool".to_owned(),
+        }
+    }
+
     /// Finds a place for a buffer and enters it.
     fn place(&mut self, bytes: u64, options: &BufferOptions) -> Option<BufferId> {
         let (id, block_bytes) = self.map.place(bytes, options)?;

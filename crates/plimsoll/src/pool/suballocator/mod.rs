@@ -394,6 +394,7 @@ impl SubAllocator {
     }
 
     /// All blocks, used and free, from the low end to the high end. No two neighbours are free.
+    #[must_use]
     pub fn blocks(&self) -> impl DoubleEndedIterator<Item = Span> + ExactSizeIterator {
         let ends = self.nodes.get(NONE);
         Blocks { slab: self, low: ends.above, high: ends.below, left: self.nodes.block_count() as usize }

@@ -75,7 +75,7 @@ const VACANT: Node = Node {
 /// All nodes.
 #[derive(Debug, Clone)]
 pub(super) struct Nodes {
-    nodes: Vec<Node>,
+    all: Vec<Node>,
     /// The first vacant node.
     vacant: u32,
     vacant_count: u32,
@@ -83,18 +83,18 @@ pub(super) struct Nodes {
 
 impl Nodes {
     pub fn new() -> Self {
-        Self { nodes: vec![Node { generation: 1, ..VACANT }], vacant: NONE, vacant_count: 0 }
+        Self { all: vec![Node { generation: 1, ..VACANT }], vacant: NONE, vacant_count: 0 }
     }
 
     #[inline]
     pub fn get(&self, index: u32) -> &Node {
-        self.nodes.get(index as usize).unwrap_or(&VACANT)
+        self.all.get(index as usize).unwrap_or(&VACANT)
     }
 
     /// Changes a node.
     #[inline]
     pub fn with(&mut self, index: u32, change: impl FnOnce(&mut Node)) {
-        if let Some(node) = self.nodes.get_mut(index as usize) {
+        if let Some(node) = self.all.get_mut(index as usize) {
             change(node);
         }
     }
@@ -107,13 +107,13 @@ impl Nodes {
 
     #[cold]
     fn grow(&mut self) -> bool {
-        let (first, batch) = (self.nodes.len(), BATCH as usize);
-        if first + batch > MAX_NODES || self.nodes.try_reserve(batch).is_err() {
+        let (first, batch) = (self.all.len(), BATCH as usize);
+        if first + batch > MAX_NODES || self.all.try_reserve(batch).is_err() {
             return false;
         }
         let next_of = |index: usize| if index + 1 < first + batch { index as u32 + 1 } else { NONE };
         let last_vacant = self.vacant;
-        self.nodes.extend((first..first + batch).map(|index| Node { next: next_of(index), ..VACANT }));
+        self.all.extend((first..first + batch).map(|index| Node { next: next_of(index), ..VACANT }));
         self.with((first + batch) as u32 - 1, |node| node.next = last_vacant);
         self.vacant = first as u32;
         self.vacant_count += BATCH;
@@ -159,10 +159,10 @@ impl Nodes {
 
     /// Blocks, used and free.
     pub fn block_count(&self) -> u32 {
-        self.nodes.len() as u32 - 1 - self.vacant_count
+        self.all.len() as u32 - 1 - self.vacant_count
     }
 
     pub fn metadata_bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>()
+        self.all.capacity() * size_of::<Node>()
     }
 }
