@@ -6,6 +6,9 @@ const fastestLevenshtein = require('fastest-levenshtein');
 const node_fs = require('node:fs');
 const node_os = require('node:os');
 const node_path = require('node:path');
+const node_crypto = require('node:crypto');
+const promises = require('node:fs/promises');
+const node_perf_hooks = require('node:perf_hooks');
 
 const plimsoll = new Proxy({}, { get: (_, name) => require('./index.js')[name] });
 
@@ -47,11 +50,46 @@ class TreeError extends CommandError {
     code = 'ERR_IO';
     exitCode = Exit.brokenInput;
 }
+/** A file cannot be read, for its own sake or for the system's. */
+class FileError extends CommandError {
+    code = 'ERR_IO';
+    exitCode;
+    constructor(message, exitCode) {
+        super(message);
+        this.exitCode = exitCode;
+    }
+}
+/** A line of a trace is not what a pool writes, or does not follow from the lines before it. */
+class TraceError extends CommandError {
+    code = 'ERR_INVALID_TRACE';
+    exitCode = Exit.brokenInput;
+    line;
+    expected;
+    received;
+    constructor(line, expected, received) {
+        super(`expected line ${line} to be ${expected}, got ${received}`);
+        this.line = line;
+        this.expected = expected;
+        this.received = received;
+    }
+}
 /** The file cannot be opened, which says more about the file than about the system. `cause` is the error. */
 class InputError extends Error {
     exitCode = Exit.brokenInput;
     constructor(cause) {
         super(cause.message, { cause });
+    }
+}
+/** What should be a snapshot of a pool is none. */
+class SnapshotError extends CommandError {
+    code = 'ERR_INVALID_SNAPSHOT';
+    exitCode = Exit.brokenInput;
+    expected;
+    received;
+    constructor({ argument, expected, received }) {
+        super(`expected ${argument === 'text' ? 'FILE' : argument} to be ${expected}, got ${received}`);
+        this.expected = expected;
+        this.received = received;
     }
 }
 /** The system does not give what the command needs. */
@@ -75,8 +113,8 @@ const exitCodes$1 = {
 /** What an error means for whoever ran the command; `undefined` for one that nobody foresaw. */
 function tell(error) {
     if (error instanceof CommandError) {
-        const { code, exitCode, message } = error;
-        return { exitCode, message, document: { error: { code, message } } };
+        const { exitCode, ...details } = error;
+        return { exitCode, message: error.message, document: { error: { ...details, message: error.message } } };
     }
     const cause = error instanceof InputError ? error.cause : error;
     if (!isOfPackage(cause))
@@ -99,10 +137,13 @@ function isOfPackage(error) {
 /** The package's options as the command line calls them. */
 const flags = {
     chunkBytes: '--chunk',
+    initialBytes: '--initial',
     maxBytes: '--max',
+    pageBytes: '--page',
     path: 'FILE',
     pid: '--pid',
     safetyMarginPercent: '--margin',
+    slabBytes: '--slab',
 };
 function messageOf(error) {
     if (error.code === 'ABORT_ERR')
@@ -828,7 +869,7 @@ function presets() {
     return { document: { boards: plimsoll.boardPresets }, lines: (page) => boardTable(page, 'Boards', plimsoll.boardPresets) };
 }
 function diagnosis(args) {
-    const found = examine(args);
+    const found = examine$1(args);
     const warnings = warningsOf(found);
     const exitCode = found.root === undefined ? Exit.trouble : Exit.brokenInput;
     return {
@@ -837,7 +878,7 @@ function diagnosis(args) {
         ...(found.machine === undefined && { exitCode }),
     };
 }
-function examine(args) {
+function examine$1(args) {
     const root = rootFrom(args);
     const tree = root === undefined ? {} : { root };
     const named = boardFrom(args);
@@ -1020,7 +1061,7 @@ function run$2(args) {
     return {
         document: documentOfModel(model, totals),
         lines: (page) => [
-            ...overview(page, model),
+            ...overview$1(page, model),
             '',
             ...metadataSection(page, model),
             '',
@@ -1071,7 +1112,7 @@ const documentOfModel = (model, types) => ({
     tensors: model.tensors,
     types,
 });
-function overview(page, model) {
+function overview$1(page, model) {
     const { fileType, split, architecture } = model;
     const name = nameOf(model);
     return [
@@ -1164,7 +1205,7 @@ const coloured = (style, text) => node_util.styleText(style, text, { validateStr
  */
 const paintFor = (stream) => (stream.isTTY && stream.hasColors() ? coloured : plain);
 
-/** Redrawing faster than the eye follows only takes time from the load. */
+/** Redrawing faster than the eye follows only takes time from the work. */
 const INTERVAL_MS = 100;
 const BAR_CELLS = 24;
 const ERASE_LINE = '\r\x1b[K';
@@ -1177,7 +1218,7 @@ function progressOn(stream) {
     const start = performance.now();
     let drawn = Number.NEGATIVE_INFINITY;
     return {
-        report: ({ tensor, doneBytes, totalBytes }) => {
+        report: ({ what, doneBytes, totalBytes }) => {
             const now = performance.now();
             if (now - drawn < INTERVAL_MS)
                 return;
@@ -1187,7 +1228,7 @@ function progressOn(stream) {
             const rate = plimsoll.formatBytes(Math.round((doneBytes * 1000) / Math.max(now - start, 1)));
             const figures = `${percent}  ${plimsoll.formatBytes(doneBytes)} of ${plimsoll.formatBytes(totalBytes)}, ${rate}/s`;
             const left = (stream.columns || 80) - BAR_CELLS - figures.length - 7;
-            const name = left > 0 ? clip(visible(tensor), left) : '';
+            const name = left > 0 ? clip(visible(what), left) : '';
             stream.write(`${ERASE_LINE}  ${bar(paint, 'green', share, BAR_CELLS)} ${figures}  ${paint('dim', name)}`);
         },
         end: () => {
@@ -1195,6 +1236,910 @@ function progressOn(stream) {
                 stream.write(ERASE_LINE);
         },
     };
+}
+
+var __addDisposableResource$3 = (undefined && undefined.__addDisposableResource) || function (env, value, async) {
+    if (value !== null && value !== void 0) {
+        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
+        var dispose, inner;
+        if (async) {
+            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
+            dispose = value[Symbol.asyncDispose];
+        }
+        if (dispose === void 0) {
+            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
+            dispose = value[Symbol.dispose];
+            if (async) inner = dispose;
+        }
+        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
+        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
+        env.stack.push({ value: value, dispose: dispose, async: async });
+    }
+    else if (async) {
+        env.stack.push({ async: true });
+    }
+    return value;
+};
+var __disposeResources$3 = (undefined && undefined.__disposeResources) || (function (SuppressedError) {
+    return function (env) {
+        function fail(e) {
+            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
+            env.hasError = true;
+        }
+        var r, s = 0;
+        function next() {
+            while (r = env.stack.pop()) {
+                try {
+                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
+                    if (r.dispose) {
+                        var result = r.dispose.call(r.value);
+                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
+                    }
+                    else s |= 1;
+                }
+                catch (e) {
+                    fail(e);
+                }
+            }
+            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
+            if (env.hasError) throw env.error;
+        }
+        return next();
+    };
+})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
+    var e = new Error(message);
+    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
+});
+const load = {
+    name: 'load',
+    operand: 'FILE',
+    summary: 'stream every tensor through the loader: progress, throughput, peak memory',
+    options: {
+        as: { type: 'string', value: 'raw|f32|f16', help: 'the form of the data (raw)' },
+        chunk: { type: 'string', value: 'SIZE', help: 'the most bytes of data in a chunk (1MiB)' },
+        tensor: { type: 'string', value: 'NAME', multiple: true, help: 'load only this tensor; may be repeated' },
+        profile: { type: 'string', value: 'OUT', help: 'write what the budget did to OUT.html, .json or .trace.json' },
+        ...lineOptions,
+    },
+    run: async (args) => {
+        const loaded = await measuredLoad(args);
+        return { document: loaded, lines: (page) => lines$1(page, loaded) };
+    },
+};
+async function measuredLoad(args) {
+    const env_1 = { stack: [], error: void 0, hasError: false };
+    try {
+        const { file } = args;
+        const as = args.oneOf('as', plimsoll.tensorOutputs) ?? 'raw';
+        const chunkBytes = args.size('chunk') ?? plimsoll.MiB;
+        const profilePath = profilePathFrom(args);
+        const bounds = lineFrom(args);
+        measuredMachine();
+        const signal = untilInterrupted();
+        const startRssBytes = plimsoll.processMemory().rssBytes;
+        const manager = __addDisposableResource$3(env_1, new plimsoll.MemoryManager(bounds), true);
+        const model = __addDisposableResource$3(env_1, openInput(() => manager.open(file)), false);
+        if (profilePath !== undefined)
+            manager.profile.start();
+        const names = args.list('tensor');
+        const tensors = chosen(model, names);
+        const reservedBytes = dataBytesOf(tensors, as);
+        const counts = await reservedStream(manager, model, {
+            as,
+            chunkBytes,
+            tensors,
+            named: names !== undefined,
+            reservedBytes,
+            signal,
+        });
+        await manager.close();
+        if (profilePath !== undefined)
+            await manager.profile.save(profilePath);
+        return {
+            path: file,
+            as,
+            chunkBytes,
+            line: lineOf(manager.budget),
+            reservedBytes,
+            tensorCount: tensors.length,
+            ...counts,
+            startRssBytes,
+            peakRssBytes: plimsoll.processMemory().peakRssBytes,
+            balanceBytes: manager.budget.allocatedBytes,
+        };
+    }
+    catch (e_1) {
+        env_1.error = e_1;
+        env_1.hasError = true;
+    }
+    finally {
+        const result_1 = __disposeResources$3(env_1);
+        if (result_1)
+            await result_1;
+    }
+}
+/** Where the profile goes, if one is wanted; the name tells its format. */
+function profilePathFrom(args) {
+    const path = args.text('profile');
+    if (path === undefined || /\.(html|json)$/.test(path))
+        return path;
+    throw new UsageError(`expected --profile to be a name that ends in .html, .trace.json or .json, got "${path}"`);
+}
+/** The tensors named, in the order of their names; all of the file if none is. */
+function chosen(model, names) {
+    if (names === undefined)
+        return model.tensors;
+    return [...new Set(names)].map((name) => {
+        const tensor = model.tensor(name);
+        if (tensor)
+            return tensor;
+        const known = model.tensors.map((each) => each.name);
+        const hint = known.length > 0 ? `; did you mean "${nearest(name, known)}"?` : '';
+        throw new UsageError(`unknown tensor "${name}"${hint}`);
+    });
+}
+/** What the tensors take in the form asked for: what a program that keeps them has to reserve. */
+const dataBytesOf = (tensors, as) => tensors.reduce((sum, tensor) => sum + plimsoll.tensorDataBytes(tensor, as), 0);
+/** Streams the tensors while their bytes are reserved, and counts what came. */
+async function reservedStream(manager, model, request) {
+    const env_2 = { stack: [], error: void 0, hasError: false };
+    try {
+        const { as, chunkBytes, tensors, named, signal } = request;
+        const _weights = __addDisposableResource$3(env_2, manager.budget.allocate(request.reservedBytes, 'weights'), false);
+        const totalBytes = dataBytesOf(tensors, 'raw');
+        const progress = progressOn(process.stderr);
+        const counts = { chunks: 0, storedBytes: 0, dataBytes: 0 };
+        const start = performance.now();
+        try {
+            const names = named ? { tensors: tensors.map((tensor) => tensor.name) } : {};
+            for await (const chunk of model.stream({ as, chunkBytes, ...names, signal })) {
+                counts.chunks += 1;
+                counts.storedBytes += chunk.byteEnd - chunk.byteStart;
+                counts.dataBytes += chunk.data.byteLength;
+                progress.report({ what: chunk.tensor, doneBytes: counts.storedBytes, totalBytes });
+            }
+        }
+        finally {
+            progress.end();
+        }
+        const durationMs = performance.now() - start;
+        return { ...counts, durationMs, bytesPerSecond: Math.round((counts.storedBytes * 1000) / durationMs) };
+    }
+    catch (e_2) {
+        env_2.error = e_2;
+        env_2.hasError = true;
+    }
+    finally {
+        __disposeResources$3(env_2);
+    }
+}
+const lines$1 = (page, loaded) => [
+    heading(page, visible(node_path.basename(loaded.path)), `loaded as ${loaded.as}, in chunks of ${plimsoll.formatBytes(loaded.chunkBytes)}`),
+    '',
+    ...facts(page, [
+        ['tensors', grouped(loaded.tensorCount)],
+        ['chunks', grouped(loaded.chunks)],
+        ['stored', plimsoll.formatBytes(loaded.storedBytes)],
+        ['data', plimsoll.formatBytes(loaded.dataBytes)],
+        ['time', `${(loaded.durationMs / 1000).toFixed(loaded.durationMs < 10_000 ? 3 : 1)} s`],
+        ['throughput', `${plimsoll.formatBytes(loaded.bytesPerSecond)}/s of stored data`],
+        [
+            'peak RSS',
+            `${plimsoll.formatBytes(loaded.peakRssBytes)}, ${plimsoll.formatBytes(Math.max(loaded.peakRssBytes - loaded.startRssBytes, 0))} more than at the start`,
+        ],
+        ['reserved', `${plimsoll.formatBytes(loaded.reservedBytes)} of a line of ${plimsoll.formatBytes(loaded.line.lineBytes)}`],
+        ['balance', `${plimsoll.formatBytes(loaded.balanceBytes)} after close`],
+    ]),
+];
+
+/** Columns of a page that is no terminal, or of one that does not say. */
+const DEFAULT_WIDTH = 120;
+const pageFor = (stream) => ({
+    paint: paintFor(stream),
+    width: stream.columns || DEFAULT_WIDTH,
+    shades: stream.isTTY && process.env.TERM !== 'dumb',
+});
+const printLines = (lines) => {
+    process.stdout.write(`${lines.join('\n')}\n`);
+};
+/** Characters that JSON leaves as they are and that act on a terminal or end a line; line feeds are the document's own. */
+const unescaped = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const print = (document, indent) => {
+    process.stdout.write(`${JSON.stringify(document, null, indent).replace(unescaped, unicodeEscape)}\n`);
+};
+const printDocument = (document) => print(document, 2);
+/** Prints a document that is one of many, each on a line. */
+const printDocumentLine = (document) => print(document, 0);
+/** Tells on stderr what went wrong. */
+function printError(who, message) {
+    const { paint } = pageFor(process.stderr);
+    process.stderr.write(`${paint('red', `${who}:`)} ${visible(message)}\n`);
+}
+/** A reader that has seen enough, as in `plimsoll inspect FILE | head`, is no trouble; a full disk is. */
+function watchOutput() {
+    process.stderr.on('error', () => { });
+    process.stdout.on('error', (error) => {
+        if (error.code === 'EPIPE')
+            return;
+        printError('plimsoll', `expected to write to stdout, but ${error.message}`);
+        process.exit(Exit.trouble);
+    });
+}
+
+/** Writes a file that appears whole or not at all: beside it, and then takes its place. */
+async function replaceFile(path, text) {
+    const beside = `${path}.${node_crypto.randomUUID()}.tmp`;
+    try {
+        const file = await promises.open(beside, 'wx');
+        try {
+            await file.writeFile(text);
+            await file.sync();
+        }
+        finally {
+            await file.close();
+        }
+        await promises.rename(beside, path);
+    }
+    catch (error) {
+        await promises.rm(beside, { force: true });
+        throw error;
+    }
+}
+
+/** The options that change how a pool takes and divides its slabs. */
+const allocatorOptions = {
+    slab: { type: 'string', value: 'SIZE', help: "bytes taken from the device at once (the trace's)" },
+    initial: { type: 'string', value: 'SIZE', help: "bytes taken before the first event (the trace's)" },
+    max: { type: 'string', value: 'SIZE', help: "bytes held at most (the trace's)" },
+    page: { type: 'string', value: 'SIZE', help: "buffers are pages of this size; 0 for any size (the trace's)" },
+    dedicated: { type: 'boolean', help: 'each buffer has a slab of its own' },
+    shared: { type: 'boolean', help: "buffers share slabs, also where the trace's did not" },
+};
+/** The settings of a trace's pool, with what was asked for in their place. */
+function settingsFrom(args, recorded) {
+    if (args.flag('dedicated') && args.flag('shared')) {
+        throw new UsageError('expected --dedicated or --shared, got both');
+    }
+    const settings = { ...recorded, ...sizesFrom(args) };
+    if (args.flag('dedicated'))
+        settings.dedicated = true;
+    if (args.flag('shared'))
+        delete settings.dedicated;
+    if (settings.pageBytes === 0)
+        delete settings.pageBytes;
+    return settings;
+}
+function sizesFrom(args) {
+    const [slabBytes, initialBytes, maxBytes, pageBytes] = ['slab', 'initial', 'max', 'page'].map((name) => args.size(name));
+    return {
+        ...(slabBytes !== undefined && { slabBytes }),
+        ...(initialBytes !== undefined && { initialBytes }),
+        ...(maxBytes !== undefined && { maxBytes }),
+        ...(pageBytes !== undefined && { pageBytes }),
+    };
+}
+
+/** What is read at once. */
+const CHUNK_BYTES = 64 * 1024;
+/** A file that is read once, from its start to its end, and whose first bytes can be looked at before. */
+class InputFile {
+    #path;
+    #file;
+    #head;
+    /** Its size, in bytes; 0 of a pipe. */
+    sizeBytes;
+    constructor(path, file, sizeBytes) {
+        this.#path = path;
+        this.#file = file;
+        this.sizeBytes = sizeBytes;
+    }
+    static async open(path) {
+        try {
+            const file = await promises.open(path);
+            return new InputFile(path, file, (await file.stat()).size);
+        }
+        catch (error) {
+            throw fileError(path, error);
+        }
+    }
+    /** Its first bytes, without taking them. */
+    async head() {
+        this.#head ??= await this.#read();
+        return this.#head;
+    }
+    /** Its bytes, a piece at a time. */
+    async *chunks() {
+        for (let chunk = await this.head(); chunk.length > 0; chunk = await this.#read())
+            yield chunk;
+    }
+    async #read() {
+        try {
+            const { buffer, bytesRead } = await this.#file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES);
+            return buffer.subarray(0, bytesRead);
+        }
+        catch (error) {
+            throw fileError(this.#path, error);
+        }
+    }
+    async [Symbol.asyncDispose]() {
+        await this.#file.close();
+    }
+}
+/** A path that leads to no file is broken input; trouble with reading one is the system's. */
+function fileError(path, error) {
+    const { code, syscall, message } = error;
+    const isOfPath = syscall === 'open' || code === 'EISDIR';
+    return new FileError(`expected to read ${path}, got: ${message}`, isOfPath ? Exit.brokenInput : Exit.trouble);
+}
+
+/** Failures that are told one by one; all are counted. */
+const MAX_FAILURES = 20;
+/** Events between two looks at the pool's figures, which take longer than an event. */
+const LOOK_EVERY = 64;
+const newTimings = () => ({
+    allocate: node_perf_hooks.createHistogram(),
+    grow: node_perf_hooks.createHistogram(),
+    free: node_perf_hooks.createHistogram(),
+});
+/** Runs the events of a trace on a pool, and gives back what they left when it is disposed of. */
+class Replayer {
+    #pool;
+    #options;
+    /** What lives, by its number in the trace; `null` for what was refused here. */
+    #buffers = new Map();
+    #requestedBytes = 0;
+    replayed = {
+        eventCount: 0,
+        allocateCount: 0,
+        freeCount: 0,
+        ignoredCount: 0,
+        failureCount: 0,
+        failures: [],
+        peakRequestedBytes: 0,
+        peakSlabCount: 0,
+        peakMetadataBytes: 0,
+        worstFragmentationPercent: 0,
+        worstFragmentationEvent: 0,
+    };
+    constructor(pool, options) {
+        this.#pool = pool;
+        this.#options = options;
+    }
+    /**
+     * Runs a trace to its end, or as far as it should go.
+     *
+     * @throws {@link TraceError} for a line that does not follow from those before it.
+     * @throws {@link AbortError} when the signal aborts.
+     */
+    async run(trace, onBatch) {
+        for await (const batch of trace.batches()) {
+            if (!(await this.#runBatch(batch)))
+                break;
+            onBatch(batch);
+        }
+        this.#look();
+    }
+    /** Whether there is more to run. */
+    async #runBatch({ events }) {
+        const { signal, atMost = Number.POSITIVE_INFINITY } = this.#options;
+        if (signal.aborted)
+            throw new plimsoll.AbortError(signal.reason);
+        for (const event of events) {
+            if (this.replayed.eventCount >= atMost)
+                return false;
+            this.replayed.eventCount += 1;
+            // Most events wait for nothing, and must not pay for waiting.
+            const pending = this.#runEvent(event);
+            if (pending)
+                await pending;
+            if (pending || this.replayed.eventCount % LOOK_EVERY === 0)
+                this.#look();
+        }
+        return true;
+    }
+    #runEvent(event) {
+        if (event.event === 'free')
+            return this.#free(event);
+        if (event.event === 'allocate' || event.event === 'present')
+            return this.#allocate(event);
+        this.replayed.ignoredCount += 1;
+        return undefined;
+    }
+    #allocate(request) {
+        const { line, buffer } = request;
+        if (this.#buffers.has(buffer)) {
+            throw new TraceError(line, 'an allocation under a number that is free', `buffer ${buffer}, which is live`);
+        }
+        this.replayed.allocateCount += 1;
+        const began = performance.now();
+        const refusal = this.#held(request);
+        if (refusal)
+            return this.#grow(request, refusal, began);
+        record(this.#options.timings?.allocate, began);
+        return undefined;
+    }
+    /** Allocates from the slabs held; the refusal, where they have no room. */
+    #held(request) {
+        try {
+            this.#enter(request, this.#pool.allocate(request.bytes, this.#placing(request)));
+            return undefined;
+        }
+        catch (error) {
+            return refusalOf(error);
+        }
+    }
+    async #grow(request, refusal, began) {
+        // A request that no such pool serves is refused for good.
+        const last = refusal instanceof plimsoll.InsufficientMemoryError ? await this.#moreHeld(request) : refusal;
+        record(this.#options.timings?.grow, began);
+        if (last)
+            this.#fail(request, refusal, last instanceof plimsoll.InsufficientMemoryError ? last.bindingConstraint : last.message);
+    }
+    /** Allocates with all that the pool can do; the refusal, where that was not enough. */
+    async #moreHeld(request) {
+        if (this.#options.defragment) {
+            await this.#pool.defragment({ signal: this.#options.signal });
+            if (!this.#held(request))
+                return undefined;
+        }
+        const { signal } = this.#options;
+        try {
+            this.#enter(request, await this.#pool.allocateAsync(request.bytes, { ...this.#placing(request), signal }));
+            return undefined;
+        }
+        catch (error) {
+            return refusalOf(error);
+        }
+    }
+    #placing({ alignBytes, placement, buffer }) {
+        return this.#options.labelled ? { alignBytes, placement, label: `buffer ${buffer}` } : { alignBytes, placement };
+    }
+    #enter({ buffer, bytes }, made) {
+        this.#buffers.set(buffer, made);
+        this.#requestedBytes += bytes;
+        this.replayed.peakRequestedBytes = Math.max(this.replayed.peakRequestedBytes, this.#requestedBytes);
+    }
+    /** Moves, and slabs given back on the way, change the largest hole: that of the first refusal counts. */
+    #fail({ line, buffer, bytes, alignBytes }, first, reason) {
+        this.#buffers.set(buffer, null);
+        this.replayed.failureCount += 1;
+        const { failures } = this.replayed;
+        if (failures.length >= MAX_FAILURES)
+            return;
+        const stats = this.#pool.stats();
+        const { largestFreeBytes } = first instanceof plimsoll.InsufficientMemoryError ? first : stats;
+        failures.push({ line, requestedBytes: bytes, alignBytes, largestFreeBytes, heldBytes: stats.heldBytes, reason });
+    }
+    #free({ line, buffer: number }) {
+        const buffer = this.#buffers.get(number);
+        if (buffer === undefined)
+            throw new TraceError(line, 'the free of a live buffer', `buffer ${number}, which is none`);
+        this.#buffers.delete(number);
+        this.replayed.freeCount += 1;
+        if (buffer === null)
+            return;
+        const began = performance.now();
+        buffer.release();
+        record(this.#options.timings?.free, began);
+        this.#requestedBytes -= buffer.sizeBytes;
+    }
+    /** Looks at figures whose extremes the pool does not keep. */
+    #look() {
+        const { fragmentationPercent, slabCount, metadataBytes } = this.#pool.stats();
+        const { replayed } = this;
+        replayed.peakSlabCount = Math.max(replayed.peakSlabCount, slabCount);
+        replayed.peakMetadataBytes = Math.max(replayed.peakMetadataBytes, metadataBytes);
+        if (fragmentationPercent <= replayed.worstFragmentationPercent)
+            return;
+        replayed.worstFragmentationPercent = fragmentationPercent;
+        replayed.worstFragmentationEvent = replayed.eventCount;
+    }
+    [Symbol.dispose]() {
+        for (const buffer of this.#buffers.values())
+            buffer?.release();
+    }
+}
+function refusalOf(error) {
+    if (error instanceof plimsoll.InsufficientMemoryError || error instanceof plimsoll.InvalidArgumentError)
+        return error;
+    throw error;
+}
+/** A histogram takes whole numbers from 1 up. */
+function record(histogram, began) {
+    histogram?.record(Math.max(Math.round((performance.now() - began) * 1e6), 1));
+}
+
+/** What is in a block. */
+function kindOf({ requestedBytes, transient, pinned }) {
+    if (requestedBytes === undefined)
+        return 'free';
+    if (pinned)
+        return 'pinned';
+    return transient ? 'transient' : 'long';
+}
+/** The blocks of a slab with what lies between and behind them, which no buffer can have. */
+function* wholeSlab({ sizeBytes, blocks }) {
+    let end = 0;
+    for (const block of blocks) {
+        if (block.offsetBytes > end)
+            yield { offsetBytes: end, sizeBytes: block.offsetBytes - end };
+        yield block;
+        end = block.offsetBytes + block.sizeBytes;
+    }
+    if (sizeBytes > end)
+        yield { offsetBytes: end, sizeBytes: sizeBytes - end };
+}
+
+const shades = {
+    long: { name: 'long-lived', drawn: '▓', plain: '#', style: undefined },
+    transient: { name: 'transient', drawn: '▒', plain: '+', style: 'yellow' },
+    pinned: { name: 'pinned', drawn: '█', plain: '@', style: 'red' },
+    free: { name: 'free', drawn: '░', plain: '.', style: 'dim' },
+};
+function drawn(page, kind, cells) {
+    const { drawn, plain, style } = shades[kind];
+    const text = (page.shades ? drawn : plain).repeat(cells);
+    return style ? page.paint(style, text) : text;
+}
+/** What the cells of a picture stand for. */
+const legend = (page) => Object.keys(shades).map((kind) => `${drawn(page, kind, 1)} ${shades[kind].name}`).join('   ');
+/** A slab as a row of cells, each of the kind that most of its bytes are. */
+function picture(page, slab, cells) {
+    const kinds = cellsOf(slab, cells);
+    let text = '';
+    for (let start = 0, end = 0; start < cells; start = end) {
+        const kind = kinds[start];
+        while (end < cells && kinds[end] === kind)
+            end += 1;
+        text += drawn(page, kind, end - start);
+    }
+    return text;
+}
+function cellsOf(slab, cells) {
+    const cellBytes = slab.sizeBytes / cells;
+    const bytes = Array.from({ length: cells }, () => ({ long: 0, transient: 0, pinned: 0, free: 0 }));
+    for (const block of wholeSlab(slab)) {
+        const kind = kindOf(block);
+        const end = block.offsetBytes + block.sizeBytes;
+        for (let cell = Math.floor(block.offsetBytes / cellBytes); cell * cellBytes < end && cell < cells; cell++) {
+            const shared = Math.min(end, (cell + 1) * cellBytes) - Math.max(block.offsetBytes, cell * cellBytes);
+            const counts = bytes[cell];
+            if (counts)
+                counts[kind] += shared;
+        }
+    }
+    return bytes.map(mostOf);
+}
+function mostOf(bytes) {
+    const kinds = Object.keys(bytes);
+    return kinds.reduce((most, kind) => (bytes[kind] > bytes[most] ? kind : most));
+}
+
+/** A line is at most this long; the package's own are a hundred bytes. */
+const MAX_LINE_BYTES = 64 * 1024;
+/** Characters shown of what is unfit. */
+const MAX_SHOWN = 80;
+/** Whether a file begins as a trace does, of whatever version. */
+function isTrace(head) {
+    const end = head.indexOf('\n');
+    const line = head.toString('utf8', 0, end < 0 ? head.length : end);
+    const header = parsed(line);
+    return isObject(header) && 'plimsollTrace' in header;
+}
+/** A trace that is read as a stream. Whatever is unfit in it is a {@link TraceError} with its line. */
+class TraceFile {
+    header;
+    #lines;
+    #first;
+    constructor(header, first, lines) {
+        this.header = header;
+        this.#first = first;
+        this.#lines = lines;
+    }
+    static async read(file) {
+        const lines = linesOf(file);
+        const { value, done } = await lines.next();
+        if (done)
+            throw new TraceError(1, 'the header of a trace', 'the end of the file');
+        const [header = '', ...rest] = value.lines;
+        return new TraceFile(headerOf(header), { ...value, lines: rest, number: 2 }, lines);
+    }
+    /** The events in their order. */
+    async *batches() {
+        yield batchOf(this.#first);
+        for await (const lines of this.#lines)
+            yield batchOf(lines);
+    }
+}
+async function* linesOf(file) {
+    let rest = Buffer.alloc(0);
+    let number = 1;
+    let readBytes = 0;
+    for await (const chunk of file.chunks()) {
+        const bytes = Buffer.concat([rest, chunk]);
+        readBytes += chunk.length;
+        const end = bytes.lastIndexOf('\n');
+        rest = bytes.subarray(end + 1);
+        const lines = end < 0 ? [] : bytes.toString('utf8', 0, end).split('\n');
+        if (rest.length > MAX_LINE_BYTES) {
+            throw new TraceError(number + lines.length, `at most ${MAX_LINE_BYTES} bytes long`, 'more');
+        }
+        if (lines.length > 0)
+            yield { lines, number, readBytes };
+        number += lines.length;
+    }
+    if (rest.length > 0)
+        yield { lines: [rest.toString()], number, readBytes };
+}
+const batchOf = ({ lines, number, readBytes }) => ({
+    events: lines.map((line, i) => eventOf(line, number + i)),
+    readBytes,
+});
+function headerOf(line) {
+    const header = objectOf(line, 1, 'the header of a trace, a JSON object with "plimsollTrace"');
+    const field = fieldsOf(header, 1);
+    field('plimsollTrace', '1, the version that is known', (value) => value === 1);
+    const { settings = {}, droppedCount = 0 } = header;
+    return {
+        device: field('device', 'a text', isText),
+        label: field('label', 'a text', isText),
+        settings: settingsOf(checked(1, 'settings', settings, 'an object', isObject)),
+        droppedCount: checked(1, 'droppedCount', droppedCount, 'a whole number', isCount),
+    };
+}
+const sizes = ['slabBytes', 'initialBytes', 'maxBytes', 'maxCachedBytes', 'pageBytes'];
+function settingsOf(given) {
+    const field = fieldsOf(given, 1);
+    const settings = {};
+    for (const name of sizes) {
+        if (given[name] !== undefined)
+            settings[name] = field(name, 'a whole number of bytes', isCount);
+    }
+    if (given.dedicated !== undefined)
+        settings.dedicated = field('dedicated', 'true or false', isFlag);
+    return settings;
+}
+function eventOf(line, number) {
+    const given = objectOf(line, number, 'an event, a JSON object');
+    const field = fieldsOf(given, number);
+    const event = field('event', '"allocate", "free", "present", "refuse" or "move"', isEvent);
+    if (event === 'refuse' || event === 'move')
+        return { event };
+    const buffer = field('buffer', 'the number of a buffer, as a text', isNumber);
+    if (event === 'free')
+        return { event, line: number, buffer };
+    const { alignBytes = 256, placement = 'long' } = given;
+    return {
+        event,
+        line: number,
+        buffer,
+        bytes: field('bytes', 'a whole number of bytes from 1 up', isSize),
+        alignBytes: checked(number, 'alignBytes', alignBytes, 'a power of two', isPowerOfTwo),
+        placement: checked(number, 'placement', placement, '"long" or "transient"', isPlacement),
+    };
+}
+const events = ['allocate', 'free', 'present', 'refuse', 'move'];
+const isEvent = (value) => events.includes(value);
+const isText = (value) => typeof value === 'string';
+const isFlag = (value) => typeof value === 'boolean';
+const isNumber = (value) => isText(value) && /^\d{1,20}$/.test(value);
+const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
+const isSize = (value) => isCount(value) && value > 0;
+const isPowerOfTwo = (value) => isSize(value) && 2 ** Math.round(Math.log2(value)) === value;
+const isPlacement = (value) => value === 'long' || value === 'transient';
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+const shown = (value) => clip(JSON.stringify(value) ?? 'nothing', MAX_SHOWN);
+function parsed(line) {
+    try {
+        return JSON.parse(line);
+    }
+    catch {
+        return undefined;
+    }
+}
+function objectOf(line, number, expected) {
+    const value = parsed(line);
+    if (isObject(value))
+        return value;
+    throw new TraceError(number, expected, line === '' ? 'an empty line' : clip(line, MAX_SHOWN));
+}
+/** Reads fields of a line's object, each with its check. */
+const fieldsOf = (given, line) => (name, expected, fits) => checked(line, name, given[name], expected, fits);
+function checked(line, name, value, expected, fits) {
+    if (fits(value))
+        return value;
+    throw new TraceError(line, `an object whose "${name}" is ${expected}`, shown(value));
+}
+
+var __addDisposableResource$2 = (undefined && undefined.__addDisposableResource) || function (env, value, async) {
+    if (value !== null && value !== void 0) {
+        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
+        var dispose, inner;
+        if (async) {
+            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
+            dispose = value[Symbol.asyncDispose];
+        }
+        if (dispose === void 0) {
+            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
+            dispose = value[Symbol.dispose];
+            if (async) inner = dispose;
+        }
+        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
+        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
+        env.stack.push({ value: value, dispose: dispose, async: async });
+    }
+    else if (async) {
+        env.stack.push({ async: true });
+    }
+    return value;
+};
+var __disposeResources$2 = (undefined && undefined.__disposeResources) || (function (SuppressedError) {
+    return function (env) {
+        function fail(e) {
+            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
+            env.hasError = true;
+        }
+        var r, s = 0;
+        function next() {
+            while (r = env.stack.pop()) {
+                try {
+                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
+                    if (r.dispose) {
+                        var result = r.dispose.call(r.value);
+                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
+                    }
+                    else s |= 1;
+                }
+                catch (e) {
+                    fail(e);
+                }
+            }
+            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
+            if (env.hasError) throw env.error;
+        }
+        return next();
+    };
+})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
+    var e = new Error(message);
+    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
+});
+/** A snapshot is read whole; half a million blocks take this much. */
+const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024;
+/** Slabs of a pool shown at most. */
+const MAX_SLABS = 100;
+/** Cells that a slab is drawn in, where there is room. */
+const CELLS = 64;
+const pools = {
+    name: 'pools',
+    operand: 'FILE',
+    summary: 'the slabs of pools and what lies in them, from a snapshot or the trace of a pool',
+    options: {
+        html: { type: 'string', value: 'OUT', help: 'write a page that needs nothing but a browser to OUT' },
+        at: { type: 'string', value: 'N', help: 'of a trace: after so many events (all)' },
+        ...allocatorOptions,
+    },
+    run: async (args) => {
+        const found = await examine(args);
+        const html = args.text('html');
+        if (html !== undefined)
+            await writePage(html, found.snapshots);
+        const written = html === undefined ? [] : ['', `The page is in ${visible(html)}`];
+        return {
+            document: { path: args.file, html: html ?? null, ...found },
+            lines: (page) => [
+                ...found.snapshots.flatMap((pool, i) => [...(i > 0 ? [''] : []), ...section(page, pool)]),
+                ...written,
+            ],
+            exitCode: Exit.fine,
+        };
+    },
+};
+async function examine(args) {
+    const env_1 = { stack: [], error: void 0, hasError: false };
+    try {
+        const file = __addDisposableResource$2(env_1, await InputFile.open(args.file), true);
+        if (isTrace(await file.head()))
+            return await fromTrace(file, args);
+        const unfit = ['at', ...Object.keys(allocatorOptions)].find((name) => args.text(name) !== undefined);
+        if (unfit !== undefined)
+            throw new UsageError(`expected a trace with --${unfit}, got another file`);
+        return { replayed: null, snapshots: await fromSnapshots(file) };
+    }
+    catch (e_1) {
+        env_1.error = e_1;
+        env_1.hasError = true;
+    }
+    finally {
+        const result_1 = __disposeResources$2(env_1);
+        if (result_1)
+            await result_1;
+    }
+}
+async function fromSnapshots(file) {
+    const text = await wholeText(file);
+    try {
+        return plimsoll.parsePoolSnapshots(text);
+    }
+    catch (error) {
+        // The text is that of a file, and the file is what is unfit.
+        throw new SnapshotError(error);
+    }
+}
+async function wholeText(file) {
+    const chunks = [];
+    let readBytes = 0;
+    for await (const chunk of file.chunks()) {
+        chunks.push(chunk);
+        readBytes += chunk.length;
+        if (readBytes > MAX_SNAPSHOT_BYTES) {
+            const most = plimsoll.formatBytes(MAX_SNAPSHOT_BYTES);
+            throw new FileError(`expected a trace, or a snapshot of at most ${most}, got more`, Exit.brokenInput);
+        }
+    }
+    return Buffer.concat(chunks).toString();
+}
+/** What a trace comes to, in ordinary RAM. */
+async function fromTrace(file, args) {
+    const env_2 = { stack: [], error: void 0, hasError: false };
+    try {
+        const signal = untilInterrupted();
+        const trace = await TraceFile.read(file);
+        const settings = settingsFrom(args, trace.header.settings);
+        const pool = __addDisposableResource$2(env_2, await plimsoll.MemoryPool.create({ device: 'host', ...settings }), true);
+        const replayer = __addDisposableResource$2(env_2, new Replayer(pool, { signal, atMost: args.count('at'), labelled: true }), false);
+        await replayer.run(trace, () => { });
+        const { eventCount, failureCount } = replayer.replayed;
+        const snapshot = { ...pool.snapshot(), label: trace.header.label };
+        return { replayed: { eventCount, failureCount }, snapshots: [snapshot] };
+    }
+    catch (e_2) {
+        env_2.error = e_2;
+        env_2.hasError = true;
+    }
+    finally {
+        const result_2 = __disposeResources$2(env_2);
+        if (result_2)
+            await result_2;
+    }
+}
+async function writePage(path, snapshots) {
+    const page = plimsoll.poolsPage(snapshots);
+    try {
+        await replaceFile(path, page);
+    }
+    catch (error) {
+        throw new FileError(`expected to write ${path}, got: ${error.message}`, Exit.trouble);
+    }
+}
+function section(page, pool) {
+    const { label, device, timeMs, stats, slabs } = pool;
+    return [
+        heading(page, visible(label), `on ${visible(device)}, ${new Date(timeMs).toISOString()}`),
+        '',
+        ...facts(page, [
+            ['held', `${plimsoll.formatBytes(stats.heldBytes)} in ${grouped(stats.slabCount)} slabs`],
+            ['used', `${plimsoll.formatBytes(stats.usedBytes)} by ${grouped(stats.bufferCount)} buffers`],
+            ['asked for', plimsoll.formatBytes(stats.requestedBytes)],
+            ['free', `${plimsoll.formatBytes(stats.freeBytes)}, the largest hole ${plimsoll.formatBytes(stats.largestFreeBytes)}`],
+            ['fragmentation', percent(stats.fragmentationPercent)],
+            ['most held', plimsoll.formatBytes(stats.peakHeldBytes)],
+            ['most used', plimsoll.formatBytes(stats.peakUsedBytes)],
+        ]),
+        ...(slabs.length > 0 ? ['', ...slabLines(page, slabs), '', `  ${legend(page)}`] : []),
+    ];
+}
+function slabLines(page, slabs) {
+    const shown = slabs.slice(0, MAX_SLABS);
+    const rows = shown.map((slab) => ({
+        slab,
+        name: `${slab.index}  ${plimsoll.formatBytes(slab.sizeBytes)}`,
+        used: percent((slab.usedBytes / slab.sizeBytes) * 100),
+    }));
+    const width = Math.max(...rows.map(({ name }) => name.length));
+    const cells = Math.max(Math.min(CELLS, page.width - width - '    100.0 %'.length - 2), 8);
+    const lines = rows.map(({ slab, name, used }) => `  ${name.padStart(width)}  ${picture(page, slab, cells)}  ${used.padStart(7)}`);
+    const more = slabs.length - shown.length;
+    return more > 0 ? [...lines, `  and ${grouped(more)} more`] : lines;
 }
 
 var __addDisposableResource$1 = (undefined && undefined.__addDisposableResource) || function (env, value, async) {
@@ -1249,63 +2194,64 @@ var __disposeResources$1 = (undefined && undefined.__disposeResources) || (funct
     var e = new Error(message);
     return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
 });
-const load = {
-    name: 'load',
+const devices = ['auto', 'host', 'dma-heap', 'udmabuf', 'cuda', 'rknpu'];
+const replay = {
+    name: 'replay',
     operand: 'FILE',
-    summary: 'stream every tensor through the loader: progress, throughput, peak memory',
+    summary: "run the trace of a pool again, on any device and with any of the allocator's settings",
     options: {
-        as: { type: 'string', value: 'raw|f32|f16', help: 'the form of the data (raw)' },
-        chunk: { type: 'string', value: 'SIZE', help: 'the most bytes of data in a chunk (1MiB)' },
-        tensor: { type: 'string', value: 'NAME', multiple: true, help: 'load only this tensor; may be repeated' },
-        profile: { type: 'string', value: 'OUT', help: 'write what the budget did to OUT.html, .json or .trace.json' },
-        ...lineOptions,
+        device: { type: 'string', value: devices.join('|'), help: 'where the memory comes from (auto)' },
+        ...allocatorOptions,
+        defragment: { type: 'boolean', help: 'where no hole fits, defragment before another slab is taken' },
+        repeat: { type: 'string', value: 'N', help: 'run it so many times, each on a new pool (1)' },
     },
     run: async (args) => {
-        const loaded = await measuredLoad(args);
-        return { document: loaded, lines: (page) => lines(page, loaded) };
+        const report = await replayed(args);
+        const exitCode = report.failureCount > 0 ? Exit.doesNotFit : Exit.fine;
+        return { document: report, lines: (page) => lines(page, report), exitCode };
     },
 };
-async function measuredLoad(args) {
+async function replayed(args) {
+    const { file: path } = args;
+    const repeat = args.count('repeat') ?? 1;
+    const request = {
+        args,
+        path,
+        repeat,
+        defragment: args.flag('defragment'),
+        timings: newTimings(),
+        signal: untilInterrupted(),
+    };
+    const device = await deviceFor(args);
+    const began = performance.now();
+    for (let round = 1;; round++) {
+        const run = await oneRun(device, request, round);
+        if (round < repeat)
+            continue;
+        const durationMs = performance.now() - began;
+        return { path, device: device.name, repeat, ...run, durationMs, time: timesOf(request.timings) };
+    }
+}
+/** The device is opened once: what it gives is then told of all the runs together. */
+const deviceFor = (args) => plimsoll.Device.open(args.oneOf('device', devices) ?? 'auto');
+async function oneRun(device, request, round) {
     const env_1 = { stack: [], error: void 0, hasError: false };
     try {
-        const { file } = args;
-        const as = args.oneOf('as', plimsoll.tensorOutputs) ?? 'raw';
-        const chunkBytes = args.size('chunk') ?? plimsoll.MiB;
-        const profilePath = profilePathFrom(args);
-        const bounds = lineFrom(args);
-        measuredMachine();
-        const signal = untilInterrupted();
-        const startRssBytes = plimsoll.processMemory().rssBytes;
-        const manager = __addDisposableResource$1(env_1, new plimsoll.MemoryManager(bounds), true);
-        const model = __addDisposableResource$1(env_1, openInput(() => manager.open(file)), false);
-        if (profilePath !== undefined)
-            manager.profile.start();
-        const names = args.list('tensor');
-        const tensors = chosen(model, names);
-        const reservedBytes = dataBytesOf(tensors, as);
-        const counts = await reservedStream(manager, model, {
-            as,
-            chunkBytes,
-            tensors,
-            named: names !== undefined,
-            reservedBytes,
-            signal,
-        });
-        await manager.close();
-        if (profilePath !== undefined)
-            await manager.profile.save(profilePath);
-        return {
-            path: file,
-            as,
-            chunkBytes,
-            line: lineOf(manager.budget),
-            reservedBytes,
-            tensorCount: tensors.length,
-            ...counts,
-            startRssBytes,
-            peakRssBytes: plimsoll.processMemory().peakRssBytes,
-            balanceBytes: manager.budget.allocatedBytes,
-        };
+        const { args, path, repeat, ...options } = request;
+        const file = __addDisposableResource$1(env_1, await InputFile.open(path), true);
+        const trace = await TraceFile.read(file);
+        const settings = settingsFrom(args, trace.header.settings);
+        const pool = __addDisposableResource$1(env_1, await plimsoll.MemoryPool.create({ device, ...settings }), true);
+        const replayer = __addDisposableResource$1(env_1, new Replayer(pool, options), false);
+        const progress = progressOn(process.stderr);
+        const what = repeat > 1 ? `run ${round} of ${repeat}` : '';
+        try {
+            await replayer.run(trace, ({ readBytes }) => progress.report({ what, doneBytes: readBytes, totalBytes: Math.max(file.sizeBytes, readBytes) }));
+        }
+        finally {
+            progress.end();
+        }
+        return outcome(trace.header, settings, pool, replayer);
     }
     catch (e_1) {
         env_1.error = e_1;
@@ -1317,112 +2263,124 @@ async function measuredLoad(args) {
             await result_1;
     }
 }
-/** Where the profile goes, if one is wanted; the name tells its format. */
-function profilePathFrom(args) {
-    const path = args.text('profile');
-    if (path === undefined || /\.(html|json)$/.test(path))
-        return path;
-    throw new UsageError(`expected --profile to be a name that ends in .html, .trace.json or .json, got "${path}"`);
+function outcome(trace, settings, pool, { replayed }) {
+    const end = pool.stats();
+    const { peakHeldBytes, peakUsedBytes, movedCount, movedBytes } = end;
+    return {
+        trace,
+        settings,
+        ...replayed,
+        peakHeldBytes,
+        peakUsedBytes,
+        utilizationPercent: peakHeldBytes > 0 ? (replayed.peakRequestedBytes / peakHeldBytes) * 100 : 0,
+        endFragmentationPercent: end.fragmentationPercent,
+        movedCount,
+        movedBytes,
+        end,
+    };
 }
-/** The tensors named, in the order of their names; all of the file if none is. */
-function chosen(model, names) {
-    if (names === undefined)
-        return model.tensors;
-    return [...new Set(names)].map((name) => {
-        const tensor = model.tensor(name);
-        if (tensor)
-            return tensor;
-        const known = model.tensors.map((each) => each.name);
-        const hint = known.length > 0 ? `; did you mean "${nearest(name, known)}"?` : '';
-        throw new UsageError(`unknown tensor "${name}"${hint}`);
-    });
-}
-/** What the tensors take in the form asked for: what a program that keeps them has to reserve. */
-const dataBytesOf = (tensors, as) => tensors.reduce((sum, tensor) => sum + plimsoll.tensorDataBytes(tensor, as), 0);
-/** Streams the tensors while their bytes are reserved, and counts what came. */
-async function reservedStream(manager, model, request) {
-    const env_2 = { stack: [], error: void 0, hasError: false };
-    try {
-        const { as, chunkBytes, tensors, named, signal } = request;
-        const _weights = __addDisposableResource$1(env_2, manager.budget.allocate(request.reservedBytes, 'weights'), false);
-        const totalBytes = dataBytesOf(tensors, 'raw');
-        const progress = progressOn(process.stderr);
-        const counts = { chunks: 0, storedBytes: 0, dataBytes: 0 };
-        const start = performance.now();
-        try {
-            const names = named ? { tensors: tensors.map((tensor) => tensor.name) } : {};
-            for await (const chunk of model.stream({ as, chunkBytes, ...names, signal })) {
-                counts.chunks += 1;
-                counts.storedBytes += chunk.byteEnd - chunk.byteStart;
-                counts.dataBytes += chunk.data.byteLength;
-                progress.report({ tensor: chunk.tensor, doneBytes: counts.storedBytes, totalBytes });
-            }
-        }
-        finally {
-            progress.end();
-        }
-        const durationMs = performance.now() - start;
-        return { ...counts, durationMs, bytesPerSecond: Math.round((counts.storedBytes * 1000) / durationMs) };
-    }
-    catch (e_2) {
-        env_2.error = e_2;
-        env_2.hasError = true;
-    }
-    finally {
-        __disposeResources$1(env_2);
-    }
-}
-const lines = (page, loaded) => [
-    heading(page, visible(node_path.basename(loaded.path)), `loaded as ${loaded.as}, in chunks of ${plimsoll.formatBytes(loaded.chunkBytes)}`),
-    '',
-    ...facts(page, [
-        ['tensors', grouped(loaded.tensorCount)],
-        ['chunks', grouped(loaded.chunks)],
-        ['stored', plimsoll.formatBytes(loaded.storedBytes)],
-        ['data', plimsoll.formatBytes(loaded.dataBytes)],
-        ['time', `${(loaded.durationMs / 1000).toFixed(loaded.durationMs < 10_000 ? 3 : 1)} s`],
-        ['throughput', `${plimsoll.formatBytes(loaded.bytesPerSecond)}/s of stored data`],
-        [
-            'peak RSS',
-            `${plimsoll.formatBytes(loaded.peakRssBytes)}, ${plimsoll.formatBytes(Math.max(loaded.peakRssBytes - loaded.startRssBytes, 0))} more than at the start`,
-        ],
-        ['reserved', `${plimsoll.formatBytes(loaded.reservedBytes)} of a line of ${plimsoll.formatBytes(loaded.line.lineBytes)}`],
-        ['balance', `${plimsoll.formatBytes(loaded.balanceBytes)} after close`],
-    ]),
-];
-
-/** Columns of a page that is no terminal, or of one that does not say. */
-const DEFAULT_WIDTH = 120;
-const pageFor = (stream) => ({
-    paint: paintFor(stream),
-    width: stream.columns || DEFAULT_WIDTH,
+const timesOf = ({ allocate, grow, free }) => ({
+    allocate: timeOf(allocate),
+    grow: timeOf(grow),
+    free: timeOf(free),
 });
-const printLines = (lines) => {
-    process.stdout.write(`${lines.join('\n')}\n`);
-};
-/** Characters that JSON leaves as they are and that act on a terminal or end a line; line feeds are the document's own. */
-const unescaped = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-const print = (document, indent) => {
-    process.stdout.write(`${JSON.stringify(document, null, indent).replace(unescaped, unicodeEscape)}\n`);
-};
-const printDocument = (document) => print(document, 2);
-/** Prints a document that is one of many, each on a line. */
-const printDocumentLine = (document) => print(document, 0);
-/** Tells on stderr what went wrong. */
-function printError(who, message) {
-    const { paint } = pageFor(process.stderr);
-    process.stderr.write(`${paint('red', `${who}:`)} ${visible(message)}\n`);
+const timeOf = (histogram) => histogram.count > 0
+    ? {
+        count: histogram.count,
+        medianNs: histogram.percentile(50),
+        p99Ns: histogram.percentile(99),
+        maxNs: histogram.max,
+    }
+    : null;
+function lines(page, report) {
+    return [
+        heading(page, visible(node_path.basename(report.path)), `replayed on ${report.device}${settingsText(report.settings)}`),
+        '',
+        ...overview(page, report),
+        '',
+        ...timeSection(page, report),
+        ...failureSection(page, report),
+    ];
 }
-/** A reader that has seen enough, as in `plimsoll inspect FILE | head`, is no trouble; a full disk is. */
-function watchOutput() {
-    process.stderr.on('error', () => { });
-    process.stdout.on('error', (error) => {
-        if (error.code === 'EPIPE')
-            return;
-        printError('plimsoll', `expected to write to stdout, but ${error.message}`);
-        process.exit(Exit.trouble);
-    });
+function settingsText({ slabBytes, initialBytes, maxBytes, pageBytes, dedicated }) {
+    const sizes = [
+        ['slabs of', slabBytes],
+        ['initially', initialBytes],
+        ['at most', maxBytes],
+        ['pages of', pageBytes],
+    ];
+    const texts = sizes.map(([words, bytes]) => (bytes ? `, ${words} ${plimsoll.formatBytes(bytes)}` : ''));
+    return `${texts.join('')}${dedicated ? ', a slab for each buffer' : ''}`;
 }
+const overview = (page, report) => facts(page, [
+    ['trace', `of "${visible(report.trace.label)}" on ${visible(report.trace.device)}`],
+    ['events', eventText(report)],
+    ['dropped', report.trace.droppedCount > 0 ? `${grouped(report.trace.droppedCount)} later ones` : undefined],
+    ['failures', grouped(report.failureCount)],
+    ['most asked for', plimsoll.formatBytes(report.peakRequestedBytes)],
+    ['most used', plimsoll.formatBytes(report.peakUsedBytes)],
+    ['most held', `${plimsoll.formatBytes(report.peakHeldBytes)}, in up to ${grouped(report.peakSlabCount)} slabs`],
+    ['utilisation', `${percent(report.utilizationPercent)}, the most asked for of the most held`],
+    ['fragmentation', fragmentationText(report)],
+    ['moves', `${grouped(report.movedCount)}, ${plimsoll.formatBytes(report.movedBytes)}`],
+    ['metadata', `up to ${plimsoll.formatBytes(report.peakMetadataBytes)}`],
+]);
+const eventText = ({ eventCount, allocateCount, freeCount, ignoredCount }) => `${grouped(eventCount)}: ${grouped(allocateCount)} allocations, ${grouped(freeCount)} frees, ` +
+    `${grouped(ignoredCount)} refusals and moves of the traced pool`;
+const fragmentationText = (report) => `${percent(report.endFragmentationPercent)} at the end, ` +
+    (report.worstFragmentationPercent > 0
+        ? `${percent(report.worstFragmentationPercent)} at its worst, after event ${grouped(report.worstFragmentationEvent)}`
+        : 'never any');
+function timeSection(page, { time, durationMs, repeat }) {
+    const runs = repeat > 1 ? ` in ${grouped(repeat)} runs` : '';
+    const rows = Object.entries(time).flatMap(([name, figures]) => figures
+        ? [[timeNames[name] ?? name, grouped(figures.count), ...[figures.medianNs, figures.p99Ns, figures.maxNs].map(ns)]]
+        : []);
+    return [
+        heading(page, 'Time', `on this machine, ${(durationMs / 1000).toFixed(2)} s${runs}, with the reading of the trace`),
+        '',
+        ...table(page, [
+            { title: 'operation' },
+            { title: 'times', align: 'right' },
+            { title: 'median', align: 'right' },
+            { title: '99 %', align: 'right' },
+            { title: 'longest', align: 'right' },
+        ], rows),
+    ];
+}
+const timeNames = {
+    allocate: 'allocate from a slab that is held',
+    grow: 'allocate with a new slab, or fail',
+    free: 'free',
+};
+/** A duration in nanoseconds, for people. */
+function ns(duration) {
+    if (duration < 1e3)
+        return `${duration} ns`;
+    return duration < 1e6 ? `${(duration / 1e3).toFixed(2)} µs` : `${(duration / 1e6).toFixed(2)} ms`;
+}
+function failureSection(page, { failures, failureCount }) {
+    if (failureCount === 0)
+        return [];
+    const note = failureCount > failures.length ? `the first ${failures.length} of ${grouped(failureCount)}` : '';
+    return ['', heading(page, 'Failures', note), '', ...table(page, failureColumns, failures.map(failureRow))];
+}
+const failureColumns = [
+    { title: 'line', align: 'right' },
+    { title: 'asked for', align: 'right' },
+    { title: 'aligned to', align: 'right' },
+    { title: 'largest hole', align: 'right' },
+    { title: 'held', align: 'right' },
+    { title: 'why' },
+];
+const failureRow = ({ line, requestedBytes, alignBytes, largestFreeBytes, heldBytes, reason }) => [
+    grouped(line),
+    plimsoll.formatBytes(requestedBytes),
+    plimsoll.formatBytes(alignBytes),
+    plimsoll.formatBytes(largestFreeBytes),
+    plimsoll.formatBytes(heldBytes),
+    visible(reason),
+];
 
 /** Looking through the maps of every process costs more than a sample, and programs load the package seldom. */
 const SEARCH_INTERVAL_MS = 5000;
@@ -1874,7 +2832,7 @@ const documentOf = ({ sample, pid, line, killCount, processes }) => ({
 });
 
 /** Every verb of the command line, in the order of the help. */
-const verbs = [doctor, inspect, load, top];
+const verbs = [doctor, inspect, load, pools, replay, top];
 async function main(argv) {
     const [first, ...rest] = argv;
     try {

@@ -2242,7 +2242,7 @@ function figuresOf({ stats }) {
         ['most held', size(stats.peakHeldBytes)],
         ['most used', size(stats.peakUsedBytes)],
         ['moves', stats.movedCount.toLocaleString('en-US')],
-        ['books', size(stats.metadataBytes)],
+        ['metadata', size(stats.metadataBytes)],
     ];
     const items = figures.map(([name, value]) => `<div><dt>${name}</dt><dd class="figure">${value}</dd></div>`);
     return `<dl class="figures">${items.join('')}</dl>`;
@@ -3618,6 +3618,26 @@ function refused(event) {
     return { ph: 'i', s: 't', cat: 'refusal', name: `refused: ${label}`, ...placeOf(event), args };
 }
 
+/** Writes a file that appears whole or not at all: beside it, and then takes its place. */
+async function replaceFile(path, text) {
+    const beside = `${path}.${node_crypto.randomUUID()}.tmp`;
+    try {
+        const file = await promises.open(beside, 'wx');
+        try {
+            await file.writeFile(text);
+            await file.sync();
+        }
+        finally {
+            await file.close();
+        }
+        await promises.rename(beside, path);
+    }
+    catch (error) {
+        await promises.rm(beside, { force: true });
+        throw error;
+    }
+}
+
 const writers = {
     json: (record) => `${JSON.stringify(record, null, 1)}\n`,
     trace: toTrace,
@@ -3749,25 +3769,6 @@ function profileFormat(name, path) {
     if (found)
         return found[1];
     throw invalidArgument(name, `a name that ends in ${endings.map(([ending]) => ending).join(', ')}`, quoted(text));
-}
-/** Writes beside the file and takes its place. */
-async function replaceFile(path, text) {
-    const beside = `${path}.${node_crypto.randomUUID()}.tmp`;
-    try {
-        const file = await promises.open(beside, 'wx');
-        try {
-            await file.writeFile(text);
-            await file.sync();
-        }
-        finally {
-            await file.close();
-        }
-        await promises.rename(beside, path);
-    }
-    catch (error) {
-        await promises.rm(beside, { force: true });
-        throw error;
-    }
 }
 
 const managerLimitChecks = {

@@ -95,7 +95,7 @@ function figuresOf({ stats }: PoolSnapshot): string {
     ['most held', size(stats.peakHeldBytes)],
     ['most used', size(stats.peakUsedBytes)],
     ['moves', stats.movedCount.toLocaleString('en-US')],
-    ['books', size(stats.metadataBytes)],
+    ['metadata', size(stats.metadataBytes)],
   ]
   const items = figures.map(([name, value]) => `<div><dt>${name}</dt><dd class="figure">${value}</dd></div>`)
   return `<dl class="figures">${items.join('')}</dl>`

@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
 import { type MemoryBudget, nativeBudget } from './budget.js'
 import * as check from './check.js'
 import { call, invalidArgument, ioError, quoted } from './errors.js'
@@ -15,6 +13,7 @@ import {
   type ProfileReport,
 } from './profile/record.js'
 import { toTrace } from './profile/trace.js'
+import { replaceFile } from './replace-file.js'
 
 /** How a profile is taken. */
 export interface ProfileOptions {
@@ -183,22 +182,4 @@ export function profileFormat(name: string, path: unknown): ProfileFormat {
   const found = endings.find(([ending]) => text.endsWith(ending))
   if (found) return found[1]
   throw invalidArgument(name, `a name that ends in ${endings.map(([ending]) => ending).join(', ')}`, quoted(text))
-}
-
-/** Writes beside the file and takes its place. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const beside = `${path}.${randomUUID()}.tmp`
-  try {
-    const file = await open(beside, 'wx')
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(beside, path)
-  } catch (error) {
-    await rm(beside, { force: true })
-    throw error
-  }
 }

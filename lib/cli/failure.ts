@@ -19,6 +19,33 @@ export class TreeError extends CommandError {
   readonly exitCode = Exit.brokenInput
 }
 
+/** A file cannot be read, for its own sake or for the system's. */
+export class FileError extends CommandError {
+  readonly code = 'ERR_IO'
+  readonly exitCode: ExitCode
+
+  constructor(message: string, exitCode: ExitCode) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
+
+/** A line of a trace is not what a pool writes, or does not follow from the lines before it. */
+export class TraceError extends CommandError {
+  readonly code = 'ERR_INVALID_TRACE'
+  readonly exitCode = Exit.brokenInput
+  readonly line: number
+  readonly expected: string
+  readonly received: string
+
+  constructor(line: number, expected: string, received: string) {
+    super(`expected line ${line} to be ${expected}, got ${received}`)
+    this.line = line
+    this.expected = expected
+    this.received = received
+  }
+}
+
 /** The file cannot be opened, which says more about the file than about the system. `cause` is the error. */
 export class InputError extends Error {
   readonly exitCode = Exit.brokenInput
@@ -26,6 +53,20 @@ export class InputError extends Error {
 
   constructor(cause: PlimsollError) {
     super(cause.message, { cause })
+  }
+}
+
+/** What should be a snapshot of a pool is none. */
+export class SnapshotError extends CommandError {
+  readonly code = 'ERR_INVALID_SNAPSHOT'
+  readonly exitCode = Exit.brokenInput
+  readonly expected: string
+  readonly received: string
+
+  constructor({ argument, expected, received }: InvalidArgumentError) {
+    super(`expected ${argument === 'text' ? 'FILE' : argument} to be ${expected}, got ${received}`)
+    this.expected = expected
+    this.received = received
   }
 }
 
@@ -61,8 +102,8 @@ const exitCodes: Record<PlimsollError['code'], ExitCode> = {
 /** What an error means for whoever ran the command; `undefined` for one that nobody foresaw. */
 export function tell(error: unknown): Told | undefined {
   if (error instanceof CommandError) {
-    const { code, exitCode, message } = error
-    return { exitCode, message, document: { error: { code, message } } }
+    const { exitCode, ...details } = error
+    return { exitCode, message: error.message, document: { error: { ...details, message: error.message } } }
   }
   const cause = error instanceof InputError ? error.cause : error
   if (!isOfPackage(cause)) return undefined
@@ -84,10 +125,13 @@ function isOfPackage(error: unknown): error is PlimsollError {
 /** The package's options as the command line calls them. */
 const flags: Record<string, string> = {
   chunkBytes: '--chunk',
+  initialBytes: '--initial',
   maxBytes: '--max',
+  pageBytes: '--page',
   path: 'FILE',
   pid: '--pid',
   safetyMarginPercent: '--margin',
+  slabBytes: '--slab',
 }
 
 function messageOf(error: PlimsollError): string {

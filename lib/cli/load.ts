@@ -126,7 +126,7 @@ async function reservedStream(manager: MemoryManager, model: GgufFile, request: 
       counts.chunks += 1
       counts.storedBytes += chunk.byteEnd - chunk.byteStart
       counts.dataBytes += chunk.data.byteLength
-      progress.report({ tensor: chunk.tensor, doneBytes: counts.storedBytes, totalBytes })
+      progress.report({ what: chunk.tensor, doneBytes: counts.storedBytes, totalBytes })
     }
   } finally {
     progress.end()

@@ -6,12 +6,14 @@ import { programHelp, verbHelp } from './help.js'
 import { inspect } from './inspect.js'
 import { load } from './load.js'
 import { pageFor, printDocument, printDocumentLine, printError, printLines, watchOutput } from './output.js'
+import { pools } from './pools.js'
+import { replay } from './replay.js'
 import { top } from './top.js'
 import type { Verb } from './verb.js'
 import { packageVersion } from './version.js'
 
 /** Every verb of the command line, in the order of the help. */
-const verbs: readonly Verb[] = [doctor, inspect, load, top]
+const verbs: readonly Verb[] = [doctor, inspect, load, pools, replay, top]
 
 async function main(argv: string[]): Promise<ExitCode> {
   const [first, ...rest] = argv

@@ -9,6 +9,7 @@ const DEFAULT_WIDTH = 120
 export const pageFor = (stream: NodeJS.WriteStream): Page => ({
   paint: paintFor(stream),
   width: stream.columns || DEFAULT_WIDTH,
+  shades: stream.isTTY && process.env.TERM !== 'dumb',
 })
 
 export const printLines = (lines: readonly string[]): void => {

@@ -3,21 +3,22 @@ import { bar } from './bar.js'
 import { paintFor } from './style.js'
 import { clip, visible } from './text.js'
 
-/** How far a load has come. */
+/** How far the reading of a file has come. */
 export interface Step {
-  tensor: string
+  /** What is being read. */
+  what: string
   doneBytes: number
   totalBytes: number
 }
 
-/** Tells a user who is watching how far a load has come. */
+/** Tells a user who is watching how far it has come. */
 export interface Progress {
   report: (step: Step) => void
   /** Wipes the line, so that what follows begins at its start. */
   end: () => void
 }
 
-/** Redrawing faster than the eye follows only takes time from the load. */
+/** Redrawing faster than the eye follows only takes time from the work. */
 const INTERVAL_MS = 100
 
 const BAR_CELLS = 24
@@ -33,7 +34,7 @@ export function progressOn(stream: NodeJS.WriteStream): Progress {
   const start = performance.now()
   let drawn = Number.NEGATIVE_INFINITY
   return {
-    report: ({ tensor, doneBytes, totalBytes }) => {
+    report: ({ what, doneBytes, totalBytes }) => {
       const now = performance.now()
       if (now - drawn < INTERVAL_MS) return
       drawn = now
@@ -42,7 +43,7 @@ export function progressOn(stream: NodeJS.WriteStream): Progress {
       const rate = formatBytes(Math.round((doneBytes * 1000) / Math.max(now - start, 1)))
       const figures = `${percent}  ${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}, ${rate}/s`
       const left = (stream.columns || 80) - BAR_CELLS - figures.length - 7
-      const name = left > 0 ? clip(visible(tensor), left) : ''
+      const name = left > 0 ? clip(visible(what), left) : ''
       stream.write(`${ERASE_LINE}  ${bar(paint, 'green', share, BAR_CELLS)} ${figures}  ${paint('dim', name)}`)
     },
     end: () => {

@@ -20,6 +20,8 @@ export interface Page {
   paint: Paint
   /** Columns there are for a line. */
   width: number
+  /** Whether a picture may be drawn in shades: on a terminal that can. */
+  shades: boolean
 }
 
 /** What a verb has found out. */
