@@ -265,6 +265,52 @@ function parseStrictly(argv, options) {
     }
 }
 
+/** Kinds that are opened at no cost: they take no lock, and no driver's time or memory. */
+const cheap = ['host', 'dma-heap', 'udmabuf'];
+/**
+ * Opens what is there and costs nothing; of `all` also CUDA, whose driver takes its time and memory. Rockchip's own
+ * driver is never opened: that takes its lock.
+ */
+const opened = (backEnds, all) => Promise.all(backEnds.map(async (backEnd) => {
+    // Its library may lie where only the driver's own search finds it.
+    const asked = backEnd.kind === 'cuda' ? all : backEnd.available && cheap.includes(backEnd.kind);
+    return asked ? { ...backEnd, ...(await openedOne(backEnd)) } : backEnd;
+}));
+async function openedOne({ kind, available }) {
+    try {
+        const device = await plimsoll.Device.open(kind);
+        return { device: { name: device.name, limits: device.limits, usage: device.usage(), remarks: device.remarks() } };
+    }
+    catch (error) {
+        if (!(error instanceof plimsoll.PlimsollError))
+            throw error;
+        return available ? { refusal: error.message } : {};
+    }
+}
+/** What `'auto'` takes now. */
+async function autoChoice() {
+    const { kind, passedOver } = await plimsoll.Device.open('auto');
+    return { kind, passedOver };
+}
+/** What `'auto'` would take if every back end that seems to be there can be opened. */
+function likelyChoice(backEnds, vendor) {
+    const of = (kind) => backEnds.find((backEnd) => backEnd.kind === kind);
+    const missing = (kind) => ({ kind, reason: of(kind)?.reason ?? 'no reason is known' });
+    const byName = {
+        kind: 'rknpu',
+        reason: 'it is taken by name only: two programs at once have crashed boards',
+    };
+    if (of('cuda')?.available)
+        return { kind: 'cuda', passedOver: [byName] };
+    if (vendor !== 'Rockchip') {
+        const unused = { kind: 'dma-heap', reason: 'nothing on this board is known to import its buffers' };
+        return { kind: 'host', passedOver: [byName, missing('cuda'), unused] };
+    }
+    if (of('dma-heap')?.available)
+        return { kind: 'dma-heap', passedOver: [byName, missing('cuda')] };
+    return { kind: 'host', passedOver: [byName, missing('cuda'), missing('dma-heap')] };
+}
+
 /** Characters that act on a terminal instead of showing: controls, and marks that turn the direction of writing. */
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 /** A text of unknown origin as one line that only shows: names and values in a file can hold commands to a terminal. */
@@ -375,6 +421,54 @@ function boundTable(page, { terms, bindingTerm }) {
     ]));
 }
 
+/** What is known of device memory, as texts under the names of its kinds. */
+const deviceEntries = (found) => [
+    ...found.backEnds.flatMap((backEnd) => [stateOf(backEnd), ...textsOf(backEnd, found.devices).map(unnamed)]),
+    ...autoEntries(found.auto, found.backEnds),
+];
+const unnamed = (text) => ({ name: '', text: visible(text) });
+function stateOf({ kind, available, paths, reason, remedy, device, refusal }) {
+    const where = paths.length > 0 ? `: ${paths.join(', ')}` : '';
+    const text = available || device ? `available${where}` : `not available: ${reason ?? 'no reason is known'}`;
+    return { name: kind, text: visible(refusal === undefined ? text : `cannot be opened: ${refusal}`), command: remedy };
+}
+function textsOf({ kind, device }, full) {
+    if (device === undefined)
+        return [];
+    const name = device.name === kind ? [] : [device.name];
+    return [...name, ...(full ? figuresOf(device) : []), ...device.remarks];
+}
+const figuresOf = ({ limits, usage }) => [
+    `${limitText(limits)}; ${traits(limits).join(', ')}`,
+    `${usageText(usage)}${roomText(usage)}`,
+];
+const limitText = ({ granuleBytes, slabBytes, largestBytes, powersOfTwo }) => `slabs of ${plimsoll.formatBytes(slabBytes)} or more${largestBytes === undefined ? '' : `, at most ${plimsoll.formatBytes(largestBytes)}`}, ` +
+    (powersOfTwo ? 'in powers of two' : `in multiples of ${plimsoll.formatBytes(granuleBytes)}`);
+const traits = ({ zeroed, mappable, needsSync, exportable }) => [
+    zeroed ? 'fresh memory reads zero' : 'fresh memory is not cleared',
+    mappable ? `mappable${needsSync ? ', synchronised as maps begin and end' : ''}` : 'not mappable',
+    exportable ? 'exportable' : 'not exportable',
+];
+const usageText = ({ usedBytes, slabCount, peakBytes, refusedCount }) => `${plimsoll.formatBytes(usedBytes)} in ${grouped(slabCount)} slabs of this process, ${plimsoll.formatBytes(peakBytes)} at most, ` +
+    `${grouped(refusedCount)} refusals`;
+function roomText({ totalBytes, freeBytes, largestFreeBytes }) {
+    const room = [
+        ['in all', totalBytes],
+        ['free', freeBytes],
+        ['in one piece', largestFreeBytes],
+    ];
+    return room.map(([words, bytes]) => (bytes === undefined ? '' : `; ${plimsoll.formatBytes(bytes)} ${words}`)).join('');
+}
+/** Of what is not available, the reason is told already. */
+function autoEntries({ kind, passedOver }, backEnds) {
+    const isThere = (kind) => backEnds.some((backEnd) => backEnd.kind === kind && backEnd.available);
+    const others = passedOver.filter((passed) => isThere(passed.kind));
+    return [
+        { name: 'auto', text: `takes ${kind}` },
+        ...others.map(({ kind: other, reason }) => unnamed(`not ${other}: ${reason}`)),
+    ];
+}
+
 /** What a signal is called. */
 const names = {
     memory: 'memory',
@@ -477,7 +571,7 @@ function diagnosisPage(page, found, warnings) {
         line && lineSection(page, line, machine),
         headroomSection(page, found),
         signalSection(page, found),
-        backEndSection(page, found.backEnds),
+        backEndSection(page, found),
         process && processSection(page, process),
         warningSection(page, warnings),
     ];
@@ -586,16 +680,10 @@ const signalSection = (page, { signals }) => [
     '',
     ...entries(page, 'dim', signalEntries(signals)),
 ];
-const backEndSection = (page, backEnds) => [
+const backEndSection = (page, found) => [
     heading(page, 'Device memory', 'what this user could take for accelerators'),
     '',
-    ...entries(page, 'dim', backEnds.map(({ kind, available, paths, reason, remedy }) => ({
-        name: kind,
-        text: available
-            ? `available${paths.length > 0 ? `: ${visible(paths.join(', '))}` : ''}`
-            : `not available: ${visible(reason ?? 'no reason is known')}`,
-        command: remedy,
-    }))),
+    ...entries(page, 'dim', deviceEntries(found)),
 ];
 const processSection = (page, memory) => [
     heading(page, 'This process'),
@@ -671,7 +759,17 @@ const signalsDocument = (signals) => ({
     memory: signals.memory ? memoryDocument(signals.memory) : null,
     cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
 });
-const backEndDocument = (backEnd) => filled(backEnd, { reason: null, remedy: null });
+const limitsDocument = (limits) => filled(limits, { largestBytes: null });
+const usageDocument = (usage) => filled(usage, { totalBytes: null, freeBytes: null, largestFreeBytes: null });
+const deviceDocument = ({ limits, usage, ...device }) => ({
+    ...device,
+    limits: limitsDocument(limits),
+    usage: usageDocument(usage),
+});
+const backEndDocument = (backEnd) => ({
+    ...filled(backEnd, { reason: null, remedy: null, device: null, refusal: null }),
+    device: backEnd.device ? deviceDocument(backEnd.device) : null,
+});
 
 /** The options that move the line. */
 const lineOptions = {
@@ -861,6 +959,7 @@ const doctor = {
     options: {
         ...lineOptions,
         root: { type: 'string', value: 'DIR', help: "read a copy of a board's files under DIR instead of this machine" },
+        devices: { type: 'boolean', help: 'open every device but the NPU of a Rockchip, and tell its limits and its use' },
         boards: { type: 'boolean', help: 'list the boards that have a preset, and nothing else' },
     },
     run: (args) => (args.flag('boards') ? presets() : diagnosis(args)),
@@ -868,8 +967,8 @@ const doctor = {
 function presets() {
     return { document: { boards: plimsoll.boardPresets }, lines: (page) => boardTable(page, 'Boards', plimsoll.boardPresets) };
 }
-function diagnosis(args) {
-    const found = examine$1(args);
+async function diagnosis(args) {
+    const found = await examine$1(args);
     const warnings = warningsOf(found);
     const exitCode = found.root === undefined ? Exit.trouble : Exit.brokenInput;
     return {
@@ -878,11 +977,15 @@ function diagnosis(args) {
         ...(found.machine === undefined && { exitCode }),
     };
 }
-function examine$1(args) {
+async function examine$1(args) {
     const root = rootFrom(args);
+    const devices = args.flag('devices');
+    if (devices && root !== undefined)
+        throw new UsageError('expected --devices or --root, got both');
     const tree = root === undefined ? {} : { root };
     const named = boardFrom(args);
     const detected = plimsoll.detectBoard(tree);
+    const found = plimsoll.backEnds(tree);
     const budget = measured(() => plimsoll.MemoryBudget.forThisMachine({ ...lineFrom(args), ...tree }));
     return {
         version: packageVersion(),
@@ -901,7 +1004,10 @@ function examine$1(args) {
         line: budget && lineOf(budget),
         headroom: budget && measured(() => budget.headroom()),
         signals: signalsOf(tree),
-        backEnds: plimsoll.backEnds(tree),
+        backEnds: root === undefined ? await opened(found, devices) : found,
+        auto: devices ? await autoChoice() : likelyChoice(found, detected.vendor),
+        /** Whether everything was opened that is to be. */
+        devices,
         // Of a copy, only the process that made it could be told.
         process: root === undefined ? measured(plimsoll.processMemory) : undefined,
         nodeAvailableBytes: root === undefined ? process.availableMemory() : undefined,
@@ -927,7 +1033,7 @@ function rootFrom(args) {
         return root;
     throw new TreeError(`expected --root to be a folder with a board's files, got "${root}"`);
 }
-const documentOf$2 = ({ isNamed: _, ...found }) => ({
+const documentOf$2 = ({ isNamed: _, devices: __, ...found }) => ({
     ...found,
     root: found.root ?? null,
     machine: found.machine ? machineDocument(found.machine) : null,

@@ -1,12 +1,6 @@
-import {
-  type BackEnd,
-  type BoardPreset,
-  formatBytes,
-  type LoadedAddon,
-  type MachineMemory,
-  type ProcessMemory,
-} from '../index.js'
+import { type BoardPreset, formatBytes, type LoadedAddon, type MachineMemory, type ProcessMemory } from '../index.js'
 import { boundTable } from './bounds.js'
+import { deviceEntries } from './device-words.js'
 import type { Findings } from './doctor.js'
 import type { Line } from './line.js'
 import { signalEntries } from './signal-words.js'
@@ -26,7 +20,7 @@ export function diagnosisPage(page: Page, found: Findings, warnings: readonly Wa
     line && lineSection(page, line, machine),
     headroomSection(page, found),
     signalSection(page, found),
-    backEndSection(page, found.backEnds),
+    backEndSection(page, found),
     process && processSection(page, process),
     warningSection(page, warnings),
   ]
@@ -154,20 +148,10 @@ const signalSection = (page: Page, { signals }: Findings): string[] => [
   ...entries(page, 'dim', signalEntries(signals)),
 ]
 
-const backEndSection = (page: Page, backEnds: readonly BackEnd[]): string[] => [
+const backEndSection = (page: Page, found: Findings): string[] => [
   heading(page, 'Device memory', 'what this user could take for accelerators'),
   '',
-  ...entries(
-    page,
-    'dim',
-    backEnds.map(({ kind, available, paths, reason, remedy }) => ({
-      name: kind,
-      text: available
-        ? `available${paths.length > 0 ? `: ${visible(paths.join(', '))}` : ''}`
-        : `not available: ${visible(reason ?? 'no reason is known')}`,
-      command: remedy,
-    })),
-  ),
+  ...entries(page, 'dim', deviceEntries(found)),
 ]
 
 const processSection = (page: Page, memory: ProcessMemory): string[] => [

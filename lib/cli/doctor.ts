@@ -14,10 +14,11 @@ import {
   signals,
 } from '../index.js'
 import type { Arguments } from './arguments.js'
+import { autoChoice, likelyChoice, opened } from './devices.js'
 import { boardTable, diagnosisPage } from './doctor-page.js'
 import { backEndDocument, detectedDocument, headroomDocument, machineDocument, signalsDocument } from './document.js'
 import { Exit } from './exit.js'
-import { TreeError } from './failure.js'
+import { TreeError, UsageError } from './failure.js'
 import { boardFrom, lineFrom, lineOf, lineOptions } from './line.js'
 import { machineIfMeasured, measured } from './machine.js'
 import type { Report, Verb } from './verb.js'
@@ -30,6 +31,7 @@ export const doctor: Verb = {
   options: {
     ...lineOptions,
     root: { type: 'string', value: 'DIR', help: "read a copy of a board's files under DIR instead of this machine" },
+    devices: { type: 'boolean', help: 'open every device but the NPU of a Rockchip, and tell its limits and its use' },
     boards: { type: 'boolean', help: 'list the boards that have a preset, and nothing else' },
   },
   run: (args) => (args.flag('boards') ? presets() : diagnosis(args)),
@@ -39,8 +41,8 @@ function presets(): Report {
   return { document: { boards: boardPresets }, lines: (page) => boardTable(page, 'Boards', boardPresets) }
 }
 
-function diagnosis(args: Arguments): Report {
-  const found = examine(args)
+async function diagnosis(args: Arguments): Promise<Report> {
+  const found = await examine(args)
   const warnings = warningsOf(found)
   const exitCode = found.root === undefined ? Exit.trouble : Exit.brokenInput
   return {
@@ -51,13 +53,16 @@ function diagnosis(args: Arguments): Report {
 }
 
 /** What a diagnosis is drawn from. */
-export type Findings = ReturnType<typeof examine>
+export type Findings = Awaited<ReturnType<typeof examine>>
 
-function examine(args: Arguments) {
+async function examine(args: Arguments) {
   const root = rootFrom(args)
+  const devices = args.flag('devices')
+  if (devices && root !== undefined) throw new UsageError('expected --devices or --root, got both')
   const tree: SystemOptions = root === undefined ? {} : { root }
   const named = boardFrom(args)
   const detected = detectBoard(tree)
+  const found = backEnds(tree)
   const budget = measured(() => MemoryBudget.forThisMachine({ ...lineFrom(args), ...tree }))
   return {
     version: packageVersion(),
@@ -76,7 +81,10 @@ function examine(args: Arguments) {
     line: budget && lineOf(budget),
     headroom: budget && measured(() => budget.headroom()),
     signals: signalsOf(tree),
-    backEnds: backEnds(tree),
+    backEnds: root === undefined ? await opened(found, devices) : found,
+    auto: devices ? await autoChoice() : likelyChoice(found, detected.vendor),
+    /** Whether everything was opened that is to be. */
+    devices,
     // Of a copy, only the process that made it could be told.
     process: root === undefined ? measured(processMemory) : undefined,
     nodeAvailableBytes: root === undefined ? process.availableMemory() : undefined,
@@ -103,7 +111,7 @@ function rootFrom(args: Arguments): string | undefined {
   throw new TreeError(`expected --root to be a folder with a board's files, got "${root}"`)
 }
 
-const documentOf = ({ isNamed: _, ...found }: Findings): object => ({
+const documentOf = ({ isNamed: _, devices: __, ...found }: Findings): object => ({
   ...found,
   root: found.root ?? null,
   machine: found.machine ? machineDocument(found.machine) : null,

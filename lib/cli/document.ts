@@ -1,4 +1,14 @@
-import type { BackEnd, Cgroup, DetectedBoard, Headroom, HeadroomTerm, MachineMemory, Signals } from '../index.js'
+import type {
+  Cgroup,
+  DetectedBoard,
+  DeviceLimits,
+  DeviceUsage,
+  Headroom,
+  HeadroomTerm,
+  MachineMemory,
+  Signals,
+} from '../index.js'
+import type { DeviceFinding, OpenDevice } from './devices.js'
 
 /** The names of the fields that may be absent. */
 type OptionalKey<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T]
@@ -69,4 +79,18 @@ export const signalsDocument = (signals: Signals) => ({
   cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
 })
 
-export const backEndDocument = (backEnd: BackEnd) => filled(backEnd, { reason: null, remedy: null })
+const limitsDocument = (limits: Readonly<DeviceLimits>) => filled(limits, { largestBytes: null })
+
+const usageDocument = (usage: DeviceUsage) =>
+  filled(usage, { totalBytes: null, freeBytes: null, largestFreeBytes: null })
+
+const deviceDocument = ({ limits, usage, ...device }: OpenDevice) => ({
+  ...device,
+  limits: limitsDocument(limits),
+  usage: usageDocument(usage),
+})
+
+export const backEndDocument = (backEnd: DeviceFinding) => ({
+  ...filled(backEnd, { reason: null, remedy: null, device: null, refusal: null }),
+  device: backEnd.device ? deviceDocument(backEnd.device) : null,
+})
