@@ -424,7 +424,7 @@ function boundTable(page, { terms, bindingTerm }) {
 /** What is known of device memory, as texts under the names of its kinds. */
 const deviceEntries = (found) => [
     ...found.backEnds.flatMap((backEnd) => [stateOf(backEnd), ...textsOf(backEnd, found.devices).map(unnamed)]),
-    ...autoEntries(found.auto, found.backEnds),
+    ...autoEntries(found),
 ];
 const unnamed = (text) => ({ name: '', text: visible(text) });
 function stateOf({ kind, available, paths, reason, remedy, device, refusal }) {
@@ -438,10 +438,10 @@ function textsOf({ kind, device }, full) {
     const name = device.name === kind ? [] : [device.name];
     return [...name, ...(full ? figuresOf(device) : []), ...device.remarks];
 }
-const figuresOf = ({ limits, usage }) => [
-    `${limitText(limits)}; ${traits(limits).join(', ')}`,
-    `${usageText(usage)}${roomText(usage)}`,
-];
+const figuresOf = ({ limits, usage }) => {
+    const room = roomText(usage);
+    return [`${limitText(limits)}; ${traits(limits).join(', ')}`, ...(room ? [room] : [])];
+};
 const limitText = ({ granuleBytes, slabBytes, largestBytes, powersOfTwo }) => `slabs of ${plimsoll.formatBytes(slabBytes)} or more${largestBytes === undefined ? '' : `, at most ${plimsoll.formatBytes(largestBytes)}`}, ` +
     (powersOfTwo ? 'in powers of two' : `in multiples of ${plimsoll.formatBytes(granuleBytes)}`);
 const traits = ({ zeroed, mappable, needsSync, exportable }) => [
@@ -449,22 +449,21 @@ const traits = ({ zeroed, mappable, needsSync, exportable }) => [
     mappable ? `mappable${needsSync ? ', synchronised as maps begin and end' : ''}` : 'not mappable',
     exportable ? 'exportable' : 'not exportable',
 ];
-const usageText = ({ usedBytes, slabCount, peakBytes, refusedCount }) => `${plimsoll.formatBytes(usedBytes)} in ${grouped(slabCount)} slabs of this process, ${plimsoll.formatBytes(peakBytes)} at most, ` +
-    `${grouped(refusedCount)} refusals`;
 function roomText({ totalBytes, freeBytes, largestFreeBytes }) {
     const room = [
         ['in all', totalBytes],
         ['free', freeBytes],
         ['in one piece', largestFreeBytes],
     ];
-    return room.map(([words, bytes]) => (bytes === undefined ? '' : `; ${plimsoll.formatBytes(bytes)} ${words}`)).join('');
+    const known = room.filter((each) => each[1] !== undefined);
+    return known.map(([words, bytes]) => `${plimsoll.formatBytes(bytes)} ${words}`).join(', ');
 }
 /** Of what is not available, the reason is told already. */
-function autoEntries({ kind, passedOver }, backEnds) {
+function autoEntries({ backEnds, auto: { kind, passedOver }, devices }) {
     const isThere = (kind) => backEnds.some((backEnd) => backEnd.kind === kind && backEnd.available);
     const others = passedOver.filter((passed) => isThere(passed.kind));
     return [
-        { name: 'auto', text: `takes ${kind}` },
+        { name: 'auto', text: `${devices ? 'takes' : 'would take'} ${kind}` },
         ...others.map(({ kind: other, reason }) => unnamed(`not ${other}: ${reason}`)),
     ];
 }
