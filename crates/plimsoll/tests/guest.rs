@@ -11,7 +11,7 @@ use std::{
         unix::process::{CommandExt, ExitStatusExt},
     },
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -198,26 +198,19 @@ fn the_killer_takes_another_for_the_one_who_holds_a_heap() {
         }
         _ => in_a_guest(),
     }
-    let _ = fs::remove_file("/tmp/bystander");
     let mut bystander = child(TEST, "bystander").spawn().unwrap();
     assert!(settle(|| Path::new("/tmp/bystander").exists()));
     let mut glutton = child(TEST, "glutton").spawn().unwrap();
-    let first = settled_first(&mut bystander, &mut glutton);
-    assert_eq!(first.signal(), Some(9));
-    assert!(glutton.try_wait().unwrap().is_none() || bystander.try_wait().unwrap().is_some());
-    let glutton = glutton.wait().unwrap();
-    println!("a bystander of 64 MiB was killed first ({first}); the holder of the heap then ({glutton})");
-}
-
-fn settled_first(bystander: &mut Child, glutton: &mut Child) -> ExitStatus {
-    assert!(settle(|| true));
-    loop {
+    let first = loop {
         if let Some(status) = bystander.try_wait().unwrap() {
-            return status;
+            break status;
         }
         assert!(glutton.try_wait().unwrap().is_none(), "the holder of the heap was killed first");
         thread::sleep(Duration::from_millis(1));
-    }
+    };
+    let then = glutton.wait().unwrap();
+    assert_eq!((first.signal(), then.signal()), (Some(9), Some(9)));
+    println!("a bystander of 64 MiB was killed first ({first}), the holder of the heap then ({then})");
 }
 
 /// What a process's accounts say it holds, in bytes.
