@@ -2456,8 +2456,9 @@ class MemoryPool {
             }
         };
     }
-    constructor(mark, of, { device, label, settings, auto, owner }) {
+    constructor(mark, of, making) {
         expectInternal(mark, 'MemoryPool', 'MemoryPool.create()');
+        const { device, label, settings, auto, owner } = making;
         this.#native = of;
         this.#owner = owner;
         this.#settings = settings;

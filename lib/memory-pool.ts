@@ -216,8 +216,9 @@ export class MemoryPool implements AsyncDisposable {
     }
   }
 
-  private constructor(mark: typeof internal, of: native.NativePool, { device, label, settings, auto, owner }: Making) {
+  private constructor(mark: typeof internal, of: native.NativePool, making: Making) {
     expectInternal(mark, 'MemoryPool', 'MemoryPool.create()')
+    const { device, label, settings, auto, owner } = making
     this.#native = of
     this.#owner = owner
     this.#settings = settings
