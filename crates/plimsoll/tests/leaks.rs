@@ -91,9 +91,12 @@ fn run(open: Open, kernel: Arc<dyn Kernel>, context: DeviceContext, faults: Faul
 /// Open files, and the size of all maps in bytes.
 fn held() -> (usize, u64) {
     let files = fs::read_dir("/proc/self/fd").unwrap().count();
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
-    (files, size.trim_end_matches("kB").trim().parse::<u64>().unwrap() * KIB)
+    let size = |line: &str| {
+        let (start, end) = line.split(' ').next()?.split_once('-')?;
+        Some(u64::from_str_radix(end, 16).ok()? - u64::from_str_radix(start, 16).ok()?)
+    };
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    (files, maps.lines().map(|line| size(line).unwrap()).sum())
 }
 
 #[test]

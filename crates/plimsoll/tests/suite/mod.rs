@@ -2,7 +2,7 @@
 //!
 //! A test of a back end is one call: `suite::holds(&backend)`.
 
-// Each test takes what it needs; a helper of tests may fail as they do.
+// Each test takes what it needs; it fails as they do.
 #![allow(
     dead_code,
     unused_imports,
