@@ -68,7 +68,7 @@ impl MemoryBudget {
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] when more is reserved than there is, or a size is above
-    /// [`MAX_BYTES`](crate::units::MAX_BYTES).
+    /// [`MAX_BYTES`].
     pub fn new(total_bytes: u64, reserved_bytes: u64) -> Result<Self> {
         Ok(Self::over(Line::from_numbers(total_bytes, reserved_bytes)?, Arc::default()))
     }
