@@ -6,6 +6,7 @@ const fastestLevenshtein = require('fastest-levenshtein');
 const node_fs = require('node:fs');
 const node_path = require('node:path');
 const node_buffer = require('node:buffer');
+const types = require('node:util/types');
 const node_url = require('node:url');
 const node_util = require('node:util');
 const node_crypto = require('node:crypto');
@@ -1244,10 +1245,11 @@ const mappingChecks = {
 const readChecks = { ...rangeChecks, into: bytesView };
 /** The bytes of a view, not copied. */
 function bytesView(name, value) {
-    if (ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer) {
+    // What may shrink while it is copied is no safe place.
+    if (ArrayBuffer.isView(value) && types.isArrayBuffer(value.buffer) && !value.buffer.resizable) {
         return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     }
-    throw invalidArgument(name, 'a view of an ArrayBuffer, such as a Uint8Array', quoted(value));
+    throw invalidArgument(name, 'a view of an ArrayBuffer of fixed length, such as a Uint8Array', quoted(value));
 }
 /** The net: frees what a collected buffer held. */
 const net = new FinalizationRegistry((state) => {

@@ -1,3 +1,4 @@
+import { isArrayBuffer } from 'node:util/types'
 import type { ExportedFd } from '../binding.js'
 import * as check from './check.js'
 import { detach } from './detach.js'
@@ -40,10 +41,11 @@ const readChecks = { ...rangeChecks, into: bytesView } as const
 
 /** The bytes of a view, not copied. */
 function bytesView(name: string, value: unknown): Uint8Array {
-  if (ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer) {
+  // What may shrink while it is copied is no safe place.
+  if (ArrayBuffer.isView(value) && isArrayBuffer(value.buffer) && !value.buffer.resizable) {
     return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
   }
-  throw invalidArgument(name, 'a view of an ArrayBuffer, such as a Uint8Array', quoted(value))
+  throw invalidArgument(name, 'a view of an ArrayBuffer of fixed length, such as a Uint8Array', quoted(value))
 }
 
 /** What the net needs to know of a buffer. It must not refer to the buffer, or that would never be collected. */

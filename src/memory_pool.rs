@@ -285,6 +285,8 @@ impl From<CoreReport> for DefragmentReport {
 
 impl ObjectFinalize for NativePool {
     fn finalize(self, env: Env) -> napi::Result<()> {
+        // A view that was moved away, or is left of a thread that ended, holds its own slab, and not all of them.
+        self.pool.destroy();
         let told_bytes = self.told_bytes.load(Ordering::Relaxed);
         if told_bytes != 0 {
             env.adjust_external_memory(-told_bytes)?;
