@@ -1408,7 +1408,7 @@ const load = {
     },
     run: async (args) => {
         const loaded = await measuredLoad(args);
-        return { document: loaded, lines: (page) => lines$1(page, loaded) };
+        return { document: loaded, lines: (page) => lines$2(page, loaded) };
     },
 };
 async function measuredLoad(args) {
@@ -1518,7 +1518,7 @@ async function reservedStream(manager, model, request) {
         __disposeResources$3(env_2);
     }
 }
-const lines$1 = (page, loaded) => [
+const lines$2 = (page, loaded) => [
     heading(page, visible(node_path.basename(loaded.path)), `loaded as ${loaded.as}, in chunks of ${plimsoll.formatBytes(loaded.chunkBytes)}`),
     '',
     ...facts(page, [
@@ -2125,18 +2125,10 @@ const pools = {
     },
     run: async (args) => {
         const found = await examine(args);
-        const html = args.text('html');
-        if (html !== undefined)
+        const html = args.text('html') ?? null;
+        if (html !== null)
             await writePage(html, found.snapshots);
-        const written = html === undefined ? [] : ['', `The page is in ${visible(html)}`];
-        return {
-            document: { path: args.file, html: html ?? null, ...found },
-            lines: (page) => [
-                ...found.snapshots.flatMap((pool, i) => [...(i > 0 ? [''] : []), ...section(page, pool)]),
-                ...written,
-            ],
-            exitCode: Exit.fine,
-        };
+        return { document: { path: args.file, html, ...found }, lines: (page) => lines$1(page, found, html) };
     },
 };
 async function examine(args) {
@@ -2216,6 +2208,11 @@ async function writePage(path, snapshots) {
         throw new FileError(`expected to write ${path}, got: ${error.message}`, Exit.trouble);
     }
 }
+const lines$1 = (page, { replayed, snapshots }, html) => [
+    ...snapshots.flatMap((pool, i) => [...(i > 0 ? [''] : []), ...section(page, pool)]),
+    ...(replayed?.failureCount ? ['', `${grouped(replayed.failureCount)} buffers found no place and are not drawn`] : []),
+    ...(html === null ? [] : ['', `The page is in ${visible(html)}`]),
+];
 function section(page, pool) {
     const { label, device, timeMs, stats, slabs } = pool;
     return [

@@ -12,15 +12,26 @@ describe('help and version', () => {
   test('--help lists every verb and what the exit codes mean', () => {
     const { status, stdout, stderr } = plimsoll('--help')
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    for (const text of ['doctor', 'inspect FILE', 'load FILE', 'top', 'does not fit', 'broken input']) {
+    for (const text of [
+      'doctor',
+      'inspect FILE',
+      'load FILE',
+      'pools FILE',
+      'replay FILE',
+      'top',
+      'does not fit',
+      'broken input',
+    ]) {
       expect(stdout).toContain(text)
     }
   })
 
   test.each([
-    ['doctor', ['--board ID', '--boards', '--root DIR', '--json']],
+    ['doctor', ['--board ID', '--boards', '--devices', '--root DIR', '--json']],
     ['inspect', ['--header-only', '--json']],
     ['load', ['--as raw|f32|f16', '--chunk SIZE', '--tensor NAME ...', '--json']],
+    ['pools', ['--html OUT', '--at N', '--slab SIZE', '--json']],
+    ['replay', ['--device auto|host|', '--slab SIZE', '--page SIZE', '--defragment', '--repeat N', '--json']],
     ['top', ['--interval TIME', '--count N', '--pid PID', '--json', 'print one JSON document a line']],
   ])('%s --help lists its options and runs nothing', (verb, options) => {
     const { status, stdout } = plimsoll(verb, '--help')
@@ -36,7 +47,7 @@ describe('help and version', () => {
 
 describe('wrong use ends with 2 and says what is right', () => {
   test.each([
-    [[], 'expected a verb: doctor, inspect, load, top'],
+    [[], 'expected a verb: doctor, inspect, load, pools, replay, top'],
     [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
     [['--vesion'], 'unknown option "--vesion"; did you mean "--version"?'],
     [['doctor', '--jsn'], 'unknown option "--jsn"; did you mean "--json"?'],

@@ -83,6 +83,7 @@ test('--json gives every figure as a number of bytes, and null for what is not t
     },
     signals: expect.objectContaining({ missing: expect.any(Array) }),
     backEnds: expect.any(Array),
+    auto: { kind: expect.any(String), passedOver: expect.any(Array) },
     process: {
       rssBytes: expect.any(Number),
       peakRssBytes: expect.any(Number),
@@ -295,6 +296,56 @@ describe('device memory', () => {
     expect(stdout).toMatch(/^ {2}dma-heap +not available: /m)
     expect(stdout).toMatch(/^ +\$ docker run --device \/dev\/dma_heap \.\.\.$/m)
     expect(stdout).toMatch(/^ {2}host +available$/m)
+  })
+
+  test.each([
+    ['rock-5b-plus-vendor', 'dma-heap', ['rknpu', 'cuda']],
+    ['orangepi-5-plus-vendor', 'host', ['rknpu', 'cuda', 'dma-heap']],
+    ['jetson-orin-nano-8gb', 'cuda', ['rknpu']],
+    ['pc', 'host', ['rknpu', 'cuda', 'dma-heap']],
+  ])('of the copy %s, auto would take %s, and there is a reason against %j', (board, kind, others) => {
+    const root = `crates/plimsoll/tests/boards/${board}`
+    const { auto, backEnds } = document('--root', root)
+    expect(auto).toEqual({ kind, passedOver: others.map((other) => ({ kind: other, reason: expect.any(String) })) })
+    expect(doctor('--root', root).stdout).toMatch(new RegExp(`^  auto +would take ${kind}$`, 'm'))
+    for (const { device, refusal } of backEnds) expect({ device, refusal }).toEqual({ device: null, refusal: null })
+  })
+
+  test('what costs nothing is opened, the rest with --devices alone, and the NPU of a Rockchip never', () => {
+    const deviceOf = (found: { backEnds: { kind: string; device: unknown }[] }, kind: string) =>
+      found.backEnds.find((backEnd) => backEnd.kind === kind)?.device
+    const figures = { largestBytes: null, totalBytes: null, freeBytes: null, largestFreeBytes: null }
+    const { largestBytes, ...unknown } = figures
+    const host = {
+      name: 'host',
+      limits: expect.objectContaining({ granuleBytes: expect.any(Number), slabBytes: 2 * MiB, largestBytes }),
+      usage: expect.objectContaining({ usedBytes: 0, slabCount: 0, ...unknown }),
+      remarks: [],
+    }
+    const found = document()
+    expect([deviceOf(found, 'host'), deviceOf(found, 'cuda'), deviceOf(found, 'rknpu')]).toEqual([host, null, null])
+    expect(doctor().stdout).not.toContain('slabs of 2.00 MiB or more')
+    const all = document('--devices')
+    expect([deviceOf(all, 'host'), deviceOf(all, 'rknpu')]).toEqual([host, null])
+    expect(doctor('--devices').stdout).toContain('slabs of 2.00 MiB or more')
+    expect(doctor('--devices').stdout).toMatch(new RegExp(`^  auto +takes ${all.auto.kind}$`, 'm'))
+  })
+
+  test('a driver that does not open is no end of the diagnosis', () => {
+    const { status, stdout } = runNode(['cli.js', 'doctor', '--devices', '--json'], {
+      through: ['env', 'PLIMSOLL_CUDA_LIBRARY=/nowhere/libcuda.so'],
+    })
+    expect(status).toBe(0)
+    expect(JSON.parse(stdout).auto.passedOver).toContainEqual({
+      kind: 'cuda',
+      reason: expect.stringContaining('/nowhere/libcuda.so'),
+    })
+  })
+
+  test('a copy has no devices to open', () => {
+    const { status, stderr } = doctor('--devices', '--root', newFolder())
+    expect(status).toBe(2)
+    expect(stderr).toContain('expected --devices or --root, got both')
   })
 
   const isRoot = process.getuid?.() === 0

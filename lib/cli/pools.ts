@@ -41,17 +41,9 @@ export const pools: Verb = {
   },
   run: async (args) => {
     const found = await examine(args)
-    const html = args.text('html')
-    if (html !== undefined) await writePage(html, found.snapshots)
-    const written = html === undefined ? [] : ['', `The page is in ${visible(html)}`]
-    return {
-      document: { path: args.file, html: html ?? null, ...found },
-      lines: (page) => [
-        ...found.snapshots.flatMap((pool, i) => [...(i > 0 ? [''] : []), ...section(page, pool)]),
-        ...written,
-      ],
-      exitCode: Exit.fine,
-    }
+    const html = args.text('html') ?? null
+    if (html !== null) await writePage(html, found.snapshots)
+    return { document: { path: args.file, html, ...found }, lines: (page) => lines(page, found, html) }
   },
 }
 
@@ -114,6 +106,12 @@ async function writePage(path: string, snapshots: PoolSnapshot[]): Promise<void>
     throw new FileError(`expected to write ${path}, got: ${(error as Error).message}`, Exit.trouble)
   }
 }
+
+const lines = (page: Page, { replayed, snapshots }: Found, html: string | null): string[] => [
+  ...snapshots.flatMap((pool, i) => [...(i > 0 ? [''] : []), ...section(page, pool)]),
+  ...(replayed?.failureCount ? ['', `${grouped(replayed.failureCount)} buffers found no place and are not drawn`] : []),
+  ...(html === null ? [] : ['', `The page is in ${visible(html)}`]),
+]
 
 function section(page: Page, pool: PoolSnapshot): string[] {
   const { label, device, timeMs, stats, slabs } = pool
