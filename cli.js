@@ -16,11 +16,11 @@ const plimsoll = new Proxy({}, { get: (_, name) => require('./index.js')[name] }
 const Exit = {
     /** It fits, it is fine. */
     fine: 0,
-    /** What was asked for does not fit under the line. */
+    /** What was asked for does not fit under the line, or into a pool. */
     doesNotFit: 1,
     /** The command itself is wrong: an unknown verb or option, an unfit value, a tensor that is not in the file. */
     wrongUse: 2,
-    /** The file cannot be opened, is no GGUF file, or holds a tensor that does not convert. */
+    /** The file cannot be opened, is not what the verb reads, or holds a tensor that does not convert. */
     brokenInput: 3,
     /** The system failed: memory cannot be measured, reading broke off half-way, output cannot be written. */
     trouble: 4,
@@ -2033,7 +2033,7 @@ const isSize = (value) => isCount(value) && value > 0;
 const isPowerOfTwo = (value) => isSize(value) && 2 ** Math.round(Math.log2(value)) === value;
 const isPlacement = (value) => value === 'long' || value === 'transient';
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
-const shown = (value) => clip(JSON.stringify(value) ?? 'nothing', MAX_SHOWN);
+const shown$1 = (value) => clip(JSON.stringify(value) ?? 'nothing', MAX_SHOWN);
 function parsed(line) {
     try {
         return JSON.parse(line);
@@ -2053,7 +2053,7 @@ const fieldsOf = (given, line) => (name, expected, fits) => checked(line, name, 
 function checked(line, name, value, expected, fits) {
     if (fits(value))
         return value;
-    throw new TraceError(line, `an object whose "${name}" is ${expected}`, shown(value));
+    throw new TraceError(line, `an object whose "${name}" is ${expected}`, shown$1(value));
 }
 
 var __addDisposableResource$2 = (undefined && undefined.__addDisposableResource) || function (env, value, async) {
@@ -2112,6 +2112,8 @@ var __disposeResources$2 = (undefined && undefined.__disposeResources) || (funct
 const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024;
 /** Slabs of a pool shown at most. */
 const MAX_SLABS = 100;
+/** Characters of a name shown at most. */
+const MAX_NAME = 80;
 /** Cells that a slab is drawn in, where there is room. */
 const CELLS = 64;
 const pools = {
@@ -2213,10 +2215,12 @@ const lines$1 = (page, { replayed, snapshots }, html) => [
     ...(replayed?.failureCount ? ['', `${grouped(replayed.failureCount)} buffers found no place and are not drawn`] : []),
     ...(html === null ? [] : ['', `The page is in ${visible(html)}`]),
 ];
+/** A name from a file, by its beginning. */
+const shown = (name) => clip(visible(name.slice(0, 2 * MAX_NAME)), MAX_NAME);
 function section(page, pool) {
     const { label, device, timeMs, stats, slabs } = pool;
     return [
-        heading(page, visible(label), `on ${visible(device)}, ${new Date(timeMs).toISOString()}`),
+        heading(page, shown(label), `on ${shown(device)}, ${new Date(timeMs).toISOString()}`),
         '',
         ...facts(page, [
             ['held', `${plimsoll.formatBytes(stats.heldBytes)} in ${grouped(stats.slabCount)} slabs`],

@@ -340,6 +340,8 @@ describe('the command', () => {
     const { stdout } = pools(saved(snapshotOf([quarters], { label, device: label })))
     expect(stdout).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u)
     expect(stdout).toContain('\\u001b[2J\\u202e\\u0007')
+    const long = pools(saved(snapshotOf([], { label: 'x'.repeat(100_000) }))).stdout
+    expect(long.length).toBeLessThan(1000)
   })
 
   const hasTerminal = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0

@@ -2,11 +2,11 @@
 export const Exit = {
   /** It fits, it is fine. */
   fine: 0,
-  /** What was asked for does not fit under the line. */
+  /** What was asked for does not fit under the line, or into a pool. */
   doesNotFit: 1,
   /** The command itself is wrong: an unknown verb or option, an unfit value, a tensor that is not in the file. */
   wrongUse: 2,
-  /** The file cannot be opened, is no GGUF file, or holds a tensor that does not convert. */
+  /** The file cannot be opened, is not what the verb reads, or holds a tensor that does not convert. */
   brokenInput: 3,
   /** The system failed: memory cannot be measured, reading broke off half-way, output cannot be written. */
   trouble: 4,

@@ -17,7 +17,7 @@ import { untilInterrupted } from './interrupt.js'
 import { Replayer } from './replayer.js'
 import { legend, picture } from './shades.js'
 import { facts, heading } from './table.js'
-import { grouped, percent, visible } from './text.js'
+import { clip, grouped, percent, visible } from './text.js'
 import { isTrace, TraceFile } from './trace-file.js'
 import type { Page, Verb } from './verb.js'
 
@@ -26,6 +26,9 @@ const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
 
 /** Slabs of a pool shown at most. */
 const MAX_SLABS = 100
+
+/** Characters of a name shown at most. */
+const MAX_NAME = 80
 
 /** Cells that a slab is drawn in, where there is room. */
 const CELLS = 64
@@ -113,10 +116,13 @@ const lines = (page: Page, { replayed, snapshots }: Found, html: string | null):
   ...(html === null ? [] : ['', `The page is in ${visible(html)}`]),
 ]
 
+/** A name from a file, by its beginning. */
+const shown = (name: string): string => clip(visible(name.slice(0, 2 * MAX_NAME)), MAX_NAME)
+
 function section(page: Page, pool: PoolSnapshot): string[] {
   const { label, device, timeMs, stats, slabs } = pool
   return [
-    heading(page, visible(label), `on ${visible(device)}, ${new Date(timeMs).toISOString()}`),
+    heading(page, shown(label), `on ${shown(device)}, ${new Date(timeMs).toISOString()}`),
     '',
     ...facts(page, [
       ['held', `${formatBytes(stats.heldBytes)} in ${grouped(stats.slabCount)} slabs`],
