@@ -7,9 +7,9 @@ const node_fs = require('node:fs');
 const node_path = require('node:path');
 const node_buffer = require('node:buffer');
 const types = require('node:util/types');
+const node_crypto = require('node:crypto');
 const node_url = require('node:url');
 const node_util = require('node:util');
-const node_crypto = require('node:crypto');
 const node_events = require('node:events');
 const node_v8 = require('node:v8');
 const node_vm = require('node:vm');
@@ -1456,568 +1456,6 @@ class PoolBuffer extends DeviceBuffer {
     }
 }
 
-/** Typed views over packed little-endian bytes; every supported machine is little-endian. */
-const views = {
-    u8: Uint8Array,
-    i8: Int8Array,
-    u16: Uint16Array,
-    i16: Int16Array,
-    u32: Uint32Array,
-    i32: Int32Array,
-    f32: Float32Array,
-    u64: BigUint64Array,
-    i64: BigInt64Array,
-    f64: Float64Array,
-};
-/**
- * How many elements an iterator decodes at a time. Batches double, because each walks past those before it: strings
- * have no fixed place.
- */
-const FIRST_BATCH = 1024;
-const LARGEST_BATCH = 1 << 20;
-/** Makes the array under a key, or nested in it at a path. */
-let arrayAt;
-/** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
-class GgufArray {
-    #native;
-    #key;
-    #path;
-    /** The type all elements have. */
-    elementType;
-    /** Number of elements. */
-    length;
-    static {
-        arrayAt = (native, key, path, info) => new GgufArray(internal, native, key, path, info);
-    }
-    constructor(mark, native, key, path, info) {
-        expectInternal(mark, 'GgufArray', 'model.metadata.get()');
-        this.#native = native;
-        this.#key = key;
-        this.#path = path;
-        this.elementType = info.elementType;
-        this.length = info.length;
-    }
-    /** Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`. */
-    slice(start = 0, end = this.length) {
-        const from = clamp(start, this.length);
-        const to = Math.max(from, clamp(end, this.length));
-        const elements = call(() => this.#native.metadataElements(this.#key, this.#path, from, to));
-        const View = views[this.elementType];
-        if (View)
-            return new View(elements.slice().buffer);
-        if (this.elementType === 'bool')
-            return Array.from(elements, (byte) => byte !== 0);
-        if (this.elementType === 'string')
-            return elements;
-        const nested = (info, index) => arrayAt(this.#native, this.#key, [...this.#path, from + index], info);
-        return elements.map(nested);
-    }
-    /** Decodes every element. */
-    toArray() {
-        return this.slice();
-    }
-    /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
-    at(index) {
-        const from = clamp(index, this.length);
-        return index < -this.length ? undefined : this.slice(from, from + 1)[0];
-    }
-    /** Walks the elements, a batch at a time. */
-    *[Symbol.iterator]() {
-        let batch = FIRST_BATCH;
-        for (let start = 0; start < this.length; start += batch, batch = Math.min(2 * batch, LARGEST_BATCH)) {
-            yield* this.slice(start, start + batch);
-        }
-    }
-}
-function clamp(index, length) {
-    const whole = Math.trunc(index) || 0;
-    return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length);
-}
-/** Makes the metadata of a file. */
-let metadataOf;
-/** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
-class GgufMetadata {
-    #native;
-    static {
-        metadataOf = (native) => new GgufMetadata(internal, native);
-    }
-    constructor(mark, native) {
-        expectInternal(mark, 'GgufMetadata', 'model.metadata');
-        this.#native = native;
-    }
-    /** Number of entries. */
-    get size() {
-        return call(() => this.#native.metadataKeys()).length;
-    }
-    /** The value under `key`, `undefined` if there is none. */
-    get(key) {
-        const value = call(() => this.#native.metadataValue(string('key', key)));
-        const isArray = typeof value === 'object' && value !== null;
-        return isArray ? arrayAt(this.#native, key, [], value) : value;
-    }
-    /** Whether there is a value under `key`. */
-    has(key) {
-        return this.type(key) !== undefined;
-    }
-    /** The type of the value under `key` as the file declares it, `undefined` if there is none. */
-    type(key) {
-        return (call(() => this.#native.metadataType(string('key', key))) ?? undefined);
-    }
-    /** The keys, in file order. */
-    keys() {
-        return call(() => this.#native.metadataKeys()).values();
-    }
-    /** Keys and values, in file order. */
-    *entries() {
-        for (const key of this.keys())
-            yield [key, this.get(key)];
-    }
-    /** The same as {@link entries}. */
-    [Symbol.iterator]() {
-        return this.entries();
-    }
-}
-
-/**
- * Loads in flight, so that whoever owns them can end them. They are held weakly: an iterator that was forgotten half
- * way is collected, and its reader ends with it.
- */
-class Loads {
-    #running = new Set();
-    #closed;
-    get size() {
-        return this.#running.size;
-    }
-    add(load) {
-        if (this.#closed)
-            throw this.#closed;
-        this.#running.add(load);
-    }
-    delete(load) {
-        this.#running.delete(load);
-    }
-    /** Ends every load: whoever waits for one gets an AbortError caused by `reason`. Resolves when all have stopped. */
-    async end(reason) {
-        await Promise.all([...this.#running].map((load) => load.deref()?.end(reason)));
-    }
-    /** Ends every load, and refuses those to come with the same reason. */
-    async close(reason) {
-        this.#closed ??= reason;
-        await this.end(reason);
-    }
-}
-/** The loads of each signal: however many listen to one, it has a single listener. */
-const listening = new WeakMap();
-/** Ends `load` when the signal aborts; the function returned undoes that. */
-function listen(signal, load) {
-    const entry = listening.get(signal) ?? startListening(signal);
-    entry.loads.add(load);
-    return () => {
-        entry.loads.delete(load);
-        if (entry.loads.size === 0)
-            entry.stop();
-    };
-}
-function startListening(signal) {
-    const loads = new Loads();
-    const onAbort = () => void loads.end(signal.reason);
-    const stop = () => {
-        signal.removeEventListener('abort', onAbort);
-        if (listening.get(signal)?.loads === loads)
-            listening.delete(signal);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    listening.set(signal, { loads, stop });
-    return { loads, stop };
-}
-/** A unit's chunks by place. Numbers come five a chunk from the addon, see `describe` in `src/stream.rs`. */
-function places(unit, names) {
-    const numbers = unit.describeChunks();
-    const list = [];
-    for (let i = 0; i < numbers.length; i += 5) {
-        const [index, elementStart, elementEnd, byteStart, byteEnd] = numbers.slice(i, i + 5);
-        list.push({ tensor: names(index), elementStart, elementEnd, byteStart, byteEnd });
-    }
-    return list;
-}
-/** A turn of the event loop, on which buffers detached before it return to their pool. */
-const nextTurn = node_util.promisify(setImmediate);
-/** Forgets a load that was collected before it was closed. */
-const forgotten = new FinalizationRegistry((forget) => forget());
-/** A native stream under its caller's control: ended by its signal, its owner or the consumer's return. */
-class Load {
-    #native;
-    #forget;
-    #ended;
-    #pending;
-    constructor(native, loads, signal) {
-        this.#native = native;
-        const self = new WeakRef(this);
-        loads.add(self);
-        const unlisten = signal && listen(signal, self);
-        this.#forget = () => {
-            loads.delete(self);
-            unlisten?.();
-        };
-        forgotten.register(this, this.#forget, this);
-        if (signal?.aborted)
-            this.abort(signal.reason);
-        this.#pending = this.#request();
-    }
-    /** The next unit. The one after it is asked for at once, so that reading and consuming overlap. */
-    async next() {
-        this.check();
-        let unit;
-        try {
-            unit = await this.#pending;
-        }
-        catch (error) {
-            this.check();
-            throw fromNative(error);
-        }
-        this.check();
-        this.#pending = unit === null ? Promise.resolve(null) : this.#request();
-        return unit;
-    }
-    /** Throws if the stream was ended. */
-    check() {
-        if (this.#ended)
-            throw new AbortError(this.#ended.reason);
-    }
-    /** Ends the stream with a reason, for whoever waits for it now or asks next. */
-    abort(reason) {
-        this.#ended ??= { reason };
-        this.#native.cancel();
-    }
-    /** The same, and resolves when the reader has stopped. */
-    async end(reason) {
-        this.abort(reason);
-        await this.close();
-    }
-    /** Ends the stream; resolves when the reader has stopped and the buffers given back are in their pool again. */
-    async close() {
-        this.#native.cancel();
-        this.#forget();
-        forgotten.unregister(this);
-        await this.#pending.then((unit) => unit?.discard()).catch(() => { });
-        await this.#native.next().catch(() => { });
-        await nextTurn();
-    }
-    #request() {
-        const unit = this.#native.next();
-        unit.catch(() => { }); // Told when it is awaited; until then a rejection is not unhandled.
-        return unit;
-    }
-}
-/** The chunks of a native stream, one at a time. */
-async function* chunks(native, as, names, totalBytes, loads, control) {
-    const progress = reporter(totalBytes, control);
-    const load = new Load(native, loads, control.signal);
-    try {
-        for (let unit = await load.next(); unit !== null; unit = await load.next()) {
-            yield* chunksOf(unit, as, names, load, progress);
-        }
-    }
-    finally {
-        await load.close();
-    }
-}
-/** The chunks of one unit. However the consumer leaves, the unit's memory goes back. */
-async function* chunksOf(unit, as, names, load, progress) {
-    const buffers = unit.arrayBuffers();
-    const list = places(unit, names).map((place, i) => chunkOver(unit, buffers[i], as, place));
-    try {
-        for (const chunk of list) {
-            load.check();
-            progress(chunk);
-            yield chunk;
-            chunk.release();
-        }
-    }
-    finally {
-        for (const chunk of list)
-            chunk.release();
-    }
-}
-/** Runs a native stream that fills a destination; after it settles nothing more is written there. */
-async function drain(native, names, totalBytes, loads, control) {
-    const progress = reporter(totalBytes, control);
-    const load = new Load(native, loads, control.signal);
-    try {
-        for (let unit = await load.next(); unit !== null; unit = await load.next()) {
-            const filled = places(unit, names);
-            unit.discard();
-            filled.forEach(progress);
-        }
-    }
-    finally {
-        await load.close();
-    }
-}
-function reporter(totalBytes, { onProgress }) {
-    let chunks = 0;
-    let loadedBytes = 0;
-    return (place) => {
-        chunks += 1;
-        loadedBytes += place.byteEnd - place.byteStart;
-        onProgress?.({ tensor: place.tensor, chunks, loadedBytes, totalBytes });
-    };
-}
-
-const openChecks = { headerOnly: boolean, strict: boolean };
-const loadChecks = {
-    as: (name, value) => oneOf$1(name, value, tensorOutputs),
-    signal: signal,
-    onProgress: (name, value) => callback(name, value),
-};
-const streamChecks = {
-    ...loadChecks,
-    tensors: strings,
-    chunkBytes: (name, value) => bytes(name, value, 1),
-    pool: (name, value) => real(name, value, BufferPool, nativePool),
-};
-const intoChecks = {
-    ...loadChecks,
-    into: destination,
-    offsetBytes: (name, value) => bytes(name, value),
-};
-/** The pool and the loads of files opened without a manager; made when first needed. */
-let standalone;
-const standaloneContext = () => {
-    standalone ??= { pool: new BufferPool({ maxHeldBytes: 8 * MiB }), loads: new Loads() };
-    return standalone;
-};
-/** Opens a file for an owner of its own pool and loads. */
-let openWith;
-/**
- * An open GGUF file: its metadata and tensors, checked against every rule of the format.
- *
- * Opening reads the header and nothing else. The file stays open until {@link close}; a file that was changed in place
- * since it was opened is refused at the next read.
- *
- * @example
- * using model = GgufFile.open('model.gguf')
- * for await (const chunk of model.stream({ as: 'f32' })) {
- *   consume(chunk.tensor, chunk.elementStart, chunk.data)
- * }
- */
-class GgufFile {
-    #native;
-    #info;
-    #context;
-    #tensors;
-    /** The metadata, decoded when asked for. */
-    metadata;
-    /** Whether it was opened without its data. */
-    headerOnly;
-    static {
-        openWith = (context, path, options) => GgufFile.#open(path, options, context);
-    }
-    constructor(mark, native, headerOnly, context) {
-        expectInternal(mark, 'GgufFile', 'GgufFile.open()');
-        this.#native = native;
-        this.#info = call(() => native.info());
-        this.#context = context;
-        this.metadata = metadataOf(native);
-        this.headerOnly = headerOnly;
-    }
-    /**
-     * Opens a file and reads its header. No tensor data is read.
-     *
-     * @throws {@link IoError} when it cannot be opened or read, or is no regular file.
-     * @throws {@link InvalidGgufError} when it breaks a rule of the format.
-     */
-    static open(path, options) {
-        return GgufFile.#open(path, options);
-    }
-    static #open(path, options$1, context) {
-        const { headerOnly = false, strict = false } = options(options$1, openChecks);
-        const native = call(() => NativeModel.open(filePath(path), { headerOnly, strict }));
-        return new GgufFile(internal, native, headerOnly, context);
-    }
-    /**
-     * Takes a copy of the bytes of a whole file, or of its header alone with `headerOnly`.
-     *
-     * @throws {@link InvalidGgufError} when they break a rule of the format.
-     */
-    static fromBytes(bytes, options$1) {
-        const { headerOnly = false, strict = false } = options(options$1, openChecks);
-        if (!ArrayBuffer.isView(bytes) || bytes.constructor.name === 'DataView') {
-            throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes));
-        }
-        const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-        return new GgufFile(internal, call(() => NativeModel.fromBytes(view, { headerOnly, strict })), headerOnly);
-    }
-    /** The path it was opened under, `<bytes>` for bytes. */
-    get path() {
-        return this.#info.path;
-    }
-    /** The size of the file when it was opened, in bytes. */
-    get sizeBytes() {
-        return this.#info.sizeBytes;
-    }
-    /** The version of the container: 2 or 3. */
-    get version() {
-        return this.#info.version;
-    }
-    /** The model family (`general.architecture`), such as `"llama"`, if it is given. */
-    get architecture() {
-        return this.#info.architecture;
-    }
-    /** The mixture of tensor types the model was quantised to (`general.file_type`), if it is given. */
-    get fileType() {
-        return this.#info.fileType;
-    }
-    /** What tensor offsets are multiples of, in bytes. */
-    get alignmentBytes() {
-        return this.#info.alignmentBytes;
-    }
-    /** Where the data section starts, in bytes from the start of the file. */
-    get dataOffsetBytes() {
-        return this.#info.dataOffsetBytes;
-    }
-    /** Bytes of the data section from its start to the end of the last tensor, gaps included. */
-    get dataBytes() {
-        return this.#info.dataBytes;
-    }
-    /** Which part of a split model the file is, if it is one. */
-    get split() {
-        return this.#info.split;
-    }
-    /** The tensors, in file order. */
-    get tensors() {
-        this.#tensors ??= Object.freeze(call(() => this.#native.tensors()).map((tensor) => Object.freeze(tensor)));
-        return this.#tensors;
-    }
-    /** The tensor of that name, `undefined` if there is none. */
-    tensor(name) {
-        return call(() => this.#native.tensor(string('name', name))) ?? undefined;
-    }
-    /**
-     * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
-     * about a megabyte ahead and waits. All work happens on a thread of the stream's own, which starts with the first
-     * chunk asked for and ends with the stream.
-     *
-     * Leaving the loop ends the stream. Errors of the file reject the iteration: {@link IoError} when it cannot be read
-     * or was changed since it was opened, {@link InsufficientMemoryError} when the pool's budget has no room.
-     *
-     * @throws {@link InvalidArgumentError} for an unfit option, an unknown tensor, and a file opened `headerOnly`.
-     * @throws {@link UnsupportedTypeError} for a tensor that does not convert.
-     * @throws {@link ReleasedError} after {@link close}.
-     */
-    stream(options$1) {
-        const checked = options(options$1, streamChecks);
-        const { as = 'raw', tensors, chunkBytes = MiB, pool } = checked;
-        const { pool: ownPool, loads } = this.#context ?? standaloneContext();
-        const request = { output: as, chunkBytes, tensors };
-        const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request));
-        return chunks(native, as, this.#names(), this.#storedBytes(tensors), loads, control(checked));
-    }
-    async load(name, options$1) {
-        const checked = options(options$1, intoChecks);
-        const { as = 'raw', into, offsetBytes } = checked;
-        const info = this.tensor(name);
-        if (!info)
-            throw invalidArgument('name', 'the name of a tensor of this file', quoted(name));
-        const dataBytes = tensorDataBytes(info, as);
-        const { pool, loads } = this.#context ?? standaloneContext();
-        const through = nativePool(pool);
-        const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] };
-        const run = (native) => drain(native, this.#names(), info.sizeBytes, loads, control(checked));
-        const place = bufferPlace(into);
-        if (place) {
-            const offset = alignedOffset(offsetBytes ?? 0, elementBytes(as));
-            await run(call(() => this.#native.streamIntoBuffer(through, request, place.native, place.key, offset)));
-            return into;
-        }
-        if (offsetBytes !== undefined)
-            throw invalidArgument('offsetBytes', 'left to a DeviceBuffer', offsetBytes);
-        const memory = into;
-        const target = windowOf(memory ?? newMemory(dataBytes), dataBytes, elementBytes(as));
-        await run(call(() => this.#native.streamInto(through, request, target)));
-        if (target.length !== dataBytes)
-            throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
-        return over(as, target);
-    }
-    /**
-     * Closes the file. Streams already begun go on, and the header's fields stay readable; tensors, metadata, streams
-     * and loads throw {@link ReleasedError}. Idempotent.
-     */
-    close() {
-        this.#tensors = undefined;
-        this.#native.close();
-    }
-    /** The same as {@link close}, for `using`. */
-    [Symbol.dispose]() {
-        this.close();
-    }
-    /** Names by index; a stream that outlives the file takes them along. */
-    #names() {
-        const { tensors } = this;
-        return (index) => tensors[index]?.name ?? '';
-    }
-    #storedBytes(names) {
-        const infos = names?.map((name) => this.tensor(name)) ?? this.tensors;
-        return infos.reduce((sum, info) => sum + (info?.sizeBytes ?? 0), 0);
-    }
-}
-const control = ({ signal, onProgress }) => ({ signal, onProgress });
-function filePath(value) {
-    const path = value instanceof URL ? urlPath(value) : value;
-    if (typeof path === 'string' && path !== '' && !path.includes('\0'))
-        return path;
-    throw invalidArgument('path', 'a path or a file: URL', quoted(value instanceof URL ? value.href : value));
-}
-function urlPath(url) {
-    try {
-        return node_url.fileURLToPath(url);
-    }
-    catch {
-        return undefined;
-    }
-}
-/** Memory for a destination; the system hands out its pages when the reader first writes to them. */
-function newMemory(bytes) {
-    const unfit = () => invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`);
-    if (bytes > node_buffer.constants.MAX_LENGTH)
-        throw unfit();
-    try {
-        return new ArrayBuffer(bytes);
-    }
-    catch {
-        throw unfit();
-    }
-}
-/** Memory that stays where it is and as large as it is while a reader writes to it. */
-function destination(name, value) {
-    if (bufferPlace(value))
-        return value;
-    const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
-    const isFixed = Object.prototype.toString.call(buffer) === '[object ArrayBuffer]' && !buffer.resizable;
-    if (isFixed)
-        return value;
-    throw invalidArgument(name, 'an ArrayBuffer of fixed length, a view of one, or a DeviceBuffer', quoted(value));
-}
-/** The first bytes of a destination, checked for size and alignment. */
-function windowOf(into, bytes, alignmentBytes) {
-    const [buffer, offset] = ArrayBuffer.isView(into) ? [into.buffer, into.byteOffset] : [into, 0];
-    if (into.byteLength < bytes)
-        throw invalidArgument('into', `at least ${bytes} bytes long`, `${into.byteLength} bytes`);
-    if (offset % alignmentBytes !== 0) {
-        throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${offset}`);
-    }
-    return new Uint8Array(buffer, offset, bytes);
-}
-/** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */
-function alignedOffset(offsetBytes, alignmentBytes) {
-    if (offsetBytes % alignmentBytes === 0)
-        return offsetBytes;
-    throw invalidArgument('offsetBytes', `a multiple of its elements' ${alignmentBytes} bytes`, offsetBytes);
-}
-function over(as, bytes) {
-    return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes(as));
-}
-
 const references = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 /** What HTML reads as markup, and what shows nothing or turns the direction of writing. */
 const unsafe = /[&<>"'\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
@@ -2940,6 +2378,568 @@ class DeviceFamily {
         this.#closed = true;
         await Promise.all([...this.#open].map((pool) => pool.destroy()));
     }
+}
+
+/** Typed views over packed little-endian bytes; every supported machine is little-endian. */
+const views = {
+    u8: Uint8Array,
+    i8: Int8Array,
+    u16: Uint16Array,
+    i16: Int16Array,
+    u32: Uint32Array,
+    i32: Int32Array,
+    f32: Float32Array,
+    u64: BigUint64Array,
+    i64: BigInt64Array,
+    f64: Float64Array,
+};
+/**
+ * How many elements an iterator decodes at a time. Batches double, because each walks past those before it: strings
+ * have no fixed place.
+ */
+const FIRST_BATCH = 1024;
+const LARGEST_BATCH = 1 << 20;
+/** Makes the array under a key, or nested in it at a path. */
+let arrayAt;
+/** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
+class GgufArray {
+    #native;
+    #key;
+    #path;
+    /** The type all elements have. */
+    elementType;
+    /** Number of elements. */
+    length;
+    static {
+        arrayAt = (native, key, path, info) => new GgufArray(internal, native, key, path, info);
+    }
+    constructor(mark, native, key, path, info) {
+        expectInternal(mark, 'GgufArray', 'model.metadata.get()');
+        this.#native = native;
+        this.#key = key;
+        this.#path = path;
+        this.elementType = info.elementType;
+        this.length = info.length;
+    }
+    /** Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`. */
+    slice(start = 0, end = this.length) {
+        const from = clamp(start, this.length);
+        const to = Math.max(from, clamp(end, this.length));
+        const elements = call(() => this.#native.metadataElements(this.#key, this.#path, from, to));
+        const View = views[this.elementType];
+        if (View)
+            return new View(elements.slice().buffer);
+        if (this.elementType === 'bool')
+            return Array.from(elements, (byte) => byte !== 0);
+        if (this.elementType === 'string')
+            return elements;
+        const nested = (info, index) => arrayAt(this.#native, this.#key, [...this.#path, from + index], info);
+        return elements.map(nested);
+    }
+    /** Decodes every element. */
+    toArray() {
+        return this.slice();
+    }
+    /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
+    at(index) {
+        const from = clamp(index, this.length);
+        return index < -this.length ? undefined : this.slice(from, from + 1)[0];
+    }
+    /** Walks the elements, a batch at a time. */
+    *[Symbol.iterator]() {
+        let batch = FIRST_BATCH;
+        for (let start = 0; start < this.length; start += batch, batch = Math.min(2 * batch, LARGEST_BATCH)) {
+            yield* this.slice(start, start + batch);
+        }
+    }
+}
+function clamp(index, length) {
+    const whole = Math.trunc(index) || 0;
+    return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length);
+}
+/** Makes the metadata of a file. */
+let metadataOf;
+/** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
+class GgufMetadata {
+    #native;
+    static {
+        metadataOf = (native) => new GgufMetadata(internal, native);
+    }
+    constructor(mark, native) {
+        expectInternal(mark, 'GgufMetadata', 'model.metadata');
+        this.#native = native;
+    }
+    /** Number of entries. */
+    get size() {
+        return call(() => this.#native.metadataKeys()).length;
+    }
+    /** The value under `key`, `undefined` if there is none. */
+    get(key) {
+        const value = call(() => this.#native.metadataValue(string('key', key)));
+        const isArray = typeof value === 'object' && value !== null;
+        return isArray ? arrayAt(this.#native, key, [], value) : value;
+    }
+    /** Whether there is a value under `key`. */
+    has(key) {
+        return this.type(key) !== undefined;
+    }
+    /** The type of the value under `key` as the file declares it, `undefined` if there is none. */
+    type(key) {
+        return (call(() => this.#native.metadataType(string('key', key))) ?? undefined);
+    }
+    /** The keys, in file order. */
+    keys() {
+        return call(() => this.#native.metadataKeys()).values();
+    }
+    /** Keys and values, in file order. */
+    *entries() {
+        for (const key of this.keys())
+            yield [key, this.get(key)];
+    }
+    /** The same as {@link entries}. */
+    [Symbol.iterator]() {
+        return this.entries();
+    }
+}
+
+/**
+ * Loads in flight, so that whoever owns them can end them. They are held weakly: an iterator that was forgotten half
+ * way is collected, and its reader ends with it.
+ */
+class Loads {
+    #running = new Set();
+    #closed;
+    get size() {
+        return this.#running.size;
+    }
+    add(load) {
+        if (this.#closed)
+            throw this.#closed;
+        this.#running.add(load);
+    }
+    delete(load) {
+        this.#running.delete(load);
+    }
+    /** Ends every load: whoever waits for one gets an AbortError caused by `reason`. Resolves when all have stopped. */
+    async end(reason) {
+        await Promise.all([...this.#running].map((load) => load.deref()?.end(reason)));
+    }
+    /** Ends every load, and refuses those to come with the same reason. */
+    async close(reason) {
+        this.#closed ??= reason;
+        await this.end(reason);
+    }
+}
+/** The loads of each signal: however many listen to one, it has a single listener. */
+const listening = new WeakMap();
+/** Ends `load` when the signal aborts; the function returned undoes that. */
+function listen(signal, load) {
+    const entry = listening.get(signal) ?? startListening(signal);
+    entry.loads.add(load);
+    return () => {
+        entry.loads.delete(load);
+        if (entry.loads.size === 0)
+            entry.stop();
+    };
+}
+function startListening(signal) {
+    const loads = new Loads();
+    const onAbort = () => void loads.end(signal.reason);
+    const stop = () => {
+        signal.removeEventListener('abort', onAbort);
+        if (listening.get(signal)?.loads === loads)
+            listening.delete(signal);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    listening.set(signal, { loads, stop });
+    return { loads, stop };
+}
+/** A unit's chunks by place. Numbers come five a chunk from the addon, see `describe` in `src/stream.rs`. */
+function places(unit, names) {
+    const numbers = unit.describeChunks();
+    const list = [];
+    for (let i = 0; i < numbers.length; i += 5) {
+        const [index, elementStart, elementEnd, byteStart, byteEnd] = numbers.slice(i, i + 5);
+        list.push({ tensor: names(index), elementStart, elementEnd, byteStart, byteEnd });
+    }
+    return list;
+}
+/** A turn of the event loop, on which buffers detached before it return to their pool. */
+const nextTurn = node_util.promisify(setImmediate);
+/** Forgets a load that was collected before it was closed. */
+const forgotten = new FinalizationRegistry((forget) => forget());
+/** A native stream under its caller's control: ended by its signal, its owner or the consumer's return. */
+class Load {
+    #native;
+    #forget;
+    #ended;
+    #pending;
+    constructor(native, loads, signal) {
+        this.#native = native;
+        const self = new WeakRef(this);
+        loads.add(self);
+        const unlisten = signal && listen(signal, self);
+        this.#forget = () => {
+            loads.delete(self);
+            unlisten?.();
+        };
+        forgotten.register(this, this.#forget, this);
+        if (signal?.aborted)
+            this.abort(signal.reason);
+        this.#pending = this.#request();
+    }
+    /** The next unit. The one after it is asked for at once, so that reading and consuming overlap. */
+    async next() {
+        this.check();
+        let unit;
+        try {
+            unit = await this.#pending;
+        }
+        catch (error) {
+            this.check();
+            throw fromNative(error);
+        }
+        this.check();
+        this.#pending = unit === null ? Promise.resolve(null) : this.#request();
+        return unit;
+    }
+    /** Throws if the stream was ended. */
+    check() {
+        if (this.#ended)
+            throw new AbortError(this.#ended.reason);
+    }
+    /** Ends the stream with a reason, for whoever waits for it now or asks next. */
+    abort(reason) {
+        this.#ended ??= { reason };
+        this.#native.cancel();
+    }
+    /** The same, and resolves when the reader has stopped. */
+    async end(reason) {
+        this.abort(reason);
+        await this.close();
+    }
+    /** Ends the stream; resolves when the reader has stopped and the buffers given back are in their pool again. */
+    async close() {
+        this.#native.cancel();
+        this.#forget();
+        forgotten.unregister(this);
+        await this.#pending.then((unit) => unit?.discard()).catch(() => { });
+        await this.#native.next().catch(() => { });
+        await nextTurn();
+    }
+    #request() {
+        const unit = this.#native.next();
+        unit.catch(() => { }); // Told when it is awaited; until then a rejection is not unhandled.
+        return unit;
+    }
+}
+/** The chunks of a native stream, one at a time. */
+async function* chunks(native, as, names, totalBytes, loads, control) {
+    const progress = reporter(totalBytes, control);
+    const load = new Load(native, loads, control.signal);
+    try {
+        for (let unit = await load.next(); unit !== null; unit = await load.next()) {
+            yield* chunksOf(unit, as, names, load, progress);
+        }
+    }
+    finally {
+        await load.close();
+    }
+}
+/** The chunks of one unit. However the consumer leaves, the unit's memory goes back. */
+async function* chunksOf(unit, as, names, load, progress) {
+    const buffers = unit.arrayBuffers();
+    const list = places(unit, names).map((place, i) => chunkOver(unit, buffers[i], as, place));
+    try {
+        for (const chunk of list) {
+            load.check();
+            progress(chunk);
+            yield chunk;
+            chunk.release();
+        }
+    }
+    finally {
+        for (const chunk of list)
+            chunk.release();
+    }
+}
+/** Runs a native stream that fills a destination; after it settles nothing more is written there. */
+async function drain(native, names, totalBytes, loads, control) {
+    const progress = reporter(totalBytes, control);
+    const load = new Load(native, loads, control.signal);
+    try {
+        for (let unit = await load.next(); unit !== null; unit = await load.next()) {
+            const filled = places(unit, names);
+            unit.discard();
+            filled.forEach(progress);
+        }
+    }
+    finally {
+        await load.close();
+    }
+}
+function reporter(totalBytes, { onProgress }) {
+    let chunks = 0;
+    let loadedBytes = 0;
+    return (place) => {
+        chunks += 1;
+        loadedBytes += place.byteEnd - place.byteStart;
+        onProgress?.({ tensor: place.tensor, chunks, loadedBytes, totalBytes });
+    };
+}
+
+const openChecks = { headerOnly: boolean, strict: boolean };
+const loadChecks = {
+    as: (name, value) => oneOf$1(name, value, tensorOutputs),
+    signal: signal,
+    onProgress: (name, value) => callback(name, value),
+};
+const streamChecks = {
+    ...loadChecks,
+    tensors: strings,
+    chunkBytes: (name, value) => bytes(name, value, 1),
+    pool: (name, value) => real(name, value, BufferPool, nativePool),
+};
+const intoChecks = {
+    ...loadChecks,
+    into: destination,
+    offsetBytes: (name, value) => bytes(name, value),
+};
+/** The pool and the loads of files opened without a manager; made when first needed. */
+let standalone;
+const standaloneContext = () => {
+    standalone ??= { pool: new BufferPool({ maxHeldBytes: 8 * MiB }), loads: new Loads() };
+    return standalone;
+};
+/** Opens a file for an owner of its own pool and loads. */
+let openWith;
+/**
+ * An open GGUF file: its metadata and tensors, checked against every rule of the format.
+ *
+ * Opening reads the header and nothing else. The file stays open until {@link close}; a file that was changed in place
+ * since it was opened is refused at the next read.
+ *
+ * @example
+ * using model = GgufFile.open('model.gguf')
+ * for await (const chunk of model.stream({ as: 'f32' })) {
+ *   consume(chunk.tensor, chunk.elementStart, chunk.data)
+ * }
+ */
+class GgufFile {
+    #native;
+    #info;
+    #context;
+    #tensors;
+    /** The metadata, decoded when asked for. */
+    metadata;
+    /** Whether it was opened without its data. */
+    headerOnly;
+    static {
+        openWith = (context, path, options) => GgufFile.#open(path, options, context);
+    }
+    constructor(mark, native, headerOnly, context) {
+        expectInternal(mark, 'GgufFile', 'GgufFile.open()');
+        this.#native = native;
+        this.#info = call(() => native.info());
+        this.#context = context;
+        this.metadata = metadataOf(native);
+        this.headerOnly = headerOnly;
+    }
+    /**
+     * Opens a file and reads its header. No tensor data is read.
+     *
+     * @throws {@link IoError} when it cannot be opened or read, or is no regular file.
+     * @throws {@link InvalidGgufError} when it breaks a rule of the format.
+     */
+    static open(path, options) {
+        return GgufFile.#open(path, options);
+    }
+    static #open(path, options$1, context) {
+        const { headerOnly = false, strict = false } = options(options$1, openChecks);
+        const native = call(() => NativeModel.open(filePath(path), { headerOnly, strict }));
+        return new GgufFile(internal, native, headerOnly, context);
+    }
+    /**
+     * Takes a copy of the bytes of a whole file, or of its header alone with `headerOnly`.
+     *
+     * @throws {@link InvalidGgufError} when they break a rule of the format.
+     */
+    static fromBytes(bytes, options$1) {
+        const { headerOnly = false, strict = false } = options(options$1, openChecks);
+        if (!ArrayBuffer.isView(bytes) || bytes.constructor.name === 'DataView') {
+            throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes));
+        }
+        const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        return new GgufFile(internal, call(() => NativeModel.fromBytes(view, { headerOnly, strict })), headerOnly);
+    }
+    /** The path it was opened under, `<bytes>` for bytes. */
+    get path() {
+        return this.#info.path;
+    }
+    /** The size of the file when it was opened, in bytes. */
+    get sizeBytes() {
+        return this.#info.sizeBytes;
+    }
+    /** The version of the container: 2 or 3. */
+    get version() {
+        return this.#info.version;
+    }
+    /** The model family (`general.architecture`), such as `"llama"`, if it is given. */
+    get architecture() {
+        return this.#info.architecture;
+    }
+    /** The mixture of tensor types the model was quantised to (`general.file_type`), if it is given. */
+    get fileType() {
+        return this.#info.fileType;
+    }
+    /** What tensor offsets are multiples of, in bytes. */
+    get alignmentBytes() {
+        return this.#info.alignmentBytes;
+    }
+    /** Where the data section starts, in bytes from the start of the file. */
+    get dataOffsetBytes() {
+        return this.#info.dataOffsetBytes;
+    }
+    /** Bytes of the data section from its start to the end of the last tensor, gaps included. */
+    get dataBytes() {
+        return this.#info.dataBytes;
+    }
+    /** Which part of a split model the file is, if it is one. */
+    get split() {
+        return this.#info.split;
+    }
+    /** The tensors, in file order. */
+    get tensors() {
+        this.#tensors ??= Object.freeze(call(() => this.#native.tensors()).map((tensor) => Object.freeze(tensor)));
+        return this.#tensors;
+    }
+    /** The tensor of that name, `undefined` if there is none. */
+    tensor(name) {
+        return call(() => this.#native.tensor(string('name', name))) ?? undefined;
+    }
+    /**
+     * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
+     * about a megabyte ahead and waits. All work happens on a thread of the stream's own, which starts with the first
+     * chunk asked for and ends with the stream.
+     *
+     * Leaving the loop ends the stream. Errors of the file reject the iteration: {@link IoError} when it cannot be read
+     * or was changed since it was opened, {@link InsufficientMemoryError} when the pool's budget has no room.
+     *
+     * @throws {@link InvalidArgumentError} for an unfit option, an unknown tensor, and a file opened `headerOnly`.
+     * @throws {@link UnsupportedTypeError} for a tensor that does not convert.
+     * @throws {@link ReleasedError} after {@link close}.
+     */
+    stream(options$1) {
+        const checked = options(options$1, streamChecks);
+        const { as = 'raw', tensors, chunkBytes = MiB, pool } = checked;
+        const { pool: ownPool, loads } = this.#context ?? standaloneContext();
+        const request = { output: as, chunkBytes, tensors };
+        const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request));
+        return chunks(native, as, this.#names(), this.#storedBytes(tensors), loads, control(checked));
+    }
+    async load(name, options$1) {
+        const checked = options(options$1, intoChecks);
+        const { as = 'raw', into, offsetBytes } = checked;
+        const info = this.tensor(name);
+        if (!info)
+            throw invalidArgument('name', 'the name of a tensor of this file', quoted(name));
+        const dataBytes = tensorDataBytes(info, as);
+        const { pool, loads } = this.#context ?? standaloneContext();
+        const through = nativePool(pool);
+        const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] };
+        const run = (native) => drain(native, this.#names(), info.sizeBytes, loads, control(checked));
+        const place = bufferPlace(into);
+        if (place) {
+            const offset = alignedOffset(offsetBytes ?? 0, elementBytes(as));
+            await run(call(() => this.#native.streamIntoBuffer(through, request, place.native, place.key, offset)));
+            return into;
+        }
+        if (offsetBytes !== undefined)
+            throw invalidArgument('offsetBytes', 'left to a DeviceBuffer', offsetBytes);
+        const memory = into;
+        const target = windowOf(memory ?? newMemory(dataBytes), dataBytes, elementBytes(as));
+        await run(call(() => this.#native.streamInto(through, request, target)));
+        if (target.length !== dataBytes)
+            throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
+        return over(as, target);
+    }
+    /**
+     * Closes the file. Streams already begun go on, and the header's fields stay readable; tensors, metadata, streams
+     * and loads throw {@link ReleasedError}. Idempotent.
+     */
+    close() {
+        this.#tensors = undefined;
+        this.#native.close();
+    }
+    /** The same as {@link close}, for `using`. */
+    [Symbol.dispose]() {
+        this.close();
+    }
+    /** Names by index; a stream that outlives the file takes them along. */
+    #names() {
+        const { tensors } = this;
+        return (index) => tensors[index]?.name ?? '';
+    }
+    #storedBytes(names) {
+        const infos = names?.map((name) => this.tensor(name)) ?? this.tensors;
+        return infos.reduce((sum, info) => sum + (info?.sizeBytes ?? 0), 0);
+    }
+}
+const control = ({ signal, onProgress }) => ({ signal, onProgress });
+function filePath(value) {
+    const path = value instanceof URL ? urlPath(value) : value;
+    if (typeof path === 'string' && path !== '' && !path.includes('\0'))
+        return path;
+    throw invalidArgument('path', 'a path or a file: URL', quoted(value instanceof URL ? value.href : value));
+}
+function urlPath(url) {
+    try {
+        return node_url.fileURLToPath(url);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Memory for a destination; the system hands out its pages when the reader first writes to them. */
+function newMemory(bytes) {
+    const unfit = () => invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`);
+    if (bytes > node_buffer.constants.MAX_LENGTH)
+        throw unfit();
+    try {
+        return new ArrayBuffer(bytes);
+    }
+    catch {
+        throw unfit();
+    }
+}
+/** Memory that stays where it is and as large as it is while a reader writes to it. */
+function destination(name, value) {
+    if (bufferPlace(value))
+        return value;
+    const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
+    const isFixed = Object.prototype.toString.call(buffer) === '[object ArrayBuffer]' && !buffer.resizable;
+    if (isFixed)
+        return value;
+    throw invalidArgument(name, 'an ArrayBuffer of fixed length, a view of one, or a DeviceBuffer', quoted(value));
+}
+/** The first bytes of a destination, checked for size and alignment. */
+function windowOf(into, bytes, alignmentBytes) {
+    const [buffer, offset] = ArrayBuffer.isView(into) ? [into.buffer, into.byteOffset] : [into, 0];
+    if (into.byteLength < bytes)
+        throw invalidArgument('into', `at least ${bytes} bytes long`, `${into.byteLength} bytes`);
+    if (offset % alignmentBytes !== 0) {
+        throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${offset}`);
+    }
+    return new Uint8Array(buffer, offset, bytes);
+}
+/** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */
+function alignedOffset(offsetBytes, alignmentBytes) {
+    if (offsetBytes % alignmentBytes === 0)
+        return offsetBytes;
+    throw invalidArgument('offsetBytes', `a multiple of its elements' ${alignmentBytes} bytes`, offsetBytes);
+}
+function over(as, bytes) {
+    return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes(as));
 }
 
 /**
@@ -3970,6 +3970,7 @@ exports.BusyError = BusyError;
 exports.Device = Device;
 exports.DeviceBuffer = DeviceBuffer;
 exports.DeviceError = DeviceError;
+exports.DeviceFamily = DeviceFamily;
 exports.DeviceUnavailableError = DeviceUnavailableError;
 exports.GgufArray = GgufArray;
 exports.GgufFile = GgufFile;
@@ -3984,6 +3985,7 @@ exports.MemoryBudget = MemoryBudget;
 exports.MemoryManager = MemoryManager;
 exports.MemoryMonitor = MemoryMonitor;
 exports.MemoryPool = MemoryPool;
+exports.MemoryPools = MemoryPools;
 exports.MemoryProfile = MemoryProfile;
 exports.MiB = MiB;
 exports.PlimsollError = PlimsollError;

@@ -33,7 +33,7 @@ export {
   PoolBuffer,
   type ReadOptions,
 } from './device-buffer.js'
-export type { DeviceFamily, FamilyAllocateOptions, FamilyStats } from './device-family.js'
+export { DeviceFamily, type FamilyAllocateOptions, type FamilyStats } from './device-family.js'
 export {
   AbortError,
   AddonUnavailableError,
@@ -95,7 +95,7 @@ export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } fr
 export { poolsPage } from './pool-page.js'
 export { type PoolSnapshot, parsePoolSnapshots } from './pool-snapshot.js'
 export type { PoolSettings, PoolTrace } from './pool-trace.js'
-export type { MemoryPools } from './pools.js'
+export { MemoryPools } from './pools.js'
 export type {
   LabelTotals,
   LiveAllocation,

@@ -16,7 +16,7 @@ use std::{
 
 use plimsoll::{
     Error, MemoryBudget,
-    device::{DeviceContext, HostBackend},
+    device::{Backend, DeviceContext, HostBackend, SharedBackend},
     pool::{
         Access, BufferOptions, DefragmentOptions, MemoryPool, Pin, Placement, PoolBuffer, PoolOptions,
         TraceKind,
@@ -346,6 +346,25 @@ fn pages_are_all_of_one_size() {
     assert!(refusal.to_string().contains("a page of 16384 bytes"), "{refusal}");
     pages.iter().zip(0..).for_each(|(page, seed)| sign(page, seed));
     assert!(pages.iter().zip(0..).all(|(page, seed)| is_signed(page, seed)));
+}
+
+#[test]
+fn free_pages_are_not_scattered() {
+    let pool = pool(PoolOptions { page_bytes: Some(4 * KIB), initial_bytes: 64 * KIB, ..small(64 * KIB) });
+    assert!(pool.stats().fragmentation_percent < f64::EPSILON);
+}
+
+#[test]
+fn a_beginning_that_cannot_end_takes_nothing() {
+    let backend = Arc::new(HostBackend::new(DeviceContext::default()));
+    let budget = MemoryBudget::new(3 * MIB, 0).unwrap();
+    let beyond_machine = PoolOptions { initial_bytes: 1 << 43, ..small(MIB) };
+    let beyond_budget = PoolOptions { initial_bytes: 4 * MIB, budget: Some(budget.clone()), ..small(MIB) };
+    for options in [beyond_machine, beyond_budget] {
+        let refusal = MemoryPool::create(Arc::clone(&backend) as SharedBackend, options).unwrap_err();
+        assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY", "{refusal}");
+    }
+    assert_eq!((backend.usage().taken_count, budget.peak_bytes()), (0, 0));
 }
 
 #[test]

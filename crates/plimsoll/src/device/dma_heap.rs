@@ -208,6 +208,10 @@ impl Backend for DmaHeapBackend {
         Ok(Box::new(slab))
     }
 
+    fn admit(&self, request: &Request<'_>) -> Result<()> {
+        self.context.admit(request, Charge::Machine)
+    }
+
     fn usage(&self) -> DeviceUsage {
         self.meter.usage()
     }

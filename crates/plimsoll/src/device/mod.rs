@@ -66,6 +66,15 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// [`Error::Device`](crate::Error::Device) with the driver's own code otherwise.
     fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>>;
 
+    /// Whether so much could be given now, as far as is known before the driver is asked. Nothing is taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take) has before the driver is asked.
+    fn admit(&self, request: &Request<'_>) -> Result<()> {
+        request.check_size()
+    }
+
     /// What it has given out, and what it says of itself. Never waits for a device.
     fn usage(&self) -> DeviceUsage;
 

@@ -174,6 +174,10 @@ impl Backend for UdmabufBackend {
         Ok(Box::new(slab))
     }
 
+    fn admit(&self, request: &Request<'_>) -> Result<()> {
+        self.context.admit(request, Charge::Process)
+    }
+
     fn usage(&self) -> DeviceUsage {
         self.meter.usage()
     }

@@ -169,6 +169,13 @@ impl Backend for CudaBackend {
         Ok(Some(Box::new(CudaStaging::new(self, window_bytes)?)))
     }
 
+    fn admit(&self, request: &Request<'_>) -> Result<()> {
+        match self.shared.charge(self.shared.kind) {
+            Some(charge) => self.shared.context.admit(request, charge),
+            None => request.check_size(),
+        }
+    }
+
     /// What is free is read from the machine where the memory is the machine's; a device's own memory as the driver had
     /// it when a slab was last taken or given back.
     fn usage(&self) -> DeviceUsage {

@@ -214,6 +214,10 @@ impl Backend for HostBackend {
         }
     }
 
+    fn admit(&self, request: &Request<'_>) -> Result<()> {
+        self.context.admit(request, Charge::Process)
+    }
+
     fn usage(&self) -> DeviceUsage {
         self.meter.usage()
     }

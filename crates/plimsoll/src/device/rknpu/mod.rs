@@ -35,7 +35,7 @@ pub use window::{Alignment, WINDOW_BYTES, Window};
 
 use self::{domains::Domain, memory::RknpuMemory, npu::Npu, owner::Owner};
 use super::{
-    BackEndKind, Backend, DeviceContext, DeviceMemory, DeviceUsage, Limits, Request,
+    BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Request,
     kernel::{Kernel, RealKernel},
 };
 use crate::{
@@ -231,6 +231,10 @@ impl Backend for RknpuBackend {
             "librknnrt takes no lock: take and give back no memory of the NPU while it runs a model"
                 .to_owned(),
         ]
+    }
+
+    fn admit(&self, request: &Request<'_>) -> Result<()> {
+        self.context.admit(request, Charge::Process)
     }
 
     /// The device's figures are those of this domain's window.

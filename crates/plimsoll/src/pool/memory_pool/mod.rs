@@ -33,6 +33,7 @@ pub use trace::{TraceEvent, TraceKind};
 
 use super::suballocator::GRANULE_BYTES;
 use crate::{
+    budget::MemoryBudget,
     device::{DeviceUsage, Limits, Request, SharedBackend},
     error::{Error, Result},
     units::format_bytes,
@@ -102,6 +103,7 @@ impl MemoryPool {
         let state = Mutex::new(State { map: Map::new(options.dedicated), ..State::default() });
         let inner = Inner { backend, limits, options, state, moved: Condvar::new() };
         let pool = Self(Arc::new(inner));
+        pool.0.admit_initial(initial_bytes)?;
         let mut taken_bytes = 0;
         while taken_bytes < initial_bytes {
             let slab = pool.0.take_slab(pool.0.options.slab_bytes.min(initial_bytes - taken_bytes))?;
@@ -255,7 +257,7 @@ impl MemoryPool {
     /// What the pool holds and has done.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
-        self.0.state().stats()
+        self.0.state().stats(self.0.options.page_bytes.is_some())
     }
 
     /// Every slab with its blocks, free ones too, in the order of their addresses.
@@ -386,6 +388,20 @@ impl Inner {
             return Err(Error::invalid_argument("bytes", expected, bytes.to_string()));
         }
         Ok(())
+    }
+
+    /// Refuses a beginning that cannot end before any of it is taken.
+    fn admit_initial(&self, bytes: u64) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let label = &*self.options.label;
+        if let Some(budget) = &self.options.budget {
+            // Given back at once: each slab is granted as it is taken.
+            drop(budget.allocate(bytes, label.to_owned())?);
+        }
+        let pending_bytes = self.options.budget.as_ref().map_or(0, MemoryBudget::pending_bytes);
+        self.backend.admit(&Request { bytes, label, pending_bytes })
     }
 
     /// The size of a slab that holds a buffer of `bytes`.

@@ -91,10 +91,11 @@ pub struct BufferInfo {
 }
 
 impl State {
-    pub(super) fn stats(&self) -> PoolStats {
+    /// `in_pages`: whether every buffer is a page, which any hole holds.
+    pub(super) fn stats(&self, in_pages: bool) -> PoolStats {
         let (map, counters) = (&self.map, &self.counters);
         let (free_bytes, largest_free_bytes) = (map.free_bytes(), map.largest_free_bytes());
-        let scattered_bytes = free_bytes.saturating_sub(largest_free_bytes);
+        let scattered_bytes = if in_pages { 0 } else { free_bytes.saturating_sub(largest_free_bytes) };
         PoolStats {
             held_bytes: map.held_bytes(),
             used_bytes: map.used_bytes(),
