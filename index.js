@@ -1867,6 +1867,7 @@ class MemoryPool {
     #collecting;
     #collectAgain = false;
     #defragmenting = Promise.resolve();
+    #growing = Promise.resolve();
     /** Whether it was destroyed; its buffers look there too. */
     #end = { destroyed: false };
     #gone;
@@ -1947,11 +1948,18 @@ class MemoryPool {
         catch (error) {
             throw fromNative(error);
         }
-        const { name: device } = this.device;
         if (label !== '')
             this.#labels.set(key, label);
-        const { native, freed, end } = { native: this.#native, freed: this.#freed, end: this.#end };
-        return poolBuffer({ native, key, label, sizeBytes, device, freed, pool: end, released: false });
+        return poolBuffer({
+            native: this.#native,
+            key,
+            label,
+            sizeBytes,
+            device: this.device.name,
+            freed: this.#freed,
+            pool: this.#end,
+            released: false,
+        });
     }
     /**
      * Hands out a buffer, and does what it can before it refuses, in this order: a fitting hole, a cached slab, a new slab,
@@ -2007,7 +2015,7 @@ class MemoryPool {
     /** Takes a slab for so many bytes; `true`, or why there is none. */
     async #grow(bytes, alignBytes = 256) {
         try {
-            await this.#run(() => this.#native.reserve(bytes, alignBytes));
+            await this.#reserve(bytes, alignBytes);
             return true;
         }
         catch (error) {
@@ -2041,8 +2049,16 @@ class MemoryPool {
      * @throws {@link ReleasedError} after {@link destroy}.
      */
     async reserve(bytes) {
-        const sizeBytes = sizeOf('bytes', bytes);
-        await this.#run(() => this.#native.reserve(sizeBytes, 256));
+        await this.#reserve(sizeOf('bytes', bytes), 256);
+    }
+    /** One at a time: the slab that one takes may do for all who wait. Slabs for one buffer alone do not. */
+    async #reserve(sizeBytes, alignBytes) {
+        const take = () => this.#run(() => this.#native.reserve(sizeBytes, alignBytes));
+        if (this.#settings.dedicated)
+            return take();
+        const taken = this.#growing.then(take);
+        this.#growing = taken.catch(() => { });
+        return taken;
     }
     /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
     async trim(keepBytes = 0) {
@@ -2221,8 +2237,8 @@ class MemoryPool {
         this.#idle = setTimeout(() => {
             if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent)
                 return;
-            const goOn = ({ complete, movedCount }) => {
-                if (!complete && movedCount > 0)
+            const goOn = ({ complete }) => {
+                if (!complete && maxMs > 0)
                     this.#whenIdle({ abovePercent, maxMs });
             };
             // What a device refuses here it refuses again when somebody asks.

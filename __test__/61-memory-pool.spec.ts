@@ -336,6 +336,14 @@ describe('allocateAsync', () => {
     for (const [index, buffer] of buffers.entries()) expect(new Set(await buffer.read())).toEqual(new Set([index]))
   })
 
+  test('many small ones at once share the slab that the first takes', async () => {
+    await using pool = await make()
+    await Promise.all(Array.from({ length: 20 }, () => pool.allocateAsync(1000)))
+    expect(pool.stats()).toMatchObject({ slabCount: 1, bufferCount: 20 })
+    await Promise.all([pool.reserve(MiB), pool.reserve(MiB)])
+    expect(pool.stats().slabCount).toBe(2)
+  })
+
   test('a buffer can be had as soon as another was released, though its slab is still on its way back', async () => {
     const budget = new MemoryBudget({ totalBytes: 4 * MiB })
     await using pool = await make({ budget, dedicated: true })

@@ -186,6 +186,7 @@ export class MemoryPool implements AsyncDisposable {
   #collecting: Promise<void> | undefined
   #collectAgain = false
   #defragmenting: Promise<unknown> = Promise.resolve()
+  #growing: Promise<unknown> = Promise.resolve()
   /** Whether it was destroyed; its buffers look there too. */
   readonly #end = { destroyed: false }
   #gone: Promise<void> | undefined
@@ -267,10 +268,17 @@ export class MemoryPool implements AsyncDisposable {
     } catch (error) {
       throw fromNative(error)
     }
-    const { name: device } = this.device
     if (label !== '') this.#labels.set(key, label)
-    const { native, freed, end } = { native: this.#native, freed: this.#freed, end: this.#end }
-    return poolBuffer({ native, key, label, sizeBytes, device, freed, pool: end, released: false })
+    return poolBuffer({
+      native: this.#native,
+      key,
+      label,
+      sizeBytes,
+      device: this.device.name,
+      freed: this.#freed,
+      pool: this.#end,
+      released: false,
+    })
   }
 
   /**
@@ -325,7 +333,7 @@ export class MemoryPool implements AsyncDisposable {
   /** Takes a slab for so many bytes; `true`, or why there is none. */
   async #grow(bytes: number, alignBytes = 256): Promise<true | InsufficientMemoryError> {
     try {
-      await this.#run(() => this.#native.reserve(bytes, alignBytes))
+      await this.#reserve(bytes, alignBytes)
       return true
     } catch (error) {
       if (error instanceof InsufficientMemoryError) return error
@@ -358,8 +366,16 @@ export class MemoryPool implements AsyncDisposable {
    * @throws {@link ReleasedError} after {@link destroy}.
    */
   async reserve(bytes: number): Promise<void> {
-    const sizeBytes = sizeOf('bytes', bytes)
-    await this.#run(() => this.#native.reserve(sizeBytes, 256))
+    await this.#reserve(sizeOf('bytes', bytes), 256)
+  }
+
+  /** One at a time: the slab that one takes may do for all who wait. Slabs for one buffer alone do not. */
+  async #reserve(sizeBytes: number, alignBytes: number): Promise<void> {
+    const take = () => this.#run(() => this.#native.reserve(sizeBytes, alignBytes))
+    if (this.#settings.dedicated) return take()
+    const taken = this.#growing.then(take)
+    this.#growing = taken.catch(() => {})
+    return taken
   }
 
   /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
@@ -556,8 +572,8 @@ export class MemoryPool implements AsyncDisposable {
     clearTimeout(this.#idle)
     this.#idle = setTimeout(() => {
       if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent) return
-      const goOn = ({ complete, movedCount }: DefragmentReport) => {
-        if (!complete && movedCount > 0) this.#whenIdle({ abovePercent, maxMs })
+      const goOn = ({ complete }: DefragmentReport) => {
+        if (!complete && maxMs > 0) this.#whenIdle({ abovePercent, maxMs })
       }
       // What a device refuses here it refuses again when somebody asks.
       this.defragment({ maxMs }).then(goOn, () => {})

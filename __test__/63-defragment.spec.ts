@@ -1,0 +1,390 @@
+import { closeSync } from 'node:fs'
+import {
+  InvalidArgumentError,
+  KiB,
+  MemoryBudget,
+  MemoryPool,
+  type MemoryPoolOptions,
+  MiB,
+  type MovableBuffer,
+  type PoolBuffer,
+  ReleasedError,
+} from '../index'
+import { runChild } from './helpers/child'
+import { withFakeCuda } from './helpers/fake-cuda'
+import { rejectedBy } from './helpers/rejected-by'
+
+const make = (options: MemoryPoolOptions = {}) =>
+  MemoryPool.create({ device: 'host', slabBytes: MiB, maxCachedBytes: 0, ...options })
+
+/** A pool of four slabs with one buffer of 200 KiB in each, which one slab would hold. */
+async function scattered(options?: MemoryPoolOptions): Promise<{ pool: MemoryPool; buffers: PoolBuffer[] }> {
+  const pool = await make({ initialBytes: 4 * MiB, ...options })
+  const all = Array.from({ length: 20 }, (_, index) => pool.allocate(200 * KiB, { label: `buffer ${index}` }))
+  const buffers = all.filter((_, index) => index % 5 === 2)
+  for (const buffer of all) if (!buffers.includes(buffer)) buffer.release()
+  await Promise.all(buffers.map((buffer, index) => buffer.fill(index + 1)))
+  expect(pool.stats()).toMatchObject({ bufferCount: 4, cachedBytes: 0, slabCount: 4 })
+  return { pool, buffers }
+}
+
+const intact = async (buffers: PoolBuffer[]) => {
+  const all = await Promise.all(buffers.map((buffer) => buffer.read()))
+  return all.every((bytes, index) => bytes.every((byte) => byte === index + 1))
+}
+
+describe('defragment', () => {
+  test('moves buffers together, so that whole slabs become empty; what is in them survives', async () => {
+    const { pool, buffers } = await scattered()
+    const report = await pool.defragment()
+    expect(report).toMatchObject({ vetoedCount: 0, emptiedBytes: 3 * MiB, complete: true })
+    expect(report.movedCount).toBeGreaterThanOrEqual(3)
+    expect(report.movedBytes).toBe(report.movedCount * 200 * KiB)
+    expect(report.largestFreeBytesAfter).toBeGreaterThanOrEqual(report.largestFreeBytesBefore)
+    expect(pool.stats()).toMatchObject({ movedCount: report.movedCount, movedBytes: report.movedBytes, bufferCount: 4 })
+    expect(await intact(buffers)).toBe(true)
+    expect(await pool.defragment()).toMatchObject({ movedCount: 0, emptiedBytes: 0, complete: true })
+    await pool.destroy()
+  })
+
+  test('slabs that it empties go back, to the device and to the budget', async () => {
+    const budget = new MemoryBudget({ totalBytes: 100 * MiB })
+    await using pool = await make({ budget })
+    const all = await Promise.all(Array.from({ length: 20 }, () => pool.allocateAsync(200 * KiB)))
+    for (const [index, buffer] of all.entries()) if (index % 5 !== 2) buffer.release()
+    const before = pool.stats().heldBytes
+    const { emptiedBytes } = await pool.defragment()
+    expect(emptiedBytes).toBeGreaterThanOrEqual(2 * MiB)
+    expect(pool.stats().heldBytes).toBe(before - emptiedBytes)
+    while (budget.allocatedBytes > before - emptiedBytes) await new Promise((resolve) => setTimeout(resolve, 1))
+  })
+
+  /** Buffers of many sizes come and go; whatever is left is hashed, moved together, and hashed again. */
+  const churn = `
+    const pool = await MemoryPool.create({ device, slabBytes: MiB, maxCachedBytes: 0 })
+    const live = new Map()
+    let state = 12345
+    const draw = (below) => { state = (state * 1103515245 + 12345) % 2147483648; return state % below }
+    for (let step = 0; step < 250; step++) {
+      const buffer = await pool.allocateAsync(1 + draw(120 * KiB), {
+        placement: draw(3) === 0 ? 'transient' : 'long', alignBytes: 256 << draw(5), label: String(step) })
+      const bytes = new Uint8Array(buffer.sizeBytes).map((_, at) => (at * 31 + step) % 251)
+      await buffer.write(bytes)
+      live.set(buffer, sha(bytes))
+      if (draw(10) < 7) {
+        const victim = [...live.keys()][draw(live.size)]
+        victim.release()
+        live.delete(victim)
+      }
+    }
+    const before = pool.stats()
+    const report = await pool.defragment()
+    const after = pool.stats()
+    let wrong = 0
+    for (const [buffer, hash] of live) if (sha(await buffer.read()) !== hash) wrong++
+    for (const buffer of live.keys()) buffer.release()
+    await pool.trim()
+    return { wrong, moved: report.movedCount > 10, emptied: report.emptiedBytes > 0, left: pool.stats().heldBytes,
+      less: before.heldBytes - after.heldBytes === report.emptiedBytes, used: before.usedBytes === after.usedBytes }`
+
+  test.each([
+    ['host', "'host'"],
+    ['host in memory files', "{ kind: 'host', memoryFile: true }"],
+    ['CUDA', "{ kind: 'cuda' }"],
+    ['CUDA, pinned', "{ kind: 'cuda', memory: 'pinned' }"],
+    ['CUDA, managed', "{ kind: 'cuda', memory: 'managed' }"],
+  ])('every byte survives it on %s', (_, device) => {
+    const { value } = runChild(`const device = ${device}\n${churn}`, { env: withFakeCuda() })
+    expect(value).toEqual({ wrong: 0, moved: true, emptied: true, left: 0, less: true, used: true })
+  })
+
+  test.each([
+    [{ maxMove: 1 }, 'options'],
+    [{ maxMoves: -1 }, 'maxMoves'],
+    [{ maxBytes: 0.5 }, 'maxBytes'],
+    [{ maxMs: Number.NaN }, 'maxMs'],
+    [{ dryRun: 1 }, 'dryRun'],
+    [{ veto: true }, 'veto'],
+    [{ onMoved: 'no' }, 'onMoved'],
+    [{ signal: {} }, 'signal'],
+  ])('%j is refused by a rejection', async (options, argument) => {
+    await using pool = await make()
+    const refusal = await rejectedBy(InvalidArgumentError, pool.defragment(options as never))
+    expect(refusal.argument).toBe(argument)
+  })
+})
+
+describe('a veto', () => {
+  test('is asked before each move, by number, label and size, and keeps what it says where it is', async () => {
+    const { pool, buffers } = await scattered()
+    const asked: MovableBuffer[] = []
+    const report = await pool.defragment({ veto: (buffer) => asked.push(buffer) > 0 })
+    expect(report).toMatchObject({ movedCount: 0, vetoedCount: asked.length, emptiedBytes: 0, complete: true })
+    const movable = buffers.map(({ label, sizeBytes, id }) => ({ label, sizeBytes, id }))
+    expect(movable).toEqual(expect.arrayContaining(asked))
+    expect(new Set(asked.map(({ id }) => id)).size).toBe(asked.length)
+    expect(pool.stats()).toMatchObject({ slabCount: 4, movedCount: 0 })
+    expect((await pool.defragment({ veto: () => false })).emptiedBytes).toBe(3 * MiB)
+    await pool.destroy()
+  })
+
+  test('that throws ends the pass with its error, and leaves the pool as it was', async () => {
+    const { pool, buffers } = await scattered()
+    const veto = () => {
+      throw new RangeError('mine')
+    }
+    await expect(pool.defragment({ veto })).rejects.toThrow(new RangeError('mine'))
+    expect(await intact(buffers)).toBe(true)
+    expect(pool.stats()).toMatchObject({ usedBytes: 4 * 200 * KiB, movedCount: 0 })
+    expect((await pool.defragment()).emptiedBytes).toBe(3 * MiB)
+    await pool.destroy()
+  })
+
+  test('may do with the buffer what it likes: pin, release, read or map it', () => {
+    const script = `
+      const seen = {}
+      const uses = {
+        pin: (buffer) => buffer.pin(),
+        release: (buffer) => buffer.release(),
+        read: (buffer) => Promise.all(Array.from({ length: 8 }, () => buffer.read())),
+        map: (buffer) => Promise.all(Array.from({ length: 8 }, () => buffer.withMapping((view) => view.length))),
+      }
+      for (const [name, use] of Object.entries(uses)) {
+        const pool = await MemoryPool.create({ device: 'host', slabBytes: MiB, initialBytes: 2 * MiB })
+        const buffers = Array.from({ length: 4 }, () => pool.allocate(400 * KiB))
+        buffers[0].release()
+        buffers[2].release()
+        const begun = []
+        await pool.defragment({ veto: ({ id }) => {
+          begun.push(use(buffers.find((buffer) => !buffer.released && buffer.id === id)))
+          return false
+        } })
+        await Promise.all(begun)
+        seen[name] = begun.length > 0
+        await pool.destroy()
+      }
+      return seen`
+    expect(runChild(script).value).toEqual({ pin: true, release: true, read: true, map: true })
+  })
+})
+
+describe('onMoved', () => {
+  test('is told of each move that was made', async () => {
+    const { pool, buffers } = await scattered()
+    const moved: MovableBuffer[] = []
+    const report = await pool.defragment({ onMoved: (buffer) => moved.push(buffer) })
+    expect(moved).toHaveLength(report.movedCount)
+    const ids = buffers.map(({ id }) => id)
+    for (const { id, sizeBytes } of moved) expect([ids.includes(id), sizeBytes]).toEqual([true, 200 * KiB])
+    await pool.destroy()
+  })
+
+  test('that throws ends the pass; what is empty by then still goes back', async () => {
+    const budget = new MemoryBudget({ totalBytes: 100 * MiB })
+    const pool = await make({ budget })
+    const all = await Promise.all(Array.from({ length: 10 }, () => pool.allocateAsync(200 * KiB)))
+    for (const [index, buffer] of all.entries()) if (index % 5 !== 2) buffer.release()
+    expect(budget.allocatedBytes).toBe(2 * MiB)
+    const onMoved = () => {
+      throw new RangeError('mine')
+    }
+    await expect(pool.defragment({ onMoved })).rejects.toThrow(new RangeError('mine'))
+    expect(pool.stats()).toMatchObject({ movedCount: 1, slabCount: 1 })
+    while (budget.allocatedBytes > MiB) await new Promise((resolve) => setTimeout(resolve, 1))
+    await pool.destroy()
+  })
+})
+
+describe('bounds', () => {
+  test('maxMoves and maxBytes end a pass, and the next goes on', async () => {
+    const { pool, buffers } = await scattered()
+    expect(await pool.defragment({ maxMoves: 0 })).toMatchObject({ movedCount: 0, complete: false })
+    expect(await pool.defragment({ maxBytes: 0 })).toMatchObject({ movedCount: 0, complete: false })
+    expect(await pool.defragment({ maxMs: 0 })).toMatchObject({ movedCount: 0, complete: false })
+    expect(await pool.defragment({ maxMoves: 1 })).toMatchObject({ movedCount: 1, complete: false, emptiedBytes: MiB })
+    expect(await pool.defragment({ maxBytes: 1 })).toMatchObject({ movedCount: 1, complete: false, emptiedBytes: MiB })
+    expect(await pool.defragment({ maxMs: 3_600_000 })).toMatchObject({ complete: true, emptiedBytes: MiB })
+    expect(await intact(buffers)).toBe(true)
+    await pool.destroy()
+  })
+
+  test('a signal ends it before the next move, and the report tells what was done', async () => {
+    const { pool } = await scattered()
+    expect(await pool.defragment({ signal: AbortSignal.abort() })).toMatchObject({ movedCount: 0, complete: false })
+    const controller = new AbortController()
+    const report = await pool.defragment({ signal: controller.signal, onMoved: () => controller.abort() })
+    expect(report).toMatchObject({ movedCount: 1, complete: false })
+    await pool.destroy()
+  })
+
+  test('a dry run moves nothing, and says what the real one does', async () => {
+    const { pool, buffers } = await scattered()
+    const before = pool.detailedStats().slabs
+    const veto = jest.fn()
+    const dry = await pool.defragment({ dryRun: true, veto })
+    expect(veto).not.toHaveBeenCalled()
+    expect(pool.detailedStats().slabs).toEqual(before)
+    expect(pool.stats().movedCount).toBe(0)
+    expect(dry.emptiedBytes).toBe(3 * MiB)
+    expect(await pool.defragment()).toEqual(dry)
+    expect(await intact(buffers)).toBe(true)
+    await pool.destroy()
+  })
+
+  test('a dry run has the same bounds', async () => {
+    const { pool } = await scattered()
+    const dry = await pool.defragment({ dryRun: true, maxMoves: 2 })
+    expect(dry).toMatchObject({ movedCount: 2, complete: false })
+    expect(await pool.defragment({ maxMoves: 2 })).toEqual(dry)
+    await pool.destroy()
+  })
+})
+
+test.each<[string, (buffer: PoolBuffer) => Promise<() => unknown>]>([
+  [
+    'pinned',
+    async (buffer) => {
+      buffer.pin()
+      return () => buffer.unpin()
+    },
+  ],
+  [
+    'mapped',
+    async (buffer) => {
+      let end = () => {}
+      let begun = () => {}
+      const mapped = new Promise<void>((resolve) => {
+        begun = resolve
+      })
+      const map = buffer.withMapping(() => {
+        begun()
+        return new Promise<void>((resolve) => {
+          end = resolve
+        })
+      })
+      await mapped
+      return () => {
+        end()
+        return map
+      }
+    },
+  ],
+])('what is %s stays where it is until that ends', async (_, hold) => {
+  const { pool, buffers } = await scattered()
+  const ends = await Promise.all(buffers.map(hold))
+  expect(await pool.defragment()).toMatchObject({ movedCount: 0, complete: true })
+  for (const end of ends) await end()
+  expect(await pool.defragment()).toMatchObject({ emptiedBytes: 3 * MiB })
+  expect(await intact(buffers)).toBe(true)
+  await pool.destroy()
+})
+
+test('what was exported stays for good', async () => {
+  const { pool, buffers } = await scattered({ device: { kind: 'host', memoryFile: true } })
+  for (const buffer of buffers) closeSync((await buffer.exportFd()).fd)
+  expect(await pool.defragment()).toMatchObject({ movedCount: 0, complete: true })
+  await pool.destroy()
+})
+
+describe('while it runs', () => {
+  test('buffers can be read, written, mapped, allocated and released; each sees its own bytes', async () => {
+    const { pool, buffers } = await scattered({ maxBytes: 6 * MiB })
+    let going = true
+    const passes = (async () => {
+      while (going) {
+        await pool.defragment()
+        await new Promise(setImmediate)
+      }
+    })()
+    const users = buffers.map(async (buffer, index) => {
+      for (let round = 0; round < 30; round++) {
+        const byte = (index * 50 + round) % 256
+        await buffer.fill(byte)
+        expect((await buffer.read()).every((found) => found === byte)).toBe(true)
+        await buffer.withMapping((view) => expect(view.every((found) => found === byte)).toBe(true))
+        const others = await Promise.all([0, 1].map(() => pool.allocateAsync(100 * KiB)))
+        for (const other of others) other.release()
+      }
+    })
+    await Promise.all(users)
+    going = false
+    await passes
+    expect(pool.stats()).toMatchObject({ bufferCount: 4, requestedBytes: 4 * 200 * KiB })
+    await pool.destroy()
+  })
+
+  test.each(['1', '4'])('reads that were begun before do not stand in its way, with %s threads', (threads) => {
+    const script = `
+      const pool = await MemoryPool.create({ device: 'host', slabBytes: 16 * MiB, initialBytes: 32 * MiB })
+      const big = pool.allocate(15 * MiB)
+      const [gap, small] = [pool.allocate(MiB), pool.allocate(4 * MiB)]
+      const other = pool.allocate(8 * MiB)
+      gap.release()
+      const reads = [...Array.from({ length: 8 }, () => big.read()), ...Array.from({ length: 8 }, () => small.read())]
+      const pass = pool.defragment()
+      const more = Array.from({ length: 8 }, () => other.read())
+      await Promise.all([...reads, ...more, pass])
+      return (await pool.defragment()).complete`
+    expect(runChild(script, { env: { UV_THREADPOOL_SIZE: threads } }).value).toBe(true)
+  })
+
+  test('a buffer that is released in the middle of its move is freed', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const { pool, buffers } = await scattered()
+      const pass = pool.defragment()
+      for (let turn = 0; turn < turns; turn++) await null
+      for (const buffer of buffers) buffer.release()
+      await pass
+      expect(pool.stats()).toMatchObject({ bufferCount: 0, usedBytes: 0 })
+      await pool.trim()
+      expect(pool.stats().heldBytes).toBe(0)
+      await pool.destroy()
+    }
+  })
+
+  test('the pool can be destroyed: the pass ends with what it did, or with an error', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const { pool } = await scattered()
+      const pass = pool.defragment().catch((error: unknown) => error)
+      for (let turn = 0; turn < turns; turn++) await null
+      await pool.destroy()
+      const outcome = await pass
+      if (outcome instanceof Error) expect(outcome).toBeInstanceOf(ReleasedError)
+      expect(pool.stats()).toMatchObject({ heldBytes: 0, bufferCount: 0 })
+    }
+  })
+
+  test('a second call waits for the first', async () => {
+    const { pool, buffers } = await scattered()
+    const [first, second] = await Promise.all([pool.defragment(), pool.defragment()])
+    expect([first.emptiedBytes, second.movedCount]).toEqual([3 * MiB, 0])
+    expect(await intact(buffers)).toBe(true)
+    await pool.destroy()
+  })
+})
+
+describe('autoDefragment', () => {
+  const settle = async (holds: () => boolean) => {
+    for (let round = 0; round < 2000 && !holds(); round++) await new Promise((resolve) => setTimeout(resolve, 5))
+    return holds()
+  }
+
+  test.each([true, { abovePercent: 20 }, { abovePercent: 20, maxMs: 0.0001 }])(
+    'with %j, a pool that is idle moves its buffers together by itself, until that is done',
+    async (autoDefragment) => {
+      const { pool, buffers } = await scattered({ autoDefragment })
+      expect(await settle(() => pool.stats().cachedBytes === 3 * MiB)).toBe(true)
+      expect(await intact(buffers)).toBe(true)
+      await pool.destroy()
+    },
+  )
+
+  test('it does nothing below its threshold, nor where it was not asked for', async () => {
+    const [one, other] = await Promise.all([scattered({ autoDefragment: { abovePercent: 99 } }), scattered()])
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    for (const { pool } of [one, other]) {
+      expect(pool.stats().movedCount).toBe(0)
+      await pool.destroy()
+    }
+  })
+})
