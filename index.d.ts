@@ -1510,11 +1510,11 @@ interface FamilyStats {
     count: number;
     /** Buffers ever taken. */
     allocatedCount: number;
-    /** All the memory of the devices, in bytes, as far as they say so; 0 while none was used. */
+    /** All the memory of the largest of the devices that were used, in bytes, where it says so; else 0. */
     totalBytes: number;
-    /** What they could still give, in bytes, as far as it is known. */
+    /** What the freest of them could still give, in bytes, where it is known; else 0. */
     freeBytes: number;
-    /** The largest buffer they could still give, in bytes, as far as it is known. */
+    /** The largest buffer that one of them could still give, in bytes, where it is known; else 0. */
     largestFreeBytes: number;
     /** Share of the free bytes that one buffer could not have, 0 to 100. */
     fragmentationPercent: number;

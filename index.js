@@ -2374,15 +2374,16 @@ class DeviceFamily {
     stats() {
         const pools = [...this.#open].map((pool) => ({ name: pool.device.name, ...pool.device.usage(), ...pool.stats() }));
         const usages = [...this.#open].map((pool) => pool.device.usage());
-        const sum = (of) => usages.reduce((all, usage) => all + (of(usage) ?? 0), 0);
-        const freeBytes = sum(({ freeBytes }) => freeBytes);
-        const largestFreeBytes = Math.max(0, ...usages.map(({ largestFreeBytes, freeBytes }) => largestFreeBytes ?? freeBytes ?? 0));
+        // The kinds of a processor share memory, so that their figures do not add up.
+        const most = (of) => Math.max(0, ...usages.map((usage) => of(usage) ?? 0));
+        const freeBytes = most(({ freeBytes }) => freeBytes);
+        const largestFreeBytes = most(({ largestFreeBytes, freeBytes }) => largestFreeBytes ?? freeBytes);
         return {
             usedBytes: this.#usedBytes(),
             peakBytes: this.#peak.bytes,
             count: pools.reduce((all, { bufferCount }) => all + bufferCount, 0),
             allocatedCount: pools.reduce((all, { allocatedCount }) => all + allocatedCount, 0),
-            totalBytes: sum(({ totalBytes }) => totalBytes),
+            totalBytes: most(({ totalBytes }) => totalBytes),
             freeBytes,
             largestFreeBytes,
             fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,

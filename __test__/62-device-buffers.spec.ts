@@ -437,9 +437,9 @@ describe('release', () => {
     const pool = await make({ slabBytes: 16 * MiB, initialBytes: 16 * MiB })
     const buffer = pool.allocate(16 * MiB)
     await buffer.fill(3)
-    const reads = Array.from({ length: 8 }, () => buffer.read())
+    const reads = Promise.allSettled(Array.from({ length: 8 }, () => buffer.read()))
     await pool.destroy()
-    for (const outcome of await Promise.allSettled(reads)) {
+    for (const outcome of await reads) {
       if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(ReleasedError)
       else expect(outcome.value.every((byte) => byte === 3)).toBe(true)
     }

@@ -25,11 +25,11 @@ export interface FamilyStats {
   count: number
   /** Buffers ever taken. */
   allocatedCount: number
-  /** All the memory of the devices, in bytes, as far as they say so; 0 while none was used. */
+  /** All the memory of the largest of the devices that were used, in bytes, where it says so; else 0. */
   totalBytes: number
-  /** What they could still give, in bytes, as far as it is known. */
+  /** What the freest of them could still give, in bytes, where it is known; else 0. */
   freeBytes: number
-  /** The largest buffer they could still give, in bytes, as far as it is known. */
+  /** The largest buffer that one of them could still give, in bytes, where it is known; else 0. */
   largestFreeBytes: number
   /** Share of the free bytes that one buffer could not have, 0 to 100. */
   fragmentationPercent: number
@@ -151,19 +151,17 @@ export class DeviceFamily<Kind extends string> {
   stats(): FamilyStats {
     const pools = [...this.#open].map((pool) => ({ name: pool.device.name, ...pool.device.usage(), ...pool.stats() }))
     const usages = [...this.#open].map((pool) => pool.device.usage())
-    const sum = (of: (usage: DeviceUsage) => number | undefined) =>
-      usages.reduce((all, usage) => all + (of(usage) ?? 0), 0)
-    const freeBytes = sum(({ freeBytes }) => freeBytes)
-    const largestFreeBytes = Math.max(
-      0,
-      ...usages.map(({ largestFreeBytes, freeBytes }) => largestFreeBytes ?? freeBytes ?? 0),
-    )
+    // The kinds of a processor share memory, so that their figures do not add up.
+    const most = (of: (usage: DeviceUsage) => number | undefined) =>
+      Math.max(0, ...usages.map((usage) => of(usage) ?? 0))
+    const freeBytes = most(({ freeBytes }) => freeBytes)
+    const largestFreeBytes = most(({ largestFreeBytes, freeBytes }) => largestFreeBytes ?? freeBytes)
     return {
       usedBytes: this.#usedBytes(),
       peakBytes: this.#peak.bytes,
       count: pools.reduce((all, { bufferCount }) => all + bufferCount, 0),
       allocatedCount: pools.reduce((all, { allocatedCount }) => all + allocatedCount, 0),
-      totalBytes: sum(({ totalBytes }) => totalBytes),
+      totalBytes: most(({ totalBytes }) => totalBytes),
       freeBytes,
       largestFreeBytes,
       fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,

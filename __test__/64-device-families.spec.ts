@@ -1,0 +1,407 @@
+import { closeSync, readSync } from 'node:fs'
+import {
+  AbortError,
+  type DeviceBuffer,
+  DeviceUnavailableError,
+  InsufficientMemoryError,
+  InvalidArgumentError,
+  MemoryManager,
+  type MemoryManagerOptions,
+  type MemoryPool,
+  MiB,
+  ReleasedError,
+} from '../index'
+import { runChild } from './helpers/child'
+import { thrownBy } from './helpers/errors'
+import { withFakeCuda } from './helpers/fake-cuda'
+import { rejectedBy } from './helpers/rejected-by'
+
+const make = (options: MemoryManagerOptions = {}) =>
+  new MemoryManager({ maxBytes: 100 * MiB, isolated: true, device: 'host', ...options })
+
+const misuse = (call: (value: never) => unknown, value: unknown) => call(value as never) as Promise<never>
+
+/** Waits until the budget has that much in use: the memory of a buffer goes back without anybody waiting for the device. */
+async function allocated(manager: MemoryManager, bytes: number): Promise<void> {
+  for (let round = 0; round < 2000 && manager.budget.allocatedBytes !== bytes; round++) {
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  expect(manager.budget.allocatedBytes).toBe(bytes)
+}
+
+describe('manager.system', () => {
+  test('gives buffers of ordinary RAM, each with memory of its own, on the account of the budget', async () => {
+    await using manager = make()
+    const one = await manager.system.allocate(MiB, { label: 'one' })
+    const other = await manager.system.allocate(2 * MiB)
+    expect(one).toMatchObject({ sizeBytes: MiB, label: 'one', device: 'host', released: false })
+    await one.write(Uint8Array.of(1, 2, 3))
+    expect([...(await one.read({ lengthBytes: 3 }))]).toEqual([1, 2, 3])
+    expect(manager.budget.allocations().map(({ label }) => label)).toEqual(['system memory', 'system memory'])
+    expect(manager.budget.allocatedBytes).toBe(3 * MiB)
+    one.release()
+    other.release()
+    await allocated(manager, 0)
+  })
+
+  test('by kind, memory files that others can map', async () => {
+    await using manager = make()
+    using buffer = await manager.system.allocate(1000, { kind: 'memory-file' })
+    await buffer.fill(7)
+    const { fd, offsetBytes } = await buffer.exportFd()
+    const seen = new Uint8Array(1000)
+    expect([readSync(fd, seen, 0, 1000, offsetBytes), offsetBytes, seen[999]]).toEqual([1000, 0, 7])
+    closeSync(fd)
+  })
+
+  test('says what it gave out', async () => {
+    await using manager = make()
+    expect(manager.system.stats()).toMatchObject({
+      usedBytes: 0,
+      peakBytes: 0,
+      count: 0,
+      allocatedCount: 0,
+      devices: {},
+    })
+    const buffers = await Promise.all([1, 2, 3].map((size) => manager.system.allocate(size * MiB)))
+    const file = await manager.system.allocate(1000, { kind: 'memory-file' })
+    buffers[2]?.release()
+    const stats = manager.system.stats()
+    expect(stats).toMatchObject({ usedBytes: 3 * MiB + 1000, peakBytes: 6 * MiB + 1000, count: 3, allocatedCount: 4 })
+    expect(Object.keys(stats.devices).sort()).toEqual(['host', file.device].sort())
+    expect(stats.devices.host).toMatchObject({ bufferCount: 2, heldBytes: 3 * MiB, requestedBytes: 3 * MiB })
+    expect(stats.fragmentationPercent).toBeGreaterThanOrEqual(0)
+    expect(stats.largestFreeBytes).toBeLessThanOrEqual(stats.freeBytes)
+  })
+
+  test('the peak is the most there ever was at once, whoever has released since', async () => {
+    await using manager = make()
+    for (const size of [5, 1, 3]) {
+      using _buffer = await manager.system.allocate(size * MiB)
+    }
+    expect(manager.system.stats()).toMatchObject({ usedBytes: 0, peakBytes: 5 * MiB, count: 0, allocatedCount: 3 })
+  })
+
+  test.each([
+    [0, undefined, 'bytes'],
+    [-1, undefined, 'bytes'],
+    [0.5, undefined, 'bytes'],
+    ['1 MiB', undefined, 'bytes'],
+    [1, { kind: 'file' }, 'kind'],
+    [1, { kind: 'device' }, 'kind'],
+    [1, { kinds: 'anonymous' }, 'options'],
+    [1, { label: 1 }, 'label'],
+    [1, { signal: 'now' }, 'signal'],
+  ])('%j bytes with %j are refused by name', async (bytes, options, argument) => {
+    await using manager = make()
+    const call = (it: { bytes: never; options: never }) => manager.system.allocate(it.bytes, it.options)
+    const error = await rejectedBy(InvalidArgumentError, misuse(call, { bytes, options }))
+    expect(error.argument).toBe(argument)
+  })
+
+  test('more than the budget has is refused with the numbers, and other buffers stay', async () => {
+    await using manager = make()
+    using held = await manager.system.allocate(60 * MiB)
+    const error = await rejectedBy(InsufficientMemoryError, manager.system.allocate(60 * MiB, { label: 'too much' }))
+    expect(error).toMatchObject({
+      label: 'too much',
+      requestedBytes: 60 * MiB,
+      availableBytes: 40 * MiB,
+      largestFreeBytes: 40 * MiB,
+    })
+    expect([held.released, manager.budget.allocatedBytes]).toEqual([false, 60 * MiB])
+  })
+
+  test('a request that was given up takes nothing', async () => {
+    await using manager = make()
+    await rejectedBy(AbortError, manager.system.allocate(MiB, { signal: AbortSignal.abort() }))
+    expect(manager.budget.allocatedBytes).toBe(0)
+  })
+
+  test('buffers that are released one after the other all go back', async () => {
+    await using manager = make()
+    for (let round = 0; round < 20; round++) {
+      const buffers = await Promise.all(Array.from({ length: 8 }, () => manager.system.allocate(MiB)))
+      for (const [index, buffer] of buffers.entries()) {
+        buffer.release()
+        if (index % 3 === round % 3) await new Promise(setImmediate)
+      }
+      await allocated(manager, 0)
+    }
+  })
+})
+
+describe('manager.gpu, by a driver without a GPU', () => {
+  test('gives the memory of the device, or by kind pinned and managed memory', () => {
+    const script = `
+      const manager = new MemoryManager({ isolated: true })
+      const buffers = [
+        await manager.gpu.allocate(2 * MiB, { label: 'weights' }),
+        await manager.gpu.allocate(2 * MiB, { kind: 'pinned' }),
+        await manager.allocateGPUMemory(2 * MiB, { kind: 'managed' }),
+      ]
+      await buffers[0].write(Buffer.from('on the GPU'))
+      const text = Buffer.from(await buffers[0].read({ lengthBytes: 10 })).toString()
+      const seen = await buffers[1].withMapping((view) => view.length)
+      const { usedBytes, totalBytes, freeBytes, count } = manager.getGPUMemoryStats()
+      const names = buffers.map(({ device }) => device)
+      const kinds = Object.keys(manager.gpu.stats().devices)
+      const { gpuBytes } = manager.getMemoryUsage()
+      manager.deallocateGPUMemory(buffers[0])
+      buffers[1].release()
+      const after = manager.gpu.stats()
+      await manager.close()
+      return { text, seen, usedBytes, totalBytes, free: freeBytes > 0, count, names, kinds, gpuBytes, after: [after.usedBytes, after.count],
+        peak: after.peakBytes, left: manager.budget.allocatedBytes, stale: await buffers[2].read().catch(({ code }) => code) }`
+    const names = ['cuda:0', 'cuda:0:pinned', 'cuda:0:managed']
+    expect(runChild(script, { env: withFakeCuda() }).value).toEqual({
+      text: 'on the GPU',
+      seen: 2 * MiB,
+      usedBytes: 6 * MiB,
+      totalBytes: 8 * 2 ** 30,
+      free: true,
+      count: 3,
+      names,
+      kinds: names,
+      gpuBytes: 6 * MiB,
+      after: [2 * MiB, 1],
+      peak: 6 * MiB,
+      left: 0,
+      stale: 'ERR_RELEASED',
+    })
+  })
+
+  test("on an Orin its memory is the machine's, whatever the kind, and counts once", () => {
+    const script = `
+      const manager = new MemoryManager({ isolated: true })
+      globalThis.device = await manager.gpu.allocate(4 * MiB)
+      const one = manager.gpu.stats()
+      globalThis.pinned = await manager.gpu.allocate(4 * MiB, { kind: 'pinned' })
+      const both = manager.gpu.stats()
+      return [manager.budget.allocatedBytes / MiB, one.totalBytes > 0, one.totalBytes === both.totalBytes, both.count]`
+    expect(runChild(script, { env: withFakeCuda({ orin: 1 }) }).value).toEqual([8, true, true, 2])
+  })
+
+  test('more than the device has is refused with the numbers', () => {
+    const script = `
+      const manager = new MemoryManager({ isolated: true })
+      const { code, requestedBytes, label } = await manager.gpu.allocate(9 * GiB, { label: 'too much' }).catch((error) => error)
+      return { code, requestedBytes, label, left: manager.budget.allocatedBytes }`
+    const { value } = runChild<{ code: string }>(script, { env: withFakeCuda() })
+    expect(value).toMatchObject({ code: 'ERR_INSUFFICIENT_MEMORY', label: 'too much', left: 0 })
+  })
+
+  test('without a driver it is unavailable, with the reason, now and when it is asked again', () => {
+    const script = `
+      const manager = new MemoryManager({ isolated: true })
+      const refusals = []
+      for (const kind of ['device', 'pinned', 'managed', undefined]) {
+        const { code, reason } = await manager.gpu.allocate(1000, { kind }).catch((error) => error)
+        refusals.push([code, reason.length > 10])
+      }
+      return [refusals, manager.gpu.stats().count, manager.budget.allocatedBytes]`
+    const refusals = Array.from({ length: 4 }, () => ['ERR_DEVICE_UNAVAILABLE', true])
+    expect(runChild(script, { env: { PLIMSOLL_CUDA_LIBRARY: '/nowhere.so' } }).value).toEqual([refusals, 0, 0])
+  })
+})
+
+describe('manager.npu', () => {
+  test.each([undefined, 'dma-heap', 'udmabuf', 'rknpu'] as const)(
+    'with kind %p: a buffer, or why there is none',
+    async (kind) => {
+      await using manager = make()
+      const options = kind === undefined ? {} : { kind }
+      const outcome = await manager.npu.allocate(1000, options).catch((error: unknown) => error)
+      if (outcome instanceof Error) {
+        expect(outcome).toBeInstanceOf(DeviceUnavailableError)
+        expect((outcome as DeviceUnavailableError).reason.length).toBeGreaterThan(10)
+        expect(manager.npu.stats()).toMatchObject({ usedBytes: 0, count: 0, devices: {} })
+        return
+      }
+      using buffer = outcome as DeviceBuffer
+      await buffer.fill(3)
+      expect((await buffer.read()).every((byte) => byte === 3)).toBe(true)
+      expect(manager.npu.stats()).toMatchObject({ usedBytes: 1000, count: 1 })
+    },
+  )
+})
+
+describe('manager.pools', () => {
+  test('makes pools on the account of the manager, of its device unless they name one', async () => {
+    await using manager = make({ device: { kind: 'host', memoryFile: true } })
+    const pool = await manager.pools.create({ slabBytes: MiB, initialBytes: MiB, label: 'inputs' })
+    const other = await manager.pools.create({ device: 'host' })
+    expect([pool.device.limits.exportable, other.device.name]).toEqual([true, 'host'])
+    expect(manager.budget.allocations()).toMatchObject([{ label: 'inputs', sizeBytes: MiB }])
+    expect([manager.pools.size, ...manager.pools]).toEqual([2, pool, other])
+    await pool.destroy()
+    expect([manager.pools.size, ...manager.pools]).toEqual([1, other])
+  })
+
+  test('while memory is critical, they give back what they hold idle', async () => {
+    const script = `
+      const manager = new MemoryManager({ isolated: true, device: 'host', maxBytes: 100 * MiB })
+      const pool = await manager.pools.create({ slabBytes: MiB, initialBytes: 4 * MiB, label: 'idle' })
+      manager.limits = { warnPercent: 1, criticalPercent: 2, maxBytes: 100 * MiB }
+      manager.monitor.start()
+      const relieved = await settle(() => pool.stats().heldBytes === 0)
+      await manager.close()
+      return relieved`
+    expect(runChild(script).value).toBe(true)
+  })
+
+  test.each(['device', 'devices', 'budgets'])('an unfit %s of the manager or of a pool is refused', async (option) => {
+    await using manager = make()
+    await rejectedBy(InvalidArgumentError, manager.pools.create({ [option]: 'gpu' }))
+    if (option === 'device') thrownBy(InvalidArgumentError, () => make({ device: 'gpu' as never }))
+  })
+})
+
+describe('the calls by their older names', () => {
+  test('allocate, count and free', async () => {
+    await using manager = make()
+    const buffer = await manager.allocateSystemMemory(MiB, { label: 'old' })
+    expect(buffer).toMatchObject({ sizeBytes: MiB, label: 'old' })
+    expect(manager.getSystemMemoryStats()).toEqual(manager.system.stats())
+    expect(manager.getSystemMemoryStats()).toMatchObject({ usedBytes: MiB, count: 1 })
+    manager.deallocateSystemMemory(buffer)
+    expect([buffer.released, manager.getSystemMemoryStats().count]).toEqual([true, 0])
+    expect(manager.getNPUMemoryStats()).toEqual(manager.npu.stats())
+    expect(manager.getGPUMemoryStats()).toEqual(manager.gpu.stats())
+    const { deallocateNPUMemory, deallocateGPUMemory, deallocateSystemMemory } = manager
+    for (const deallocate of [deallocateNPUMemory, deallocateGPUMemory, deallocateSystemMemory]) {
+      deallocate(buffer)
+      for (const wrong of [null, {}, 5, new Uint8Array(1), Object.create(Object.getPrototypeOf(buffer))]) {
+        thrownBy(InvalidArgumentError, () => misuse((it) => deallocate(it), wrong))
+      }
+    }
+  })
+
+  test('refuse as the others do', async () => {
+    await using manager = make()
+    for (const allocate of ['allocateNPUMemory', 'allocateGPUMemory', 'allocateSystemMemory'] as const) {
+      await rejectedBy(InvalidArgumentError, manager[allocate](0))
+      await rejectedBy(
+        InvalidArgumentError,
+        misuse((it) => manager[allocate](1, it), { kind: 'nothing' }),
+      )
+    }
+    await rejectedBy(
+      InvalidArgumentError,
+      misuse((it) => manager.createMemoryPool(it), { slab: 1 }),
+    )
+    for (const wrong of [null, {}, 'pool', manager.pool]) {
+      thrownBy(InvalidArgumentError, () => misuse((it) => manager.allocateFromPool(it, 1), wrong))
+      await rejectedBy(
+        InvalidArgumentError,
+        misuse((it) => manager.destroyMemoryPool(it), wrong),
+      )
+    }
+  })
+
+  test('make a pool, hand out of it, and destroy it', async () => {
+    await using manager = make()
+    const pool: MemoryPool = await manager.createMemoryPool({ slabBytes: MiB, initialBytes: 2 * MiB, label: 'old' })
+    const buffer = manager.allocateFromPool(pool, 1000, { label: 'from it', alignBytes: 512 })
+    expect(buffer).toMatchObject({ sizeBytes: 1000, label: 'from it' })
+    expect(manager.getMemoryStats().pools).toEqual({ old: pool.stats() })
+    expect(manager.getMemoryUsage()).toMatchObject({ allocatedBytes: 2 * MiB, poolBytes: 2 * MiB, systemBytes: 0 })
+    await manager.destroyMemoryPool(pool)
+    expect([pool.destroyed, manager.budget.allocatedBytes, manager.pools.size]).toEqual([true, 0, 0])
+    await manager.destroyMemoryPool(pool)
+    thrownBy(ReleasedError, () => manager.allocateFromPool(pool, 1))
+  })
+
+  test('tell what is in use', async () => {
+    await using manager = make()
+    using _buffer = await manager.allocateSystemMemory(3 * MiB)
+    using _guard = manager.budget.allocate(5 * MiB, 'else')
+    const usage = manager.getMemoryUsage()
+    expect(usage).toMatchObject({
+      allocatedBytes: 8 * MiB,
+      lineBytes: 100 * MiB,
+      systemBytes: 3 * MiB,
+      npuBytes: 0,
+      gpuBytes: 0,
+      poolBytes: 0,
+    })
+    expect(Object.keys(usage.process).sort()).toEqual(Object.keys(manager.processMemory()).sort())
+    const { npu, gpu, system, pools } = manager.getMemoryStats()
+    expect([npu.count, gpu.count, system.count, pools]).toEqual([0, 0, 1, {}])
+  })
+
+  test('set limits, which hold for buffers of devices too', async () => {
+    await using manager = make()
+    manager.setMemoryLimits({ maxBytes: 2 * MiB, warnPercent: 50, criticalPercent: 60 })
+    expect(manager.limits).toMatchObject({ maxBytes: 2 * MiB, warnPercent: 50, criticalPercent: 60 })
+    await rejectedBy(InsufficientMemoryError, manager.allocateSystemMemory(2 * MiB + 1))
+    const unfit: unknown[] = [{ maxByte: 1 }, { maxBytes: -1 }, { warnPercent: 70, criticalPercent: 60 }]
+    for (const limits of unfit) {
+      thrownBy(InvalidArgumentError, () => misuse((it) => manager.setMemoryLimits(it), limits))
+      expect(manager.limits).toMatchObject({ maxBytes: 2 * MiB, warnPercent: 50 })
+    }
+  })
+
+  test('profile what happens', async () => {
+    await using manager = make()
+    const profile = manager.enableMemoryProfiling()
+    expect(profile).toBe(manager.profile)
+    const buffer = await manager.allocateSystemMemory(MiB)
+    buffer.release()
+    await allocated(manager, 0)
+    profile.stop()
+    expect(JSON.stringify(profile.export('json'))).toContain('system memory')
+  })
+})
+
+describe('close', () => {
+  test('gives back every buffer and every pool; all uses are errors from then on', async () => {
+    const manager = make()
+    const buffer = await manager.system.allocate(MiB)
+    const file = await manager.system.allocate(MiB, { kind: 'memory-file' })
+    const pool = await manager.pools.create({ slabBytes: MiB, initialBytes: MiB })
+    const part = pool.allocate(1000)
+    await Promise.all([manager.close(), manager.close()])
+    expect([manager.budget.allocatedBytes, pool.destroyed, manager.pools.size]).toEqual([0, true, 0])
+    for (const stale of [buffer, file, part]) await rejectedBy(ReleasedError, stale.read())
+    const uses = [
+      manager.system.allocate(1),
+      manager.gpu.allocate(1),
+      manager.npu.allocate(1, { kind: 'udmabuf' }),
+      manager.pools.create(),
+      manager.createMemoryPool(),
+      manager.allocateSystemMemory(1, { kind: 'memory-file' }),
+    ]
+    for (const use of uses) await rejectedBy(ReleasedError, use)
+    expect(manager.getMemoryUsage()).toMatchObject({ systemBytes: 0, poolBytes: 0, allocatedBytes: 0 })
+    buffer.release()
+  })
+
+  test('in the middle of requests: each is served or refused, and nothing stays taken', async () => {
+    for (let turns = 0; turns < 8; turns++) {
+      const manager = make()
+      const requests = Promise.allSettled<unknown>([
+        ...Array.from({ length: 4 }, () => manager.system.allocate(MiB)),
+        manager.pools.create({ slabBytes: MiB, initialBytes: MiB }),
+      ])
+      for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+      await manager.close()
+      for (const outcome of await requests) {
+        if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(ReleasedError)
+      }
+      await allocated(manager, 0)
+    }
+  })
+
+  test('buffers that are dropped by then warn of nothing', () => {
+    const script = `
+      const warnings = []
+      process.on('warning', ({ message }) => warnings.push(message))
+      const manager = new MemoryManager({ isolated: true })
+      await (async () => { for (let index = 0; index < 5; index++) await manager.system.allocate(1000) })()
+      await manager.close()
+      await collect(() => false)
+      return [manager.budget.allocatedBytes, warnings]`
+    expect(runChild(script, { flags: ['--expose-gc'] }).value).toEqual([0, []])
+  })
+})
