@@ -1,168 +1,77 @@
-//! draft
+//! The sub-allocator of pools beside its peers, on the same requests, in one process.
+//!
+//!     cargo run --release --manifest-path bench/suballocators/Cargo.toml
+//!
+//! Prints a line for each figure: what, ours, then each peer with its own, apart by tabs. Times are nanoseconds of one
+//! release and one taking together, medians of batches taken in turn; shares are percent of a slab, means of many traces.
+//! `gpu-allocator` is not here: without a Vulkan device its allocator cannot be reached.
+
 mod peers;
 mod trace;
 
-use std::{hint::black_box, time::Instant};
+use std::{array, hint::black_box, time::Instant};
 
 use peers::{BestFit, Offset, Peer, Plimsoll, Rlsf};
 use trace::{LARGE, Random, SMALL, Sizes};
 
-struct Live<P: Peer> {
-    peer: P,
-    live: Vec<P::Handle>,
-    failed: u64,
-}
+const PER_BATCH: usize = 20_000;
+const TRACES: u64 = 1000;
+const GIB: u64 = 1 << 30;
 
-impl<P: Peer> Live<P> {
-    fn new(count: u32) -> Self {
-        let mut random = Random::new(7);
-        let total: u64 = (0..count).map(|_| SMALL.draw(&mut random)).sum();
-        let mut peer = P::new(total / 3 * 4, count);
-        let mut random = Random::new(7);
-        let live = (0..count).filter_map(|_| peer.allocate(SMALL.draw(&mut random))).collect();
-        Self { peer, live, failed: 0 }
-    }
-
-    fn run(&mut self, ops: &[(u32, u64)]) -> f64 {
-        let start = Instant::now();
-        for (victim, bytes) in ops {
-            let slot = ((u64::from(*victim) * self.live.len() as u64) >> 32) as usize;
-            let old = self.live.swap_remove(slot);
-            self.peer.free(old);
-            match self.peer.allocate(*bytes) {
-                Some(new) => {
-                    self.live.push(new);
-                }
-                None => self.failed += 1,
-            }
-        }
-        start.elapsed().as_secs_f64() * 1e9 / ops.len() as f64
-    }
-}
-
-trait Run {
-    fn name(&self) -> &'static str;
-    fn run(&mut self, ops: &[(u32, u64)]) -> f64;
-    fn failed(&self) -> u64;
-}
-impl<P: Peer> Run for Live<P> {
-    fn name(&self) -> &'static str {
-        P::NAME
-    }
-    fn run(&mut self, ops: &[(u32, u64)]) -> f64 {
-        Live::run(self, ops)
-    }
-    fn failed(&self) -> u64 {
-        self.failed
-    }
-}
-
-/// what the memory costs
-struct Bare {
-    nodes: Vec<[u32; 8]>,
-    handles: Vec<u32>,
-}
-impl Run for Bare {
-    fn name(&self) -> &'static str {
-        "bare"
-    }
-    fn run(&mut self, ops: &[(u32, u64)]) -> f64 {
-        let start = Instant::now();
-        let mut at = 0;
-        for (victim, _) in ops {
-            let slot = ((u64::from(*victim) * self.handles.len() as u64) >> 32) as usize ^ at;
-            let node = &mut self.nodes[self.handles[slot] as usize];
-            node[0] = node[0].wrapping_add(1);
-            at = (node[1] & 1) as usize;
-        }
-        black_box(at);
-        start.elapsed().as_secs_f64() * 1e9 / ops.len() as f64
-    }
-    fn failed(&self) -> u64 {
-        0
-    }
-}
-
-fn speed(count: u32, rounds: usize) {
-    let mut random = Random::new(3);
-    let mut handles: Vec<u32> = (0..count).collect();
-    for i in 0..count as usize {
-        handles.swap(i, random.below(u64::from(count)) as usize);
-    }
-    let mut runs: Vec<Box<dyn Run>> = vec![
-        Box::new(Live::<Plimsoll>::new(count)),
-        Box::new(Live::<Offset>::new(count)),
-        Box::new(Live::<BestFit>::new(count)),
-        Box::new(Bare { nodes: vec![[0; 8]; count as usize], handles }),
-    ];
-    if matches!(std::env::args().nth(1).as_deref(), Some("10k" | "1m" | "cg1m")) {
-        runs.remove(2);
-    } else if count < 100_000 {
-        runs.push(Box::new(Live::<Rlsf>::new(count)));
-    }
-    if let Some(only) = std::env::args().nth(2) {
-        let only: usize = only.parse().unwrap();
-        runs.swap(0, only);
-        runs.truncate(1);
-    }
-    let mut draw = |n: usize| -> Vec<(u32, u64)> {
-        (0..n).map(|_| (random.next() as u32, SMALL.draw(&mut random))).collect()
-    };
-    let warm = draw(count as usize * 2);
-    for run in &mut runs {
-        run.run(&warm);
-    }
-    let mut times = vec![vec![]; runs.len()];
-    for round in 0..rounds {
-        let ops = draw(20_000);
-        let n = runs.len();
-        for at in 0..n {
-            let at = (at + round) % n;
-            times[at].push(runs[at].run(&ops));
-            if std::env::var("T").is_ok() { eprint!("{:.0}/{} ", times[at].last().unwrap(), runs[at].failed()); }
-        }
-    }
-    for other in 1..runs.len() {
-        let mut ratios: Vec<f64> = times[0].iter().zip(&times[other]).map(|(a, b)| a / b).collect();
-        ratios.sort_by(f64::total_cmp);
-        println!("ratio to {}: {:.3}", runs[other].name(), ratios[ratios.len() / 2]);
-    }
-    for (run, times) in runs.iter().zip(&mut times) {
-        times.sort_by(f64::total_cmp);
-        println!(
-            "{count}\t{}\tmedian {:.1}\tmin {:.1}\tfailed {}",
-            run.name(),
-            times[times.len() / 2],
-            times[0],
-            run.failed()
+fn main() {
+    share("fill until the first refusal, 1 GiB", fill::<Plimsoll>, fill::<Offset>, fill::<BestFit>);
+    for (name, sizes, bytes) in [
+        ("churn until the first refusal, 1 GiB", &LARGE, GIB),
+        ("churn until the first refusal, 4 GiB", &LARGE, 4 * GIB),
+        ("churn of small sizes, 256 MiB", &SMALL, GIB / 4),
+    ] {
+        share(
+            name,
+            |seed| churn::<Plimsoll>(sizes, bytes, seed),
+            |seed| churn::<Offset>(sizes, bytes, seed),
+            |seed| churn::<BestFit>(sizes, bytes, seed),
         );
     }
+    println!(
+        "odd sizes an empty slab gives whole, of 1000\tplimsoll {}\toffset-allocator {}",
+        odd::<Plimsoll>(),
+        odd::<Offset>()
+    );
+    speed(10_000, 401);
+    speed(1_000_000, 101);
 }
 
-fn fill<P: Peer>(slab: u64, seed: u64) -> f64 {
+fn share(name: &str, ours: impl Fn(u64) -> f64, offset: impl Fn(u64) -> f64, best: impl Fn(u64) -> f64) {
+    let mean = |of: &dyn Fn(u64) -> f64| (0..TRACES).map(of).sum::<f64>() / TRACES as f64 * 100.0;
+    println!(
+        "{name}\tplimsoll {:.2}\toffset-allocator {:.2}\tBTree best fit {:.2}",
+        mean(&ours),
+        mean(&offset),
+        mean(&best)
+    );
+}
+
+fn fill<P: Peer>(seed: u64) -> f64 {
     let mut random = Random::new(seed);
-    let mut peer = P::new(slab, 100_000);
+    let mut peer = P::new(GIB, 100_000);
     let mut used = 0;
     loop {
         let bytes = LARGE.draw(&mut random);
         if peer.allocate(bytes).is_none() {
-            return used as f64 / slab as f64;
+            return used as f64 / GIB as f64;
         }
         used += bytes;
     }
 }
 
-fn churn<P: Peer>(sizes: &Sizes, slab: u64, seed: u64) -> f64 {
+fn churn<P: Peer>(sizes: &Sizes, slab_bytes: u64, seed: u64) -> f64 {
     let mut random = Random::new(seed);
-    let mut peer = P::new(slab, 100_000);
-    let mut live = vec![];
-    let mut used = 0;
+    let mut peer = P::new(slab_bytes, 100_000);
+    let (mut live, mut used) = (Vec::new(), 0);
     loop {
         let bytes = sizes.draw(&mut random);
-        match peer.allocate(bytes) {
-            None => return used as f64 / slab as f64,
-            Some(handle) => live.push((handle, bytes)),
-        }
+        let Some(handle) = peer.allocate(bytes) else { return used as f64 / slab_bytes as f64 };
+        live.push((handle, bytes));
         used += bytes;
         if random.below(100) < 47 {
             let (handle, bytes) = live.swap_remove(random.below(live.len() as u64) as usize);
@@ -172,35 +81,131 @@ fn churn<P: Peer>(sizes: &Sizes, slab: u64, seed: u64) -> f64 {
     }
 }
 
-fn average(f: impl Fn(u64) -> f64) -> f64 {
-    (0..1000).map(f).sum::<f64>() / 10.0
+/// Slabs of odd sizes that can be had whole.
+fn odd<P: Peer>() -> usize {
+    let mut random = Random::new(5);
+    let sizes = (0..1000).map(|_| (1 + random.below(1 << 22)) * 256);
+    sizes.filter(|bytes| P::new(*bytes, 1).allocate(*bytes).is_some()).count()
 }
 
-fn main() {
-    let what = std::env::args().nth(1).unwrap_or_default();
-    if what != "speed" && what != "10k" && what != "cg" && what != "1m" && what != "cg1m" {
-        const S: u64 = 1 << 30;
-        println!(
-            "fill\tplimsoll {:.3}\toffset {:.3}\tbest {:.3}",
-            average(|s| fill::<Plimsoll>(S, s)),
-            average(|s| fill::<Offset>(S, s)),
-            average(|s| fill::<BestFit>(S, s))
-        );
-        for (name, sizes, slab) in [("large 1G", &LARGE, 1 << 30), ("large 4G", &LARGE, 4 << 30), ("small 256M", &SMALL, 1 << 28)] {
-            println!(
-                "churn {name}\tplimsoll {:.3}\toffset {:.3}\tbest {:.3}",
-                average(|s| churn::<Plimsoll>(sizes, slab, s)),
-                average(|s| churn::<Offset>(sizes, slab, s)),
-                average(|s| churn::<BestFit>(sizes, slab, s))
-            );
+/// A peer with so many buffers live.
+struct Live<P: Peer> {
+    peer: P,
+    live: Vec<P::Handle>,
+}
+
+/// What is run in turn: the seconds of a batch.
+trait Run {
+    fn name(&self) -> &'static str;
+    fn run(&mut self, steps: &[(u32, u64)]) -> f64;
+}
+
+impl<P: Peer> Live<P> {
+    fn new(count: u32) -> Self {
+        let total: u64 = draws(count).sum();
+        let mut peer = P::new(total / 3 * 4, count);
+        let live = draws(count).filter_map(|bytes| peer.allocate(bytes)).collect();
+        Self { peer, live }
+    }
+}
+
+fn draws(count: u32) -> impl Iterator<Item = u64> {
+    let mut random = Random::new(7);
+    (0..count).map(move |_| SMALL.draw(&mut random))
+}
+
+/// Which of `len` a random number means.
+const fn index(random: u32, len: usize) -> usize {
+    ((random as u64 * len as u64) >> 32) as usize
+}
+
+impl<P: Peer> Run for Live<P> {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn run(&mut self, steps: &[(u32, u64)]) -> f64 {
+        let start = Instant::now();
+        for (victim, bytes) in steps {
+            let old = self.live.swap_remove(index(*victim, self.live.len()));
+            self.peer.free(old);
+            self.live.extend(self.peer.allocate(*bytes));
+        }
+        start.elapsed().as_secs_f64()
+    }
+}
+
+/// What one random touch of a table of as many nodes costs, each having to wait for the one before: the memory's own share.
+struct Touches {
+    nodes: Vec<[u32; 8]>,
+    order: Vec<u32>,
+}
+
+impl Touches {
+    fn new(count: u32) -> Self {
+        let mut random = Random::new(3);
+        let mut order: Vec<_> = (0..count).collect();
+        for at in 0..order.len() {
+            order.swap(at, random.below(u64::from(count)) as usize);
+        }
+        Self { nodes: vec![array::from_fn(|_| 0); count as usize], order }
+    }
+}
+
+impl Run for Touches {
+    fn name(&self) -> &'static str {
+        "one touch of as many nodes"
+    }
+
+    fn run(&mut self, steps: &[(u32, u64)]) -> f64 {
+        let start = Instant::now();
+        let mut wait = 0;
+        for (victim, _) in steps {
+            let node = &mut self.nodes[self.order[index(*victim, self.order.len()) ^ wait] as usize];
+            node[0] = node[0].wrapping_add(1);
+            wait = (node[1] & 1) as usize;
+        }
+        black_box(wait);
+        start.elapsed().as_secs_f64()
+    }
+}
+
+fn speed(count: u32, rounds: usize) {
+    let mut runs: [Box<dyn Run>; 5] = [
+        Box::new(Live::<Plimsoll>::new(count)),
+        Box::new(Live::<Offset>::new(count)),
+        Box::new(Live::<Rlsf>::new(count)),
+        Box::new(Live::<BestFit>::new(count)),
+        Box::new(Touches::new(count)),
+    ];
+    let mut random = Random::new(11);
+    let mut steps = |count: usize| -> Vec<(u32, u64)> {
+        (0..count).map(|_| (random.next() as u32, SMALL.draw(&mut random))).collect()
+    };
+    let warm_up = steps(2 * count as usize);
+    for run in &mut runs {
+        run.run(&warm_up);
+    }
+    let mut times: [Vec<f64>; 5] = array::from_fn(|_| Vec::new());
+    for round in 0..rounds {
+        let batch = steps(PER_BATCH);
+        for turn in 0..runs.len() {
+            let turn = (turn + round) % runs.len();
+            times[turn].push(runs[turn].run(&batch) * 1e9 / PER_BATCH as f64);
         }
     }
-    if what == "cg" { speed(10_000, 5); return; }
-    if what == "cg1m" { speed(1_000_000, 3); return; }
-    if what == "1m" { speed(1_000_000, 151); return; }
-    if what == "10k" { speed(10_000, 1501); }
-    if what != "util" && what != "10k" {
-        speed(10_000, 401);
-        speed(1_000_000, 101);
+    print!("release and take, {count} live");
+    for (run, times) in runs.iter().zip(&times) {
+        print!("\t{} {:.1}", run.name(), median(times.clone()));
     }
+    println!();
+    for (run, theirs) in runs.iter().zip(&times).skip(1) {
+        let ratio = median(theirs.iter().zip(&times[0]).map(|(theirs, ours)| theirs / ours).collect());
+        println!("  {:.2}x {}", ratio, run.name());
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -44,7 +44,10 @@ impl Peer for Offset {
     type Handle = offset_allocator::Allocation;
 
     fn new(size_bytes: u64, live: u32) -> Self {
-        Self(offset_allocator::Allocator::with_max_allocs((size_bytes / GRANULE_BYTES) as u32, live * 2 + 1000))
+        Self(offset_allocator::Allocator::with_max_allocs(
+            (size_bytes / GRANULE_BYTES) as u32,
+            live * 2 + 1000,
+        ))
     }
 
     fn allocate(&mut self, bytes: u64) -> Option<Self::Handle> {
@@ -126,7 +129,11 @@ impl Peer for Rlsf {
 
     fn new(size_bytes: u64, _: u32) -> Self {
         let len = size_bytes / RLSF_SHRINK;
-        let map = memmap2::MmapOptions::new().len(len as usize).no_reserve_swap().map_anon().expect("address space");
+        let map = memmap2::MmapOptions::new()
+            .len(len as usize)
+            .no_reserve_swap()
+            .map_anon()
+            .expect("address space");
         let memory: &'static mut memmap2::MmapMut = Box::leak(Box::new(map));
         // SAFETY: bytes are valid as bytes that may be uninitialised, and nobody else has the map.
         let memory = unsafe { &mut *(std::ptr::from_mut::<[u8]>(memory) as *mut [MaybeUninit<u8>]) };
