@@ -1332,7 +1332,7 @@ interface MemoryPoolOptions {
     maxBytes?: number;
     /** Bytes of empty slabs that are kept for what comes next. One slab by default. */
     maxCachedBytes?: number;
-    /** The size of a page, in bytes, where each buffer is to be one page, as in a cache of keys and values. */
+    /** The size of a page, in bytes, where each buffer is to be one page, as in a cache of keys and values; rounded up to 256. */
     pageBytes?: number;
     /** Whether each buffer has a slab of its own, which goes with it. False by default. */
     dedicated?: boolean;

@@ -92,7 +92,7 @@ describe('create', () => {
     await rejectedBy(InsufficientMemoryError, make({ initialBytes: 2 ** 52, slabBytes: 2 ** 51 }))
     const budget = new MemoryBudget({ totalBytes: 5 * MiB })
     const error = await rejectedBy(InsufficientMemoryError, make({ initialBytes: 6 * MiB, budget, label: 'too large' }))
-    expect(error).toMatchObject({ label: 'too large', requestedBytes: MiB, availableBytes: 0 })
+    expect(error).toMatchObject({ label: 'too large', requestedBytes: 6 * MiB, availableBytes: 5 * MiB })
     expect([budget.allocatedBytes, budget.allocations()]).toEqual([0, []])
   })
 
@@ -465,6 +465,14 @@ describe('pages', () => {
     const refusal = thrownBy(InvalidArgumentError, () => pool.allocate(64 * KiB + 1))
     expect(refusal.expected).toContain('65536')
     await rejectedBy(InvalidArgumentError, pool.allocateAsync(64 * KiB + 1))
+  })
+
+  test('pages are aligned, as far as their size has it; more is refused', async () => {
+    await using pool = await make({ device: memoryFile, pageBytes: 1000, initialBytes: MiB })
+    const pages = [pool.allocate(1000), pool.allocate(1024), pool.allocate(1, { alignBytes: 1024 })]
+    expect(await Promise.all(pages.map(offsetOf))).toEqual([0, 1024, 2048])
+    const refusal = thrownBy(InvalidArgumentError, () => pool.allocate(1, { alignBytes: 2048 }))
+    expect([refusal.argument, refusal.expected]).toEqual(['alignBytes', 'a power of two up to 1024'])
   })
 
   test('a page larger than a slab makes the slab larger', async () => {

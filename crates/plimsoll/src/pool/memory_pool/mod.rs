@@ -376,10 +376,13 @@ impl Inner {
         if !(1..=most).contains(&bytes) {
             return Err(Error::invalid_argument("bytes", format!("1 to {most}"), bytes.to_string()));
         }
-        if !options.align_bytes.is_power_of_two() || options.align_bytes > self.limits.granule_bytes {
+        // Pages begin at multiples of their size.
+        let of_pages = self.options.page_bytes.map_or(u64::MAX, |bytes| 1 << bytes.trailing_zeros());
+        let most_aligned = of_pages.min(self.limits.granule_bytes);
+        if !options.align_bytes.is_power_of_two() || options.align_bytes > most_aligned {
             return Err(Error::invalid_argument(
                 "alignBytes",
-                format!("a power of two up to {}", self.limits.granule_bytes),
+                format!("a power of two up to {most_aligned}"),
                 options.align_bytes.to_string(),
             ));
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::super::suballocator::GRANULE_BYTES;
 use crate::{
     budget::MemoryBudget,
     device::Limits,
@@ -22,7 +23,8 @@ pub struct PoolOptions {
     /// Bytes of empty slabs that are kept for what comes next; more go back to the device as they become empty. One slab
     /// by default.
     pub max_cached_bytes: Option<u64>,
-    /// Size of a page, where every buffer is to be one page of the same size, as in a cache of keys and values.
+    /// Size of a page, where every buffer is to be one page of the same size, as in a cache of keys and values. Rounded up
+    /// to 256 bytes.
     pub page_bytes: Option<u64>,
     /// Whether each buffer has a slab of its own.
     pub dedicated: bool,
@@ -74,6 +76,8 @@ impl PoolOptions {
         if let Some(page_bytes) = self.page_bytes.filter(|bytes| *bytes == 0 || *bytes > MAX_BYTES) {
             return refuse("pageBytes", format!("1 to {MAX_BYTES}"), page_bytes);
         }
+        // Pages lie side by side, and each begins where every device can use it.
+        self.page_bytes = self.page_bytes.map(|bytes| bytes.next_multiple_of(GRANULE_BYTES));
         let wanted =
             if self.slab_bytes > 0 { self.slab_bytes } else { limits.slab_bytes.max(USUAL_SLAB_BYTES) };
         let whole_pages = wanted.max(self.page_bytes.unwrap_or(0));
