@@ -29,6 +29,7 @@ export async function main(): Promise<number> {
     }
   }
   await manager[Symbol.asyncDispose]()
+  await devices(manager)
   // @ts-expect-error: a size is a number
   budget.allocate('2000 MiB', 'weights')
   // @ts-expect-error: a guard has a label
@@ -41,18 +42,87 @@ export async function main(): Promise<number> {
   budget.totalBytes = 1
   return lines.length + bytes.length
 }
+
+async function devices(manager: MemoryManager): Promise<number> {
+  const device: Device = await Device.open({ kind: 'cuda', memory: 'pinned', ordinal: 0 })
+  const kind: DeviceKind = device.kind
+  const largest: number | undefined = device.limits.largestBytes
+  const reasons: string[] = device.passedOver.map(({ kind, reason }) => kind + reason)
+  const options: MemoryPoolOptions = { device, slabBytes: 64 * MiB, autoDefragment: { abovePercent: 30 } }
+  const pool: MemoryPool = await manager.pools.create({ ...options, initialBytes: 64 * MiB })
+  const buffer: PoolBuffer = pool.allocate(4 * MiB, { alignBytes: 4096, placement: 'transient', label: 'step' })
+  const grown: DeviceBuffer = await pool.allocateAsync(GiB, { signal: AbortSignal.timeout(1000) })
+  await buffer.write(new Float32Array(8), { offsetBytes: 64 })
+  const part: Uint8Array = await buffer.read({ into: new Float32Array(8), offsetBytes: 64 })
+  const sum: number = await buffer.withMapping((view) => view.length, { access: 'read' })
+  const later: string = await buffer.withMapping(async (view: Uint8Array<ArrayBuffer>) => String(view[0]))
+  await buffer.copyTo(grown, { lengthBytes: 16, targetOffsetBytes: 32 })
+  const { fd, offsetBytes } = await buffer.exportFd()
+  const report: DefragmentReport = await pool.defragment({ veto: ({ label }) => label === 'step', maxMs: 5 })
+  const relief = pool.onPressure(async (missingBytes) => missingBytes > 0)
+  relief[Symbol.dispose]()
+  const used: number = pool.stats().usedBytes + (pool.detailedStats().counters['allocated_bytes.all.peak'] ?? 0)
+  const first: BlockInfo | undefined = pool.detailedStats().slabs[0]?.blocks[0]
+  const scope: PoolScope | undefined = pool.popScope()
+  const text: string = pool.stopTrace().text
+  const labels = [...manager.pools].map(({ label }) => label)
+  const input: DeviceBuffer = await manager.npu.allocate(1024, { kind: 'dma-heap', label: 'input' })
+  const stats: FamilyStats = manager.getGPUMemoryStats()
+  manager.deallocateNPUMemory(input)
+  buffer[Symbol.dispose]()
+  await pool[Symbol.asyncDispose]()
+  const refusal: unknown = await Device.open('rknpu').catch((error: unknown) => error)
+  if (refusal instanceof DeviceUnavailableError) {
+    const code: 'ERR_DEVICE_UNAVAILABLE' = refusal.code
+    return refusal.reason.length + code.length
+  }
+  if (refusal instanceof DeviceError) return refusal.errno ?? refusal.meaning.length
+  if (refusal instanceof BusyError) return refusal.what.length
+  // @ts-expect-error: an option of another kind
+  await Device.open({ kind: 'host', ordinal: 1 })
+  // @ts-expect-error: no such kind
+  await Device.open('gpu')
+  // @ts-expect-error: a kind of another family
+  await manager.gpu.allocate(1, { kind: 'dma-heap' })
+  // @ts-expect-error: a misspelt option
+  await MemoryPool.create({ slabByte: 1 })
+  // @ts-expect-error: no such placement
+  pool.allocate(1, { placement: 'short' })
+  // @ts-expect-error: giving up is for requests that wait
+  pool.allocate(1, { signal: AbortSignal.timeout(1) })
+  // @ts-expect-error: a buffer is made by a pool
+  new DeviceBuffer()
+  // @ts-expect-error: bytes are a view
+  await buffer.write('text')
+  // @ts-expect-error: a veto decides at once
+  await pool.defragment({ veto: async () => true })
+  return [kind, largest, reasons, part, sum, later, fd + offsetBytes, report, used, first, scope, text, labels, stats].length
+}
 `
 
 const names = [
   'type Allocation',
+  'type BlockInfo',
   'BufferPool',
+  'BusyError',
+  'type DefragmentReport',
+  'Device',
+  'DeviceBuffer',
+  'DeviceError',
+  'type DeviceKind',
+  'DeviceUnavailableError',
   'type ErrorCode',
+  'type FamilyStats',
   'GiB',
   'InsufficientMemoryError',
   'MemoryBudget',
   'MemoryManager',
+  'MemoryPool',
+  'type MemoryPoolOptions',
   'MiB',
   'PlimsollError',
+  'type PoolBuffer',
+  'type PoolScope',
 ]
 
 const source = `import { ${names.join(', ')} } from 'plimsoll'\n${program}`
