@@ -131,6 +131,8 @@ export declare class NativePool {
   noteRetry(): void
   /** Gives slabs back that wait for it. */
   collect(): Promise<number>
+  /** Gives empty slabs back but for those that somebody has asked for. */
+  trimSpare(): Promise<number>
   trim(keepBytes: number): Promise<number>
   destroy(): Promise<void>
   stats(): PoolStats
@@ -140,13 +142,13 @@ export declare class NativePool {
   popScope(): PoolScope | null
   startTrace(capacity: number): void
   stopTrace(): NativeTrace
-  /** The next move, none of it of a buffer under one of these keys. */
-  nextMove(except: Array<number>): NativeMove | null
+  /** The next move, none of it of a buffer under one of these keys. Planning looks at every buffer. */
+  nextMove(except: Array<number>): Promise<NativeMove | null>
   /** Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since. */
   makeMove(planned: NativeMove): Promise<number | undefined>
   forgoMove(planned: NativeMove): void
   /** What a defragmentation would come to. */
-  defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): DefragmentReport
+  defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): Promise<DefragmentReport>
   /** Copies `into.length` bytes out, from `offset_bytes` on. */
   read(key: number, offsetBytes: number, into: Uint8Array): Promise<void>
   /** Copies `from` in, from `offset_bytes` on. */

@@ -85,6 +85,8 @@ declare class NativePool$1 {
   noteRetry(): void
   /** Gives slabs back that wait for it. */
   collect(): Promise<number>
+  /** Gives empty slabs back but for those that somebody has asked for. */
+  trimSpare(): Promise<number>
   trim(keepBytes: number): Promise<number>
   destroy(): Promise<void>
   stats(): PoolStats
@@ -94,13 +96,13 @@ declare class NativePool$1 {
   popScope(): PoolScope | null
   startTrace(capacity: number): void
   stopTrace(): NativeTrace
-  /** The next move, none of it of a buffer under one of these keys. */
-  nextMove(except: Array<number>): NativeMove | null
+  /** The next move, none of it of a buffer under one of these keys. Planning looks at every buffer. */
+  nextMove(except: Array<number>): Promise<NativeMove | null>
   /** Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since. */
   makeMove(planned: NativeMove): Promise<number | undefined>
   forgoMove(planned: NativeMove): void
   /** What a defragmentation would come to. */
-  defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): DefragmentReport
+  defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): Promise<DefragmentReport>
   /** Copies `into.length` bytes out, from `offset_bytes` on. */
   read(key: number, offsetBytes: number, into: Uint8Array): Promise<void>
   /** Copies `from` in, from `offset_bytes` on. */
@@ -1258,6 +1260,7 @@ declare class DeviceBuffer implements Disposable {
     /**
      * Keeps it where it is, until {@link unpin} was called as often. For its address, in use by a device.
      *
+     * @throws {@link BusyError} while it is being moved.
      * @throws {@link ReleasedError} after it was released.
      */
     pin(): void;

@@ -881,10 +881,12 @@ function ofNumbers(numbers) {
     return call(() => NativeBudget.ofNumbers(total, reservedBytes));
 }
 
+/** The engine's own, whatever a buffer calls by that name. */
+const { transfer } = ArrayBuffer.prototype;
 /** Detaches an array buffer that is not empty. */
 const detachFull = 
 // Node.js 22 and later do it without leaving JavaScript; for Node.js 20 the addon does.
-typeof ArrayBuffer.prototype.transfer === 'function' ? (buffer) => void buffer.transfer(0) : detach$1;
+typeof transfer === 'function' ? (buffer) => void Reflect.apply(transfer, buffer, [0]) : detach$1;
 /**
  * Detaches an array buffer, so that every view of it has length 0. Returns whether it still had its memory: `false` if
  * somebody else has detached it, and moved its memory to another array buffer.
@@ -1251,6 +1253,19 @@ function bytesView(name, value) {
     }
     throw invalidArgument(name, 'a view of an ArrayBuffer of fixed length, such as a Uint8Array', quoted(value));
 }
+/** Work of this package that is under way on memory which JavaScript sees. */
+const users = new WeakMap();
+/** Notes work on memory until it ends, so that a map of that memory outlasts it. */
+async function inUse(buffer, work) {
+    const all = users.get(buffer) ?? new Set();
+    users.set(buffer, all.add(work));
+    try {
+        return await work;
+    }
+    finally {
+        all.delete(work);
+    }
+}
 /** The net: frees what a collected buffer held. */
 const net = new FinalizationRegistry((state) => {
     if (state.released || state.pool.destroyed)
@@ -1334,9 +1349,16 @@ class DeviceBuffer {
         const target = into;
         const length = target ? { ...range, lengthBytes: target.byteLength } : range;
         const { offsetBytes, lengthBytes } = this.#range(length);
-        const bytes = target ?? new Uint8Array(lengthBytes);
+        // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
+        const bytes = new Uint8Array(lengthBytes);
         await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes));
-        return bytes;
+        if (!target)
+            return bytes;
+        if (target.byteLength !== lengthBytes) {
+            throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
+        }
+        target.set(bytes);
+        return target;
     }
     /**
      * Copies bytes in. They must not change until the promise settles.
@@ -1347,7 +1369,8 @@ class DeviceBuffer {
         const bytes = bytesView('data', data);
         const { offsetBytes = 0 } = options(options$1, { offsetBytes: count$2 });
         this.#range({ offsetBytes, lengthBytes: bytes.byteLength });
-        await this.#run(({ native, key }) => native.write(key, offsetBytes, bytes));
+        const written = this.#run(({ native, key }) => native.write(key, offsetBytes, bytes));
+        await inUse(bytes.buffer, written);
     }
     /**
      * Sets bytes to one value, 0 to 255.
@@ -1365,13 +1388,14 @@ class DeviceBuffer {
      * @throws as of {@link read}; {@link InvalidArgumentError} for a buffer of another device.
      */
     async copyTo(target, options$1) {
-        const to = bufferPlace(target);
-        if (!to)
-            throw invalidArgument('target', 'a DeviceBuffer', quoted(target));
         const checks = { ...rangeChecks, targetOffsetBytes: count$2 };
         const checked = options(options$1, checks);
         const { targetOffsetBytes = 0, ...range } = checked;
         const { offsetBytes, lengthBytes } = this.#range(range);
+        // Looked at last: reading the options may have run anything.
+        const to = bufferPlace(target);
+        if (!to)
+            throw invalidArgument('target', 'a DeviceBuffer', quoted(target));
         await this.#run(({ native, key }) => native.copy(key, offsetBytes, lengthBytes, to.native, to.key, targetOffsetBytes));
     }
     /**
@@ -1387,11 +1411,14 @@ class DeviceBuffer {
         const { access = 'readwrite', ...range } = options(options$1, mappingChecks);
         const { offsetBytes, lengthBytes } = this.#range(range);
         const mapping = await this.#run(({ native, key }) => native.map(key, offsetBytes, lengthBytes, access));
-        const [buffer = new ArrayBuffer(0)] = mapping.arrayBuffer();
+        let buffer = new ArrayBuffer(0);
         try {
+            buffer = mapping.arrayBuffer()[0] ?? buffer;
             return await use(new Uint8Array(buffer));
         }
         finally {
+            // What this package still reads from the view or writes to it, as after a Promise.all that failed early.
+            await Promise.allSettled(users.get(buffer) ?? []);
             // An array buffer whose memory was moved away keeps that memory until it is collected.
             const detached = lengthBytes === 0 || detach(buffer);
             await this.#run(() => mapping.finish(detached), true);
@@ -1410,6 +1437,7 @@ class DeviceBuffer {
     /**
      * Keeps it where it is, until {@link unpin} was called as often. For its address, in use by a device.
      *
+     * @throws {@link BusyError} while it is being moved.
      * @throws {@link ReleasedError} after it was released.
      */
     pin() {
@@ -1912,6 +1940,9 @@ class MemoryPool {
             const pool = self.deref();
             if (pool)
                 pool.#afterFree(key, retired);
+            // The pool was dropped, and its last buffers give its slabs back.
+            else if (retired)
+                of.collect().catch(() => { });
         };
     }
     /**
@@ -1972,12 +2003,18 @@ class MemoryPool {
         const sizeBytes = sizeOf('bytes', bytes);
         const { signal, ...placing } = options(options$1, growingChecks);
         let defragmented = false;
+        if (signal?.aborted)
+            throw new AbortError(signal.reason);
         for (;;) {
+            const refusal = refusalOf(() => this.allocate(sizeBytes, placing));
+            if (!(refusal instanceof InsufficientMemoryError)) {
+                if (!signal?.aborted)
+                    return refusal;
+                // The slab that was taken for it goes back with it.
+                refusal.release();
+            }
             if (signal?.aborted)
                 throw new AbortError(signal.reason);
-            const refusal = refusalOf(() => this.allocate(sizeBytes, placing));
-            if (!(refusal instanceof InsufficientMemoryError))
-                return refusal;
             const grown = await this.#grow(sizeBytes, placing.alignBytes);
             if (grown === true)
                 continue;
@@ -1995,7 +2032,7 @@ class MemoryPool {
     async #gaveBack() {
         const collecting = this.#collecting;
         await collecting;
-        return (await this.trim()) > 0 || collecting !== undefined;
+        return (await this.#run(() => this.#native.trimSpare())) > 0 || collecting !== undefined;
     }
     /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
     #refusal(noSlab, sizeBytes, label = '') {
@@ -2084,7 +2121,7 @@ class MemoryPool {
     async #pass({ dryRun = false, veto, onMoved, signal, ...bounds }, enough) {
         const { maxBytes, maxMoves, maxMs } = bounds;
         if (dryRun)
-            return call(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs));
+            return this.#run(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs));
         const report = {
             movedCount: 0,
             movedBytes: 0,
@@ -2104,7 +2141,7 @@ class MemoryPool {
         const stay = [];
         try {
             while (within()) {
-                const planned = call(() => this.#native.nextMove(stay));
+                const planned = await this.#run(() => this.#native.nextMove(stay));
                 if (!planned) {
                     report.complete = true;
                     break;
@@ -2206,6 +2243,8 @@ class MemoryPool {
         this.#labels.clear();
         this.#pressure.clear();
         await this.#run(() => this.#native.destroy());
+        // What was on its way back before.
+        await this.#collecting;
         this.#owner?.destroyed(this);
     }
     /** The same as {@link destroy}, for `await using`. */
@@ -2226,11 +2265,15 @@ class MemoryPool {
     }
     async #collectAll() {
         // What becomes empty while a device takes its time is given back in a further round.
-        while (this.#collectAgain) {
-            this.#collectAgain = false;
-            await this.#native.collect();
+        try {
+            while (this.#collectAgain) {
+                this.#collectAgain = false;
+                await this.#native.collect();
+            }
         }
-        this.#collecting = undefined;
+        finally {
+            this.#collecting = undefined;
+        }
     }
     #whenIdle({ abovePercent, maxMs }) {
         clearTimeout(this.#idle);
@@ -2875,7 +2918,7 @@ class GgufFile {
             throw invalidArgument('offsetBytes', 'left to a DeviceBuffer', offsetBytes);
         const memory = into;
         const target = windowOf(memory ?? newMemory(dataBytes), dataBytes, elementBytes(as));
-        await run(call(() => this.#native.streamInto(through, request, target)));
+        await inUse(target.buffer, run(call(() => this.#native.streamInto(through, request, target))));
         if (target.length !== dataBytes)
             throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
         return over(as, target);

@@ -722,3 +722,26 @@ describe('destroy', () => {
     expect(runChild(script, { flags: ['--expose-gc'] }).value).toEqual([true, null, []])
   })
 })
+
+describe('a slab that was taken for somebody', () => {
+  test('is there when the buffer comes, whatever is released before', async () => {
+    await using pool = await make({ slabBytes: MiB, initialBytes: 0, maxCachedBytes: 0 })
+    const other = await pool.allocateAsync(MiB)
+    await pool.reserve(4 * MiB)
+    other.release()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    pool.allocate(4 * MiB).release()
+  })
+
+  test('goes back with a request that was aborted meanwhile', async () => {
+    const budget = new MemoryBudget({ totalBytes: 64 * MiB })
+    await using pool = await make({ dedicated: true, initialBytes: 0, budget })
+    const abort = new AbortController()
+    const asked = pool.allocateAsync(8 * MiB, { signal: abort.signal })
+    abort.abort()
+    await expect(asked).rejects.toThrow('aborted')
+    for (let i = 0; i < 200 && budget.allocatedBytes > 0; i += 1)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(budget.allocatedBytes).toBe(0)
+  })
+})

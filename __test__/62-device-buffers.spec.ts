@@ -705,3 +705,53 @@ test('buffers are made by pools alone, and each has a number of its own', async 
   expect(new Set(buffers.map(({ id }) => id)).size).toBe(10)
   expect(buffers[0]).toBeInstanceOf(DeviceBuffer)
 })
+
+describe('what is under way', () => {
+  test('keeps the map that it reads, also where what used it failed early', async () => {
+    await using pool = await make({ slabBytes: 16 * MiB, initialBytes: 32 * MiB })
+    const [source, target] = [pool.allocate(16 * MiB), pool.allocate(16 * MiB)]
+    await source.fill(5)
+    let written: Promise<void> | undefined
+    const failed = source.withMapping((view) => {
+      written = target.write(view)
+      return Promise.all([written, Promise.reject(new Error('early'))])
+    })
+    await expect(failed).rejects.toThrow('early')
+    await written
+    expect((await target.read()).every((byte) => byte === 5)).toBe(true)
+  })
+
+  test('has memory of its own while it reads: that of the caller may be moved away', async () => {
+    await using pool = await make()
+    const buffer = pool.allocate(1000)
+    const into = new Uint8Array(1000)
+    const reading = buffer.read({ into })
+    structuredClone(into.buffer, { transfer: [into.buffer] })
+    await expect(reading).rejects.toThrow('memory moved away')
+  })
+
+  test('is over as destroy resolves, what went back before it too', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const pool = await make({ slabBytes: 4 * MiB, initialBytes: 0, maxCachedBytes: 0 })
+      const before = pool.device.usage().usedBytes
+      const buffer = await pool.allocateAsync(4 * MiB)
+      buffer.release()
+      await pool.destroy()
+      expect(pool.device.usage().usedBytes).toBeLessThanOrEqual(before)
+    }
+  })
+
+  test('a target that is replaced while the options are read is not written to', async () => {
+    await using pool = await make()
+    const source = pool.allocate(100)
+    await source.fill(9)
+    const target = pool.allocate(100)
+    const options = {
+      get offsetBytes() {
+        target.release()
+        return 0
+      },
+    }
+    await expect(source.copyTo(target, options)).rejects.toBeInstanceOf(ReleasedError)
+  })
+})

@@ -48,6 +48,20 @@ function bytesView(name: string, value: unknown): Uint8Array {
   throw invalidArgument(name, 'a view of an ArrayBuffer of fixed length, such as a Uint8Array', quoted(value))
 }
 
+/** Work of this package that is under way on memory which JavaScript sees. */
+const users = new WeakMap<ArrayBufferLike, Set<Promise<unknown>>>()
+
+/** Notes work on memory until it ends, so that a map of that memory outlasts it. */
+export async function inUse<T>(buffer: ArrayBufferLike, work: Promise<T>): Promise<T> {
+  const all = users.get(buffer) ?? new Set()
+  users.set(buffer, all.add(work))
+  try {
+    return await work
+  } finally {
+    all.delete(work)
+  }
+}
+
 /** What the net needs to know of a buffer. It must not refer to the buffer, or that would never be collected. */
 export interface BufferState {
   readonly native: NativePool
@@ -158,9 +172,15 @@ export class DeviceBuffer implements Disposable {
     const target = into as Uint8Array | undefined
     const length = target ? { ...range, lengthBytes: target.byteLength } : range
     const { offsetBytes, lengthBytes } = this.#range(length)
-    const bytes = target ?? new Uint8Array(lengthBytes)
+    // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
+    const bytes = new Uint8Array(lengthBytes)
     await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes))
-    return bytes
+    if (!target) return bytes
+    if (target.byteLength !== lengthBytes) {
+      throw invalidArgument('into', 'left in place while it is filled', 'memory moved away')
+    }
+    target.set(bytes)
+    return target
   }
 
   /**
@@ -172,7 +192,8 @@ export class DeviceBuffer implements Disposable {
     const bytes = bytesView('data', data)
     const { offsetBytes = 0 } = check.options<{ offsetBytes?: number }>(options, { offsetBytes: count })
     this.#range({ offsetBytes, lengthBytes: bytes.byteLength })
-    await this.#run(({ native, key }) => native.write(key, offsetBytes, bytes))
+    const written = this.#run(({ native, key }) => native.write(key, offsetBytes, bytes))
+    await inUse(bytes.buffer, written)
   }
 
   /**
@@ -192,12 +213,13 @@ export class DeviceBuffer implements Disposable {
    * @throws as of {@link read}; {@link InvalidArgumentError} for a buffer of another device.
    */
   async copyTo(target: DeviceBuffer, options?: BufferRange & { targetOffsetBytes?: number }): Promise<void> {
-    const to = bufferPlace(target)
-    if (!to) throw invalidArgument('target', 'a DeviceBuffer', quoted(target))
     const checks = { ...rangeChecks, targetOffsetBytes: count }
     const checked = check.options<BufferRange & { targetOffsetBytes?: number }>(options, checks)
     const { targetOffsetBytes = 0, ...range } = checked
     const { offsetBytes, lengthBytes } = this.#range(range)
+    // Looked at last: reading the options may have run anything.
+    const to = bufferPlace(target)
+    if (!to) throw invalidArgument('target', 'a DeviceBuffer', quoted(target))
     await this.#run(({ native, key }) =>
       native.copy(key, offsetBytes, lengthBytes, to.native, to.key, targetOffsetBytes),
     )
@@ -219,10 +241,13 @@ export class DeviceBuffer implements Disposable {
     const { access = 'readwrite', ...range } = check.options<MappingOptions>(options, mappingChecks)
     const { offsetBytes, lengthBytes } = this.#range(range)
     const mapping = await this.#run(({ native, key }) => native.map(key, offsetBytes, lengthBytes, access))
-    const [buffer = new ArrayBuffer(0)] = mapping.arrayBuffer()
+    let buffer = new ArrayBuffer(0)
     try {
+      buffer = mapping.arrayBuffer()[0] ?? buffer
       return await use(new Uint8Array(buffer))
     } finally {
+      // What this package still reads from the view or writes to it, as after a Promise.all that failed early.
+      await Promise.allSettled(users.get(buffer) ?? [])
       // An array buffer whose memory was moved away keeps that memory until it is collected.
       const detached = lengthBytes === 0 || detach(buffer)
       await this.#run(() => mapping.finish(detached), true)
@@ -243,6 +268,7 @@ export class DeviceBuffer implements Disposable {
   /**
    * Keeps it where it is, until {@link unpin} was called as often. For its address, in use by a device.
    *
+   * @throws {@link BusyError} while it is being moved.
    * @throws {@link ReleasedError} after it was released.
    */
   pin(): void {

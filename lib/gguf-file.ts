@@ -4,7 +4,7 @@ import type { GgufFileType, GgufSplit, NativeModelInfo, NativeStreamOptions, Ten
 import { BufferPool, nativePool } from './buffer-pool.js'
 import * as check from './check.js'
 import type { TensorChunk } from './chunk.js'
-import { bufferPlace, type DeviceBuffer } from './device-buffer.js'
+import { bufferPlace, type DeviceBuffer, inUse } from './device-buffer.js'
 import { call, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import { type GgufMetadata, metadataOf } from './metadata.js'
@@ -300,7 +300,7 @@ export class GgufFile implements Disposable {
     if (offsetBytes !== undefined) throw invalidArgument('offsetBytes', 'left to a DeviceBuffer', offsetBytes)
     const memory = into as ArrayBuffer | ArrayBufferView | undefined
     const target = windowOf(memory ?? newMemory(dataBytes), dataBytes, elementBytes(as))
-    await run(call(() => this.#native.streamInto(through, request, target)))
+    await inUse(target.buffer, run(call(() => this.#native.streamInto(through, request, target))))
     if (target.length !== dataBytes)
       throw invalidArgument('into', 'left in place while it is filled', 'memory moved away')
     return over(as as As, target)

@@ -3,7 +3,7 @@ import { MemoryBudget, nativeBudget } from './budget.js'
 import * as check from './check.js'
 import { Device, type DeviceChoice, deviceChoice, nativeDevice } from './device.js'
 import { type PoolBuffer, poolBuffer } from './device-buffer.js'
-import { AbortError, call, fromNative, InsufficientMemoryError, invalidArgument, quoted } from './errors.js'
+import { AbortError, fromNative, InsufficientMemoryError, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import * as native from './native.js'
 import { poolsPage } from './pool-page.js'
@@ -231,6 +231,8 @@ export class MemoryPool implements AsyncDisposable {
     this.#freed = (key, retired) => {
       const pool = self.deref()
       if (pool) pool.#afterFree(key, retired)
+      // The pool was dropped, and its last buffers give its slabs back.
+      else if (retired) of.collect().catch(() => {})
     }
   }
 
@@ -292,10 +294,15 @@ export class MemoryPool implements AsyncDisposable {
     const sizeBytes = sizeOf('bytes', bytes)
     const { signal, ...placing } = check.options<GrowingBufferOptions>(options, growingChecks)
     let defragmented = false
+    if (signal?.aborted) throw new AbortError(signal.reason)
     for (;;) {
-      if (signal?.aborted) throw new AbortError(signal.reason)
       const refusal = refusalOf(() => this.allocate(sizeBytes, placing))
-      if (!(refusal instanceof InsufficientMemoryError)) return refusal
+      if (!(refusal instanceof InsufficientMemoryError)) {
+        if (!signal?.aborted) return refusal
+        // The slab that was taken for it goes back with it.
+        refusal.release()
+      }
+      if (signal?.aborted) throw new AbortError(signal.reason)
       const grown = await this.#grow(sizeBytes, placing.alignBytes)
       if (grown === true) continue
       this.#native.noteRetry()
@@ -311,7 +318,7 @@ export class MemoryPool implements AsyncDisposable {
   async #gaveBack(): Promise<boolean> {
     const collecting = this.#collecting
     await collecting
-    return (await this.trim()) > 0 || collecting !== undefined
+    return (await this.#run(() => this.#native.trimSpare())) > 0 || collecting !== undefined
   }
 
   /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
@@ -407,7 +414,7 @@ export class MemoryPool implements AsyncDisposable {
     enough: () => boolean,
   ): Promise<DefragmentReport> {
     const { maxBytes, maxMoves, maxMs } = bounds
-    if (dryRun) return call(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs))
+    if (dryRun) return this.#run(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs))
     const report = {
       movedCount: 0,
       movedBytes: 0,
@@ -428,7 +435,7 @@ export class MemoryPool implements AsyncDisposable {
     const stay: number[] = []
     try {
       while (within()) {
-        const planned = call(() => this.#native.nextMove(stay))
+        const planned = await this.#run(() => this.#native.nextMove(stay))
         if (!planned) {
           report.complete = true
           break
@@ -539,6 +546,8 @@ export class MemoryPool implements AsyncDisposable {
     this.#labels.clear()
     this.#pressure.clear()
     await this.#run(() => this.#native.destroy())
+    // What was on its way back before.
+    await this.#collecting
     this.#owner?.destroyed(this)
   }
 
@@ -561,11 +570,14 @@ export class MemoryPool implements AsyncDisposable {
 
   async #collectAll(): Promise<void> {
     // What becomes empty while a device takes its time is given back in a further round.
-    while (this.#collectAgain) {
-      this.#collectAgain = false
-      await this.#native.collect()
+    try {
+      while (this.#collectAgain) {
+        this.#collectAgain = false
+        await this.#native.collect()
+      }
+    } finally {
+      this.#collecting = undefined
     }
-    this.#collecting = undefined
   }
 
   #whenIdle({ abovePercent, maxMs }: Required<AutoDefragmentOptions>): void {

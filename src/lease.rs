@@ -154,6 +154,12 @@ impl Lease {
             let start = self.0.base.add(range.start);
             ArrayBuffer::from_external(&env, start, len, self.clone(), |env, lease| lease.finalize(env))
         }?;
+        if len > 0 && buffer.as_ptr() != self.0.base.wrapping_add(range.start).cast_const() {
+            // Some engines refuse memory of others and were given a copy, which nobody would write back.
+            return Err(napi::Error::from_reason(
+                "expected an engine that takes memory of others in array buffers",
+            ));
+        }
         // SAFETY: the value is returned to JavaScript in the same call; the lifetime only ties it to `env`.
         Ok(unsafe { std::mem::transmute::<ArrayBuffer<'_>, ArrayBuffer<'static>>(buffer) })
     }
@@ -168,7 +174,7 @@ impl Lease {
 }
 
 /// Whether JavaScript can run in the environment: it cannot once its thread has begun to end.
-fn runs_javascript(env: Env) -> bool {
+pub fn runs_javascript(env: Env) -> bool {
     let (mut global, mut is_equal) = (std::ptr::null_mut(), false);
     // SAFETY: a finalizer runs on the environment's thread with a valid environment. Comparing is the least call
     // that Node-API refuses when it may not run JavaScript.

@@ -3,7 +3,7 @@
 use std::{
     os::fd::IntoRawFd,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -27,7 +27,7 @@ use crate::{
     budget::NativeBudget,
     device::NativeDevice,
     error::to_js,
-    lease::{Held, LeaseHolder},
+    lease::{Held, LeaseHolder, runs_javascript},
     work::Work,
 };
 
@@ -42,7 +42,7 @@ const TELL_BYTES: i64 = 1 << 20;
 #[napi(custom_finalize)]
 pub struct NativePool {
     pool: MemoryPool,
-    buffers: Mutex<Slab<Kept>>,
+    buffers: Arc<Mutex<Slab<Kept>>>,
     /// Bytes of buffers that the engine was not yet told of.
     untold_bytes: AtomicI64,
     told_bytes: AtomicI64,
@@ -299,6 +299,30 @@ fn size(bytes: Option<f64>) -> Option<u64> {
     bytes.map(|bytes| bytes as u64)
 }
 
+fn next_move(
+    pool: &MemoryPool,
+    buffers: &Mutex<Slab<Kept>>,
+    except: &[u32],
+) -> CoreResult<Option<NativeMove>> {
+    let buffers = || buffers.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ids = {
+        let buffers = buffers();
+        let id = |key: &u32| buffers.get(*key as usize).map(|kept| kept.buffer.id());
+        except.iter().filter_map(id).collect::<Vec<_>>()
+    };
+    while let Some(planned) = pool.next_move(&ids)? {
+        let id = planned.buffer();
+        let key = buffers().iter().find(|(_, kept)| kept.buffer.id() == id).map(|(key, _)| key);
+        if let Some(key) = key {
+            return Ok(Some(NativeMove { planned, key: key as u32 }));
+        }
+        // It was released, and work on it that is under way still has it.
+        pool.forgo_move(&planned);
+        ids.push(id);
+    }
+    Ok(None)
+}
+
 fn access_of(name: &str) -> Access {
     match name {
         "read" => Access::Read,
@@ -332,12 +356,7 @@ impl NativePool {
     }
 
     fn new(pool: MemoryPool) -> Self {
-        Self {
-            pool,
-            buffers: Mutex::default(),
-            untold_bytes: AtomicI64::new(0),
-            told_bytes: AtomicI64::new(0),
-        }
+        Self { pool, buffers: Arc::default(), untold_bytes: AtomicI64::new(0), told_bytes: AtomicI64::new(0) }
     }
 
     fn buffers(&self) -> MutexGuard<'_, Slab<Kept>> {
@@ -418,6 +437,13 @@ impl NativePool {
     pub fn collect(&self) -> AsyncTask<Work<u64, f64>> {
         let pool = self.pool.clone();
         Work::promise(move || Ok(pool.collect()), |_, bytes| Ok(bytes as f64))
+    }
+
+    /// Gives empty slabs back but for those that somebody has asked for.
+    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
+    pub fn trim_spare(&self) -> AsyncTask<Work<u64, f64>> {
+        let pool = self.pool.clone();
+        Work::promise(move || Ok(pool.trim_spare()), |_, bytes| Ok(bytes as f64))
     }
 
     #[napi(ts_return_type = "Promise<number>", catch_unwind)]
@@ -502,25 +528,11 @@ impl NativePool {
         NativeTrace { events: events.into_iter().map(event).collect(), dropped_count: dropped_count as f64 }
     }
 
-    /// The next move, none of it of a buffer under one of these keys.
-    #[napi(catch_unwind)]
-    pub fn next_move(&self, env: Env, except: Vec<u32>) -> napi::Result<Option<NativeMove>> {
-        let mut ids = {
-            let buffers = self.buffers();
-            let id = |key: &u32| buffers.get(*key as usize).map(|kept| kept.buffer.id());
-            except.iter().filter_map(id).collect::<Vec<_>>()
-        };
-        while let Some(planned) = self.pool.next_move(&ids).map_err(|error| to_js(env, &error))? {
-            let id = planned.buffer();
-            let key = self.buffers().iter().find(|(_, kept)| kept.buffer.id() == id).map(|(key, _)| key);
-            if let Some(key) = key {
-                return Ok(Some(NativeMove { planned, key: key as u32 }));
-            }
-            // It was released, and work on it that is under way still has it.
-            self.pool.forgo_move(&planned);
-            ids.push(id);
-        }
-        Ok(None)
+    /// The next move, none of it of a buffer under one of these keys. Planning looks at every buffer.
+    #[napi(ts_return_type = "Promise<NativeMove | null>", catch_unwind)]
+    pub fn next_move(&self, except: Vec<u32>) -> AsyncTask<Work<Option<NativeMove>, Option<NativeMove>>> {
+        let (pool, buffers) = (self.pool.clone(), Arc::clone(&self.buffers));
+        Work::promise(move || next_move(&pool, &buffers, &except), |_, planned| Ok(planned))
     }
 
     /// Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since.
@@ -538,22 +550,21 @@ impl NativePool {
     }
 
     /// What a defragmentation would come to.
-    #[napi(catch_unwind)]
+    #[napi(ts_return_type = "Promise<DefragmentReport>", catch_unwind)]
     pub fn defragment_dry(
         &self,
-        env: Env,
         max_bytes: Option<f64>,
         max_moves: Option<f64>,
         max_ms: Option<f64>,
-    ) -> napi::Result<DefragmentReport> {
+    ) -> AsyncTask<Work<CoreReport, DefragmentReport>> {
         let options = DefragmentOptions {
             max_bytes: size(max_bytes),
             max_moves: size(max_moves),
             max_time: max_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
             dry_run: true,
         };
-        let report = self.pool.defragment(&options, &mut |_| true).map_err(|error| to_js(env, &error))?;
-        Ok(report.into())
+        let pool = self.pool.clone();
+        Work::promise(move || pool.defragment(&options, &mut |_| true), |_, report| Ok(report.into()))
     }
 
     /// Copies `into.length` bytes out, from `offset_bytes` on.
@@ -628,7 +639,13 @@ impl NativePool {
 
     #[napi(catch_unwind)]
     pub fn pin(&self, env: Env, key: u32) -> napi::Result<()> {
-        let pin = self.buffer(key).and_then(|buffer| buffer.pin()).map_err(|error| to_js(env, &error))?;
+        let pin = self.buffer(key).and_then(|buffer| {
+            buffer.try_pin()?.ok_or_else(|| CoreError::Busy {
+                what: "the buffer",
+                reason: "it is being moved; pin it again in a moment".to_owned(),
+            })
+        });
+        let pin = pin.map_err(|error| to_js(env, &error))?;
         if let Some(kept) = self.buffers().get_mut(key as usize) {
             kept.pins.push(pin);
         }
@@ -650,7 +667,11 @@ impl NativePool {
                 let (buffer, _pin) = buffer?;
                 buffer.export_fd()
             },
-            |_, exported| {
+            |env, exported| {
+                if !runs_javascript(env) {
+                    // Nobody is left who could close it.
+                    return Err(napi::Error::from_reason("expected a thread that has not ended"));
+                }
                 Ok(ExportedFd {
                     fd: exported.fd.into_raw_fd(),
                     offset_bytes: exported.offset_bytes as f64,

@@ -10,13 +10,14 @@
 )]
 
 use std::{
+    os::unix::fs::FileExt,
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
     thread,
 };
 
 use plimsoll::{
     Error, MemoryBudget,
-    device::{Backend, DeviceContext, HostBackend, SharedBackend},
+    device::{Backend, DeviceContext, HostBackend, HostOptions, HostSource, SharedBackend},
     pool::{
         Access, BufferOptions, DefragmentOptions, MemoryPool, Pin, Placement, PoolBuffer, PoolOptions,
         TraceKind,
@@ -322,6 +323,50 @@ fn what_is_freed_reads_zero_for_the_next_user_where_that_is_asked_for() {
         pool.allocate(4 * KIB, &BufferOptions::default()).unwrap().read(0, &mut bytes).unwrap();
         assert_eq!(bytes.iter().all(|byte| *byte == 0), zero_on_free);
     }
+}
+
+#[test]
+fn nothing_is_left_of_live_buffers_as_a_zeroing_pool_ends() {
+    let options = HostOptions { source: HostSource::MemoryFile, ..HostOptions::default() };
+    let backend = Arc::new(HostBackend::with_options(DeviceContext::default(), options));
+    let options = PoolOptions { zero_on_free: true, initial_bytes: MIB, ..small(MIB) };
+    let pool = MemoryPool::create(backend, options).unwrap();
+    let buffer = pool.allocate(100, &BufferOptions::default()).unwrap();
+    buffer.fill(0, 100, 65).unwrap();
+    let exported = buffer.export_fd().unwrap();
+    pool.destroy();
+    let mut seen = [1; 100];
+    std::fs::File::from(exported.fd).read_exact_at(&mut seen, exported.offset_bytes).unwrap();
+    assert_eq!(seen, [0; 100]);
+}
+
+#[test]
+fn a_reserved_slab_stays_until_it_is_used_or_trimmed() {
+    let pool = pool(small(MIB));
+    let held = grown(&pool, MIB);
+    pool.reserve(3 * MIB).unwrap();
+    drop(held);
+    assert_eq!(pool.stats().held_bytes, 3 * MIB);
+    assert_eq!(pool.trim_spare(), 0, "somebody else who needs memory leaves it");
+    drop(pool.allocate(3 * MIB, &BufferOptions::default()).unwrap());
+    assert_eq!(pool.stats().held_bytes, 0, "once used it is a slab like others");
+    pool.reserve(MIB).unwrap();
+    assert_eq!(pool.trim(0), MIB);
+}
+
+#[test]
+fn a_buffer_is_loaded_alone_and_pinned_or_exported_all_the_same() {
+    let pool = pool(PoolOptions { initial_bytes: MIB, ..small(MIB) });
+    let buffer = pool.allocate(100, &BufferOptions::default()).unwrap();
+    let pin = buffer.pin().unwrap();
+    let claim = buffer.claim().unwrap();
+    assert_eq!(buffer.write(0, &[1]).unwrap_err().code(), "ERR_BUSY");
+    assert_eq!(buffer.claim().unwrap_err().code(), "ERR_BUSY");
+    drop((claim, pin));
+    let map = buffer.map(0, 1, Access::Read).unwrap();
+    assert_eq!(buffer.claim().unwrap_err().code(), "ERR_BUSY");
+    drop(map);
+    assert!(buffer.claim().is_ok());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::Request;
+use super::{DeviceUsage, Request};
 use crate::{
     budget::{Headroom, HeadroomOptions},
     error::{Error, Result},
@@ -91,6 +91,17 @@ impl DeviceContext {
             self.headroom(request.pending_bytes, charge).map_or(0, |headroom| headroom.bytes);
         let sizes = (available_bytes, available_bytes.min(request.bytes.saturating_sub(1)));
         insufficient(request, sizes, why.into(), suggestion)
+    }
+
+    /// The usage of a back end whose memory is the machine's RAM, with what the machine has left, as far as that is known.
+    pub(super) fn with_room(&self, usage: DeviceUsage, charge: Charge) -> DeviceUsage {
+        let Ok(headroom) = self.headroom(0, charge) else { return usage };
+        DeviceUsage {
+            total_bytes: Machine::memory_at(&self.root).ok().map(|memory| memory.total_bytes),
+            free_bytes: Some(headroom.bytes),
+            largest_free_bytes: Some(headroom.largest_allocation_bytes),
+            ..usage
+        }
     }
 
     /// What the machine has left for memory that is charged like that.

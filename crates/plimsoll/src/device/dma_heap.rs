@@ -213,7 +213,7 @@ impl Backend for DmaHeapBackend {
     }
 
     fn usage(&self) -> DeviceUsage {
-        self.meter.usage()
+        self.context.with_room(self.meter.usage(), Charge::Machine)
     }
 
     fn remarks(&self) -> Vec<String> {

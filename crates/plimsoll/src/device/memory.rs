@@ -218,15 +218,15 @@ impl HostView {
     pub(super) fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<()> {
         let range = self.checked(offset_bytes, into.len() as u64)?;
         // SAFETY: the range lies within the view, which is mapped while its slab lives, and the slab is borrowed by the
-        // caller; `into` is a live exclusive borrow of ordinary memory, so the two cannot overlap.
-        unsafe { ptr::copy_nonoverlapping(self.at(&range), into.as_mut_ptr(), into.len()) };
+        // caller; `into` is a live exclusive borrow. It may be a map of the same slab, so they may overlap.
+        unsafe { ptr::copy(self.at(&range), into.as_mut_ptr(), into.len()) };
         Ok(())
     }
 
     pub(super) fn write(&self, offset_bytes: u64, from: &[u8]) -> Result<()> {
         let range = self.checked(offset_bytes, from.len() as u64)?;
         // SAFETY: as in `read`, with the directions changed.
-        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), self.at(&range), from.len()) };
+        unsafe { ptr::copy(from.as_ptr(), self.at(&range), from.len()) };
         Ok(())
     }
 

@@ -179,6 +179,6 @@ impl Backend for UdmabufBackend {
     }
 
     fn usage(&self) -> DeviceUsage {
-        self.meter.usage()
+        self.context.with_room(self.meter.usage(), Charge::Process)
     }
 }

@@ -13,15 +13,23 @@ use crate::{
     units::MIB,
 };
 
-/// A buffer of a pool as destination, or a part of it. Nobody else in this process reads or writes the buffer as long as
-/// the destination lives.
+/// A buffer of a pool as destination, or a part of it. From the first window on nobody else in this process reads or writes
+/// the buffer, as long as the destination lives.
 #[derive(Debug)]
 pub struct BufferDestination {
+    buffer: PoolBuffer,
+    offset_bytes: u64,
+    capacity_bytes: u64,
+    /// From the first window on: what waits for a device waits on the reader's thread.
+    open: Option<Open>,
+}
+
+/// A buffer that is being filled.
+#[derive(Debug)]
+struct Open {
     way: Way,
     backend: SharedBackend,
     claim: Claim,
-    capacity_bytes: u64,
-    offset_bytes: u64,
     /// What was lent last and is not there yet, as a range of the slab.
     lent: Option<Range<u64>>,
 }
@@ -37,22 +45,10 @@ enum Way {
     Copied(Vec<u8>),
 }
 
-impl BufferDestination {
-    /// The part of `buffer` from `offset_bytes` on.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Busy`] while somebody maps, pins, reads or writes the buffer; [`Error::InvalidArgument`] for an offset
-    /// beyond it; [`Error::InsufficientMemory`] when there is no room to stage what is copied;
-    /// [`Error::Released`] after its pool was destroyed.
-    pub fn new(buffer: &PoolBuffer, offset_bytes: u64) -> Result<Self> {
+impl Open {
+    fn new(buffer: &PoolBuffer) -> Result<Self> {
         /// The usual size of a chunk for a destination.
         const WINDOW_BYTES: u64 = 4 * MIB;
-        let size_bytes = buffer.size_bytes();
-        let capacity_bytes = size_bytes.checked_sub(offset_bytes).ok_or_else(|| {
-            let expected = format!("within the {size_bytes} bytes of the buffer");
-            Error::invalid_argument("offsetBytes", expected, offset_bytes.to_string())
-        })?;
         let backend = SharedBackend::clone(buffer.backend());
         let claim = buffer.claim()?;
         let way = if backend.limits().mappable {
@@ -60,16 +56,7 @@ impl BufferDestination {
         } else {
             backend.staging(WINDOW_BYTES)?.map_or_else(|| Way::Copied(Vec::new()), Way::Staged)
         };
-        Ok(Self { way, backend, claim, capacity_bytes, offset_bytes, lent: None })
-    }
-
-    fn range(&self, offset_bytes: u64, len: usize) -> Result<Range<u64>> {
-        let end = offset_bytes.checked_add(len as u64).filter(|end| *end <= self.capacity_bytes);
-        let start = self.claim.range().start + self.offset_bytes;
-        end.map(|end| start + offset_bytes..start + end).ok_or_else(|| {
-            let expected = format!("large enough for {len} bytes at {offset_bytes}");
-            Error::invalid_argument("into", expected, format!("{} bytes", self.capacity_bytes))
-        })
+        Ok(Self { way, backend, claim, lent: None })
     }
 
     /// The window last lent is not written any more.
@@ -79,15 +66,9 @@ impl BufferDestination {
             _ => Ok(()),
         }
     }
-}
 
-impl Destination for BufferDestination {
-    fn capacity_bytes(&self) -> u64 {
-        self.capacity_bytes
-    }
-
-    fn window(&mut self, offset_bytes: u64, len: usize) -> Result<&mut [u8]> {
-        let range = self.range(offset_bytes, len)?;
+    fn window(&mut self, range: Range<u64>) -> Result<&mut [u8]> {
+        let len = (range.end - range.start) as usize;
         self.end_write()?;
         match &mut self.way {
             Way::Mapped => {
@@ -127,18 +108,58 @@ impl Destination for BufferDestination {
             Way::Copied(bytes) => self.claim.memory().write(range.start, bytes),
         }
     }
-
-    fn finish(&mut self) -> Result<()> {
-        match &mut self.way {
-            Way::Staged(staging) => staging.finish(),
-            _ => Ok(()),
-        }
-    }
 }
 
-impl Drop for BufferDestination {
+impl Drop for Open {
     fn drop(&mut self) {
         // Whoever gave the load up is not told more.
         let _ = self.end_write();
+    }
+}
+
+impl BufferDestination {
+    /// The part of `buffer` from `offset_bytes` on. A buffer that is in use is [`Error::Busy`] at the first window.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an offset beyond it.
+    pub fn new(buffer: &PoolBuffer, offset_bytes: u64) -> Result<Self> {
+        let size_bytes = buffer.size_bytes();
+        let capacity_bytes = size_bytes.checked_sub(offset_bytes).ok_or_else(|| {
+            let expected = format!("within the {size_bytes} bytes of the buffer");
+            Error::invalid_argument("offsetBytes", expected, offset_bytes.to_string())
+        })?;
+        Ok(Self { buffer: buffer.clone(), offset_bytes, capacity_bytes, open: None })
+    }
+}
+
+impl Destination for BufferDestination {
+    fn capacity_bytes(&self) -> u64 {
+        self.capacity_bytes
+    }
+
+    fn window(&mut self, offset_bytes: u64, len: usize) -> Result<&mut [u8]> {
+        let end = offset_bytes.checked_add(len as u64).filter(|end| *end <= self.capacity_bytes);
+        let end = end.ok_or_else(|| {
+            let expected = format!("large enough for {len} bytes at {offset_bytes}");
+            Error::invalid_argument("into", expected, format!("{} bytes", self.capacity_bytes))
+        })?;
+        let open = match &mut self.open {
+            Some(open) => open,
+            closed => closed.insert(Open::new(&self.buffer)?),
+        };
+        let start = open.claim.range().start + self.offset_bytes;
+        open.window(start + offset_bytes..start + end)
+    }
+
+    fn filled(&mut self) -> Result<()> {
+        self.open.as_mut().map_or(Ok(()), Open::filled)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        match self.open.as_mut().map(|open| &mut open.way) {
+            Some(Way::Staged(staging)) => staging.finish(),
+            _ => Ok(()),
+        }
     }
 }

@@ -219,7 +219,7 @@ impl Backend for HostBackend {
     }
 
     fn usage(&self) -> DeviceUsage {
-        self.meter.usage()
+        self.context.with_room(self.meter.usage(), Charge::Process)
     }
 
     fn remarks(&self) -> Vec<String> {

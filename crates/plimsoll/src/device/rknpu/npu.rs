@@ -169,7 +169,9 @@ impl Npu {
         let fits = dma_addr > 0 && dma_addr.checked_add(size).is_some_and(|end| end <= WINDOW_BYTES);
         let fresh = handle > 0 && !self.buffers.contains_key(&handle);
         if !fresh || obj_addr == 0 || size < least_bytes || !fits {
-            let meaning = format!("the driver gave {size} bytes at {dma_addr:#x} for {least_bytes} bytes");
+            let meaning = format!(
+                "the driver gave {size} bytes, or an address beyond its window, for {least_bytes} bytes"
+            );
             if fresh {
                 self.give_back(handle);
             }

@@ -7,7 +7,11 @@ use std::{
     sync::{Arc, MutexGuard, PoisonError},
 };
 
-use super::{Inner, State, map::BufferId, slab::Slab};
+use super::{
+    Inner, State,
+    map::{BufferId, Live},
+    slab::Slab,
+};
 use crate::{
     device::{DeviceMemory, HostView, SharedBackend, SyncKind},
     error::{Error, Result},
@@ -80,6 +84,25 @@ struct Hold {
     slab: Arc<Slab>,
     /// Where it lies in its slab.
     range: Range<u64>,
+    kind: HoldKind,
+}
+
+/// What it is held for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HoldKind {
+    /// Its place alone.
+    Place,
+    /// Its bytes, which are read, written or mapped.
+    Bytes,
+}
+
+impl HoldKind {
+    fn count(self, live: &mut Live) -> &mut u32 {
+        match self {
+            Self::Place => &mut live.pins,
+            Self::Bytes => &mut live.uses,
+        }
+    }
 }
 
 impl Hold {
@@ -101,7 +124,7 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if let Some(live) = self.pool.state().map.buffer_mut(self.id) {
-            live.pins -= 1;
+            *self.kind.count(live) -= 1;
         }
     }
 }
@@ -112,9 +135,10 @@ impl Inner {
         self: &Arc<Self>,
         mut state: MutexGuard<'s, State>,
         id: BufferId,
+        kind: HoldKind,
     ) -> Result<std::result::Result<Hold, MutexGuard<'s, State>>> {
         let live = state.map.buffer_mut(id).ok_or(Error::Released { what: WHAT })?;
-        if live.claimed {
+        if live.claimed && kind == HoldKind::Bytes {
             return Err(Error::Busy {
                 what: WHAT,
                 reason: "something is loaded into it; wait for the end of that".to_owned(),
@@ -123,17 +147,17 @@ impl Inner {
         if live.moving {
             return Ok(Err(state));
         }
-        live.pins += 1;
+        *kind.count(live) += 1;
         let (index, range) = (live.slab, live.range());
         let held = state.map.slab(index).ok_or(Error::Released { what: WHAT })?;
-        Ok(Ok(Hold { pool: Arc::clone(self), id, slab: Arc::clone(&held.slab), range }))
+        Ok(Ok(Hold { pool: Arc::clone(self), id, slab: Arc::clone(&held.slab), range, kind }))
     }
 
     /// Keeps a buffer where it is; waits for the end of a move that is under way.
-    fn hold(self: &Arc<Self>, id: BufferId) -> Result<Hold> {
+    fn hold(self: &Arc<Self>, id: BufferId, kind: HoldKind) -> Result<Hold> {
         let mut state = self.live()?;
         loop {
-            state = match self.try_hold(state, id)? {
+            state = match self.try_hold(state, id, kind)? {
                 Ok(hold) => return Ok(hold),
                 Err(state) => self.moved.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
@@ -150,7 +174,7 @@ impl PoolBuffer {
     }
 
     fn hold(&self) -> Result<Hold> {
-        self.0.pool.hold(self.0.id)
+        self.0.pool.hold(self.0.id, HoldKind::Bytes)
     }
 
     /// Its number, by which [`Move`](super::Move) and traces name it.
@@ -232,15 +256,15 @@ impl PoolBuffer {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`] while it is pinned, mapped, exported, read or written; [`Error::Released`] after its pool was
+    /// [`Error::Busy`] while it is mapped, read or written; [`Error::Released`] after its pool was
     /// destroyed.
     pub fn claim(&self) -> Result<Claim> {
         let hold = self.hold()?;
         let mut state = self.0.pool.live()?;
         let live = state.map.buffer_mut(self.0.id).ok_or(Error::Released { what: WHAT })?;
-        if live.pins > 1 {
+        if live.uses > 1 {
             drop(state); // Letting go takes the lock.
-            let reason = "it is pinned, mapped, exported, read or written; end that first".to_owned();
+            let reason = "it is mapped, read or written; end that first".to_owned();
             return Err(Error::Busy { what: WHAT, reason });
         }
         live.claimed = true;
@@ -254,7 +278,7 @@ impl PoolBuffer {
     ///
     /// [`Error::Released`] after its pool was destroyed.
     pub fn pin(&self) -> Result<Pin> {
-        Ok(Pin { hold: self.hold()?, _buffer: self.clone() })
+        Ok(Pin { hold: self.0.pool.hold(self.0.id, HoldKind::Place)?, _buffer: self.clone() })
     }
 
     /// As [`pin`](Self::pin), without waiting: `None` while it is being moved.
@@ -266,7 +290,7 @@ impl PoolBuffer {
     ///
     /// As [`pin`](Self::pin).
     pub fn try_pin(&self) -> Result<Option<Pin>> {
-        let hold = self.0.pool.try_hold(self.0.pool.live()?, self.0.id)?;
+        let hold = self.0.pool.try_hold(self.0.pool.live()?, self.0.id, HoldKind::Place)?;
         Ok(hold.ok().map(|hold| Pin { hold, _buffer: self.clone() }))
     }
 

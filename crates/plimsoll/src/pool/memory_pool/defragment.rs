@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -83,29 +83,34 @@ impl Map {
     fn plan(&mut self, except: &HashSet<BufferId>) -> Option<Move> {
         let mut slabs = self.contents(except);
         slabs.sort_unstable_by_key(|slab| (slab.used_bytes, slab.index));
-        self.plan_into_fuller(&slabs).or_else(|| self.plan_downwards(&slabs))
+        self.plan_into_fuller(&slabs).or_else(|| {
+            for slab in &mut slabs {
+                slab.movable.sort_unstable_by_key(|(offset, _)| Reverse(*offset));
+            }
+            self.plan_downwards(&slabs)
+        })
     }
 
     /// The slabs that hold buffers, with those that may move.
     fn contents(&self, except: &HashSet<BufferId>) -> Vec<Contents> {
-        let mut slabs: HashMap<usize, Contents> = HashMap::new();
+        // A slab's number is a place in a table, so this is one, too: a pool may have many buffers.
+        let mut slabs: Vec<Option<Contents>> = Vec::new();
+        for (index, held) in self.slabs().filter(|(_, held)| !held.is_empty()) {
+            slabs.resize_with(slabs.len().max(index + 1), || None);
+            if let Some(place) = slabs.get_mut(index) {
+                let used_bytes = held.layout.used_bytes();
+                *place = Some(Contents { index, used_bytes, movable: Vec::new(), held_fast: false });
+            }
+        }
         for (id, live) in self.buffers() {
-            let slab = slabs.entry(live.slab).or_insert_with(|| Contents {
-                index: live.slab,
-                used_bytes: self.slab(live.slab).map_or(0, |held| held.layout.used_bytes()),
-                movable: Vec::new(),
-                held_fast: false,
-            });
-            if live.pins > 0 || live.moving || except.contains(&id) {
+            let Some(slab) = slabs.get_mut(live.slab).and_then(Option::as_mut) else { continue };
+            if live.is_held() || live.moving || except.contains(&id) {
                 slab.held_fast = true;
             } else {
                 slab.movable.push((live.placed.offset_bytes, id));
             }
         }
-        for slab in slabs.values_mut() {
-            slab.movable.sort_unstable_by_key(|(offset, _)| Reverse(*offset));
-        }
-        slabs.into_values().collect()
+        slabs.into_iter().flatten().collect()
     }
 
     /// Out of the slab with the least in it of those that could be emptied, into fuller ones.
@@ -114,6 +119,9 @@ impl Map {
             // The fullest first, so that the next to be emptied gets nothing more.
             let fuller = slabs.get(position + 1..).unwrap_or_default();
             let targets: Vec<_> = fuller.iter().rev().map(|slab| slab.index).collect();
+            if self.free_in(&targets) < from.used_bytes {
+                continue;
+            }
             let planned = self.take_targets(from, &targets);
             let all_fit = planned.len() == from.movable.len();
             // One is made at a time: the others find their places again when it is their turn.
@@ -126,6 +134,11 @@ impl Map {
             }
         }
         None
+    }
+
+    fn free_in(&self, slabs: &[usize]) -> u64 {
+        let held = slabs.iter().filter_map(|index| self.slab(*index));
+        held.map(|held| held.size_bytes().saturating_sub(held.layout.used_bytes())).sum()
     }
 
     /// Takes a place in the targets for one buffer after the other, until one finds none.
@@ -180,7 +193,7 @@ impl Map {
 struct Contents {
     index: usize,
     used_bytes: u64,
-    /// Offset and number of each buffer that may move, the highest first.
+    /// Offset and number of each buffer that may move.
     movable: Vec<(u64, BufferId)>,
     /// Whether it also holds buffers that may not.
     held_fast: bool,
@@ -276,7 +289,7 @@ impl MemoryPool {
     pub fn begin_move(&self, planned: Move) -> Result<Option<BegunMove>> {
         let mut state = self.0.live()?;
         let may_move = |live: &&mut Live| {
-            live.pins == 0
+            !live.is_held()
                 && !live.moving
                 && (live.slab, live.placed.part) == (planned.from_slab, planned.from)
         };
@@ -301,7 +314,11 @@ impl MemoryPool {
             return Err(Error::Released { what: WHAT });
         };
         if let Err(error) = from.memory().copy_to(range.clone(), to.memory(), planned.to.offset_bytes) {
-            self.forgo_move(planned);
+            // Part of the content may be there already. What cannot be zeroed is not handed out again.
+            let target = planned.to.offset_bytes..planned.to.offset_bytes + planned.bytes;
+            if !self.0.options.zero_on_free || to.memory().fill(target, 0).is_ok() {
+                self.forgo_move(planned);
+            }
             self.end_move(planned.id);
             return Err(error);
         }
@@ -377,7 +394,11 @@ impl BegunMove {
     ///
     /// As [`defragment`](MemoryPool::defragment).
     pub fn make(mut self) -> Result<u64> {
-        self.planned.take().map_or(Ok(0), |planned| self.pool.make(&planned))
+        let Some(planned) = self.planned else { return Ok(0) };
+        let made = self.pool.make(&planned);
+        // Until here a panic left the buffer where it was.
+        self.planned = None;
+        made
     }
 }
 

@@ -26,6 +26,28 @@ impl BufferId {
     }
 }
 
+/// Which empty slabs are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spare {
+    /// Every one.
+    All,
+    /// All but those taken for a buffer that has not come yet.
+    AllButReserved,
+    /// Nor those that the pool began with.
+    Surplus,
+}
+
+/// What a slab is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The pool begins with it.
+    Beginning,
+    /// A buffer that is to come.
+    Reserve,
+    /// A buffer that waits for it.
+    Growth,
+}
+
 /// A slab in the pool.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
@@ -33,8 +55,8 @@ pub(super) struct Held {
     pub(super) layout: Layout,
     /// Whether it was taken as the pool was made.
     pub(super) initial: bool,
-    /// What [`Layout::largest_free_bytes`] says, at hand for the search.
-    largest_bytes: u64,
+    /// Whether it was taken for a buffer that has not come yet.
+    reserved: bool,
 }
 
 impl Held {
@@ -60,8 +82,10 @@ pub(super) struct Live {
     pub(super) align_bytes: u64,
     pub(super) placement: Placement,
     pub(super) label: Cow<'static, str>,
-    /// Uses that keep it where it is: pins, maps, exports, copies under way.
+    /// What keeps it where it is and leaves its bytes to others: pins, exports.
     pub(super) pins: u32,
+    /// Those who read, write or map it.
+    pub(super) uses: u32,
     pub(super) moving: bool,
     /// Whether one user has it alone.
     pub(super) claimed: bool,
@@ -70,6 +94,11 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Whether it has to stay where it is.
+    pub(super) fn is_held(&self) -> bool {
+        self.pins > 0 || self.uses > 0
+    }
+
     /// The bytes of the slab that its user sees.
     pub(super) fn range(&self) -> Range<u64> {
         self.placed.offset_bytes..self.placed.offset_bytes + self.requested_bytes
@@ -140,14 +169,15 @@ impl Map {
 
     /// The same without the slabs that were taken as the pool was made.
     pub(super) fn surplus_bytes(&self) -> u64 {
-        let surplus = self.slabs.iter().filter(|(_, held)| held.is_empty() && !held.initial);
+        let surplus =
+            self.slabs.iter().filter(|(_, held)| held.is_empty() && !held.initial && !held.reserved);
         surplus.map(|(_, held)| held.size_bytes()).sum()
     }
 
     /// The largest buffer that would find a place now, in bytes.
     pub(super) fn largest_free_bytes(&self) -> u64 {
         let usable = self.slabs.iter().filter(|(_, held)| !self.dedicated || held.is_empty());
-        usable.map(|(_, held)| held.largest_bytes).max().unwrap_or(0)
+        usable.map(|(_, held)| held.layout.largest_free_bytes()).max().unwrap_or(0)
     }
 
     pub(super) fn metadata_bytes(&self) -> u64 {
@@ -176,11 +206,11 @@ impl Map {
         self.buffers().map(|(id, live)| (id.number(), live.requested_bytes)).collect()
     }
 
-    pub(super) fn enter_slab(&mut self, slab: Arc<Slab>, page_bytes: Option<u64>, initial: bool) {
+    pub(super) fn enter_slab(&mut self, slab: Arc<Slab>, page_bytes: Option<u64>, purpose: Purpose) {
         let layout = Layout::new(slab.size_bytes(), page_bytes);
-        let largest_bytes = layout.largest_free_bytes();
         self.held_bytes += slab.size_bytes();
-        self.slabs.insert(Held { slab, layout, initial, largest_bytes });
+        let (initial, reserved) = (purpose == Purpose::Beginning, purpose == Purpose::Reserve);
+        self.slabs.insert(Held { slab, layout, initial, reserved });
     }
 
     fn remove_slab(&mut self, index: usize) -> Option<Arc<Slab>> {
@@ -196,10 +226,13 @@ impl Map {
         slabs
     }
 
-    /// Takes empty slabs out until at most `keep_bytes` of them are left; those taken as the pool was made last, and only
-    /// where `initial_too`.
-    pub(super) fn take_empty(&mut self, keep_bytes: u64, initial_too: bool) -> Vec<Arc<Slab>> {
-        let is_meant = |held: &Held| held.is_empty() && (initial_too || !held.initial);
+    /// Takes empty slabs out until at most `keep_bytes` of those meant are left; those that the pool began with last.
+    pub(super) fn take_empty(&mut self, keep_bytes: u64, which: Spare) -> Vec<Arc<Slab>> {
+        let is_meant = |held: &Held| match which {
+            Spare::All => held.is_empty(),
+            Spare::AllButReserved => held.is_empty() && !held.reserved,
+            Spare::Surplus => held.is_empty() && !held.initial && !held.reserved,
+        };
         let mut empty: Vec<_> = self
             .slabs
             .iter()
@@ -222,6 +255,9 @@ impl Map {
     /// Finds a place in a slab and enters a buffer there: in slabs that hold buffers first, so that the others empty.
     pub(super) fn place(&mut self, bytes: u64, options: &BufferOptions) -> Option<(BufferId, u64)> {
         let (slab, placed) = self.find(bytes, options)?;
+        if let Some(held) = self.slabs.get_mut(slab) {
+            held.reserved = false;
+        }
         let live = Live {
             slab,
             placed,
@@ -230,6 +266,7 @@ impl Map {
             placement: options.placement,
             label: options.label.clone(),
             pins: 0,
+            uses: 0,
             moving: false,
             claimed: false,
             freed: false,
@@ -241,7 +278,7 @@ impl Map {
         let BufferOptions { align_bytes, placement, .. } = *options;
         for of_empty in [false, true] {
             for index in 0..self.slabs.capacity() {
-                let fits = |held: &Held| held.largest_bytes >= bytes && held.is_empty() == of_empty;
+                let fits = |held: &Held| held.is_empty() == of_empty;
                 if (self.dedicated && !of_empty) || !self.slabs.get(index).is_some_and(fits) {
                     continue;
                 }
@@ -285,7 +322,6 @@ impl Map {
         let held = self.slabs.get_mut(slab)?;
         let (split_before, used_before) = (held.split_bytes(), held.layout.used_bytes());
         let changed = change(&mut held.layout)?;
-        held.largest_bytes = held.layout.largest_free_bytes();
         self.split_bytes = self.split_bytes + held.split_bytes() - split_before;
         self.used_bytes = self.used_bytes + held.layout.used_bytes() - used_before;
         Some(changed)

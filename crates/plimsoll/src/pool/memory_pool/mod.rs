@@ -39,7 +39,7 @@ use crate::{
     units::format_bytes,
 };
 use counters::Counters;
-use map::{BufferId, Map};
+use map::{BufferId, Map, Purpose, Spare};
 use slab::Slab;
 use trace::Trace;
 
@@ -87,6 +87,12 @@ struct State {
     destroyed: bool,
 }
 
+/// A slab that the device gave, and the bytes that count as coming until it is entered.
+struct Coming {
+    slab: Arc<Slab>,
+    bytes: u64,
+}
+
 const WHAT: &str = "the memory pool";
 
 impl MemoryPool {
@@ -106,9 +112,9 @@ impl MemoryPool {
         pool.0.admit_initial(initial_bytes)?;
         let mut taken_bytes = 0;
         while taken_bytes < initial_bytes {
-            let slab = pool.0.take_slab(pool.0.options.slab_bytes.min(initial_bytes - taken_bytes))?;
-            taken_bytes += slab.size_bytes();
-            pool.0.state().enter_slab(slab, pool.0.options.page_bytes, true);
+            let slab = pool.0.take_slab(pool.0.slab_bytes_up_to(initial_bytes - taken_bytes))?;
+            taken_bytes += slab.slab.size_bytes();
+            pool.0.state().enter_slab(slab, pool.0.options.page_bytes, Purpose::Beginning);
         }
         Ok(pool)
     }
@@ -157,17 +163,17 @@ impl MemoryPool {
                 Err(refusal @ Error::InsufficientMemory { .. }) => refusal,
                 settled => return settled,
             };
-            match self.grow(bytes, options) {
+            match self.grow(bytes, options, Purpose::Growth) {
                 Ok(()) => continue,
                 Err(Error::InsufficientMemory { .. }) => {}
                 Err(error) => return Err(error),
             }
             self.0.state().counters.retry_count += 1;
-            if self.trim(0) > 0 || pressure(bytes) {
+            if self.trim_spare() > 0 || pressure(bytes) {
                 continue;
             }
             if defragmented || self.0.state().map.free_bytes() < bytes {
-                let again = self.grow(bytes, options);
+                let again = self.grow(bytes, options, Purpose::Growth);
                 return again
                     .and_then(|()| self.allocate(bytes, options))
                     .map_err(|error| with_hole(error, &refusal));
@@ -200,25 +206,27 @@ impl MemoryPool {
         if self.0.live()?.map.largest_free_bytes() >= surely && !self.0.options.dedicated {
             return Ok(());
         }
-        self.grow(bytes, options)
+        self.grow(bytes, options, Purpose::Reserve)
     }
 
     /// Takes a slab in which `bytes` fit; of the usual size if it can be had, else as small as will do.
-    fn grow(&self, bytes: u64, options: &BufferOptions) -> Result<()> {
+    fn grow(&self, bytes: u64, options: &BufferOptions, purpose: Purpose) -> Result<()> {
         let needed = self.0.slab_bytes_for(bytes, options)?;
         let usual = if self.0.options.dedicated { needed } else { needed.max(self.0.options.slab_bytes) };
         let slab = match self.0.take_slab(usual) {
-            Err(Error::InsufficientMemory { .. }) if needed < usual => self.0.take_slab(needed)?,
+            Err(Error::InsufficientMemory { .. }) if needed < usual && !self.0.limits.powers_of_two => {
+                self.0.take_slab(needed)?
+            }
             settled => settled?,
         };
         let mut state = self.0.state();
         if state.destroyed {
-            state.retired.push(slab);
+            state.retired.push(slab.slab);
             drop(state);
             self.collect();
             return Err(Error::Released { what: WHAT });
         }
-        state.enter_slab(slab, self.0.options.page_bytes, false);
+        state.enter_slab(slab, self.0.options.page_bytes, purpose);
         Ok(())
     }
 
@@ -227,6 +235,16 @@ impl MemoryPool {
     #[allow(clippy::must_use_candidate)] // Called for its effect; the count is a courtesy.
     pub fn trim(&self, keep_bytes: u64) -> u64 {
         self.0.state().retire_empty(keep_bytes);
+        self.collect()
+    }
+
+    /// As [`trim`](Self::trim) of everything, but slabs that were taken for a buffer to come stay. For whoever needs memory
+    /// beside others who do.
+    #[allow(clippy::must_use_candidate)] // As above.
+    pub fn trim_spare(&self) -> u64 {
+        let mut state = self.0.state();
+        state.retire_initial_and_spare();
+        drop(state);
         self.collect()
     }
 
@@ -327,8 +345,14 @@ impl MemoryPool {
         state.destroyed = true;
         let slabs: Vec<_> = state.map.take_all_slabs();
         state.counters.clear_current();
-        state.retired.extend(slabs);
         drop(state);
+        if self.0.options.zero_on_free {
+            for slab in &slabs {
+                // It goes back all the same: what a device does not let be written it does not hand on.
+                let _ = slab.memory().fill(0..slab.size_bytes(), 0);
+            }
+        }
+        self.0.state().retired.extend(slabs);
         // A buffer in the middle of a move is waited for by nobody any longer.
         self.0.moved.notify_all();
         self.collect();
@@ -407,6 +431,12 @@ impl Inner {
         self.backend.admit(&Request { bytes, label, pending_bytes })
     }
 
+    /// The size of the next slab when at least so much is wanted yet; whole slabs where the device wants such.
+    fn slab_bytes_up_to(&self, bytes: u64) -> u64 {
+        let slab_bytes = self.options.slab_bytes;
+        if self.limits.powers_of_two { slab_bytes } else { slab_bytes.min(bytes) }
+    }
+
     /// The size of a slab that holds a buffer of `bytes`.
     fn slab_bytes_for(&self, bytes: u64, options: &BufferOptions) -> Result<u64> {
         self.check(bytes, options)?;
@@ -414,8 +444,8 @@ impl Inner {
         Ok(bytes.next_multiple_of(self.limits.granule_bytes))
     }
 
-    /// Asks the device for a slab on the budget's account. No lock is held meanwhile.
-    fn take_slab(&self, bytes: u64) -> Result<Arc<Slab>> {
+    /// Asks the device for a slab on the budget's account. No lock is held meanwhile; it counts as coming until it is entered.
+    fn take_slab(&self, bytes: u64) -> Result<Coming> {
         let label = &*self.options.label;
         {
             let mut state = self.live()?;
@@ -438,9 +468,9 @@ impl Inner {
             }
             state.coming_bytes = state.coming_bytes.saturating_add(bytes);
         }
-        let taken = self.take_from_device(bytes, label);
-        self.state().coming_bytes -= bytes;
-        taken
+        let taken =
+            self.take_from_device(bytes, label).inspect_err(|_| self.state().coming_bytes -= bytes)?;
+        Ok(Coming { slab: taken, bytes })
     }
 
     fn take_from_device(&self, bytes: u64, label: &str) -> Result<Arc<Slab>> {
@@ -474,7 +504,7 @@ impl Inner {
             return;
         }
         if self.options.zero_on_free {
-            live.pins += 1; // Nobody moves it meanwhile.
+            live.uses += 1; // Nobody moves it meanwhile.
             let (index, range) = (live.slab, live.range());
             let slab = state.map.slab(index).map(|held| Arc::clone(&held.slab));
             drop(state);
@@ -537,8 +567,13 @@ impl State {
         }
     }
 
+    fn retire_initial_and_spare(&mut self) {
+        let taken = self.map.take_empty(0, Spare::AllButReserved);
+        self.retire(taken);
+    }
+
     fn retire_empty(&mut self, keep_bytes: u64) {
-        let taken = self.map.take_empty(keep_bytes, true);
+        let taken = self.map.take_empty(keep_bytes, Spare::All);
         self.retire(taken);
     }
 
@@ -547,7 +582,7 @@ impl State {
         if self.map.surplus_bytes() <= max_cached_bytes {
             return;
         }
-        let taken = self.map.take_empty(max_cached_bytes, false);
+        let taken = self.map.take_empty(max_cached_bytes, Spare::Surplus);
         self.retire(taken);
     }
 
@@ -558,9 +593,10 @@ impl State {
         }
     }
 
-    fn enter_slab(&mut self, slab: Arc<Slab>, page_bytes: Option<u64>, initial: bool) {
+    fn enter_slab(&mut self, Coming { slab, bytes }: Coming, page_bytes: Option<u64>, purpose: Purpose) {
+        self.coming_bytes -= bytes;
         self.counters.slab_taken(slab.size_bytes());
-        self.map.enter_slab(slab, page_bytes, initial);
+        self.map.enter_slab(slab, page_bytes, purpose);
     }
 }
 

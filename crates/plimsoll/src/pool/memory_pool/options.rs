@@ -82,8 +82,10 @@ impl PoolOptions {
             if self.slab_bytes > 0 { self.slab_bytes } else { limits.slab_bytes.max(USUAL_SLAB_BYTES) };
         let whole_pages = wanted.max(self.page_bytes.unwrap_or(0));
         self.slab_bytes = whole_pages.next_multiple_of(limits.granule_bytes);
-        if limits.powers_of_two && !self.slab_bytes.is_power_of_two() {
-            return refuse("slabBytes", "a power of two on this device".to_owned(), self.slab_bytes);
+        let is_fit = self.slab_bytes.is_power_of_two() && self.slab_bytes >= limits.slab_bytes;
+        if limits.powers_of_two && !is_fit {
+            let expected = format!("a power of two from {} on, on this device", limits.slab_bytes);
+            return refuse("slabBytes", expected, self.slab_bytes);
         }
         if let Some(largest_bytes) = limits.largest_bytes.filter(|largest| self.slab_bytes > *largest) {
             return refuse("slabBytes", format!("at most {largest_bytes} on this device"), self.slab_bytes);

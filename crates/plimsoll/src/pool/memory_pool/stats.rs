@@ -141,7 +141,7 @@ impl State {
                         label: live.label.clone(),
                         requested_bytes: live.requested_bytes,
                         placement: live.placement,
-                        pinned: live.pins > 0,
+                        pinned: live.is_held(),
                     }),
                 })
                 .collect(),
