@@ -314,12 +314,11 @@ describe('device memory', () => {
   test('what costs nothing is opened, the rest with --devices alone, and the NPU of a Rockchip never', () => {
     const deviceOf = (found: { backEnds: { kind: string; device: unknown }[] }, kind: string) =>
       found.backEnds.find((backEnd) => backEnd.kind === kind)?.device
-    const figures = { largestBytes: null, totalBytes: null, freeBytes: null, largestFreeBytes: null }
-    const { largestBytes, ...unknown } = figures
+    const room = expect.any(Number)
     const host = {
       name: 'host',
-      limits: expect.objectContaining({ granuleBytes: expect.any(Number), slabBytes: 2 * MiB, largestBytes }),
-      usage: expect.objectContaining({ usedBytes: 0, slabCount: 0, ...unknown }),
+      limits: expect.objectContaining({ granuleBytes: expect.any(Number), slabBytes: 2 * MiB, largestBytes: null }),
+      usage: expect.objectContaining({ usedBytes: 0, totalBytes: room, freeBytes: room, largestFreeBytes: room }),
       remarks: [],
     }
     const found = document()

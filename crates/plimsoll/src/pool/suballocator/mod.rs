@@ -227,11 +227,15 @@ impl SubAllocator {
     /// in the first 8 free blocks of each bin, so there may be a lower one. Otherwise as [`allocate`](Self::allocate).
     pub fn allocate_below(&mut self, bytes: u64, align_bytes: u64, limit_bytes: u64) -> Option<Block> {
         let request = self.request(bytes, align_bytes, End::Low)?;
-        let limit = (limit_bytes >> self.granule_shift).checked_sub(u64::from(request.len))?;
+        // The last block has what the slab has beyond its whole granules.
+        let end_of = |start: u32| match start + request.len {
+            end if end == self.len => self.size_bytes,
+            end => u64::from(end) << self.granule_shift,
+        };
         let (start, hole) = (self.bins)
             .blocks_from(&self.nodes, bin_of(request.len), PLACES)
             .filter_map(|(hole, node)| Some((request.start_in(node)?, hole)))
-            .filter(|(start, _)| u64::from(*start) <= limit)
+            .filter(|(start, _)| end_of(*start) <= limit_bytes)
             .min()?;
         Some(self.take(hole, start, request.len))
     }
@@ -486,3 +490,39 @@ impl DoubleEndedIterator for Blocks<'_> {
 }
 
 impl ExactSizeIterator for Blocks<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn below_a_limit_means_all_of_it_the_bytes_beyond_the_last_granule_too() {
+        let mut slab = SubAllocator::new(1000);
+        assert_eq!(slab.allocate_below(700, 1, 768), None, "the last block ends at 1000");
+        let block = slab.allocate_below(700, 1, 1000).unwrap();
+        assert_eq!((block.offset_bytes, block.size_bytes), (0, 1000));
+    }
+
+    #[test]
+    fn an_empty_slab_is_had_whole_at_any_size() {
+        for bytes in [1, 255, 256, 257, 12_345, (1 << 30) + 77, (1 << 40) + (1 << 20)] {
+            let mut slab = SubAllocator::new(bytes);
+            assert_eq!(slab.largest_free_bytes(), bytes, "{bytes}");
+            let block = slab.allocate(bytes, 1, End::Low).unwrap();
+            assert_eq!((block.size_bytes, slab.free_bytes()), (bytes, 0));
+            slab.free(block.node).unwrap();
+            assert_eq!(slab.free(block.node), Err(StaleNode));
+        }
+    }
+
+    #[test]
+    fn no_alignment_and_no_size_is_taken_for_another() {
+        let mut slab = SubAllocator::new(1 << 20);
+        for align_bytes in [0, 3, 257] {
+            assert_eq!(slab.allocate(1, align_bytes, End::Low), None);
+        }
+        assert_eq!(slab.allocate(u64::MAX, 1, End::Low), None);
+        let block = slab.allocate(0, 4096, End::High).unwrap();
+        assert_eq!((block.offset_bytes, block.size_bytes), ((1 << 20) - 4096, 256));
+    }
+}
