@@ -50,7 +50,7 @@ zig=$tools/zig/bin/python
 }
 
 "$tools/bin/cargo-zigbuild" --version 2>/dev/null | grep -qF "$cargo_zigbuild" ||
-  cargo install cargo-zigbuild --version "$cargo_zigbuild" --locked --root "$tools" ||
+  cargo install cargo-zigbuild --version "$cargo_zigbuild" --locked --debug --root "$tools" ||
   lacks "cargo-zigbuild $cargo_zigbuild, and cargo could not install it"
 
 # Messages of panics name source files: as they are called everywhere, not where this machine keeps them.
