@@ -425,14 +425,15 @@ export class MemoryPool implements AsyncDisposable {
       complete: false,
     }
     const began = performance.now()
+    // A buffer is moved once in a pass, so that every pass ends.
+    const stay: number[] = []
     const within = () =>
       !signal?.aborted &&
       report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
       report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
-      performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY) &&
+      // A bound of any time lets one move be tried, or a slow machine would never get on.
+      (stay.length === 0 ? maxMs !== 0 : performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY)) &&
       !enough()
-    // A buffer is moved once in a pass, so that every pass ends.
-    const stay: number[] = []
     try {
       while (within()) {
         const planned = await this.#run(() => this.#native.nextMove(stay))
