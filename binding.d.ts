@@ -116,17 +116,15 @@ export declare class NativeMove {
 }
 
 /**
- * A pool with the buffers that JavaScript holds out of it, each under a key.
+ * A pool with the buffers that JavaScript holds out of it.
  *
- * `lib/` gives every key an object whose finalizer frees it. When this object goes, at the latest with its worker, all
- * its buffers go with it.
+ * `lib/` gives every buffer an object whose finalizer frees it. When this object goes, at the latest with its worker,
+ * all its buffers go with it.
  */
 export declare class NativePool {
   static create(device: NativeDevice, budget: NativeBudget | undefined | null, options: NativePoolOptions): Promise<NativePool>
-  /** Hands out a buffer from the slabs held, and returns its key. */
-  allocate(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): number
-  /** Frees the buffer under `key`; whether slabs now wait to be collected. */
-  free(key: number): boolean
+  /** What `allocateBuffer` and `freeBuffer` take. */
+  table(): object
   reserve(bytes: number, alignBytes: number): Promise<void>
   noteRetry(): void
   /** Gives slabs back that wait for it. */
@@ -199,6 +197,9 @@ export declare class NativeUnit {
   /** Takes the unit's memory out of its pool for good. */
   keep(): void
 }
+
+/** Hands out a buffer from the slabs held, and returns its key. */
+export declare function allocateBuffer(table: object, bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): number
 
 /** One live allocation. */
 export interface AllocationInfo {
@@ -408,6 +409,9 @@ export interface ExportedFd {
 }
 
 export declare function formatBytes(bytes: number): string
+
+/** Frees the buffer under `key`; whether slabs now wait to be collected. */
+export declare function freeBuffer(table: object, key: number): boolean
 
 /** What `general.file_type` says. */
 export interface GgufFileType {

@@ -70,17 +70,15 @@ declare class NativeMove {
 }
 
 /**
- * A pool with the buffers that JavaScript holds out of it, each under a key.
+ * A pool with the buffers that JavaScript holds out of it.
  *
- * `lib/` gives every key an object whose finalizer frees it. When this object goes, at the latest with its worker, all
- * its buffers go with it.
+ * `lib/` gives every buffer an object whose finalizer frees it. When this object goes, at the latest with its worker,
+ * all its buffers go with it.
  */
 declare class NativePool$1 {
   static create(device: NativeDevice, budget: NativeBudget | undefined | null, options: NativePoolOptions): Promise<NativePool$1>
-  /** Hands out a buffer from the slabs held, and returns its key. */
-  allocate(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): number
-  /** Frees the buffer under `key`; whether slabs now wait to be collected. */
-  free(key: number): boolean
+  /** What `allocateBuffer` and `freeBuffer` take. */
+  table(): object
   reserve(bytes: number, alignBytes: number): Promise<void>
   noteRetry(): void
   /** Gives slabs back that wait for it. */
@@ -1171,6 +1169,8 @@ interface ReadOptions extends BufferRange {
 /** What the net needs to know of a buffer. It must not refer to the buffer, or that would never be collected. */
 interface BufferState {
     readonly native: NativePool;
+    /** The buffers of that pool, as the addon wants them to free one. */
+    readonly table: object;
     readonly key: number;
     readonly label: string;
     readonly sizeBytes: number;

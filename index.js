@@ -506,7 +506,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, signals: signals$1, } = binding;
+const { allocateBuffer, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, signals: signals$1, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -1278,7 +1278,7 @@ const net = new FinalizationRegistry((state) => {
 });
 function free(state) {
     state.released = true;
-    state.freed(state.key, state.native.free(state.key));
+    state.freed(state.key, freeBuffer(state.table, state.key));
 }
 /** Whether it is a buffer, and none that only looks like one. */
 let isBuffer;
@@ -1884,6 +1884,8 @@ let isPool;
  */
 class MemoryPool {
     #native;
+    /** Its buffers, as the two calls that each of them goes through want them. */
+    #table;
     #owner;
     #settings;
     #auto;
@@ -1929,6 +1931,7 @@ class MemoryPool {
         expectInternal(mark, 'MemoryPool', 'MemoryPool.create()');
         const { device, label, settings, auto, owner } = making;
         this.#native = of;
+        this.#table = of.table();
         this.#owner = owner;
         this.#settings = settings;
         this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto };
@@ -1974,7 +1977,7 @@ class MemoryPool {
     #take(sizeBytes, alignBytes, transient, label) {
         let key;
         try {
-            key = this.#native.allocate(sizeBytes, alignBytes, transient, label === '' ? undefined : label);
+            key = allocateBuffer(this.#table, sizeBytes, alignBytes, transient, label === '' ? undefined : label);
         }
         catch (error) {
             throw fromNative(error);
@@ -1983,6 +1986,7 @@ class MemoryPool {
             this.#labels.set(key, label);
         return poolBuffer({
             native: this.#native,
+            table: this.#table,
             key,
             label,
             sizeBytes,

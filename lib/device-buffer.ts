@@ -4,7 +4,7 @@ import * as check from './check.js'
 import { detach } from './detach.js'
 import { call, fromNative, invalidArgument, quoted, released } from './errors.js'
 import { expectInternal, internal } from './internal.js'
-import { leakWarning, type NativePool } from './native.js'
+import { freeBuffer, leakWarning, type NativePool } from './native.js'
 
 export type { ExportedFd } from '../binding.js'
 
@@ -65,6 +65,8 @@ export async function inUse<T>(buffer: ArrayBufferLike, work: Promise<T>): Promi
 /** What the net needs to know of a buffer. It must not refer to the buffer, or that would never be collected. */
 export interface BufferState {
   readonly native: NativePool
+  /** The buffers of that pool, as the addon wants them to free one. */
+  readonly table: object
   readonly key: number
   readonly label: string
   readonly sizeBytes: number
@@ -89,7 +91,7 @@ const net = new FinalizationRegistry<BufferState>((state) => {
 
 function free(state: BufferState): void {
   state.released = true
-  state.freed(state.key, state.native.free(state.key))
+  state.freed(state.key, freeBuffer(state.table, state.key))
 }
 
 /** Whether it is a buffer, and none that only looks like one. */

@@ -175,6 +175,8 @@ interface Making {
  */
 export class MemoryPool implements AsyncDisposable {
   readonly #native: native.NativePool
+  /** Its buffers, as the two calls that each of them goes through want them. */
+  readonly #table: object
   readonly #owner: PoolOwner | undefined
   readonly #settings: PoolSettings
   readonly #auto: Required<AutoDefragmentOptions> | undefined
@@ -221,6 +223,7 @@ export class MemoryPool implements AsyncDisposable {
     expectInternal(mark, 'MemoryPool', 'MemoryPool.create()')
     const { device, label, settings, auto, owner } = making
     this.#native = of
+    this.#table = of.table()
     this.#owner = owner
     this.#settings = settings
     this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto }
@@ -266,13 +269,14 @@ export class MemoryPool implements AsyncDisposable {
   #take(sizeBytes: number, alignBytes: number, transient: boolean, label: string): PoolBuffer {
     let key: number
     try {
-      key = this.#native.allocate(sizeBytes, alignBytes, transient, label === '' ? undefined : label)
+      key = native.allocateBuffer(this.#table, sizeBytes, alignBytes, transient, label === '' ? undefined : label)
     } catch (error) {
       throw fromNative(error)
     }
     if (label !== '') this.#labels.set(key, label)
     return poolBuffer({
       native: this.#native,
+      table: this.#table,
       key,
       label,
       sizeBytes,

@@ -8,11 +8,13 @@ export { loaded }
 
 /** The addon. Everything else in `lib/` reaches it through here. */
 export const {
+  allocateBuffer,
   backEnds,
   boardPresets,
   detach,
   detectBoard,
   formatBytes,
+  freeBuffer,
   instructionSet,
   leakWarning,
   machineMemory,

@@ -27,6 +27,7 @@ mod memory_pool;
 mod metadata;
 mod model;
 mod monitor;
+mod pool_table;
 mod profile;
 mod stream;
 mod system;

@@ -1,17 +1,10 @@
 //! The native half of `MemoryPool` and its buffers.
 
-use std::{
-    os::fd::IntoRawFd,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{ops::Deref, os::fd::IntoRawFd, time::Duration};
 
 use napi::{
     Env,
-    bindgen_prelude::{ArrayBuffer, AsyncTask, ObjectFinalize, Uint8Array},
+    bindgen_prelude::{ArrayBuffer, AsyncTask, External, ObjectFinalize, Uint8Array},
 };
 use napi_derive::napi;
 use plimsoll::{
@@ -21,36 +14,29 @@ use plimsoll::{
         Move, Pin, Placement, PoolBuffer, PoolOptions, PoolStats as CoreStats, Scope,
     },
 };
-use slab::Slab;
 
 use crate::{
     budget::NativeBudget,
     device::NativeDevice,
     error::to_js,
     lease::{Held, LeaseHolder, runs_javascript},
+    pool_table::PoolTable,
     work::Work,
 };
 
-/// The engine is told of memory that its garbage holds once this much has come together: telling it costs more than a
-/// buffer.
-const TELL_BYTES: i64 = 1 << 20;
-
-/// A pool with the buffers that JavaScript holds out of it, each under a key.
+/// A pool with the buffers that JavaScript holds out of it.
 ///
-/// `lib/` gives every key an object whose finalizer frees it. When this object goes, at the latest with its worker, all
-/// its buffers go with it.
+/// `lib/` gives every buffer an object whose finalizer frees it. When this object goes, at the latest with its worker,
+/// all its buffers go with it.
 #[napi(custom_finalize)]
-pub struct NativePool {
-    pool: MemoryPool,
-    buffers: Arc<Mutex<Slab<Kept>>>,
-    /// Bytes of buffers that the engine was not yet told of.
-    untold_bytes: AtomicI64,
-    told_bytes: AtomicI64,
-}
+pub struct NativePool(PoolTable);
 
-struct Kept {
-    buffer: PoolBuffer,
-    pins: Vec<Pin>,
+impl Deref for NativePool {
+    type Target = PoolTable;
+
+    fn deref(&self) -> &PoolTable {
+        &self.0
+    }
 }
 
 #[napi(object, object_to_js = false)]
@@ -287,7 +273,7 @@ impl ObjectFinalize for NativePool {
     fn finalize(self, env: Env) -> napi::Result<()> {
         // A view that was moved away, or is left of a thread that ended, holds its own slab, and not all of them.
         self.pool.destroy();
-        let told_bytes = self.told_bytes.load(Ordering::Relaxed);
+        let told_bytes = self.told_bytes();
         if told_bytes != 0 {
             env.adjust_external_memory(-told_bytes)?;
         }
@@ -299,25 +285,20 @@ fn size(bytes: Option<f64>) -> Option<u64> {
     bytes.map(|bytes| bytes as u64)
 }
 
-fn next_move(
-    pool: &MemoryPool,
-    buffers: &Mutex<Slab<Kept>>,
-    except: &[u32],
-) -> CoreResult<Option<NativeMove>> {
-    let buffers = || buffers.lock().unwrap_or_else(PoisonError::into_inner);
+fn next_move(table: &PoolTable, except: &[u32]) -> CoreResult<Option<NativeMove>> {
     let mut ids = {
-        let buffers = buffers();
+        let buffers = table.buffers();
         let id = |key: &u32| buffers.get(*key as usize).map(|kept| kept.buffer.id());
         except.iter().filter_map(id).collect::<Vec<_>>()
     };
-    while let Some(planned) = pool.next_move(&ids)? {
+    while let Some(planned) = table.pool.next_move(&ids)? {
         let id = planned.buffer();
-        let key = buffers().iter().find(|(_, kept)| kept.buffer.id() == id).map(|(key, _)| key);
+        let key = table.buffers().iter().find(|(_, kept)| kept.buffer.id() == id).map(|(key, _)| key);
         if let Some(key) = key {
             return Ok(Some(NativeMove { planned, key: key as u32 }));
         }
         // It was released, and work on it that is under way still has it.
-        pool.forgo_move(&planned);
+        table.pool.forgo_move(&planned);
         ids.push(id);
     }
     Ok(None)
@@ -352,21 +333,13 @@ impl NativePool {
             budget: budget.map(|budget| budget.core().clone()),
             label: options.label.into(),
         };
-        Work::promise(move || MemoryPool::create(backend, options), |_, pool| Ok(Self::new(pool)))
+        Work::promise(move || MemoryPool::create(backend, options), |_, pool| Ok(Self(PoolTable::new(pool))))
     }
 
-    fn new(pool: MemoryPool) -> Self {
-        Self { pool, buffers: Arc::default(), untold_bytes: AtomicI64::new(0), told_bytes: AtomicI64::new(0) }
-    }
-
-    fn buffers(&self) -> MutexGuard<'_, Slab<Kept>> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn buffer(&self, key: u32) -> CoreResult<PoolBuffer> {
-        let buffers = self.buffers();
-        let kept = buffers.get(key as usize).ok_or(CoreError::Released { what: "the buffer" })?;
-        Ok(kept.buffer.clone())
+    /// What `allocateBuffer` and `freeBuffer` take.
+    #[napi(ts_return_type = "object", catch_unwind)]
+    pub fn table(&self) -> External<PoolTable> {
+        External::new(self.0.clone())
     }
 
     /// The buffer for work that is queued, kept where it is until then. One that is being moved comes without a pin: that
@@ -375,49 +348,6 @@ impl NativePool {
         let buffer = self.buffer(key)?;
         let pin = buffer.try_pin()?;
         Ok((buffer, pin))
-    }
-
-    /// Tells the engine of memory that its garbage may hold.
-    fn tell(&self, env: Env, bytes: i64) {
-        let untold_bytes = self.untold_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if untold_bytes.abs() >= TELL_BYTES {
-            self.untold_bytes.fetch_sub(untold_bytes, Ordering::Relaxed);
-            self.told_bytes.fetch_add(untold_bytes, Ordering::Relaxed);
-            // It only fails in an environment that has ended, which collects nothing any more.
-            let _ = env.adjust_external_memory(untold_bytes);
-        }
-    }
-
-    /// Hands out a buffer from the slabs held, and returns its key.
-    #[napi(catch_unwind)]
-    pub fn allocate(
-        &self,
-        env: Env,
-        bytes: f64,
-        align_bytes: f64,
-        transient: bool,
-        label: Option<String>,
-    ) -> napi::Result<u32> {
-        let options = BufferOptions {
-            align_bytes: align_bytes as u64,
-            placement: if transient { Placement::Transient } else { Placement::LongLived },
-            label: label.unwrap_or_default().into(),
-        };
-        let buffer = self.pool.allocate(bytes as u64, &options).map_err(|error| to_js(env, &error))?;
-        let key = self.buffers().insert(Kept { buffer, pins: Vec::new() });
-        self.tell(env, bytes as i64);
-        Ok(key as u32)
-    }
-
-    /// Frees the buffer under `key`; whether slabs now wait to be collected.
-    #[napi(catch_unwind)]
-    pub fn free(&self, env: Env, key: u32) -> bool {
-        let kept = self.buffers().try_remove(key as usize);
-        if let Some(kept) = &kept {
-            self.tell(env, -(kept.buffer.size_bytes().cast_signed()));
-        }
-        drop(kept);
-        self.pool.has_retired()
     }
 
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
@@ -531,8 +461,8 @@ impl NativePool {
     /// The next move, none of it of a buffer under one of these keys. Planning looks at every buffer.
     #[napi(ts_return_type = "Promise<NativeMove | null>", catch_unwind)]
     pub fn next_move(&self, except: Vec<u32>) -> AsyncTask<Work<Option<NativeMove>, Option<NativeMove>>> {
-        let (pool, buffers) = (self.pool.clone(), Arc::clone(&self.buffers));
-        Work::promise(move || next_move(&pool, &buffers, &except), |_, planned| Ok(planned))
+        let table = self.0.clone();
+        Work::promise(move || next_move(&table, &except), |_, planned| Ok(planned))
     }
 
     /// Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since.
