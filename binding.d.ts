@@ -4,24 +4,19 @@
 /**
  * A budget with the guards that JavaScript holds over it, each under a key.
  *
- * `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object itself goes, at
- * the latest with its worker thread, all its guards go with it, so a terminated worker leaves nothing behind.
+ * `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object and its handle go, at
+ * the latest with their worker thread, all guards go with them, so a terminated worker leaves nothing behind.
  */
 export declare class NativeBudget {
   static ofNumbers(totalBytes: number, reservedBytes: number): NativeBudget
   static ofBoard(id: string): NativeBudget
   static ofThisMachine(options: NativeMachineOptions): NativeBudget
-  /**
-   * Takes bytes and returns the key of the guard. While a recording wants to know who asks, it does nothing and
-   * returns `null`: then ask by `allocateFrom`. So to be asked costs nobody a call of its own.
-   */
-  allocate(bytes: number, label: string): number | null
-  /** The same, for a caller who tells its stack. */
+  /** What `allocateGuard` and `releaseGuard` take. */
+  guards(): object
+  /** As `allocateGuard`, for a caller who tells its stack. */
   allocateFrom(bytes: number, label: string, stack: string): number
   /** How many frames of the caller's stack are wanted. */
   get stackDepth(): number
-  /** Gives back the guard under `key`. */
-  release(key: number): void
   /** Notes that so many bytes of the guard under `key`, in all, have really been taken. */
   commit(key: number, bytes: number): void
   headroom(floorBytes?: number | undefined | null): Headroom
@@ -200,6 +195,12 @@ export declare class NativeUnit {
 
 /** Hands out a buffer from the slabs held, and returns its key. */
 export declare function allocateBuffer(table: object, bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): number
+
+/**
+ * Takes bytes and returns the key of the guard. While a recording wants to know who asks, it does nothing and returns
+ * `null`: then ask by `allocateFrom`. So to be asked costs nobody a call of its own.
+ */
+export declare function allocateGuard(guards: object, bytes: number, label: string): number | null
 
 /** One live allocation. */
 export interface AllocationInfo {
@@ -794,6 +795,9 @@ export interface ProcessMemory {
   /** Shared memory, memfd and tmpfs pages, in bytes. */
   shmemBytes: number
 }
+
+/** Gives back the guard under `key`. */
+export declare function releaseGuard(guards: object, key: number): void
 
 export declare function signals(root?: string | undefined | null, pid?: number | undefined | null): Signals
 

@@ -5,24 +5,19 @@
 /**
  * A budget with the guards that JavaScript holds over it, each under a key.
  *
- * `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object itself goes, at
- * the latest with its worker thread, all its guards go with it, so a terminated worker leaves nothing behind.
+ * `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object and its handle go, at
+ * the latest with their worker thread, all guards go with them, so a terminated worker leaves nothing behind.
  */
 declare class NativeBudget {
   static ofNumbers(totalBytes: number, reservedBytes: number): NativeBudget
   static ofBoard(id: string): NativeBudget
   static ofThisMachine(options: NativeMachineOptions): NativeBudget
-  /**
-   * Takes bytes and returns the key of the guard. While a recording wants to know who asks, it does nothing and
-   * returns `null`: then ask by `allocateFrom`. So to be asked costs nobody a call of its own.
-   */
-  allocate(bytes: number, label: string): number | null
-  /** The same, for a caller who tells its stack. */
+  /** What `allocateGuard` and `releaseGuard` take. */
+  guards(): object
+  /** As `allocateGuard`, for a caller who tells its stack. */
   allocateFrom(bytes: number, label: string, stack: string): number
   /** How many frames of the caller's stack are wanted. */
   get stackDepth(): number
-  /** Gives back the guard under `key`. */
-  release(key: number): void
   /** Notes that so many bytes of the guard under `key`, in all, have really been taken. */
   commit(key: number, bytes: number): void
   headroom(floorBytes?: number | undefined | null): Headroom

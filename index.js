@@ -506,7 +506,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { allocateBuffer, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, signals: signals$1, } = binding;
+const { allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -520,7 +520,7 @@ const net$1 = new FinalizationRegistry((state) => {
     if (state.released)
         return;
     state.released = true;
-    state.native.release(state.key);
+    releaseGuard(state.guards, state.key);
     if (!state.attached)
         warnOfLeak(state);
 });
@@ -551,12 +551,12 @@ class Allocation {
     /** The sets of {@link attachments} that it is in, to leave them when it is released. */
     #attachedTo;
     static {
-        guard = (native, key, sizeBytes, label) => new Allocation(internal, native, key, sizeBytes, label);
+        guard = (state) => new Allocation(internal, state);
     }
-    constructor(mark, native, key, sizeBytes, label) {
+    constructor(mark, state) {
         expectInternal(mark, 'Allocation', 'budget.allocate()');
-        this.#state = { native, key, label, sizeBytes, attached: false, released: false };
-        net$1.register(this, this.#state, this.#state);
+        this.#state = state;
+        net$1.register(this, state, state);
     }
     /** The size of the allocation, in bytes. */
     get sizeBytes() {
@@ -603,7 +603,7 @@ class Allocation {
         net$1.unregister(state);
         for (const guards of this.#attachedTo ?? [])
             guards.delete(this);
-        state.native.release(state.key);
+        releaseGuard(state.guards, state.key);
     }
     /** The same as {@link release}, for `using`. */
     [Symbol.dispose]() {
@@ -737,8 +737,11 @@ const nativeBudget = (budget) => natives$2.get(budget);
  */
 class MemoryBudget {
     #native;
+    /** Its guards, as the two calls that each of them goes through want them. */
+    #guards;
     constructor(first, of) {
         this.#native = first === internal && of ? of : ofNumbers(first);
+        this.#guards = this.#native.guards();
         natives$2.set(this, this.#native);
     }
     /**
@@ -858,12 +861,20 @@ class MemoryBudget {
         string('label', label);
         let key;
         try {
-            key = this.#native.allocate(sizeBytes, label) ?? this.#allocateProfiled(sizeBytes, label);
+            key = allocateGuard(this.#guards, sizeBytes, label) ?? this.#allocateProfiled(sizeBytes, label);
         }
         catch (error) {
             throw fromNative(error);
         }
-        return guard(this.#native, key, sizeBytes, label);
+        return guard({
+            native: this.#native,
+            guards: this.#guards,
+            key,
+            label,
+            sizeBytes,
+            attached: false,
+            released: false,
+        });
     }
     /** The same for a profile that wants to know who asks. */
     #allocateProfiled(sizeBytes, label) {

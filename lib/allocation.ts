@@ -1,11 +1,13 @@
 import * as check from './check.js'
 import { invalidArgument, released } from './errors.js'
 import { expectInternal, internal } from './internal.js'
-import { leakWarning, type NativeBudget } from './native.js'
+import { leakWarning, type NativeBudget, releaseGuard } from './native.js'
 
 /** What the net needs to know of a guard. It must not refer to the guard, or the guard would never be collected. */
-interface State {
+export interface GuardState {
   readonly native: NativeBudget
+  /** The guards of that budget, as the addon wants them to give one back. */
+  readonly guards: object
   readonly key: number
   readonly label: string
   readonly sizeBytes: number
@@ -14,17 +16,17 @@ interface State {
 }
 
 /** The net: gives back what a collected guard held. */
-const net = new FinalizationRegistry<State>((state) => {
+const net = new FinalizationRegistry<GuardState>((state) => {
   if (state.released) return
   state.released = true
-  state.native.release(state.key)
+  releaseGuard(state.guards, state.key)
   if (!state.attached) warnOfLeak(state)
 })
 
 /** Guards kept alive by the objects they are attached to. */
 const attachments = new WeakMap<object, Set<Allocation>>()
 
-function warnOfLeak({ label, sizeBytes }: State): void {
+function warnOfLeak({ label, sizeBytes }: GuardState): void {
   const message =
     `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
     'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.'
@@ -32,7 +34,7 @@ function warnOfLeak({ label, sizeBytes }: State): void {
 }
 
 /** Makes the guard for a key of the addon. */
-export let guard: (native: NativeBudget, key: number, sizeBytes: number, label: string) => Allocation
+export let guard: (state: GuardState) => Allocation
 
 /**
  * A guard over part of a budget. It gives its bytes back once: on {@link release}, at the end of a `using` block, or
@@ -48,18 +50,18 @@ export let guard: (native: NativeBudget, key: number, sizeBytes: number, label: 
  * } // given back here
  */
 export class Allocation implements Disposable {
-  readonly #state: State
+  readonly #state: GuardState
   /** The sets of {@link attachments} that it is in, to leave them when it is released. */
   #attachedTo: Set<Allocation>[] | undefined
 
   static {
-    guard = (native, key, sizeBytes, label) => new Allocation(internal, native, key, sizeBytes, label)
+    guard = (state) => new Allocation(internal, state)
   }
 
-  private constructor(mark: typeof internal, native: NativeBudget, key: number, sizeBytes: number, label: string) {
+  private constructor(mark: typeof internal, state: GuardState) {
     expectInternal(mark, 'Allocation', 'budget.allocate()')
-    this.#state = { native, key, label, sizeBytes, attached: false, released: false }
-    net.register(this, this.#state, this.#state)
+    this.#state = state
+    net.register(this, state, state)
   }
 
   /** The size of the allocation, in bytes. */
@@ -110,7 +112,7 @@ export class Allocation implements Disposable {
     state.released = true
     net.unregister(state)
     for (const guards of this.#attachedTo ?? []) guards.delete(this)
-    state.native.release(state.key)
+    releaseGuard(state.guards, state.key)
   }
 
   /** The same as {@link release}, for `using`. */
@@ -136,7 +138,7 @@ export class Allocation implements Disposable {
     return this
   }
 
-  #live(): State {
+  #live(): GuardState {
     if (this.#state.released) throw released('the allocation')
     return this.#state
   }

@@ -70,6 +70,8 @@ export const nativeBudget = (budget: MemoryBudget): native.NativeBudget | undefi
  */
 export class MemoryBudget {
   readonly #native: native.NativeBudget
+  /** Its guards, as the two calls that each of them goes through want them. */
+  readonly #guards: object
 
   /**
    * A budget of just these numbers: total less reserve.
@@ -81,6 +83,7 @@ export class MemoryBudget {
   constructor(mark: typeof internal, of: native.NativeBudget)
   constructor(first: BudgetNumbers | typeof internal, of?: native.NativeBudget) {
     this.#native = first === internal && of ? of : ofNumbers(first as BudgetNumbers)
+    this.#guards = this.#native.guards()
     natives.set(this, this.#native)
   }
 
@@ -218,11 +221,19 @@ export class MemoryBudget {
     check.string('label', label)
     let key: number
     try {
-      key = this.#native.allocate(sizeBytes, label) ?? this.#allocateProfiled(sizeBytes, label)
+      key = native.allocateGuard(this.#guards, sizeBytes, label) ?? this.#allocateProfiled(sizeBytes, label)
     } catch (error) {
       throw fromNative(error)
     }
-    return guard(this.#native, key, sizeBytes, label)
+    return guard({
+      native: this.#native,
+      guards: this.#guards,
+      key,
+      label,
+      sizeBytes,
+      attached: false,
+      released: false,
+    })
   }
 
   /** The same for a profile that wants to know who asks. */

@@ -9,6 +9,7 @@ export { loaded }
 /** The addon. Everything else in `lib/` reaches it through here. */
 export const {
   allocateBuffer,
+  allocateGuard,
   backEnds,
   boardPresets,
   detach,
@@ -20,6 +21,7 @@ export const {
   machineMemory,
   parseBytes,
   processMemory,
+  releaseGuard,
   signals,
 } = binding
 

@@ -1,8 +1,11 @@
 //! The native half of `MemoryBudget`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use napi::{Env, JsValue, bindgen_prelude::Object};
+use napi::{
+    Env, JsValue,
+    bindgen_prelude::{External, Object},
+};
 use napi_derive::napi;
 use plimsoll::{
     Allocation, Error as CoreError, MemoryBudget,
@@ -19,14 +22,56 @@ use crate::{
 
 /// A budget with the guards that JavaScript holds over it, each under a key.
 ///
-/// `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object itself goes, at
-/// the latest with its worker thread, all its guards go with it, so a terminated worker leaves nothing behind.
+/// `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object and its handle go, at
+/// the latest with their worker thread, all guards go with them, so a terminated worker leaves nothing behind.
 #[napi]
 pub struct NativeBudget {
-    budget: MemoryBudget,
-    guards: Mutex<Slab<Allocation>>,
+    guards: Arc<Guards>,
     /// Where headroom is read.
     root: SystemRoot,
+}
+
+/// What `allocateGuard` and `releaseGuard` take: every guard goes through both, and finding the native half of a class
+/// instance takes the engine longer than all that they do.
+pub struct Guards {
+    budget: MemoryBudget,
+    live: Mutex<Slab<Allocation>>,
+}
+
+impl Guards {
+    fn live(&self) -> MutexGuard<'_, Slab<Allocation>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, env: Env, granted: plimsoll::Result<Allocation>) -> napi::Result<u32> {
+        match granted {
+            Ok(allocation) => Ok(self.live().insert(allocation) as u32),
+            Err(error) => Err(to_js(env, &error)),
+        }
+    }
+}
+
+/// Takes bytes and returns the key of the guard. While a recording wants to know who asks, it does nothing and returns
+/// `null`: then ask by `allocateFrom`. So to be asked costs nobody a call of its own.
+#[napi(catch_unwind)]
+pub fn allocate_guard(
+    env: Env,
+    #[napi(ts_arg_type = "object")] guards: &External<Arc<Guards>>,
+    bytes: f64,
+    label: String,
+) -> napi::Result<Option<u32>> {
+    if guards.budget.stack_depth() > 0 {
+        return Ok(None);
+    }
+    guards.keep(env, guards.budget.allocate(bytes as u64, label)).map(Some)
+}
+
+/// Gives back the guard under `key`.
+#[napi(catch_unwind)]
+pub fn release_guard(#[napi(ts_arg_type = "object")] guards: &External<Arc<Guards>>, key: u32) {
+    // Bound first: the guard is dropped after the lock is.
+    let guard = guards.live().try_remove(key as usize);
+    drop(guard);
 }
 
 /// What a budget of this machine is made from.
@@ -129,62 +174,40 @@ impl NativeBudget {
 
     fn wrap(env: Env, budget: plimsoll::Result<MemoryBudget>) -> napi::Result<Self> {
         let budget = budget.map_err(|error| to_js(env, &error))?;
-        Ok(Self { budget, guards: Mutex::default(), root: SystemRoot::default() })
+        let guards = Arc::new(Guards { budget, live: Mutex::default() });
+        Ok(Self { guards, root: SystemRoot::default() })
     }
 
     pub(crate) fn core(&self) -> &MemoryBudget {
-        &self.budget
+        &self.guards.budget
     }
 
     pub(crate) fn root(&self) -> &SystemRoot {
         &self.root
     }
 
-    fn guards(&self) -> MutexGuard<'_, Slab<Allocation>> {
-        self.guards.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What `allocateGuard` and `releaseGuard` take.
+    #[napi(ts_return_type = "object", catch_unwind)]
+    pub fn guards(&self) -> External<Arc<Guards>> {
+        External::new(Arc::clone(&self.guards))
     }
 
-    /// Takes bytes and returns the key of the guard. While a recording wants to know who asks, it does nothing and
-    /// returns `null`: then ask by `allocateFrom`. So to be asked costs nobody a call of its own.
-    #[napi(catch_unwind)]
-    pub fn allocate(&self, env: Env, bytes: f64, label: String) -> napi::Result<Option<u32>> {
-        if self.budget.stack_depth() > 0 {
-            return Ok(None);
-        }
-        self.keep(env, self.budget.allocate(bytes as u64, label)).map(Some)
-    }
-
-    /// The same, for a caller who tells its stack.
+    /// As `allocateGuard`, for a caller who tells its stack.
     #[napi(catch_unwind)]
     pub fn allocate_from(&self, env: Env, bytes: f64, label: String, stack: String) -> napi::Result<u32> {
-        self.keep(env, self.budget.allocate_from(bytes as u64, label, Some(&stack)))
-    }
-
-    fn keep(&self, env: Env, granted: plimsoll::Result<Allocation>) -> napi::Result<u32> {
-        match granted {
-            Ok(allocation) => Ok(self.guards().insert(allocation) as u32),
-            Err(error) => Err(to_js(env, &error)),
-        }
+        self.guards.keep(env, self.guards.budget.allocate_from(bytes as u64, label, Some(&stack)))
     }
 
     /// How many frames of the caller's stack are wanted.
     #[napi(getter, catch_unwind)]
     pub fn stack_depth(&self) -> u32 {
-        self.budget.stack_depth()
-    }
-
-    /// Gives back the guard under `key`.
-    #[napi(catch_unwind)]
-    pub fn release(&self, key: u32) {
-        // Bound first: the guard is dropped after the lock is.
-        let guard = self.guards().try_remove(key as usize);
-        drop(guard);
+        self.core().stack_depth()
     }
 
     /// Notes that so many bytes of the guard under `key`, in all, have really been taken.
     #[napi(catch_unwind)]
     pub fn commit(&self, key: u32, bytes: f64) {
-        if let Some(guard) = self.guards().get(key as usize) {
+        if let Some(guard) = self.guards.live().get(key as usize) {
             guard.commit(bytes as u64);
         }
     }
@@ -192,72 +215,72 @@ impl NativeBudget {
     #[napi(catch_unwind)]
     pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
         let machine = Machine::read_at(&self.root).map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Ok(Headroom::from(&self.budget.headroom(&machine, &headroom_options(&self.root, floor_bytes))))
+        Ok(Headroom::from(&self.core().headroom(&machine, &headroom_options(&self.root, floor_bytes))))
     }
 
     #[napi(catch_unwind)]
     pub fn age_ms(&self, key: u32) -> f64 {
-        self.guards().get(key as usize).map_or(0.0, |guard| guard.age().as_secs_f64() * 1e3)
+        self.guards.live().get(key as usize).map_or(0.0, |guard| guard.age().as_secs_f64() * 1e3)
     }
 
     #[napi(catch_unwind)]
     pub fn can_allocate(&self, bytes: f64) -> bool {
-        self.budget.can_allocate(bytes as u64)
+        self.core().can_allocate(bytes as u64)
     }
 
     #[napi(getter, catch_unwind)]
     pub fn total_bytes(&self) -> f64 {
-        self.budget.total_bytes() as f64
+        self.core().total_bytes() as f64
     }
 
     #[napi(getter, catch_unwind)]
     pub fn reserved_bytes(&self) -> f64 {
-        self.budget.reserved_bytes() as f64
+        self.core().reserved_bytes() as f64
     }
 
     #[napi(getter, catch_unwind)]
     pub fn usable_bytes(&self) -> f64 {
-        self.budget.usable_bytes() as f64
+        self.core().usable_bytes() as f64
     }
 
     #[napi(getter, catch_unwind)]
     pub fn allocated_bytes(&self) -> f64 {
-        self.budget.allocated_bytes() as f64
+        self.core().allocated_bytes() as f64
     }
 
     #[napi(getter, catch_unwind)]
     pub fn available_bytes(&self) -> f64 {
-        self.budget.available_bytes() as f64
+        self.core().available_bytes() as f64
     }
 
     #[napi(getter, catch_unwind)]
     pub fn peak_bytes(&self) -> f64 {
-        self.budget.peak_bytes() as f64
+        self.core().peak_bytes() as f64
     }
 
     #[napi(getter, catch_unwind)]
     pub fn utilization_percent(&self) -> f64 {
-        self.budget.utilization_percent()
+        self.core().utilization_percent()
     }
 
     #[napi(catch_unwind)]
     pub fn terms(&self) -> Vec<LineTerm> {
-        self.budget.terms().iter().map(LineTerm::from).collect()
+        self.core().terms().iter().map(LineTerm::from).collect()
     }
 
     #[napi(catch_unwind)]
     pub fn binding_term(&self) -> LineTerm {
-        (&self.budget.binding()).into()
+        (&self.core().binding()).into()
     }
 
     #[napi(getter, catch_unwind)]
     pub fn max_bytes(&self) -> Option<f64> {
-        self.budget.maximum().map(|bytes| bytes as f64)
+        self.core().maximum().map(|bytes| bytes as f64)
     }
 
     #[napi(catch_unwind)]
     pub fn set_max_bytes(&self, env: Env, bytes: Option<f64>) -> napi::Result<()> {
-        self.budget.set_maximum(bytes.map(|bytes| bytes as u64)).map_err(|error| to_js(env, &error))
+        self.core().set_maximum(bytes.map(|bytes| bytes as u64)).map_err(|error| to_js(env, &error))
     }
 
     #[napi(catch_unwind)]
@@ -267,6 +290,6 @@ impl NativeBudget {
             size_bytes: info.bytes as f64,
             age_ms: info.age.as_secs_f64() * 1e3,
         };
-        self.budget.allocations().into_iter().map(info).collect()
+        self.core().allocations().into_iter().map(info).collect()
     }
 }
