@@ -38,6 +38,18 @@ impl RknpuMemory {
     }
 }
 
+/// The parts of a range that none of the others has.
+fn outside(range: Range<u64>, others: &[Range<u64>]) -> Vec<Range<u64>> {
+    others.iter().fold(vec![range], |parts, other| {
+        let beside = |part: Range<u64>| {
+            let below = part.start..part.end.min(other.start);
+            let above = part.start.max(other.end)..part.end;
+            [below, above].into_iter().filter(|part| !part.is_empty())
+        };
+        parts.into_iter().flat_map(beside).collect()
+    })
+}
+
 impl DeviceMemory for RknpuMemory {
     fn size_bytes(&self) -> u64 {
         self.taken.size_bytes
@@ -58,7 +70,7 @@ impl DeviceMemory for RknpuMemory {
     }
 
     /// Before the processor looks, it forgets what it has cached; a write that fills a line only in part looks too. What
-    /// another thread is writing there at that moment is not forgotten.
+    /// others are writing at that moment is not forgotten.
     fn sync(&self, kind: SyncKind, range: Range<u64>) -> Result<()> {
         let range = checked_part(self.size_bytes(), range)?;
         if range.is_empty() {
@@ -67,8 +79,8 @@ impl DeviceMemory for RknpuMemory {
         let mut writes = self.open_writes.lock().unwrap_or_else(PoisonError::into_inner);
         match kind {
             SyncKind::BeginRead | SyncKind::BeginWrite => {
-                if !writes.iter().any(|write| write.start < range.end && range.start < write.end) {
-                    self.step(sync::FROM_DEVICE, range.clone())?;
+                for part in outside(range.clone(), &writes) {
+                    self.step(sync::FROM_DEVICE, part)?;
                 }
                 if kind == SyncKind::BeginWrite {
                     writes.push(range);
