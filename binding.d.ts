@@ -121,11 +121,14 @@ export declare class NativePool {
   /** What `allocateBuffer` and `freeBuffer` take. */
   table(): object
   reserve(bytes: number, alignBytes: number): Promise<void>
-  noteRetry(): void
+  /** Whether a buffer for which there is no slab might find room once others have given memory back. */
+  beginRetry(bytes: number): Promise<boolean>
   /** Gives slabs back that wait for it. */
   collect(): Promise<number>
-  /** Gives empty slabs back but for those that somebody has asked for. */
-  trimSpare(): Promise<number>
+  /** Gives empty slabs back for a larger one, as far as nobody has asked for them. */
+  trimSpare(missingBytes: number): Promise<number>
+  /** Gives back what is merely kept for what comes next. */
+  trimCached(): Promise<number>
   trim(keepBytes: number): Promise<number>
   destroy(): Promise<void>
   stats(): PoolStats
@@ -192,6 +195,9 @@ export declare class NativeUnit {
   /** Takes the unit's memory out of its pool for good. */
   keep(): void
 }
+
+/** Gives every slab of a pool back that nobody destroyed; the bytes it held. */
+export declare function abandonPool(table: object): Promise<number>
 
 /** Hands out a buffer from the slabs held, and returns its key. */
 export declare function allocateBuffer(table: object, bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): number

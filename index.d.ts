@@ -75,11 +75,14 @@ declare class NativePool$1 {
   /** What `allocateBuffer` and `freeBuffer` take. */
   table(): object
   reserve(bytes: number, alignBytes: number): Promise<void>
-  noteRetry(): void
+  /** Whether a buffer for which there is no slab might find room once others have given memory back. */
+  beginRetry(bytes: number): Promise<boolean>
   /** Gives slabs back that wait for it. */
   collect(): Promise<number>
-  /** Gives empty slabs back but for those that somebody has asked for. */
-  trimSpare(): Promise<number>
+  /** Gives empty slabs back for a larger one, as far as nobody has asked for them. */
+  trimSpare(missingBytes: number): Promise<number>
+  /** Gives back what is merely kept for what comes next. */
+  trimCached(): Promise<number>
   trim(keepBytes: number): Promise<number>
   destroy(): Promise<void>
   stats(): PoolStats
@@ -2031,7 +2034,8 @@ declare class MemoryPools implements Iterable<MemoryPool> {
     #private;
     /**
      * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
-     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back what they hold idle.
+     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back the slabs that they keep
+     * for what comes next, but neither their `initialBytes` nor what was reserved.
      *
      * @throws {@link ReleasedError} after the manager was closed.
      */

@@ -272,18 +272,18 @@ function strings(name, value) {
  * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
  * names the nearest right one.
  */
-function options(value, checks) {
+function options(value, checks, name = 'options') {
     if (value === undefined)
         return Object.create(null);
     if (Object.prototype.toString.call(value) !== '[object Object]') {
-        throw invalidArgument('options', 'a plain object', quoted(value));
+        throw invalidArgument(name, 'a plain object', quoted(value));
     }
     const known = Object.keys(checks);
     const checked = Object.create(null); // Nothing comes in through a prototype.
     for (const [key, item] of Object.entries(value)) {
         if (!known.includes(key)) {
             const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys';
-            throw invalidArgument('options', expected, `the key "${key}"${didYouMean(key, known)}`);
+            throw invalidArgument(name, expected, `the key "${key}"${didYouMean(key, known)}`);
         }
         if (item !== undefined)
             checked[key] = checks[key](key, item);
@@ -506,7 +506,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
+const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -516,7 +516,7 @@ const NativeMonitor = binding.NativeMonitor;
 const NativeProfile = binding.NativeProfile;
 
 /** The net: gives back what a collected guard held. */
-const net$1 = new FinalizationRegistry((state) => {
+const net$2 = new FinalizationRegistry((state) => {
     if (state.released)
         return;
     state.released = true;
@@ -556,7 +556,7 @@ class Allocation {
     constructor(mark, state) {
         expectInternal(mark, 'Allocation', 'budget.allocate()');
         this.#state = state;
-        net$1.register(this, state, state);
+        net$2.register(this, state, state);
     }
     /** The size of the allocation, in bytes. */
     get sizeBytes() {
@@ -600,7 +600,7 @@ class Allocation {
         if (state.released)
             return;
         state.released = true;
-        net$1.unregister(state);
+        net$2.unregister(state);
         for (const guards of this.#attachedTo ?? [])
             guards.delete(this);
         releaseGuard(state.guards, state.key);
@@ -1278,7 +1278,7 @@ async function inUse(buffer, work) {
     }
 }
 /** The net: frees what a collected buffer held. */
-const net = new FinalizationRegistry((state) => {
+const net$1 = new FinalizationRegistry((state) => {
     if (state.released || state.pool.destroyed)
         return;
     free(state);
@@ -1317,7 +1317,7 @@ class DeviceBuffer {
     constructor(mark, state) {
         expectInternal(mark, 'DeviceBuffer', 'allocate()');
         this.#state = state;
-        net.register(this, state, state);
+        net$1.register(this, state, state);
     }
     /** Its size, in bytes. */
     get sizeBytes() {
@@ -1340,7 +1340,7 @@ class DeviceBuffer {
         const state = this.#state;
         if (state.released)
             return;
-        net.unregister(state);
+        net$1.unregister(state);
         free(state);
     }
     /** The same as {@link release}, for `using`. */
@@ -1846,7 +1846,7 @@ const autoDefragmentChecks = {
     abovePercent: (name, value) => number(name, value, 0, 100),
     maxMs: (name, value) => number(name, value, 0, 3_600_000),
 };
-const autoDefragment = (_name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks);
+const autoDefragment = (name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks, name);
 /** Checks the options of a pool. */
 const poolChecks = {
     device: deviceChoice,
@@ -1880,8 +1880,23 @@ const defragmentChecks = {
 const IDLE_MS = 50;
 /** Makes a pool whose request for memory also asks its owner. */
 let makePool;
+/** Gives back what a pool merely keeps for what comes next; resolves to the bytes given back. */
+let trimCached;
 /** Whether it is a pool, and none that only looks like one. */
 let isPool;
+/** The net: gives back what a pool held that was collected, as were all its buffers. */
+const net = new FinalizationRegistry(({ table, label, end }) => {
+    if (end.destroyed)
+        return;
+    const warn = (heldBytes) => {
+        if (heldBytes === 0)
+            return;
+        const message = `A memory pool labelled "${label}" with ${heldBytes} bytes was collected without being destroyed. ` +
+            'Its memory was given back now; call destroy() or use `await using`.';
+        process.emitWarning(leakWarning(message, label, heldBytes));
+    };
+    abandonPool(table).then(warn, () => { });
+});
 /**
  * A pool of real device memory: slabs from a device, buffers out of slabs.
  *
@@ -1905,10 +1920,14 @@ class MemoryPool {
     #pressure = new Set();
     #freed;
     #idle;
+    /** Buffers handed out: whether it has been idle. */
+    #taken = 0;
     #collecting;
     #collectAgain = false;
     #defragmenting = Promise.resolve();
     #growing = Promise.resolve();
+    /** What ends the requests that wait for others to give memory back. */
+    #waiting = new Set();
     /** Whether it was destroyed; its buffers look there too. */
     #end = { destroyed: false };
     #gone;
@@ -1917,6 +1936,7 @@ class MemoryPool {
     /** What it is called. */
     label;
     static {
+        trimCached = (pool) => pool.#run(() => pool.#native.trimCached());
         isPool = (value) => typeof value === 'object' && value !== null && #native in value;
         makePool = async (options, owner) => {
             const device = await Device.open(options.device ?? 'auto');
@@ -1948,6 +1968,8 @@ class MemoryPool {
         this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto };
         this.device = device;
         this.label = label;
+        // Its native half outlives it as long as there are buffers.
+        net.register(of, { table: this.#table, label, end: this.#end });
         // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
         const self = new WeakRef(this);
         this.#freed = (key, retired) => {
@@ -1986,6 +2008,7 @@ class MemoryPool {
         return this.#take(sizeBytes, alignBytes, placement === 'transient', label);
     }
     #take(sizeBytes, alignBytes, transient, label) {
+        this.#expectLive();
         let key;
         try {
             key = allocateBuffer(this.#table, sizeBytes, alignBytes, transient, label === '' ? undefined : label);
@@ -1993,6 +2016,7 @@ class MemoryPool {
         catch (error) {
             throw fromNative(error);
         }
+        this.#taken += 1;
         if (label !== '')
             this.#labels.set(key, label);
         return poolBuffer({
@@ -2033,21 +2057,44 @@ class MemoryPool {
             const grown = await this.#grow(sizeBytes, placing.alignBytes);
             if (grown === true)
                 continue;
-            this.#native.noteRetry();
-            if ((await this.#gaveBack()) || (await this.#relieved(sizeBytes)))
+            if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
+                throw this.#refusal(grown, sizeBytes, placing.label);
+            }
+            const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes));
+            if (await this.#unlessEnded(relieved(), signal))
                 continue;
             if (defragmented)
                 throw this.#refusal(grown, sizeBytes, placing.label);
             defragmented = true;
             const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256;
-            await this.#queue({}, () => this.stats().largestFreeBytes >= surelyBytes);
+            const enough = () => signal?.aborted === true || this.stats().largestFreeBytes >= surelyBytes;
+            await this.#unlessEnded(this.#queue({}, enough), signal);
+        }
+    }
+    /** What others do for a request, unless that is given up or the pool destroyed before. */
+    async #unlessEnded(work, signal) {
+        let end = () => { };
+        const ended = new Promise((_, reject) => {
+            end = () => reject(signal?.aborted ? new AbortError(signal.reason) : released('the memory pool'));
+        });
+        this.#waiting.add(end);
+        signal?.addEventListener('abort', end);
+        if (signal?.aborted || this.#end.destroyed)
+            end();
+        try {
+            return await Promise.race([work, ended]);
+        }
+        finally {
+            this.#waiting.delete(end);
+            signal?.removeEventListener('abort', end);
         }
     }
     /** Whether slabs went back to the device. */
-    async #gaveBack() {
+    async #gaveBack({ requestedBytes, availableBytes }) {
         const collecting = this.#collecting;
         await collecting;
-        return (await this.#run(() => this.#native.trimSpare())) > 0 || collecting !== undefined;
+        const missingBytes = Math.max(0, requestedBytes - availableBytes);
+        return (await this.#run(() => this.#native.trimSpare(missingBytes))) > 0 || collecting !== undefined;
     }
     /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
     #refusal(noSlab, sizeBytes, label = '') {
@@ -2090,6 +2137,7 @@ class MemoryPool {
      */
     onPressure(relieve) {
         const registered = callback('relieve', relieve);
+        this.#expectLive();
         this.#pressure.add(registered);
         return { [Symbol.dispose]: () => void this.#pressure.delete(registered) };
     }
@@ -2224,6 +2272,7 @@ class MemoryPool {
     }
     /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
     pushScope() {
+        this.#expectLive();
         this.#native.pushScope();
     }
     /** Ends the innermost scope and says what was allocated and freed within; `undefined` when there is none. */
@@ -2235,7 +2284,9 @@ class MemoryPool {
      * runs is begun anew.
      */
     startTrace(capacity = 1_000_000) {
-        this.#native.startTrace(integer('capacity', capacity, 1, 100_000_000));
+        const most = integer('capacity', capacity, 1, 100_000_000);
+        this.#expectLive();
+        this.#native.startTrace(most);
     }
     /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
     stopTrace() {
@@ -2258,6 +2309,8 @@ class MemoryPool {
         clearTimeout(this.#idle);
         this.#labels.clear();
         this.#pressure.clear();
+        for (const end of this.#waiting)
+            end();
         await this.#run(() => this.#native.destroy());
         // What was on its way back before.
         await this.#collecting;
@@ -2293,7 +2346,10 @@ class MemoryPool {
     }
     #whenIdle({ abovePercent, maxMs }) {
         clearTimeout(this.#idle);
+        const taken = this.#taken;
         this.#idle = setTimeout(() => {
+            if (this.#taken !== taken)
+                return this.#whenIdle({ abovePercent, maxMs });
             if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent)
                 return;
             const goOn = ({ complete }) => {
@@ -2303,6 +2359,10 @@ class MemoryPool {
             // What a device refuses here it refuses again when somebody asks.
             this.defragment({ maxMs }).then(goOn, () => { });
         }, IDLE_MS).unref();
+    }
+    #expectLive() {
+        if (this.#end.destroyed)
+            throw released('the memory pool');
     }
     async #run(start) {
         try {
@@ -3439,7 +3499,8 @@ class MemoryPools {
     }
     /**
      * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
-     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back what they hold idle.
+     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back the slabs that they keep
+     * for what comes next, but neither their `initialBytes` nor what was reserved.
      *
      * @throws {@link ReleasedError} after the manager was closed.
      */
@@ -3464,7 +3525,7 @@ class MemoryPools {
         let givenBack = 0;
         for (const pool of this.#pools.keys())
             if (pool !== asking && !pool.destroyed)
-                givenBack += await pool.trim();
+                givenBack += await trimCached(pool);
         return givenBack > 0;
     }
     #forget(pool) {

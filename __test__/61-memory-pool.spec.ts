@@ -38,6 +38,11 @@ const releaseAll = (buffers: Iterable<DeviceBuffer>) => {
   for (const buffer of buffers) buffer.release()
 }
 
+const releasedDuring = (buffer: DeviceBuffer, work: Promise<unknown>) => {
+  buffer.release()
+  return work
+}
+
 /** What is asked for and refused, for certain. */
 const misuse = (call: (value: never) => unknown, value: unknown) => call(value as never)
 
@@ -72,10 +77,10 @@ describe('create', () => {
     ['pageBytes', 0, 'pageBytes'],
     ['dedicated', 'yes', 'dedicated'],
     ['zeroOnFree', 1, 'zeroOnFree'],
-    ['autoDefragment', 'on', 'options'],
+    ['autoDefragment', 'on', 'autoDefragment'],
     ['autoDefragment', { abovePercent: 101 }, 'abovePercent'],
     ['autoDefragment', { maxMs: -1 }, 'maxMs'],
-    ['autoDefragment', { above: 1 }, 'options'],
+    ['autoDefragment', { above: 1 }, 'autoDefragment'],
     ['budget', {}, 'budget'],
     ['budget', Object.create(MemoryBudget.prototype), 'budget'],
     ['device', 'gpu', 'device'],
@@ -266,15 +271,38 @@ describe('allocateAsync', () => {
     const options = { device: 'host', slabBytes: MiB } as const
     const [pool, idle, busy] = await Promise.all([
       manager.pools.create(options),
-      manager.pools.create({ ...options, initialBytes: 2 * MiB }),
+      manager.pools.create({ ...options, maxCachedBytes: 2 * MiB }),
       manager.pools.create({ ...options, initialBytes: MiB }),
     ])
+    releaseAll([await idle.allocateAsync(2 * MiB)])
     busy.allocate(1)
     const asked = jest.fn(() => false)
     pool.onPressure(asked)
     await pool.allocateAsync(3 * MiB)
     expect(asked).toHaveBeenCalledTimes(1)
     expect([idle, busy].map((other) => other.stats().heldBytes)).toEqual([0, MiB])
+  })
+
+  test('what others have asked for beforehand stays theirs, whoever needs memory', async () => {
+    await using manager = new MemoryManager({ maxBytes: 8 * MiB, isolated: true })
+    const options = { device: 'host', slabBytes: MiB } as const
+    const [pool, other] = await Promise.all([
+      manager.pools.create(options),
+      manager.pools.create({ ...options, initialBytes: 2 * MiB }),
+    ])
+    await other.reserve(3 * MiB)
+    await rejectedBy(InsufficientMemoryError, pool.allocateAsync(5 * MiB))
+    expect(other.stats().heldBytes).toBe(5 * MiB)
+    expect(other.allocate(3 * MiB).sizeBytes).toBe(3 * MiB)
+  })
+
+  test('what can never be had is refused before anything is given back and anybody asked', async () => {
+    await using pool = await make({ initialBytes: 2 * MiB, maxBytes: 4 * MiB })
+    const asked = jest.fn(() => true)
+    pool.onPressure(asked)
+    const refusal = await rejectedBy(InsufficientMemoryError, pool.allocateAsync(5 * MiB))
+    expect([refusal.requestedBytes, refusal.availableBytes]).toEqual([5 * MiB, 2 * MiB])
+    expect([asked.mock.calls, pool.stats().heldBytes]).toEqual([[], 2 * MiB])
   })
 
   test('then defragments, until there is a hole that is large enough', async () => {
@@ -302,14 +330,16 @@ describe('allocateAsync', () => {
   })
 
   test('what a relief throws, the request rejects with; the pool is as it was', async () => {
-    await using pool = await make({ maxBytes: MiB })
+    await using pool = await make({ maxBytes: 2 * MiB })
+    const held = await pool.allocateAsync(MiB)
     const relief = pool.onPressure(() => {
       throw new RangeError('no')
     })
     await expect(pool.allocateAsync(2 * MiB)).rejects.toThrow(RangeError)
     relief[Symbol.dispose]()
     await rejectedBy(InsufficientMemoryError, pool.allocateAsync(2 * MiB))
-    await pool.allocateAsync(MiB)
+    held.release()
+    await pool.allocateAsync(2 * MiB)
     thrownBy(InvalidArgumentError, () => misuse((it) => pool.onPressure(it), 'relieve'))
   })
 
@@ -319,14 +349,30 @@ describe('allocateAsync', () => {
     const reason = new Error('not needed any more')
     const error = await rejectedBy(AbortError, pool.allocateAsync(MiB, { signal: AbortSignal.abort(reason) }))
     expect([error.cause, pool.stats().heldBytes, budget.allocatedBytes]).toEqual([reason, 0, 0])
+    const held = await pool.allocateAsync(MiB)
     const controller = new AbortController()
     pool.onPressure(() => {
       controller.abort()
       return true
     })
-    await rejectedBy(AbortError, pool.allocateAsync(3 * MiB, { signal: controller.signal }))
+    await rejectedBy(AbortError, pool.allocateAsync(2 * MiB, { signal: controller.signal }))
+    held.release()
     expect(pool.stats().bufferCount).toBe(0)
     await rejectedBy(InvalidArgumentError, misuse((it) => pool.allocateAsync(1, it), { signal: {} }) as Promise<never>)
+  })
+
+  test('a relief that never answers keeps nobody who gives up, and no pool that is destroyed', async () => {
+    const pool = await make({ maxBytes: MiB })
+    await pool.allocateAsync(MiB)
+    pool.onPressure(() => new Promise(() => {}))
+    const controller = new AbortController()
+    const given = pool.allocateAsync(MiB, { signal: controller.signal })
+    const left = pool.allocateAsync(MiB)
+    setTimeout(() => controller.abort(), 20)
+    await rejectedBy(AbortError, given)
+    const destroyed = pool.destroy()
+    await rejectedBy(ReleasedError, left)
+    await destroyed
   })
 
   test('many at once pass no bound and share no byte', async () => {
@@ -418,6 +464,19 @@ describe('what is held', () => {
     while (budget.allocatedBytes > 2 * MiB) await new Promise((resolve) => setTimeout(resolve, 1))
   })
 
+  test.each<[string, (buffer: DeviceBuffer) => Promise<unknown>]>([
+    ['mapped', (buffer) => buffer.withMapping(() => buffer.release())],
+    ['read', (buffer) => releasedDuring(buffer, buffer.read())],
+    ['written', (buffer) => releasedDuring(buffer, buffer.write(new Uint8Array(MiB)))],
+    ['filled', (buffer) => releasedDuring(buffer, buffer.fill(7))],
+    ['copied', (buffer) => releasedDuring(buffer, buffer.copyTo(buffer, { lengthBytes: 1, targetOffsetBytes: 9 }))],
+  ])('a slab whose last buffer is released while it is %s goes back as that ends', async (_, use) => {
+    const budget = new MemoryBudget({ totalBytes: 10 * MiB })
+    await using pool = await make({ budget })
+    await use(await pool.allocateAsync(MiB))
+    expect(budget.allocatedBytes).toBe(0)
+  })
+
   test('every slab counts against the budget, under the label of the pool, and is committed', async () => {
     const budget = new MemoryBudget({ totalBytes: 10 * MiB })
     const pool = await make({ budget, label: 'activations', initialBytes: 2 * MiB })
@@ -445,8 +504,11 @@ describe('what is held', () => {
         pool.allocate(1000).release()
       })()
       const during = budget.allocatedBytes
-      return [during, await collect(() => budget.allocatedBytes === 0)]`
-    expect(runChild(script, { flags: ['--expose-gc'] }).value).toEqual([2 * MiB, true])
+      const warnings = []
+      process.on('warning', ({ name, label, sizeBytes }) => warnings.push([name, label, sizeBytes]))
+      return [during, await collect(() => budget.allocatedBytes === 0), await collect(() => warnings.length > 0), warnings]`
+    const warning = ['PlimsollLeakWarning', 'memory pool', 2 * MiB]
+    expect(runChild(script, { flags: ['--expose-gc'] }).value).toEqual([2 * MiB, true, true, [warning]])
   })
 })
 
@@ -689,6 +751,16 @@ describe('destroy', () => {
     buffer.release()
     await pool.destroy()
     await pool[Symbol.asyncDispose]()
+  })
+
+  test('from the call on, nothing is handed out any more', async () => {
+    const pool = await make({ initialBytes: MiB })
+    const destroyed = pool.destroy()
+    thrownBy(ReleasedError, () => pool.allocate(1))
+    thrownBy(ReleasedError, () => pool.onPressure(() => true))
+    thrownBy(ReleasedError, () => pool.pushScope())
+    thrownBy(ReleasedError, () => pool.startTrace())
+    await destroyed
   })
 
   test('a second call resolves when the first does, not before', async () => {

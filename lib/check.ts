@@ -80,17 +80,17 @@ type Checks<T> = { readonly [K in keyof T]-?: (name: string, value: unknown) => 
  * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
  * names the nearest right one.
  */
-export function options<T extends object>(value: unknown, checks: Checks<T>): T {
+export function options<T extends object>(value: unknown, checks: Checks<T>, name = 'options'): T {
   if (value === undefined) return Object.create(null) as T
   if (Object.prototype.toString.call(value) !== '[object Object]') {
-    throw invalidArgument('options', 'a plain object', quoted(value))
+    throw invalidArgument(name, 'a plain object', quoted(value))
   }
   const known = Object.keys(checks)
   const checked = Object.create(null) as Partial<T> // Nothing comes in through a prototype.
   for (const [key, item] of Object.entries(value as object)) {
     if (!known.includes(key)) {
       const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys'
-      throw invalidArgument('options', expected, `the key "${key}"${didYouMean(key, known)}`)
+      throw invalidArgument(name, expected, `the key "${key}"${didYouMean(key, known)}`)
     }
     if (item !== undefined) checked[key as keyof T] = checks[key as keyof T](key, item)
   }

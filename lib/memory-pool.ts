@@ -3,7 +3,7 @@ import { MemoryBudget, nativeBudget } from './budget.js'
 import * as check from './check.js'
 import { Device, type DeviceChoice, deviceChoice, nativeDevice } from './device.js'
 import { type PoolBuffer, poolBuffer } from './device-buffer.js'
-import { AbortError, fromNative, InsufficientMemoryError, invalidArgument, quoted } from './errors.js'
+import { AbortError, fromNative, InsufficientMemoryError, invalidArgument, quoted, released } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import * as native from './native.js'
 import { poolsPage } from './pool-page.js'
@@ -101,8 +101,8 @@ const autoDefragmentChecks = {
   maxMs: (name: string, value: unknown) => check.number(name, value, 0, 3_600_000),
 } as const
 
-const autoDefragment = (_name: string, value: unknown): boolean | AutoDefragmentOptions =>
-  typeof value === 'boolean' ? value : check.options<AutoDefragmentOptions>(value, autoDefragmentChecks)
+const autoDefragment = (name: string, value: unknown): boolean | AutoDefragmentOptions =>
+  typeof value === 'boolean' ? value : check.options<AutoDefragmentOptions>(value, autoDefragmentChecks, name)
 
 /** Checks the options of a pool. */
 export const poolChecks = {
@@ -143,6 +143,9 @@ const IDLE_MS = 50
 /** Makes a pool whose request for memory also asks its owner. */
 export let makePool: (options: MemoryPoolOptions, owner?: PoolOwner) => Promise<MemoryPool>
 
+/** Gives back what a pool merely keeps for what comes next; resolves to the bytes given back. */
+export let trimCached: (pool: MemoryPool) => Promise<number>
+
 /** Whether it is a pool, and none that only looks like one. */
 let isPool: (value: unknown) => value is MemoryPool
 
@@ -152,6 +155,26 @@ export interface PoolOwner {
   readonly relieve: (pool: MemoryPool, missingBytes: number) => Promise<boolean>
   readonly destroyed: (pool: MemoryPool) => void
 }
+
+/** What the net needs to know of a pool. */
+interface PoolRemains {
+  readonly table: object
+  readonly label: string
+  readonly end: { readonly destroyed: boolean }
+}
+
+/** The net: gives back what a pool held that was collected, as were all its buffers. */
+const net = new FinalizationRegistry<PoolRemains>(({ table, label, end }) => {
+  if (end.destroyed) return
+  const warn = (heldBytes: number) => {
+    if (heldBytes === 0) return
+    const message =
+      `A memory pool labelled "${label}" with ${heldBytes} bytes was collected without being destroyed. ` +
+      'Its memory was given back now; call destroy() or use `await using`.'
+    process.emitWarning(native.leakWarning(message, label, heldBytes))
+  }
+  native.abandonPool(table).then(warn, () => {})
+})
 
 /** What a pool is made with, beside its native half. */
 interface Making {
@@ -185,10 +208,14 @@ export class MemoryPool implements AsyncDisposable {
   readonly #pressure = new Set<(missingBytes: number) => unknown>()
   readonly #freed: (key: number, retired: boolean) => void
   #idle: NodeJS.Timeout | undefined
+  /** Buffers handed out: whether it has been idle. */
+  #taken = 0
   #collecting: Promise<void> | undefined
   #collectAgain = false
   #defragmenting: Promise<unknown> = Promise.resolve()
   #growing: Promise<unknown> = Promise.resolve()
+  /** What ends the requests that wait for others to give memory back. */
+  readonly #waiting = new Set<() => void>()
   /** Whether it was destroyed; its buffers look there too. */
   readonly #end = { destroyed: false }
   #gone: Promise<void> | undefined
@@ -198,6 +225,7 @@ export class MemoryPool implements AsyncDisposable {
   readonly label: string
 
   static {
+    trimCached = (pool) => pool.#run(() => pool.#native.trimCached())
     isPool = (value): value is MemoryPool => typeof value === 'object' && value !== null && #native in value
     makePool = async (options, owner) => {
       const device = await Device.open(options.device ?? 'auto')
@@ -229,6 +257,8 @@ export class MemoryPool implements AsyncDisposable {
     this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto }
     this.device = device
     this.label = label
+    // Its native half outlives it as long as there are buffers.
+    net.register(of, { table: this.#table, label, end: this.#end })
     // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
     const self = new WeakRef(this)
     this.#freed = (key, retired) => {
@@ -267,12 +297,14 @@ export class MemoryPool implements AsyncDisposable {
   }
 
   #take(sizeBytes: number, alignBytes: number, transient: boolean, label: string): PoolBuffer {
+    this.#expectLive()
     let key: number
     try {
       key = native.allocateBuffer(this.#table, sizeBytes, alignBytes, transient, label === '' ? undefined : label)
     } catch (error) {
       throw fromNative(error)
     }
+    this.#taken += 1
     if (label !== '') this.#labels.set(key, label)
     return poolBuffer({
       native: this.#native,
@@ -309,20 +341,42 @@ export class MemoryPool implements AsyncDisposable {
       if (signal?.aborted) throw new AbortError(signal.reason)
       const grown = await this.#grow(sizeBytes, placing.alignBytes)
       if (grown === true) continue
-      this.#native.noteRetry()
-      if ((await this.#gaveBack()) || (await this.#relieved(sizeBytes))) continue
+      if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
+        throw this.#refusal(grown, sizeBytes, placing.label)
+      }
+      const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes))
+      if (await this.#unlessEnded(relieved(), signal)) continue
       if (defragmented) throw this.#refusal(grown, sizeBytes, placing.label)
       defragmented = true
       const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256
-      await this.#queue({}, () => this.stats().largestFreeBytes >= surelyBytes)
+      const enough = () => signal?.aborted === true || this.stats().largestFreeBytes >= surelyBytes
+      await this.#unlessEnded(this.#queue({}, enough), signal)
+    }
+  }
+
+  /** What others do for a request, unless that is given up or the pool destroyed before. */
+  async #unlessEnded<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    let end = () => {}
+    const ended = new Promise<never>((_, reject) => {
+      end = () => reject(signal?.aborted ? new AbortError(signal.reason) : released('the memory pool'))
+    })
+    this.#waiting.add(end)
+    signal?.addEventListener('abort', end)
+    if (signal?.aborted || this.#end.destroyed) end()
+    try {
+      return await Promise.race([work, ended])
+    } finally {
+      this.#waiting.delete(end)
+      signal?.removeEventListener('abort', end)
     }
   }
 
   /** Whether slabs went back to the device. */
-  async #gaveBack(): Promise<boolean> {
+  async #gaveBack({ requestedBytes, availableBytes }: InsufficientMemoryError): Promise<boolean> {
     const collecting = this.#collecting
     await collecting
-    return (await this.#run(() => this.#native.trimSpare())) > 0 || collecting !== undefined
+    const missingBytes = Math.max(0, requestedBytes - availableBytes)
+    return (await this.#run(() => this.#native.trimSpare(missingBytes))) > 0 || collecting !== undefined
   }
 
   /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
@@ -365,6 +419,7 @@ export class MemoryPool implements AsyncDisposable {
    */
   onPressure(relieve: (missingBytes: number) => unknown): Disposable {
     const registered = check.callback<(missingBytes: number) => unknown>('relieve', relieve)
+    this.#expectLive()
     this.#pressure.add(registered)
     return { [Symbol.dispose]: () => void this.#pressure.delete(registered) }
   }
@@ -510,6 +565,7 @@ export class MemoryPool implements AsyncDisposable {
 
   /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
   pushScope(): void {
+    this.#expectLive()
     this.#native.pushScope()
   }
 
@@ -523,7 +579,9 @@ export class MemoryPool implements AsyncDisposable {
    * runs is begun anew.
    */
   startTrace(capacity = 1_000_000): void {
-    this.#native.startTrace(check.integer('capacity', capacity, 1, 100_000_000))
+    const most = check.integer('capacity', capacity, 1, 100_000_000)
+    this.#expectLive()
+    this.#native.startTrace(most)
   }
 
   /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
@@ -550,6 +608,7 @@ export class MemoryPool implements AsyncDisposable {
     clearTimeout(this.#idle)
     this.#labels.clear()
     this.#pressure.clear()
+    for (const end of this.#waiting) end()
     await this.#run(() => this.#native.destroy())
     // What was on its way back before.
     await this.#collecting
@@ -587,7 +646,9 @@ export class MemoryPool implements AsyncDisposable {
 
   #whenIdle({ abovePercent, maxMs }: Required<AutoDefragmentOptions>): void {
     clearTimeout(this.#idle)
+    const taken = this.#taken
     this.#idle = setTimeout(() => {
+      if (this.#taken !== taken) return this.#whenIdle({ abovePercent, maxMs })
       if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent) return
       const goOn = ({ complete }: DefragmentReport) => {
         if (!complete && maxMs > 0) this.#whenIdle({ abovePercent, maxMs })
@@ -595,6 +656,10 @@ export class MemoryPool implements AsyncDisposable {
       // What a device refuses here it refuses again when somebody asks.
       this.defragment({ maxMs }).then(goOn, () => {})
     }, IDLE_MS).unref()
+  }
+
+  #expectLive(): void {
+    if (this.#end.destroyed) throw released('the memory pool')
   }
 
   async #run<T>(start: () => Promise<T>): Promise<T> {

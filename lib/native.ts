@@ -8,6 +8,7 @@ export { loaded }
 
 /** The addon. Everything else in `lib/` reaches it through here. */
 export const {
+  abandonPool,
   allocateBuffer,
   allocateGuard,
   backEnds,

@@ -2,7 +2,7 @@ import type { MemoryBudget } from './budget.js'
 import * as check from './check.js'
 import type { DeviceChoice } from './device.js'
 import { released } from './errors.js'
-import { type MemoryPool, type MemoryPoolOptions, makePool, poolChecks } from './memory-pool.js'
+import { type MemoryPool, type MemoryPoolOptions, makePool, poolChecks, trimCached } from './memory-pool.js'
 import { poolsPage } from './pool-page.js'
 
 /** What a manager's pools have in common. */
@@ -26,7 +26,8 @@ export class MemoryPools implements Iterable<MemoryPool> {
 
   /**
    * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
-   * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back what they hold idle.
+   * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back the slabs that they keep
+   * for what comes next, but neither their `initialBytes` nor what was reserved.
    *
    * @throws {@link ReleasedError} after the manager was closed.
    */
@@ -51,7 +52,7 @@ export class MemoryPools implements Iterable<MemoryPool> {
 
   async #trimOthers(asking: MemoryPool): Promise<boolean> {
     let givenBack = 0
-    for (const pool of this.#pools.keys()) if (pool !== asking && !pool.destroyed) givenBack += await pool.trim()
+    for (const pool of this.#pools.keys()) if (pool !== asking && !pool.destroyed) givenBack += await trimCached(pool)
     return givenBack > 0
   }
 

@@ -271,8 +271,11 @@ impl From<CoreReport> for DefragmentReport {
 
 impl ObjectFinalize for NativePool {
     fn finalize(self, env: Env) -> napi::Result<()> {
-        // A view that was moved away, or is left of a thread that ended, holds its own slab, and not all of them.
-        self.pool.destroy();
+        // While JavaScript runs, `lib/` has it destroyed by a thread that may wait for the device. Of a thread that ends, a
+        // view that was moved away holds its own slab, and not all of them.
+        if !runs_javascript(env) {
+            self.pool.destroy();
+        }
         let told_bytes = self.told_bytes();
         if told_bytes != 0 {
             env.adjust_external_memory(-told_bytes)?;
@@ -329,7 +332,6 @@ impl NativePool {
             page_bytes: size(options.page_bytes),
             dedicated: options.dedicated,
             zero_on_free: options.zero_on_free,
-            deferred: true,
             budget: budget.map(|budget| budget.core().clone()),
             label: options.label.into(),
         };
@@ -357,9 +359,11 @@ impl NativePool {
         Work::promise(move || pool.reserve_for(bytes as u64, &options), |_, ()| Ok(()))
     }
 
-    #[napi(catch_unwind)]
-    pub fn note_retry(&self) {
-        self.pool.note_retry();
+    /// Whether a buffer for which there is no slab might find room once others have given memory back.
+    #[napi(ts_return_type = "Promise<boolean>", catch_unwind)]
+    pub fn begin_retry(&self, bytes: f64) -> AsyncTask<Work<bool, bool>> {
+        let pool = self.pool.clone();
+        Work::promise(move || Ok(pool.begin_retry(bytes as u64)), |_, may_fit| Ok(may_fit))
     }
 
     /// Gives slabs back that wait for it.
@@ -369,11 +373,18 @@ impl NativePool {
         Work::promise(move || Ok(pool.collect()), |_, bytes| Ok(bytes as f64))
     }
 
-    /// Gives empty slabs back but for those that somebody has asked for.
+    /// Gives empty slabs back for a larger one, as far as nobody has asked for them.
     #[napi(ts_return_type = "Promise<number>", catch_unwind)]
-    pub fn trim_spare(&self) -> AsyncTask<Work<u64, f64>> {
+    pub fn trim_spare(&self, missing_bytes: f64) -> AsyncTask<Work<u64, f64>> {
         let pool = self.pool.clone();
-        Work::promise(move || Ok(pool.trim_spare()), |_, bytes| Ok(bytes as f64))
+        Work::promise(move || Ok(pool.trim_spare(missing_bytes as u64)), |_, bytes| Ok(bytes as f64))
+    }
+
+    /// Gives back what is merely kept for what comes next.
+    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
+    pub fn trim_cached(&self) -> AsyncTask<Work<u64, f64>> {
+        let pool = self.pool.clone();
+        Work::promise(move || Ok(pool.trim_cached()), |_, bytes| Ok(bytes as f64))
     }
 
     #[napi(ts_return_type = "Promise<number>", catch_unwind)]

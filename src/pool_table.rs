@@ -11,7 +11,10 @@ use std::{
     },
 };
 
-use napi::{Env, bindgen_prelude::External};
+use napi::{
+    Env,
+    bindgen_prelude::{AsyncTask, External},
+};
 use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
@@ -19,7 +22,7 @@ use plimsoll::{
 };
 use slab::Slab;
 
-use crate::error::to_js;
+use crate::{error::to_js, work::Work};
 
 /// The engine is told of memory that its garbage holds once this much has come together: telling it costs more than a
 /// buffer.
@@ -110,9 +113,24 @@ pub fn allocate_buffer(
 #[napi(catch_unwind)]
 pub fn free_buffer(env: Env, #[napi(ts_arg_type = "object")] table: &External<PoolTable>, key: u32) -> bool {
     let kept = table.buffers().try_remove(key as usize);
-    if let Some(kept) = &kept {
-        table.tell(env, -(kept.buffer.size_bytes().cast_signed()));
+    if let Some(Kept { buffer, pins }) = kept {
+        table.tell(env, -(buffer.size_bytes().cast_signed()));
+        drop(pins);
+        buffer.free_without_waiting();
     }
-    drop(kept);
     table.pool.has_retired()
+}
+
+/// Gives every slab of a pool back that nobody destroyed; the bytes it held.
+#[napi(ts_return_type = "Promise<number>", catch_unwind)]
+pub fn abandon_pool(
+    #[napi(ts_arg_type = "object")] table: &External<PoolTable>,
+) -> AsyncTask<Work<u64, f64>> {
+    let pool = table.pool.clone();
+    let destroy = move || {
+        let held_bytes = pool.stats().held_bytes;
+        pool.destroy();
+        Ok(held_bytes)
+    };
+    Work::promise(destroy, |_, bytes| Ok(bytes as f64))
 }

@@ -347,7 +347,7 @@ fn a_reserved_slab_stays_until_it_is_used_or_trimmed() {
     pool.reserve(3 * MIB).unwrap();
     drop(held);
     assert_eq!(pool.stats().held_bytes, 3 * MIB);
-    assert_eq!(pool.trim_spare(), 0, "somebody else who needs memory leaves it");
+    assert_eq!(pool.trim_spare(u64::MAX) + pool.trim_cached(), 0, "somebody else who needs memory leaves it");
     drop(pool.allocate(3 * MIB, &BufferOptions::default()).unwrap());
     assert_eq!(pool.stats().held_bytes, 0, "once used it is a slab like others");
     pool.reserve(MIB).unwrap();
@@ -425,10 +425,51 @@ fn with_slabs_of_their_own_nothing_is_shared_or_kept() {
 
 #[test]
 fn slabs_wait_to_be_given_back_where_that_is_asked_for() {
-    let pool = pool(PoolOptions { deferred: true, ..small(MIB) });
-    drop(grown(&pool, 100));
+    let pool = pool(small(MIB));
+    grown(&pool, 100).free_without_waiting();
     assert_eq!((pool.stats().held_bytes, pool.retired_bytes()), (0, MIB));
     assert_eq!((pool.collect(), pool.retired_bytes()), (MIB, 0));
+    // Whoever has the last handle decides.
+    let buffer = grown(&pool, 100);
+    let last = buffer.clone();
+    buffer.free_without_waiting();
+    drop(last);
+    assert_eq!((pool.stats().held_bytes, pool.retired_bytes()), (0, 0));
+}
+
+#[test]
+fn what_the_pool_began_with_goes_only_for_a_buffer_that_then_fits() {
+    let beginning = PoolOptions { initial_bytes: 2 * MIB, max_bytes: Some(4 * MIB), ..small(MIB) };
+    let pool = pool(PoolOptions { max_cached_bytes: Some(MIB), ..beginning });
+    let mut asked = 0;
+    let mut grow = |bytes| {
+        pool.allocate_growing(bytes, &BufferOptions::default(), &mut |_| {
+            asked += 1;
+            false
+        })
+    };
+    let refusal = grow(5 * MIB).unwrap_err();
+    assert_eq!((refusal.code(), pool.stats().retry_count), ("ERR_INSUFFICIENT_MEMORY", 0));
+    assert_eq!(pool.stats().held_bytes, 2 * MIB, "nothing goes for what can never be");
+    let weights = grow(2 * MIB).unwrap();
+    let scratch = grow(100).unwrap();
+    assert_eq!(grow(2 * MIB).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
+    assert_eq!(pool.stats().held_bytes, 4 * MIB, "it would not have been enough");
+    drop(scratch);
+    drop(grow(2 * MIB).unwrap());
+    drop(weights);
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn others_who_need_memory_get_what_is_cached_and_no_more() {
+    let options = PoolOptions { initial_bytes: MIB, max_cached_bytes: Some(4 * MIB), ..small(MIB) };
+    let pool = pool(options);
+    let large = grown(&pool, 2 * MIB);
+    pool.reserve(3 * MIB).unwrap();
+    drop(large);
+    assert_eq!((pool.trim_cached(), pool.stats().held_bytes), (2 * MIB, 4 * MIB));
+    assert_eq!(pool.trim(0), 4 * MIB);
 }
 
 #[test]

@@ -28,11 +28,16 @@ struct Handle {
     pool: Arc<Inner>,
     id: BufferId,
     size_bytes: u64,
+    /// Whether whoever drops it may wait for the device.
+    may_wait: bool,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         self.pool.free(self.id);
+        if self.may_wait {
+            self.pool.collect();
+        }
     }
 }
 
@@ -170,11 +175,19 @@ impl Inner {
 
 impl PoolBuffer {
     pub(super) fn new(pool: &Arc<Inner>, id: BufferId, size_bytes: u64) -> Self {
-        Self(Arc::new(Handle { pool: Arc::clone(pool), id, size_bytes }))
+        Self(Arc::new(Handle { pool: Arc::clone(pool), id, size_bytes, may_wait: true }))
     }
 
     fn hold(&self) -> Result<Hold> {
         self.0.pool.hold(self.0.id, HoldKind::Bytes)
+    }
+
+    /// As dropping it, for a thread that must not wait for the device: a slab that becomes empty by it waits for
+    /// [`collect`](super::MemoryPool::collect).
+    pub fn free_without_waiting(self) {
+        if let Some(mut handle) = Arc::into_inner(self.0) {
+            handle.may_wait = false;
+        }
     }
 
     /// Its number, by which [`Move`](super::Move) and traces name it.

@@ -236,6 +236,7 @@ impl MemoryPool {
                 report.count(&planned, begun.make()?);
             }
         }
+        self.collect();
         report.largest_free_bytes_after = self.0.state().map.largest_free_bytes();
         Ok(report)
     }
@@ -346,16 +347,13 @@ impl MemoryPool {
         emptied_bytes
     }
 
-    /// Gives the target of a move that was not begun free again.
+    /// Gives the target of a move that was not begun free again. A slab that becomes empty by it is to be
+    /// [collected](MemoryPool::collect).
     pub fn forgo_move(&self, planned: &Move) {
         let mut state = self.0.state();
         if !state.destroyed && state.map.free_part(planned.to_slab, planned.to.part) {
             // What was beside the target is gone.
             state.retire_surplus(self.0.options.max_cached_bytes.unwrap_or(0));
-        }
-        drop(state);
-        if !self.0.options.deferred {
-            self.collect();
         }
     }
 
@@ -368,9 +366,8 @@ impl MemoryPool {
         self.0.moved.notify_all();
         if freed {
             self.0.free(id);
-        } else if !self.0.options.deferred {
-            self.collect();
         }
+        self.collect();
     }
 }
 

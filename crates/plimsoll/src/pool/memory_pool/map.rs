@@ -167,7 +167,13 @@ impl Map {
         self.slabs.iter().filter(|(_, held)| held.is_empty()).map(|(_, held)| held.size_bytes()).sum()
     }
 
-    /// The same without the slabs that were taken as the pool was made.
+    /// The same without the slabs that somebody has asked for.
+    pub(super) fn spare_bytes(&self) -> u64 {
+        let spare = self.slabs.iter().filter(|(_, held)| held.is_empty() && !held.reserved);
+        spare.map(|(_, held)| held.size_bytes()).sum()
+    }
+
+    /// The same without those that were taken as the pool was made, too.
     pub(super) fn surplus_bytes(&self) -> u64 {
         let surplus =
             self.slabs.iter().filter(|(_, held)| held.is_empty() && !held.initial && !held.reserved);

@@ -163,20 +163,19 @@ impl MemoryPool {
                 Err(refusal @ Error::InsufficientMemory { .. }) => refusal,
                 settled => return settled,
             };
-            match self.grow(bytes, options, Purpose::Growth) {
+            let no_slab = match self.grow(bytes, options, Purpose::Growth) {
                 Ok(()) => continue,
-                Err(Error::InsufficientMemory { .. }) => {}
+                Err(error @ Error::InsufficientMemory { .. }) => error,
                 Err(error) => return Err(error),
+            };
+            if !self.begin_retry(bytes) {
+                return Err(with_hole(no_slab, &refusal));
             }
-            self.0.state().counters.retry_count += 1;
-            if self.trim_spare() > 0 || pressure(bytes) {
+            if self.trim_spare(missing_bytes(&no_slab)) > 0 || pressure(bytes) {
                 continue;
             }
             if defragmented || self.0.state().map.free_bytes() < bytes {
-                let again = self.grow(bytes, options, Purpose::Growth);
-                return again
-                    .and_then(|()| self.allocate(bytes, options))
-                    .map_err(|error| with_hole(error, &refusal));
+                return Err(with_hole(no_slab, &refusal));
             }
             defragmented = true;
             self.defragment(&DefragmentOptions::default(), &mut |_| true)?;
@@ -238,17 +237,40 @@ impl MemoryPool {
         self.collect()
     }
 
-    /// As [`trim`](Self::trim) of everything, but slabs that were taken for a buffer to come stay. For whoever needs memory
-    /// beside others who do.
+    /// Gives back empty slabs that nobody has asked for, so that `missing_bytes` come together for a larger one: all that
+    /// were taken on the way, and as many as it takes of those that the pool began with, if that is enough. Slabs that were
+    /// [reserved](Self::reserve) stay.
     #[allow(clippy::must_use_candidate)] // As above.
-    pub fn trim_spare(&self) -> u64 {
-        let mut state = self.0.state();
-        state.retire_initial_and_spare();
-        drop(state);
+    pub fn trim_spare(&self, missing_bytes: u64) -> u64 {
+        self.0.state().retire_spare(missing_bytes);
         self.collect()
     }
 
-    /// Gives back slabs that became empty while [`deferred`](PoolOptions::deferred). Returns their bytes.
+    /// Gives back the empty slabs that are merely kept for what comes next: neither [reserved](Self::reserve) nor those that
+    /// the pool began with. For whoever needs memory beside others who do.
+    #[allow(clippy::must_use_candidate)] // As above.
+    pub fn trim_cached(&self) -> u64 {
+        self.0.state().retire_surplus(0);
+        self.collect()
+    }
+
+    /// Whether a buffer for which there is no slab might find room once others have given memory back: the first step of
+    /// [`allocate_growing`](Self::allocate_growing) beyond a new slab, for a caller who goes through them by itself. It
+    /// cannot where it is larger than all that the pool, its budget or its device may ever have.
+    #[must_use]
+    pub fn begin_retry(&self, bytes: u64) -> bool {
+        let most = [
+            self.0.options.max_bytes,
+            self.0.options.budget.as_ref().map(MemoryBudget::usable_bytes),
+            self.0.backend.usage().total_bytes,
+        ];
+        let may_fit = most.into_iter().flatten().all(|most| bytes <= most);
+        self.0.state().counters.retry_count += u64::from(may_fit);
+        may_fit
+    }
+
+    /// Gives back the slabs that buffers [freed without waiting](PoolBuffer::free_without_waiting) left empty. Returns their
+    /// bytes.
     #[allow(clippy::must_use_candidate)] // Called for its effect; the count is a courtesy.
     pub fn collect(&self) -> u64 {
         self.0.collect()
@@ -258,12 +280,6 @@ impl MemoryPool {
     #[must_use]
     pub fn retired_bytes(&self) -> u64 {
         self.0.state().retired.iter().map(|slab| slab.size_bytes()).sum()
-    }
-
-    /// Counts a request that needed more than a new slab, for a caller who goes through the steps of
-    /// [`allocate_growing`](Self::allocate_growing) by itself.
-    pub fn note_retry(&self) {
-        self.0.state().counters.retry_count += 1;
     }
 
     /// Whether slabs wait for [`collect`](Self::collect).
@@ -356,6 +372,16 @@ impl MemoryPool {
         // A buffer in the middle of a move is waited for by nobody any longer.
         self.0.moved.notify_all();
         self.collect();
+    }
+}
+
+/// How many bytes would have to be given back for a slab that was refused.
+fn missing_bytes(refusal: &Error) -> u64 {
+    match refusal {
+        Error::InsufficientMemory { requested_bytes, available_bytes, .. } => {
+            requested_bytes.saturating_sub(*available_bytes)
+        }
+        _ => 0,
     }
 }
 
@@ -491,7 +517,7 @@ impl Inner {
         Ok(Arc::new(Slab::new(memory, allocations)))
     }
 
-    /// Frees a buffer whose last handle is gone.
+    /// Frees a buffer whose last handle is gone. A slab that becomes empty by it is to be [collected](Self::collect).
     fn free(&self, id: BufferId) {
         let mut state = self.state();
         if state.destroyed {
@@ -515,10 +541,6 @@ impl Inner {
             state = self.state();
         }
         state.free(id, self.options.max_cached_bytes.unwrap_or(0));
-        drop(state);
-        if !self.options.deferred {
-            self.collect();
-        }
     }
 
     /// Gives retired slabs back, without the lock: a device may take its time.
@@ -567,8 +589,11 @@ impl State {
         }
     }
 
-    fn retire_initial_and_spare(&mut self) {
-        let taken = self.map.take_empty(0, Spare::AllButReserved);
+    fn retire_spare(&mut self, missing_bytes: u64) {
+        let (spare_bytes, surplus_bytes) = (self.map.spare_bytes(), self.map.surplus_bytes());
+        let taken_bytes =
+            if missing_bytes > spare_bytes { surplus_bytes } else { missing_bytes.max(surplus_bytes) };
+        let taken = self.map.take_empty(spare_bytes - taken_bytes, Spare::AllButReserved);
         self.retire(taken);
     }
 

@@ -30,9 +30,6 @@ pub struct PoolOptions {
     pub dedicated: bool,
     /// Whether a buffer's bytes are zeroed when it is freed.
     pub zero_on_free: bool,
-    /// Whether slabs that become empty wait for [`collect`](super::MemoryPool::collect), so that freeing a buffer never
-    /// waits for the device.
-    pub deferred: bool,
     /// The budget that every slab counts against. None by default.
     pub budget: Option<MemoryBudget>,
     /// What the slabs are called in the budget, and by drivers that take names.
@@ -49,7 +46,6 @@ impl Default for PoolOptions {
             page_bytes: None,
             dedicated: false,
             zero_on_free: false,
-            deferred: false,
             budget: None,
             label: Cow::Borrowed("memory pool"),
         }
