@@ -678,20 +678,11 @@ export interface NativeThread {
   name: string
 }
 
+/** What happened to a pool, an event a line. */
 export interface NativeTrace {
-  events: Array<NativeTraceEvent>
+  lines: string
+  eventCount: number
   droppedCount: number
-}
-
-/** One event of a pool. */
-export interface NativeTraceEvent {
-  kind: string
-  atUs: number
-  /** Text, since the number may be larger than a JavaScript number holds exactly; absent for a refusal. */
-  buffer?: string
-  bytes: number
-  alignBytes: number
-  transient: boolean
 }
 
 /** What Rockchip's NPU driver says. No file tells the NPU's use of RAM. */

@@ -483,20 +483,11 @@ interface NativePoolOptions {
   zeroOnFree: boolean
 }
 
+/** What happened to a pool, an event a line. */
 interface NativeTrace {
-  events: Array<NativeTraceEvent>
+  lines: string
+  eventCount: number
   droppedCount: number
-}
-
-/** One event of a pool. */
-interface NativeTraceEvent {
-  kind: string
-  atUs: number
-  /** Text, since the number may be larger than a JavaScript number holds exactly; absent for a refusal. */
-  buffer?: string
-  bytes: number
-  alignBytes: number
-  transient: boolean
 }
 
 /** What Rockchip's NPU driver says. No file tells the NPU's use of RAM. */

@@ -1824,20 +1824,10 @@ const bufferRow = ({ slab, block }) => [
 ].join('');
 
 /** @internal */
-function traceOf({ events, droppedCount }, pool, settings) {
+function traceOf(trace, pool, settings) {
+    const { lines, eventCount, droppedCount } = trace;
     const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, settings, droppedCount };
-    const lines = events.map(({ kind, atUs, buffer, bytes, alignBytes, transient }) => {
-        const placed = kind === 'allocate' || kind === 'refuse';
-        return {
-            event: kind,
-            atUs,
-            ...(buffer !== undefined && buffer !== null && { buffer }),
-            bytes,
-            ...(placed && { alignBytes, placement: transient ? 'transient' : 'long' }),
-        };
-    });
-    const text = [header, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
-    return { eventCount: events.length, droppedCount, text };
+    return { eventCount, droppedCount, text: `${JSON.stringify(header)}\n${lines}` };
 }
 
 const count = (name, value) => bytes(name, value);

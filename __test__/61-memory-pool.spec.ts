@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import {
   AbortError,
   type DeviceBuffer,
@@ -368,7 +369,8 @@ describe('allocateAsync', () => {
     const controller = new AbortController()
     const given = pool.allocateAsync(MiB, { signal: controller.signal })
     const left = pool.allocateAsync(MiB)
-    setTimeout(() => controller.abort(), 20)
+    await setTimeout(20)
+    controller.abort()
     await rejectedBy(AbortError, given)
     const destroyed = pool.destroy()
     await rejectedBy(ReleasedError, left)
@@ -461,7 +463,7 @@ describe('what is held', () => {
     }
     expect(pool.stats().heldBytes).toBe(2 * MiB)
     // The budget has it back when the device has.
-    while (budget.allocatedBytes > 2 * MiB) await new Promise((resolve) => setTimeout(resolve, 1))
+    while (budget.allocatedBytes > 2 * MiB) await setTimeout(1)
   })
 
   test.each<[string, (buffer: DeviceBuffer) => Promise<unknown>]>([
@@ -474,6 +476,8 @@ describe('what is held', () => {
     const budget = new MemoryBudget({ totalBytes: 10 * MiB })
     await using pool = await make({ budget })
     await use(await pool.allocateAsync(MiB))
+    // The work may have ended before the release.
+    for (let turns = 0; turns < 500 && budget.allocatedBytes > 0; turns++) await setTimeout(10)
     expect(budget.allocatedBytes).toBe(0)
   })
 
@@ -804,7 +808,7 @@ describe('a slab that was taken for somebody', () => {
     const other = await pool.allocateAsync(MiB)
     await pool.reserve(4 * MiB)
     other.release()
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await setTimeout(50)
     pool.allocate(4 * MiB).release()
   })
 
@@ -815,8 +819,7 @@ describe('a slab that was taken for somebody', () => {
     const asked = pool.allocateAsync(8 * MiB, { signal: abort.signal })
     abort.abort()
     await expect(asked).rejects.toThrow('aborted')
-    for (let i = 0; i < 200 && budget.allocatedBytes > 0; i += 1)
-      await new Promise((resolve) => setTimeout(resolve, 10))
+    for (let i = 0; i < 200 && budget.allocatedBytes > 0; i += 1) await setTimeout(10)
     expect(budget.allocatedBytes).toBe(0)
   })
 })

@@ -22,18 +22,8 @@ export type PoolSettings = Pick<
 >
 
 /** @internal */
-export function traceOf({ events, droppedCount }: NativeTrace, pool: MemoryPool, settings: PoolSettings): PoolTrace {
+export function traceOf(trace: NativeTrace, pool: MemoryPool, settings: PoolSettings): PoolTrace {
+  const { lines, eventCount, droppedCount } = trace
   const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, settings, droppedCount }
-  const lines = events.map(({ kind, atUs, buffer, bytes, alignBytes, transient }) => {
-    const placed = kind === 'allocate' || kind === 'refuse'
-    return {
-      event: kind,
-      atUs,
-      ...(buffer !== undefined && buffer !== null && { buffer }),
-      bytes,
-      ...(placed && { alignBytes, placement: transient ? 'transient' : 'long' }),
-    }
-  })
-  const text = [header, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('')
-  return { eventCount: events.length, droppedCount, text }
+  return { eventCount, droppedCount, text: `${JSON.stringify(header)}\n${lines}` }
 }

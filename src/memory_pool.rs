@@ -1,6 +1,6 @@
 //! The native half of `MemoryPool` and its buffers.
 
-use std::{ops::Deref, os::fd::IntoRawFd, time::Duration};
+use std::{fmt::Write, ops::Deref, os::fd::IntoRawFd, time::Duration};
 
 use napi::{
     Env,
@@ -11,7 +11,7 @@ use plimsoll::{
     Error as CoreError, Result as CoreResult,
     pool::{
         Access, BegunMove, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool,
-        Move, Pin, Placement, PoolBuffer, PoolOptions, PoolStats as CoreStats, Scope,
+        Move, Pin, Placement, PoolBuffer, PoolOptions, PoolStats as CoreStats, Scope, TraceEvent, TraceKind,
     },
 };
 
@@ -148,21 +148,11 @@ pub struct PoolScope {
     pub total_count: f64,
 }
 
-/// One event of a pool.
-#[napi(object, object_from_js = false)]
-pub struct NativeTraceEvent {
-    pub kind: String,
-    pub at_us: f64,
-    /// Text, since the number may be larger than a JavaScript number holds exactly; absent for a refusal.
-    pub buffer: Option<String>,
-    pub bytes: f64,
-    pub align_bytes: f64,
-    pub transient: bool,
-}
-
+/// What happened to a pool, an event a line.
 #[napi(object, object_from_js = false)]
 pub struct NativeTrace {
-    pub events: Vec<NativeTraceEvent>,
+    pub lines: String,
+    pub event_count: f64,
     pub dropped_count: f64,
 }
 
@@ -305,6 +295,23 @@ fn next_move(table: &PoolTable, except: &[u32]) -> CoreResult<Option<NativeMove>
         ids.push(id);
     }
     Ok(None)
+}
+
+/// An event as a line of JSON. Buffers are named by text: their numbers may be larger than JavaScript's hold exactly.
+fn write_line(lines: &mut String, event: &TraceEvent) {
+    let TraceEvent { kind, at_us, buffer, bytes, align_bytes, placement, .. } = *event;
+    let name = kind.name();
+    // Writing to a string does not fail.
+    let _ = write!(lines, r#"{{"event":"{name}","atUs":{at_us}"#);
+    if kind != TraceKind::Refuse {
+        let _ = write!(lines, r#","buffer":"{buffer}""#);
+    }
+    let _ = write!(lines, r#","bytes":{bytes}"#);
+    if matches!(kind, TraceKind::Allocate | TraceKind::Refuse) {
+        let placement = if placement == Placement::Transient { "transient" } else { "long" };
+        let _ = write!(lines, r#","alignBytes":{align_bytes},"placement":"{placement}""#);
+    }
+    lines.push_str("}\n");
 }
 
 fn access_of(name: &str) -> Access {
@@ -458,15 +465,11 @@ impl NativePool {
     #[napi(catch_unwind)]
     pub fn stop_trace(&self) -> NativeTrace {
         let (events, dropped_count) = self.pool.stop_trace();
-        let event = |event: plimsoll::pool::TraceEvent| NativeTraceEvent {
-            kind: event.kind.name().to_owned(),
-            at_us: event.at_us as f64,
-            buffer: (event.buffer != u64::MAX).then(|| event.buffer.to_string()),
-            bytes: event.bytes as f64,
-            align_bytes: event.align_bytes as f64,
-            transient: event.placement == Placement::Transient,
-        };
-        NativeTrace { events: events.into_iter().map(event).collect(), dropped_count: dropped_count as f64 }
+        let mut lines = String::new();
+        for event in &events {
+            write_line(&mut lines, event);
+        }
+        NativeTrace { lines, event_count: events.len() as f64, dropped_count: dropped_count as f64 }
     }
 
     /// The next move, none of it of a buffer under one of these keys. Planning looks at every buffer.
