@@ -110,6 +110,14 @@ export declare class NativeMove {
   get bytes(): number
 }
 
+/** A defragmentation from its first move to its last. */
+export declare class NativePass {
+  /** The next move, of a buffer that had none in this pass. The last has to be made or forgone before. */
+  nextMove(): Promise<NativeMove | null>
+  /** Lets go of what it remembers, which the engine knows nothing of, and would not hurry to collect. */
+  end(): void
+}
+
 /**
  * A pool with the buffers that JavaScript holds out of it.
  *
@@ -138,8 +146,7 @@ export declare class NativePool {
   popScope(): PoolScope | null
   startTrace(capacity: number): void
   stopTrace(): NativeTrace
-  /** The next move, none of it of a buffer under one of these keys. Planning looks at every buffer. */
-  nextMove(except: Array<number>): Promise<NativeMove | null>
+  beginPass(): NativePass
   /** Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since. */
   makeMove(planned: NativeMove): Promise<number | undefined>
   forgoMove(planned: NativeMove): void

@@ -2185,22 +2185,22 @@ class MemoryPool {
             complete: false,
         };
         const began = performance.now();
-        // A buffer is moved once in a pass, so that every pass ends.
-        const stay = [];
+        const pass = this.#native.beginPass();
+        let tried = false;
         const within = () => !signal?.aborted &&
             report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
             report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
             // A bound of any time lets one move be tried, or a slow machine would never get on.
-            (stay.length === 0 ? maxMs !== 0 : performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY)) &&
+            (tried ? performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY) : maxMs !== 0) &&
             !enough();
         try {
             while (within()) {
-                const planned = await this.#run(() => this.#native.nextMove(stay));
+                const planned = await this.#run(() => pass.nextMove());
                 if (!planned) {
                     report.complete = true;
                     break;
                 }
-                stay.push(planned.key);
+                tried = true;
                 const movable = this.#movable(planned);
                 if (this.#vetoes(veto, movable, planned)) {
                     report.vetoedCount += 1;
@@ -2217,6 +2217,7 @@ class MemoryPool {
             }
         }
         finally {
+            pass.end();
             this.#collect();
         }
         report.largestFreeBytesAfter = this.stats().largestFreeBytes;

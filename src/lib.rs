@@ -18,6 +18,7 @@
 
 mod budget;
 mod buffer_pool;
+mod defragment;
 mod device;
 mod error;
 mod headroom;

@@ -10,13 +10,14 @@ use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
     pool::{
-        Access, BegunMove, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool,
-        Move, Pin, Placement, PoolBuffer, PoolOptions, PoolStats as CoreStats, Scope, TraceEvent, TraceKind,
+        Access, BegunMove, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Pin,
+        Placement, PoolBuffer, PoolOptions, PoolStats as CoreStats, Scope, TraceEvent, TraceKind,
     },
 };
 
 use crate::{
     budget::NativeBudget,
+    defragment::{NativeMove, NativePass},
     device::NativeDevice,
     error::to_js,
     lease::{Held, LeaseHolder, runs_javascript},
@@ -186,27 +187,6 @@ pub struct ExportedFd {
     pub size_bytes: f64,
 }
 
-/// A move that was planned and is to be made or forgone.
-#[napi]
-pub struct NativeMove {
-    planned: Move,
-    key: u32,
-}
-
-#[napi]
-impl NativeMove {
-    /// The key of the buffer.
-    #[napi(getter, catch_unwind)]
-    pub fn key(&self) -> u32 {
-        self.key
-    }
-
-    #[napi(getter, catch_unwind)]
-    pub fn bytes(&self) -> f64 {
-        self.planned.bytes as f64
-    }
-}
-
 impl From<CoreStats> for PoolStats {
     fn from(stats: CoreStats) -> Self {
         Self {
@@ -276,25 +256,6 @@ impl ObjectFinalize for NativePool {
 
 fn size(bytes: Option<f64>) -> Option<u64> {
     bytes.map(|bytes| bytes as u64)
-}
-
-fn next_move(table: &PoolTable, except: &[u32]) -> CoreResult<Option<NativeMove>> {
-    let mut ids = {
-        let buffers = table.buffers();
-        let id = |key: &u32| buffers.get(*key as usize).map(|kept| kept.buffer.id());
-        except.iter().filter_map(id).collect::<Vec<_>>()
-    };
-    while let Some(planned) = table.pool.next_move(&ids)? {
-        let id = planned.buffer();
-        let key = table.buffers().iter().find(|(_, kept)| kept.buffer.id() == id).map(|(key, _)| key);
-        if let Some(key) = key {
-            return Ok(Some(NativeMove { planned, key: key as u32 }));
-        }
-        // It was released, and work on it that is under way still has it.
-        table.pool.forgo_move(&planned);
-        ids.push(id);
-    }
-    Ok(None)
 }
 
 /// An event as a line of JSON. Buffers are named by text: their numbers may be larger than JavaScript's hold exactly.
@@ -472,25 +433,23 @@ impl NativePool {
         NativeTrace { lines, event_count: events.len() as f64, dropped_count: dropped_count as f64 }
     }
 
-    /// The next move, none of it of a buffer under one of these keys. Planning looks at every buffer.
-    #[napi(ts_return_type = "Promise<NativeMove | null>", catch_unwind)]
-    pub fn next_move(&self, except: Vec<u32>) -> AsyncTask<Work<Option<NativeMove>, Option<NativeMove>>> {
-        let table = self.0.clone();
-        Work::promise(move || next_move(&table, &except), |_, planned| Ok(planned))
+    #[napi(catch_unwind)]
+    pub fn begin_pass(&self) -> NativePass {
+        NativePass::new(self.0.clone())
     }
 
     /// Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since.
     #[napi(ts_return_type = "Promise<number | undefined>", catch_unwind)]
     pub fn make_move(&self, planned: &NativeMove) -> AsyncTask<Work<Option<u64>, Option<f64>>> {
         // Begun before it is queued: all that is queued behind it and waits for it finds it under way.
-        let begun = self.pool.begin_move(planned.planned);
+        let begun = self.pool.begin_move(planned.planned());
         let make = move || begun?.map(BegunMove::make).transpose();
         Work::promise(make, |_, bytes| Ok(bytes.map(|bytes| bytes as f64)))
     }
 
     #[napi(catch_unwind)]
     pub fn forgo_move(&self, planned: &NativeMove) {
-        self.pool.forgo_move(&planned.planned);
+        self.pool.forgo_move(&planned.planned());
     }
 
     /// What a defragmentation would come to.

@@ -213,7 +213,7 @@ fn what_is_pinned_mapped_exported_or_vetoed_stays() {
 fn a_buffer_freed_in_the_middle_of_a_move_is_freed_all_the_same() {
     for made in [true, false] {
         let (pool, mut buffers) = two_slabs_with_a_buffer_each();
-        let begun = pool.begin_move(pool.next_move(&[]).unwrap().unwrap()).unwrap().unwrap();
+        let begun = pool.begin_move(pool.begin_pass().next_move().unwrap().unwrap()).unwrap().unwrap();
         buffers.retain(|buffer| Some(buffer.id()) != begun.buffer());
         assert_eq!(pool.stats().buffer_count, 2, "its bytes are in use as long as they are moved");
         if made {
@@ -242,7 +242,7 @@ fn a_move_whose_buffer_was_freed_pinned_or_moved_since_is_not_begun() {
     ];
     for since in since {
         let (pool, mut buffers) = two_slabs_with_a_buffer_each();
-        let planned = pool.next_move(&[]).unwrap().unwrap();
+        let planned = pool.begin_pass().next_move().unwrap().unwrap();
         let pin = since(&pool, &mut buffers, planned.buffer());
         assert!(pool.begin_move(planned).unwrap().is_none());
         drop(pin);

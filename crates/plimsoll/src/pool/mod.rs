@@ -8,8 +8,8 @@ mod suballocator;
 pub use buffers::{BufferPool, BufferPoolOptions, BufferPoolStats, PooledBuffer};
 pub use memory_pool::{
     Access, BegunMove, BlockInfo, BufferInfo, BufferOptions, Claim, Counter, DefragmentOptions,
-    DefragmentReport, ExportedFd, Mapping, MemoryPool, Move, Pin, Placement, PoolBuffer, PoolOptions,
-    PoolStats, Scope, SlabInfo, TraceEvent, TraceKind,
+    DefragmentPass, DefragmentReport, ExportedFd, Mapping, MemoryPool, Move, Pin, Placement, PoolBuffer,
+    PoolOptions, PoolStats, Scope, SlabInfo, TraceEvent, TraceKind,
 };
 pub use pages::{Page, PageAllocator, PageId, StalePage};
 pub use suballocator::{Block, End, GRANULE_BYTES, NodeId, Span, StaleNode, SubAllocator};

@@ -1,10 +1,8 @@
 //! Moving buffers together, a few at a time, so that whole slabs become empty and go back.
 //!
-//! Buffers leave the slab with the least in it for holes in fuller ones; where none can be emptied that way, they move
-//! down in their own slab. A move copies with nothing locked; who uses the buffer meanwhile waits for that one copy.
+//! A move copies with nothing locked; who uses the buffer meanwhile waits for that one copy.
 
 use std::{
-    cmp::Reverse,
     collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
@@ -14,7 +12,8 @@ use super::{
     MemoryPool, WHAT,
     layout::{Part, Placed},
     map::{BufferId, Held, Live, Map},
-    options::{BufferOptions, Placement},
+    options::BufferOptions,
+    plan::{Outcome, Plan},
     trace::TraceKind,
 };
 use crate::error::{Error, Result};
@@ -55,13 +54,13 @@ pub struct DefragmentReport {
 /// A move that could be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Move {
-    id: BufferId,
+    pub(super) id: BufferId,
     /// Its bytes as asked for.
     pub bytes: u64,
-    from_slab: usize,
-    from: Part,
-    to_slab: usize,
-    to: Placed,
+    pub(super) from_slab: usize,
+    pub(super) from: Part,
+    pub(super) to_slab: usize,
+    pub(super) to: Placed,
 }
 
 impl Move {
@@ -79,100 +78,6 @@ impl Move {
 }
 
 impl Map {
-    /// Finds the next move that mends something and takes its target; buffers in `except` stay.
-    fn plan(&mut self, except: &HashSet<BufferId>) -> Option<Move> {
-        let mut slabs = self.contents(except);
-        slabs.sort_unstable_by_key(|slab| (slab.used_bytes, slab.index));
-        self.plan_into_fuller(&slabs).or_else(|| {
-            for slab in &mut slabs {
-                slab.movable.sort_unstable_by_key(|(offset, _)| Reverse(*offset));
-            }
-            self.plan_downwards(&slabs)
-        })
-    }
-
-    /// The slabs that hold buffers, with those that may move.
-    fn contents(&self, except: &HashSet<BufferId>) -> Vec<Contents> {
-        // A slab's number is a place in a table, so this is one, too: a pool may have many buffers.
-        let mut slabs: Vec<Option<Contents>> = Vec::new();
-        for (index, held) in self.slabs().filter(|(_, held)| !held.is_empty()) {
-            slabs.resize_with(slabs.len().max(index + 1), || None);
-            if let Some(place) = slabs.get_mut(index) {
-                let used_bytes = held.layout.used_bytes();
-                *place = Some(Contents { index, used_bytes, movable: Vec::new(), held_fast: false });
-            }
-        }
-        for (id, live) in self.buffers() {
-            let Some(slab) = slabs.get_mut(live.slab).and_then(Option::as_mut) else { continue };
-            if live.is_held() || live.moving || except.contains(&id) {
-                slab.held_fast = true;
-            } else {
-                slab.movable.push((live.placed.offset_bytes, id));
-            }
-        }
-        slabs.into_iter().flatten().collect()
-    }
-
-    /// Out of the slab with the least in it of those that could be emptied, into fuller ones.
-    fn plan_into_fuller(&mut self, slabs: &[Contents]) -> Option<Move> {
-        for (position, from) in slabs.iter().enumerate().filter(|(_, slab)| !slab.held_fast) {
-            // The fullest first, so that the next to be emptied gets nothing more.
-            let fuller = slabs.get(position + 1..).unwrap_or_default();
-            let targets: Vec<_> = fuller.iter().rev().map(|slab| slab.index).collect();
-            if self.free_in(&targets) < from.used_bytes {
-                continue;
-            }
-            let planned = self.take_targets(from, &targets);
-            let all_fit = planned.len() == from.movable.len();
-            // One is made at a time: the others find their places again when it is their turn.
-            let kept = usize::from(all_fit);
-            for planned in planned.iter().skip(kept) {
-                self.free_part(planned.to_slab, planned.to.part);
-            }
-            if let Some(first) = planned.first().filter(|_| all_fit) {
-                return Some(*first);
-            }
-        }
-        None
-    }
-
-    fn free_in(&self, slabs: &[usize]) -> u64 {
-        let held = slabs.iter().filter_map(|index| self.slab(*index));
-        held.map(|held| held.size_bytes().saturating_sub(held.layout.used_bytes())).sum()
-    }
-
-    /// Takes a place in the targets for one buffer after the other, until one finds none.
-    fn take_targets(&mut self, from: &Contents, targets: &[usize]) -> Vec<Move> {
-        let to_any =
-            |(_, id): &(u64, BufferId)| targets.iter().find_map(|to| self.take_target(*id, from.index, *to));
-        from.movable.iter().map_while(to_any).collect()
-    }
-
-    fn take_target(&mut self, id: BufferId, from_slab: usize, to_slab: usize) -> Option<Move> {
-        let live = self.buffer(id)?;
-        let (bytes, align_bytes, placement) = (live.requested_bytes, live.align_bytes, live.placement);
-        let from = live.placed.part;
-        let to = self.take_part(to_slab, bytes, align_bytes, placement)?;
-        Some(Move { id, bytes, from_slab, from, to_slab, to })
-    }
-
-    /// Down into a lower hole of the same slab, which leaves the free bytes in one piece. Transient buffers stay at the end
-    /// where they belong.
-    fn plan_downwards(&mut self, slabs: &[Contents]) -> Option<Move> {
-        for (slab, (offset, id)) in
-            slabs.iter().flat_map(|slab| slab.movable.iter().map(|item| (slab.index, *item)))
-        {
-            let Some(live) = self.buffer(id).filter(|live| live.placement == Placement::LongLived) else {
-                continue;
-            };
-            let (bytes, align_bytes, from) = (live.requested_bytes, live.align_bytes, live.placed.part);
-            if let Some(to) = self.take_part_below(slab, bytes, align_bytes, offset) {
-                return Some(Move { id, bytes, from_slab: slab, from, to_slab: slab, to });
-            }
-        }
-        None
-    }
-
     /// Enters a buffer at its new place. The old one is still taken.
     fn settle(&mut self, planned: &Move) -> Option<Part> {
         let live = self.buffer_mut(planned.id)?;
@@ -187,16 +92,6 @@ impl Map {
         let slab_bytes = self.slab(planned.from_slab).map_or(0, Held::size_bytes);
         if emptied { slab_bytes } else { 0 }
     }
-}
-
-/// A slab with what a defragmentation needs to know of it.
-struct Contents {
-    index: usize,
-    used_bytes: u64,
-    /// Offset and number of each buffer that may move.
-    movable: Vec<(u64, BufferId)>,
-    /// Whether it also holds buffers that may not.
-    held_fast: bool,
 }
 
 impl MemoryPool {
@@ -219,14 +114,12 @@ impl MemoryPool {
             largest_free_bytes_before: self.0.live()?.map.largest_free_bytes(),
             ..DefragmentReport::default()
         };
-        let (began, mut stay) = (Instant::now(), HashSet::new());
+        let (began, mut pass) = (Instant::now(), self.begin_pass());
         while report.may_go_on(options, began) {
-            let Some(planned) = self.0.live()?.map.plan(&stay) else {
+            let Some(planned) = pass.next_move()? else {
                 report.complete = true;
                 break;
             };
-            // A buffer is moved once in a pass, so that every pass ends.
-            stay.insert(planned.id);
             if !wanted(&planned) {
                 self.forgo_move(&planned);
                 report.vetoed_count += 1;
@@ -246,39 +139,26 @@ impl MemoryPool {
         options: &DefragmentOptions,
         wanted: &mut dyn FnMut(&Move) -> bool,
     ) -> Result<DefragmentReport> {
-        let mut map = self.0.live()?.map.clone();
         let mut report = DefragmentReport {
-            largest_free_bytes_before: map.largest_free_bytes(),
+            largest_free_bytes_before: self.0.live()?.map.largest_free_bytes(),
             ..DefragmentReport::default()
         };
-        let (began, mut stay) = (Instant::now(), HashSet::new());
+        let (began, mut plan) = (Instant::now(), Plan::read(&self.0, &HashSet::new())?);
         while report.may_go_on(options, began) {
-            let Some(planned) = map.plan(&stay) else {
+            let Some(step) = plan.next_step() else {
                 report.complete = true;
                 break;
             };
-            stay.insert(planned.id);
-            if !wanted(&planned) {
-                map.free_part(planned.to_slab, planned.to.part);
+            let planned = step.as_move();
+            if wanted(&planned) {
+                report.count(&planned, plan.settle(&step, Outcome::Moved));
+            } else {
+                plan.settle(&step, Outcome::Stayed);
                 report.vetoed_count += 1;
-                continue;
             }
-            let emptied_bytes = map.settle(&planned).map_or(0, |old| map.leave(&planned, old));
-            report.count(&planned, emptied_bytes);
         }
-        report.largest_free_bytes_after = map.largest_free_bytes();
+        report.largest_free_bytes_after = plan.largest_free_bytes();
         Ok(report)
-    }
-
-    /// Finds the next move and keeps its target for it, until it is [begun](Self::begin_move) or
-    /// [forgone](Self::forgo_move). Its buffer can be used meanwhile. Buffers of these numbers stay where they are.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Released`] after [`destroy`](Self::destroy).
-    pub fn next_move(&self, except: &[u64]) -> Result<Option<Move>> {
-        let except = except.iter().copied().map(BufferId::from_number).collect();
-        Ok(self.0.live()?.map.plan(&except))
     }
 
     /// Begins a move that was found: whoever wants to use the buffer from now on waits for the end of it. `None`, and the

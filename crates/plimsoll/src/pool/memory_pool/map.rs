@@ -20,10 +20,6 @@ impl BufferId {
     pub(super) fn number(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
-
-    pub(super) fn from_number(number: u64) -> Self {
-        Self { index: number as u32, generation: (number >> 32) as u32 }
-    }
 }
 
 /// Which empty slabs are meant.
@@ -119,8 +115,8 @@ pub(super) struct Freed {
     pub(super) emptied: bool,
 }
 
-/// The books. A clone of them can be changed to see what would come of it.
-#[derive(Debug, Clone, Default)]
+/// The books.
+#[derive(Debug, Default)]
 pub(super) struct Map {
     /// Whether each buffer has a slab of its own, whatever is left of it.
     dedicated: bool,
@@ -200,8 +196,23 @@ impl Map {
         self.slabs.get(index)
     }
 
+    /// Above all numbers of slabs.
+    pub(super) fn slab_places(&self) -> usize {
+        self.slabs.capacity()
+    }
+
+    /// Above all places of buffers.
+    pub(super) fn buffer_places(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) fn buffers(&self) -> impl Iterator<Item = (BufferId, &Live)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+        self.buffers_in(0, self.buffer_places())
+    }
+
+    /// The buffers that have one of `count` places from the `first` on.
+    pub(super) fn buffers_in(&self, first: usize, count: usize) -> impl Iterator<Item = (BufferId, &Live)> {
+        self.slots.iter().enumerate().skip(first).take(count).filter_map(|(index, slot)| {
             let id = BufferId { index: index as u32, generation: slot.generation };
             slot.live.as_ref().map(|live| (id, live))
         })
@@ -209,7 +220,9 @@ impl Map {
 
     /// Number and bytes of each buffer.
     pub(super) fn live_buffers(&self) -> Vec<(u64, u64)> {
-        self.buffers().map(|(id, live)| (id.number(), live.requested_bytes)).collect()
+        self.buffers_in(0, self.buffer_places())
+            .map(|(id, live)| (id.number(), live.requested_bytes))
+            .collect()
     }
 
     pub(super) fn enter_slab(&mut self, slab: Arc<Slab>, page_bytes: Option<u64>, purpose: Purpose) {

@@ -15,6 +15,8 @@ mod defragment;
 mod layout;
 mod map;
 mod options;
+mod pass;
+mod plan;
 mod slab;
 mod stats;
 mod trace;
@@ -28,6 +30,7 @@ pub use buffer::{Access, Claim, ExportedFd, Mapping, Pin, PoolBuffer};
 pub use counters::{Counter, Scope};
 pub use defragment::{BegunMove, DefragmentOptions, DefragmentReport, Move};
 pub use options::{BufferOptions, Placement, PoolOptions};
+pub use pass::DefragmentPass;
 pub use stats::{BlockInfo, BufferInfo, PoolStats, SlabInfo};
 pub use trace::{TraceEvent, TraceKind};
 
