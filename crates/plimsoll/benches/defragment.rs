@@ -1,8 +1,8 @@
 //! What a pass of defragmentation costs, whatever the number of buffers: half of them have gone, every second one.
 //!
-//! Prints a line for each: buffers, buffers moved, milliseconds of the whole pass (median of three), and the longest that
-//! somebody else waited for the pool meanwhile, in microseconds, apart by tabs. The last takes scheduling in: on a machine
-//! that has other work it says nothing.
+//! Prints a line for each: buffers, the size of a slab in MiB, buffers moved, milliseconds of the whole pass (median of
+//! three), and the longest that somebody else waited for the pool meanwhile, in microseconds (least of three), apart by
+//! tabs. The last takes scheduling in: on a machine that has other work it says little.
 
 use std::{
     sync::{
@@ -22,13 +22,14 @@ use plimsoll::{
 const RUNS: usize = 3;
 
 fn main() -> plimsoll::Result<()> {
-    for count in [1_000, 10_000, 50_000] {
-        let mut passes = (0..RUNS).map(|_| pass(count)).collect::<plimsoll::Result<Vec<_>>>()?;
+    for (count, slab_bytes) in [(1_000, 4 * MIB), (10_000, 4 * MIB), (50_000, 4 * MIB), (50_000, 256 * MIB)] {
+        let mut passes = (0..RUNS).map(|_| pass(count, slab_bytes)).collect::<plimsoll::Result<Vec<_>>>()?;
         passes.sort_unstable_by_key(|pass| pass.took);
         let Some(median) = passes.get(RUNS / 2) else { continue };
         let waited = passes.iter().map(|pass| pass.longest_wait).min().unwrap_or_default();
         println!(
-            "{count}\t{}\t{:.2}\t{:.0}",
+            "{count}\t{}\t{}\t{:.2}\t{:.0}",
+            slab_bytes / MIB,
             median.moved_count,
             median.took.as_secs_f64() * 1e3,
             waited.as_secs_f64() * 1e6
@@ -43,8 +44,8 @@ struct Pass {
     longest_wait: Duration,
 }
 
-fn pass(count: u64) -> plimsoll::Result<Pass> {
-    let (pool, _buffers) = half_gone(count)?;
+fn pass(count: u64, slab_bytes: u64) -> plimsoll::Result<Pass> {
+    let (pool, _buffers) = half_gone(count, slab_bytes)?;
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let waiting = scope.spawn(|| longest_wait(&pool, &done));
@@ -57,10 +58,10 @@ fn pass(count: u64) -> plimsoll::Result<Pass> {
     })
 }
 
-/// Buffers of 256 bytes to 4 KiB in slabs of 4 MiB, of which every second one was freed.
-fn half_gone(count: u64) -> plimsoll::Result<(MemoryPool, Vec<PoolBuffer>)> {
+/// Buffers of up to 4 KiB, of which every second one was freed.
+fn half_gone(count: u64, slab_bytes: u64) -> plimsoll::Result<(MemoryPool, Vec<PoolBuffer>)> {
     let backend = Arc::new(HostBackend::new(DeviceContext::default()));
-    let pool = MemoryPool::create(backend, PoolOptions { slab_bytes: 4 * MIB, ..PoolOptions::default() })?;
+    let pool = MemoryPool::create(backend, PoolOptions { slab_bytes, ..PoolOptions::default() })?;
     let sizes = (0..count).map(|index| 1 + index.wrapping_mul(2_654_435_761) % 4096);
     let take = |bytes| pool.allocate_growing(bytes, &BufferOptions::default(), &mut |_| false);
     let all = sizes.map(take).collect::<plimsoll::Result<Vec<_>>>()?;

@@ -83,6 +83,21 @@ fn one_pass_over_thousands_of_buffers_leaves_no_slab_that_could_be_emptied() {
 }
 
 #[test]
+fn one_pass_over_thousands_of_buffers_leaves_the_holes_of_a_slab_in_one() {
+    let pool = pool(PoolOptions { initial_bytes: 8 * MIB, slab_bytes: 8 * MIB, ..PoolOptions::default() });
+    let take = |index: u64| pool.allocate(KIB * (1 + index % 3), &BufferOptions::default()).unwrap();
+    let all: Vec<_> = (0..4000).map(take).collect();
+    all.iter().for_each(sign);
+    let left: Vec<_> = all.into_iter().step_by(2).collect();
+    assert!(pool.stats().fragmentation_percent > 90.0);
+    let (moved_count, complete) = defragment(&pool);
+    assert!(complete && moved_count <= 2000, "each buffer at most once");
+    assert!(pool.stats().fragmentation_percent < 1.0, "{:?}", pool.stats());
+    assert_eq!(defragment(&pool), (0, true));
+    assert!(left.iter().all(is_signed));
+}
+
+#[test]
 fn a_buffer_that_comes_into_a_slab_which_is_emptied_goes_with_the_others() {
     let (pool, few, more) = three_and_seven();
     let mut pass = pool.begin_pass();

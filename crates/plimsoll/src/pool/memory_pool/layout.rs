@@ -81,6 +81,13 @@ impl Layout {
         }
     }
 
+    /// Makes [`allocate_below`](Self::allocate_below) find the lowest holes, of however many.
+    pub(super) fn order_holes(&mut self) {
+        if let Self::Blocks(blocks) = self {
+            blocks.order_holes();
+        }
+    }
+
     /// Whether it was taken and is now free.
     pub(super) fn free(&mut self, part: Part) -> bool {
         match (self, part) {

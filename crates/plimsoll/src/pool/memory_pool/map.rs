@@ -196,6 +196,13 @@ impl Map {
         self.slabs.get(index)
     }
 
+    /// Puts the holes of a slab in order, which changes nothing that can be seen.
+    pub(super) fn order_holes(&mut self, index: usize) {
+        if let Some(held) = self.slabs.get_mut(index) {
+            held.layout.order_holes();
+        }
+    }
+
     /// Above all numbers of slabs.
     pub(super) fn slab_places(&self) -> usize {
         self.slabs.capacity()

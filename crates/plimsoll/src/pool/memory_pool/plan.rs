@@ -148,11 +148,13 @@ impl Plan {
 
     fn copy_slabs(&mut self, pool: &Inner) -> Result<()> {
         loop {
-            let state = pool.live()?;
+            let mut state = pool.live()?;
             let index = self.slabs.len();
             if index >= state.map.slab_places() {
                 return Ok(());
             }
+            // In the pool itself: it has to find the same places as the copy.
+            state.map.order_holes(index);
             // A slab that belongs to one buffer alone takes no other.
             let may_change = |held: &&Held| !pool.options.dedicated || held.is_empty();
             self.slabs.push(state.map.slab(index).filter(may_change).map(SlabCopy::new));

@@ -224,7 +224,8 @@ impl SubAllocator {
     }
 
     /// Takes a block that ends at `limit_bytes` or before it, for moving buffers towards the low end: the lowest place
-    /// in the first 8 free blocks of each bin, so there may be a lower one. Otherwise as [`allocate`](Self::allocate).
+    /// in the first 8 free blocks of each bin, so there may be a lower one unless they are
+    /// [in order](Self::order_holes). Otherwise as [`allocate`](Self::allocate).
     pub fn allocate_below(&mut self, bytes: u64, align_bytes: u64, limit_bytes: u64) -> Option<Block> {
         let request = self.request(bytes, align_bytes, End::Low)?;
         // The last block has what the slab has beyond its whole granules.
@@ -238,6 +239,21 @@ impl SubAllocator {
             .filter(|(start, _)| end_of(*start) <= limit_bytes)
             .min()?;
         Some(self.take(hole, start, request.len))
+    }
+
+    /// Puts the free blocks of each bin into the order of their addresses, the lowest first: those are then found by
+    /// [`allocate_below`](Self::allocate_below), until others are freed. Goes over all blocks.
+    pub fn order_holes(&mut self) {
+        let Self { nodes, bins, .. } = self;
+        let mut link = nodes.get(NONE).below;
+        while link.index() != NONE {
+            let Node { start, len, below, .. } = *nodes.get(link.index());
+            if link.is_free() {
+                bins.remove(nodes, link.index());
+                bins.insert(nodes, link.index(), start, len);
+            }
+            link = below;
+        }
     }
 
     #[cold]
@@ -501,6 +517,20 @@ mod tests {
         assert_eq!(slab.allocate_below(700, 1, 768), None, "the last block ends at 1000");
         let block = slab.allocate_below(700, 1, 1000).unwrap();
         assert_eq!((block.offset_bytes, block.size_bytes), (0, 1000));
+    }
+
+    #[test]
+    fn among_many_holes_the_lowest_is_found_once_they_are_in_order() {
+        let mut slab = SubAllocator::new(1 << 20);
+        let blocks: Vec<_> = (0..100).map(|_| slab.allocate(1, 1, End::Low).unwrap()).collect();
+        for block in blocks.iter().step_by(2) {
+            slab.free(block.node).unwrap();
+        }
+        assert_ne!(slab.clone().allocate_below(1, 1, 1 << 20).unwrap().offset_bytes, 0);
+        slab.order_holes();
+        for block in blocks.iter().step_by(2) {
+            assert_eq!(slab.allocate_below(1, 1, 1 << 20).unwrap().offset_bytes, block.offset_bytes);
+        }
     }
 
     #[test]
