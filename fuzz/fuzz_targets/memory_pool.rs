@@ -43,9 +43,10 @@ fuzz_target!(|bytes: &[u8]| {
     let pool = MemoryPool::create(backend, options).expect("so much this machine has");
     let mut live: Vec<(u64, PoolBuffer)> = Vec::new();
     let mut pins: Vec<Pin> = Vec::new();
+    let mut pass = pool.begin_pass();
     for (seed, step) in (0_u64..).zip(steps.chunks_exact(3)) {
         let number = u64::from(u16::from_le_bytes([step[1], step[2]]));
-        match step[0] % 12 {
+        match step[0] % 14 {
             0..=4 => {
                 let placement = if step[0] & 16 == 0 { Placement::LongLived } else { Placement::Transient };
                 let options = BufferOptions { placement, ..BufferOptions::default() };
@@ -73,6 +74,17 @@ fuzz_target!(|bytes: &[u8]| {
             }
             11 if number % 2 == 0 => drop(pool.trim(0)),
             11 => pins.clear(),
+            12 if number % 16 == 0 => pass = pool.begin_pass(),
+            12 | 13 => {
+                let Some(planned) = pass.next_move().expect("the pool is there") else { continue };
+                if number % 8 == 0 {
+                    pool.forgo_move(&planned);
+                } else {
+                    let begun =
+                        pool.begin_move(planned).expect("the pool is there").expect("nobody was between");
+                    begun.make().expect("RAM copies");
+                }
+            }
             _ => {}
         }
         let stats = pool.stats();

@@ -70,6 +70,7 @@ fuzz_target!(|bytes: &[u8]| {
                 assert_eq!(slab.free(block.node), Ok(block.size_bytes));
                 gone.push(block.node);
             }
+            7 if step[3] == 255 => slab.order_holes(),
             7 if !shadow.is_empty() => {
                 let limit = number * GRANULE_BYTES;
                 if let Some(block) = slab.allocate_below(u64::from(step[3]) + 1, 1, limit) {
