@@ -149,6 +149,8 @@ export declare class NativePool {
   beginPass(): NativePass
   /** Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since. */
   makeMove(planned: NativeMove): Promise<number | undefined>
+  /** Whether there is a buffer under that key. */
+  holds(key: number): boolean
   forgoMove(planned: NativeMove): void
   /** What a defragmentation would come to. */
   defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): Promise<DefragmentReport>

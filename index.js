@@ -2201,6 +2201,11 @@ class MemoryPool {
                     break;
                 }
                 tried = true;
+                if (!this.#native.holds(planned.key)) {
+                    // It was released before its turn came.
+                    this.#native.forgoMove(planned);
+                    continue;
+                }
                 const movable = this.#movable(planned);
                 if (this.#vetoes(veto, movable, planned)) {
                     report.vetoedCount += 1;

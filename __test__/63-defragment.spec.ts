@@ -139,6 +139,24 @@ describe('a veto', () => {
     await pool.destroy()
   })
 
+  test('is never asked about a buffer that took the place of the one meant', async () => {
+    for (let round = 0; round < 20; round++) {
+      const { pool, buffers } = await scattered()
+      const asked: MovableBuffer[] = []
+      const pass = pool.defragment({ maxMoves: 1, veto: (buffer) => asked.push(buffer) > 0 })
+      for (let turn = 0; turn < round; turn++) await Promise.resolve()
+      // By then the first move may be planned, but nobody was asked yet.
+      for (const until = performance.now() + 2; performance.now() < until; );
+      for (const buffer of buffers) buffer.release()
+      const others = buffers.map(() => pool.allocate(100, { label: 'other' }))
+      await pass
+      const mine = others.map(({ id, label, sizeBytes }) => ({ id, label, sizeBytes }))
+      for (const buffer of asked) expect(mine).toContainEqual(buffer)
+      expect(others.some(({ id }) => buffers.some((buffer) => buffer.id === id))).toBe(false)
+      await pool.destroy()
+    }
+  })
+
   test('may do with the buffer what it likes: pin, release, read or map it', () => {
     const script = `
       const seen = {}

@@ -501,6 +501,11 @@ export class MemoryPool implements AsyncDisposable {
           break
         }
         tried = true
+        if (!this.#native.holds(planned.key)) {
+          // It was released before its turn came.
+          this.#native.forgoMove(planned)
+          continue
+        }
         const movable = this.#movable(planned)
         if (this.#vetoes(veto, movable, planned)) {
           report.vetoedCount += 1

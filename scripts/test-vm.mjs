@@ -1,13 +1,15 @@
-// Runs the Rust tests of device memory where its kernel is: in a guest with dma-heaps, udmabuf and a DRM driver without
-// hardware. A guest is fully emulated and may be hurt: some tests bring the kernel's killer.
+// Runs the Rust tests of device memory where its kernel is, and a program in JavaScript: in a guest with dma-heaps, udmabuf
+// and a DRM driver without hardware. A guest is fully emulated and may be hurt: some tests bring the kernel's killer.
 //
 //     npm run test:vm
 
 import { execFileSync } from 'node:child_process'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runPc } from './guest/pc.mjs'
 
 const checkout = fileURLToPath(new URL('..', import.meta.url))
+const addon = 'plimsoll.linux-x64-gnu.node'
 
 /** The test programs of the core that a guest is for, with what each is run by and with. */
 const suites = {
@@ -15,6 +17,28 @@ const suites = {
   vgem: { by: ['env', 'PLIMSOLL_DRM_NODE=/dev/dri/card0'] },
   // The last, as it brings the killer; and it says what it measured.
   guest: { with: ['--ignored', '--show-output'] },
+}
+
+/** Folders of the packages that this one needs to run, from the checkout. */
+const dependencies = () =>
+  execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: checkout, encoding: 'utf8' })
+    .split('\n')
+    .map((folder) => relative(checkout, folder))
+    .filter((folder) => folder.startsWith('node_modules/'))
+
+/** The package as a user has it, with this Node.js. */
+const javascript = {
+  files: [
+    ['/bin/node', process.execPath],
+    ['/app/dma-heap.mjs', join(checkout, 'scripts/guest/dma-heap.mjs')],
+    ['/app/model.gguf', join(checkout, 'examples/models/plimsoll-sample-llama.gguf')],
+    ...['package.json', 'index.js', 'index.d.ts', addon].map((name) => [
+      `/app/node_modules/plimsoll/${name}`,
+      join(checkout, name),
+    ]),
+    ...dependencies().map((folder) => [`/app/${folder}`, join(checkout, folder)]),
+  ],
+  step: { title: 'javascript', command: ['node', '/app/dma-heap.mjs', '/app/model.gguf'] },
 }
 
 if (process.arch !== 'x64') {
@@ -46,11 +70,13 @@ function build(names) {
 
 const start = performance.now()
 const programs = build(Object.keys(suites))
-const files = Object.fromEntries(Object.keys(suites).map((name) => [`/tests/${name}`, programs.get(name)]))
+const tests = Object.keys(suites).map((name) => [`/tests/${name}`, programs.get(name)])
+const files = Object.fromEntries([...tests, ...javascript.files])
 const steps = Object.entries(suites).map(([name, { by = [], with: options = [] }]) => ({
   title: name,
   command: [...by, `/tests/${name}`, '--test-threads=1', ...options],
 }))
+steps.unshift(javascript.step)
 
 try {
   await runPc({ name: 'vm', memoryMiB: 1536, files, steps })

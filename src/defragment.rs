@@ -12,7 +12,10 @@ use plimsoll::{
     pool::{DefragmentPass, Move},
 };
 
-use crate::{pool_table::PoolTable, work::Work};
+use crate::{
+    pool_table::{Key, PoolTable},
+    work::Work,
+};
 
 /// Keys that are read under one lock: buffers come and go meanwhile.
 const READ_AT_ONCE: usize = 1024;
@@ -21,14 +24,14 @@ const READ_AT_ONCE: usize = 1024;
 #[napi]
 pub struct NativeMove {
     planned: Move,
-    key: u32,
+    key: Key,
 }
 
 #[napi]
 impl NativeMove {
     /// The key of the buffer.
     #[napi(getter, catch_unwind)]
-    pub fn key(&self) -> u32 {
+    pub fn key(&self) -> f64 {
         self.key
     }
 
@@ -50,7 +53,7 @@ struct Pass {
     table: PoolTable,
     moves: DefragmentPass,
     /// Keys by the numbers of their buffers, as they were when all were read.
-    keys: HashMap<u64, u32>,
+    keys: HashMap<u64, Key>,
 }
 
 #[napi]
@@ -92,31 +95,22 @@ impl Pass {
     }
 
     /// Reads all keys again for a buffer that came after they were read.
-    fn key_of(&mut self, id: u64) -> Option<u32> {
-        self.known_key(id).or_else(|| {
+    fn key_of(&mut self, id: u64) -> Option<Key> {
+        if !self.keys.contains_key(&id) {
             self.read_keys();
-            self.known_key(id)
-        })
-    }
-
-    /// A key may have gone to another buffer since.
-    fn known_key(&self, id: u64) -> Option<u32> {
-        let has_it =
-            |key: &u32| self.table.buffers().get(*key as usize).is_some_and(|kept| kept.buffer.id() == id);
-        self.keys.get(&id).copied().filter(has_it)
+        }
+        self.keys.get(&id).copied()
     }
 
     fn read_keys(&mut self) {
         self.keys.clear();
-        let count = self.table.buffers().len();
-        self.keys.reserve(count);
+        self.keys.reserve(self.table.buffers().len());
         for first in (0..).step_by(READ_AT_ONCE) {
             let buffers = self.table.buffers();
-            if first >= buffers.capacity() {
+            if first >= buffers.places() {
                 break;
             }
-            let held = (first..first + READ_AT_ONCE).filter_map(|key| Some((key, buffers.get(key)?)));
-            self.keys.extend(held.map(|(key, kept)| (kept.buffer.id(), key as u32)));
+            self.keys.extend(buffers.ids_in(first..first + READ_AT_ONCE));
         }
     }
 }

@@ -314,7 +314,7 @@ impl NativePool {
 
     /// The buffer for work that is queued, kept where it is until then. One that is being moved comes without a pin: that
     /// move was queued before.
-    fn buffer_for_work(&self, key: u32) -> CoreResult<(PoolBuffer, Option<Pin>)> {
+    fn buffer_for_work(&self, key: f64) -> CoreResult<(PoolBuffer, Option<Pin>)> {
         let buffer = self.buffer(key)?;
         let pin = buffer.try_pin()?;
         Ok((buffer, pin))
@@ -363,8 +363,8 @@ impl NativePool {
 
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn destroy(&self, env: Env) -> AsyncTask<Work<(), ()>> {
-        let kept = std::mem::take(&mut *self.buffers());
-        self.tell(env, -kept.iter().map(|(_, kept)| kept.buffer.size_bytes().cast_signed()).sum::<i64>());
+        let kept = self.buffers().drain();
+        self.tell(env, -kept.iter().map(|kept| kept.buffer.size_bytes().cast_signed()).sum::<i64>());
         let pool = self.pool.clone();
         let destroy = move || {
             pool.destroy();
@@ -447,6 +447,12 @@ impl NativePool {
         Work::promise(make, |_, bytes| Ok(bytes.map(|bytes| bytes as f64)))
     }
 
+    /// Whether there is a buffer under that key.
+    #[napi(catch_unwind)]
+    pub fn holds(&self, key: f64) -> bool {
+        self.buffers().get_mut(key).is_some()
+    }
+
     #[napi(catch_unwind)]
     pub fn forgo_move(&self, planned: &NativeMove) {
         self.pool.forgo_move(&planned.planned());
@@ -472,7 +478,7 @@ impl NativePool {
 
     /// Copies `into.length` bytes out, from `offset_bytes` on.
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
-    pub fn read(&self, key: u32, offset_bytes: f64, into: Uint8Array) -> AsyncTask<Work<(), ()>> {
+    pub fn read(&self, key: f64, offset_bytes: f64, into: Uint8Array) -> AsyncTask<Work<(), ()>> {
         let buffer = self.buffer_for_work(key);
         let mut target = crate::stream::JsDestination::new(into);
         let read = move || {
@@ -485,7 +491,7 @@ impl NativePool {
 
     /// Copies `from` in, from `offset_bytes` on.
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
-    pub fn write(&self, key: u32, offset_bytes: f64, from: Uint8Array) -> AsyncTask<Work<(), ()>> {
+    pub fn write(&self, key: f64, offset_bytes: f64, from: Uint8Array) -> AsyncTask<Work<(), ()>> {
         let buffer = self.buffer_for_work(key);
         let write = move || {
             let (buffer, _pin) = buffer?;
@@ -495,7 +501,7 @@ impl NativePool {
     }
 
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
-    pub fn fill(&self, key: u32, offset_bytes: f64, bytes: f64, byte: u8) -> AsyncTask<Work<(), ()>> {
+    pub fn fill(&self, key: f64, offset_bytes: f64, bytes: f64, byte: u8) -> AsyncTask<Work<(), ()>> {
         let buffer = self.buffer_for_work(key);
         let fill = move || {
             let (buffer, _pin) = buffer?;
@@ -507,11 +513,11 @@ impl NativePool {
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
     pub fn copy(
         &self,
-        key: u32,
+        key: f64,
         offset_bytes: f64,
         bytes: f64,
         to: &NativePool,
-        to_key: u32,
+        to_key: f64,
         to_offset_bytes: f64,
     ) -> AsyncTask<Work<(), ()>> {
         let (from, to) = (self.buffer_for_work(key), to.buffer_for_work(to_key));
@@ -526,7 +532,7 @@ impl NativePool {
     #[napi(ts_return_type = "Promise<NativeMapping>", catch_unwind)]
     pub fn map(
         &self,
-        key: u32,
+        key: f64,
         offset_bytes: f64,
         bytes: f64,
         access: String,
@@ -541,7 +547,7 @@ impl NativePool {
     }
 
     #[napi(catch_unwind)]
-    pub fn pin(&self, env: Env, key: u32) -> napi::Result<()> {
+    pub fn pin(&self, env: Env, key: f64) -> napi::Result<()> {
         let pin = self.buffer(key).and_then(|buffer| {
             buffer.try_pin()?.ok_or_else(|| CoreError::Busy {
                 what: "the buffer",
@@ -549,7 +555,7 @@ impl NativePool {
             })
         });
         let pin = pin.map_err(|error| to_js(env, &error))?;
-        if let Some(kept) = self.buffers().get_mut(key as usize) {
+        if let Some(kept) = self.buffers().get_mut(key) {
             kept.pins.push(pin);
         }
         Ok(())
@@ -557,13 +563,13 @@ impl NativePool {
 
     /// Takes one pin off; whether there was one.
     #[napi(catch_unwind)]
-    pub fn unpin(&self, key: u32) -> bool {
-        let pin = self.buffers().get_mut(key as usize).and_then(|kept| kept.pins.pop());
+    pub fn unpin(&self, key: f64) -> bool {
+        let pin = self.buffers().get_mut(key).and_then(|kept| kept.pins.pop());
         pin.is_some()
     }
 
     #[napi(ts_return_type = "Promise<ExportedFd>", catch_unwind)]
-    pub fn export_fd(&self, key: u32) -> AsyncTask<Work<plimsoll::pool::ExportedFd, ExportedFd>> {
+    pub fn export_fd(&self, key: f64) -> AsyncTask<Work<plimsoll::pool::ExportedFd, ExportedFd>> {
         let buffer = self.buffer_for_work(key);
         Work::promise(
             move || {

@@ -268,7 +268,7 @@ impl NativeModel {
         pool: &NativeBufferPool,
         options: NativeStreamOptions,
         into: &NativePool,
-        key: u32,
+        key: f64,
         offset_bytes: f64,
     ) -> napi::Result<NativeStream> {
         let model = self.model(env)?;

@@ -4,7 +4,7 @@
 //! functions over a handle, which it finds three times as fast.
 
 use std::{
-    ops::Deref,
+    ops::{Deref, Range},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -34,15 +34,78 @@ pub struct PoolTable(Arc<Inner>);
 
 pub struct Inner {
     pub pool: MemoryPool,
-    buffers: Mutex<Slab<Kept>>,
+    buffers: Mutex<Buffers>,
     /// Bytes of buffers that the engine was not yet told of.
     untold_bytes: AtomicI64,
     told_bytes: AtomicI64,
 }
 
+/// The key of a buffer, a whole number: its place, and above it how many came before it, so that no key is used again
+/// while anybody may remember it.
+pub type Key = f64;
+
+const PLACES: u64 = 1 << u32::BITS;
+
+/// What is left of a number's 53 bits.
+const COUNTS: u64 = 1 << 21;
+
+#[derive(Default)]
+pub struct Buffers {
+    kept: Slab<Kept>,
+    /// Those there ever were.
+    count: u64,
+}
+
 pub struct Kept {
+    key: Key,
     pub buffer: PoolBuffer,
     pub pins: Vec<Pin>,
+}
+
+impl Buffers {
+    fn insert(&mut self, buffer: PoolBuffer) -> Key {
+        let place = self.kept.vacant_entry();
+        let key = (self.count % COUNTS * PLACES + place.key() as u64) as Key;
+        place.insert(Kept { key, buffer, pins: Vec::new() });
+        self.count += 1;
+        key
+    }
+
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut Kept> {
+        self.kept.get_mut(place_of(key)).filter(|kept| is_same(kept.key, key))
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Kept> {
+        self.get_mut(key)?;
+        self.kept.try_remove(place_of(key))
+    }
+
+    pub fn drain(&mut self) -> Vec<Kept> {
+        self.kept.drain().collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Above all places.
+    pub fn places(&self) -> usize {
+        self.kept.capacity()
+    }
+
+    /// Number and key of the buffers that have one of these places.
+    pub fn ids_in(&self, places: Range<usize>) -> impl Iterator<Item = (u64, Key)> {
+        places.filter_map(|place| self.kept.get(place)).map(|kept| (kept.buffer.id(), kept.key))
+    }
+}
+
+fn place_of(key: Key) -> usize {
+    (key as u64 % PLACES) as usize
+}
+
+/// Keys are whole numbers, so they are the same or not.
+fn is_same(one: Key, other: Key) -> bool {
+    one.total_cmp(&other).is_eq()
 }
 
 impl Deref for PoolTable {
@@ -61,13 +124,13 @@ impl PoolTable {
 }
 
 impl Inner {
-    pub fn buffers(&self) -> MutexGuard<'_, Slab<Kept>> {
+    pub fn buffers(&self) -> MutexGuard<'_, Buffers> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn buffer(&self, key: u32) -> CoreResult<PoolBuffer> {
-        let buffers = self.buffers();
-        let kept = buffers.get(key as usize).ok_or(CoreError::Released { what: "the buffer" })?;
+    pub fn buffer(&self, key: Key) -> CoreResult<PoolBuffer> {
+        let mut buffers = self.buffers();
+        let kept = buffers.get_mut(key).ok_or(CoreError::Released { what: "the buffer" })?;
         Ok(kept.buffer.clone())
     }
 
@@ -97,23 +160,23 @@ pub fn allocate_buffer(
     align_bytes: f64,
     transient: bool,
     label: Option<String>,
-) -> napi::Result<u32> {
+) -> napi::Result<f64> {
     let options = BufferOptions {
         align_bytes: align_bytes as u64,
         placement: if transient { Placement::Transient } else { Placement::LongLived },
         label: label.unwrap_or_default().into(),
     };
     let buffer = table.pool.allocate(bytes as u64, &options).map_err(|error| to_js(env, &error))?;
-    let key = table.buffers().insert(Kept { buffer, pins: Vec::new() });
+    let key = table.buffers().insert(buffer);
     table.tell(env, bytes as i64);
-    Ok(key as u32)
+    Ok(key)
 }
 
 /// Frees the buffer under `key`; whether slabs now wait to be collected.
 #[napi(catch_unwind)]
-pub fn free_buffer(env: Env, #[napi(ts_arg_type = "object")] table: &External<PoolTable>, key: u32) -> bool {
-    let kept = table.buffers().try_remove(key as usize);
-    if let Some(Kept { buffer, pins }) = kept {
+pub fn free_buffer(env: Env, #[napi(ts_arg_type = "object")] table: &External<PoolTable>, key: f64) -> bool {
+    let kept = table.buffers().remove(key);
+    if let Some(Kept { buffer, pins, .. }) = kept {
         table.tell(env, -(buffer.size_bytes().cast_signed()));
         drop(pins);
         buffer.free_without_waiting();
