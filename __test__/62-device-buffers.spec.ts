@@ -24,6 +24,13 @@ const pattern = (length: number, seed = 0) => Uint8Array.from({ length }, (_, at
 
 const misuse = (call: (value: never) => unknown, value: unknown) => call(value as never) as Promise<never>
 
+/** Moves memory out of its array buffer, as a stream of bytes does with what is put into it. */
+const steal = `
+  const steal = async (view) => {
+    const stream = new ReadableStream({ type: 'bytes', start: (controller) => controller.enqueue(view) })
+    return (await stream.getReader().read()).value
+  }`
+
 const withGarbage: ChildOptions = { flags: ['--expose-gc'] }
 
 describe('read and write', () => {
@@ -256,13 +263,6 @@ describe('withMapping', () => {
   })
 
   describe('a view whose memory was moved away', () => {
-    /** Moves memory out of its array buffer, as a stream of bytes does with what is put into it. */
-    const steal = `
-      const steal = async (view) => {
-        const stream = new ReadableStream({ type: 'bytes', start: (controller) => controller.enqueue(view) })
-        return (await stream.getReader().read()).value
-      }`
-
     test('belongs to whoever moved it, and its block is not used again', () => {
       const script = `${steal}
         const pool = await MemoryPool.create({ device: 'host', slabBytes: MiB, initialBytes: MiB })
@@ -523,40 +523,82 @@ describe('worker threads', () => {
     `
 
   test.each([
-    ['holds buffers', 0, "parentPort.postMessage('ready'); setInterval(() => {}, 1000)"],
+    ['holds buffers', "parentPort.postMessage('ready'); setInterval(() => {}, 1000)"],
     [
       'has a buffer mapped',
-      16,
       "await buffers[0].withMapping((view) => { view.fill(1); parentPort.postMessage('ready'); return new Promise(() => setInterval(() => {}, 1000)) })",
     ],
     [
       'reads, fills and moves buffers',
-      0,
       "buffers[1].release(); parentPort.postMessage('ready'); for (;;) await Promise.all([...buffers.filter((buffer) => !buffer.released).flatMap((buffer) => [buffer.read(), buffer.fill(1)]), pool.defragment()])",
     ],
-  ])(
-    'one that %s is terminated: the process lives, and the budget has all back that no view shows',
-    (_, leftMiB, body) => {
-      const script = `${worker(body)}
+  ])('one that %s is terminated: the process lives, and the budget has all back', (_, body) => {
+    const script = `${worker(body)}
       await once(worker, 'message')
       const during = budget.allocatedBytes / MiB
       await worker.terminate()
-      return [during, await settle(() => budget.allocatedBytes / MiB <= ${leftMiB})]`
-      expect(runChild(script).value).toEqual([64, true])
+      return [during, await settle(() => budget.allocatedBytes === 0)]`
+    expect(runChild(script).value).toEqual([64, true])
+  })
+
+  test.each(["{ kind: 'host' }", "{ kind: 'host', memoryFile: true }", "{ kind: 'host', hugePages: 'transparent' }"])(
+    'one that is terminated with a small part of a large slab of %s mapped leaves none of it resident',
+    (device) => {
+      const script = `
+        const { Worker } = require('node:worker_threads')
+        const { once } = require('node:events')
+        const run = async (toDo) => {
+          const worker = new Worker(\`
+            const { parentPort } = require('node:worker_threads')
+            const { MiB, MemoryPool } = require('plimsoll')
+            ;(async () => {
+              const pool = await MemoryPool.create({ device: ${device}, slabBytes: 128 * MiB, initialBytes: 128 * MiB })
+              const buffer = pool.allocate(1024)
+              const wait = () => { parentPort.postMessage('ready'); return new Promise(() => setInterval(() => {}, 1000)) }
+              await \${toDo}
+            })()\`, { eval: true })
+          await once(worker, 'message')
+          await worker.terminate()
+        }
+        await run('wait()')
+        const before = rssBytes()
+        for (let round = 0; round < 3; round++) await run('buffer.withMapping((view) => { view.fill(1); return wait() })')
+        await settle(() => rssBytes() - before < 64 * MiB)
+        return (rssBytes() - before) / MiB`
+      expect(runChild<number>(script).value).toBeLessThan(64)
     },
   )
 
-  test('a view that one moved to this thread stays readable after its end', () => {
+  test('a view that one transferred to this thread is copied or moved, as Node.js has it, and safe after its end', () => {
     const script = `${worker(
       'await buffers[0].fill(7); await buffers[0].withMapping((view) => parentPort.postMessage(view, [view.buffer])); setTimeout(() => process.exit(), 20)',
     )}
       const [view] = await once(worker, 'message')
       await once(worker, 'exit')
       await turn()
-      let sum = 0
-      for (const byte of view) sum += byte
-      return [view.length, sum]`
-    expect(runChild(script).value).toEqual([16 * MiB, 7 * 16 * MiB])
+      return [view.length, view.every((byte) => byte === 7) || view.every((byte) => byte === 0)]`
+    expect(runChild(script).value).toEqual([16 * MiB, true])
+  })
+
+  test('a view that one moved to this thread is safe to use after its end, and reads zero then', () => {
+    const script = `${worker(
+      `${steal}
+        await buffers[0].fill(7)
+        await buffers[0].withMapping(async (view) => {
+          const moved = await steal(view)
+          parentPort.postMessage(moved, [moved.buffer])
+        })
+        parentPort.on('message', () => process.exit())`,
+    )}
+      const [view] = await once(worker, 'message')
+      const before = view.every((byte) => byte === 7)
+      worker.postMessage('end')
+      await once(worker, 'exit')
+      await turn()
+      const after = view.every((byte) => byte === 0)
+      view.fill(1)
+      return [view.length, before, after, view.every((byte) => byte === 1), budget.allocatedBytes]`
+    expect(runChild(script).value).toEqual([16 * MiB, true, true, true, 0])
   })
 
   test('many that come and go leave nothing', () => {

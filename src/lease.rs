@@ -26,7 +26,8 @@ use plimsoll::{
 ///
 /// When a worker ends, Node.js runs the finalizers of all its array buffers, of those too whose memory was moved to
 /// another thread and is in use there. So a lease that outlives its environment is not unmapped: its pages go back
-/// to the system, and its addresses stay, reading zero.
+/// to the system, and its addresses stay, reading zero. Those of a map go with its slab, which the pool of an ended
+/// environment lets go of.
 #[derive(Clone)]
 pub struct Lease(Arc<Lent>);
 
@@ -194,10 +195,10 @@ impl Lent {
         *held = held.take().and_then(Held::into_kept_buffer).map(Held::Buffer);
     }
 
-    /// Gives the pages back and leaves the addresses mapped. Of a device's memory the pages stay, too.
+    /// Gives the pages back and leaves the addresses mapped.
     fn retire(&self) {
         let buffer = match lock(&self.held).take() {
-            Some(Held::Map(map)) => return map.leak(),
+            Some(Held::Map(map)) => return map.abandon(),
             held => held.and_then(Held::into_kept_buffer),
         };
         let Some(buffer) = buffer else { return };

@@ -313,6 +313,30 @@ fn a_destroyed_pool_refuses_every_use_and_maps_outlive_it() {
 }
 
 #[test]
+fn the_place_of_an_abandoned_map_is_not_used_again_and_its_slab_goes_with_the_pool() {
+    let budget = MemoryBudget::new(10 * MIB, 0).unwrap();
+    let options = PoolOptions { budget: Some(budget.clone()), initial_bytes: MIB, ..small(MIB) };
+    let pool = pool(options);
+    let below = grown(&pool, 400 * KIB);
+    let buffer = grown(&pool, 400 * KIB);
+    buffer.fill(0, buffer.size_bytes(), 7).unwrap();
+    let map = buffer.map(0, 1000, Access::ReadWrite).unwrap();
+    let seen = map.view().base();
+    map.abandon();
+    drop((below, buffer));
+    assert_eq!(pool.defragment(&DefragmentOptions::default(), &mut |_| true).unwrap().moved_count, 0);
+    let others: Vec<_> = (0..6).map(|_| grown(&pool, 100 * KIB)).collect();
+    others.iter().for_each(|other| other.fill(0, other.size_bytes(), 9).unwrap());
+    // SAFETY: the addresses stay mapped; nobody writes to them any more.
+    #[allow(unsafe_code)]
+    let byte = || unsafe { seen.as_ptr().read_volatile() };
+    assert_eq!(byte(), 7);
+    pool.destroy();
+    assert_eq!((byte(), budget.allocated_bytes()), (0, 0));
+    assert_eq!(pool.device_usage().used_bytes, 0);
+}
+
+#[test]
 fn what_is_freed_reads_zero_for_the_next_user_where_that_is_asked_for() {
     for zero_on_free in [true, false] {
         let pool = pool(PoolOptions { zero_on_free, initial_bytes: MIB, ..small(MIB) });

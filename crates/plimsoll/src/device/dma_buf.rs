@@ -145,6 +145,10 @@ impl DeviceMemory for DmaBuf {
         }
     }
 
+    fn keep_addresses(&self) -> bool {
+        self.mapping.get().inspect(|mapping| mapping.keep_addresses()).is_some()
+    }
+
     fn export_fd(&self) -> Result<OwnedFd> {
         self.kernel.duplicate(self.fd.as_fd()).map_err(|errno| self.refusal(errno, "dup"))
     }

@@ -6,6 +6,7 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
     path::Path,
     ptr::{self, NonNull},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use rustix::{
@@ -152,11 +153,12 @@ pub struct RealKernel;
 
 impl Kernel for RealKernel {}
 
-/// Mapped memory, readable and writable; dropping it is `munmap(2)`.
+/// Mapped memory, readable and writable; dropping it is `munmap(2)`, unless its addresses are kept.
 #[derive(Debug)]
 pub struct Mapping {
     base: NonNull<u8>,
     size_bytes: usize,
+    keeps_addresses: AtomicBool,
 }
 
 // SAFETY: a mapping belongs to the whole process, and its bytes are only reached by raw pointers.
@@ -167,7 +169,8 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// What `mmap` has just returned; it is never null on success.
     fn new(base: *mut u8, size_bytes: usize) -> Self {
-        Self { base: NonNull::new(base).unwrap_or(NonNull::dangling()), size_bytes }
+        let base = NonNull::new(base).unwrap_or(NonNull::dangling());
+        Self { base, size_bytes, keeps_addresses: AtomicBool::new(false) }
     }
 
     /// Its size, in bytes.
@@ -183,6 +186,22 @@ impl Mapping {
         unsafe { HostView::new(self.base, self.size_bytes) }
     }
 
+    /// Lets the end of it take the memory alone: the addresses stay mapped for good, and read zero then.
+    pub(super) fn keep_addresses(&self) {
+        self.keeps_addresses.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts memory of nobody in the place of what is mapped, in one step for whoever looks.
+    fn empty(&self) {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        // SAFETY: the range is this value's own mapping, and nobody holds a reference to its bytes.
+        // Should the kernel have no room for its books of it, the memory stays, which harms nobody who looks.
+        let _ = unsafe {
+            rustix::mm::mmap_anonymous(self.base.as_ptr().cast(), self.size_bytes, protection, flags)
+        };
+    }
+
     /// Where a range begins, and how much of it lies within.
     fn part(&self, range: Range<u64>) -> (*mut u8, usize) {
         let size_bytes = self.size_bytes as u64;
@@ -193,6 +212,9 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        if *self.keeps_addresses.get_mut() {
+            return self.empty();
+        }
         // SAFETY: the mapping is this value's own; whoever keeps a view keeps the slab that keeps this value.
         // It fails only for a range that is no mapping.
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.size_bytes) };

@@ -105,6 +105,12 @@ pub trait DeviceMemory: Send + Sync + fmt::Debug {
         checked_part(self.size_bytes(), range).map(drop)
     }
 
+    /// Says that somebody may look at the [`view`](Self::view) after the slab has gone: its addresses are to stay mapped
+    /// then, and read zero. Returns whether they will; where not, the slab must be kept for good.
+    fn keep_addresses(&self) -> bool {
+        false
+    }
+
     /// A new file descriptor of the memory, which the caller owns and which keeps the memory alive: a dma-buf that other
     /// drivers import, or of `host:memfd` a file that other processes map.
     ///

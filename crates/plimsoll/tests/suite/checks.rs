@@ -27,6 +27,7 @@ pub fn holds(backend: &SharedBackend) {
         ("sizes that no device has are an error", sizes_that_no_device_has_are_an_error),
         ("the books show what is out and the most that was", the_books_show_what_is_out),
         ("a view is there where it is claimed, and stays", a_view_is_there_where_it_is_claimed),
+        ("addresses that are kept read zero when the slab is gone", kept_addresses_read_zero),
         ("every sync is taken", every_sync_is_taken),
         ("populated memory keeps its bytes", populated_memory_keeps_its_bytes),
         ("discarded memory works on, and its neighbours keep their bytes", discarded_memory_works_on),
@@ -208,6 +209,21 @@ fn a_view_is_there_where_it_is_claimed(backend: &SharedBackend) {
     assert_eq!(first.base(), second.base());
     assert_eq!(first.size_bytes() as u64, slab.size_bytes());
     assert!(first.base().addr().get().is_multiple_of(rustix::param::page_size()));
+}
+
+fn kept_addresses_read_zero(backend: &SharedBackend) {
+    let slab = take(backend, MIB);
+    let Ok(view) = slab.view() else { return };
+    slab.fill(0..slab.size_bytes(), 7).unwrap();
+    if !slab.keep_addresses() {
+        return;
+    }
+    assert_eq!(read(&*slab, 0, 1000), [7; 1000], "until the slab goes, it is as it was");
+    drop(slab);
+    // SAFETY: the addresses are mapped for good, to memory that nobody writes to.
+    #[allow(unsafe_code)]
+    let left = unsafe { std::slice::from_raw_parts(view.base().as_ptr(), view.size_bytes()) };
+    assert!(left.iter().all(|byte| *byte == 0));
 }
 
 fn every_sync_is_taken(backend: &SharedBackend) {

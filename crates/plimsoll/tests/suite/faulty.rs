@@ -127,6 +127,10 @@ impl DeviceMemory for FaultyMemory {
         self.inner.discard(range)
     }
 
+    fn keep_addresses(&self) -> bool {
+        self.inner.keep_addresses()
+    }
+
     fn export_fd(&self) -> Result<OwnedFd> {
         step(&self.faults, "export_fd")?;
         self.inner.export_fd()

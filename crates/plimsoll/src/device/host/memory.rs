@@ -134,6 +134,11 @@ impl DeviceMemory for HostMemory {
         }
     }
 
+    fn keep_addresses(&self) -> bool {
+        self.mapping.keep_addresses();
+        true
+    }
+
     fn export_fd(&self) -> Result<OwnedFd> {
         let Some(file) = &self.file else {
             return Err(Error::device(

@@ -97,6 +97,11 @@ impl DeviceMemory for RknpuMemory {
         }
     }
 
+    fn keep_addresses(&self) -> bool {
+        let mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
+        mapping.as_ref().inspect(|mapping| mapping.keep_addresses()).is_some()
+    }
+
     fn export_fd(&self) -> Result<OwnedFd> {
         let handle = self.taken.handle;
         self.owner.call(move |npu| npu.export(handle)).flatten()

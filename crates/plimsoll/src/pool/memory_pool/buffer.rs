@@ -4,7 +4,10 @@ use std::{
     fmt, mem,
     ops::Range,
     os::fd::OwnedFd,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{
+        Arc, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
@@ -30,10 +33,15 @@ struct Handle {
     size_bytes: u64,
     /// Whether whoever drops it may wait for the device.
     may_wait: bool,
+    /// Whether somebody may still see its bytes when it is gone.
+    abandoned: AtomicBool,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        if *self.abandoned.get_mut() {
+            return;
+        }
         self.pool.free(self.id);
         if self.may_wait {
             self.pool.collect();
@@ -175,7 +183,8 @@ impl Inner {
 
 impl PoolBuffer {
     pub(super) fn new(pool: &Arc<Inner>, id: BufferId, size_bytes: u64) -> Self {
-        Self(Arc::new(Handle { pool: Arc::clone(pool), id, size_bytes, may_wait: true }))
+        let abandoned = AtomicBool::new(false);
+        Self(Arc::new(Handle { pool: Arc::clone(pool), id, size_bytes, may_wait: true, abandoned }))
     }
 
     fn hold(&self) -> Result<Hold> {
@@ -317,7 +326,7 @@ impl PoolBuffer {
         let hold = self.hold()?;
         let range = hold.part(offset_bytes, len)?;
         let view = hold.slab.memory().view()?.part(range.clone())?;
-        let mut map = Mapping { view, range, access: None, hold, _buffer: self.clone() };
+        let mut map = Mapping { view, range, access: None, hold, buffer: self.clone() };
         map.begin(access)?;
         Ok(map)
     }
@@ -407,7 +416,7 @@ pub struct Mapping {
     access: Option<Access>,
     // Dropped before the handle: the buffer is unpinned and only then freed.
     hold: Hold,
-    _buffer: PoolBuffer,
+    buffer: PoolBuffer,
 }
 
 impl Mapping {
@@ -456,9 +465,18 @@ impl Mapping {
         written.and(read)
     }
 
-    /// Never gives the memory back: for a map that somebody outside Rust may still see.
-    pub fn leak(self) {
-        mem::forget(self);
+    /// Ends it while somebody outside Rust may still see it, and look at it at any time to come.
+    ///
+    /// Its buffer's place is not used again while the pool lives. As the slab goes, its memory goes back, and its
+    /// addresses stay mapped and read zero. Memory whose addresses are the driver's to give, which is that of CUDA, is
+    /// kept for good, and counted.
+    pub fn abandon(self) {
+        self.buffer.0.abandoned.store(true, Ordering::Relaxed);
+        // Of a pool that was destroyed, nothing is moved any more.
+        let _ = self.buffer.pin_for_good();
+        if !self.hold.slab.memory().keep_addresses() {
+            mem::forget(Arc::clone(&self.hold.slab));
+        }
     }
 }
 
