@@ -1161,7 +1161,7 @@ interface MappingOptions extends BufferRange {
 }
 /** How a buffer is read. */
 interface ReadOptions extends BufferRange {
-    /** Where the bytes go; new memory by default. `lengthBytes` is its length then. */
+    /** Where the bytes go; new memory by default. Its length is how many are read: leave `lengthBytes` out, or give the same. */
     into?: ArrayBufferView;
 }
 /** What the net needs to know of a buffer. It must not refer to the buffer, or that would never be collected. */
@@ -1208,10 +1208,12 @@ declare class DeviceBuffer implements Disposable {
     /** The same as {@link release}, for `using`. */
     [Symbol.dispose](): void;
     /**
-     * Copies bytes out.
+     * Copies bytes out. Into memory of the caller's they come in pieces of at most 4 MiB, with no more memory than that
+     * beside it; so more than that is not read at one moment, and not to its end if the buffer is released meanwhile.
      *
      * @returns the bytes, or those of `into`.
-     * @throws {@link InvalidArgumentError} for a range beyond the buffer.
+     * @throws {@link InvalidArgumentError} for a range beyond the buffer, more than one array can hold, and memory that was
+     * moved away while it was filled.
      * @throws {@link DeviceError} as the device says.
      * @throws {@link ReleasedError} after it was released.
      */

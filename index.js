@@ -1264,6 +1264,18 @@ function bytesView(name, value) {
     }
     throw invalidArgument(name, 'a view of an ArrayBuffer of fixed length, such as a Uint8Array', quoted(value));
 }
+/** What a read into the caller's memory has beside it, in bytes: a piece that is copied in a millisecond. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** Memory for so many bytes. How many one array can hold, the engine alone knows. */
+function newBytes(lengthBytes) {
+    try {
+        return new Uint8Array(lengthBytes);
+    }
+    catch {
+        const expected = 'what one array can hold here; read larger buffers in parts, with offsetBytes and lengthBytes';
+        throw invalidArgument('lengthBytes', expected, `${lengthBytes} bytes`);
+    }
+}
 /** Work of this package that is under way on memory which JavaScript sees. */
 const users = new WeakMap();
 /** Notes work on memory until it ends, so that a map of that memory outlasts it. */
@@ -1348,27 +1360,42 @@ class DeviceBuffer {
         this.release();
     }
     /**
-     * Copies bytes out.
+     * Copies bytes out. Into memory of the caller's they come in pieces of at most 4 MiB, with no more memory than that
+     * beside it; so more than that is not read at one moment, and not to its end if the buffer is released meanwhile.
      *
      * @returns the bytes, or those of `into`.
-     * @throws {@link InvalidArgumentError} for a range beyond the buffer.
+     * @throws {@link InvalidArgumentError} for a range beyond the buffer, more than one array can hold, and memory that was
+     * moved away while it was filled.
      * @throws {@link DeviceError} as the device says.
      * @throws {@link ReleasedError} after it was released.
      */
     async read(options$1) {
         const { into, ...range } = options(options$1, readChecks);
-        const target = into;
-        const length = target ? { ...range, lengthBytes: target.byteLength } : range;
-        const { offsetBytes, lengthBytes } = this.#range(length);
-        // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
-        const bytes = new Uint8Array(lengthBytes);
+        if (into)
+            return this.#readInto(into, range);
+        const { offsetBytes, lengthBytes } = this.#range(range);
+        const bytes = newBytes(lengthBytes);
         await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes));
-        if (!target)
-            return bytes;
-        if (target.byteLength !== lengthBytes) {
-            throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
+        return bytes;
+    }
+    async #readInto(target, range) {
+        const { byteLength } = target;
+        if ((range.lengthBytes ?? byteLength) !== byteLength) {
+            throw invalidArgument('lengthBytes', `the ${byteLength} bytes of into, or left out`, range.lengthBytes);
         }
-        target.set(bytes);
+        const { offsetBytes, lengthBytes } = this.#range({ ...range, lengthBytes: byteLength });
+        // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
+        const window = new Uint8Array(Math.min(lengthBytes, WINDOW_BYTES));
+        let readBytes = 0;
+        do {
+            const part = window.subarray(0, lengthBytes - readBytes);
+            await this.#run(({ native, key }) => native.read(key, offsetBytes + readBytes, part));
+            if (target.byteLength !== lengthBytes) {
+                throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
+            }
+            target.set(part, readBytes);
+            readBytes += part.byteLength;
+        } while (readBytes < lengthBytes);
         return target;
     }
     /**

@@ -12,6 +12,7 @@ import {
 } from '../index'
 import { type ChildOptions, runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
+import { withFakeCuda } from './helpers/fake-cuda'
 import { rejectedBy } from './helpers/rejected-by'
 
 const make = (options: MemoryPoolOptions = {}) =>
@@ -136,6 +137,78 @@ describe('read and write', () => {
       misuse((it) => buffer.read(it), { inot: new Uint8Array(1) }),
     )
   })
+})
+
+describe('read into memory of the caller', () => {
+  test('takes a few MiB beside it, and brings every byte to its place', () => {
+    const script = `
+      const pool = await MemoryPool.create({ device: 'host', slabBytes: 128 * MiB, initialBytes: 128 * MiB })
+      const buffer = pool.allocate(128 * MiB - 5)
+      const bytes = Buffer.alloc(buffer.sizeBytes).map((_, at) => at >> 10)
+      await buffer.write(bytes)
+      const into = Buffer.alloc(buffer.sizeBytes - 3, 1)
+      const peakBytes = () => 1024 * process.resourceUsage().maxRSS
+      const before = peakBytes()
+      await buffer.read({ into, offsetBytes: 3 })
+      return [into.equals(bytes.subarray(3)), peakBytes() - before]`
+    const [right, grownBytes] = runChild<[boolean, number]>(script).value
+    expect(right).toBe(true)
+    expect(grownBytes).toBeLessThan(32 * MiB)
+  })
+
+  test('ends with an error as that memory is moved away, or the buffer released, between two pieces', async () => {
+    await using pool = await make({ slabBytes: 64 * MiB, initialBytes: 64 * MiB })
+    const buffer = pool.allocate(64 * MiB)
+    const begun = async (into: Uint8Array) => {
+      while (into[0] !== 5) await new Promise(setImmediate)
+    }
+    await buffer.fill(5)
+    const into = new Uint8Array(64 * MiB)
+    const moved = rejectedBy(InvalidArgumentError, buffer.read({ into }))
+    await begun(into)
+    structuredClone(into.buffer, { transfer: [into.buffer] })
+    expect((await moved).message).toContain('memory moved away')
+    const other = new Uint8Array(64 * MiB)
+    const stale = rejectedBy(ReleasedError, buffer.read({ into: other }))
+    await begun(other)
+    buffer.release()
+    await stale
+    expect(pool.stats().usedBytes).toBe(0)
+  })
+
+  test('refuses another length beside it', async () => {
+    await using pool = await make()
+    using buffer = pool.allocate(100)
+    const into = new Uint8Array(10)
+    for (const lengthBytes of [0, 9, 11]) {
+      const error = await rejectedBy(InvalidArgumentError, buffer.read({ into, lengthBytes }))
+      expect(error).toMatchObject({ argument: 'lengthBytes', received: String(lengthBytes) })
+    }
+    expect((await buffer.read({ into, lengthBytes: 10 })).buffer).toBe(into.buffer)
+  })
+
+  test('of a released buffer is refused, be it empty', async () => {
+    await using pool = await make()
+    const buffer = pool.allocate(100)
+    buffer.release()
+    await rejectedBy(ReleasedError, buffer.read({ into: new Uint8Array(0) }))
+  })
+})
+
+test('what is more than one array can hold is to be read in parts', () => {
+  const script = `
+    const sizeBytes = 5 * GiB
+    try { new Uint8Array(sizeBytes) } catch {
+      const pool = await MemoryPool.create({ device: 'cuda', dedicated: true })
+      const buffer = await pool.allocateAsync(sizeBytes)
+      const { code, argument, message } = await buffer.read().catch((error) => error)
+      const part = await buffer.read({ offsetBytes: sizeBytes - 4 })
+      return [code, argument, /in parts/.test(message), part.length]
+    }
+    // This engine holds it.
+    return ['ERR_INVALID_ARGUMENT', 'lengthBytes', true, 4]`
+  const { value } = runChild(script, { env: withFakeCuda() })
+  expect(value).toEqual(['ERR_INVALID_ARGUMENT', 'lengthBytes', true, 4])
 })
 
 describe('copyTo', () => {

@@ -24,7 +24,7 @@ export interface MappingOptions extends BufferRange {
 
 /** How a buffer is read. */
 export interface ReadOptions extends BufferRange {
-  /** Where the bytes go; new memory by default. `lengthBytes` is its length then. */
+  /** Where the bytes go; new memory by default. Its length is how many are read: leave `lengthBytes` out, or give the same. */
   into?: ArrayBufferView
 }
 
@@ -46,6 +46,19 @@ function bytesView(name: string, value: unknown): Uint8Array {
     return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
   }
   throw invalidArgument(name, 'a view of an ArrayBuffer of fixed length, such as a Uint8Array', quoted(value))
+}
+
+/** What a read into the caller's memory has beside it, in bytes: a piece that is copied in a millisecond. */
+const WINDOW_BYTES = 4 * 1024 * 1024
+
+/** Memory for so many bytes. How many one array can hold, the engine alone knows. */
+function newBytes(lengthBytes: number): Uint8Array {
+  try {
+    return new Uint8Array(lengthBytes)
+  } catch {
+    const expected = 'what one array can hold here; read larger buffers in parts, with offsetBytes and lengthBytes'
+    throw invalidArgument('lengthBytes', expected, `${lengthBytes} bytes`)
+  }
 }
 
 /** Work of this package that is under way on memory which JavaScript sees. */
@@ -162,26 +175,42 @@ export class DeviceBuffer implements Disposable {
   }
 
   /**
-   * Copies bytes out.
+   * Copies bytes out. Into memory of the caller's they come in pieces of at most 4 MiB, with no more memory than that
+   * beside it; so more than that is not read at one moment, and not to its end if the buffer is released meanwhile.
    *
    * @returns the bytes, or those of `into`.
-   * @throws {@link InvalidArgumentError} for a range beyond the buffer.
+   * @throws {@link InvalidArgumentError} for a range beyond the buffer, more than one array can hold, and memory that was
+   * moved away while it was filled.
    * @throws {@link DeviceError} as the device says.
    * @throws {@link ReleasedError} after it was released.
    */
   async read(options?: ReadOptions): Promise<Uint8Array> {
     const { into, ...range } = check.options<ReadOptions>(options, readChecks)
-    const target = into as Uint8Array | undefined
-    const length = target ? { ...range, lengthBytes: target.byteLength } : range
-    const { offsetBytes, lengthBytes } = this.#range(length)
-    // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
-    const bytes = new Uint8Array(lengthBytes)
+    if (into) return this.#readInto(into as Uint8Array, range)
+    const { offsetBytes, lengthBytes } = this.#range(range)
+    const bytes = newBytes(lengthBytes)
     await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes))
-    if (!target) return bytes
-    if (target.byteLength !== lengthBytes) {
-      throw invalidArgument('into', 'left in place while it is filled', 'memory moved away')
+    return bytes
+  }
+
+  async #readInto(target: Uint8Array, range: BufferRange): Promise<Uint8Array> {
+    const { byteLength } = target
+    if ((range.lengthBytes ?? byteLength) !== byteLength) {
+      throw invalidArgument('lengthBytes', `the ${byteLength} bytes of into, or left out`, range.lengthBytes)
     }
-    target.set(bytes)
+    const { offsetBytes, lengthBytes } = this.#range({ ...range, lengthBytes: byteLength })
+    // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
+    const window = new Uint8Array(Math.min(lengthBytes, WINDOW_BYTES))
+    let readBytes = 0
+    do {
+      const part = window.subarray(0, lengthBytes - readBytes)
+      await this.#run(({ native, key }) => native.read(key, offsetBytes + readBytes, part))
+      if (target.byteLength !== lengthBytes) {
+        throw invalidArgument('into', 'left in place while it is filled', 'memory moved away')
+      }
+      target.set(part, readBytes)
+      readBytes += part.byteLength
+    } while (readBytes < lengthBytes)
     return target
   }
 
