@@ -24,6 +24,25 @@ fn is_expected(error: &Error) -> bool {
     matches!(error, Error::Device { .. } | Error::InsufficientMemory { .. })
 }
 
+#[test]
+fn a_map_that_cannot_begin_says_why_not_how_it_could_not_be_undone() {
+    for fills in 0..8 {
+        let host: SharedBackend = Arc::new(HostBackend::new(DeviceContext::default()));
+        // The slab is taken and populated, the buffer filled, seen, and begun to be read; then the device is lost.
+        let lost_at = 4 + fills;
+        let faults = Faults::from(lost_at);
+        let device = Arc::new(Faulty::new(host, faults.clone()));
+        let options =
+            PoolOptions { initial_bytes: SLAB_BYTES, slab_bytes: SLAB_BYTES, ..PoolOptions::default() };
+        let pool = MemoryPool::create(device, options).unwrap();
+        let buffer = pool.allocate(1000, &BufferOptions::default()).unwrap();
+        (0..fills).for_each(|_| buffer.fill(0, 1, 0).unwrap());
+        let refusal = buffer.map(0, 1000, Access::ReadWrite).unwrap_err();
+        assert_eq!((faults.calls(), faults.failures()), (lost_at + 2, 2), "its end was tried");
+        assert_eq!(refusal.to_string(), Faulty::refusal(mixed(lost_at), "sync").to_string());
+    }
+}
+
 struct Bench {
     pool: MemoryPool,
     /// Each buffer with the byte it is filled with, where that is known.

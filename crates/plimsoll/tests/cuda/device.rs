@@ -3,11 +3,12 @@
 use std::{env, sync::Arc, thread};
 
 use plimsoll::{
-    Error,
+    Error, MemoryBudget,
     device::{
         Backend, CudaBackend, CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging, CudaUse,
         DeviceMemory, HostBackend, Request, SharedBackend,
     },
+    pool::{Access, BufferOptions, MemoryPool, PoolOptions},
     units::{GIB, KIB, MIB},
 };
 
@@ -85,6 +86,28 @@ fn memory_of_the_machines_is_measured_against_its_headroom() {
             Arc::new(CudaBackend::open(CudaOptions { context, ..gpu.options(kind) }).unwrap())
         });
     }
+}
+
+#[test]
+fn a_slab_whose_map_was_abandoned_is_kept_and_counted() {
+    // Not a `Gpu`, which sees to it that nothing is left.
+    let fake = Fake::new();
+    let back_end: SharedBackend = Arc::new(CudaBackend::open(fake.options(CudaKind::Pinned)).unwrap());
+    let budget = MemoryBudget::new(GIB, 0).unwrap();
+    let options = PoolOptions { slab_bytes: 2 * MIB, budget: Some(budget.clone()), ..PoolOptions::default() };
+    let pool = MemoryPool::create(Arc::clone(&back_end), options).unwrap();
+    let buffer = pool.allocate_growing(1000, &BufferOptions::default(), &mut |_| false).unwrap();
+    buffer.fill(0, 1000, 7).unwrap();
+    let map = buffer.map(0, 1000, Access::Read).unwrap();
+    let seen = map.view().base();
+    map.abandon();
+    drop(buffer);
+    pool.destroy();
+    drop(pool);
+    // SAFETY: the driver's memory is never given back.
+    #[allow(unsafe_code)]
+    let byte = unsafe { seen.as_ptr().read_volatile() };
+    assert_eq!((byte, budget.allocated_bytes(), back_end.usage().used_bytes), (7, 2 * MIB, 2 * MIB));
 }
 
 #[test]

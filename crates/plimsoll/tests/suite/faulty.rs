@@ -22,24 +22,28 @@ impl Faulty {
     pub fn new(inner: SharedBackend, faults: Faults) -> Self {
         Self { inner, faults }
     }
+
+    /// One of the errors that drivers give.
+    pub fn refusal(kind: u64, call: &'static str) -> Error {
+        let device = "faulty";
+        match kind % 4 {
+            0 => Error::device(device, Some(14), call, "bad address, by plan"),
+            1 => Error::device(device, Some(24), call, "too many open files, by plan"),
+            2 => Error::InsufficientMemory {
+                label: "by plan".to_owned(),
+                requested_bytes: 1,
+                available_bytes: 0,
+                largest_free_bytes: 0,
+                binding_constraint: "the plan of failures".to_owned(),
+                suggestion: "Try again".to_owned(),
+            },
+            _ => Error::device(device, Some(19), call, "the device is gone, by plan"),
+        }
+    }
 }
 
-/// One of the errors that drivers give.
 fn step(faults: &Faults, call: &'static str) -> Result<()> {
-    let device = "faulty";
-    faults.step().map_err(|kind| match kind % 4 {
-        0 => Error::device(device, Some(14), call, "bad address, by plan"),
-        1 => Error::device(device, Some(24), call, "too many open files, by plan"),
-        2 => Error::InsufficientMemory {
-            label: "by plan".to_owned(),
-            requested_bytes: 1,
-            available_bytes: 0,
-            largest_free_bytes: 0,
-            binding_constraint: "the plan of failures".to_owned(),
-            suggestion: "Try again".to_owned(),
-        },
-        _ => Error::device(device, Some(19), call, "the device is gone, by plan"),
-    })
+    faults.step().map_err(|kind| Faulty::refusal(kind, call))
 }
 
 impl Backend for Faulty {

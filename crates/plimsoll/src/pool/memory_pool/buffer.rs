@@ -434,7 +434,8 @@ impl Mapping {
         if access.writes() {
             let begun = memory.sync(SyncKind::BeginWrite, self.range.clone());
             if begun.is_err() && access.reads() {
-                memory.sync(SyncKind::EndRead, self.range.clone())?;
+                // What went wrong first is what the caller has to know.
+                let _ = memory.sync(SyncKind::EndRead, self.range.clone());
             }
             begun?;
         }
