@@ -1245,6 +1245,7 @@ declare class DeviceBuffer implements Disposable {
      * begun with it may still be under way then. Until the map has ended the buffer stays where it is.
      *
      * @returns what `use` returned.
+     * @throws what `use` threw.
      * @throws {@link DeviceError} where the processor cannot see the memory: {@link read} and {@link write} then.
      * @throws as of {@link read}.
      */

@@ -1441,6 +1441,7 @@ class DeviceBuffer {
      * begun with it may still be under way then. Until the map has ended the buffer stays where it is.
      *
      * @returns what `use` returned.
+     * @throws what `use` threw.
      * @throws {@link DeviceError} where the processor cannot see the memory: {@link read} and {@link write} then.
      * @throws as of {@link read}.
      */
@@ -1450,16 +1451,21 @@ class DeviceBuffer {
         const { offsetBytes, lengthBytes } = this.#range(range);
         const mapping = await this.#run(({ native, key }) => native.map(key, offsetBytes, lengthBytes, access));
         let buffer = new ArrayBuffer(0);
+        let succeeded = false;
         try {
             buffer = mapping.arrayBuffer()[0] ?? buffer;
-            return await use(new Uint8Array(buffer));
+            const value = await use(new Uint8Array(buffer));
+            succeeded = true;
+            return value;
         }
         finally {
             // What this package still reads from the view or writes to it, as after a Promise.all that failed early.
             await Promise.allSettled(users.get(buffer) ?? []);
             // An array buffer whose memory was moved away keeps that memory until it is collected.
             const detached = lengthBytes === 0 || detach(buffer);
-            await this.#run(() => mapping.finish(detached), true);
+            const finished = this.#run(() => mapping.finish(detached), true);
+            // What `use` threw is what its caller has to know, whatever the device says to the end.
+            await (succeeded ? finished : finished.catch(() => { }));
         }
     }
     /**

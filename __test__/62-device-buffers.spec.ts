@@ -309,6 +309,23 @@ describe('withMapping', () => {
     ).toBe(false)
   })
 
+  test('what the device says to its end is heard, but not above what the function threw', () => {
+    const script = `
+      const pool = await MemoryPool.create({ device: 'host', slabBytes: MiB, initialBytes: MiB })
+      const buffer = pool.allocate(1000)
+      const { prototype } = require(plimsoll.loadedAddon().path).NativeMapping
+      const { finish } = prototype
+      prototype.finish = async function (...parts) {
+        await finish.apply(this, parts)
+        throw Object.assign(new Error('lost'), { code: 'ERR_DEVICE' })
+      }
+      const rejected = async (use) => (await buffer.withMapping(use).catch((error) => error)).message
+      const seen = [await rejected(() => {}), await rejected(() => { throw new Error('mine') })]
+      buffer.release()
+      return [...seen, pool.stats().usedBytes]`
+    expect(runChild(script).value).toEqual(['lost', 'mine', 0])
+  })
+
   test('maps may nest and overlap', async () => {
     await using pool = await make()
     using buffer = pool.allocate(100)
