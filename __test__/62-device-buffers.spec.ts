@@ -114,6 +114,17 @@ describe('read and write', () => {
     for (const call of calls) await rejectedBy(InvalidArgumentError, misuse(call, range))
   })
 
+  test('what lies outside is named: where it begins, or how long it is', async () => {
+    await using pool = await make()
+    using buffer = pool.allocate(1000)
+    const told = async (range: object) => (await rejectedBy(InvalidArgumentError, buffer.read(range))).message
+    const within = 'within the 1000 bytes of the buffer'
+    expect(await told({ offsetBytes: 1001 })).toBe(`expected offsetBytes to be ${within}, got 1001`)
+    expect(await told({ offsetBytes: 999, lengthBytes: 2 })).toBe(
+      `expected range to be ${within}, got 2 bytes from 999 on`,
+    )
+  })
+
   test('what is too long to be written or to be read is refused, and what is no view', async () => {
     await using pool = await make()
     using buffer = pool.allocate(100)
@@ -235,7 +246,11 @@ describe('copyTo', () => {
     using elsewhere = file.allocate(100)
     await rejectedBy(InvalidArgumentError, buffer.copyTo(small))
     await rejectedBy(InvalidArgumentError, buffer.copyTo(small, { lengthBytes: 10, targetOffsetBytes: 41 }))
-    await rejectedBy(InvalidArgumentError, buffer.copyTo(buffer, { lengthBytes: 60, targetOffsetBytes: 30 }))
+    const overlap = await rejectedBy(
+      InvalidArgumentError,
+      buffer.copyTo(buffer, { lengthBytes: 60, targetOffsetBytes: 30 }),
+    )
+    expect(overlap.message).toBe('expected target to be a range apart from the one copied, got ranges that overlap')
     const other = await rejectedBy(InvalidArgumentError, buffer.copyTo(elsewhere))
     expect(other.message).toContain('host:memfd')
     for (const target of [{}, null, pool, Object.create(DeviceBuffer.prototype), new Uint8Array(100)]) {

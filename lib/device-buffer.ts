@@ -324,9 +324,10 @@ export class DeviceBuffer implements Disposable {
   }
 
   #range({ offsetBytes = 0, lengthBytes = this.sizeBytes - offsetBytes }: BufferRange): Required<BufferRange> {
-    if (lengthBytes < 0 || offsetBytes + lengthBytes > this.sizeBytes) {
-      const received = `${lengthBytes} bytes from ${offsetBytes} on`
-      throw invalidArgument('range', `within the ${this.sizeBytes} bytes of the buffer`, received)
+    const expected = `within the ${this.sizeBytes} bytes of the buffer`
+    if (offsetBytes > this.sizeBytes) throw invalidArgument('offsetBytes', expected, offsetBytes)
+    if (offsetBytes + lengthBytes > this.sizeBytes) {
+      throw invalidArgument('range', expected, `${lengthBytes} bytes from ${offsetBytes} on`)
     }
     return { offsetBytes, lengthBytes }
   }

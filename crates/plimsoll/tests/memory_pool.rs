@@ -115,6 +115,15 @@ fn slabs_count_in_the_budget_until_they_are_back() {
 }
 
 #[test]
+fn a_refusal_names_the_buffer_or_else_the_pool() {
+    let pool = pool(PoolOptions { label: "weights".into(), ..small(MIB) });
+    for (options, label) in [(labelled("layer 1"), "layer 1"), (BufferOptions::default(), "weights")] {
+        let refusal = pool.allocate(1000, &options).unwrap_err().to_string();
+        assert!(refusal.contains(&format!("asked for \"{label}\"")), "{refusal}");
+    }
+}
+
+#[test]
 fn pressure_is_asked_before_a_refusal_and_what_it_gives_back_is_used() {
     let pool = pool(PoolOptions { max_bytes: Some(2 * MIB), ..small(MIB) });
     let mut victim = Some(grown(&pool, MIB));

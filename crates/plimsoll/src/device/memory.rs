@@ -250,7 +250,7 @@ impl HostView {
         let (source, target) = (self.at(&from), to.at(&into));
         if source.addr().abs_diff(target.addr()) < len as usize {
             return Err(Error::invalid_argument(
-                "to",
+                "target",
                 "a range apart from the one copied",
                 "ranges that overlap",
             ));

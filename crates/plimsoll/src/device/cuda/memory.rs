@@ -140,7 +140,7 @@ impl DeviceMemory for CudaMemory {
         let into = checked_range(to.size_bytes(), to_offset_bytes, len)?;
         let same_device = |other: &&Self| other.block.shared.is_device_of(&self.block.shared);
         let Some(other) = to.as_any().downcast_ref::<Self>().filter(same_device) else {
-            return Err(Error::invalid_argument("to", "memory of the same CUDA device", "other memory"));
+            return Err(Error::invalid_argument("target", "memory of the same CUDA device", "other memory"));
         };
         if range.is_empty() {
             return Ok(());
@@ -149,7 +149,7 @@ impl DeviceMemory for CudaMemory {
         let target = other.block.storage.address() + into.start;
         if source.abs_diff(target) < len {
             return Err(Error::invalid_argument(
-                "to",
+                "target",
                 "a range apart from the one copied",
                 "ranges that overlap",
             ));

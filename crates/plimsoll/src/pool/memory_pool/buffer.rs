@@ -259,7 +259,7 @@ impl PoolBuffer {
         let (from, into) = (self.hold()?, to.hold()?);
         if !Arc::ptr_eq(&self.0.pool.backend, &to.0.pool.backend) {
             return Err(Error::invalid_argument(
-                "to",
+                "target",
                 format!("a buffer of {}", self.0.pool.backend.name()),
                 format!("one of {}", to.0.pool.backend.name()),
             ));

@@ -142,7 +142,7 @@ impl MemoryPool {
         if let Some(trace) = &mut state.trace {
             trace.note(TraceKind::Refuse, u64::MAX, bytes, options);
         }
-        Err(state.no_hole(bytes, options))
+        Err(state.no_hole(bytes, self.0.label_of(options)))
     }
 
     /// Hands out a buffer, and does what it can before it refuses: a fitting block, a cached slab, a new slab, cached
@@ -446,6 +446,11 @@ impl Inner {
         Ok(())
     }
 
+    /// What a refusal calls a buffer: the pool's own label where it has none.
+    fn label_of<'a>(&'a self, options: &'a BufferOptions) -> &'a str {
+        if options.label.is_empty() { &self.options.label } else { &options.label }
+    }
+
     /// Refuses a beginning that cannot end before any of it is taken.
     fn admit_initial(&self, bytes: u64) -> Result<()> {
         if bytes == 0 {
@@ -554,11 +559,11 @@ impl Inner {
 }
 
 impl State {
-    fn no_hole(&self, bytes: u64, options: &BufferOptions) -> Error {
+    fn no_hole(&self, bytes: u64, label: &str) -> Error {
         let largest_free_bytes = self.map.largest_free_bytes();
         let free_bytes = self.map.free_bytes();
         Error::InsufficientMemory {
-            label: options.label.to_string(),
+            label: label.to_owned(),
             requested_bytes: bytes,
             available_bytes: free_bytes,
             largest_free_bytes,
