@@ -1504,7 +1504,17 @@ interface FamilyAllocateOptions<Kind extends string> {
     /** Gives the request up. */
     signal?: AbortSignal;
 }
-/** What a family has given out, all its kinds together. */
+/** A device that a family has used. */
+interface FamilyDevice {
+    /** What the device has given out in this process, to whomever, and what it says of itself. */
+    usage: DeviceUsage;
+    /** What the family holds of it: a slab for each buffer. */
+    pool: PoolStats;
+}
+/**
+ * What a family has given out, all its kinds together. What the memory is like is told of one device, as kinds of one
+ * processor may share memory, so that their figures do not add up: the first of the family's kinds that was used.
+ */
 interface FamilyStats {
     /** Bytes that live buffers asked for. */
     usedBytes: number;
@@ -1514,16 +1524,16 @@ interface FamilyStats {
     count: number;
     /** Buffers ever taken. */
     allocatedCount: number;
-    /** All the memory of the largest of the devices that were used, in bytes, where it says so; else 0. */
+    /** All the memory of that device, in bytes, where it says so; else 0. */
     totalBytes: number;
-    /** What the freest of them could still give, in bytes, where it is known; else 0. */
+    /** What it could still give, in bytes, where it is known; else 0. */
     freeBytes: number;
-    /** The largest buffer that one of them could still give, in bytes, where it is known; else 0. */
+    /** The largest buffer it could still give, in bytes, where it is known; else 0. */
     largestFreeBytes: number;
-    /** Share of the free bytes that one buffer could not have, 0 to 100. */
+    /** Share of its free bytes that one buffer could not have, 0 to 100. */
     fragmentationPercent: number;
     /** The devices that were used, by name. */
-    devices: Record<string, DeviceUsage & PoolStats>;
+    devices: Record<string, FamilyDevice>;
 }
 /**
  * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
@@ -2401,4 +2411,4 @@ declare function parseBytes(text: string): number;
 declare function formatBytes(bytes: number): string;
 
 export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, poolsPage, processMemory, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaDeviceOptions, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaDeviceOptions, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };

@@ -2456,7 +2456,7 @@ class DeviceFamily {
     #family;
     #budget;
     #pools = new Map();
-    #open = new Set();
+    #open = new Map();
     #peak = { bytes: 0 };
     #closed = false;
     /** @internal */
@@ -2501,47 +2501,48 @@ class DeviceFamily {
     #pool(kind) {
         if (this.#closed)
             throw released('the memory manager');
-        const open = this.#pools.get(kind) ?? this.#openPool(this.#family.kinds[kind]);
+        const open = this.#pools.get(kind) ?? this.#openPool(kind);
         this.#pools.set(kind, open);
         // What is missing now may be there later.
         open.catch(() => this.#pools.delete(kind));
         return open;
     }
-    async #openPool(device) {
-        const pool = await makePool({ device, dedicated: true, budget: this.#budget, label: `${this.#family.name} memory` });
-        this.#open.add(pool);
+    async #openPool(kind) {
+        const { name, kinds } = this.#family;
+        const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` };
+        const pool = await makePool(options);
+        this.#open.set(kind, pool);
         if (!this.#closed)
             return pool;
         await pool.destroy();
         throw released('the memory manager');
     }
     #usedBytes() {
-        return [...this.#open].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0);
+        return [...this.#open.values()].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0);
     }
     /** What was given out. Never waits for a device. */
     stats() {
-        const pools = [...this.#open].map((pool) => ({ name: pool.device.name, ...pool.device.usage(), ...pool.stats() }));
-        const usages = [...this.#open].map((pool) => pool.device.usage());
-        // The kinds of a processor share memory, so that their figures do not add up.
-        const most = (of) => Math.max(0, ...usages.map((usage) => of(usage) ?? 0));
-        const freeBytes = most(({ freeBytes }) => freeBytes);
-        const largestFreeBytes = most(({ largestFreeBytes, freeBytes }) => largestFreeBytes ?? freeBytes);
+        const kinds = Object.keys(this.#family.kinds);
+        const open = kinds.flatMap((kind) => this.#open.get(kind) ?? []);
+        const devices = open.map((pool) => [pool.device.name, { usage: pool.device.usage(), pool: pool.stats() }]);
+        const { totalBytes = 0, freeBytes = 0, largestFreeBytes = freeBytes } = devices[0]?.[1].usage ?? {};
+        const sum = (of) => devices.reduce((all, [, { pool }]) => all + of(pool), 0);
         return {
-            usedBytes: this.#usedBytes(),
+            usedBytes: sum(({ requestedBytes }) => requestedBytes),
             peakBytes: this.#peak.bytes,
-            count: pools.reduce((all, { bufferCount }) => all + bufferCount, 0),
-            allocatedCount: pools.reduce((all, { allocatedCount }) => all + allocatedCount, 0),
-            totalBytes: most(({ totalBytes }) => totalBytes),
+            count: sum(({ bufferCount }) => bufferCount),
+            allocatedCount: sum(({ allocatedCount }) => allocatedCount),
+            totalBytes,
             freeBytes,
             largestFreeBytes,
             fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,
-            devices: Object.fromEntries(pools.map(({ name, ...stats }) => [name, stats])),
+            devices: Object.fromEntries(devices),
         };
     }
     /** @internal Gives back every buffer, and takes no more. */
     async close() {
         this.#closed = true;
-        await Promise.all([...this.#open].map((pool) => pool.destroy()));
+        await Promise.all([...this.#open.values()].map((pool) => pool.destroy()));
     }
 }
 

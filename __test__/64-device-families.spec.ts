@@ -3,6 +3,9 @@ import {
   AbortError,
   type DeviceBuffer,
   DeviceUnavailableError,
+  type FamilyDevice,
+  type FamilyStats,
+  GiB,
   InsufficientMemoryError,
   InvalidArgumentError,
   MemoryManager,
@@ -69,7 +72,7 @@ describe('manager.system', () => {
     const stats = manager.system.stats()
     expect(stats).toMatchObject({ usedBytes: 3 * MiB + 1000, peakBytes: 6 * MiB + 1000, count: 3, allocatedCount: 4 })
     expect(Object.keys(stats.devices).sort()).toEqual(['host', file.device].sort())
-    expect(stats.devices.host).toMatchObject({ bufferCount: 2, heldBytes: 3 * MiB, requestedBytes: 3 * MiB })
+    expect(stats.devices.host?.pool).toMatchObject({ bufferCount: 2, heldBytes: 3 * MiB, requestedBytes: 3 * MiB })
     expect(stats.fragmentationPercent).toBeGreaterThanOrEqual(0)
     expect(stats.largestFreeBytes).toBeLessThanOrEqual(stats.freeBytes)
   })
@@ -169,6 +172,26 @@ describe('manager.gpu, by a driver without a GPU', () => {
       left: 0,
       stale: 'ERR_RELEASED',
     })
+  })
+
+  test('what the memory is like is told of one device, and each has its own figures', () => {
+    const script = `
+      const manager = new MemoryManager({ isolated: true })
+      globalThis.pinned = await manager.gpu.allocate(2 * MiB, { kind: 'pinned' })
+      const first = manager.gpu.stats()
+      globalThis.device = await manager.gpu.allocate(4 * MiB)
+      return [first, manager.gpu.stats()]`
+    const { value } = runChild<FamilyStats[]>(script, { env: withFakeCuda() })
+    const [first, both] = value as [FamilyStats, FamilyStats]
+    const { usage } = first.devices['cuda:0:pinned'] as FamilyDevice
+    const { totalBytes, freeBytes, largestFreeBytes } = usage
+    expect(first).toMatchObject({ totalBytes, freeBytes, largestFreeBytes })
+    expect(freeBytes).toBeGreaterThan(0)
+    expect(freeBytes).toBeLessThanOrEqual(totalBytes as number)
+    const own = { totalBytes: 8 * GiB, freeBytes: 8 * GiB - 4 * MiB, largestFreeBytes: 8 * GiB - 4 * MiB }
+    expect(both).toMatchObject({ ...own, fragmentationPercent: 0 })
+    expect(both.devices['cuda:0']).toMatchObject({ usage: own, pool: { requestedBytes: 4 * MiB, freeBytes: 0 } })
+    expect(both.devices['cuda:0:pinned']?.pool).toMatchObject({ requestedBytes: 2 * MiB })
   })
 
   test("on an Orin its memory is the machine's, whatever the kind, and counts once", () => {

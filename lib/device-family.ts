@@ -1,6 +1,6 @@
 import type { MemoryBudget } from './budget.js'
 import * as check from './check.js'
-import type { DeviceChoice, DeviceOptions, DeviceUsage } from './device.js'
+import type { DeviceOptions, DeviceUsage } from './device.js'
 import type { DeviceBuffer } from './device-buffer.js'
 import { released } from './errors.js'
 import { type MemoryPool, makePool, type PoolStats } from './memory-pool.js'
@@ -15,7 +15,18 @@ export interface FamilyAllocateOptions<Kind extends string> {
   signal?: AbortSignal
 }
 
-/** What a family has given out, all its kinds together. */
+/** A device that a family has used. */
+export interface FamilyDevice {
+  /** What the device has given out in this process, to whomever, and what it says of itself. */
+  usage: DeviceUsage
+  /** What the family holds of it: a slab for each buffer. */
+  pool: PoolStats
+}
+
+/**
+ * What a family has given out, all its kinds together. What the memory is like is told of one device, as kinds of one
+ * processor may share memory, so that their figures do not add up: the first of the family's kinds that was used.
+ */
 export interface FamilyStats {
   /** Bytes that live buffers asked for. */
   usedBytes: number
@@ -25,21 +36,22 @@ export interface FamilyStats {
   count: number
   /** Buffers ever taken. */
   allocatedCount: number
-  /** All the memory of the largest of the devices that were used, in bytes, where it says so; else 0. */
+  /** All the memory of that device, in bytes, where it says so; else 0. */
   totalBytes: number
-  /** What the freest of them could still give, in bytes, where it is known; else 0. */
+  /** What it could still give, in bytes, where it is known; else 0. */
   freeBytes: number
-  /** The largest buffer that one of them could still give, in bytes, where it is known; else 0. */
+  /** The largest buffer it could still give, in bytes, where it is known; else 0. */
   largestFreeBytes: number
-  /** Share of the free bytes that one buffer could not have, 0 to 100. */
+  /** Share of its free bytes that one buffer could not have, 0 to 100. */
   fragmentationPercent: number
   /** The devices that were used, by name. */
-  devices: Record<string, DeviceUsage & PoolStats>
+  devices: Record<string, FamilyDevice>
 }
 
 /** Which device each kind of a family is, and what is taken where none is named. */
 export interface Family<Kind extends string> {
   readonly name: string
+  /** In the order in which statistics ask them. */
   readonly kinds: Readonly<Record<Kind, DeviceOptions>>
   /** Tried in this order; the first that can be opened is taken. */
   readonly preferred: readonly Kind[]
@@ -81,7 +93,7 @@ export class DeviceFamily<Kind extends string> {
   readonly #family: Family<Kind>
   readonly #budget: MemoryBudget
   readonly #pools = new Map<Kind, Promise<MemoryPool>>()
-  readonly #open = new Set<MemoryPool>()
+  readonly #open = new Map<Kind, MemoryPool>()
   readonly #peak = { bytes: 0 }
   #closed = false
 
@@ -128,50 +140,50 @@ export class DeviceFamily<Kind extends string> {
 
   #pool(kind: Kind): Promise<MemoryPool> {
     if (this.#closed) throw released('the memory manager')
-    const open = this.#pools.get(kind) ?? this.#openPool(this.#family.kinds[kind])
+    const open = this.#pools.get(kind) ?? this.#openPool(kind)
     this.#pools.set(kind, open)
     // What is missing now may be there later.
     open.catch(() => this.#pools.delete(kind))
     return open
   }
 
-  async #openPool(device: DeviceChoice): Promise<MemoryPool> {
-    const pool = await makePool({ device, dedicated: true, budget: this.#budget, label: `${this.#family.name} memory` })
-    this.#open.add(pool)
+  async #openPool(kind: Kind): Promise<MemoryPool> {
+    const { name, kinds } = this.#family
+    const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` }
+    const pool = await makePool(options)
+    this.#open.set(kind, pool)
     if (!this.#closed) return pool
     await pool.destroy()
     throw released('the memory manager')
   }
 
   #usedBytes(): number {
-    return [...this.#open].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0)
+    return [...this.#open.values()].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0)
   }
 
   /** What was given out. Never waits for a device. */
   stats(): FamilyStats {
-    const pools = [...this.#open].map((pool) => ({ name: pool.device.name, ...pool.device.usage(), ...pool.stats() }))
-    const usages = [...this.#open].map((pool) => pool.device.usage())
-    // The kinds of a processor share memory, so that their figures do not add up.
-    const most = (of: (usage: DeviceUsage) => number | undefined) =>
-      Math.max(0, ...usages.map((usage) => of(usage) ?? 0))
-    const freeBytes = most(({ freeBytes }) => freeBytes)
-    const largestFreeBytes = most(({ largestFreeBytes, freeBytes }) => largestFreeBytes ?? freeBytes)
+    const kinds = Object.keys(this.#family.kinds) as Kind[]
+    const open = kinds.flatMap((kind) => this.#open.get(kind) ?? [])
+    const devices = open.map((pool) => [pool.device.name, { usage: pool.device.usage(), pool: pool.stats() }] as const)
+    const { totalBytes = 0, freeBytes = 0, largestFreeBytes = freeBytes } = devices[0]?.[1].usage ?? {}
+    const sum = (of: (stats: PoolStats) => number) => devices.reduce((all, [, { pool }]) => all + of(pool), 0)
     return {
-      usedBytes: this.#usedBytes(),
+      usedBytes: sum(({ requestedBytes }) => requestedBytes),
       peakBytes: this.#peak.bytes,
-      count: pools.reduce((all, { bufferCount }) => all + bufferCount, 0),
-      allocatedCount: pools.reduce((all, { allocatedCount }) => all + allocatedCount, 0),
-      totalBytes: most(({ totalBytes }) => totalBytes),
+      count: sum(({ bufferCount }) => bufferCount),
+      allocatedCount: sum(({ allocatedCount }) => allocatedCount),
+      totalBytes,
       freeBytes,
       largestFreeBytes,
       fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,
-      devices: Object.fromEntries(pools.map(({ name, ...stats }) => [name, stats])),
+      devices: Object.fromEntries(devices),
     }
   }
 
   /** @internal Gives back every buffer, and takes no more. */
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.all([...this.#open].map((pool) => pool.destroy()))
+    await Promise.all([...this.#open.values()].map((pool) => pool.destroy()))
   }
 }

@@ -33,7 +33,7 @@ export {
   PoolBuffer,
   type ReadOptions,
 } from './device-buffer.js'
-export { DeviceFamily, type FamilyAllocateOptions, type FamilyStats } from './device-family.js'
+export { DeviceFamily, type FamilyAllocateOptions, type FamilyDevice, type FamilyStats } from './device-family.js'
 export {
   AbortError,
   AddonUnavailableError,

@@ -190,13 +190,7 @@ impl Backend for CudaBackend {
                 ..usage
             };
         };
-        let headroom = shared.context.headroom(0, charge).ok();
-        DeviceUsage {
-            total_bytes: shared.info.integrated.then_some(shared.info.total_bytes),
-            free_bytes: headroom.as_ref().map(|headroom| headroom.bytes),
-            largest_free_bytes: headroom.as_ref().map(|headroom| headroom.largest_allocation_bytes),
-            ..usage
-        }
+        shared.context.with_room(usage, charge)
     }
 
     fn remarks(&self) -> Vec<String> {
