@@ -1545,7 +1545,8 @@ interface FamilyStats {
 declare class DeviceFamily<Kind extends string> {
     #private;
     /**
-     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before.
+     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
+     * the manager's pools give back what they hold idle.
      *
      * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
      * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.

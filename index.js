@@ -2455,17 +2455,20 @@ const systemFamily = {
 class DeviceFamily {
     #family;
     #budget;
+    #owner;
     #pools = new Map();
     #open = new Map();
     #peak = { bytes: 0 };
     #closed = false;
     /** @internal */
-    constructor(family, budget) {
+    constructor(family, budget, owner) {
         this.#family = family;
         this.#budget = budget;
+        this.#owner = owner;
     }
     /**
-     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before.
+     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
+     * the manager's pools give back what they hold idle.
      *
      * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
      * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
@@ -2510,7 +2513,7 @@ class DeviceFamily {
     async #openPool(kind) {
         const { name, kinds } = this.#family;
         const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` };
-        const pool = await makePool(options);
+        const pool = await makePool(options, this.#owner);
         this.#open.set(kind, pool);
         if (!this.#closed)
             return pool;
@@ -3994,9 +3997,10 @@ class MemoryManager {
         this.profile = new MemoryProfile(this.budget);
         const relieve = (label, run) => this.monitor.relieve(label, run);
         this.pools = new MemoryPools({ budget: this.budget, device, relieve });
-        this.npu = new DeviceFamily(npuFamily, this.budget);
-        this.gpu = new DeviceFamily(gpuFamily, this.budget);
-        this.system = new DeviceFamily(systemFamily, this.budget);
+        const owner = { relieve: () => trimAll(this.pools), destroyed: () => { } };
+        this.npu = new DeviceFamily(npuFamily, this.budget, owner);
+        this.gpu = new DeviceFamily(gpuFamily, this.budget, owner);
+        this.system = new DeviceFamily(systemFamily, this.budget, owner);
     }
     /**
      * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
@@ -4122,6 +4126,14 @@ class MemoryManager {
     async [Symbol.asyncDispose]() {
         await this.close();
     }
+}
+/** Has pools give back what they hold idle; whether any did. */
+async function trimAll(pools) {
+    let givenBack = 0;
+    for (const pool of pools)
+        if (!pool.destroyed)
+            givenBack += await pool.trim();
+    return givenBack > 0;
 }
 function realBuffer(buffer) {
     if (isBuffer(buffer))

@@ -115,6 +115,16 @@ describe('manager.system', () => {
     expect([held.released, manager.budget.allocatedBytes]).toEqual([false, 60 * MiB])
   })
 
+  test('before a refusal, the pools give back what they hold idle, and no more', async () => {
+    await using manager = make()
+    const idle = await manager.pools.create({ slabBytes: 32 * MiB, initialBytes: 64 * MiB })
+    using kept = idle.allocate(MiB)
+    const labels = await Promise.all([manager.system.allocate(60 * MiB), manager.system.allocate(8 * MiB)])
+    expect([manager.budget.allocatedBytes, idle.stats().heldBytes]).toEqual([100 * MiB, 32 * MiB])
+    await rejectedBy(InsufficientMemoryError, manager.system.allocate(1))
+    expect([kept.released, labels.some(({ released }) => released)]).toEqual([false, false])
+  })
+
   test('a request that was given up takes nothing', async () => {
     await using manager = make()
     await rejectedBy(AbortError, manager.system.allocate(MiB, { signal: AbortSignal.abort() }))

@@ -3,7 +3,7 @@ import * as check from './check.js'
 import type { DeviceOptions, DeviceUsage } from './device.js'
 import type { DeviceBuffer } from './device-buffer.js'
 import { released } from './errors.js'
-import { type MemoryPool, makePool, type PoolStats } from './memory-pool.js'
+import { type MemoryPool, makePool, type PoolOwner, type PoolStats } from './memory-pool.js'
 
 /** How a buffer of a family is taken. */
 export interface FamilyAllocateOptions<Kind extends string> {
@@ -92,19 +92,22 @@ export const systemFamily: Family<'anonymous' | 'memory-file'> = {
 export class DeviceFamily<Kind extends string> {
   readonly #family: Family<Kind>
   readonly #budget: MemoryBudget
+  readonly #owner: PoolOwner
   readonly #pools = new Map<Kind, Promise<MemoryPool>>()
   readonly #open = new Map<Kind, MemoryPool>()
   readonly #peak = { bytes: 0 }
   #closed = false
 
   /** @internal */
-  constructor(family: Family<Kind>, budget: MemoryBudget) {
+  constructor(family: Family<Kind>, budget: MemoryBudget, owner: PoolOwner) {
     this.#family = family
     this.#budget = budget
+    this.#owner = owner
   }
 
   /**
-   * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before.
+   * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
+   * the manager's pools give back what they hold idle.
    *
    * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
    * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
@@ -150,7 +153,7 @@ export class DeviceFamily<Kind extends string> {
   async #openPool(kind: Kind): Promise<MemoryPool> {
     const { name, kinds } = this.#family
     const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` }
-    const pool = await makePool(options)
+    const pool = await makePool(options, this.#owner)
     this.#open.set(kind, pool)
     if (!this.#closed) return pool
     await pool.destroy()

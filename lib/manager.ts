@@ -137,9 +137,10 @@ export class MemoryManager implements AsyncDisposable {
     this.profile = new MemoryProfile(this.budget)
     const relieve = (label: string, run: () => unknown) => this.monitor.relieve(label, run)
     this.pools = new MemoryPools({ budget: this.budget, device, relieve })
-    this.npu = new DeviceFamily(npuFamily, this.budget)
-    this.gpu = new DeviceFamily(gpuFamily, this.budget)
-    this.system = new DeviceFamily(systemFamily, this.budget)
+    const owner = { relieve: () => trimAll(this.pools), destroyed: () => {} }
+    this.npu = new DeviceFamily(npuFamily, this.budget, owner)
+    this.gpu = new DeviceFamily(gpuFamily, this.budget, owner)
+    this.system = new DeviceFamily(systemFamily, this.budget, owner)
   }
 
   /**
@@ -296,6 +297,13 @@ export class MemoryManager implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+/** Has pools give back what they hold idle; whether any did. */
+async function trimAll(pools: Iterable<MemoryPool>): Promise<boolean> {
+  let givenBack = 0
+  for (const pool of pools) if (!pool.destroyed) givenBack += await pool.trim()
+  return givenBack > 0
 }
 
 function realBuffer(buffer: unknown): DeviceBuffer {
