@@ -288,6 +288,8 @@ interface DeviceLimits {
   needsSync: boolean
   /** Whether buffers can be handed to another driver as a file descriptor. */
   exportable: boolean
+  /** Whether it is the machine's RAM, which a budget of the machine counts. A GPU's own memory is not. */
+  systemMemory: boolean
 }
 
 /** What a device has given out in this process, and what it says of itself. */

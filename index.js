@@ -3997,7 +3997,7 @@ class MemoryManager {
         this.profile = new MemoryProfile(this.budget);
         const relieve = (label, run) => this.monitor.relieve(label, run);
         this.pools = new MemoryPools({ budget: this.budget, device, relieve });
-        const owner = { relieve: () => trimAll(this.pools), destroyed: () => { } };
+        const owner = { relieve: (asking) => trimFor(asking, this.pools), destroyed: () => { } };
         this.npu = new DeviceFamily(npuFamily, this.budget, owner);
         this.gpu = new DeviceFamily(gpuFamily, this.budget, owner);
         this.system = new DeviceFamily(systemFamily, this.budget, owner);
@@ -4127,12 +4127,14 @@ class MemoryManager {
         await this.close();
     }
 }
-/** Has pools give back what they hold idle; whether any did. */
-async function trimAll(pools) {
+/** Has the pools that hold memory of the same sort give back what they hold idle; whether any did. */
+async function trimFor(asking, pools) {
+    const { systemMemory } = asking.device.limits;
     let givenBack = 0;
-    for (const pool of pools)
-        if (!pool.destroyed)
+    for (const pool of pools) {
+        if (!pool.destroyed && pool.device.limits.systemMemory === systemMemory)
             givenBack += await pool.trim();
+    }
     return givenBack > 0;
 }
 function realBuffer(buffer) {

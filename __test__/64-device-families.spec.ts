@@ -204,6 +204,25 @@ describe('manager.gpu, by a driver without a GPU', () => {
     expect(both.devices['cuda:0:pinned']?.pool).toMatchObject({ requestedBytes: 2 * MiB })
   })
 
+  test("memory of the GPU's own is no part of a line across the machine's RAM; pinned memory is", () => {
+    const script = `
+      const manager = new MemoryManager({ isolated: true, maxBytes: 64 * MiB })
+      globalThis.device = await manager.gpu.allocate(100 * MiB)
+      const pool = await manager.pools.create({ device: 'cuda', initialBytes: 100 * MiB })
+      const { allocatedBytes } = manager.budget
+      const refusal = await manager.gpu.allocate(100 * MiB, { kind: 'pinned' }).catch(({ code }) => code)
+      const own = new MemoryBudget({ totalBytes: 50 * MiB })
+      const bounded = await MemoryPool.create({ device: 'cuda', initialBytes: 100 * MiB, budget: own }).catch(({ code }) => code)
+      return { allocatedBytes, refusal, bounded, used: manager.gpu.stats().usedBytes, held: pool.stats().heldBytes }`
+    expect(runChild(script, { env: withFakeCuda() }).value).toEqual({
+      allocatedBytes: 0,
+      refusal: 'ERR_INSUFFICIENT_MEMORY',
+      bounded: 'ERR_INSUFFICIENT_MEMORY',
+      used: 100 * MiB,
+      held: 100 * MiB,
+    })
+  })
+
   test("on an Orin its memory is the machine's, whatever the kind, and counts once", () => {
     const script = `
       const manager = new MemoryManager({ isolated: true })

@@ -137,7 +137,7 @@ export class MemoryManager implements AsyncDisposable {
     this.profile = new MemoryProfile(this.budget)
     const relieve = (label: string, run: () => unknown) => this.monitor.relieve(label, run)
     this.pools = new MemoryPools({ budget: this.budget, device, relieve })
-    const owner = { relieve: () => trimAll(this.pools), destroyed: () => {} }
+    const owner = { relieve: (asking: MemoryPool) => trimFor(asking, this.pools), destroyed: () => {} }
     this.npu = new DeviceFamily(npuFamily, this.budget, owner)
     this.gpu = new DeviceFamily(gpuFamily, this.budget, owner)
     this.system = new DeviceFamily(systemFamily, this.budget, owner)
@@ -299,10 +299,13 @@ export class MemoryManager implements AsyncDisposable {
   }
 }
 
-/** Has pools give back what they hold idle; whether any did. */
-async function trimAll(pools: Iterable<MemoryPool>): Promise<boolean> {
+/** Has the pools that hold memory of the same sort give back what they hold idle; whether any did. */
+async function trimFor(asking: MemoryPool, pools: Iterable<MemoryPool>): Promise<boolean> {
+  const { systemMemory } = asking.device.limits
   let givenBack = 0
-  for (const pool of pools) if (!pool.destroyed) givenBack += await pool.trim()
+  for (const pool of pools) {
+    if (!pool.destroyed && pool.device.limits.systemMemory === systemMemory) givenBack += await pool.trim()
+  }
   return givenBack > 0
 }
 

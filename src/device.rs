@@ -35,7 +35,7 @@ pub struct NativeDeviceOptions {
 
 /// What a device can and cannot do.
 #[napi(object, object_from_js = false)]
-#[allow(clippy::struct_excessive_bools)] // Five properties of a device, each its own.
+#[allow(clippy::struct_excessive_bools)] // Each is a property of its own.
 pub struct DeviceLimits {
     /// Sizes are rounded up to a multiple of this, in bytes.
     pub granule_bytes: f64,
@@ -53,6 +53,8 @@ pub struct DeviceLimits {
     pub needs_sync: bool,
     /// Whether buffers can be handed to another driver as a file descriptor.
     pub exportable: bool,
+    /// Whether it is the machine's RAM, which a budget of the machine counts. A GPU's own memory is not.
+    pub system_memory: bool,
 }
 
 /// What a device has given out in this process, and what it says of itself.
@@ -177,6 +179,7 @@ impl NativeDevice {
             mappable: limits.mappable,
             needs_sync: limits.needs_sync,
             exportable: limits.exportable,
+            system_memory: limits.system_memory,
         }
     }
 

@@ -165,6 +165,13 @@ impl Line {
         self.reserved_bytes
     }
 
+    /// Whether it is drawn across the RAM of a machine, not across numbers or those of a board's preset.
+    #[must_use]
+    pub fn is_of_machine(&self) -> bool {
+        // No other line keeps a margin.
+        self.terms.iter().any(|term| term.kind == TermKind::SafetyMargin)
+    }
+
     /// Every bound that was weighed.
     #[must_use]
     pub fn terms(&self) -> &[Term] {

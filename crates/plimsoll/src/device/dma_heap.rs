@@ -200,6 +200,7 @@ impl Backend for DmaHeapBackend {
             mappable: true,
             needs_sync: true,
             exportable: true,
+            system_memory: true,
         }
     }
 

@@ -124,7 +124,7 @@ fn shown_label(label: &str, most_bytes: usize) -> String {
 /// What a back end can and cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-#[allow(clippy::struct_excessive_bools)] // Five properties of a device, each its own.
+#[allow(clippy::struct_excessive_bools)] // Each is a property of its own.
 pub struct Limits {
     /// Sizes are rounded up to a multiple of this, in bytes.
     pub granule_bytes: u64,
@@ -143,6 +143,9 @@ pub struct Limits {
     pub needs_sync: bool,
     /// Whether memory can be handed to another driver as a file descriptor.
     pub exportable: bool,
+    /// Whether it is the machine's RAM, which the machine's headroom and a budget of the machine bound. A GPU's own memory
+    /// is not.
+    pub system_memory: bool,
 }
 
 /// A back end that is shared.

@@ -166,6 +166,7 @@ impl Backend for UdmabufBackend {
             mappable: true,
             needs_sync: true,
             exportable: true,
+            system_memory: true,
         }
     }
 

@@ -1,8 +1,13 @@
 //! What holds on a GPU that shares the machine's RAM, and how one with memory of its own differs.
 
+use std::sync::Arc;
+
 use plimsoll::{
-    Error,
+    Error, MemoryBudget,
+    budget::MachineOptions,
     device::{Backend, CudaBackend, CudaChunks, CudaKind, CudaOptions, CudaStaging, CudaUse, Request},
+    pool::{MemoryPool, PoolOptions},
+    system::Machine,
     units::{GIB, MIB},
 };
 
@@ -30,6 +35,31 @@ fn headroom_decides_and_not_what_the_driver_calls_free() {
         assert_eq!(back_end.take(&promised).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
     }
     fake.assert_clean();
+}
+
+/// What a pool of 64 MiB leaves of a budget of the machine, and of one of numbers, for each kind of memory.
+fn counted(fake: &Fake) -> Vec<(u64, u64)> {
+    let machine = Machine::read().unwrap();
+    let counted_by = |kind: CudaKind, budget: MemoryBudget| {
+        let options =
+            PoolOptions { initial_bytes: 64 * MIB, budget: Some(budget.clone()), ..PoolOptions::default() };
+        let _pool = MemoryPool::create(Arc::new(fake.open(kind)), options).unwrap();
+        budget.allocated_bytes() / MIB
+    };
+    let both = |kind| {
+        let of_machine = MemoryBudget::for_machine(&machine, &MachineOptions::default()).unwrap();
+        (counted_by(kind, of_machine), counted_by(kind, MemoryBudget::new(GIB, 0).unwrap()))
+    };
+    [CudaKind::Device, CudaKind::Pinned, CudaKind::Managed].map(both).into()
+}
+
+#[test]
+fn a_budget_of_the_machine_counts_its_ram_and_no_memory_of_a_gpus_own() {
+    let (own, shared) = (Fake::new(), Fake::orin());
+    assert_eq!(counted(&own), [(0, 64), (64, 64), (64, 64)]);
+    assert_eq!(counted(&shared), [(64, 64); 3]);
+    own.assert_clean();
+    shared.assert_clean();
 }
 
 #[test]

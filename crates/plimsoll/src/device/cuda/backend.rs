@@ -150,6 +150,7 @@ impl Backend for CudaBackend {
             },
             needs_sync: false,
             exportable: self.shared.exports_dma_bufs() || (chunking.is_some() && info.posix_handles),
+            system_memory: self.shared.charge(*kind).is_some(),
         }
     }
 

@@ -201,6 +201,7 @@ impl Backend for HostBackend {
             mappable: true,
             needs_sync: false,
             exportable: self.options.source == HostSource::MemoryFile,
+            system_memory: true,
         }
     }
 

@@ -211,6 +211,7 @@ impl Backend for RknpuBackend {
             mappable: true,
             needs_sync: true,
             exportable: true,
+            system_memory: true,
         }
     }
 

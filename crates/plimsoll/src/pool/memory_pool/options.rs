@@ -30,7 +30,8 @@ pub struct PoolOptions {
     pub dedicated: bool,
     /// Whether a buffer's bytes are zeroed when it is freed.
     pub zero_on_free: bool,
-    /// The budget that every slab counts against. None by default.
+    /// The budget that every slab counts against. A budget of the machine is about its RAM, and does not count memory that
+    /// is [none of that](Limits::system_memory); one of numbers does. None by default.
     pub budget: Option<MemoryBudget>,
     /// What the slabs are called in the budget, and by drivers that take names.
     pub label: Cow<'static, str>,
@@ -60,6 +61,8 @@ impl PoolOptions {
         let refuse = |name, expected: String, received: u64| {
             Err(Error::invalid_argument(name, expected, received.to_string()))
         };
+        let counted = |budget: &MemoryBudget| limits.system_memory || !budget.line().is_of_machine();
+        self.budget = self.budget.filter(counted);
         for (name, bytes) in [
             ("slabBytes", self.slab_bytes),
             ("initialBytes", self.initial_bytes),
