@@ -1605,14 +1605,16 @@ function settingsFrom(args, recorded) {
     if (args.flag('dedicated') && args.flag('shared')) {
         throw new UsageError('expected --dedicated or --shared, got both');
     }
-    const settings = { ...recorded, ...sizesFrom(args) };
-    if (args.flag('dedicated'))
-        settings.dedicated = true;
+    const settings = { ...(args.flag('dedicated') ? dedicated(recorded) : recorded), ...sizesFrom(args) };
     if (args.flag('shared'))
         delete settings.dedicated;
     if (settings.pageBytes === 0)
         delete settings.pageBytes;
     return settings;
+}
+/** The same with a slab for each buffer: of its size, and taken as it comes. */
+function dedicated({ initialBytes: _none, pageBytes: _ofItsSize, ...others }) {
+    return { ...others, dedicated: true };
 }
 function sizesFrom(args) {
     const [slabBytes, initialBytes, maxBytes, pageBytes] = ['slab', 'initial', 'max', 'page'].map((name) => args.size(name));

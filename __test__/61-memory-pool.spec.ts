@@ -98,7 +98,7 @@ describe('create', () => {
   })
 
   test('more than the machine or the budget has is refused, and nothing stays taken', async () => {
-    await rejectedBy(InsufficientMemoryError, make({ initialBytes: 2 ** 52, slabBytes: 2 ** 51 }))
+    await rejectedBy(InsufficientMemoryError, make({ initialBytes: 2 ** 52 }))
     const budget = new MemoryBudget({ totalBytes: 5 * MiB })
     const error = await rejectedBy(InsufficientMemoryError, make({ initialBytes: 6 * MiB, budget, label: 'too large' }))
     expect(error).toMatchObject({ label: 'too large', requestedBytes: 6 * MiB, availableBytes: 5 * MiB })

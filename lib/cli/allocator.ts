@@ -18,11 +18,15 @@ export function settingsFrom(args: Arguments, recorded: PoolSettings): PoolSetti
   if (args.flag('dedicated') && args.flag('shared')) {
     throw new UsageError('expected --dedicated or --shared, got both')
   }
-  const settings = { ...recorded, ...sizesFrom(args) }
-  if (args.flag('dedicated')) settings.dedicated = true
+  const settings = { ...(args.flag('dedicated') ? dedicated(recorded) : recorded), ...sizesFrom(args) }
   if (args.flag('shared')) delete settings.dedicated
   if (settings.pageBytes === 0) delete settings.pageBytes
   return settings
+}
+
+/** The same with a slab for each buffer: of its size, and taken as it comes. */
+function dedicated({ initialBytes: _none, pageBytes: _ofItsSize, ...others }: PoolSettings): PoolSettings {
+  return { ...others, dedicated: true }
 }
 
 function sizesFrom(args: Arguments): PoolSettings {

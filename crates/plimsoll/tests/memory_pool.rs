@@ -526,6 +526,30 @@ fn a_trace_tells_every_event_and_what_was_there_before() {
 }
 
 #[test]
+fn options_that_contradict_each_other_or_the_device_are_named() {
+    let dedicated = PoolOptions { dedicated: true, ..PoolOptions::default() };
+    for (name, options) in [
+        ("pageBytes", PoolOptions { page_bytes: Some(4 * KIB), ..dedicated.clone() }),
+        ("initialBytes", PoolOptions { initial_bytes: 1, ..dedicated.clone() }),
+        ("maxBytes", PoolOptions { max_bytes: Some(1), ..PoolOptions::default() }),
+        ("maxBytes", PoolOptions { max_bytes: Some(1), ..dedicated.clone() }),
+        ("maxBytes", PoolOptions { max_bytes: Some(MIB), page_bytes: Some(2 * MIB), ..small(MIB) }),
+        ("slabBytes", small(1 << 52)),
+    ] {
+        let backend = Arc::new(HostBackend::new(DeviceContext::default()));
+        let refusal = MemoryPool::create(backend, options).unwrap_err();
+        let Error::InvalidArgument { name: named, .. } = &refusal else { panic!("{refusal}") };
+        assert_eq!(*named, name, "{refusal}");
+    }
+    // The least that can hold anything is enough.
+    let page_bytes = HostBackend::new(DeviceContext::default()).limits().granule_bytes;
+    for options in [dedicated, PoolOptions::default()] {
+        let pool = pool(PoolOptions { max_bytes: Some(page_bytes), ..options });
+        assert_eq!(grown(&pool, page_bytes).size_bytes(), page_bytes);
+    }
+}
+
+#[test]
 fn unfit_sizes_alignments_and_options_are_named() {
     let pool = pool(small(MIB));
     let misaligned = BufferOptions { align_bytes: 3, ..BufferOptions::default() };

@@ -107,7 +107,7 @@ impl MemoryPool {
     /// [`reserve`](Self::reserve).
     pub fn create(backend: SharedBackend, options: PoolOptions) -> Result<Self> {
         let limits = backend.limits();
-        let options = options.checked(&limits)?;
+        let options = options.checked(&limits, backend.usage().total_bytes)?;
         let initial_bytes = options.initial_bytes;
         let state = Mutex::new(State { map: Map::new(options.dedicated), ..State::default() });
         let inner = Inner { backend, limits, options, state, moved: Condvar::new() };

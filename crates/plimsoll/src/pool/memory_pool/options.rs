@@ -54,27 +54,14 @@ impl Default for PoolOptions {
 }
 
 impl PoolOptions {
-    /// The options with their defaults for a device filled in.
-    pub(super) fn checked(mut self, limits: &Limits) -> Result<Self> {
+    /// The options with their defaults for a device filled in; `device_bytes` is all that it has, where it says so.
+    pub(super) fn checked(mut self, limits: &Limits, device_bytes: Option<u64>) -> Result<Self> {
         /// Large enough that a model takes dozens of slabs and not thousands, small enough to be found on a full board.
         const USUAL_SLAB_BYTES: u64 = 64 * MIB;
-        let refuse = |name, expected: String, received: u64| {
-            Err(Error::invalid_argument(name, expected, received.to_string()))
-        };
         let counted = |budget: &MemoryBudget| limits.system_memory || !budget.line().is_of_machine();
         self.budget = self.budget.filter(counted);
-        for (name, bytes) in [
-            ("slabBytes", self.slab_bytes),
-            ("initialBytes", self.initial_bytes),
-            ("maxBytes", self.max_bytes.unwrap_or(0)),
-        ] {
-            if bytes > MAX_BYTES {
-                return refuse(name, format!("at most {MAX_BYTES}"), bytes);
-            }
-        }
-        if let Some(page_bytes) = self.page_bytes.filter(|bytes| *bytes == 0 || *bytes > MAX_BYTES) {
-            return refuse("pageBytes", format!("1 to {MAX_BYTES}"), page_bytes);
-        }
+        self.check_sizes(device_bytes)?;
+        self.check_dedicated()?;
         // Pages lie side by side, and each begins where every device can use it.
         self.page_bytes = self.page_bytes.map(|bytes| bytes.next_multiple_of(GRANULE_BYTES));
         let wanted =
@@ -89,21 +76,71 @@ impl PoolOptions {
         if let Some(largest_bytes) = limits.largest_bytes.filter(|largest| self.slab_bytes > *largest) {
             return refuse("slabBytes", format!("at most {largest_bytes} on this device"), self.slab_bytes);
         }
-        if let Some(max_bytes) = self.max_bytes.filter(|max_bytes| self.initial_bytes > *max_bytes) {
-            return refuse("initialBytes", format!("at most maxBytes, {max_bytes}"), self.initial_bytes);
-        }
-        // A pool whose bound lies below the usual size still has one slab to give.
-        if let Some(max_bytes) = self.max_bytes.filter(|max_bytes| *max_bytes < self.slab_bytes) {
-            let most = max_bytes - max_bytes % limits.granule_bytes;
-            if !limits.powers_of_two && most > 0 {
-                self.slab_bytes = most;
-            }
-        }
+        self.fit_maximum(limits)?;
         // A slab of its own goes with its buffer.
         let cached_bytes = if self.dedicated { 0 } else { self.slab_bytes };
         self.max_cached_bytes = self.max_cached_bytes.or(Some(cached_bytes));
         Ok(self)
     }
+
+    fn check_sizes(&self, device_bytes: Option<u64>) -> Result<()> {
+        for (name, bytes) in [
+            ("slabBytes", self.slab_bytes),
+            ("initialBytes", self.initial_bytes),
+            ("maxBytes", self.max_bytes.unwrap_or(0)),
+        ] {
+            if bytes > MAX_BYTES {
+                return refuse(name, format!("at most {MAX_BYTES}"), bytes);
+            }
+        }
+        if let Some(page_bytes) = self.page_bytes.filter(|bytes| *bytes == 0 || *bytes > MAX_BYTES) {
+            return refuse("pageBytes", format!("1 to {MAX_BYTES}"), page_bytes);
+        }
+        if let Some(device_bytes) = device_bytes.filter(|all| self.slab_bytes > *all) {
+            let expected = format!("at most {device_bytes}, all the memory of the device");
+            return refuse("slabBytes", expected, self.slab_bytes);
+        }
+        Ok(())
+    }
+
+    /// Where each buffer has a slab of its own size, there is nothing to take before it comes, and nothing to divide.
+    fn check_dedicated(&self) -> Result<()> {
+        if !self.dedicated {
+            return Ok(());
+        }
+        if self.initial_bytes > 0 {
+            return refuse("initialBytes", "left out where dedicated is set".to_owned(), self.initial_bytes);
+        }
+        match self.page_bytes {
+            Some(page_bytes) => refuse("pageBytes", "left out where dedicated is set".to_owned(), page_bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a maximum that no slab and no beginning fits under. One that lies below the usual slab becomes its size.
+    fn fit_maximum(&mut self, limits: &Limits) -> Result<()> {
+        let Some(max_bytes) = self.max_bytes else { return Ok(()) };
+        if self.initial_bytes > max_bytes {
+            return refuse("initialBytes", format!("at most maxBytes, {max_bytes}"), self.initial_bytes);
+        }
+        let least_bytes = if limits.powers_of_two && !self.dedicated {
+            self.slab_bytes
+        } else {
+            self.page_bytes.unwrap_or(1).next_multiple_of(limits.granule_bytes)
+        };
+        if max_bytes < least_bytes {
+            let expected = format!("at least {least_bytes}, the smallest slab of such a pool on this device");
+            return refuse("maxBytes", expected, max_bytes);
+        }
+        if !limits.powers_of_two && max_bytes < self.slab_bytes {
+            self.slab_bytes = max_bytes - max_bytes % limits.granule_bytes;
+        }
+        Ok(())
+    }
+}
+
+fn refuse<T>(name: &'static str, expected: String, received: u64) -> Result<T> {
+    Err(Error::invalid_argument(name, expected, received.to_string()))
 }
 
 /// How a buffer is placed.
