@@ -299,10 +299,10 @@ describe('device memory', () => {
   })
 
   test.each([
-    ['rock-5b-plus-vendor', 'dma-heap', ['rknpu', 'cuda']],
-    ['orangepi-5-plus-vendor', 'host', ['rknpu', 'cuda', 'dma-heap']],
-    ['jetson-orin-nano-8gb', 'cuda', ['rknpu']],
-    ['pc', 'host', ['rknpu', 'cuda', 'dma-heap']],
+    ['rock-5b-plus-vendor', 'dma-heap', ['rknpu', 'udmabuf', 'cuda', 'host']],
+    ['orangepi-5-plus-vendor', 'host', ['rknpu', 'udmabuf', 'cuda', 'dma-heap']],
+    ['jetson-orin-nano-8gb', 'cuda', ['rknpu', 'udmabuf', 'dma-heap', 'host']],
+    ['pc', 'host', ['rknpu', 'udmabuf', 'cuda', 'dma-heap']],
   ])('of the copy %s, auto would take %s, and there is a reason against %j', (board, kind, others) => {
     const root = `crates/plimsoll/tests/boards/${board}`
     const { auto, backEnds } = document('--root', root)

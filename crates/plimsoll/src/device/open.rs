@@ -131,19 +131,22 @@ pub struct Chosen {
 ///
 /// [`Error::Io`] when not even RAM can be taken, for the machine's memory cannot be read.
 pub fn choose_device(context: &DeviceContext) -> Result<Chosen> {
-    let mut passed_over = vec![(
-        BackEndKind::Rknpu,
-        "it is taken by name only: two programs at once have crashed boards".to_owned(),
-    )];
+    let mut passed_over = vec![
+        (BackEndKind::Rknpu, "it is taken by name only: two programs at once have crashed boards".to_owned()),
+        (
+            BackEndKind::Udmabuf,
+            "it is taken by name only: for buffers of drivers that a cgroup must count".to_owned(),
+        ),
+    ];
     let is_rockchip = DetectedBoard::read(&context.root).vendor == Some(Vendor::Rockchip);
     let cuda = DeviceChoice::Cuda { ordinal: 0, kind: CudaKind::default(), library: None };
     match cuda.open(context) {
-        Ok(backend) => return Ok(Chosen { backend, passed_over }),
+        Ok(backend) => return Ok(Chosen::before_others(backend, passed_over)),
         Err(error) => passed_over.push((BackEndKind::Cuda, reason(error))),
     }
     if is_rockchip {
         match (DeviceChoice::DmaHeap { heap: None }).open(context) {
-            Ok(backend) => return Ok(Chosen { backend, passed_over }),
+            Ok(backend) => return Ok(Chosen::before_others(backend, passed_over)),
             Err(error) => passed_over.push((BackEndKind::DmaHeap, reason(error))),
         }
     } else {
@@ -151,7 +154,20 @@ pub fn choose_device(context: &DeviceContext) -> Result<Chosen> {
         passed_over.push((BackEndKind::DmaHeap, why));
     }
     let backend = DeviceChoice::Host(HostOptions::default()).open(context)?;
-    Ok(Chosen { backend, passed_over })
+    Ok(Chosen::before_others(backend, passed_over))
+}
+
+impl Chosen {
+    /// A device, with the kinds that were not reached beside those that were passed over.
+    fn before_others(backend: SharedBackend, mut passed_over: Vec<(BackEndKind, String)>) -> Self {
+        let chosen = backend.kind();
+        for kind in [BackEndKind::DmaHeap, BackEndKind::Host] {
+            if kind != chosen && passed_over.iter().all(|(passed, _)| *passed != kind) {
+                passed_over.push((kind, format!("{} comes before it, and is there", chosen.name())));
+            }
+        }
+        Self { backend, passed_over }
+    }
 }
 
 fn reason(error: Error) -> String {
