@@ -52,6 +52,10 @@ export declare class NativeDevice {
   get kind(): string
   limits(): DeviceLimits
   usage(): DeviceUsage
+  /** What the device is, where it is one of CUDA's. */
+  cudaInfo(): CudaInfo | null
+  /** Which domain of the NPU each further buffer should go to. */
+  planDomains(sizes: Array<number>): Array<number>
   remarks(): Array<string>
   passedOver(): Array<PassedOver>
 }
@@ -323,6 +327,54 @@ export interface CgroupLimit {
   path: string
   /** The limit, in bytes. */
   limitBytes: number
+}
+
+/** Which kind of a device's memory suits each use. */
+export interface CudaAdvice {
+  /** Used by kernels alone: weights, KV cache, scratch. */
+  device: CudaSuitedMemory
+  /** Written on one side and read once on the other: inputs, outputs, tables read once in a pass. */
+  shared: CudaSuitedMemory
+  /** Large, read by kernels again and again, and touched by the processor between them. */
+  sharedOften: CudaSuitedMemory
+}
+
+/** A CUDA device, as its driver describes it. */
+export interface CudaInfo {
+  /** What the driver calls it: `'Orin'`, `'NVIDIA H200'`. */
+  name: string
+  /** The CUDA version of the driver, major and minor: `[12, 6]`. */
+  driverVersion: [number, number]
+  /** Which library of the driver was opened. */
+  library: string
+  /** The compute capability, major and minor: `[8, 7]` is Orin. */
+  computeCapability: [number, number]
+  /** All its memory, in bytes. An integrated GPU's is the machine's RAM. */
+  totalBytes: number
+  /** Multiprocessors. */
+  multiprocessorCount: number
+  /** Whether it shares the machine's RAM. */
+  integrated: boolean
+  /** Whether it can work on pinned memory where that lies. */
+  canMapHostMemory: boolean
+  /** Whether it has managed memory. */
+  managedMemory: boolean
+  /** Whether the processor may touch managed memory while the device works. */
+  concurrentManagedAccess: boolean
+  /** Whether slabs can be put together from chunks (CUDA's virtual memory management). */
+  virtualMemoryManagement: boolean
+  /** Whether ranges of its memory can be exported as dma-bufs. */
+  dmaBuf: boolean
+  /** Which kind of memory suits which use on it. */
+  advice: CudaAdvice
+}
+
+/** A kind of memory, and why it suits. */
+export interface CudaSuitedMemory {
+  /** The kind, as `memory` of the device's options and `kind` of `manager.gpu.allocate()` take it. */
+  memory: 'device' | 'pinned' | 'managed'
+  /** Why. */
+  reason: string
 }
 
 /** What came of a defragmentation. */
@@ -723,6 +775,9 @@ export interface PassedOver {
   /** Why. */
   reason: string
 }
+
+/** Which domain each buffer goes to when all sixteen are empty, by the rule of every driver. */
+export declare function planNpuDomains(sizes: Array<number>): Array<number>
 
 /** What was allocated and freed while a scope lasted, in bytes as asked for. */
 export interface PoolScope {

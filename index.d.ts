@@ -45,6 +45,10 @@ declare class NativeDevice {
   get kind(): string
   limits(): DeviceLimits
   usage(): DeviceUsage
+  /** What the device is, where it is one of CUDA's. */
+  cudaInfo(): CudaInfo | null
+  /** Which domain of the NPU each further buffer should go to. */
+  planDomains(sizes: Array<number>): Array<number>
   remarks(): Array<string>
   passedOver(): Array<PassedOver>
 }
@@ -224,6 +228,54 @@ interface CgroupLimit {
   path: string
   /** The limit, in bytes. */
   limitBytes: number
+}
+
+/** Which kind of a device's memory suits each use. */
+interface CudaAdvice {
+  /** Used by kernels alone: weights, KV cache, scratch. */
+  device: CudaSuitedMemory
+  /** Written on one side and read once on the other: inputs, outputs, tables read once in a pass. */
+  shared: CudaSuitedMemory
+  /** Large, read by kernels again and again, and touched by the processor between them. */
+  sharedOften: CudaSuitedMemory
+}
+
+/** A CUDA device, as its driver describes it. */
+interface CudaInfo {
+  /** What the driver calls it: `'Orin'`, `'NVIDIA H200'`. */
+  name: string
+  /** The CUDA version of the driver, major and minor: `[12, 6]`. */
+  driverVersion: [number, number]
+  /** Which library of the driver was opened. */
+  library: string
+  /** The compute capability, major and minor: `[8, 7]` is Orin. */
+  computeCapability: [number, number]
+  /** All its memory, in bytes. An integrated GPU's is the machine's RAM. */
+  totalBytes: number
+  /** Multiprocessors. */
+  multiprocessorCount: number
+  /** Whether it shares the machine's RAM. */
+  integrated: boolean
+  /** Whether it can work on pinned memory where that lies. */
+  canMapHostMemory: boolean
+  /** Whether it has managed memory. */
+  managedMemory: boolean
+  /** Whether the processor may touch managed memory while the device works. */
+  concurrentManagedAccess: boolean
+  /** Whether slabs can be put together from chunks (CUDA's virtual memory management). */
+  virtualMemoryManagement: boolean
+  /** Whether ranges of its memory can be exported as dma-bufs. */
+  dmaBuf: boolean
+  /** Which kind of memory suits which use on it. */
+  advice: CudaAdvice
+}
+
+/** A kind of memory, and why it suits. */
+interface CudaSuitedMemory {
+  /** The kind, as `memory` of the device's options and `kind` of `manager.gpu.allocate()` take it. */
+  memory: 'device' | 'pinned' | 'managed'
+  /** Why. */
+  reason: string
 }
 
 /** What came of a defragmentation. */
@@ -1114,6 +1166,19 @@ type DeviceOptions = HostDeviceOptions | DmaHeapDeviceOptions | UdmabufDeviceOpt
 /** A device: one that is open, one by kind or with its options, or `'auto'`, the best that is safe here. */
 type DeviceChoice = Device | DeviceKind | 'auto' | DeviceOptions;
 /**
+ * Which domain of Rockchip's NPU, 0 to 15, each buffer goes to while all are empty: the largest first, each into the
+ * lowest domain that has a place for it. Sizes are bytes; a job sees one domain, so what it needs at once is one size.
+ * It needs no device, and keeps to the rule of every driver: a buffer starts at a multiple of its size rounded up to a
+ * power of two.
+ *
+ * @throws {@link InsufficientMemoryError} for the first buffer that has no place; `largestFreeBytes` is the largest hole.
+ * @throws {@link InvalidArgumentError} for a size that is none.
+ *
+ * @example
+ * planNpuDomains([1500 * MiB, 1500 * MiB, 1000 * MiB]) // [0, 1, 0]
+ */
+declare function planNpuDomains(sizes: readonly number[]): number[];
+/**
  * A device that memory can be taken from. Nothing is linked to: what a machine has not got is an error that says why.
  *
  * @example
@@ -1130,6 +1195,8 @@ declare class Device {
     readonly limits: Readonly<DeviceLimits>;
     /** The kinds that `'auto'` did not choose, each with its reason; empty where the device was named. */
     readonly passedOver: readonly Readonly<PassedOver>[];
+    /** What a device of CUDA's is, and which kind of its memory suits which use; of another device `undefined`. */
+    readonly cuda: Readonly<CudaInfo> | undefined;
     private constructor();
     /**
      * Opens a device, or gives the one that this process has open. `'auto'` takes CUDA where there is a GPU of NVIDIA's, a
@@ -1142,6 +1209,15 @@ declare class Device {
     static open(choice?: DeviceChoice): Promise<Device>;
     /** What it has given out in this process, and what it says of itself. Never waits for the device. */
     usage(): DeviceUsage;
+    /**
+     * Which domain of Rockchip's NPU, 0 to 15, each further buffer should go to, beside what this process has there
+     * already and as its driver places them; see {@link planNpuDomains}. Then open each domain that is named:
+     * `{ kind: 'rknpu', domain }`.
+     *
+     * @throws {@link DeviceError} of a device without domains: of every kind but `'rknpu'`.
+     * @throws as {@link planNpuDomains}.
+     */
+    planDomains(sizes: readonly number[]): number[];
     /** What its user should know and would not expect, with the line that mends it. Usually nothing. */
     remarks(): string[];
 }
@@ -2413,5 +2489,5 @@ declare function parseBytes(text: string): number;
  */
 declare function formatBytes(bytes: number): string;
 
-export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, poolsPage, processMemory, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaDeviceOptions, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };
+export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, signals, tensorDataBytes, tensorOutputs };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };

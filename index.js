@@ -272,18 +272,18 @@ function strings(name, value) {
  * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
  * names the nearest right one.
  */
-function options(value, checks, name = 'options') {
+function options(value, checks) {
     if (value === undefined)
         return Object.create(null);
     if (Object.prototype.toString.call(value) !== '[object Object]') {
-        throw invalidArgument(name, 'a plain object', quoted(value));
+        throw invalidArgument('options', 'a plain object', quoted(value));
     }
     const known = Object.keys(checks);
     const checked = Object.create(null); // Nothing comes in through a prototype.
     for (const [key, item] of Object.entries(value)) {
         if (!known.includes(key)) {
             const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys';
-            throw invalidArgument(name, expected, `the key "${key}"${didYouMean(key, known)}`);
+            throw invalidArgument('options', expected, `the key "${key}"${didYouMean(key, known)}`);
         }
         if (item !== undefined)
             checked[key] = checks[key](key, item);
@@ -506,7 +506,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
+const { allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -516,7 +516,7 @@ const NativeMonitor = binding.NativeMonitor;
 const NativeProfile = binding.NativeProfile;
 
 /** The net: gives back what a collected guard held. */
-const net$2 = new FinalizationRegistry((state) => {
+const net$1 = new FinalizationRegistry((state) => {
     if (state.released)
         return;
     state.released = true;
@@ -556,7 +556,7 @@ class Allocation {
     constructor(mark, state) {
         expectInternal(mark, 'Allocation', 'budget.allocate()');
         this.#state = state;
-        net$2.register(this, state, state);
+        net$1.register(this, state, state);
     }
     /** The size of the allocation, in bytes. */
     get sizeBytes() {
@@ -600,7 +600,7 @@ class Allocation {
         if (state.released)
             return;
         state.released = true;
-        net$2.unregister(state);
+        net$1.unregister(state);
         for (const guards of this.#attachedTo ?? [])
             guards.delete(this);
         releaseGuard(state.guards, state.key);
@@ -1194,6 +1194,28 @@ function deviceChoice(name, choice) {
     deviceOptions(name, choice);
     return choice;
 }
+/** Checks the sizes of buffers that are to be planned. */
+function bufferSizes(name, value) {
+    if (!Array.isArray(value))
+        throw invalidArgument(name, 'an array of sizes in bytes', quoted(value));
+    return Array.from(value, (size, index) => bytes(`${name}[${index}]`, size, 1));
+}
+/**
+ * Which domain of Rockchip's NPU, 0 to 15, each buffer goes to while all are empty: the largest first, each into the
+ * lowest domain that has a place for it. Sizes are bytes; a job sees one domain, so what it needs at once is one size.
+ * It needs no device, and keeps to the rule of every driver: a buffer starts at a multiple of its size rounded up to a
+ * power of two.
+ *
+ * @throws {@link InsufficientMemoryError} for the first buffer that has no place; `largestFreeBytes` is the largest hole.
+ * @throws {@link InvalidArgumentError} for a size that is none.
+ *
+ * @example
+ * planNpuDomains([1500 * MiB, 1500 * MiB, 1000 * MiB]) // [0, 1, 0]
+ */
+function planNpuDomains(sizes) {
+    const checked = bufferSizes('sizes', sizes);
+    return call(() => planNpuDomains$1(checked));
+}
 /**
  * A device that memory can be taken from. Nothing is linked to: what a machine has not got is an error that says why.
  *
@@ -1211,6 +1233,8 @@ class Device {
     limits;
     /** The kinds that `'auto'` did not choose, each with its reason; empty where the device was named. */
     passedOver;
+    /** What a device of CUDA's is, and which kind of its memory suits which use; of another device `undefined`. */
+    cuda;
     constructor(mark, of) {
         expectInternal(mark, 'Device', 'Device.open()');
         this.#native = of;
@@ -1218,6 +1242,7 @@ class Device {
         this.kind = of.kind;
         this.limits = Object.freeze(of.limits());
         this.passedOver = Object.freeze(of.passedOver().map((passed) => Object.freeze(passed)));
+        this.cuda = Object.freeze(of.cudaInfo() ?? undefined);
         natives.set(this, of);
     }
     /**
@@ -1243,6 +1268,18 @@ class Device {
     usage() {
         return this.#native.usage();
     }
+    /**
+     * Which domain of Rockchip's NPU, 0 to 15, each further buffer should go to, beside what this process has there
+     * already and as its driver places them; see {@link planNpuDomains}. Then open each domain that is named:
+     * `{ kind: 'rknpu', domain }`.
+     *
+     * @throws {@link DeviceError} of a device without domains: of every kind but `'rknpu'`.
+     * @throws as {@link planNpuDomains}.
+     */
+    planDomains(sizes) {
+        const checked = bufferSizes('sizes', sizes);
+        return call(() => this.#native.planDomains(checked));
+    }
     /** What its user should know and would not expect, with the line that mends it. Usually nothing. */
     remarks() {
         return this.#native.remarks();
@@ -1264,18 +1301,6 @@ function bytesView(name, value) {
     }
     throw invalidArgument(name, 'a view of an ArrayBuffer of fixed length, such as a Uint8Array', quoted(value));
 }
-/** What a read into the caller's memory has beside it, in bytes: a piece that is copied in a millisecond. */
-const WINDOW_BYTES = 4 * 1024 * 1024;
-/** Memory for so many bytes. How many one array can hold, the engine alone knows. */
-function newBytes(lengthBytes) {
-    try {
-        return new Uint8Array(lengthBytes);
-    }
-    catch {
-        const expected = 'what one array can hold here; read larger buffers in parts, with offsetBytes and lengthBytes';
-        throw invalidArgument('lengthBytes', expected, `${lengthBytes} bytes`);
-    }
-}
 /** Work of this package that is under way on memory which JavaScript sees. */
 const users = new WeakMap();
 /** Notes work on memory until it ends, so that a map of that memory outlasts it. */
@@ -1290,7 +1315,7 @@ async function inUse(buffer, work) {
     }
 }
 /** The net: frees what a collected buffer held. */
-const net$1 = new FinalizationRegistry((state) => {
+const net = new FinalizationRegistry((state) => {
     if (state.released || state.pool.destroyed)
         return;
     free(state);
@@ -1329,7 +1354,7 @@ class DeviceBuffer {
     constructor(mark, state) {
         expectInternal(mark, 'DeviceBuffer', 'allocate()');
         this.#state = state;
-        net$1.register(this, state, state);
+        net.register(this, state, state);
     }
     /** Its size, in bytes. */
     get sizeBytes() {
@@ -1352,7 +1377,7 @@ class DeviceBuffer {
         const state = this.#state;
         if (state.released)
             return;
-        net$1.unregister(state);
+        net.unregister(state);
         free(state);
     }
     /** The same as {@link release}, for `using`. */
@@ -1360,42 +1385,27 @@ class DeviceBuffer {
         this.release();
     }
     /**
-     * Copies bytes out. Into memory of the caller's they come in pieces of at most 4 MiB, with no more memory than that
-     * beside it; so more than that is not read at one moment, and not to its end if the buffer is released meanwhile.
+     * Copies bytes out.
      *
      * @returns the bytes, or those of `into`.
-     * @throws {@link InvalidArgumentError} for a range beyond the buffer, more than one array can hold, and memory that was
-     * moved away while it was filled.
+     * @throws {@link InvalidArgumentError} for a range beyond the buffer.
      * @throws {@link DeviceError} as the device says.
      * @throws {@link ReleasedError} after it was released.
      */
     async read(options$1) {
         const { into, ...range } = options(options$1, readChecks);
-        if (into)
-            return this.#readInto(into, range);
-        const { offsetBytes, lengthBytes } = this.#range(range);
-        const bytes = newBytes(lengthBytes);
-        await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes));
-        return bytes;
-    }
-    async #readInto(target, range) {
-        const { byteLength } = target;
-        if ((range.lengthBytes ?? byteLength) !== byteLength) {
-            throw invalidArgument('lengthBytes', `the ${byteLength} bytes of into, or left out`, range.lengthBytes);
-        }
-        const { offsetBytes, lengthBytes } = this.#range({ ...range, lengthBytes: byteLength });
+        const target = into;
+        const length = target ? { ...range, lengthBytes: target.byteLength } : range;
+        const { offsetBytes, lengthBytes } = this.#range(length);
         // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
-        const window = new Uint8Array(Math.min(lengthBytes, WINDOW_BYTES));
-        let readBytes = 0;
-        do {
-            const part = window.subarray(0, lengthBytes - readBytes);
-            await this.#run(({ native, key }) => native.read(key, offsetBytes + readBytes, part));
-            if (target.byteLength !== lengthBytes) {
-                throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
-            }
-            target.set(part, readBytes);
-            readBytes += part.byteLength;
-        } while (readBytes < lengthBytes);
+        const bytes = new Uint8Array(lengthBytes);
+        await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes));
+        if (!target)
+            return bytes;
+        if (target.byteLength !== lengthBytes) {
+            throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
+        }
+        target.set(bytes);
         return target;
     }
     /**
@@ -1441,7 +1451,6 @@ class DeviceBuffer {
      * begun with it may still be under way then. Until the map has ended the buffer stays where it is.
      *
      * @returns what `use` returned.
-     * @throws what `use` threw.
      * @throws {@link DeviceError} where the processor cannot see the memory: {@link read} and {@link write} then.
      * @throws as of {@link read}.
      */
@@ -1451,21 +1460,16 @@ class DeviceBuffer {
         const { offsetBytes, lengthBytes } = this.#range(range);
         const mapping = await this.#run(({ native, key }) => native.map(key, offsetBytes, lengthBytes, access));
         let buffer = new ArrayBuffer(0);
-        let succeeded = false;
         try {
             buffer = mapping.arrayBuffer()[0] ?? buffer;
-            const value = await use(new Uint8Array(buffer));
-            succeeded = true;
-            return value;
+            return await use(new Uint8Array(buffer));
         }
         finally {
             // What this package still reads from the view or writes to it, as after a Promise.all that failed early.
             await Promise.allSettled(users.get(buffer) ?? []);
             // An array buffer whose memory was moved away keeps that memory until it is collected.
             const detached = lengthBytes === 0 || detach(buffer);
-            const finished = this.#run(() => mapping.finish(detached), true);
-            // What `use` threw is what its caller has to know, whatever the device says to the end.
-            await (succeeded ? finished : finished.catch(() => { }));
+            await this.#run(() => mapping.finish(detached), true);
         }
     }
     /**
@@ -1857,10 +1861,20 @@ const bufferRow = ({ slab, block }) => [
 ].join('');
 
 /** @internal */
-function traceOf(trace, pool, settings) {
-    const { lines, eventCount, droppedCount } = trace;
+function traceOf({ events, droppedCount }, pool, settings) {
     const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, settings, droppedCount };
-    return { eventCount, droppedCount, text: `${JSON.stringify(header)}\n${lines}` };
+    const lines = events.map(({ kind, atUs, buffer, bytes, alignBytes, transient }) => {
+        const placed = kind === 'allocate' || kind === 'refuse';
+        return {
+            event: kind,
+            atUs,
+            ...(buffer !== undefined && buffer !== null && { buffer }),
+            bytes,
+            ...(placed && { alignBytes, placement: transient ? 'transient' : 'long' }),
+        };
+    });
+    const text = [header, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
+    return { eventCount: events.length, droppedCount, text };
 }
 
 const count = (name, value) => bytes(name, value);
@@ -1869,7 +1883,7 @@ const autoDefragmentChecks = {
     abovePercent: (name, value) => number(name, value, 0, 100),
     maxMs: (name, value) => number(name, value, 0, 3_600_000),
 };
-const autoDefragment = (name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks, name);
+const autoDefragment = (_name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks);
 /** Checks the options of a pool. */
 const poolChecks = {
     device: deviceChoice,
@@ -1903,23 +1917,8 @@ const defragmentChecks = {
 const IDLE_MS = 50;
 /** Makes a pool whose request for memory also asks its owner. */
 let makePool;
-/** Gives back what a pool merely keeps for what comes next; resolves to the bytes given back. */
-let trimCached;
 /** Whether it is a pool, and none that only looks like one. */
 let isPool;
-/** The net: gives back what a pool held that was collected, as were all its buffers. */
-const net = new FinalizationRegistry(({ table, label, end }) => {
-    if (end.destroyed)
-        return;
-    const warn = (heldBytes) => {
-        if (heldBytes === 0)
-            return;
-        const message = `A memory pool labelled "${label}" with ${heldBytes} bytes was collected without being destroyed. ` +
-            'Its memory was given back now; call destroy() or use `await using`.';
-        process.emitWarning(leakWarning(message, label, heldBytes));
-    };
-    abandonPool(table).then(warn, () => { });
-});
 /**
  * A pool of real device memory: slabs from a device, buffers out of slabs.
  *
@@ -1943,14 +1942,10 @@ class MemoryPool {
     #pressure = new Set();
     #freed;
     #idle;
-    /** Buffers handed out: whether it has been idle. */
-    #taken = 0;
     #collecting;
     #collectAgain = false;
     #defragmenting = Promise.resolve();
     #growing = Promise.resolve();
-    /** What ends the requests that wait for others to give memory back. */
-    #waiting = new Set();
     /** Whether it was destroyed; its buffers look there too. */
     #end = { destroyed: false };
     #gone;
@@ -1959,7 +1954,6 @@ class MemoryPool {
     /** What it is called. */
     label;
     static {
-        trimCached = (pool) => pool.#run(() => pool.#native.trimCached());
         isPool = (value) => typeof value === 'object' && value !== null && #native in value;
         makePool = async (options, owner) => {
             const device = await Device.open(options.device ?? 'auto');
@@ -1991,8 +1985,6 @@ class MemoryPool {
         this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto };
         this.device = device;
         this.label = label;
-        // Its native half outlives it as long as there are buffers.
-        net.register(of, { table: this.#table, label, end: this.#end });
         // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
         const self = new WeakRef(this);
         this.#freed = (key, retired) => {
@@ -2031,7 +2023,6 @@ class MemoryPool {
         return this.#take(sizeBytes, alignBytes, placement === 'transient', label);
     }
     #take(sizeBytes, alignBytes, transient, label) {
-        this.#expectLive();
         let key;
         try {
             key = allocateBuffer(this.#table, sizeBytes, alignBytes, transient, label === '' ? undefined : label);
@@ -2039,7 +2030,6 @@ class MemoryPool {
         catch (error) {
             throw fromNative(error);
         }
-        this.#taken += 1;
         if (label !== '')
             this.#labels.set(key, label);
         return poolBuffer({
@@ -2080,44 +2070,21 @@ class MemoryPool {
             const grown = await this.#grow(sizeBytes, placing.alignBytes);
             if (grown === true)
                 continue;
-            if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
-                throw this.#refusal(grown, sizeBytes, placing.label);
-            }
-            const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes));
-            if (await this.#unlessEnded(relieved(), signal))
+            this.#native.noteRetry();
+            if ((await this.#gaveBack()) || (await this.#relieved(sizeBytes)))
                 continue;
             if (defragmented)
                 throw this.#refusal(grown, sizeBytes, placing.label);
             defragmented = true;
             const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256;
-            const enough = () => signal?.aborted === true || this.stats().largestFreeBytes >= surelyBytes;
-            await this.#unlessEnded(this.#queue({}, enough), signal);
-        }
-    }
-    /** What others do for a request, unless that is given up or the pool destroyed before. */
-    async #unlessEnded(work, signal) {
-        let end = () => { };
-        const ended = new Promise((_, reject) => {
-            end = () => reject(signal?.aborted ? new AbortError(signal.reason) : released('the memory pool'));
-        });
-        this.#waiting.add(end);
-        signal?.addEventListener('abort', end);
-        if (signal?.aborted || this.#end.destroyed)
-            end();
-        try {
-            return await Promise.race([work, ended]);
-        }
-        finally {
-            this.#waiting.delete(end);
-            signal?.removeEventListener('abort', end);
+            await this.#queue({}, () => this.stats().largestFreeBytes >= surelyBytes);
         }
     }
     /** Whether slabs went back to the device. */
-    async #gaveBack({ requestedBytes, availableBytes }) {
+    async #gaveBack() {
         const collecting = this.#collecting;
         await collecting;
-        const missingBytes = Math.max(0, requestedBytes - availableBytes);
-        return (await this.#run(() => this.#native.trimSpare(missingBytes))) > 0 || collecting !== undefined;
+        return (await this.#run(() => this.#native.trimSpare())) > 0 || collecting !== undefined;
     }
     /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
     #refusal(noSlab, sizeBytes, label = '') {
@@ -2160,7 +2127,6 @@ class MemoryPool {
      */
     onPressure(relieve) {
         const registered = callback('relieve', relieve);
-        this.#expectLive();
         this.#pressure.add(registered);
         return { [Symbol.dispose]: () => void this.#pressure.delete(registered) };
     }
@@ -2218,27 +2184,22 @@ class MemoryPool {
             complete: false,
         };
         const began = performance.now();
-        const pass = this.#native.beginPass();
-        let tried = false;
+        // A buffer is moved once in a pass, so that every pass ends.
+        const stay = [];
         const within = () => !signal?.aborted &&
             report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
             report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
             // A bound of any time lets one move be tried, or a slow machine would never get on.
-            (tried ? performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY) : maxMs !== 0) &&
+            (stay.length === 0 ? maxMs !== 0 : performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY)) &&
             !enough();
         try {
             while (within()) {
-                const planned = await this.#run(() => pass.nextMove());
+                const planned = await this.#run(() => this.#native.nextMove(stay));
                 if (!planned) {
                     report.complete = true;
                     break;
                 }
-                tried = true;
-                if (!this.#native.holds(planned.key)) {
-                    // It was released before its turn came.
-                    this.#native.forgoMove(planned);
-                    continue;
-                }
+                stay.push(planned.key);
                 const movable = this.#movable(planned);
                 if (this.#vetoes(veto, movable, planned)) {
                     report.vetoedCount += 1;
@@ -2255,7 +2216,6 @@ class MemoryPool {
             }
         }
         finally {
-            pass.end();
             this.#collect();
         }
         report.largestFreeBytesAfter = this.stats().largestFreeBytes;
@@ -2301,7 +2261,6 @@ class MemoryPool {
     }
     /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
     pushScope() {
-        this.#expectLive();
         this.#native.pushScope();
     }
     /** Ends the innermost scope and says what was allocated and freed within; `undefined` when there is none. */
@@ -2313,9 +2272,7 @@ class MemoryPool {
      * runs is begun anew.
      */
     startTrace(capacity = 1_000_000) {
-        const most = integer('capacity', capacity, 1, 100_000_000);
-        this.#expectLive();
-        this.#native.startTrace(most);
+        this.#native.startTrace(integer('capacity', capacity, 1, 100_000_000));
     }
     /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
     stopTrace() {
@@ -2338,8 +2295,6 @@ class MemoryPool {
         clearTimeout(this.#idle);
         this.#labels.clear();
         this.#pressure.clear();
-        for (const end of this.#waiting)
-            end();
         await this.#run(() => this.#native.destroy());
         // What was on its way back before.
         await this.#collecting;
@@ -2375,10 +2330,7 @@ class MemoryPool {
     }
     #whenIdle({ abovePercent, maxMs }) {
         clearTimeout(this.#idle);
-        const taken = this.#taken;
         this.#idle = setTimeout(() => {
-            if (this.#taken !== taken)
-                return this.#whenIdle({ abovePercent, maxMs });
             if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent)
                 return;
             const goOn = ({ complete }) => {
@@ -2388,10 +2340,6 @@ class MemoryPool {
             // What a device refuses here it refuses again when somebody asks.
             this.defragment({ maxMs }).then(goOn, () => { });
         }, IDLE_MS).unref();
-    }
-    #expectLive() {
-        if (this.#end.destroyed)
-            throw released('the memory pool');
     }
     async #run(start) {
         try {
@@ -3532,8 +3480,7 @@ class MemoryPools {
     }
     /**
      * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
-     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back the slabs that they keep
-     * for what comes next, but neither their `initialBytes` nor what was reserved.
+     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back what they hold idle.
      *
      * @throws {@link ReleasedError} after the manager was closed.
      */
@@ -3558,7 +3505,7 @@ class MemoryPools {
         let givenBack = 0;
         for (const pool of this.#pools.keys())
             if (pool !== asking && !pool.destroyed)
-                givenBack += await trimCached(pool);
+                givenBack += await pool.trim();
         return givenBack > 0;
     }
     #forget(pool) {
@@ -4184,6 +4131,7 @@ exports.loadedAddon = loadedAddon;
 exports.machineMemory = machineMemory;
 exports.parseBytes = parseBytes;
 exports.parsePoolSnapshots = parsePoolSnapshots;
+exports.planNpuDomains = planNpuDomains;
 exports.poolsPage = poolsPage;
 exports.processMemory = processMemory;
 exports.signals = signals;

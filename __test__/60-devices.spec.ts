@@ -1,8 +1,21 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Device, type DeviceKind, DeviceUnavailableError, InvalidArgumentError, MemoryPool, MiB } from '../index'
+import {
+  type CudaInfo,
+  Device,
+  DeviceError,
+  type DeviceKind,
+  DeviceUnavailableError,
+  GiB,
+  InsufficientMemoryError,
+  InvalidArgumentError,
+  MemoryPool,
+  MiB,
+  planNpuDomains,
+} from '../index'
 import { runChild } from './helpers/child'
+import { thrownBy } from './helpers/errors'
 import { withFakeCuda } from './helpers/fake-cuda'
 import { rejectedBy } from './helpers/rejected-by'
 
@@ -112,6 +125,45 @@ describe('open', () => {
   })
 })
 
+describe("the domains of Rockchip's NPU", () => {
+  const sizes = [1500 * MiB, 1500 * MiB, 1000 * MiB]
+
+  test('are planned without one: the largest first, each where there is a place', () => {
+    expect(planNpuDomains(sizes)).toEqual([0, 1, 0])
+    expect(planNpuDomains([])).toEqual([])
+    expect(new Set(planNpuDomains(Array(240).fill(256 * MiB)))).toEqual(new Set(Array(16).keys()))
+  })
+
+  test('have an end: the first buffer without a place is refused with the largest hole', () => {
+    const tooLarge = thrownBy(InsufficientMemoryError, () => planNpuDomains([MiB, 3_085_697_024]))
+    expect(tooLarge).toMatchObject({ requestedBytes: 3_085_697_024, largestFreeBytes: 2 * GiB })
+    thrownBy(InsufficientMemoryError, () => planNpuDomains(Array(241).fill(256 * MiB)))
+  })
+
+  test.each([
+    ['1 GiB', 'sizes'],
+    [undefined, 'sizes'],
+    [[0], 'sizes[0]'],
+    [[MiB, -1], 'sizes[1]'],
+    [[0.5], 'sizes[0]'],
+    // biome-ignore lint/suspicious/noSparseArray: it is what is refused
+    [[MiB, , MiB], 'sizes[1]'],
+    [[MiB, 'MiB'], 'sizes[1]'],
+  ])('%p is refused by name', async (unfit, argument) => {
+    const host = await Device.open('host')
+    for (const plan of [planNpuDomains, (sizes: never) => host.planDomains(sizes)]) {
+      expect(thrownBy(InvalidArgumentError, () => plan(unfit as never)).argument).toBe(argument)
+    }
+  })
+
+  test('are those of its own driver: another device has none', async () => {
+    const host = await Device.open('host')
+    const refusal = thrownBy(DeviceError, () => host.planDomains(sizes))
+    expect(refusal).toMatchObject({ device: 'host', call: 'planDomains' })
+    expect(refusal.meaning).toContain("open the device 'rknpu'")
+  })
+})
+
 describe('CUDA, by a driver without a GPU', () => {
   interface Seen {
     name: string
@@ -155,6 +207,32 @@ describe('CUDA, by a driver without a GPU', () => {
   test('on an Orin no view is given of managed memory, which must not be touched while a kernel runs', () => {
     expect(use('managed', { orin: 1 })).toMatchObject({ text: 'by the driver', view: 'ERR_DEVICE' })
     expect(use('pinned', { orin: 1 })).toMatchObject({ text: 'by the driver', view: 'by the driver' })
+  })
+
+  interface Told {
+    cuda: CudaInfo
+    frozen: boolean
+    others: (CudaInfo | null)[]
+  }
+
+  /** What a device says of itself, and what one that is none of CUDA's does. */
+  const told = (memory: string, device?: Record<string, number>) =>
+    runChild<Told>(
+      `const [{ cuda }, host] = [await Device.open({ kind: 'cuda', memory: '${memory}' }), await Device.open('host')]
+       return { cuda, frozen: Object.isFrozen(cuda), others: [host.cuda ?? null] }`,
+      { env: withFakeCuda(device) },
+    ).value
+
+  test('says what it is, and which kind of its memory suits which use', () => {
+    const { cuda, frozen, others } = told('device')
+    expect({ frozen, others }).toEqual({ frozen: true, others: [null] })
+    expect(cuda).toMatchObject({ integrated: false, totalBytes: 8 * 2 ** 30, concurrentManagedAccess: true })
+    const advised = ({ advice: { device, shared, sharedOften } }: CudaInfo) => [device, shared, sharedOften]
+    expect(advised(cuda).map(({ memory }) => memory)).toEqual(['device', 'pinned', 'device'])
+    const { cuda: orin } = told('pinned', { orin: 1 })
+    expect(orin).toMatchObject({ integrated: true, computeCapability: [8, 7], concurrentManagedAccess: false })
+    expect(advised(orin).map(({ memory }) => memory)).toEqual(['device', 'pinned', 'managed'])
+    expect(orin.advice.sharedOften.reason).toContain('only while no kernel runs')
   })
 
   test('auto takes it, and says why it takes no other', () => {

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
 import { root, runNode, startUntilItEnds } from './helpers/child'
 import { typeCheck } from './helpers/consumer'
+import { withFakeCuda } from './helpers/fake-cuda'
 import { samplePath } from './helpers/models'
 
 const read = (path: string): string => readFileSync(resolve(root, path), 'utf8')
@@ -51,7 +52,8 @@ describe('an example is a program that does what its page says', () => {
 
   function run(example: Example): SpawnSyncReturns<string> {
     writeFileSync(join(project, 'main.mjs'), compiled(example))
-    return startUntilItEnds(process.execPath, ['main.mjs'], project, 20_000)
+    const driver = example.place.startsWith('docs/cuda.md') ? withFakeCuda() : {}
+    return startUntilItEnds(process.execPath, ['main.mjs'], project, 20_000, driver)
   }
 
   test('there are examples to run', () => {

@@ -1,10 +1,17 @@
-import type { DeviceLimits, DeviceUsage, PassedOver } from '../binding.js'
+import type { CudaInfo, DeviceLimits, DeviceUsage, PassedOver } from '../binding.js'
 import * as check from './check.js'
-import { fromNative, invalidArgument, quoted } from './errors.js'
+import { call, fromNative, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import * as native from './native.js'
 
-export type { DeviceLimits, DeviceUsage, PassedOver } from '../binding.js'
+export type {
+  CudaAdvice,
+  CudaInfo,
+  CudaSuitedMemory,
+  DeviceLimits,
+  DeviceUsage,
+  PassedOver,
+} from '../binding.js'
 
 /** The kinds of device memory. */
 export type DeviceKind = 'host' | 'dma-heap' | 'udmabuf' | 'cuda' | 'rknpu'
@@ -115,6 +122,29 @@ export function deviceChoice(name: string, choice: unknown): DeviceChoice {
   return choice as DeviceChoice
 }
 
+/** Checks the sizes of buffers that are to be planned. */
+function bufferSizes(name: string, value: unknown): number[] {
+  if (!Array.isArray(value)) throw invalidArgument(name, 'an array of sizes in bytes', quoted(value))
+  return Array.from(value, (size, index) => check.bytes(`${name}[${index}]`, size, 1))
+}
+
+/**
+ * Which domain of Rockchip's NPU, 0 to 15, each buffer goes to while all are empty: the largest first, each into the
+ * lowest domain that has a place for it. Sizes are bytes; a job sees one domain, so what it needs at once is one size.
+ * It needs no device, and keeps to the rule of every driver: a buffer starts at a multiple of its size rounded up to a
+ * power of two.
+ *
+ * @throws {@link InsufficientMemoryError} for the first buffer that has no place; `largestFreeBytes` is the largest hole.
+ * @throws {@link InvalidArgumentError} for a size that is none.
+ *
+ * @example
+ * planNpuDomains([1500 * MiB, 1500 * MiB, 1000 * MiB]) // [0, 1, 0]
+ */
+export function planNpuDomains(sizes: readonly number[]): number[] {
+  const checked = bufferSizes('sizes', sizes)
+  return call(() => native.planNpuDomains(checked))
+}
+
 /**
  * A device that memory can be taken from. Nothing is linked to: what a machine has not got is an error that says why.
  *
@@ -132,6 +162,8 @@ export class Device {
   readonly limits: Readonly<DeviceLimits>
   /** The kinds that `'auto'` did not choose, each with its reason; empty where the device was named. */
   readonly passedOver: readonly Readonly<PassedOver>[]
+  /** What a device of CUDA's is, and which kind of its memory suits which use; of another device `undefined`. */
+  readonly cuda: Readonly<CudaInfo> | undefined
 
   private constructor(mark: typeof internal, of: native.NativeDevice) {
     expectInternal(mark, 'Device', 'Device.open()')
@@ -140,6 +172,7 @@ export class Device {
     this.kind = of.kind as DeviceKind
     this.limits = Object.freeze(of.limits())
     this.passedOver = Object.freeze(of.passedOver().map((passed) => Object.freeze(passed)))
+    this.cuda = Object.freeze(of.cudaInfo() ?? undefined)
     natives.set(this, of)
   }
 
@@ -164,6 +197,19 @@ export class Device {
   /** What it has given out in this process, and what it says of itself. Never waits for the device. */
   usage(): DeviceUsage {
     return this.#native.usage()
+  }
+
+  /**
+   * Which domain of Rockchip's NPU, 0 to 15, each further buffer should go to, beside what this process has there
+   * already and as its driver places them; see {@link planNpuDomains}. Then open each domain that is named:
+   * `{ kind: 'rknpu', domain }`.
+   *
+   * @throws {@link DeviceError} of a device without domains: of every kind but `'rknpu'`.
+   * @throws as {@link planNpuDomains}.
+   */
+  planDomains(sizes: readonly number[]): number[] {
+    const checked = bufferSizes('sizes', sizes)
+    return call(() => this.#native.planDomains(checked))
   }
 
   /** What its user should know and would not expect, with the line that mends it. Usually nothing. */

@@ -12,7 +12,10 @@ export {
 export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer } from './buffer-pool.js'
 export { TensorChunk } from './chunk.js'
 export {
+  type CudaAdvice,
   type CudaDeviceOptions,
+  type CudaInfo,
+  type CudaSuitedMemory,
   Device,
   type DeviceChoice,
   type DeviceKind,
@@ -22,6 +25,7 @@ export {
   type DmaHeapDeviceOptions,
   type HostDeviceOptions,
   type PassedOver,
+  planNpuDomains,
   type RknpuDeviceOptions,
   type UdmabufDeviceOptions,
 } from './device.js'

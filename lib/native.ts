@@ -21,6 +21,7 @@ export const {
   leakWarning,
   machineMemory,
   parseBytes,
+  planNpuDomains,
   processMemory,
   releaseGuard,
   signals,

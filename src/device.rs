@@ -1,16 +1,18 @@
 //! The native half of `Device`.
 
-use napi::bindgen_prelude::AsyncTask;
+use std::any::Any;
+
+use napi::{Env, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 use plimsoll::{
-    Result as CoreResult,
+    Error as CoreError, Result as CoreResult,
     device::{
-        BackEndKind, CudaKind, DeviceChoice, DeviceContext, DeviceUsage as CoreUsage, HostOptions,
-        HostSource, HugePages, SharedBackend, choose_device, rknpu::DomainId,
+        BackEndKind, CudaBackend, CudaKind, DeviceChoice, DeviceContext, DeviceUsage as CoreUsage,
+        HostOptions, HostSource, HugePages, RknpuBackend, SharedBackend, choose_device, rknpu::DomainId,
     },
 };
 
-use crate::work::Work;
+use crate::{cuda::CudaInfo, npu::planned, work::Work};
 
 /// A device that memory can be taken from.
 #[napi]
@@ -186,6 +188,30 @@ impl NativeDevice {
     #[napi(catch_unwind)]
     pub fn usage(&self) -> DeviceUsage {
         self.backend.usage().into()
+    }
+
+    /// What the device is, where it is one of CUDA's.
+    #[napi(catch_unwind)]
+    pub fn cuda_info(&self) -> Option<CudaInfo> {
+        self.backend_as::<CudaBackend>().map(|cuda| cuda.info().into())
+    }
+
+    /// Which domain of the NPU each further buffer should go to.
+    #[napi(catch_unwind)]
+    pub fn plan_domains(&self, env: Env, sizes: Vec<f64>) -> napi::Result<Vec<u32>> {
+        planned(env, &sizes, |sizes| {
+            let npu = self.backend_as::<RknpuBackend>();
+            npu.ok_or_else(|| self.without_domains()).and_then(|npu| npu.plan(sizes))
+        })
+    }
+
+    fn without_domains(&self) -> CoreError {
+        let meaning = "only memory by Rockchip's NPU driver is divided into domains: open the device 'rknpu'";
+        CoreError::device(self.backend.name(), None, "planDomains", meaning)
+    }
+
+    fn backend_as<T: Any>(&self) -> Option<&T> {
+        (&*self.backend as &dyn Any).downcast_ref()
     }
 
     #[napi(catch_unwind)]

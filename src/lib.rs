@@ -18,6 +18,7 @@
 
 mod budget;
 mod buffer_pool;
+mod cuda;
 mod defragment;
 mod device;
 mod error;
@@ -28,6 +29,7 @@ mod memory_pool;
 mod metadata;
 mod model;
 mod monitor;
+mod npu;
 mod pool_table;
 mod profile;
 mod stream;

@@ -26,7 +26,7 @@ pub mod rknpu;
 mod staging;
 mod udmabuf;
 
-use std::{fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 pub use admission::{Charge, DeviceContext};
 pub use cuda::{CudaAdvice, CudaBackend, CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging, CudaUse};
@@ -45,8 +45,8 @@ pub use crate::system::BackEndKind;
 /// Where slabs come from: one device, or one heap.
 ///
 /// All methods may be called from any thread; a call may wait for a driver. A back end that needs a thread or a lock
-/// of its own keeps it to itself.
-pub trait Backend: Send + Sync + fmt::Debug {
+/// of its own keeps it to itself. What only one kind has is reached by its type: `(&*backend as &dyn Any).downcast_ref()`.
+pub trait Backend: Any + Send + Sync + fmt::Debug {
     /// What kind of memory it gives.
     fn kind(&self) -> BackEndKind;
 
