@@ -2350,6 +2350,13 @@ interface MemoryUsage {
     /** What the process has resident. Memory of some devices is no part of it. */
     process: ProcessMemory;
 }
+/** The statistics of one of a manager's pools. */
+interface ManagedPoolStats extends PoolStats {
+    /** What the pool is called. */
+    label: string;
+    /** The name of its device. */
+    device: string;
+}
 /** The statistics of everything that a manager has. */
 interface MemoryStats {
     /** Buffers of the NPU. */
@@ -2358,8 +2365,8 @@ interface MemoryStats {
     gpu: FamilyStats;
     /** Buffers of ordinary RAM. */
     system: FamilyStats;
-    /** The pools, by label; of the same label, the youngest. */
-    pools: Record<string, PoolStats>;
+    /** The pools, oldest first. */
+    pools: ManagedPoolStats[];
 }
 /**
  * The front door: the line of this machine, the budget under it, files opened on its account, and a pool for their
@@ -2416,11 +2423,11 @@ declare class MemoryManager implements AsyncDisposable {
     allocateGPUMemory(bytes: number, options?: FamilyAllocateOptions<'device' | 'pinned' | 'managed'>): Promise<DeviceBuffer>;
     /** Takes a buffer of ordinary RAM: `system.allocate()`. */
     allocateSystemMemory(bytes: number, options?: FamilyAllocateOptions<'anonymous' | 'memory-file'>): Promise<DeviceBuffer>;
-    /** Frees a buffer: `buffer.release()`. */
+    /** Frees a buffer, whichever family it is of: `buffer.release()`. */
     deallocateNPUMemory(buffer: DeviceBuffer): void;
-    /** Frees a buffer: `buffer.release()`. */
+    /** Frees a buffer, whichever family it is of: `buffer.release()`. */
     deallocateGPUMemory(buffer: DeviceBuffer): void;
-    /** Frees a buffer: `buffer.release()`. */
+    /** Frees a buffer, whichever family it is of: `buffer.release()`. */
     deallocateSystemMemory(buffer: DeviceBuffer): void;
     /** What was given out for the NPU: `npu.stats()`. */
     getNPUMemoryStats(): FamilyStats;
@@ -2430,9 +2437,9 @@ declare class MemoryManager implements AsyncDisposable {
     getSystemMemoryStats(): FamilyStats;
     /** Makes a pool: `pools.create()`. */
     createMemoryPool(options?: MemoryPoolOptions): Promise<MemoryPool>;
-    /** Hands out a buffer from what the pool holds: `pool.allocate()`. */
+    /** Hands out a buffer from what a pool, this manager's or not, holds: `pool.allocate()`. */
     allocateFromPool(pool: MemoryPool, bytes: number, options?: PoolBufferOptions): PoolBuffer;
-    /** Gives all of a pool back: `pool.destroy()`. */
+    /** Gives all of a pool, this manager's or not, back: `pool.destroy()`. */
     destroyMemoryPool(pool: MemoryPool): Promise<void>;
     /** Everything in use, in a few numbers. */
     getMemoryUsage(): MemoryUsage;
@@ -2490,4 +2497,4 @@ declare function parseBytes(text: string): number;
 declare function formatBytes(bytes: number): string;
 
 export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };

@@ -3990,15 +3990,15 @@ class MemoryManager {
     allocateSystemMemory(bytes, options) {
         return this.system.allocate(bytes, options);
     }
-    /** Frees a buffer: `buffer.release()`. */
+    /** Frees a buffer, whichever family it is of: `buffer.release()`. */
     deallocateNPUMemory(buffer) {
         realBuffer(buffer).release();
     }
-    /** Frees a buffer: `buffer.release()`. */
+    /** Frees a buffer, whichever family it is of: `buffer.release()`. */
     deallocateGPUMemory(buffer) {
         realBuffer(buffer).release();
     }
-    /** Frees a buffer: `buffer.release()`. */
+    /** Frees a buffer, whichever family it is of: `buffer.release()`. */
     deallocateSystemMemory(buffer) {
         realBuffer(buffer).release();
     }
@@ -4018,11 +4018,11 @@ class MemoryManager {
     createMemoryPool(options) {
         return this.pools.create(options);
     }
-    /** Hands out a buffer from what the pool holds: `pool.allocate()`. */
+    /** Hands out a buffer from what a pool, this manager's or not, holds: `pool.allocate()`. */
     allocateFromPool(pool, bytes, options) {
         return realPool('pool', pool).allocate(bytes, options);
     }
-    /** Gives all of a pool back: `pool.destroy()`. */
+    /** Gives all of a pool, this manager's or not, back: `pool.destroy()`. */
     async destroyMemoryPool(pool) {
         return realPool('pool', pool).destroy();
     }
@@ -4041,7 +4041,7 @@ class MemoryManager {
     }
     /** The statistics of everything. */
     getMemoryStats() {
-        const pools = Object.fromEntries([...this.pools].map((pool) => [pool.label, pool.stats()]));
+        const pools = [...this.pools].map((pool) => ({ label: pool.label, device: pool.device.name, ...pool.stats() }));
         return { npu: this.npu.stats(), gpu: this.gpu.stats(), system: this.system.stats(), pools };
     }
     /** Sets {@link limits}. */

@@ -10,7 +10,7 @@ import {
   InvalidArgumentError,
   MemoryManager,
   type MemoryManagerOptions,
-  type MemoryPool,
+  MemoryPool,
   MiB,
   ReleasedError,
 } from '../index'
@@ -356,12 +356,36 @@ describe('the calls by their older names', () => {
     const pool: MemoryPool = await manager.createMemoryPool({ slabBytes: MiB, initialBytes: 2 * MiB, label: 'old' })
     const buffer = manager.allocateFromPool(pool, 1000, { label: 'from it', alignBytes: 512 })
     expect(buffer).toMatchObject({ sizeBytes: 1000, label: 'from it' })
-    expect(manager.getMemoryStats().pools).toEqual({ old: pool.stats() })
+    expect(manager.getMemoryStats().pools).toEqual([{ label: 'old', device: 'host', ...pool.stats() }])
     expect(manager.getMemoryUsage()).toMatchObject({ allocatedBytes: 2 * MiB, poolBytes: 2 * MiB, systemBytes: 0 })
     await manager.destroyMemoryPool(pool)
     expect([pool.destroyed, manager.budget.allocatedBytes, manager.pools.size]).toEqual([true, 0, 0])
     await manager.destroyMemoryPool(pool)
     thrownBy(ReleasedError, () => manager.allocateFromPool(pool, 1))
+  })
+
+  test('tell of every pool, whatever it is called', async () => {
+    await using manager = make()
+    const memoryFile = { kind: 'host', memoryFile: true } as const
+    for (const device of ['host', memoryFile] as const) await manager.createMemoryPool({ device })
+    const other = await manager.createMemoryPool({ label: 'other', slabBytes: MiB, initialBytes: MiB })
+    expect(manager.getMemoryStats().pools).toMatchObject([
+      { label: 'memory pool', device: 'host', heldBytes: 0 },
+      { label: 'memory pool', device: 'host:memfd', heldBytes: 0 },
+      { label: 'other', device: 'host', heldBytes: MiB },
+    ])
+    await other.destroy()
+    expect(manager.getMemoryStats().pools).toHaveLength(2)
+  })
+
+  test('do what they say with whatever is theirs to hand: a buffer of another family, a pool of nobody', async () => {
+    await using manager = make()
+    await using pool = await MemoryPool.create({ device: 'host', slabBytes: MiB, initialBytes: MiB })
+    const buffer = manager.allocateFromPool(pool, 1000)
+    manager.deallocateNPUMemory(buffer)
+    expect([buffer.released, pool.stats().bufferCount]).toEqual([true, 0])
+    await manager.destroyMemoryPool(pool)
+    expect(pool.destroyed).toBe(true)
   })
 
   test('tell what is in use', async () => {
@@ -379,7 +403,7 @@ describe('the calls by their older names', () => {
     })
     expect(Object.keys(usage.process).sort()).toEqual(Object.keys(manager.processMemory()).sort())
     const { npu, gpu, system, pools } = manager.getMemoryStats()
-    expect([npu.count, gpu.count, system.count, pools]).toEqual([0, 0, 1, {}])
+    expect([npu.count, gpu.count, system.count, pools]).toEqual([0, 0, 1, []])
   })
 
   test('set limits, which hold for buffers of devices too', async () => {

@@ -66,6 +66,7 @@ export {
   type TensorInfo,
 } from './gguf-file.js'
 export {
+  type ManagedPoolStats,
   type ManagerLimits,
   MemoryManager,
   type MemoryManagerOptions,

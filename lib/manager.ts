@@ -66,6 +66,14 @@ export interface MemoryUsage {
   process: ProcessMemory
 }
 
+/** The statistics of one of a manager's pools. */
+export interface ManagedPoolStats extends PoolStats {
+  /** What the pool is called. */
+  label: string
+  /** The name of its device. */
+  device: string
+}
+
 /** The statistics of everything that a manager has. */
 export interface MemoryStats {
   /** Buffers of the NPU. */
@@ -74,8 +82,8 @@ export interface MemoryStats {
   gpu: FamilyStats
   /** Buffers of ordinary RAM. */
   system: FamilyStats
-  /** The pools, by label; of the same label, the youngest. */
-  pools: Record<string, PoolStats>
+  /** The pools, oldest first. */
+  pools: ManagedPoolStats[]
 }
 
 const managerLimitChecks = {
@@ -199,17 +207,17 @@ export class MemoryManager implements AsyncDisposable {
     return this.system.allocate(bytes, options)
   }
 
-  /** Frees a buffer: `buffer.release()`. */
+  /** Frees a buffer, whichever family it is of: `buffer.release()`. */
   deallocateNPUMemory(buffer: DeviceBuffer): void {
     realBuffer(buffer).release()
   }
 
-  /** Frees a buffer: `buffer.release()`. */
+  /** Frees a buffer, whichever family it is of: `buffer.release()`. */
   deallocateGPUMemory(buffer: DeviceBuffer): void {
     realBuffer(buffer).release()
   }
 
-  /** Frees a buffer: `buffer.release()`. */
+  /** Frees a buffer, whichever family it is of: `buffer.release()`. */
   deallocateSystemMemory(buffer: DeviceBuffer): void {
     realBuffer(buffer).release()
   }
@@ -234,12 +242,12 @@ export class MemoryManager implements AsyncDisposable {
     return this.pools.create(options)
   }
 
-  /** Hands out a buffer from what the pool holds: `pool.allocate()`. */
+  /** Hands out a buffer from what a pool, this manager's or not, holds: `pool.allocate()`. */
   allocateFromPool(pool: MemoryPool, bytes: number, options?: PoolBufferOptions): PoolBuffer {
     return realPool('pool', pool).allocate(bytes, options)
   }
 
-  /** Gives all of a pool back: `pool.destroy()`. */
+  /** Gives all of a pool, this manager's or not, back: `pool.destroy()`. */
   async destroyMemoryPool(pool: MemoryPool): Promise<void> {
     return realPool('pool', pool).destroy()
   }
@@ -260,7 +268,7 @@ export class MemoryManager implements AsyncDisposable {
 
   /** The statistics of everything. */
   getMemoryStats(): MemoryStats {
-    const pools = Object.fromEntries([...this.pools].map((pool) => [pool.label, pool.stats()]))
+    const pools = [...this.pools].map((pool) => ({ label: pool.label, device: pool.device.name, ...pool.stats() }))
     return { npu: this.npu.stats(), gpu: this.gpu.stats(), system: this.system.stats(), pools }
   }
 
