@@ -87,10 +87,15 @@ fuzz_target!(|bytes: &[u8]| {
             }
             _ => {}
         }
-        let stats = pool.stats();
-        let blocks: u64 =
-            pool.slabs().iter().flat_map(|slab| &slab.blocks).map(|block| block.size_bytes).sum();
-        assert_eq!((blocks, stats.used_bytes + stats.free_bytes), (stats.held_bytes, stats.held_bytes));
+        let (stats, slabs) = (pool.stats(), pool.slabs());
+        let blocks = || slabs.iter().flat_map(|slab| &slab.blocks);
+        let block_bytes: u64 = blocks().map(|block| block.size_bytes).sum();
+        assert_eq!((block_bytes, stats.used_bytes + stats.free_bytes), (stats.held_bytes, stats.held_bytes));
+        let holes = blocks().filter(|block| block.buffer.is_none());
+        assert_eq!(stats.largest_free_bytes, holes.map(|hole| hole.size_bytes).max().unwrap_or(0));
+        let empty = slabs.iter().filter(|slab| slab.used_bytes == 0);
+        assert_eq!(stats.cached_bytes, empty.map(|slab| slab.size_bytes).sum::<u64>());
+        assert_eq!(stats.slab_count, slabs.len() as u64);
         assert!(stats.held_bytes <= 256 * KIB);
     }
     live.iter().for_each(|(seed, buffer)| check(buffer, *seed));

@@ -87,7 +87,12 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!((slab.used_bytes(), slab.free_bytes()), (used, size_bytes - used));
         assert_eq!(slab.block_count() as usize, shadow.len());
         let largest = holes(&shadow, size_bytes).iter().map(|(start, end)| end - start).max().unwrap_or(0);
-        assert_eq!(slab.largest_free_bytes(), largest);
+        // Before and after it was asked for, which mends it.
+        assert!(slab.largest_free_bound_bytes() >= largest);
+        if step[0] & 16 == 0 {
+            assert_eq!(slab.largest_free_bytes(), largest);
+            assert_eq!(slab.largest_free_bound_bytes(), largest);
+        }
     }
     let spans: Vec<_> = slab.blocks().collect();
     assert_eq!(spans.iter().map(|span| span.size_bytes).sum::<u64>(), size_bytes);

@@ -108,16 +108,19 @@ impl Layout {
         }
     }
 
-    pub(super) fn largest_free_bytes(&self) -> u64 {
+    pub(super) fn largest_free_bytes(&mut self) -> u64 {
         match self {
             Self::Blocks(blocks) => blocks.largest_free_bytes(),
-            Self::Pages(pages) => {
-                if pages.free_count() > 0 {
-                    pages.page_bytes()
-                } else {
-                    0
-                }
-            }
+            Self::Pages(_) => self.largest_free_bound_bytes(),
+        }
+    }
+
+    /// No free part is larger.
+    pub(super) fn largest_free_bound_bytes(&self) -> u64 {
+        match self {
+            Self::Blocks(blocks) => blocks.largest_free_bound_bytes(),
+            Self::Pages(pages) if pages.free_count() > 0 => pages.page_bytes(),
+            Self::Pages(_) => 0,
         }
     }
 

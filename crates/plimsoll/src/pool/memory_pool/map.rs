@@ -1,10 +1,11 @@
 //! Where everything lies: slabs with what is free in them, and buffers with their places.
 
-use std::{borrow::Cow, ops::Range, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, ops::Range, sync::Arc};
 
 use super::{
     layout::{Layout, Part, Placed},
     options::{BufferOptions, Placement},
+    rooms::{Of, Room, Rooms},
     slab::Slab,
 };
 
@@ -64,8 +65,58 @@ impl Held {
         self.layout.is_empty()
     }
 
-    fn split_bytes(&self) -> u64 {
-        if self.is_empty() { 0 } else { self.size_bytes().saturating_sub(self.layout.used_bytes()) }
+    /// What it adds to the sums of all slabs.
+    fn share(&self) -> Sums {
+        let (held, used) = (self.size_bytes(), self.layout.used_bytes());
+        let cached = if self.is_empty() { held } else { 0 };
+        Sums {
+            held,
+            used,
+            split: held.saturating_sub(used) - cached,
+            cached,
+            surplus: if self.initial || self.reserved { 0 } else { cached },
+            metadata: self.layout.metadata_bytes(),
+        }
+    }
+
+    /// The room for another buffer. A slab whose buffer has it alone has none.
+    fn room(&self, dedicated: bool) -> Room {
+        let bytes = self.layout.largest_free_bound_bytes();
+        match (self.is_empty(), dedicated) {
+            (true, _) => Room { empty: bytes, used: 0 },
+            (false, false) => Room { used: bytes, empty: 0 },
+            (false, true) => Room::default(),
+        }
+    }
+}
+
+/// What all slabs have together, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sums {
+    /// All of their own.
+    held: u64,
+    /// Of the blocks that buffers have.
+    used: u64,
+    /// Free in slabs that also hold buffers.
+    split: u64,
+    /// Of empty slabs.
+    cached: u64,
+    /// The same without those that were taken as the pool was made, or for a buffer that has not come yet.
+    surplus: u64,
+    /// Of their layouts.
+    metadata: u64,
+}
+
+impl Sums {
+    fn combine(self, other: Self, with: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            held: with(self.held, other.held),
+            used: with(self.used, other.used),
+            split: with(self.split, other.split),
+            cached: with(self.cached, other.cached),
+            surplus: with(self.surplus, other.surplus),
+            metadata: with(self.metadata, other.metadata),
+        }
     }
 }
 
@@ -121,11 +172,13 @@ pub(super) struct Map {
     /// Whether each buffer has a slab of its own, whatever is left of it.
     dedicated: bool,
     slabs: ::slab::Slab<Held>,
+    /// The sums of all slabs' shares, and where they have room: kept as each slab changes, so that nothing walks them.
+    sums: Sums,
+    rooms: Rooms,
+    /// The empty slabs: also those in which not even a page has room.
+    empty: BTreeSet<usize>,
     slots: Vec<Slot>,
     vacant: Vec<u32>,
-    held_bytes: u64,
-    used_bytes: u64,
-    split_bytes: u64,
 }
 
 impl Map {
@@ -134,20 +187,20 @@ impl Map {
     }
 
     pub(super) fn held_bytes(&self) -> u64 {
-        self.held_bytes
+        self.sums.held
     }
 
     pub(super) fn used_bytes(&self) -> u64 {
-        self.used_bytes
+        self.sums.used
     }
 
     pub(super) fn free_bytes(&self) -> u64 {
-        self.held_bytes.saturating_sub(self.used_bytes)
+        self.sums.held.saturating_sub(self.sums.used)
     }
 
     /// Free bytes of slabs that also hold buffers.
     pub(super) fn split_bytes(&self) -> u64 {
-        self.split_bytes
+        self.sums.split
     }
 
     pub(super) fn slab_count(&self) -> usize {
@@ -160,7 +213,7 @@ impl Map {
 
     /// Bytes of the empty slabs.
     pub(super) fn cached_bytes(&self) -> u64 {
-        self.slabs.iter().filter(|(_, held)| held.is_empty()).map(|(_, held)| held.size_bytes()).sum()
+        self.sums.cached
     }
 
     /// The same without the slabs that somebody has asked for.
@@ -171,21 +224,29 @@ impl Map {
 
     /// The same without those that were taken as the pool was made, too.
     pub(super) fn surplus_bytes(&self) -> u64 {
-        let surplus =
-            self.slabs.iter().filter(|(_, held)| held.is_empty() && !held.initial && !held.reserved);
-        surplus.map(|(_, held)| held.size_bytes()).sum()
+        self.sums.surplus
     }
 
     /// The largest buffer that would find a place now, in bytes.
-    pub(super) fn largest_free_bytes(&self) -> u64 {
-        let usable = self.slabs.iter().filter(|(_, held)| !self.dedicated || held.is_empty());
-        usable.map(|(_, held)| held.layout.largest_free_bytes()).max().unwrap_or(0)
+    pub(super) fn largest_free_bytes(&mut self) -> u64 {
+        loop {
+            let Room { used, empty } = self.rooms.largest();
+            let (of, bound): (Of, u64) =
+                if used > empty { (|room| room.used, used) } else { (|room| room.empty, empty) };
+            let Some(slab) = self.rooms.first(of, 0, bound) else { return 0 };
+            let exactly = self.slabs.get_mut(slab).map_or(0, |held| held.layout.largest_free_bytes());
+            if exactly >= bound {
+                return bound;
+            }
+            // The bound was that of a part that has gone since.
+            self.enter_room(slab);
+        }
     }
 
     pub(super) fn metadata_bytes(&self) -> u64 {
-        let layouts: u64 = self.slabs.iter().map(|(_, held)| held.layout.metadata_bytes()).sum();
         let slots = self.slots.capacity() * size_of::<Slot>() + self.vacant.capacity() * size_of::<u32>();
-        layouts + slots as u64 + (self.slabs.capacity() * size_of::<Held>()) as u64
+        let slabs = self.slabs.capacity() * size_of::<Held>() + self.rooms.metadata_bytes();
+        self.sums.metadata + (slots + slabs) as u64
     }
 
     pub(super) fn slabs(&self) -> impl Iterator<Item = (usize, &Held)> {
@@ -234,15 +295,28 @@ impl Map {
 
     pub(super) fn enter_slab(&mut self, slab: Arc<Slab>, page_bytes: Option<u64>, purpose: Purpose) {
         let layout = Layout::new(slab.size_bytes(), page_bytes);
-        self.held_bytes += slab.size_bytes();
         let (initial, reserved) = (purpose == Purpose::Beginning, purpose == Purpose::Reserve);
-        self.slabs.insert(Held { slab, layout, initial, reserved });
+        let held = Held { slab, layout, initial, reserved };
+        self.sums = self.sums.combine(held.share(), |sum, more| sum + more);
+        let index = self.slabs.insert(held);
+        self.enter_room(index);
     }
 
     fn remove_slab(&mut self, index: usize) -> Option<Arc<Slab>> {
         let held = self.slabs.try_remove(index)?;
-        self.held_bytes -= held.size_bytes();
+        self.sums = self.sums.combine(held.share(), |sum, less| sum - less);
+        self.enter_room(index);
         Some(held.slab)
+    }
+
+    fn enter_room(&mut self, slab: usize) {
+        let held = self.slabs.get(slab);
+        if held.is_some_and(Held::is_empty) {
+            self.empty.insert(slab);
+        } else {
+            self.empty.remove(&slab);
+        }
+        self.rooms.set(slab, held.map(|held| held.room(self.dedicated)).unwrap_or_default());
     }
 
     pub(super) fn take_all_slabs(&mut self) -> Vec<Arc<Slab>> {
@@ -255,14 +329,14 @@ impl Map {
     /// Takes empty slabs out until at most `keep_bytes` of those meant are left; those that the pool began with last.
     pub(super) fn take_empty(&mut self, keep_bytes: u64, which: Spare) -> Vec<Arc<Slab>> {
         let is_meant = |held: &Held| match which {
-            Spare::All => held.is_empty(),
-            Spare::AllButReserved => held.is_empty() && !held.reserved,
-            Spare::Surplus => held.is_empty() && !held.initial && !held.reserved,
+            Spare::All => true,
+            Spare::AllButReserved => !held.reserved,
+            Spare::Surplus => !held.initial && !held.reserved,
         };
         let mut empty: Vec<_> = self
-            .slabs
+            .empty
             .iter()
-            .filter(|(_, held)| is_meant(held))
+            .filter_map(|index| Some((*index, self.slab(*index).filter(|held| is_meant(held))?)))
             .map(|(index, held)| (held.initial, std::cmp::Reverse(held.size_bytes()), index))
             .collect();
         empty.sort_unstable();
@@ -302,15 +376,13 @@ impl Map {
 
     fn find(&mut self, bytes: u64, options: &BufferOptions) -> Option<(usize, Placed)> {
         let BufferOptions { align_bytes, placement, .. } = *options;
-        for of_empty in [false, true] {
-            for index in 0..self.slabs.capacity() {
-                let fits = |held: &Held| held.is_empty() == of_empty;
-                if (self.dedicated && !of_empty) || !self.slabs.get(index).is_some_and(fits) {
-                    continue;
+        for of in [(|room| room.used) as Of, |room| room.empty] {
+            let mut next = self.rooms.first(of, 0, bytes);
+            while let Some(slab) = next {
+                if let Some(placed) = self.take_part(slab, bytes, align_bytes, placement) {
+                    return Some((slab, placed));
                 }
-                if let Some(placed) = self.take_part(index, bytes, align_bytes, placement) {
-                    return Some((index, placed));
-                }
+                next = self.rooms.first(of, slab + 1, bytes);
             }
         }
         None
@@ -343,14 +415,15 @@ impl Map {
         self.change(slab, |layout| layout.free(part).then_some(layout.is_empty())).unwrap_or(false)
     }
 
-    /// Changes a slab's layout and keeps the sums.
+    /// Changes a slab's layout and keeps the sums. One that did not change may have found out that it has less room.
     fn change<T>(&mut self, slab: usize, change: impl FnOnce(&mut Layout) -> Option<T>) -> Option<T> {
         let held = self.slabs.get_mut(slab)?;
-        let (split_before, used_before) = (held.split_bytes(), held.layout.used_bytes());
-        let changed = change(&mut held.layout)?;
-        self.split_bytes = self.split_bytes + held.split_bytes() - split_before;
-        self.used_bytes = self.used_bytes + held.layout.used_bytes() - used_before;
-        Some(changed)
+        let before = held.share();
+        let changed = change(&mut held.layout);
+        let after = held.share();
+        self.sums = self.sums.combine(after, |sum, more| sum + more).combine(before, |sum, less| sum - less);
+        self.enter_room(slab);
+        changed
     }
 
     fn enter(&mut self, live: Live) -> BufferId {
@@ -383,5 +456,109 @@ impl Map {
         self.vacant.push(id.index);
         let emptied = self.free_part(live.slab, live.placed.part);
         Some(Freed { requested_bytes: live.requested_bytes, block_bytes: live.placed.size_bytes, emptied })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        device::{Backend, DeviceContext, HostBackend, Request},
+        units::{KIB, MIB},
+    };
+    use proptest::prelude::*;
+
+    fn slab_of(backend: &HostBackend, bytes: u64) -> Arc<Slab> {
+        Arc::new(Slab::new(backend.take(&Request::new(bytes, "slab")).unwrap(), [None, None]))
+    }
+
+    // What a walk over all slabs finds.
+    impl Map {
+        fn walked_sums(&self) -> Sums {
+            let shares = self.slabs().map(|(_, held)| held.share());
+            shares.fold(Sums::default(), |sums, share| sums.combine(share, |sum, more| sum + more))
+        }
+
+        fn walked_largest_free_bytes(&self) -> u64 {
+            let usable = self.slabs().filter(|(_, held)| !self.dedicated || held.is_empty());
+            let holes = usable.flat_map(|(_, held)| held.layout.parts());
+            holes.filter(|(.., part)| part.is_none()).map(|(_, bytes, _)| bytes).max().unwrap_or(0)
+        }
+
+        /// The slab that holds buffers, or else the empty one, that is the first to take it.
+        fn walked_place(&self, bytes: u64, options: &BufferOptions) -> Option<(usize, u64)> {
+            let BufferOptions { align_bytes, placement, .. } = *options;
+            let place_in = |of_empty| {
+                let usable = self
+                    .slabs()
+                    .filter(move |(_, held)| held.is_empty() == of_empty && (of_empty || !self.dedicated));
+                usable.into_iter().find_map(|(index, held)| {
+                    let placed = held.layout.clone().allocate(bytes, align_bytes, placement)?;
+                    Some((index, placed.offset_bytes))
+                })
+            };
+            place_in(false).or_else(|| place_in(true))
+        }
+    }
+
+    /// Which kind of pool, and what is done with it: a slab entered, buffers placed and freed, empty slabs taken out.
+    fn steps() -> impl Strategy<Value = (bool, Option<u64>, Vec<(u8, u16)>)> {
+        let page_bytes = prop::option::weighted(0.2, Just(24 * KIB));
+        (any::<bool>(), page_bytes, prop::collection::vec((0..20_u8, any::<u16>()), 1..400))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Against plain walks: the same sums, the same largest hole, and every buffer where the walk would put it.
+        #[test]
+        fn sums_and_places_are_those_of_a_walk_over_all_slabs((dedicated, page_bytes, steps) in steps()) {
+            let backend = HostBackend::new(DeviceContext::default());
+            let mut map = Map::new(dedicated);
+            let mut live = Vec::new();
+            for (step, number) in steps {
+                let small = u64::from(number);
+                match step {
+                    0..=2 => {
+                        let purposes = [Purpose::Beginning, Purpose::Reserve, Purpose::Growth];
+                        let bytes = (1 + small % 20) * 4 * KIB;
+                        map.enter_slab(slab_of(&backend, bytes), page_bytes, purposes[step as usize]);
+                    }
+                    3..=11 => {
+                        let bytes = 1 + small % page_bytes.unwrap_or(if step < 8 { 2 * KIB } else { 64 * KIB });
+                        let options = BufferOptions { align_bytes: 256 << (step % 3), ..BufferOptions::default() };
+                        let expected = map.walked_place(bytes, &options);
+                        let placed = map.place(bytes, &options).map(|(id, _)| id);
+                        let place = |id| map.buffer(id).map(|live| (live.slab, live.placed.offset_bytes));
+                        prop_assert_eq!(placed.and_then(place), expected);
+                        live.extend(placed);
+                    }
+                    12..=17 if !live.is_empty() => {
+                        map.free(live.swap_remove(number as usize % live.len())).unwrap();
+                    }
+                    18 => drop(map.take_empty(small % 64 * KIB, Spare::Surplus)),
+                    19 => drop(map.take_empty(small % 64 * KIB, Spare::AllButReserved)),
+                    _ => {}
+                }
+                prop_assert_eq!(map.sums, map.walked_sums());
+                if step % 2 == 0 {
+                    prop_assert_eq!(map.largest_free_bytes(), map.walked_largest_free_bytes());
+                }
+            }
+            drop(map.take_empty(0, Spare::All));
+            prop_assert!(!map.slabs().any(|(_, held)| held.is_empty()));
+        }
+    }
+
+    #[test]
+    fn full_slabs_are_not_looked_at() {
+        let backend = HostBackend::new(DeviceContext::default());
+        let mut map = Map::new(false);
+        let options = BufferOptions::default();
+        for _ in 0..100 {
+            map.enter_slab(slab_of(&backend, MIB), None, Purpose::Growth);
+            map.place(MIB - 4 * KIB, &options).unwrap();
+        }
+        assert_eq!((map.rooms.first(|room| room.used, 0, 5 * KIB), map.cached_bytes()), (None, 0));
+        assert_eq!((map.place(5 * KIB, &options), map.largest_free_bytes()), (None, 4 * KIB));
     }
 }

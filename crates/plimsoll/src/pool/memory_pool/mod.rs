@@ -17,6 +17,7 @@ mod map;
 mod options;
 mod pass;
 mod plan;
+mod rooms;
 mod slab;
 mod stats;
 mod trace;
@@ -559,7 +560,7 @@ impl Inner {
 }
 
 impl State {
-    fn no_hole(&self, bytes: u64, label: &str) -> Error {
+    fn no_hole(&mut self, bytes: u64, label: &str) -> Error {
         let largest_free_bytes = self.map.largest_free_bytes();
         let free_bytes = self.map.free_bytes();
         Error::InsufficientMemory {

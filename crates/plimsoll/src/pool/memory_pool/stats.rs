@@ -4,7 +4,8 @@ use std::{borrow::Cow, collections::HashMap};
 
 use super::{State, options::Placement};
 
-/// What a pool holds and has done. Kept up to date by each event, so that asking costs the number of slabs at most.
+/// What a pool holds and has done. Kept up to date by each event: asking costs the same, however many
+/// slabs and buffers there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PoolStats {
@@ -92,9 +93,10 @@ pub struct BufferInfo {
 
 impl State {
     /// `in_pages`: whether every buffer is a page, which any hole holds.
-    pub(super) fn stats(&self, in_pages: bool) -> PoolStats {
+    pub(super) fn stats(&mut self, in_pages: bool) -> PoolStats {
+        let largest_free_bytes = self.map.largest_free_bytes();
         let (map, counters) = (&self.map, &self.counters);
-        let (free_bytes, largest_free_bytes) = (map.free_bytes(), map.largest_free_bytes());
+        let free_bytes = map.free_bytes();
         let scattered_bytes = if in_pages { 0 } else { free_bytes.saturating_sub(largest_free_bytes) };
         PoolStats {
             held_bytes: map.held_bytes(),

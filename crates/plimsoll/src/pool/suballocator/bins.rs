@@ -13,6 +13,9 @@ const BINS: usize = 32 << MANTISSA_BITS;
 /// Bins to a word of the bitmap.
 const WORD: u32 = u64::BITS;
 
+/// Stands for "no bin".
+const NO_BIN: u32 = u32::MAX;
+
 /// Where a size belongs: its exponent and the first bits of its mantissa, as a float has them. No bin for size 0.
 #[inline]
 pub(super) fn bin_of(len: u32) -> u32 {
@@ -27,24 +30,33 @@ struct Bin {
     head: u32,
     /// Granules of the first block: whether it will do is known without looking at it.
     head_len: u32,
-    /// No block of the bin is longer.
-    longest: u32,
+    /// No block behind the first is longer.
+    rest_longest: u32,
 }
 
-const EMPTY: Bin = Bin { head: NONE, head_len: 0, longest: 0 };
+const EMPTY: Bin = Bin { head: NONE, head_len: 0, rest_longest: 0 };
+
+impl Bin {
+    /// No block is longer.
+    fn bound(&self) -> u32 {
+        if self.head == NONE { 0 } else { self.head_len.max(self.rest_longest) }
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct Bins {
-    bins: Vec<Bin>,
+    all: Vec<Bin>,
     /// A bit for each bin: whether it has blocks.
     filled: [u64; BINS / WORD as usize],
+    /// The bin that was looked at last, as long as a block behind its first is as long as `rest_longest`.
+    exact: u32,
 }
 
 impl Bins {
     /// For blocks of up to `longest` granules.
     pub fn new(longest: u32) -> Self {
         let count = if longest == 0 { 0 } else { bin_of(longest) as usize + 1 };
-        Self { bins: vec![EMPTY; count], filled: [0; BINS / WORD as usize] }
+        Self { all: vec![EMPTY; count], filled: [0; BINS / WORD as usize], exact: NO_BIN }
     }
 
     /// Makes a block one of its bin's, with these bounds.
@@ -52,9 +64,9 @@ impl Bins {
     pub fn insert(&mut self, nodes: &mut Nodes, index: u32, start: u32, len: u32) {
         let at = bin_of(len);
         let mut next = EMPTY;
-        if let Some(bin) = self.bins.get_mut(at as usize) {
+        if let Some(bin) = self.all.get_mut(at as usize) {
             next = *bin;
-            *bin = Bin { head: index, head_len: len, longest: next.longest.max(len) };
+            *bin = Bin { head: index, head_len: len, rest_longest: next.rest_longest.max(next.head_len) };
         }
         if let Some(word) = self.filled.get_mut((at / WORD) as usize) {
             *word |= 1 << (at % WORD);
@@ -79,12 +91,16 @@ impl Bins {
             node.next_len = next_len;
         });
         let at = bin_of(len);
-        let Some(bin) = self.bins.get_mut(at as usize) else { return };
+        let Some(bin) = self.all.get_mut(at as usize) else { return };
         let Some(word) = self.filled.get_mut((at / WORD) as usize) else { return };
         let is_head = previous == NONE;
         bin.head = select_unpredictable(is_head, next, bin.head);
         bin.head_len = select_unpredictable(is_head, next_len, bin.head_len);
         *word &= !(u64::from(bin.head == NONE) << (at % WORD));
+        let behind_first = select_unpredictable(is_head, next_len, len);
+        if at == self.exact && behind_first == bin.rest_longest {
+            self.exact = NO_BIN;
+        }
     }
 
     /// Gives a block other bounds, and moves it to the bin it then belongs to.
@@ -102,9 +118,13 @@ impl Bins {
             node.len = len;
         });
         nodes.with(previous, |node| node.next_len = len);
-        if let Some(bin) = self.bins.get_mut(at as usize) {
-            bin.head_len = select_unpredictable(previous == NONE, len, bin.head_len);
-            bin.longest = bin.longest.max(len);
+        if let Some(bin) = self.all.get_mut(at as usize) {
+            let is_head = previous == NONE;
+            if at == self.exact && !is_head && old_len == bin.rest_longest {
+                self.exact = NO_BIN;
+            }
+            bin.head_len = select_unpredictable(is_head, len, bin.head_len);
+            bin.rest_longest = bin.rest_longest.max(select_unpredictable(is_head, 0, len));
         }
     }
 
@@ -114,14 +134,14 @@ impl Bins {
     pub fn first_fit(&self, len: u32) -> u32 {
         let at = bin_of(len);
         let larger = self.filled_after(at).map_or(NONE, |bin| self.head(bin));
-        self.bins
+        self.all
             .get(at as usize)
             .map_or(NONE, |bin| select_unpredictable(bin.head_len >= len, bin.head, larger))
     }
 
     #[inline]
     fn head(&self, bin: u32) -> u32 {
-        self.bins.get(bin as usize).map_or(NONE, |bin| bin.head)
+        self.all.get(bin as usize).map_or(NONE, |bin| bin.head)
     }
 
     /// The first bin behind one that has blocks.
@@ -165,38 +185,69 @@ impl Bins {
     #[cold]
     pub fn last_fit(&mut self, nodes: &Nodes, len: u32) -> u32 {
         let at = bin_of(len);
-        if self.bins.get(at as usize).is_none_or(|bin| bin.longest < len) {
+        // Says no at once to a second request that nothing here can hold.
+        if self.repaired_bound(nodes, at) < len {
             return NONE;
         }
-        let (mut best, mut best_len, mut longest) = (NONE, u32::MAX, 0);
+        let (mut best, mut best_len) = (NONE, u32::MAX);
         for (index, node) in self.blocks(nodes, at) {
-            longest = longest.max(node.len);
             if (len..best_len).contains(&node.len) {
                 (best, best_len) = (index, node.len);
+                if node.len == len {
+                    break;
+                }
             }
-        }
-        if let Some(bin) = self.bins.get_mut(at as usize) {
-            // Says no at once to the next request that nothing here can hold.
-            bin.longest = longest;
         }
         best
     }
 
+    /// Granules that no block has more of. Constant time.
+    pub fn bound(&self) -> u32 {
+        self.last_filled().and_then(|last| self.all.get(last as usize)).map_or(0, Bin::bound)
+    }
+
     /// Granules of the longest block.
-    pub fn longest(&self, nodes: &Nodes) -> u32 {
-        let Some(last) = self.last_filled() else { return 0 };
-        let bound = self.bins.get(last as usize).map_or(0, |bin| bin.longest);
+    pub fn longest(&mut self, nodes: &Nodes) -> u32 {
+        self.last_filled().map_or(0, |last| self.repaired_bound(nodes, last))
+    }
+
+    /// The length of a bin's longest block. Where it is neither the first nor known to be there yet, they are looked at
+    /// until one is as long as the bound.
+    fn repaired_bound(&mut self, nodes: &Nodes, at: u32) -> u32 {
+        let Some(bin) = self.all.get(at as usize).copied() else { return 0 };
+        if bin.head == NONE || bin.head_len >= bin.rest_longest || at == self.exact {
+            return bin.bound();
+        }
         let mut longest = 0;
-        for (_, node) in self.blocks(nodes, last) {
+        for (_, node) in self.blocks(nodes, at).skip(1) {
             longest = longest.max(node.len);
-            if longest == bound {
+            if longest == bin.rest_longest {
                 break;
             }
         }
-        longest
+        self.exact = if longest > 0 { at } else { NO_BIN };
+        let repaired = Bin { rest_longest: longest, ..bin };
+        if let Some(bin) = self.all.get_mut(at as usize) {
+            *bin = repaired;
+        }
+        repaired.bound()
     }
 
     pub fn metadata_bytes(&self) -> usize {
-        self.bins.capacity() * size_of::<Bin>()
+        self.all.capacity() * size_of::<Bin>()
+    }
+}
+
+#[cfg(test)]
+impl Bins {
+    /// Compares what each bin knows with a walk over its blocks.
+    pub fn check(&self, nodes: &Nodes) {
+        for (bin, at) in self.all.iter().zip(0..) {
+            let lens: Vec<_> = self.blocks(nodes, at).map(|(_, node)| node.len).collect();
+            assert_eq!(bin.head_len, lens.first().copied().unwrap_or(0));
+            let rest = || lens.iter().skip(1);
+            assert!(rest().all(|len| *len <= bin.rest_longest));
+            assert!(at != self.exact || rest().any(|len| *len == bin.rest_longest));
+        }
     }
 }

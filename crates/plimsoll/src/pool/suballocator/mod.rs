@@ -24,8 +24,10 @@
 //! slab of 12345 granules could not give 12345. Looking at the bin of the request's own size first cures most of that.
 //! The rest is cured before a request fails: only when no larger bin has a block are all blocks of that one bin looked
 //! at. So **a request fails only if no free block can hold it**, and that last look is rare: it needs a request within
-//! 1/32 of the largest free block, and each bin remembers a bound of its sizes, so that a second request that is too
-//! large is refused without a look.
+//! 1/32 of the largest free block. Each bin keeps a bound of its sizes, so that a request that is too large is refused,
+//! and the size of the largest free block known, without a look. Only after a block as long as the bound has gone are the
+//! others of the bin looked at, until one is found that is as long; if none is, their longest becomes the bound. Where `k`
+//! of `n` blocks are the longest, one in `n / k` that goes is such, and `n / k` are looked at: one for each, by and large.
 //!
 //! The ideas are known ones: two-level segregated fit, with lists of free blocks by size under a bitmap (M. Masmano,
 //! I. Ripoll, A. Crespo and J. Real, 2004), sizes binned as small floats with the metadata outside of the memory
@@ -439,12 +441,25 @@ impl SubAllocator {
     }
 
     /// The size of the largest free block: [`allocate`](Self::allocate) grants that much, and no more, with an
-    /// alignment of a granule or less. Looks at the free blocks of the last bin that has any.
+    /// alignment of a granule or less. Constant time, unless such a block has gone since: then free blocks of nearly its
+    /// size are looked at, once.
     #[must_use]
-    pub fn largest_free_bytes(&self) -> u64 {
+    pub fn largest_free_bytes(&mut self) -> u64 {
+        let longest = self.bins.longest(&self.nodes);
+        self.largest_bytes(longest)
+    }
+
+    /// No free block is larger. The largest may be smaller by 1/32. Constant time.
+    #[must_use]
+    pub fn largest_free_bound_bytes(&self) -> u64 {
+        self.largest_bytes(self.bins.bound())
+    }
+
+    /// Bytes of the largest free block, whose granules are given. The last block has what the slab has beyond them.
+    fn largest_bytes(&self, granules: u32) -> u64 {
         let last = self.nodes.get(NONE).below;
         let last_bytes = if last.is_free() { self.size_of(self.nodes.get(last.index())) } else { 0 };
-        last_bytes.max(u64::from(self.bins.longest(&self.nodes)) << self.granule_shift)
+        last_bytes.max(u64::from(granules) << self.granule_shift)
     }
 
     /// Used blocks.
@@ -510,6 +525,8 @@ impl ExactSizeIterator for Blocks<'_> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::iter;
 
     #[test]
     fn below_a_limit_means_all_of_it_the_bytes_beyond_the_last_granule_too() {
@@ -554,5 +571,77 @@ mod tests {
         assert_eq!(slab.allocate(u64::MAX, 1, End::Low), None);
         let block = slab.allocate(0, 4096, End::High).unwrap();
         assert_eq!((block.offset_bytes, block.size_bytes), ((1 << 20) - 4096, 256));
+    }
+
+    const LONG: u64 = 64 * GRANULE_BYTES;
+    const LONGER: u64 = 65 * GRANULE_BYTES;
+
+    /// A slab full of blocks of these two sizes, which share a bin, each with one of a granule behind it.
+    fn full_slab(sizes: &[u64]) -> (SubAllocator, Vec<NodeId>) {
+        let gaps_bytes = sizes.len() as u64 * GRANULE_BYTES;
+        let mut slab = SubAllocator::new(sizes.iter().sum::<u64>() + gaps_bytes);
+        let mut take = |bytes| slab.allocate(bytes, 1, End::Low).unwrap().node;
+        let blocks = sizes.iter().map(|bytes| (take(*bytes), take(1)).0).collect();
+        (slab, blocks)
+    }
+
+    #[test]
+    fn the_longest_hole_is_known_without_a_look_again_when_a_longer_one_has_gone() {
+        let sizes: Vec<_> = iter::repeat_n(LONG, 1000).chain([LONGER]).collect();
+        let (mut slab, blocks) = full_slab(&sizes);
+        for block in blocks {
+            slab.free(block).unwrap();
+        }
+        assert_eq!(slab.largest_free_bound_bytes(), LONGER);
+        slab.allocate(LONGER, 1, End::Low).unwrap();
+        assert_eq!(slab.largest_free_bound_bytes(), LONG);
+    }
+
+    #[test]
+    fn a_look_at_the_holes_is_remembered() {
+        let sizes: Vec<_> = iter::once(LONGER).chain(iter::repeat_n(LONG, 100)).collect();
+        for asks in [
+            |slab: &mut SubAllocator| slab.largest_free_bytes() == LONG,
+            |slab: &mut SubAllocator| slab.allocate(LONGER, 1, End::Low).is_none(),
+        ] {
+            let (mut slab, blocks) = full_slab(&sizes);
+            for block in blocks {
+                slab.free(block).unwrap();
+            }
+            slab.allocate(LONGER, 1, End::Low).unwrap();
+            assert_eq!(slab.largest_free_bound_bytes(), LONGER, "the last of that bin, and gone");
+            assert!(asks(&mut slab));
+            assert_eq!(slab.largest_free_bound_bytes(), LONG);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Sizes of few bins, so that these have many blocks.
+        #[test]
+        fn every_bin_knows_its_longest(steps in prop::collection::vec((0..8_u8, any::<u16>()), 1..600)) {
+            let mut slab = SubAllocator::new(4 << 20);
+            let mut blocks = Vec::new();
+            for (step, number) in steps {
+                match step {
+                    0..=3 => {
+                        let bytes = (64 + u64::from(number) % 6) * GRANULE_BYTES;
+                        let end = if number & 64 == 0 { End::Low } else { End::High };
+                        blocks.extend(slab.allocate(bytes, 1, end).map(|block| block.node));
+                    }
+                    4..=6 if !blocks.is_empty() => {
+                        slab.free(blocks.swap_remove(number as usize % blocks.len())).unwrap();
+                    }
+                    _ => {
+                        let holes = slab.blocks().filter(|span| span.node.is_none());
+                        let longest = holes.map(|span| span.size_bytes).max().unwrap_or(0);
+                        prop_assert!(slab.largest_free_bound_bytes() >= longest);
+                        prop_assert_eq!(slab.largest_free_bytes(), longest);
+                        prop_assert_eq!(slab.largest_free_bound_bytes(), longest);
+                        slab.bins.check(&slab.nodes);
+                    }
+                }
+            }
+        }
     }
 }
