@@ -1,9 +1,7 @@
 //! Whether the machine can give that much now. Drivers of shared memory do not ask: dma-heap takes what it is told to and
 //! lets the kernel kill somebody for it.
 
-use std::sync::{Mutex, PoisonError};
-
-use super::{DeviceUsage, Request};
+use super::{DeviceUsage, Request, taking::Taking};
 use crate::{
     budget::{Headroom, HeadroomOptions},
     error::{Error, Result},
@@ -61,8 +59,9 @@ impl DeviceContext {
         ))
     }
 
-    /// Admits a request and takes it in one step, so that no other thread is admitted for the same bytes in between. For
-    /// memory that is all there once its driver has given it.
+    /// Admits a request and takes it, so that no other thread is admitted for the same bytes in between. For memory that
+    /// is all there once its driver has given it. Drivers work side by side; a request that fits only if others have not
+    /// taken theirs yet waits for them.
     ///
     /// # Errors
     ///
@@ -73,9 +72,10 @@ impl DeviceContext {
         charge: Charge,
         take: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        self.admit(request, charge)?;
+        let _taking = Taking::admitted(&self.root, request.bytes, |others_bytes| {
+            let pending_bytes = request.pending_bytes.saturating_add(others_bytes);
+            self.admit(&Request { pending_bytes, ..*request }, charge)
+        })?;
         take()
     }
 
@@ -148,17 +148,32 @@ pub(super) fn insufficient(
 mod tests {
     use super::*;
     use crate::units::MIB;
-    use std::fs;
+    use std::{
+        fs,
+        path::Path,
+        sync::{
+            Arc, Mutex,
+            mpsc::{Receiver, Sender, channel},
+        },
+        thread,
+        time::Duration,
+    };
 
     fn machine_with(available_bytes: u64) -> (tempfile::TempDir, DeviceContext) {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("proc")).unwrap();
-        let text =
-            format!("MemTotal: 8388608 kB\nMemFree: 0 kB\nMemAvailable: {} kB\n", available_bytes / 1024);
-        fs::write(folder.path().join("proc/meminfo"), text).unwrap();
+        write_available(folder.path(), available_bytes);
         let headroom = HeadroomOptions { floor_bytes: Some(256 * MIB), ..HeadroomOptions::default() };
         let context = DeviceContext { root: SystemRoot::at(folder.path()), headroom };
         (folder, context)
+    }
+
+    fn write_available(folder: &Path, available_bytes: u64) {
+        let text =
+            format!("MemTotal: 8388608 kB\nMemFree: 0 kB\nMemAvailable: {} kB\n", available_bytes / 1024);
+        let (new, meminfo) = (folder.join("proc/meminfo.new"), folder.join("proc/meminfo"));
+        fs::write(&new, text).unwrap();
+        fs::rename(new, meminfo).unwrap();
     }
 
     #[test]
@@ -182,5 +197,127 @@ mod tests {
         fs::remove_file(folder.path().join("proc/meminfo")).unwrap();
         let refusal = context.admit(&Request::new(1, "slab"), Charge::Machine).unwrap_err();
         assert!(refusal.to_string().contains("meminfo"), "{refusal}");
+    }
+
+    /// A kernel whose figures fall when memory has been taken.
+    struct Shared {
+        folder: tempfile::TempDir,
+        context: DeviceContext,
+        available_bytes: Mutex<u64>,
+    }
+
+    impl Shared {
+        fn with(available_bytes: u64) -> Arc<Self> {
+            let (folder, context) = machine_with(available_bytes);
+            Arc::new(Self { folder, context, available_bytes: Mutex::new(available_bytes) })
+        }
+
+        fn give(&self, bytes: u64) {
+            let mut available_bytes = self.available_bytes.lock().unwrap();
+            *available_bytes -= bytes;
+            write_available(self.folder.path(), *available_bytes);
+        }
+
+        fn room_bytes(&self) -> u64 {
+            *self.available_bytes.lock().unwrap() - 256 * MIB
+        }
+
+        /// Takes in a thread of its own.
+        fn take(
+            self: &Arc<Self>,
+            bytes: u64,
+            driver: impl FnOnce(&Self) -> Result<()> + Send + 'static,
+        ) -> thread::JoinHandle<Result<()>> {
+            let kernel = self.clone();
+            thread::spawn(move || {
+                let request = Request::new(bytes, "slab");
+                kernel.context.admit_and(&request, Charge::Machine, || driver(&kernel))
+            })
+        }
+    }
+
+    /// A driver that says when it is asked, and gives when it is told to.
+    fn slow_driver<T: Send + 'static>() -> (impl FnOnce() -> T, Receiver<()>, Sender<T>) {
+        let ((asked, is_asked), (answer, answered)) = (channel(), channel());
+        let driver = move || {
+            asked.send(()).unwrap();
+            answered.recv().unwrap()
+        };
+        (driver, is_asked, answer)
+    }
+
+    #[test]
+    fn a_driver_that_takes_its_time_keeps_no_other_from_its_own() {
+        let kernel = Shared::with(1024 * MIB);
+        let (driver, is_asked, answer) = slow_driver();
+        let slow = kernel.take(500 * MIB, move |_| driver());
+        is_asked.recv().unwrap();
+        let (done, is_done) = channel();
+        let quick = kernel.take(268 * MIB, move |_| {
+            done.send(()).unwrap();
+            Ok(())
+        });
+        let came = is_done.recv_timeout(Duration::from_mins(1));
+        answer.send(Ok(())).unwrap();
+        slow.join().unwrap().unwrap();
+        quick.join().unwrap().unwrap();
+        assert!(came.is_ok(), "it waited for the other driver");
+    }
+
+    #[test]
+    fn what_a_driver_is_taking_is_granted_to_no_other() {
+        for outcome in ["taken", "failed", "panicked"] {
+            let kernel = Shared::with(1024 * MIB);
+            let (driver, is_asked, answer) = slow_driver();
+            let first = kernel.take(500 * MIB, move |kernel| match driver() {
+                "taken" => {
+                    kernel.give(500 * MIB);
+                    Ok(())
+                }
+                "failed" => Err(Error::Cancelled),
+                _ => panic!("a test"),
+            });
+            is_asked.recv().unwrap();
+            let (other, other_is_asked, other_answer) = slow_driver();
+            let second = kernel.take(500 * MIB, move |_| {
+                other();
+                Ok(())
+            });
+            let refusal = kernel.take(800 * MIB, |_| Ok(())).join().unwrap().unwrap_err();
+            assert_eq!(
+                refusal.code(),
+                "ERR_INSUFFICIENT_MEMORY",
+                "more than there is, whoever else has done"
+            );
+            assert!(other_is_asked.try_recv().is_err(), "granted twice");
+            answer.send(outcome).unwrap();
+            let was_taken = first.join().is_ok_and(|taken| taken.is_ok());
+            assert_eq!(was_taken, outcome == "taken");
+            let _ = other_answer.send(());
+            assert_eq!(second.join().unwrap().is_ok(), !was_taken, "{outcome}");
+        }
+    }
+
+    #[test]
+    fn takers_at_the_same_moment_never_take_more_than_there_is() {
+        let kernel = Shared::with(1024 * MIB);
+        let takers: Vec<_> = (1..=40_u64)
+            .map(|number| {
+                let bytes = number * 7 % 60 * MIB + MIB;
+                kernel.take(bytes, move |kernel| {
+                    thread::yield_now();
+                    assert!(kernel.room_bytes() >= bytes, "granted twice");
+                    kernel.give(bytes);
+                    thread::yield_now();
+                    Ok(())
+                })
+            })
+            .collect();
+        let smallest_refused = takers.into_iter().filter_map(|taker| match taker.join().unwrap() {
+            Err(Error::InsufficientMemory { requested_bytes, .. }) => Some(requested_bytes),
+            settled => settled.map(|()| None).unwrap(),
+        });
+        let smallest_refused = smallest_refused.min().unwrap();
+        assert!(kernel.room_bytes() < smallest_refused, "what fits is not refused for what is counted twice");
     }
 }

@@ -24,6 +24,7 @@ mod meter;
 mod open;
 pub mod rknpu;
 mod staging;
+mod taking;
 mod udmabuf;
 
 use std::{any::Any, fmt, sync::Arc};
