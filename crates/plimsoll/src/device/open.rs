@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use super::{
@@ -64,20 +64,11 @@ impl DeviceChoice {
     /// [`Error::DeviceUnavailable`] with the reason, and the line that mends it where there is one;
     /// [`Error::Busy`] when another process has an NPU.
     pub fn open(&self, context: &DeviceContext) -> Result<SharedBackend> {
-        static OPEN: Mutex<Option<HashMap<DeviceChoice, Weak<dyn Backend>>>> = Mutex::new(None);
+        static OPEN: OpenDevices = OpenDevices::new();
         if !context.root.is_this_machine() || *context != DeviceContext::default() {
             return self.open_anew(context);
         }
-        // Held meanwhile: two who ask at once get one device, and an NPU lets nobody in twice.
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = open.get_or_insert_default();
-        if let Some(backend) = open.get(self).and_then(Weak::upgrade) {
-            return Ok(backend);
-        }
-        let backend = self.open_anew(context)?;
-        open.retain(|_, backend| backend.strong_count() > 0);
-        open.insert(self.clone(), Arc::downgrade(&backend));
-        Ok(backend)
+        OPEN.get_or_open(self, || self.open_anew(context))
     }
 
     fn open_anew(&self, context: &DeviceContext) -> Result<SharedBackend> {
@@ -98,10 +89,52 @@ impl DeviceChoice {
     }
 }
 
+/// One device, once it is open. Whoever opens it holds the lock meanwhile: two who ask at once get the same.
+type Place = Arc<Mutex<Option<Weak<dyn Backend>>>>;
+
+/// The devices that are open in this process.
+struct OpenDevices(Mutex<Option<HashMap<DeviceChoice, Place>>>);
+
+impl OpenDevices {
+    const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// The device of that choice, opened if it is not; which keeps no other device from being opened.
+    fn get_or_open(
+        &self,
+        choice: &DeviceChoice,
+        open: impl FnOnce() -> Result<SharedBackend>,
+    ) -> Result<SharedBackend> {
+        let place = self.place(choice);
+        let mut device = locked(&place);
+        if let Some(backend) = device.as_ref().and_then(Weak::upgrade) {
+            return Ok(backend);
+        }
+        let backend = open()?;
+        *device = Some(Arc::downgrade(&backend));
+        Ok(backend)
+    }
+
+    fn place(&self, choice: &DeviceChoice) -> Place {
+        let mut places = locked(&self.0);
+        let places = places.get_or_insert_default();
+        // Places are lent out under this lock alone: nobody holds one that is held here only.
+        places.retain(|_, place| {
+            Arc::strong_count(place) > 1 || locked(place).as_ref().is_some_and(|it| it.strong_count() > 0)
+        });
+        places.entry(choice.clone()).or_default().clone()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The NPU in a domain. It lets a process in once, so all its domains share what was opened first.
 fn open_npu(context: DeviceContext, domain: Option<DomainId>) -> Result<Arc<RknpuBackend>> {
     static OPEN: Mutex<Vec<Weak<RknpuBackend>>> = Mutex::new(Vec::new());
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut open = locked(&OPEN);
     open.retain(|npu| npu.strong_count() > 0);
     let known = open.iter().find_map(Weak::upgrade).map(|npu| (*npu).clone());
     let npu = match (known, domain) {
@@ -174,5 +207,81 @@ fn reason(error: Error) -> String {
     match error {
         Error::DeviceUnavailable { reason, .. } => reason,
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        sync::{
+            Barrier,
+            atomic::{AtomicUsize, Ordering},
+            mpsc::channel,
+        },
+        thread,
+        time::Duration,
+    };
+
+    fn host() -> SharedBackend {
+        Arc::new(HostBackend::new(DeviceContext::default()))
+    }
+
+    const OTHER: DeviceChoice = DeviceChoice::Udmabuf;
+    const HEAP: DeviceChoice = DeviceChoice::DmaHeap { heap: None };
+
+    #[test]
+    fn a_device_that_takes_its_time_to_open_keeps_no_other_from_opening() {
+        static OPEN: OpenDevices = OpenDevices::new();
+        let ((asked, is_asked), (answer, answered)) = (channel(), channel());
+        let slow = thread::spawn(move || {
+            OPEN.get_or_open(&HEAP, || {
+                asked.send(()).unwrap();
+                answered.recv().unwrap();
+                Ok(host())
+            })
+        });
+        is_asked.recv().unwrap();
+        let (done, is_done) = channel();
+        let quick =
+            thread::spawn(move || OPEN.get_or_open(&OTHER, || Ok(host())).map(|_| done.send(()).unwrap()));
+        let came = is_done.recv_timeout(Duration::from_mins(1));
+        answer.send(()).unwrap();
+        slow.join().unwrap().unwrap();
+        quick.join().unwrap().unwrap();
+        assert!(came.is_ok(), "it waited for the other device");
+    }
+
+    #[test]
+    fn a_device_is_opened_once_and_again_only_when_nobody_has_it() {
+        static OPEN: OpenDevices = OpenDevices::new();
+        static OPENED: AtomicUsize = AtomicUsize::new(0);
+        let counted = || {
+            OPENED.fetch_add(1, Ordering::Relaxed);
+            thread::yield_now();
+            Ok(host())
+        };
+        let together = Arc::new(Barrier::new(8));
+        let askers = [(); 8].map(|()| {
+            let together = together.clone();
+            thread::spawn(move || {
+                together.wait();
+                OPEN.get_or_open(&HEAP, counted).unwrap()
+            })
+        });
+        let devices = askers.map(|asker| asker.join().unwrap());
+        assert!(devices.iter().all(|device| Arc::ptr_eq(device, &devices[0])));
+        assert_eq!(OPENED.load(Ordering::Relaxed), 1);
+        drop(devices);
+        OPEN.get_or_open(&HEAP, counted).unwrap();
+        assert_eq!(OPENED.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_device_that_did_not_open_is_tried_anew() {
+        let open = OpenDevices::new();
+        assert!(open.get_or_open(&HEAP, || Err(Error::Cancelled)).is_err());
+        open.get_or_open(&HEAP, || Ok(host())).unwrap();
+        assert_eq!(open.0.lock().unwrap().as_ref().map(HashMap::len), Some(1));
     }
 }
