@@ -59,7 +59,7 @@ fn take_and_give(report: &mut Report) {
     report.take("managed, 64 MiB, untouched", 51, || take(&managed, 64 * MIB), drop);
     let populated = || {
         let slab = take(&managed, 64 * MIB);
-        slab.populate().unwrap();
+        slab.populate(0).unwrap();
         slab
     };
     report.take("managed, 64 MiB, populated", 15, populated, drop);

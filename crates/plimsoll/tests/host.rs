@@ -10,7 +10,7 @@ use std::{
 };
 
 use plimsoll::{
-    device::{Backend, DeviceContext, HostBackend, HostOptions, HostSource, HugePages, Request},
+    device::{Backend, Charge, DeviceContext, HostBackend, HostOptions, HostSource, HugePages, Request},
     system::process_memory,
     units::{GIB, KIB, MIB},
 };
@@ -71,11 +71,11 @@ fn pages_come_when_populated_and_go_when_discarded_or_dropped() {
             let start = resident_bytes();
             let slab = backend.take(&Request::new(SIZE, "resident")).unwrap();
             assert!(resident_bytes() < start + NOISE, "{source:?}: nothing is there before it is touched");
-            slab.populate().unwrap();
+            slab.populate(0).unwrap();
             assert!(resident_bytes() + NOISE > start + SIZE, "{source:?}: all of it is there");
             slab.discard(1..SIZE / 2).unwrap();
             assert!(resident_bytes() < start + SIZE / 2 + NOISE, "{source:?}: a half went back");
-            slab.populate().unwrap();
+            slab.populate(0).unwrap();
             assert!(resident_bytes() + NOISE > start + SIZE, "{source:?}: and came again");
             drop(slab);
             assert!(resident_bytes() < start + NOISE, "{source:?}: nothing stays");
@@ -104,7 +104,7 @@ fn a_kernel_that_cannot_populate_has_its_pages_touched() {
     let slab = backend.take(&Request::new(32 * MIB, "old kernel")).unwrap();
     slab.write(5000, b"kept").unwrap();
     let before = resident_bytes();
-    slab.populate().unwrap();
+    slab.populate(0).unwrap();
     assert_eq!(kernel.faults.failures(), 1);
     assert!(resident_bytes() > before + 28 * MIB);
     let mut bytes = [0; 4];
@@ -118,8 +118,8 @@ fn pages_that_the_system_has_not_got_are_insufficient_memory() {
     for errno in [Errno::NOMEM, Errno::FAULT] {
         let (backend, _) = failing(1, errno, &fixture, HostOptions::default());
         let slab = backend.take(&Request::new(MIB, "pages")).unwrap();
-        assert_eq!(slab.populate().unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
-        slab.populate().unwrap();
+        assert_eq!(slab.populate(0).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
+        slab.populate(0).unwrap();
     }
 }
 
@@ -129,8 +129,17 @@ fn populating_weighs_what_the_machine_has_by_then() {
     let backend = HostBackend::new(fixture.context());
     let slab = backend.take(&Request::new(GIB, "later")).unwrap();
     fixture.set_memory(GIB, 0);
-    let refusal = slab.populate().unwrap_err();
+    let refusal = slab.populate(0).unwrap_err();
     assert!(refusal.to_string().contains("less a floor of 256.00 MiB"), "{refusal}");
+}
+
+#[test]
+fn populating_leaves_others_what_they_were_granted() {
+    let fixture = Fixture::new(4 * GIB);
+    let slab = HostBackend::new(fixture.context()).take(&Request::new(MIB, "last")).unwrap();
+    let room_bytes = fixture.context().headroom(0, Charge::Process).unwrap().bytes;
+    assert_eq!(slab.populate(room_bytes).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
+    slab.populate(room_bytes - MIB).unwrap();
 }
 
 #[test]
@@ -144,7 +153,7 @@ fn locked_memory_is_there_at_once_and_stays() {
         let slab = backend.take(&Request::new(MIB, "locked")).unwrap();
         assert_eq!(locked_bytes(), MIB, "{source:?}");
         slab.discard(0..MIB).unwrap();
-        slab.populate().unwrap();
+        slab.populate(0).unwrap();
         assert_eq!(locked_bytes(), MIB, "{source:?}");
         drop(slab);
         assert_eq!(locked_bytes(), 0, "{source:?}");

@@ -86,12 +86,14 @@ pub trait DeviceMemory: Send + Sync + fmt::Debug {
         reading(self, range.clone(), || writing(to, into, copy))
     }
 
-    /// Makes every page of it really there, so that no later touch can fail for want of memory.
+    /// Makes every page of it really there, so that no later touch can fail for want of memory. `pending_bytes` are those
+    /// that others were granted and have not taken yet, as in a [`Request`](super::Request): they are left to them.
     ///
     /// # Errors
     ///
     /// [`Error::InsufficientMemory`] when the system has not got them.
-    fn populate(&self) -> Result<()> {
+    fn populate(&self, pending_bytes: u64) -> Result<()> {
+        let _ = pending_bytes;
         Ok(())
     }
 

@@ -119,7 +119,7 @@ fn managed_memory_that_must_not_be_touched_is_not_shown() {
     // The fake maps nothing at the address of such memory: a touch would end the process.
     slab.write(5, b"by copies").unwrap();
     slab.fill(14..20, b'!').unwrap();
-    slab.populate().unwrap();
+    slab.populate(0).unwrap();
     let mut bytes = [0; 15];
     slab.read(5, &mut bytes).unwrap();
     assert_eq!(&bytes, b"by copies!!!!!!");

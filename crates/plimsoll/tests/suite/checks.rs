@@ -243,8 +243,8 @@ fn populated_memory_keeps_its_bytes(backend: &SharedBackend) {
     let slab = take(backend, 2 * MIB);
     let bytes = pattern(9, 5000);
     slab.write(MIB - 1, &bytes).unwrap();
-    slab.populate().unwrap();
-    slab.populate().unwrap();
+    slab.populate(0).unwrap();
+    slab.populate(0).unwrap();
     assert_eq!(read(&*slab, MIB - 1, bytes.len()), bytes);
 }
 
@@ -260,7 +260,7 @@ fn discarded_memory_works_on(backend: &SharedBackend) {
     assert_eq!(all[end as usize..bytes.len()], bytes[end as usize..]);
     let kept_or_zero = |(now, was): (&u8, &u8)| now == was || *now == 0;
     assert!(all.iter().zip(&bytes).all(kept_or_zero));
-    slab.populate().unwrap();
+    slab.populate(0).unwrap();
     slab.write(start, &bytes[..granule as usize]).unwrap();
     assert_eq!(read(&*slab, start, granule as usize), bytes[..granule as usize]);
 }

@@ -121,9 +121,9 @@ impl DeviceMemory for FaultyMemory {
         self.inner.copy_to(range, to, to_offset_bytes)
     }
 
-    fn populate(&self) -> Result<()> {
+    fn populate(&self, pending_bytes: u64) -> Result<()> {
         step(&self.faults, "populate")?;
-        self.inner.populate()
+        self.inner.populate(pending_bytes)
     }
 
     fn discard(&self, range: Range<u64>) -> Result<()> {

@@ -161,7 +161,7 @@ impl DeviceMemory for CudaMemory {
         current.wait()
     }
 
-    fn populate(&self) -> Result<()> {
+    fn populate(&self, _pending_bytes: u64) -> Result<()> {
         let shared = &self.block.shared;
         let lazy = matches!(self.block.storage, Storage::Managed(_)) && shared.info.concurrent_managed_access;
         let current = self.enter()?;

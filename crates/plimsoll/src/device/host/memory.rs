@@ -100,13 +100,13 @@ impl DeviceMemory for HostMemory {
         Ok(self.mapping.view())
     }
 
-    fn populate(&self) -> Result<()> {
+    fn populate(&self, pending_bytes: u64) -> Result<()> {
         if self.populated.load(Ordering::Acquire) {
             return Ok(());
         }
         if self.page_bytes == page_bytes() {
             // What was there as the slab was taken may be gone by now.
-            let request = Request::new(self.size_bytes(), "pages of a slab");
+            let request = Request { pending_bytes, ..Request::new(self.size_bytes(), "pages of a slab") };
             self.context.admit_and(&request, Charge::Process, || self.touch_all())?;
         } else {
             self.touch_all()?;

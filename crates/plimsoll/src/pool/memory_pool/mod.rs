@@ -518,7 +518,7 @@ impl Inner {
         let memory = self.backend.take(&Request { bytes, label, pending_bytes: pending })?;
         // A device may round up by more than it says.
         let surplus = granted(memory.size_bytes().saturating_sub(bytes))?;
-        memory.populate()?;
+        memory.populate(pending)?;
         let allocations = [allocation, surplus];
         for allocation in allocations.iter().flatten() {
             allocation.commit(allocation.bytes());
