@@ -223,6 +223,22 @@ fn huge_pages_set_aside_are_given_though_the_machine_has_nothing_left() {
 }
 
 #[test]
+fn only_huge_pages_that_the_kernel_must_add_are_weighed() {
+    let fixture = Fixture::new(2 * GIB)
+        .with("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "1024")
+        .with("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "1024");
+    let room_bytes = fixture.context().headroom(0, Charge::Machine).unwrap().bytes / (2 * MIB) * (2 * MIB);
+    let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..HostOptions::default() };
+    let asked = |bytes| {
+        let (backend, kernel) = failing(0, Errno::NOMEM, &fixture, options);
+        backend.take(&Request::new(bytes, "huge")).unwrap_err();
+        kernel.faults.calls()
+    };
+    let most_bytes = 2 * GIB + room_bytes;
+    assert_eq!((asked(most_bytes), asked(most_bytes + 1)), (1, 0), "whether the kernel is asked at all");
+}
+
+#[test]
 fn transparent_huge_pages_that_are_off_are_remarked() {
     let fixture =
         Fixture::new(4 * GIB).with("sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n");

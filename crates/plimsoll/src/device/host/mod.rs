@@ -124,10 +124,15 @@ impl HostBackend {
             let why = format!("the pool of huge pages of {page} has {free} left ({why})");
             insufficient(request, sizes, why, &advice)
         };
-        if request.bytes > free_bytes {
-            self.context.admit(request, Charge::Machine).map_err(|refusal| lacks(refusal.to_string()))?;
-        }
-        let mapped = self.map(self.rounded(request), request.label, true);
+        let bytes = self.rounded(request);
+        let map = || self.map(bytes, request.label, true);
+        let missing = Request { bytes: bytes.saturating_sub(free_bytes), ..*request };
+        let mapped = if missing.bytes == 0 {
+            map()
+        } else {
+            let admitted = self.context.admit_and(&missing, Charge::Machine, || Ok(map()));
+            admitted.map_err(|refusal| lacks(refusal.to_string()))?
+        };
         let (mapping, file) = mapped.map_err(|errno| lacks(errno.to_string()))?;
         self.slab_of(mapping, file, HUGE_PAGE_BYTES)
     }
