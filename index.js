@@ -272,18 +272,18 @@ function strings(name, value) {
  * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
  * names the nearest right one.
  */
-function options(value, checks) {
+function options(value, checks, name = 'options') {
     if (value === undefined)
         return Object.create(null);
     if (Object.prototype.toString.call(value) !== '[object Object]') {
-        throw invalidArgument('options', 'a plain object', quoted(value));
+        throw invalidArgument(name, 'a plain object', quoted(value));
     }
     const known = Object.keys(checks);
     const checked = Object.create(null); // Nothing comes in through a prototype.
     for (const [key, item] of Object.entries(value)) {
         if (!known.includes(key)) {
             const expected = known.length > 0 ? `an object with no keys but ${known.join(', ')}` : 'an object without keys';
-            throw invalidArgument('options', expected, `the key "${key}"${didYouMean(key, known)}`);
+            throw invalidArgument(name, expected, `the key "${key}"${didYouMean(key, known)}`);
         }
         if (item !== undefined)
             checked[key] = checks[key](key, item);
@@ -506,7 +506,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
+const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -516,7 +516,7 @@ const NativeMonitor = binding.NativeMonitor;
 const NativeProfile = binding.NativeProfile;
 
 /** The net: gives back what a collected guard held. */
-const net$1 = new FinalizationRegistry((state) => {
+const net$2 = new FinalizationRegistry((state) => {
     if (state.released)
         return;
     state.released = true;
@@ -556,7 +556,7 @@ class Allocation {
     constructor(mark, state) {
         expectInternal(mark, 'Allocation', 'budget.allocate()');
         this.#state = state;
-        net$1.register(this, state, state);
+        net$2.register(this, state, state);
     }
     /** The size of the allocation, in bytes. */
     get sizeBytes() {
@@ -600,7 +600,7 @@ class Allocation {
         if (state.released)
             return;
         state.released = true;
-        net$1.unregister(state);
+        net$2.unregister(state);
         for (const guards of this.#attachedTo ?? [])
             guards.delete(this);
         releaseGuard(state.guards, state.key);
@@ -1301,6 +1301,18 @@ function bytesView(name, value) {
     }
     throw invalidArgument(name, 'a view of an ArrayBuffer of fixed length, such as a Uint8Array', quoted(value));
 }
+/** What a read into the caller's memory has beside it, in bytes: a piece that is copied in a millisecond. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** Memory for so many bytes. How many one array can hold, the engine alone knows. */
+function newBytes(lengthBytes) {
+    try {
+        return new Uint8Array(lengthBytes);
+    }
+    catch {
+        const expected = 'what one array can hold here; read larger buffers in parts, with offsetBytes and lengthBytes';
+        throw invalidArgument('lengthBytes', expected, `${lengthBytes} bytes`);
+    }
+}
 /** Work of this package that is under way on memory which JavaScript sees. */
 const users = new WeakMap();
 /** Notes work on memory until it ends, so that a map of that memory outlasts it. */
@@ -1315,7 +1327,7 @@ async function inUse(buffer, work) {
     }
 }
 /** The net: frees what a collected buffer held. */
-const net = new FinalizationRegistry((state) => {
+const net$1 = new FinalizationRegistry((state) => {
     if (state.released || state.pool.destroyed)
         return;
     free(state);
@@ -1354,7 +1366,7 @@ class DeviceBuffer {
     constructor(mark, state) {
         expectInternal(mark, 'DeviceBuffer', 'allocate()');
         this.#state = state;
-        net.register(this, state, state);
+        net$1.register(this, state, state);
     }
     /** Its size, in bytes. */
     get sizeBytes() {
@@ -1377,7 +1389,7 @@ class DeviceBuffer {
         const state = this.#state;
         if (state.released)
             return;
-        net.unregister(state);
+        net$1.unregister(state);
         free(state);
     }
     /** The same as {@link release}, for `using`. */
@@ -1385,27 +1397,42 @@ class DeviceBuffer {
         this.release();
     }
     /**
-     * Copies bytes out.
+     * Copies bytes out. Into memory of the caller's they come in pieces of at most 4 MiB, with no more memory than that
+     * beside it; so more than that is not read at one moment, and not to its end if the buffer is released meanwhile.
      *
      * @returns the bytes, or those of `into`.
-     * @throws {@link InvalidArgumentError} for a range beyond the buffer.
+     * @throws {@link InvalidArgumentError} for a range beyond the buffer, more than one array can hold, and memory that was
+     * moved away while it was filled.
      * @throws {@link DeviceError} as the device says.
      * @throws {@link ReleasedError} after it was released.
      */
     async read(options$1) {
         const { into, ...range } = options(options$1, readChecks);
-        const target = into;
-        const length = target ? { ...range, lengthBytes: target.byteLength } : range;
-        const { offsetBytes, lengthBytes } = this.#range(length);
-        // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
-        const bytes = new Uint8Array(lengthBytes);
+        if (into)
+            return this.#readInto(into, range);
+        const { offsetBytes, lengthBytes } = this.#range(range);
+        const bytes = newBytes(lengthBytes);
         await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes));
-        if (!target)
-            return bytes;
-        if (target.byteLength !== lengthBytes) {
-            throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
+        return bytes;
+    }
+    async #readInto(target, range) {
+        const { byteLength } = target;
+        if ((range.lengthBytes ?? byteLength) !== byteLength) {
+            throw invalidArgument('lengthBytes', `the ${byteLength} bytes of into, or left out`, range.lengthBytes);
         }
-        target.set(bytes);
+        const { offsetBytes, lengthBytes } = this.#range({ ...range, lengthBytes: byteLength });
+        // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
+        const window = new Uint8Array(Math.min(lengthBytes, WINDOW_BYTES));
+        let readBytes = 0;
+        do {
+            const part = window.subarray(0, lengthBytes - readBytes);
+            await this.#run(({ native, key }) => native.read(key, offsetBytes + readBytes, part));
+            if (target.byteLength !== lengthBytes) {
+                throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
+            }
+            target.set(part, readBytes);
+            readBytes += part.byteLength;
+        } while (readBytes < lengthBytes);
         return target;
     }
     /**
@@ -1451,6 +1478,7 @@ class DeviceBuffer {
      * begun with it may still be under way then. Until the map has ended the buffer stays where it is.
      *
      * @returns what `use` returned.
+     * @throws what `use` threw.
      * @throws {@link DeviceError} where the processor cannot see the memory: {@link read} and {@link write} then.
      * @throws as of {@link read}.
      */
@@ -1460,16 +1488,21 @@ class DeviceBuffer {
         const { offsetBytes, lengthBytes } = this.#range(range);
         const mapping = await this.#run(({ native, key }) => native.map(key, offsetBytes, lengthBytes, access));
         let buffer = new ArrayBuffer(0);
+        let succeeded = false;
         try {
             buffer = mapping.arrayBuffer()[0] ?? buffer;
-            return await use(new Uint8Array(buffer));
+            const value = await use(new Uint8Array(buffer));
+            succeeded = true;
+            return value;
         }
         finally {
             // What this package still reads from the view or writes to it, as after a Promise.all that failed early.
             await Promise.allSettled(users.get(buffer) ?? []);
             // An array buffer whose memory was moved away keeps that memory until it is collected.
             const detached = lengthBytes === 0 || detach(buffer);
-            await this.#run(() => mapping.finish(detached), true);
+            const finished = this.#run(() => mapping.finish(detached), true);
+            // What `use` threw is what its caller has to know, whatever the device says to the end.
+            await (succeeded ? finished : finished.catch(() => { }));
         }
     }
     /**
@@ -1503,9 +1536,11 @@ class DeviceBuffer {
         return this.#state;
     }
     #range({ offsetBytes = 0, lengthBytes = this.sizeBytes - offsetBytes }) {
-        if (lengthBytes < 0 || offsetBytes + lengthBytes > this.sizeBytes) {
-            const received = `${lengthBytes} bytes from ${offsetBytes} on`;
-            throw invalidArgument('range', `within the ${this.sizeBytes} bytes of the buffer`, received);
+        const expected = `within the ${this.sizeBytes} bytes of the buffer`;
+        if (offsetBytes > this.sizeBytes)
+            throw invalidArgument('offsetBytes', expected, offsetBytes);
+        if (offsetBytes + lengthBytes > this.sizeBytes) {
+            throw invalidArgument('range', expected, `${lengthBytes} bytes from ${offsetBytes} on`);
         }
         return { offsetBytes, lengthBytes };
     }
@@ -1861,20 +1896,10 @@ const bufferRow = ({ slab, block }) => [
 ].join('');
 
 /** @internal */
-function traceOf({ events, droppedCount }, pool, settings) {
+function traceOf(trace, pool, settings) {
+    const { lines, eventCount, droppedCount } = trace;
     const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, settings, droppedCount };
-    const lines = events.map(({ kind, atUs, buffer, bytes, alignBytes, transient }) => {
-        const placed = kind === 'allocate' || kind === 'refuse';
-        return {
-            event: kind,
-            atUs,
-            ...(buffer !== undefined && buffer !== null && { buffer }),
-            bytes,
-            ...(placed && { alignBytes, placement: transient ? 'transient' : 'long' }),
-        };
-    });
-    const text = [header, ...lines].map((line) => `${JSON.stringify(line)}\n`).join('');
-    return { eventCount: events.length, droppedCount, text };
+    return { eventCount, droppedCount, text: `${JSON.stringify(header)}\n${lines}` };
 }
 
 const count = (name, value) => bytes(name, value);
@@ -1883,7 +1908,7 @@ const autoDefragmentChecks = {
     abovePercent: (name, value) => number(name, value, 0, 100),
     maxMs: (name, value) => number(name, value, 0, 3_600_000),
 };
-const autoDefragment = (_name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks);
+const autoDefragment = (name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks, name);
 /** Checks the options of a pool. */
 const poolChecks = {
     device: deviceChoice,
@@ -1917,8 +1942,23 @@ const defragmentChecks = {
 const IDLE_MS = 50;
 /** Makes a pool whose request for memory also asks its owner. */
 let makePool;
+/** Gives back what a pool merely keeps for what comes next; resolves to the bytes given back. */
+let trimCached;
 /** Whether it is a pool, and none that only looks like one. */
 let isPool;
+/** The net: gives back what a pool held that was collected, as were all its buffers. */
+const net = new FinalizationRegistry(({ table, label, end }) => {
+    if (end.destroyed)
+        return;
+    const warn = (heldBytes) => {
+        if (heldBytes === 0)
+            return;
+        const message = `A memory pool labelled "${label}" with ${heldBytes} bytes was collected without being destroyed. ` +
+            'Its memory was given back now; call destroy() or use `await using`.';
+        process.emitWarning(leakWarning(message, label, heldBytes));
+    };
+    abandonPool(table).then(warn, () => { });
+});
 /**
  * A pool of real device memory: slabs from a device, buffers out of slabs.
  *
@@ -1942,10 +1982,14 @@ class MemoryPool {
     #pressure = new Set();
     #freed;
     #idle;
+    /** Buffers handed out: whether it has been idle. */
+    #taken = 0;
     #collecting;
     #collectAgain = false;
     #defragmenting = Promise.resolve();
     #growing = Promise.resolve();
+    /** What ends the requests that wait for others to give memory back. */
+    #waiting = new Set();
     /** Whether it was destroyed; its buffers look there too. */
     #end = { destroyed: false };
     #gone;
@@ -1954,6 +1998,7 @@ class MemoryPool {
     /** What it is called. */
     label;
     static {
+        trimCached = (pool) => pool.#run(() => pool.#native.trimCached());
         isPool = (value) => typeof value === 'object' && value !== null && #native in value;
         makePool = async (options, owner) => {
             const device = await Device.open(options.device ?? 'auto');
@@ -1985,6 +2030,8 @@ class MemoryPool {
         this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto };
         this.device = device;
         this.label = label;
+        // Its native half outlives it as long as there are buffers.
+        net.register(of, { table: this.#table, label, end: this.#end });
         // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
         const self = new WeakRef(this);
         this.#freed = (key, retired) => {
@@ -2023,6 +2070,7 @@ class MemoryPool {
         return this.#take(sizeBytes, alignBytes, placement === 'transient', label);
     }
     #take(sizeBytes, alignBytes, transient, label) {
+        this.#expectLive();
         let key;
         try {
             key = allocateBuffer(this.#table, sizeBytes, alignBytes, transient, label === '' ? undefined : label);
@@ -2030,6 +2078,7 @@ class MemoryPool {
         catch (error) {
             throw fromNative(error);
         }
+        this.#taken += 1;
         if (label !== '')
             this.#labels.set(key, label);
         return poolBuffer({
@@ -2070,21 +2119,44 @@ class MemoryPool {
             const grown = await this.#grow(sizeBytes, placing.alignBytes);
             if (grown === true)
                 continue;
-            this.#native.noteRetry();
-            if ((await this.#gaveBack()) || (await this.#relieved(sizeBytes)))
+            if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
+                throw this.#refusal(grown, sizeBytes, placing.label);
+            }
+            const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes));
+            if (await this.#unlessEnded(relieved(), signal))
                 continue;
             if (defragmented)
                 throw this.#refusal(grown, sizeBytes, placing.label);
             defragmented = true;
             const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256;
-            await this.#queue({}, () => this.stats().largestFreeBytes >= surelyBytes);
+            const enough = () => signal?.aborted === true || this.stats().largestFreeBytes >= surelyBytes;
+            await this.#unlessEnded(this.#queue({}, enough), signal);
+        }
+    }
+    /** What others do for a request, unless that is given up or the pool destroyed before. */
+    async #unlessEnded(work, signal) {
+        let end = () => { };
+        const ended = new Promise((_, reject) => {
+            end = () => reject(signal?.aborted ? new AbortError(signal.reason) : released('the memory pool'));
+        });
+        this.#waiting.add(end);
+        signal?.addEventListener('abort', end);
+        if (signal?.aborted || this.#end.destroyed)
+            end();
+        try {
+            return await Promise.race([work, ended]);
+        }
+        finally {
+            this.#waiting.delete(end);
+            signal?.removeEventListener('abort', end);
         }
     }
     /** Whether slabs went back to the device. */
-    async #gaveBack() {
+    async #gaveBack({ requestedBytes, availableBytes }) {
         const collecting = this.#collecting;
         await collecting;
-        return (await this.#run(() => this.#native.trimSpare())) > 0 || collecting !== undefined;
+        const missingBytes = Math.max(0, requestedBytes - availableBytes);
+        return (await this.#run(() => this.#native.trimSpare(missingBytes))) > 0 || collecting !== undefined;
     }
     /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
     #refusal(noSlab, sizeBytes, label = '') {
@@ -2127,6 +2199,7 @@ class MemoryPool {
      */
     onPressure(relieve) {
         const registered = callback('relieve', relieve);
+        this.#expectLive();
         this.#pressure.add(registered);
         return { [Symbol.dispose]: () => void this.#pressure.delete(registered) };
     }
@@ -2184,22 +2257,27 @@ class MemoryPool {
             complete: false,
         };
         const began = performance.now();
-        // A buffer is moved once in a pass, so that every pass ends.
-        const stay = [];
+        const pass = this.#native.beginPass();
+        let tried = false;
         const within = () => !signal?.aborted &&
             report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
             report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
             // A bound of any time lets one move be tried, or a slow machine would never get on.
-            (stay.length === 0 ? maxMs !== 0 : performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY)) &&
+            (tried ? performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY) : maxMs !== 0) &&
             !enough();
         try {
             while (within()) {
-                const planned = await this.#run(() => this.#native.nextMove(stay));
+                const planned = await this.#run(() => pass.nextMove());
                 if (!planned) {
                     report.complete = true;
                     break;
                 }
-                stay.push(planned.key);
+                tried = true;
+                if (!this.#native.holds(planned.key)) {
+                    // It was released before its turn came.
+                    this.#native.forgoMove(planned);
+                    continue;
+                }
                 const movable = this.#movable(planned);
                 if (this.#vetoes(veto, movable, planned)) {
                     report.vetoedCount += 1;
@@ -2216,6 +2294,7 @@ class MemoryPool {
             }
         }
         finally {
+            pass.end();
             this.#collect();
         }
         report.largestFreeBytesAfter = this.stats().largestFreeBytes;
@@ -2261,6 +2340,7 @@ class MemoryPool {
     }
     /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
     pushScope() {
+        this.#expectLive();
         this.#native.pushScope();
     }
     /** Ends the innermost scope and says what was allocated and freed within; `undefined` when there is none. */
@@ -2272,7 +2352,9 @@ class MemoryPool {
      * runs is begun anew.
      */
     startTrace(capacity = 1_000_000) {
-        this.#native.startTrace(integer('capacity', capacity, 1, 100_000_000));
+        const most = integer('capacity', capacity, 1, 100_000_000);
+        this.#expectLive();
+        this.#native.startTrace(most);
     }
     /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
     stopTrace() {
@@ -2295,6 +2377,8 @@ class MemoryPool {
         clearTimeout(this.#idle);
         this.#labels.clear();
         this.#pressure.clear();
+        for (const end of this.#waiting)
+            end();
         await this.#run(() => this.#native.destroy());
         // What was on its way back before.
         await this.#collecting;
@@ -2330,7 +2414,10 @@ class MemoryPool {
     }
     #whenIdle({ abovePercent, maxMs }) {
         clearTimeout(this.#idle);
+        const taken = this.#taken;
         this.#idle = setTimeout(() => {
+            if (this.#taken !== taken)
+                return this.#whenIdle({ abovePercent, maxMs });
             if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent)
                 return;
             const goOn = ({ complete }) => {
@@ -2340,6 +2427,10 @@ class MemoryPool {
             // What a device refuses here it refuses again when somebody asks.
             this.defragment({ maxMs }).then(goOn, () => { });
         }, IDLE_MS).unref();
+    }
+    #expectLive() {
+        if (this.#end.destroyed)
+            throw released('the memory pool');
     }
     async #run(start) {
         try {
@@ -3480,7 +3571,8 @@ class MemoryPools {
     }
     /**
      * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
-     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back what they hold idle.
+     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back the slabs that they keep
+     * for what comes next, but neither their `initialBytes` nor what was reserved.
      *
      * @throws {@link ReleasedError} after the manager was closed.
      */
@@ -3505,7 +3597,7 @@ class MemoryPools {
         let givenBack = 0;
         for (const pool of this.#pools.keys())
             if (pool !== asking && !pool.destroyed)
-                givenBack += await pool.trim();
+                givenBack += await trimCached(pool);
         return givenBack > 0;
     }
     #forget(pool) {
@@ -4080,7 +4172,7 @@ async function trimFor(asking, pools) {
     let givenBack = 0;
     for (const pool of pools) {
         if (!pool.destroyed && pool.device.limits.systemMemory === systemMemory)
-            givenBack += await pool.trim();
+            givenBack += await trimCached(pool);
     }
     return givenBack > 0;
 }

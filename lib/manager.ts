@@ -19,6 +19,7 @@ import {
   type PoolBufferOptions,
   type PoolStats,
   realPool,
+  trimCached,
 } from './memory-pool.js'
 import { limitChecks, type MemoryLimits, MemoryMonitor } from './monitor.js'
 import { MemoryPools } from './pools.js'
@@ -312,7 +313,7 @@ async function trimFor(asking: MemoryPool, pools: Iterable<MemoryPool>): Promise
   const { systemMemory } = asking.device.limits
   let givenBack = 0
   for (const pool of pools) {
-    if (!pool.destroyed && pool.device.limits.systemMemory === systemMemory) givenBack += await pool.trim()
+    if (!pool.destroyed && pool.device.limits.systemMemory === systemMemory) givenBack += await trimCached(pool)
   }
   return givenBack > 0
 }

@@ -285,7 +285,7 @@ impl Plan {
     }
 
     /// The largest hole in the copy, in bytes.
-    pub(super) fn largest_free_bytes(&self) -> u64 {
-        self.slabs.iter().flatten().map(|slab| slab.layout.largest_free_bytes()).max().unwrap_or(0)
+    pub(super) fn largest_free_bytes(&mut self) -> u64 {
+        self.slabs.iter_mut().flatten().map(|slab| slab.layout.largest_free_bytes()).max().unwrap_or(0)
     }
 }
