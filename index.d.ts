@@ -1422,7 +1422,10 @@ interface MemoryPoolOptions {
     zeroOnFree?: boolean;
     /** Whether, and when, the pool defragments itself while nothing happens. False by default. */
     autoDefragment?: boolean | AutoDefragmentOptions;
-    /** The budget that every slab counts against. None by default. */
+    /**
+     * The budget that every slab counts against. One of a machine is about its RAM and does not count a GPU's own memory; one
+     * of numbers does. None by default.
+     */
     budget?: MemoryBudget;
 }
 /** How a buffer is placed. */

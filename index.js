@@ -1531,7 +1531,7 @@ class DeviceBuffer {
             this.#state.native.unpin(this.#state.key);
     }
     #live() {
-        if (this.#state.released)
+        if (this.#state.released || this.#state.pool.destroyed)
             throw released('the buffer');
         return this.#state;
     }
@@ -2001,6 +2001,9 @@ class MemoryPool {
         trimCached = (pool) => pool.#run(() => pool.#native.trimCached());
         isPool = (value) => typeof value === 'object' && value !== null && #native in value;
         makePool = async (options, owner) => {
+            if (options.dedicated && options.autoDefragment) {
+                throw invalidArgument('autoDefragment', 'left out of a pool that is dedicated, where nothing moves', 'both');
+            }
             const device = await Device.open(options.device ?? 'auto');
             const { label = 'memory pool', budget, autoDefragment: auto = false, zeroOnFree = false } = options;
             const settings = settingsOf(options);
@@ -3582,7 +3585,7 @@ class MemoryPools {
             throw released('the memory manager');
         const { budget, device } = this.#surroundings;
         const owner = {
-            relieve: (asking) => this.#trimOthers(asking),
+            relieve: (asking) => this.trimFor(asking),
             destroyed: (gone) => this.#forget(gone),
         };
         const pool = await makePool({ device, budget, ...checked }, owner);
@@ -3593,11 +3596,16 @@ class MemoryPools {
         await pool.destroy();
         throw released('the memory manager');
     }
-    async #trimOthers(asking) {
+    /**
+     * @internal Gives back what is kept for what comes next, but of the pool that asks and of those whose memory is of another
+     * sort. Whether anything was.
+     */
+    async trimFor(asking) {
+        const { systemMemory } = asking.device.limits;
+        const others = [...this].filter((pool) => pool !== asking && pool.device.limits.systemMemory === systemMemory);
         let givenBack = 0;
-        for (const pool of this.#pools.keys())
-            if (pool !== asking && !pool.destroyed)
-                givenBack += await trimCached(pool);
+        for (const pool of others)
+            givenBack += await trimCached(pool);
         return givenBack > 0;
     }
     #forget(pool) {
@@ -4036,7 +4044,7 @@ class MemoryManager {
         this.profile = new MemoryProfile(this.budget);
         const relieve = (label, run) => this.monitor.relieve(label, run);
         this.pools = new MemoryPools({ budget: this.budget, device, relieve });
-        const owner = { relieve: (asking) => trimFor(asking, this.pools), destroyed: () => { } };
+        const owner = { relieve: (asking) => this.pools.trimFor(asking), destroyed: () => { } };
         this.npu = new DeviceFamily(npuFamily, this.budget, owner);
         this.gpu = new DeviceFamily(gpuFamily, this.budget, owner);
         this.system = new DeviceFamily(systemFamily, this.budget, owner);
@@ -4165,16 +4173,6 @@ class MemoryManager {
     async [Symbol.asyncDispose]() {
         await this.close();
     }
-}
-/** Has the pools that hold memory of the same sort give back what they hold idle; whether any did. */
-async function trimFor(asking, pools) {
-    const { systemMemory } = asking.device.limits;
-    let givenBack = 0;
-    for (const pool of pools) {
-        if (!pool.destroyed && pool.device.limits.systemMemory === systemMemory)
-            givenBack += await trimCached(pool);
-    }
-    return givenBack > 0;
 }
 function realBuffer(buffer) {
     if (isBuffer(buffer))

@@ -95,6 +95,8 @@ describe('create', () => {
   test('options that contradict each other are refused', async () => {
     const error = await rejectedBy(InvalidArgumentError, make({ initialBytes: 2 * MiB, maxBytes: MiB }))
     expect(error.argument).toBe('initialBytes')
+    const still = await rejectedBy(InvalidArgumentError, make({ dedicated: true, autoDefragment: true }))
+    expect(still.argument).toBe('autoDefragment')
   })
 
   test('more than the machine or the budget has is refused, and nothing stays taken', async () => {

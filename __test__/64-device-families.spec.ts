@@ -117,8 +117,11 @@ describe('manager.system', () => {
 
   test('before a refusal, the pools give back what they hold idle, and no more', async () => {
     await using manager = make()
-    const idle = await manager.pools.create({ slabBytes: 32 * MiB, initialBytes: 64 * MiB })
+    const idle = await manager.pools.create({ slabBytes: 32 * MiB, initialBytes: 32 * MiB, maxCachedBytes: 32 * MiB })
     using kept = idle.allocate(MiB)
+    const passing = await idle.allocateAsync(32 * MiB)
+    passing.release()
+    expect(idle.stats().heldBytes).toBe(64 * MiB)
     const labels = await Promise.all([manager.system.allocate(60 * MiB), manager.system.allocate(8 * MiB)])
     expect([manager.budget.allocatedBytes, idle.stats().heldBytes]).toEqual([100 * MiB, 32 * MiB])
     await rejectedBy(InsufficientMemoryError, manager.system.allocate(1))

@@ -319,7 +319,7 @@ export class DeviceBuffer implements Disposable {
   }
 
   #live(): BufferState {
-    if (this.#state.released) throw released('the buffer')
+    if (this.#state.released || this.#state.pool.destroyed) throw released('the buffer')
     return this.#state
   }
 

@@ -19,7 +19,6 @@ import {
   type PoolBufferOptions,
   type PoolStats,
   realPool,
-  trimCached,
 } from './memory-pool.js'
 import { limitChecks, type MemoryLimits, MemoryMonitor } from './monitor.js'
 import { MemoryPools } from './pools.js'
@@ -146,7 +145,7 @@ export class MemoryManager implements AsyncDisposable {
     this.profile = new MemoryProfile(this.budget)
     const relieve = (label: string, run: () => unknown) => this.monitor.relieve(label, run)
     this.pools = new MemoryPools({ budget: this.budget, device, relieve })
-    const owner = { relieve: (asking: MemoryPool) => trimFor(asking, this.pools), destroyed: () => {} }
+    const owner = { relieve: (asking: MemoryPool) => this.pools.trimFor(asking), destroyed: () => {} }
     this.npu = new DeviceFamily(npuFamily, this.budget, owner)
     this.gpu = new DeviceFamily(gpuFamily, this.budget, owner)
     this.system = new DeviceFamily(systemFamily, this.budget, owner)
@@ -306,16 +305,6 @@ export class MemoryManager implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
-}
-
-/** Has the pools that hold memory of the same sort give back what they hold idle; whether any did. */
-async function trimFor(asking: MemoryPool, pools: Iterable<MemoryPool>): Promise<boolean> {
-  const { systemMemory } = asking.device.limits
-  let givenBack = 0
-  for (const pool of pools) {
-    if (!pool.destroyed && pool.device.limits.systemMemory === systemMemory) givenBack += await trimCached(pool)
-  }
-  return givenBack > 0
 }
 
 function realBuffer(buffer: unknown): DeviceBuffer {

@@ -42,7 +42,10 @@ export interface MemoryPoolOptions {
   zeroOnFree?: boolean
   /** Whether, and when, the pool defragments itself while nothing happens. False by default. */
   autoDefragment?: boolean | AutoDefragmentOptions
-  /** The budget that every slab counts against. None by default. */
+  /**
+   * The budget that every slab counts against. One of a machine is about its RAM and does not count a GPU's own memory; one
+   * of numbers does. None by default.
+   */
   budget?: MemoryBudget
 }
 
@@ -228,6 +231,9 @@ export class MemoryPool implements AsyncDisposable {
     trimCached = (pool) => pool.#run(() => pool.#native.trimCached())
     isPool = (value): value is MemoryPool => typeof value === 'object' && value !== null && #native in value
     makePool = async (options, owner) => {
+      if (options.dedicated && options.autoDefragment) {
+        throw invalidArgument('autoDefragment', 'left out of a pool that is dedicated, where nothing moves', 'both')
+      }
       const device = await Device.open(options.device ?? 'auto')
       const { label = 'memory pool', budget, autoDefragment: auto = false, zeroOnFree = false } = options
       const settings = settingsOf(options)

@@ -36,7 +36,7 @@ export class MemoryPools implements Iterable<MemoryPool> {
     if (this.#closed) throw released('the memory manager')
     const { budget, device } = this.#surroundings
     const owner = {
-      relieve: (asking: MemoryPool) => this.#trimOthers(asking),
+      relieve: (asking: MemoryPool) => this.trimFor(asking),
       destroyed: (gone: MemoryPool) => this.#forget(gone),
     }
     const pool = await makePool({ device, budget, ...checked }, owner)
@@ -50,9 +50,15 @@ export class MemoryPools implements Iterable<MemoryPool> {
     throw released('the memory manager')
   }
 
-  async #trimOthers(asking: MemoryPool): Promise<boolean> {
+  /**
+   * @internal Gives back what is kept for what comes next, but of the pool that asks and of those whose memory is of another
+   * sort. Whether anything was.
+   */
+  async trimFor(asking: MemoryPool): Promise<boolean> {
+    const { systemMemory } = asking.device.limits
+    const others = [...this].filter((pool) => pool !== asking && pool.device.limits.systemMemory === systemMemory)
     let givenBack = 0
-    for (const pool of this.#pools.keys()) if (pool !== asking && !pool.destroyed) givenBack += await trimCached(pool)
+    for (const pool of others) givenBack += await trimCached(pool)
     return givenBack > 0
   }
 

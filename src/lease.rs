@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
 use napi::{Env, bindgen_prelude::ArrayBuffer, sys};
@@ -215,7 +216,13 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if self.environment_ended.load(Ordering::Relaxed) {
-            self.retire();
+            return self.retire();
+        }
+        let held = lock(&self.held).take();
+        if let Some(Held::Map(map)) = held {
+            // The last view of a map that ended without it: a device may take its time, and JavaScript's thread has none.
+            // Without a thread for it, it is dropped here.
+            let _ = thread::Builder::new().spawn(move || drop(map));
         }
     }
 }
