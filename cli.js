@@ -6,7 +6,6 @@ const fastestLevenshtein = require('fastest-levenshtein');
 const node_fs = require('node:fs');
 const node_os = require('node:os');
 const node_path = require('node:path');
-const node_crypto = require('node:crypto');
 const promises = require('node:fs/promises');
 const node_perf_hooks = require('node:perf_hooks');
 
@@ -1575,9 +1574,11 @@ function watchOutput() {
 
 /** Writes a file that appears whole or not at all: beside it, and then takes its place. */
 async function replaceFile(path, text) {
-    const beside = `${path}.${node_crypto.randomUUID()}.tmp`;
+    // Asked for when it is needed: loading the package does not wait for it.
+    const { randomUUID } = require('node:crypto');
+    const beside = `${path}.${randomUUID()}.tmp`;
     try {
-        const file = await promises.open(beside, 'wx');
+        const file = await node_fs.promises.open(beside, 'wx');
         try {
             await file.writeFile(text);
             await file.sync();
@@ -1585,10 +1586,10 @@ async function replaceFile(path, text) {
         finally {
             await file.close();
         }
-        await promises.rename(beside, path);
+        await node_fs.promises.rename(beside, path);
     }
     catch (error) {
-        await promises.rm(beside, { force: true });
+        await node_fs.promises.rm(beside, { force: true });
         throw error;
     }
 }

@@ -7,13 +7,9 @@ const node_fs = require('node:fs');
 const node_path = require('node:path');
 const node_buffer = require('node:buffer');
 const types = require('node:util/types');
-const node_crypto = require('node:crypto');
 const node_url = require('node:url');
 const node_util = require('node:util');
 const node_events = require('node:events');
-const node_v8 = require('node:v8');
-const node_vm = require('node:vm');
-const promises = require('node:fs/promises');
 
 const platforms = {
     'linux-x64': { name: 'linux-x64-gnu', resolveAddon: () => require.resolve('plimsoll-linux-x64-gnu') },
@@ -1574,7 +1570,11 @@ const unsafe = /[&<>"'\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const escaped = (text) => text.replace(unsafe, (character) => references[character] ?? unicodeEscape(character));
 const unicodeEscape = (text) => Array.from({ length: text.length }, (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
 /** What a page's policy calls a style or a script that stands in it. */
-const sourceOf = (text) => `'sha256-${node_crypto.createHash('sha256').update(text).digest('base64')}'`;
+function sourceOf(text) {
+    // Asked for when it is needed: loading the package does not wait for it.
+    const { createHash } = require('node:crypto');
+    return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+}
 /** A template with what stands for `{{name}}` in it. */
 const filledIn = (template, parts) => template.replace(/\{\{(\w+)\}\}/g, (_, name) => parts[name]);
 
@@ -3162,8 +3162,11 @@ function collectGarbage() {
     collect?.();
 }
 function exposed() {
-    node_v8.setFlagsFromString('--expose-gc');
-    return node_vm.runInNewContext('globalThis.gc');
+    // Asked for when they are needed: a program that never is critical does not wait for them at its start.
+    const { setFlagsFromString } = require('node:v8');
+    const { runInNewContext } = require('node:vm');
+    setFlagsFromString('--expose-gc');
+    return runInNewContext('globalThis.gc');
 }
 
 /** Memory that was given back shows in a sample or two; a round before that would only take time from the program. */
@@ -3840,9 +3843,11 @@ function refused(event) {
 
 /** Writes a file that appears whole or not at all: beside it, and then takes its place. */
 async function replaceFile(path, text) {
-    const beside = `${path}.${node_crypto.randomUUID()}.tmp`;
+    // Asked for when it is needed: loading the package does not wait for it.
+    const { randomUUID } = require('node:crypto');
+    const beside = `${path}.${randomUUID()}.tmp`;
     try {
-        const file = await promises.open(beside, 'wx');
+        const file = await node_fs.promises.open(beside, 'wx');
         try {
             await file.writeFile(text);
             await file.sync();
@@ -3850,10 +3855,10 @@ async function replaceFile(path, text) {
         finally {
             await file.close();
         }
-        await promises.rename(beside, path);
+        await node_fs.promises.rename(beside, path);
     }
     catch (error) {
-        await promises.rm(beside, { force: true });
+        await node_fs.promises.rm(beside, { force: true });
         throw error;
     }
 }

@@ -1,6 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-
 /**
  * Has V8 collect its garbage, as far as it lets itself be told: the function is only there behind a flag, which V8 does
  * not promise to honour after the start.
@@ -11,6 +8,9 @@ export function collectGarbage(): void {
 }
 
 function exposed(): (() => void) | undefined {
+  // Asked for when they are needed: a program that never is critical does not wait for them at its start.
+  const { setFlagsFromString } = require('node:v8') as typeof import('node:v8')
+  const { runInNewContext } = require('node:vm') as typeof import('node:vm')
   setFlagsFromString('--expose-gc')
   return runInNewContext('globalThis.gc') as (() => void) | undefined
 }
