@@ -1353,46 +1353,6 @@ declare class PoolBuffer extends DeviceBuffer {
     private constructor();
 }
 
-/** What a pool was at one moment: plain data, which survives `JSON.stringify` and is read by {@link parsePoolSnapshots}. */
-interface PoolSnapshot {
-    /** The version of this form. */
-    plimsollSnapshot: 1;
-    /** The name of the pool's device. */
-    device: string;
-    /** What the pool is called. */
-    label: string;
-    /** When it was taken, in milliseconds since 1970. */
-    timeMs: number;
-    /** What the pool held and had done. */
-    stats: PoolStats;
-    /** Its slabs, each with its blocks. */
-    slabs: SlabInfo[];
-}
-/**
- * Reads the text of a {@link PoolSnapshot}, or of an array of them, as `JSON.stringify` writes them.
- *
- * @throws {@link InvalidArgumentError} that names the first thing in it that is unfit.
- * @example
- * await writeFile('pool.html', poolsPage(parsePoolSnapshots(await readFile('pool.json', 'utf8'))))
- */
-declare function parsePoolSnapshots(text: string): PoolSnapshot[];
-
-/** What happened to a pool. */
-interface PoolTrace {
-    /** Events that were recorded. */
-    eventCount: number;
-    /** Events beyond the trace's capacity, which are not in it. */
-    droppedCount: number;
-    /**
-     * JSON lines: a header with the pool's device, label and {@link PoolSettings}, then a line for each event: `event` (`"present"`,
-     * `"allocate"`, `"free"`, `"refuse"` or `"move"`), `atUs` since the start, `buffer`, `bytes`, and of an allocation
-     * `alignBytes` and `placement`.
-     */
-    text: string;
-}
-/** How the slabs of a pool are taken and divided, as far as the pool was told. */
-type PoolSettings = Pick<MemoryPoolOptions, 'slabBytes' | 'initialBytes' | 'maxBytes' | 'maxCachedBytes' | 'pageBytes' | 'dedicated'>;
-
 /** When a pool defragments itself. */
 interface AutoDefragmentOptions {
     /** From which fragmentation on, 0 to 100; see {@link PoolStats.fragmentationPercent}. 50 by default. */
@@ -1471,6 +1431,47 @@ interface DefragmentOptions {
     /** Ends it before the next move; the report tells what was done. */
     signal?: AbortSignal;
 }
+
+/** What a pool was at one moment: plain data, which survives `JSON.stringify` and is read by {@link parsePoolSnapshots}. */
+interface PoolSnapshot {
+    /** The version of this form. */
+    plimsollSnapshot: 1;
+    /** The name of the pool's device. */
+    device: string;
+    /** What the pool is called. */
+    label: string;
+    /** When it was taken, in milliseconds since 1970. */
+    timeMs: number;
+    /** What the pool held and had done. */
+    stats: PoolStats;
+    /** Its slabs, each with its blocks. */
+    slabs: SlabInfo[];
+}
+/**
+ * Reads the text of a {@link PoolSnapshot}, or of an array of them, as `JSON.stringify` writes them.
+ *
+ * @throws {@link InvalidArgumentError} that names the first thing in it that is unfit.
+ * @example
+ * await writeFile('pool.html', poolsPage(parsePoolSnapshots(await readFile('pool.json', 'utf8'))))
+ */
+declare function parsePoolSnapshots(text: string): PoolSnapshot[];
+
+/** What happened to a pool. */
+interface PoolTrace {
+    /** Events that were recorded. */
+    eventCount: number;
+    /** Events beyond the trace's capacity, which are not in it. */
+    droppedCount: number;
+    /**
+     * JSON lines: a header with the pool's device, label and {@link PoolSettings}, then a line for each event: `event` (`"present"`,
+     * `"allocate"`, `"free"`, `"refuse"` or `"move"`), `atUs` since the start, `buffer`, `bytes`, and of an allocation
+     * `alignBytes` and `placement`.
+     */
+    text: string;
+}
+/** How the slabs of a pool are taken and divided, as far as the pool was told. */
+type PoolSettings = Pick<MemoryPoolOptions, 'slabBytes' | 'initialBytes' | 'maxBytes' | 'maxCachedBytes' | 'pageBytes' | 'dedicated'>;
+
 /**
  * A pool of real device memory: slabs from a device, buffers out of slabs.
  *

@@ -1563,6 +1563,47 @@ class PoolBuffer extends DeviceBuffer {
     }
 }
 
+const count$1 = (name, value) => bytes(name, value);
+/** Checks a size that is none without a byte. */
+const sizeOf = (name, value) => bytes(name, value, 1);
+const autoDefragmentChecks = {
+    abovePercent: (name, value) => number(name, value, 0, 100),
+    maxMs: (name, value) => number(name, value, 0, 3_600_000),
+};
+const autoDefragment = (name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks, name);
+/** Checks the options of a pool. */
+const poolChecks = {
+    device: deviceChoice,
+    label: string,
+    slabBytes: sizeOf,
+    initialBytes: count$1,
+    maxBytes: sizeOf,
+    maxCachedBytes: count$1,
+    pageBytes: sizeOf,
+    dedicated: boolean,
+    zeroOnFree: boolean,
+    autoDefragment,
+    budget: (name, value) => real(name, value, MemoryBudget, nativeBudget),
+};
+/** Checks the options of a buffer. */
+const bufferChecks = {
+    label: string,
+    alignBytes: sizeOf,
+    placement: (name, value) => oneOf$1(name, value, ['long', 'transient']),
+};
+/** Checks those of a buffer that may take a slab. */
+const growingChecks = { ...bufferChecks, signal: signal };
+/** Checks the bounds of a defragmentation. */
+const defragmentChecks = {
+    maxBytes: count$1,
+    maxMoves: count$1,
+    maxMs: autoDefragmentChecks.maxMs,
+    dryRun: boolean,
+    veto: (name, value) => callback(name, value),
+    onMoved: (name, value) => callback(name, value),
+    signal: signal,
+};
+
 const references = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 /** What HTML reads as markup, and what shows nothing or turns the direction of writing. */
 const unsafe = /[&<>"'\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
@@ -1606,7 +1647,7 @@ const own$1 = ":root {\n  --long: #2f6feb;\n  --transient: #f0a03a;\n  --pinned:
 const template$1 = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{{policy}}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Memory pools</title>\n<style>{{style}}</style>\n</head>\n<body>\n<header>\n  <h1>Memory pools</h1>\n  <p>{{about}}</p>\n</header>\n<main>\n{{pools}}\n</main>\n</body>\n</html>\n";
 
 const size$1 = (name, value) => bytes(name, value);
-const count$1 = (name, value) => integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+const count = (name, value) => integer(name, value, 0, Number.MAX_SAFE_INTEGER);
 const share$1 = (name, value) => number(name, value, 0, 100);
 /** What a figure of a pool may be. */
 const figures = {
@@ -1619,13 +1660,13 @@ const figures = {
     fragmentationPercent: share$1,
     peakHeldBytes: size$1,
     peakUsedBytes: size$1,
-    slabCount: count$1,
-    bufferCount: count$1,
-    allocatedCount: count$1,
-    freedCount: count$1,
-    failedCount: count$1,
-    retryCount: count$1,
-    movedCount: count$1,
+    slabCount: count,
+    bufferCount: count,
+    allocatedCount: count,
+    freedCount: count,
+    failedCount: count,
+    retryCount: count,
+    movedCount: count,
     movedBytes: size$1,
     metadataBytes: size$1,
 };
@@ -1902,42 +1943,6 @@ function traceOf(trace, pool, settings) {
     return { eventCount, droppedCount, text: `${JSON.stringify(header)}\n${lines}` };
 }
 
-const count = (name, value) => bytes(name, value);
-const sizeOf = (name, value) => bytes(name, value, 1);
-const autoDefragmentChecks = {
-    abovePercent: (name, value) => number(name, value, 0, 100),
-    maxMs: (name, value) => number(name, value, 0, 3_600_000),
-};
-const autoDefragment = (name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks, name);
-/** Checks the options of a pool. */
-const poolChecks = {
-    device: deviceChoice,
-    label: string,
-    slabBytes: sizeOf,
-    initialBytes: count,
-    maxBytes: sizeOf,
-    maxCachedBytes: count,
-    pageBytes: sizeOf,
-    dedicated: boolean,
-    zeroOnFree: boolean,
-    autoDefragment,
-    budget: (name, value) => real(name, value, MemoryBudget, nativeBudget),
-};
-const bufferChecks = {
-    label: string,
-    alignBytes: sizeOf,
-    placement: (name, value) => oneOf$1(name, value, ['long', 'transient']),
-};
-const growingChecks = { ...bufferChecks, signal: signal };
-const defragmentChecks = {
-    maxBytes: count,
-    maxMoves: count,
-    maxMs: autoDefragmentChecks.maxMs,
-    dryRun: boolean,
-    veto: (name, value) => callback(name, value),
-    onMoved: (name, value) => callback(name, value),
-    signal: signal,
-};
 /** How long nothing has to happen to a pool before it defragments itself. */
 const IDLE_MS = 50;
 /** Makes a pool whose request for memory also asks its owner. */

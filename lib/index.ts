@@ -74,15 +74,9 @@ export {
   type MemoryUsage,
 } from './manager.js'
 export {
-  type AutoDefragmentOptions,
   type BlockInfo,
-  type DefragmentOptions,
   type DefragmentReport,
-  type GrowingBufferOptions,
   MemoryPool,
-  type MemoryPoolOptions,
-  type MovableBuffer,
-  type PoolBufferOptions,
   type PoolScope,
   type PoolStats,
   type SlabInfo,
@@ -97,6 +91,14 @@ export {
   type MonitorSample,
 } from './monitor.js'
 export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } from './output.js'
+export type {
+  AutoDefragmentOptions,
+  DefragmentOptions,
+  GrowingBufferOptions,
+  MemoryPoolOptions,
+  MovableBuffer,
+  PoolBufferOptions,
+} from './pool-options.js'
 export { poolsPage } from './pool-page.js'
 export { type PoolSnapshot, parsePoolSnapshots } from './pool-snapshot.js'
 export type { PoolSettings, PoolTrace } from './pool-trace.js'

@@ -13,14 +13,9 @@ import {
 } from './device-family.js'
 import { invalidArgument, quoted, released } from './errors.js'
 import { type GgufFile, type OpenOptions, openWith } from './gguf-file.js'
-import {
-  type MemoryPool,
-  type MemoryPoolOptions,
-  type PoolBufferOptions,
-  type PoolStats,
-  realPool,
-} from './memory-pool.js'
+import { type MemoryPool, type PoolStats, realPool } from './memory-pool.js'
 import { limitChecks, type MemoryLimits, MemoryMonitor } from './monitor.js'
+import type { MemoryPoolOptions, PoolBufferOptions } from './pool-options.js'
 import { MemoryPools } from './pools.js'
 import { MemoryProfile, type ProfileOptions } from './profile.js'
 import { Loads } from './stream.js'

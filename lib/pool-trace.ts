@@ -1,5 +1,6 @@
 import type { NativeTrace } from '../binding.js'
-import type { MemoryPool, MemoryPoolOptions } from './memory-pool.js'
+import type { MemoryPool } from './memory-pool.js'
+import type { MemoryPoolOptions } from './pool-options.js'
 
 /** What happened to a pool. */
 export interface PoolTrace {

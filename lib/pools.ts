@@ -2,7 +2,8 @@ import type { MemoryBudget } from './budget.js'
 import * as check from './check.js'
 import type { DeviceChoice } from './device.js'
 import { released } from './errors.js'
-import { type MemoryPool, type MemoryPoolOptions, makePool, poolChecks, trimCached } from './memory-pool.js'
+import { type MemoryPool, makePool, trimCached } from './memory-pool.js'
+import { type MemoryPoolOptions, poolChecks } from './pool-options.js'
 import { poolsPage } from './pool-page.js'
 
 /** What a manager's pools have in common. */
