@@ -133,6 +133,8 @@ export declare class NativePool {
   /** What `allocateBuffer` and `freeBuffer` take. */
   table(): object
   reserve(bytes: number, alignBytes: number): Promise<void>
+  /** Hands out a buffer from the slabs held, or from a new one. A promise of its key. */
+  allocateOrGrow(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): Promise<number>
   /** Whether a buffer for which there is no slab might find room once others have given memory back. */
   beginRetry(bytes: number): Promise<boolean>
   /** Gives slabs back that wait for it. */

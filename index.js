@@ -2086,6 +2086,9 @@ class MemoryPool {
         catch (error) {
             throw fromNative(error);
         }
+        return this.#bufferOf(key, sizeBytes, label);
+    }
+    #bufferOf(key, sizeBytes, label) {
         this.#taken += 1;
         if (label !== '')
             this.#labels.set(key, label);
@@ -2115,22 +2118,19 @@ class MemoryPool {
         if (signal?.aborted)
             throw new AbortError(signal.reason);
         for (;;) {
-            const refusal = refusalOf(() => this.allocate(sizeBytes, placing));
-            if (!(refusal instanceof InsufficientMemoryError)) {
-                if (!signal?.aborted)
-                    return refusal;
+            const grown = await this.#takeOrGrow(sizeBytes, placing);
+            if (signal?.aborted) {
                 // The slab that was taken for it goes back with it.
-                refusal.release();
-            }
-            if (signal?.aborted)
+                if (!(grown instanceof InsufficientMemoryError))
+                    grown.release();
                 throw new AbortError(signal.reason);
-            const grown = await this.#grow(sizeBytes, placing.alignBytes);
-            if (grown === true)
-                continue;
+            }
+            if (!(grown instanceof InsufficientMemoryError))
+                return grown;
             if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
                 throw this.#refusal(grown, sizeBytes, placing.label);
             }
-            const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes));
+            const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes, signal));
             if (await this.#unlessEnded(relieved(), signal))
                 continue;
             if (defragmented)
@@ -2181,11 +2181,24 @@ class MemoryPool {
         const hole = holeBytes > 0 ? `. The largest hole in the pool is ${formatBytes$1(holeBytes)}` : '';
         return new InsufficientMemoryError('ERR_INSUFFICIENT_MEMORY', `${message}${hole}`, details);
     }
-    /** Takes a slab for so many bytes; `true`, or why there is none. */
-    async #grow(bytes, alignBytes = 256) {
+    /**
+     * A buffer from what is held, or from a new slab; or why there is none. One slab at a time: that which one takes may do
+     * for all who wait, but not where each buffer has one of its own.
+     */
+    async #takeOrGrow(sizeBytes, options) {
+        const held = refusalOf(() => this.allocate(sizeBytes, options));
+        if (!(held instanceof InsufficientMemoryError))
+            return held;
+        const { alignBytes = 256, placement, label = '' } = options;
+        const transient = placement === 'transient';
+        const take = () => this.#native.allocateOrGrow(sizeBytes, alignBytes, transient, label === '' ? undefined : label);
         try {
-            await this.#reserve(bytes, alignBytes);
-            return true;
+            const key = await this.#run(() => (this.#settings.dedicated ? take() : this.#afterOthers(take)));
+            const buffer = this.#bufferOf(key, sizeBytes, label);
+            if (!this.#end.destroyed)
+                return buffer;
+            buffer.release();
+            throw released('the memory pool');
         }
         catch (error) {
             if (error instanceof InsufficientMemoryError)
@@ -2193,12 +2206,22 @@ class MemoryPool {
             throw error;
         }
     }
+    /** Runs what takes a slab once everybody before has taken theirs. */
+    #afterOthers(take) {
+        const taken = this.#growing.then(take);
+        this.#growing = taken.catch(() => { });
+        return taken;
+    }
     /** Whether anybody has given memory back. */
-    async #relieved(missingBytes) {
-        for (const relieve of [...this.#pressure])
+    async #relieved(missingBytes, signal) {
+        const isWanted = () => !signal?.aborted && !this.#end.destroyed;
+        for (const relieve of [...this.#pressure]) {
+            if (!isWanted())
+                return false;
             if ((await relieve(missingBytes)) === true)
                 return true;
-        return (await this.#owner?.relieve(this, missingBytes)) ?? false;
+        }
+        return isWanted() && ((await this.#owner?.relieve(this, missingBytes)) ?? false);
     }
     /**
      * Registers what may give memory back when {@link allocateAsync} finds none. It is told how many bytes are missing, and
@@ -2219,16 +2242,9 @@ class MemoryPool {
      * @throws {@link ReleasedError} after {@link destroy}.
      */
     async reserve(bytes) {
-        await this.#reserve(sizeOf('bytes', bytes), 256);
-    }
-    /** One at a time: the slab that one takes may do for all who wait. Slabs for one buffer alone do not. */
-    async #reserve(sizeBytes, alignBytes) {
-        const take = () => this.#run(() => this.#native.reserve(sizeBytes, alignBytes));
-        if (this.#settings.dedicated)
-            return take();
-        const taken = this.#growing.then(take);
-        this.#growing = taken.catch(() => { });
-        return taken;
+        const sizeBytes = sizeOf('bytes', bytes);
+        const take = () => this.#native.reserve(sizeBytes, 256);
+        return this.#run(() => (this.#settings.dedicated ? take() : this.#afterOthers(take)));
     }
     /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
     async trim(keepBytes = 0) {

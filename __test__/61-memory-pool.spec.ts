@@ -805,6 +805,30 @@ describe('destroy', () => {
 })
 
 describe('a slab that was taken for somebody', () => {
+  test('goes back if what it was taken for found another place meanwhile', async () => {
+    await using pool = await make({ slabBytes: 64 * MiB })
+    for (let round = 0; round < 5; round++) {
+      const held = await pool.allocateAsync(64 * MiB)
+      const asked = pool.allocateAsync(MiB)
+      held.release()
+      const buffer = await asked
+      expect(pool.stats().bufferCount).toBe(1)
+      buffer.release()
+      for (let turns = 0; turns < 500 && pool.stats().heldBytes > 0; turns++) await setTimeout(10)
+      expect(pool.stats().heldBytes).toBe(0)
+    }
+  })
+
+  test('was cached before: from then on it is kept for that', async () => {
+    await using manager = new MemoryManager({ maxBytes: 10 * MiB, isolated: true })
+    const options = { device: 'host', slabBytes: MiB, maxCachedBytes: 8 * MiB } as const
+    const [pool, other] = await Promise.all([manager.pools.create(options), manager.pools.create(options)])
+    releaseAll([await pool.allocateAsync(6 * MiB)])
+    await pool.reserve(6 * MiB)
+    await rejectedBy(InsufficientMemoryError, other.allocateAsync(9 * MiB))
+    expect(pool.allocate(6 * MiB).sizeBytes).toBe(6 * MiB)
+  })
+
   test('is there when the buffer comes, whatever is released before', async () => {
     await using pool = await make({ slabBytes: MiB, initialBytes: 0, maxCachedBytes: 0 })
     const other = await pool.allocateAsync(MiB)

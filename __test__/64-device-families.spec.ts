@@ -1,4 +1,5 @@
 import { closeSync, readSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   AbortError,
   type DeviceBuffer,
@@ -126,6 +127,18 @@ describe('manager.system', () => {
     expect([manager.budget.allocatedBytes, idle.stats().heldBytes]).toEqual([100 * MiB, 32 * MiB])
     await rejectedBy(InsufficientMemoryError, manager.system.allocate(1))
     expect([kept.released, labels.some(({ released }) => released)]).toEqual([false, false])
+  })
+
+  test('many of different sizes at once each get a slab of their own size, and leave nothing', async () => {
+    await using manager = make()
+    const sizes = [24, 1, 20, 2, 16, 3, 30].map((mib) => mib * MiB)
+    for (let round = 0; round < 10; round++) {
+      const buffers = await Promise.all(sizes.map((bytes) => manager.system.allocate(bytes)))
+      expect(manager.budget.allocatedBytes).toBe(96 * MiB)
+      for (const buffer of buffers) buffer.release()
+      for (let turns = 0; turns < 500 && manager.budget.allocatedBytes > 0; turns++) await delay(10)
+      expect(manager.budget.allocatedBytes).toBe(0)
+    }
   })
 
   test('a request that was given up takes nothing', async () => {

@@ -195,6 +195,10 @@ export class MemoryPool implements AsyncDisposable {
     } catch (error) {
       throw fromNative(error)
     }
+    return this.#bufferOf(key, sizeBytes, label)
+  }
+
+  #bufferOf(key: number, sizeBytes: number, label: string): PoolBuffer {
     this.#taken += 1
     if (label !== '') this.#labels.set(key, label)
     return poolBuffer({
@@ -223,19 +227,17 @@ export class MemoryPool implements AsyncDisposable {
     let defragmented = false
     if (signal?.aborted) throw new AbortError(signal.reason)
     for (;;) {
-      const refusal = refusalOf(() => this.allocate(sizeBytes, placing))
-      if (!(refusal instanceof InsufficientMemoryError)) {
-        if (!signal?.aborted) return refusal
+      const grown = await this.#takeOrGrow(sizeBytes, placing)
+      if (signal?.aborted) {
         // The slab that was taken for it goes back with it.
-        refusal.release()
+        if (!(grown instanceof InsufficientMemoryError)) grown.release()
+        throw new AbortError(signal.reason)
       }
-      if (signal?.aborted) throw new AbortError(signal.reason)
-      const grown = await this.#grow(sizeBytes, placing.alignBytes)
-      if (grown === true) continue
+      if (!(grown instanceof InsufficientMemoryError)) return grown
       if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
         throw this.#refusal(grown, sizeBytes, placing.label)
       }
-      const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes))
+      const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes, signal))
       if (await this.#unlessEnded(relieved(), signal)) continue
       if (defragmented) throw this.#refusal(grown, sizeBytes, placing.label)
       defragmented = true
@@ -286,21 +288,43 @@ export class MemoryPool implements AsyncDisposable {
     return new InsufficientMemoryError('ERR_INSUFFICIENT_MEMORY', `${message}${hole}`, details)
   }
 
-  /** Takes a slab for so many bytes; `true`, or why there is none. */
-  async #grow(bytes: number, alignBytes = 256): Promise<true | InsufficientMemoryError> {
+  /**
+   * A buffer from what is held, or from a new slab; or why there is none. One slab at a time: that which one takes may do
+   * for all who wait, but not where each buffer has one of its own.
+   */
+  async #takeOrGrow(sizeBytes: number, options: PoolBufferOptions): Promise<PoolBuffer | InsufficientMemoryError> {
+    const held = refusalOf(() => this.allocate(sizeBytes, options))
+    if (!(held instanceof InsufficientMemoryError)) return held
+    const { alignBytes = 256, placement, label = '' } = options
+    const transient = placement === 'transient'
+    const take = () => this.#native.allocateOrGrow(sizeBytes, alignBytes, transient, label === '' ? undefined : label)
     try {
-      await this.#reserve(bytes, alignBytes)
-      return true
+      const key = await this.#run(() => (this.#settings.dedicated ? take() : this.#afterOthers(take)))
+      const buffer = this.#bufferOf(key, sizeBytes, label)
+      if (!this.#end.destroyed) return buffer
+      buffer.release()
+      throw released('the memory pool')
     } catch (error) {
       if (error instanceof InsufficientMemoryError) return error
       throw error
     }
   }
 
+  /** Runs what takes a slab once everybody before has taken theirs. */
+  #afterOthers<T>(take: () => Promise<T>): Promise<T> {
+    const taken = this.#growing.then(take)
+    this.#growing = taken.catch(() => {})
+    return taken
+  }
+
   /** Whether anybody has given memory back. */
-  async #relieved(missingBytes: number): Promise<boolean> {
-    for (const relieve of [...this.#pressure]) if ((await relieve(missingBytes)) === true) return true
-    return (await this.#owner?.relieve(this, missingBytes)) ?? false
+  async #relieved(missingBytes: number, signal: AbortSignal | undefined): Promise<boolean> {
+    const isWanted = () => !signal?.aborted && !this.#end.destroyed
+    for (const relieve of [...this.#pressure]) {
+      if (!isWanted()) return false
+      if ((await relieve(missingBytes)) === true) return true
+    }
+    return isWanted() && ((await this.#owner?.relieve(this, missingBytes)) ?? false)
   }
 
   /**
@@ -323,16 +347,9 @@ export class MemoryPool implements AsyncDisposable {
    * @throws {@link ReleasedError} after {@link destroy}.
    */
   async reserve(bytes: number): Promise<void> {
-    await this.#reserve(sizeOf('bytes', bytes), 256)
-  }
-
-  /** One at a time: the slab that one takes may do for all who wait. Slabs for one buffer alone do not. */
-  async #reserve(sizeBytes: number, alignBytes: number): Promise<void> {
-    const take = () => this.#run(() => this.#native.reserve(sizeBytes, alignBytes))
-    if (this.#settings.dedicated) return take()
-    const taken = this.#growing.then(take)
-    this.#growing = taken.catch(() => {})
-    return taken
+    const sizeBytes = sizeOf('bytes', bytes)
+    const take = () => this.#native.reserve(sizeBytes, 256)
+    return this.#run(() => (this.#settings.dedicated ? take() : this.#afterOthers(take)))
   }
 
   /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */

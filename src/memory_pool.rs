@@ -23,7 +23,7 @@ use crate::{
     lease::{Held, LeaseHolder, runs_javascript},
     mapping::NativeMapping,
     pool_stats::{DefragmentReport, NativeCounter, NativeTrace, PoolScope, PoolStats, SlabInfo},
-    pool_table::PoolTable,
+    pool_table::{PoolTable, buffer_options},
     work::Work,
 };
 
@@ -134,6 +134,21 @@ impl NativePool {
         let pool = self.pool.clone();
         let options = BufferOptions { align_bytes: align_bytes as u64, ..BufferOptions::default() };
         Work::promise(move || pool.reserve_for(bytes as u64, &options), |_, ()| Ok(()))
+    }
+
+    /// Hands out a buffer from the slabs held, or from a new one. A promise of its key.
+    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
+    pub fn allocate_or_grow(
+        &self,
+        bytes: f64,
+        align_bytes: f64,
+        transient: bool,
+        label: Option<String>,
+    ) -> AsyncTask<Work<PoolBuffer, f64>> {
+        let (table, pool) = (self.0.clone(), self.pool.clone());
+        let options = buffer_options(align_bytes, transient, label);
+        let allocate = move || pool.allocate_or_grow(bytes as u64, &options);
+        Work::promise(allocate, move |env, buffer| Ok(table.keep(env, buffer)))
     }
 
     /// Whether a buffer for which there is no slab might find room once others have given memory back.

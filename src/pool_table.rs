@@ -134,6 +134,12 @@ impl Inner {
         Ok(kept.buffer.clone())
     }
 
+    /// Keeps a buffer for JavaScript, and returns its key.
+    pub fn keep(&self, env: Env, buffer: PoolBuffer) -> Key {
+        self.tell(env, buffer.size_bytes().cast_signed());
+        self.buffers().insert(buffer)
+    }
+
     /// Tells the engine of memory that its garbage may hold.
     pub fn tell(&self, env: Env, bytes: i64) {
         let untold_bytes = self.untold_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -151,6 +157,14 @@ impl Inner {
     }
 }
 
+pub fn buffer_options(align_bytes: f64, transient: bool, label: Option<String>) -> BufferOptions {
+    BufferOptions {
+        align_bytes: align_bytes as u64,
+        placement: if transient { Placement::Transient } else { Placement::LongLived },
+        label: label.unwrap_or_default().into(),
+    }
+}
+
 /// Hands out a buffer from the slabs held, and returns its key.
 #[napi(catch_unwind)]
 pub fn allocate_buffer(
@@ -161,15 +175,9 @@ pub fn allocate_buffer(
     transient: bool,
     label: Option<String>,
 ) -> napi::Result<f64> {
-    let options = BufferOptions {
-        align_bytes: align_bytes as u64,
-        placement: if transient { Placement::Transient } else { Placement::LongLived },
-        label: label.unwrap_or_default().into(),
-    };
+    let options = buffer_options(align_bytes, transient, label);
     let buffer = table.pool.allocate(bytes as u64, &options).map_err(|error| to_js(env, &error))?;
-    let key = table.buffers().insert(buffer);
-    table.tell(env, bytes as i64);
-    Ok(key)
+    Ok(table.keep(env, buffer))
 }
 
 /// Frees the buffer under `key`; whether slabs now wait to be collected.

@@ -495,6 +495,35 @@ fn what_the_pool_began_with_goes_only_for_a_buffer_that_then_fits() {
 }
 
 #[test]
+fn at_the_same_moment_each_gets_a_slab_of_its_own_size() {
+    let pool = pool(PoolOptions { dedicated: true, max_cached_bytes: Some(0), ..small(MIB) });
+    for _ in 0..20 {
+        let takers: Vec<_> = [9, 1, 8, 2, 6, 3, 10]
+            .map(|mib| {
+                let pool = pool.clone();
+                thread::spawn(move || pool.allocate_or_grow(mib * MIB, &BufferOptions::default()).unwrap())
+            })
+            .into();
+        let buffers: Vec<_> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
+        assert!(pool.slabs().iter().all(|slab| slab.used_bytes == slab.size_bytes));
+        assert_eq!(pool.stats().held_bytes, 39 * MIB);
+        drop(buffers);
+        assert_eq!(pool.stats().held_bytes, 0);
+    }
+}
+
+#[test]
+fn a_slab_of_its_own_is_none_that_is_twice_as_large() {
+    let pool = pool(PoolOptions { dedicated: true, max_cached_bytes: Some(64 * MIB), ..small(MIB) });
+    drop(grown(&pool, 10 * MIB));
+    let small = grown(&pool, MIB);
+    assert_eq!(pool.stats().held_bytes, 11 * MIB);
+    assert_eq!(grown(&pool, 8 * MIB).size_bytes(), 8 * MIB);
+    assert_eq!(pool.stats().held_bytes, 11 * MIB, "what is cached serves what is nearly as large");
+    drop(small);
+}
+
+#[test]
 fn others_who_need_memory_get_what_is_cached_and_no_more() {
     let options = PoolOptions { initial_bytes: MIB, max_cached_bytes: Some(4 * MIB), ..small(MIB) };
     let pool = pool(options);

@@ -169,8 +169,8 @@ pub(super) struct Freed {
 /// The books.
 #[derive(Debug, Default)]
 pub(super) struct Map {
-    /// Whether each buffer has a slab of its own, whatever is left of it.
-    dedicated: bool,
+    /// Of a pool in which each buffer has a slab of its own, whatever is left of it: what the device rounds slabs up to.
+    dedicated: Option<u64>,
     slabs: ::slab::Slab<Held>,
     /// The sums of all slabs' shares, and where they have room: kept as each slab changes, so that nothing walks them.
     sums: Sums,
@@ -182,7 +182,9 @@ pub(super) struct Map {
 }
 
 impl Map {
-    pub(super) fn new(dedicated: bool) -> Self {
+    /// The books of a pool without slabs; `dedicated` is what its device rounds slabs up to, in bytes, where each buffer is
+    /// to have one of its own.
+    pub(super) fn new(dedicated: Option<u64>) -> Self {
         Self { dedicated, ..Self::default() }
     }
 
@@ -218,8 +220,8 @@ impl Map {
 
     /// The same without the slabs that somebody has asked for.
     pub(super) fn spare_bytes(&self) -> u64 {
-        let spare = self.slabs.iter().filter(|(_, held)| held.is_empty() && !held.reserved);
-        spare.map(|(_, held)| held.size_bytes()).sum()
+        let spare = self.empty.iter().filter_map(|index| self.slab(*index)).filter(|held| !held.reserved);
+        spare.map(Held::size_bytes).sum()
     }
 
     /// The same without those that were taken as the pool was made, too.
@@ -293,13 +295,34 @@ impl Map {
             .collect()
     }
 
-    pub(super) fn enter_slab(&mut self, slab: Arc<Slab>, page_bytes: Option<u64>, purpose: Purpose) {
+    /// Enters a slab, and returns its number.
+    pub(super) fn enter_slab(&mut self, slab: Arc<Slab>, page_bytes: Option<u64>, purpose: Purpose) -> usize {
         let layout = Layout::new(slab.size_bytes(), page_bytes);
         let (initial, reserved) = (purpose == Purpose::Beginning, purpose == Purpose::Reserve);
         let held = Held { slab, layout, initial, reserved };
         self.sums = self.sums.combine(held.share(), |sum, more| sum + more);
         let index = self.slabs.insert(held);
         self.enter_room(index);
+        index
+    }
+
+    /// Keeps a hole of so many bytes for whoever asked for it: an empty slab that has the only such holes stays. Whether
+    /// there is one.
+    pub(super) fn reserve(&mut self, bytes: u64) -> bool {
+        if self.largest_free_bytes() < bytes || self.dedicated.is_some() {
+            return false;
+        }
+        if self.rooms.largest().used < bytes {
+            let empty = self.rooms.first(|room| room.empty, 0, bytes);
+            if let Some(held) = empty.and_then(|index| self.slabs.get_mut(index)) {
+                let before = held.share();
+                held.reserved = true;
+                let after = held.share();
+                self.sums =
+                    self.sums.combine(after, |sum, more| sum + more).combine(before, |sum, less| sum - less);
+            }
+        }
+        true
     }
 
     fn remove_slab(&mut self, index: usize) -> Option<Arc<Slab>> {
@@ -316,7 +339,7 @@ impl Map {
         } else {
             self.empty.remove(&slab);
         }
-        self.rooms.set(slab, held.map(|held| held.room(self.dedicated)).unwrap_or_default());
+        self.rooms.set(slab, held.map(|held| held.room(self.dedicated.is_some())).unwrap_or_default());
     }
 
     pub(super) fn take_all_slabs(&mut self) -> Vec<Arc<Slab>> {
@@ -355,6 +378,27 @@ impl Map {
     /// Finds a place in a slab and enters a buffer there: in slabs that hold buffers first, so that the others empty.
     pub(super) fn place(&mut self, bytes: u64, options: &BufferOptions) -> Option<(BufferId, u64)> {
         let (slab, placed) = self.find(bytes, options)?;
+        Some(self.enter_at(slab, placed, bytes, options))
+    }
+
+    /// The same in one slab.
+    pub(super) fn place_in(
+        &mut self,
+        slab: usize,
+        bytes: u64,
+        options: &BufferOptions,
+    ) -> Option<(BufferId, u64)> {
+        let placed = self.take_part(slab, bytes, options.align_bytes, options.placement)?;
+        Some(self.enter_at(slab, placed, bytes, options))
+    }
+
+    fn enter_at(
+        &mut self,
+        slab: usize,
+        placed: Placed,
+        bytes: u64,
+        options: &BufferOptions,
+    ) -> (BufferId, u64) {
         if let Some(held) = self.slabs.get_mut(slab) {
             held.reserved = false;
         }
@@ -371,7 +415,13 @@ impl Map {
             claimed: false,
             freed: false,
         };
-        Some((self.enter(live), placed.size_bytes))
+        (self.enter(live), placed.size_bytes)
+    }
+
+    /// Whether a slab may be one buffer's own: one of twice its size and more is another's.
+    fn suits(&self, slab: usize, bytes: u64) -> bool {
+        let size_bytes = self.slab(slab).map_or(0, Held::size_bytes);
+        self.dedicated.is_none_or(|granule| size_bytes / 2 < bytes.next_multiple_of(granule))
     }
 
     fn find(&mut self, bytes: u64, options: &BufferOptions) -> Option<(usize, Placed)> {
@@ -379,7 +429,9 @@ impl Map {
         for of in [(|room| room.used) as Of, |room| room.empty] {
             let mut next = self.rooms.first(of, 0, bytes);
             while let Some(slab) = next {
-                if let Some(placed) = self.take_part(slab, bytes, align_bytes, placement) {
+                if self.suits(slab, bytes)
+                    && let Some(placed) = self.take_part(slab, bytes, align_bytes, placement)
+                {
                     return Some((slab, placed));
                 }
                 next = self.rooms.first(of, slab + 1, bytes);

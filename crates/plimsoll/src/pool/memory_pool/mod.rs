@@ -12,6 +12,7 @@
 mod buffer;
 mod counters;
 mod defragment;
+mod growth;
 mod layout;
 mod map;
 mod options;
@@ -35,15 +36,13 @@ pub use pass::DefragmentPass;
 pub use stats::{BlockInfo, BufferInfo, PoolStats, SlabInfo};
 pub use trace::{TraceEvent, TraceKind};
 
-use super::suballocator::GRANULE_BYTES;
 use crate::{
-    budget::MemoryBudget,
-    device::{DeviceUsage, Limits, Request, SharedBackend},
+    device::{DeviceUsage, Limits, SharedBackend},
     error::{Error, Result},
     units::format_bytes,
 };
 use counters::Counters;
-use map::{BufferId, Map, Purpose, Spare};
+use map::{BufferId, Map, Spare};
 use slab::Slab;
 use trace::Trace;
 
@@ -91,12 +90,6 @@ struct State {
     destroyed: bool,
 }
 
-/// A slab that the device gave, and the bytes that count as coming until it is entered.
-struct Coming {
-    slab: Arc<Slab>,
-    bytes: u64,
-}
-
 const WHAT: &str = "the memory pool";
 
 impl MemoryPool {
@@ -109,16 +102,13 @@ impl MemoryPool {
     pub fn create(backend: SharedBackend, options: PoolOptions) -> Result<Self> {
         let limits = backend.limits();
         let options = options.checked(&limits, backend.usage().total_bytes)?;
+        let dedicated = options.dedicated.then_some(limits.granule_bytes);
         let initial_bytes = options.initial_bytes;
-        let state = Mutex::new(State { map: Map::new(options.dedicated), ..State::default() });
+        let state = Mutex::new(State { map: Map::new(dedicated), ..State::default() });
         let inner = Inner { backend, limits, options, state, moved: Condvar::new() };
         let pool = Self(Arc::new(inner));
-        pool.0.admit_initial(initial_bytes)?;
-        let mut taken_bytes = 0;
-        while taken_bytes < initial_bytes {
-            let slab = pool.0.take_slab(pool.0.slab_bytes_up_to(initial_bytes - taken_bytes))?;
-            taken_bytes += slab.slab.size_bytes();
-            pool.0.state().enter_slab(slab, pool.0.options.page_bytes, Purpose::Beginning);
+        if initial_bytes > 0 {
+            pool.0.take_initial(initial_bytes)?;
         }
         Ok(pool)
     }
@@ -146,93 +136,6 @@ impl MemoryPool {
         Err(state.no_hole(bytes, self.0.label_of(options)))
     }
 
-    /// Hands out a buffer, and does what it can before it refuses: a fitting block, a cached slab, a new slab, cached
-    /// slabs of other sizes given back, `pressure`, defragmentation.
-    ///
-    /// `pressure` is told how many bytes are missing, and says whether it has given memory back; it is asked again until
-    /// it has not.
-    ///
-    /// # Errors
-    ///
-    /// As [`allocate`](Self::allocate), and what the device or the budget said of the slab that was wanted.
-    pub fn allocate_growing(
-        &self,
-        bytes: u64,
-        options: &BufferOptions,
-        pressure: &mut dyn FnMut(u64) -> bool,
-    ) -> Result<PoolBuffer> {
-        let mut defragmented = false;
-        loop {
-            let refusal = match self.allocate(bytes, options) {
-                Err(refusal @ Error::InsufficientMemory { .. }) => refusal,
-                settled => return settled,
-            };
-            let no_slab = match self.grow(bytes, options, Purpose::Growth) {
-                Ok(()) => continue,
-                Err(error @ Error::InsufficientMemory { .. }) => error,
-                Err(error) => return Err(error),
-            };
-            if !self.begin_retry(bytes) {
-                return Err(with_hole(no_slab, &refusal));
-            }
-            if self.trim_spare(missing_bytes(&no_slab)) > 0 || pressure(bytes) {
-                continue;
-            }
-            if defragmented || self.0.state().map.free_bytes() < bytes {
-                return Err(with_hole(no_slab, &refusal));
-            }
-            defragmented = true;
-            self.defragment(&DefragmentOptions::default(), &mut |_| true)?;
-        }
-    }
-
-    /// Makes sure that one buffer of `bytes` could be handed out now, and takes a slab for it where none has room. It may
-    /// wait for the device.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InsufficientMemory`] when the pool's own maximum, the budget or the machine has not that much;
-    /// [`Error::Device`] as the device says; [`Error::Released`] after [`destroy`](Self::destroy).
-    pub fn reserve(&self, bytes: u64) -> Result<()> {
-        self.reserve_for(bytes, &BufferOptions::default())
-    }
-
-    /// As [`reserve`](Self::reserve), for a buffer of that alignment.
-    ///
-    /// # Errors
-    ///
-    /// As [`reserve`](Self::reserve), and [`Error::InvalidArgument`] for an alignment that is none.
-    pub fn reserve_for(&self, bytes: u64, options: &BufferOptions) -> Result<()> {
-        self.0.check(bytes, options)?;
-        // Wherever a hole begins, a multiple of the alignment is at most this far.
-        let surely = bytes.saturating_add(options.align_bytes.saturating_sub(GRANULE_BYTES));
-        if self.0.live()?.map.largest_free_bytes() >= surely && !self.0.options.dedicated {
-            return Ok(());
-        }
-        self.grow(bytes, options, Purpose::Reserve)
-    }
-
-    /// Takes a slab in which `bytes` fit; of the usual size if it can be had, else as small as will do.
-    fn grow(&self, bytes: u64, options: &BufferOptions, purpose: Purpose) -> Result<()> {
-        let needed = self.0.slab_bytes_for(bytes, options)?;
-        let usual = if self.0.options.dedicated { needed } else { needed.max(self.0.options.slab_bytes) };
-        let slab = match self.0.take_slab(usual) {
-            Err(Error::InsufficientMemory { .. }) if needed < usual && !self.0.limits.powers_of_two => {
-                self.0.take_slab(needed)?
-            }
-            settled => settled?,
-        };
-        let mut state = self.0.state();
-        if state.destroyed {
-            state.retired.push(slab.slab);
-            drop(state);
-            self.collect();
-            return Err(Error::Released { what: WHAT });
-        }
-        state.enter_slab(slab, self.0.options.page_bytes, purpose);
-        Ok(())
-    }
-
     /// Gives slabs without buffers back until at most `keep_bytes` of them are held; those of
     /// [`initial_bytes`](PoolOptions::initial_bytes) last. Returns the bytes given back.
     #[allow(clippy::must_use_candidate)] // Called for its effect; the count is a courtesy.
@@ -256,21 +159,6 @@ impl MemoryPool {
     pub fn trim_cached(&self) -> u64 {
         self.0.state().retire_surplus(0);
         self.collect()
-    }
-
-    /// Whether a buffer for which there is no slab might find room once others have given memory back: the first step of
-    /// [`allocate_growing`](Self::allocate_growing) beyond a new slab, for a caller who goes through them by itself. It
-    /// cannot where it is larger than all that the pool, its budget or its device may ever have.
-    #[must_use]
-    pub fn begin_retry(&self, bytes: u64) -> bool {
-        let most = [
-            self.0.options.max_bytes,
-            self.0.options.budget.as_ref().map(MemoryBudget::usable_bytes),
-            self.0.backend.usage().total_bytes,
-        ];
-        let may_fit = most.into_iter().flatten().all(|most| bytes <= most);
-        self.0.state().counters.retry_count += u64::from(may_fit);
-        may_fit
     }
 
     /// Gives back the slabs that buffers [freed without waiting](PoolBuffer::free_without_waiting) left empty. Returns their
@@ -379,42 +267,6 @@ impl MemoryPool {
     }
 }
 
-/// How many bytes would have to be given back for a slab that was refused.
-fn missing_bytes(refusal: &Error) -> u64 {
-    match refusal {
-        Error::InsufficientMemory { requested_bytes, available_bytes, .. } => {
-            requested_bytes.saturating_sub(*available_bytes)
-        }
-        _ => 0,
-    }
-}
-
-/// The device's refusal, with the largest hole of the pool.
-fn with_hole(error: Error, hole: &Error) -> Error {
-    let Error::InsufficientMemory { largest_free_bytes: pool_hole_bytes, .. } = hole else { return error };
-    match error {
-        Error::InsufficientMemory {
-            label,
-            requested_bytes,
-            available_bytes,
-            largest_free_bytes,
-            binding_constraint,
-            suggestion,
-        } => Error::InsufficientMemory {
-            label,
-            requested_bytes,
-            available_bytes,
-            largest_free_bytes: largest_free_bytes.max(*pool_hole_bytes),
-            binding_constraint: format!(
-                "{binding_constraint}; the largest hole in the pool is {}",
-                format_bytes(*pool_hole_bytes)
-            ),
-            suggestion,
-        },
-        other => other,
-    }
-}
-
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -450,80 +302,6 @@ impl Inner {
     /// What a refusal calls a buffer: the pool's own label where it has none.
     fn label_of<'a>(&'a self, options: &'a BufferOptions) -> &'a str {
         if options.label.is_empty() { &self.options.label } else { &options.label }
-    }
-
-    /// Refuses a beginning that cannot end before any of it is taken.
-    fn admit_initial(&self, bytes: u64) -> Result<()> {
-        if bytes == 0 {
-            return Ok(());
-        }
-        let label = &*self.options.label;
-        if let Some(budget) = &self.options.budget {
-            // Given back at once: each slab is granted as it is taken.
-            drop(budget.allocate(bytes, label.to_owned())?);
-        }
-        let pending_bytes = self.options.budget.as_ref().map_or(0, MemoryBudget::pending_bytes);
-        self.backend.admit(&Request { bytes, label, pending_bytes })
-    }
-
-    /// The size of the next slab when at least so much is wanted yet; whole slabs where the device wants such.
-    fn slab_bytes_up_to(&self, bytes: u64) -> u64 {
-        let slab_bytes = self.options.slab_bytes;
-        if self.limits.powers_of_two { slab_bytes } else { slab_bytes.min(bytes) }
-    }
-
-    /// The size of a slab that holds a buffer of `bytes`.
-    fn slab_bytes_for(&self, bytes: u64, options: &BufferOptions) -> Result<u64> {
-        self.check(bytes, options)?;
-        let bytes = self.options.page_bytes.unwrap_or(bytes);
-        Ok(bytes.next_multiple_of(self.limits.granule_bytes))
-    }
-
-    /// Asks the device for a slab on the budget's account. No lock is held meanwhile; it counts as coming until it is entered.
-    fn take_slab(&self, bytes: u64) -> Result<Coming> {
-        let label = &*self.options.label;
-        {
-            let mut state = self.live()?;
-            let held = state.map.held_bytes().saturating_add(state.coming_bytes);
-            let most = self.options.max_bytes.unwrap_or(u64::MAX);
-            if held.saturating_add(bytes) > most {
-                let available_bytes = most.saturating_sub(held);
-                return Err(Error::InsufficientMemory {
-                    label: label.to_owned(),
-                    requested_bytes: bytes,
-                    available_bytes,
-                    largest_free_bytes: state.map.largest_free_bytes().max(available_bytes),
-                    binding_constraint: format!(
-                        "the pool may hold {} (maxBytes), and holds {}",
-                        format_bytes(most),
-                        format_bytes(held)
-                    ),
-                    suggestion: "Raise maxBytes, free buffers, or defragment the pool".to_owned(),
-                });
-            }
-            state.coming_bytes = state.coming_bytes.saturating_add(bytes);
-        }
-        let taken =
-            self.take_from_device(bytes, label).inspect_err(|_| self.state().coming_bytes -= bytes)?;
-        Ok(Coming { slab: taken, bytes })
-    }
-
-    fn take_from_device(&self, bytes: u64, label: &str) -> Result<Arc<Slab>> {
-        let budget = self.options.budget.as_ref();
-        let granted = |bytes: u64| {
-            budget.filter(|_| bytes > 0).map(|budget| budget.allocate(bytes, label.to_owned())).transpose()
-        };
-        let allocation = granted(bytes)?;
-        let pending = budget.map_or(0, |budget| budget.pending_bytes().saturating_sub(bytes));
-        let memory = self.backend.take(&Request { bytes, label, pending_bytes: pending })?;
-        // A device may round up by more than it says.
-        let surplus = granted(memory.size_bytes().saturating_sub(bytes))?;
-        memory.populate(pending)?;
-        let allocations = [allocation, surplus];
-        for allocation in allocations.iter().flatten() {
-            allocation.commit(allocation.bytes());
-        }
-        Ok(Arc::new(Slab::new(memory, allocations)))
     }
 
     /// Frees a buffer whose last handle is gone. A slab that becomes empty by it is to be [collected](Self::collect).
@@ -579,7 +357,23 @@ impl State {
 
     /// Finds a place for a buffer and enters it.
     fn place(&mut self, bytes: u64, options: &BufferOptions) -> Option<BufferId> {
-        let (id, block_bytes) = self.map.place(bytes, options)?;
+        let placed = self.map.place(bytes, options);
+        self.note_placed(placed, bytes, options)
+    }
+
+    /// The same in one slab.
+    fn place_in(&mut self, slab: usize, bytes: u64, options: &BufferOptions) -> Option<BufferId> {
+        let placed = self.map.place_in(slab, bytes, options);
+        self.note_placed(placed, bytes, options)
+    }
+
+    fn note_placed(
+        &mut self,
+        placed: Option<(BufferId, u64)>,
+        bytes: u64,
+        options: &BufferOptions,
+    ) -> Option<BufferId> {
+        let (id, block_bytes) = placed?;
         self.counters.allocated(bytes, block_bytes, self.map.split_bytes());
         if let Some(trace) = &mut self.trace {
             trace.note(TraceKind::Allocate, id.number(), bytes, options);
@@ -625,12 +419,6 @@ impl State {
             self.counters.slab_given_back(slab.size_bytes());
             self.retired.push(slab);
         }
-    }
-
-    fn enter_slab(&mut self, Coming { slab, bytes }: Coming, page_bytes: Option<u64>, purpose: Purpose) {
-        self.coming_bytes -= bytes;
-        self.counters.slab_taken(slab.size_bytes());
-        self.map.enter_slab(slab, page_bytes, purpose);
     }
 }
 

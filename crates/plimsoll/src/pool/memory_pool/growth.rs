@@ -1,0 +1,273 @@
+//! How a pool comes to more slabs, and what it does before it refuses.
+
+use std::sync::{Arc, MutexGuard};
+
+use super::{
+    BufferOptions, DefragmentOptions, Inner, MemoryPool, PoolBuffer, State, WHAT,
+    map::{BufferId, Purpose},
+    slab::Slab,
+};
+use crate::{
+    budget::MemoryBudget,
+    device::Request,
+    error::{Error, Result},
+    pool::suballocator::GRANULE_BYTES,
+    units::format_bytes,
+};
+
+/// A slab that the device gave, and the bytes that count as coming until it is entered.
+struct Coming {
+    slab: Arc<Slab>,
+    bytes: u64,
+}
+
+impl MemoryPool {
+    /// Hands out a buffer from the slabs that are held, or from a new one, which may wait for the device: the first steps
+    /// of [`allocate_growing`](Self::allocate_growing), for a caller who goes through the others by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`allocate`](Self::allocate), and what the device or the budget said of the slab that was wanted.
+    pub fn allocate_or_grow(&self, bytes: u64, options: &BufferOptions) -> Result<PoolBuffer> {
+        self.0.check(bytes, options)?;
+        let found = self.0.live()?.place(bytes, options);
+        let id = found.map_or_else(|| self.0.place_in_new_slab(bytes, options), Ok)?;
+        Ok(PoolBuffer::new(&self.0, id, bytes))
+    }
+
+    /// Hands out a buffer, and does what it can before it refuses: a fitting block, a cached slab, a new slab, cached
+    /// slabs of other sizes given back, `pressure`, defragmentation.
+    ///
+    /// `pressure` is told how many bytes are missing, and says whether it has given memory back; it is asked again until
+    /// it has not.
+    ///
+    /// # Errors
+    ///
+    /// As [`allocate`](Self::allocate), and what the device or the budget said of the slab that was wanted.
+    pub fn allocate_growing(
+        &self,
+        bytes: u64,
+        options: &BufferOptions,
+        pressure: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<PoolBuffer> {
+        match self.allocate(bytes, options) {
+            Err(Error::InsufficientMemory { .. }) => {}
+            settled => return settled,
+        }
+        let mut defragmented = false;
+        loop {
+            let no_slab = match self.allocate_or_grow(bytes, options) {
+                Err(error @ Error::InsufficientMemory { .. }) => error,
+                settled => return settled,
+            };
+            if !self.begin_retry(bytes) {
+                return Err(self.0.with_hole(no_slab));
+            }
+            if self.trim_spare(missing_bytes(&no_slab)) > 0 || pressure(bytes) {
+                continue;
+            }
+            if defragmented || self.0.state().map.free_bytes() < bytes {
+                return Err(self.0.with_hole(no_slab));
+            }
+            defragmented = true;
+            self.defragment(&DefragmentOptions::default(), &mut |_| true)?;
+        }
+    }
+
+    /// Makes sure that one buffer of `bytes` could be handed out now, and takes a slab for it where none has room. It may
+    /// wait for the device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InsufficientMemory`] when the pool's own maximum, the budget or the machine has not that much;
+    /// [`Error::Device`] as the device says; [`Error::Released`] after [`destroy`](Self::destroy).
+    pub fn reserve(&self, bytes: u64) -> Result<()> {
+        self.reserve_for(bytes, &BufferOptions::default())
+    }
+
+    /// As [`reserve`](Self::reserve), for a buffer of that alignment.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Self::reserve), and [`Error::InvalidArgument`] for an alignment that is none.
+    pub fn reserve_for(&self, bytes: u64, options: &BufferOptions) -> Result<()> {
+        self.0.check(bytes, options)?;
+        // Wherever a hole begins, a multiple of the alignment is at most this far.
+        let surely = bytes.saturating_add(options.align_bytes.saturating_sub(GRANULE_BYTES));
+        if self.0.live()?.map.reserve(surely) {
+            return Ok(());
+        }
+        let coming = self.0.take_slab_for(bytes, options)?;
+        self.0.enter(coming, Purpose::Reserve).map(drop)
+    }
+
+    /// Whether a buffer for which there is no slab might find room once others have given memory back: the first step of
+    /// [`allocate_growing`](Self::allocate_growing) beyond a new slab, for a caller who goes through them by itself. It
+    /// cannot where it is larger than all that the pool, its budget or its device may ever have.
+    #[must_use]
+    pub fn begin_retry(&self, bytes: u64) -> bool {
+        let most = [
+            self.0.options.max_bytes,
+            self.0.options.budget.as_ref().map(MemoryBudget::usable_bytes),
+            self.0.backend.usage().total_bytes,
+        ];
+        let may_fit = most.into_iter().flatten().all(|most| bytes <= most);
+        self.0.state().counters.retry_count += u64::from(may_fit);
+        may_fit
+    }
+}
+
+/// How many bytes would have to be given back for a slab that was refused.
+fn missing_bytes(refusal: &Error) -> u64 {
+    match refusal {
+        Error::InsufficientMemory { requested_bytes, available_bytes, .. } => {
+            requested_bytes.saturating_sub(*available_bytes)
+        }
+        _ => 0,
+    }
+}
+
+impl Inner {
+    /// Takes a slab for a buffer and places that in one step, so that nobody else gets what was taken for it.
+    fn place_in_new_slab(&self, bytes: u64, options: &BufferOptions) -> Result<BufferId> {
+        let coming = self.take_slab_for(bytes, options)?;
+        let (mut state, slab) = self.enter(coming, Purpose::Growth)?;
+        let placed = if self.options.dedicated {
+            state.place_in(slab, bytes, options)
+        } else {
+            // In a hole that others left meanwhile, if there is one: then the slab is one too many.
+            state.place(bytes, options)
+        };
+        state.retire_surplus(self.options.max_cached_bytes.unwrap_or(0));
+        let outcome = placed.ok_or_else(|| state.no_hole(bytes, self.label_of(options)));
+        drop(state);
+        self.collect();
+        outcome
+    }
+
+    /// Takes a slab in which `bytes` fit; of the usual size if it can be had, else as small as will do.
+    fn take_slab_for(&self, bytes: u64, options: &BufferOptions) -> Result<Coming> {
+        let needed = self.slab_bytes_for(bytes, options)?;
+        let usual = if self.options.dedicated { needed } else { needed.max(self.options.slab_bytes) };
+        match self.take_slab(usual) {
+            Err(Error::InsufficientMemory { .. }) if needed < usual && !self.limits.powers_of_two => {
+                self.take_slab(needed)
+            }
+            settled => settled,
+        }
+    }
+
+    /// Enters a slab that has come. Returns the books with its number in them.
+    fn enter(
+        &self,
+        Coming { slab, bytes }: Coming,
+        purpose: Purpose,
+    ) -> Result<(MutexGuard<'_, State>, usize)> {
+        let mut state = self.state();
+        state.coming_bytes -= bytes;
+        if state.destroyed {
+            state.retired.push(slab);
+            drop(state);
+            self.collect();
+            return Err(Error::Released { what: WHAT });
+        }
+        state.counters.slab_taken(slab.size_bytes());
+        let index = state.map.enter_slab(slab, self.options.page_bytes, purpose);
+        Ok((state, index))
+    }
+
+    /// Takes what the pool begins with.
+    pub(super) fn take_initial(&self, bytes: u64) -> Result<()> {
+        let bytes = bytes.next_multiple_of(self.limits.granule_bytes);
+        self.admit_initial(bytes)?;
+        let mut taken_bytes = 0;
+        while taken_bytes < bytes {
+            let coming = self.take_slab(self.slab_bytes_up_to(bytes - taken_bytes))?;
+            taken_bytes += coming.slab.size_bytes();
+            self.enter(coming, Purpose::Beginning).map(drop)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a beginning that cannot end before any of it is taken.
+    fn admit_initial(&self, bytes: u64) -> Result<()> {
+        let label = &*self.options.label;
+        if let Some(budget) = &self.options.budget {
+            // Given back at once: each slab is granted as it is taken.
+            drop(budget.allocate(bytes, label.to_owned())?);
+        }
+        let pending_bytes = self.options.budget.as_ref().map_or(0, MemoryBudget::pending_bytes);
+        self.backend.admit(&Request { bytes, label, pending_bytes })
+    }
+
+    /// The size of the next slab when at least so much is wanted yet; whole slabs where the device wants such.
+    fn slab_bytes_up_to(&self, bytes: u64) -> u64 {
+        let slab_bytes = self.options.slab_bytes;
+        if self.limits.powers_of_two { slab_bytes } else { slab_bytes.min(bytes) }
+    }
+
+    /// The size of a slab that holds a buffer of `bytes`.
+    fn slab_bytes_for(&self, bytes: u64, options: &BufferOptions) -> Result<u64> {
+        self.check(bytes, options)?;
+        let bytes = self.options.page_bytes.unwrap_or(bytes);
+        Ok(bytes.next_multiple_of(self.limits.granule_bytes))
+    }
+
+    /// Asks the device for a slab on the budget's account. No lock is held meanwhile; it counts as coming until it is entered.
+    fn take_slab(&self, bytes: u64) -> Result<Coming> {
+        let label = &*self.options.label;
+        {
+            let mut state = self.live()?;
+            let held = state.map.held_bytes().saturating_add(state.coming_bytes);
+            let most = self.options.max_bytes.unwrap_or(u64::MAX);
+            if held.saturating_add(bytes) > most {
+                let available_bytes = most.saturating_sub(held);
+                return Err(Error::InsufficientMemory {
+                    label: label.to_owned(),
+                    requested_bytes: bytes,
+                    available_bytes,
+                    largest_free_bytes: state.map.largest_free_bytes().max(available_bytes),
+                    binding_constraint: format!(
+                        "the pool may hold {} (maxBytes), and holds {}",
+                        format_bytes(most),
+                        format_bytes(held)
+                    ),
+                    suggestion: "Raise maxBytes, free buffers, or defragment the pool".to_owned(),
+                });
+            }
+            state.coming_bytes = state.coming_bytes.saturating_add(bytes);
+        }
+        let taken =
+            self.take_from_device(bytes, label).inspect_err(|_| self.state().coming_bytes -= bytes)?;
+        Ok(Coming { slab: taken, bytes })
+    }
+
+    fn take_from_device(&self, bytes: u64, label: &str) -> Result<Arc<Slab>> {
+        let budget = self.options.budget.as_ref();
+        let granted = |bytes: u64| {
+            budget.filter(|_| bytes > 0).map(|budget| budget.allocate(bytes, label.to_owned())).transpose()
+        };
+        let allocation = granted(bytes)?;
+        let pending = budget.map_or(0, |budget| budget.pending_bytes().saturating_sub(bytes));
+        let memory = self.backend.take(&Request { bytes, label, pending_bytes: pending })?;
+        // A device may round up by more than it says.
+        let surplus = granted(memory.size_bytes().saturating_sub(bytes))?;
+        memory.populate(pending)?;
+        let allocations = [allocation, surplus];
+        for allocation in allocations.iter().flatten() {
+            allocation.commit(allocation.bytes());
+        }
+        Ok(Arc::new(Slab::new(memory, allocations)))
+    }
+
+    /// The device's refusal, with the largest hole of the pool.
+    fn with_hole(&self, mut refusal: Error) -> Error {
+        let hole_bytes = self.state().map.largest_free_bytes();
+        if let Error::InsufficientMemory { largest_free_bytes, binding_constraint, .. } = &mut refusal {
+            *largest_free_bytes = hole_bytes.max(*largest_free_bytes);
+            let hole = format!("; the largest hole in the pool is {}", format_bytes(hole_bytes));
+            binding_constraint.push_str(&hole);
+        }
+        refusal
+    }
+}
