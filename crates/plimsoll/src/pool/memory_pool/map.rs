@@ -532,7 +532,7 @@ mod tests {
         }
 
         fn walked_largest_free_bytes(&self) -> u64 {
-            let usable = self.slabs().filter(|(_, held)| !self.dedicated || held.is_empty());
+            let usable = self.slabs().filter(|(_, held)| self.dedicated.is_none() || held.is_empty());
             let holes = usable.flat_map(|(_, held)| held.layout.parts());
             holes.filter(|(.., part)| part.is_none()).map(|(_, bytes, _)| bytes).max().unwrap_or(0)
         }
@@ -541,9 +541,11 @@ mod tests {
         fn walked_place(&self, bytes: u64, options: &BufferOptions) -> Option<(usize, u64)> {
             let BufferOptions { align_bytes, placement, .. } = *options;
             let place_in = |of_empty| {
-                let usable = self
-                    .slabs()
-                    .filter(move |(_, held)| held.is_empty() == of_empty && (of_empty || !self.dedicated));
+                let is_usable = move |index: usize, held: &Held| {
+                    let takes_another = of_empty || self.dedicated.is_none();
+                    held.is_empty() == of_empty && takes_another && self.suits(index, bytes)
+                };
+                let usable = self.slabs().filter(move |(index, held)| is_usable(*index, held));
                 usable.into_iter().find_map(|(index, held)| {
                     let placed = held.layout.clone().allocate(bytes, align_bytes, placement)?;
                     Some((index, placed.offset_bytes))
@@ -556,7 +558,7 @@ mod tests {
     /// Which kind of pool, and what is done with it: a slab entered, buffers placed and freed, empty slabs taken out.
     fn steps() -> impl Strategy<Value = (bool, Option<u64>, Vec<(u8, u16)>)> {
         let page_bytes = prop::option::weighted(0.2, Just(24 * KIB));
-        (any::<bool>(), page_bytes, prop::collection::vec((0..20_u8, any::<u16>()), 1..400))
+        (any::<bool>(), page_bytes, prop::collection::vec((0..21_u8, any::<u16>()), 1..400))
     }
 
     proptest! {
@@ -565,7 +567,7 @@ mod tests {
         #[test]
         fn sums_and_places_are_those_of_a_walk_over_all_slabs((dedicated, page_bytes, steps) in steps()) {
             let backend = HostBackend::new(DeviceContext::default());
-            let mut map = Map::new(dedicated);
+            let mut map = Map::new(dedicated.then_some(4 * KIB));
             let mut live = Vec::new();
             for (step, number) in steps {
                 let small = u64::from(number);
@@ -589,6 +591,10 @@ mod tests {
                     }
                     18 => drop(map.take_empty(small % 64 * KIB, Spare::Surplus)),
                     19 => drop(map.take_empty(small % 64 * KIB, Spare::AllButReserved)),
+                    20 => {
+                        let is_there = map.walked_largest_free_bytes() >= small && !dedicated;
+                        prop_assert_eq!(map.reserve(small), is_there);
+                    }
                     _ => {}
                 }
                 prop_assert_eq!(map.sums, map.walked_sums());
@@ -604,7 +610,7 @@ mod tests {
     #[test]
     fn full_slabs_are_not_looked_at() {
         let backend = HostBackend::new(DeviceContext::default());
-        let mut map = Map::new(false);
+        let mut map = Map::new(None);
         let options = BufferOptions::default();
         for _ in 0..100 {
             map.enter_slab(slab_of(&backend, MIB), None, Purpose::Growth);
