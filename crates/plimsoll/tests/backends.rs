@@ -6,12 +6,17 @@ mod suite;
 
 use std::sync::Arc;
 
-use plimsoll::device::{
-    DeviceContext, DmaHeapBackend, HostBackend, HostOptions, HostSource, HugePages, Request, SharedBackend,
-    UdmabufBackend,
+use plimsoll::{
+    budget::MemoryBudget,
+    device::{
+        DeviceContext, DmaHeapBackend, HostBackend, HostOptions, HostSource, HugePages, Request,
+        SharedBackend, UdmabufBackend,
+    },
+    pool::{Access, BufferOptions, MemoryPool, PoolOptions},
+    units::{GIB, MIB},
 };
-use plimsoll::units::{GIB, MIB};
-use suite::{fake_kernel::FakeKernel, fixture::Fixture, holds, refuses_beyond_headroom};
+use rustix::io::Errno;
+use suite::{fake_kernel::FakeKernel, faults::Faults, fixture::Fixture, holds, refuses_beyond_headroom};
 
 fn host(options: HostOptions) -> impl FnOnce(DeviceContext) -> SharedBackend {
     move |context| Arc::new(HostBackend::with_options(context, options))
@@ -65,6 +70,54 @@ fn udmabuf_of_a_kernel_that_is_not_there() {
     let fixture = Fixture::new(4 * GIB).with("dev/udmabuf", "");
     let backend = UdmabufBackend::open_on(Arc::new(FakeKernel::default()), fixture.context()).unwrap();
     holds(&(Arc::new(backend) as SharedBackend));
+}
+
+/// A back end of each sort whose memory the kernel maps, on a kernel that is not there.
+fn on_a_kernel(kind: usize, kernel: Arc<FakeKernel>, fixture: &Fixture) -> SharedBackend {
+    let host = |source, huge_pages| {
+        let options = HostOptions { source, huge_pages, ..HostOptions::default() };
+        Arc::new(HostBackend::on(kernel.clone(), fixture.context(), options))
+    };
+    match kind {
+        0 => host(HostSource::Anonymous, HugePages::None),
+        1 => host(HostSource::Anonymous, HugePages::Transparent),
+        2 => host(HostSource::MemoryFile, HugePages::None),
+        _ => Arc::new(DmaHeapBackend::open_on(kernel, fixture.context(), None).unwrap()),
+    }
+}
+
+#[test]
+fn an_abandoned_slab_whose_place_nothing_can_take_is_kept_and_counted() {
+    let fixture = Fixture::new(4 * GIB).with("dev/dma_heap/system", "");
+    // Returns the calls before the map was abandoned, whether one failed, what is read there in the end, and what is
+    // counted then.
+    let abandoned = |kind, faults: Faults| {
+        let kernel = Arc::new(FakeKernel::failing(faults.clone(), Some(Errno::NOMEM)));
+        let back_end = on_a_kernel(kind, kernel, &fixture);
+        let budget = MemoryBudget::new(GIB, 0).unwrap();
+        let options =
+            PoolOptions { slab_bytes: 2 * MIB, budget: Some(budget.clone()), ..PoolOptions::default() };
+        let pool = MemoryPool::create(Arc::clone(&back_end), options).unwrap();
+        let buffer = pool.allocate_growing(1000, &BufferOptions::default(), &mut |_| false).unwrap();
+        buffer.fill(0, 1000, 7).unwrap();
+        let mut map = buffer.map(0, 1000, Access::Read).unwrap();
+        map.end().unwrap();
+        let (seen, calls) = (map.view().base(), faults.calls());
+        map.abandon();
+        drop(buffer);
+        pool.destroy();
+        drop(pool);
+        // SAFETY: the addresses stay mapped; nobody writes to them any more.
+        #[allow(unsafe_code)]
+        let byte = unsafe { seen.as_ptr().read_volatile() };
+        (calls, faults.failures(), byte, budget.allocated_bytes(), back_end.usage().used_bytes)
+    };
+    for kind in 0..4 {
+        let (calls, ..) = abandoned(kind, Faults::never());
+        assert_eq!(abandoned(kind, Faults::never()), (calls, 0, 0, 0, 0), "{kind}: the slab goes");
+        let kept = abandoned(kind, Faults::once(calls));
+        assert_eq!(kept, (calls, 1, 7, 2 * MIB, 2 * MIB), "{kind}: the slab stays");
+    }
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl DeviceMemory for DmaBuf {
     }
 
     fn keep_addresses(&self) -> bool {
-        self.mapping.get().inspect(|mapping| mapping.keep_addresses()).is_some()
+        self.mapping.get().is_some_and(|mapping| mapping.keep_addresses(&*self.kernel))
     }
 
     fn export_fd(&self) -> Result<OwnedFd> {

@@ -1,19 +1,19 @@
 //! The system calls by which memory is had, as a trait, so that a test can stand in for the kernel.
 
 use std::{
-    fmt,
+    fmt, mem,
     ops::Range,
     os::fd::{BorrowedFd, OwnedFd},
     path::Path,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::OnceLock,
 };
 
 use rustix::{
     fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom},
     io::Result,
     ioctl::{Ioctl, IoctlOutput, Opcode},
-    mm::{Advice, MapFlags, ProtFlags},
+    mm::{Advice, MapFlags, MremapFlags, ProtFlags},
 };
 
 use super::HostView;
@@ -158,7 +158,8 @@ impl Kernel for RealKernel {}
 pub struct Mapping {
     base: NonNull<u8>,
     size_bytes: usize,
-    keeps_addresses: AtomicBool,
+    /// What comes into its place at its end, if its addresses are kept.
+    successor: OnceLock<Box<Self>>,
 }
 
 // SAFETY: a mapping belongs to the whole process, and its bytes are only reached by raw pointers.
@@ -170,7 +171,7 @@ impl Mapping {
     /// What `mmap` has just returned; it is never null on success.
     fn new(base: *mut u8, size_bytes: usize) -> Self {
         let base = NonNull::new(base).unwrap_or(NonNull::dangling());
-        Self { base, size_bytes, keeps_addresses: AtomicBool::new(false) }
+        Self { base, size_bytes, successor: OnceLock::new() }
     }
 
     /// Its size, in bytes.
@@ -186,20 +187,37 @@ impl Mapping {
         unsafe { HostView::new(self.base, self.size_bytes) }
     }
 
-    /// Lets the end of it take the memory alone: the addresses stay mapped for good, and read zero then.
-    pub(super) fn keep_addresses(&self) {
-        self.keeps_addresses.store(true, Ordering::Relaxed);
+    /// Lets the end of it take the memory alone: the addresses stay mapped for good, and read zero then. Returns whether
+    /// they will.
+    ///
+    /// What comes into its place is had now. At the end it would be too late to learn that there is none: kernels before
+    /// 6.12 told to map over memory take it away first, and a refusal that comes after leaves a hole.
+    pub(super) fn keep_addresses(&self, kernel: &dyn Kernel) -> bool {
+        self.successor.get().is_some()
+            || kernel
+                .map_anonymous(self.size_bytes, MapFlags::NORESERVE)
+                // Another thread may have been first; then this one's map goes.
+                .map(|successor| self.successor.get_or_init(|| Box::new(successor)))
+                .is_ok()
     }
 
-    /// Puts memory of nobody in the place of what is mapped, in one step for whoever looks.
-    fn empty(&self) {
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
-        // SAFETY: the range is this value's own mapping, and nobody holds a reference to its bytes.
-        // Should the kernel have no room for its books of it, the memory stays, which harms nobody who looks.
-        let _ = unsafe {
-            rustix::mm::mmap_anonymous(self.base.as_ptr().cast(), self.size_bytes, protection, flags)
-        };
+    /// Moves another mapping of the same size into its place, in one step for whoever looks.
+    ///
+    /// The kernel's accounts are asked for nothing: both sizes are entered. What is left to refuse is one more map than a
+    /// process may have, and kernels since 5.1 know that before they take anything away. The memory then stays, rather than
+    /// a hole that the next map of anybody would fill.
+    fn give_way_to(&self, successor: Self) {
+        let (from, to) = (successor.base.as_ptr().cast(), self.base.as_ptr().cast());
+        let size_bytes = self.size_bytes;
+        // SAFETY: both ranges are whole mappings, each its value's own, and apart. They are no allocations that the
+        // compiler knows of, and nobody holds a reference to their bytes; whoever looks on from outside Rust finds
+        // memory at the addresses before and after. Whole, the old one may be taken away though its pages are huge.
+        let moved =
+            unsafe { rustix::mm::mremap_fixed(from, size_bytes, size_bytes, MremapFlags::MAYMOVE, to) };
+        if moved.is_ok() {
+            // Its own addresses are no longer its own.
+            mem::forget(successor);
+        }
     }
 
     /// Where a range begins, and how much of it lies within.
@@ -212,8 +230,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if *self.keeps_addresses.get_mut() {
-            return self.empty();
+        if let Some(successor) = self.successor.take() {
+            return self.give_way_to(*successor);
         }
         // SAFETY: the mapping is this value's own; whoever keeps a view keeps the slab that keeps this value.
         // It fails only for a range that is no mapping.

@@ -108,7 +108,7 @@ pub trait DeviceMemory: Send + Sync + fmt::Debug {
     }
 
     /// Says that somebody may look at the [`view`](Self::view) after the slab has gone: its addresses are to stay mapped
-    /// then, and read zero. Returns whether they will; where not, the slab must be kept for good.
+    /// then, and read zero. Returns whether they will, which is settled now; where not, the slab must be kept for good.
     fn keep_addresses(&self) -> bool {
         false
     }

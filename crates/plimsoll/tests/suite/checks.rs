@@ -218,6 +218,7 @@ fn kept_addresses_read_zero(backend: &SharedBackend) {
     if !slab.keep_addresses() {
         return;
     }
+    assert!(slab.keep_addresses(), "as often as somebody says so");
     assert_eq!(read(&*slab, 0, 1000), [7; 1000], "until the slab goes, it is as it was");
     drop(slab);
     // SAFETY: the addresses are mapped for good, to memory that nobody writes to.

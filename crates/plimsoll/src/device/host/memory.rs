@@ -135,8 +135,7 @@ impl DeviceMemory for HostMemory {
     }
 
     fn keep_addresses(&self) -> bool {
-        self.mapping.keep_addresses();
-        true
+        self.mapping.keep_addresses(&*self.kernel)
     }
 
     fn export_fd(&self) -> Result<OwnedFd> {

@@ -13,13 +13,18 @@ use super::{
     uapi::sync,
 };
 use crate::{
-    device::{DeviceMemory, HostView, SyncKind, kernel::Mapping, memory::checked_part},
+    device::{
+        DeviceMemory, HostView, SyncKind,
+        kernel::{Kernel, Mapping},
+        memory::checked_part,
+    },
     error::Result,
 };
 
 /// A buffer of the NPU. It keeps the device open, and its owner's thread alive.
 #[derive(Debug)]
 pub(super) struct RknpuMemory {
+    kernel: Arc<dyn Kernel>,
     owner: Arc<Owner<Npu>>,
     taken: Taken,
     mapping: Mutex<Option<Mapping>>,
@@ -28,8 +33,8 @@ pub(super) struct RknpuMemory {
 }
 
 impl RknpuMemory {
-    pub(super) fn new(owner: Arc<Owner<Npu>>, taken: Taken) -> Self {
-        Self { owner, taken, mapping: Mutex::default(), open_writes: Mutex::default() }
+    pub(super) fn new(kernel: Arc<dyn Kernel>, owner: Arc<Owner<Npu>>, taken: Taken) -> Self {
+        Self { kernel, owner, taken, mapping: Mutex::default(), open_writes: Mutex::default() }
     }
 
     fn step(&self, direction: u32, range: Range<u64>) -> Result<()> {
@@ -99,7 +104,7 @@ impl DeviceMemory for RknpuMemory {
 
     fn keep_addresses(&self) -> bool {
         let mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
-        mapping.as_ref().inspect(|mapping| mapping.keep_addresses()).is_some()
+        mapping.as_ref().is_some_and(|mapping| mapping.keep_addresses(&*self.kernel))
     }
 
     fn export_fd(&self) -> Result<OwnedFd> {

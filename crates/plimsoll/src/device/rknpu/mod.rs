@@ -52,6 +52,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct RknpuBackend {
     name: String,
+    kernel: Arc<dyn Kernel>,
     owner: Arc<Owner<Npu>>,
     context: DeviceContext,
     alignment: Alignment,
@@ -97,11 +98,12 @@ impl RknpuBackend {
     /// As [`open`](Self::open).
     #[doc(hidden)] // A test stands in for the driver; programs have one kernel.
     pub fn open_on(kernel: Arc<dyn Kernel>, context: DeviceContext) -> Result<Self> {
-        let its_context = context.clone();
-        let owner = Owner::start(move || Npu::open(kernel, &its_context))?;
+        let (its_kernel, its_context) = (kernel.clone(), context.clone());
+        let owner = Owner::start(move || Npu::open(its_kernel, &its_context))?;
         let alignment = owner.call(|npu| npu.alignment())?;
         let backend = Self {
             name: String::new(),
+            kernel,
             owner: Arc::new(owner),
             context,
             alignment,
@@ -224,7 +226,7 @@ impl Backend for RknpuBackend {
             npu.take(&context, &Request { bytes, label: &label, pending_bytes }, &domain)
         };
         let taken = self.owner.call(take).flatten().inspect_err(|_| self.domain.meter.refuse())?;
-        Ok(Box::new(RknpuMemory::new(self.owner.clone(), taken)))
+        Ok(Box::new(RknpuMemory::new(self.kernel.clone(), self.owner.clone(), taken)))
     }
 
     fn remarks(&self) -> Vec<String> {

@@ -469,8 +469,8 @@ impl Mapping {
     /// Ends it while somebody outside Rust may still see it, and look at it at any time to come.
     ///
     /// Its buffer's place is not used again while the pool lives. As the slab goes, its memory goes back, and its
-    /// addresses stay mapped and read zero. Memory whose addresses are the driver's to give, which is that of CUDA, is
-    /// kept for good, and counted.
+    /// addresses stay mapped and read zero. Where nothing can take their place, as in memory whose addresses are the
+    /// driver's to give, which is that of CUDA, or where the kernel refuses it, the slab is kept for good, and counted.
     pub fn abandon(self) {
         self.buffer.0.abandoned.store(true, Ordering::Relaxed);
         // Of a pool that was destroyed, nothing is moved any more.
