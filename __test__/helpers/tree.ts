@@ -31,6 +31,7 @@ export const jetson = {
   'sys/block/zram0/mm_stat': '367001600 285212672 289406976 0 289406976 12 0 0\n',
   'sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages': '8\n',
   'sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages': '3\n',
+  'sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages': '1\n',
   'sys/kernel/mm/transparent_hugepage/enabled': 'always [madvise] never\n',
   'sys/kernel/debug/nvmap/iovmm/clients':
     'CLIENT                        PROCESS      PID        SIZE\nuser  ollama serve  4242  900000K\ntotal  900000K\n',

@@ -6,15 +6,28 @@ mod suite;
 
 use std::{
     fs,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use plimsoll::{
-    device::{Backend, Charge, DeviceContext, HostBackend, HostOptions, HostSource, HugePages, Request},
+    device::{
+        Backend, Charge, DeviceContext, HostBackend, HostOptions, HostSource, HugePages, Request,
+        kernel::{Kernel, Mapping, RealKernel},
+    },
     system::process_memory,
     units::{GIB, KIB, MIB},
 };
-use rustix::{fs::ftruncate, io::Errno, mm::Advice};
+use rustix::{
+    fs::ftruncate,
+    io::Errno,
+    mm::{Advice, MapFlags},
+};
 use suite::{fake_kernel::FakeKernel, faults::Faults, fixture::Fixture};
 
 const BOTH: [HostSource; 2] = [HostSource::Anonymous, HostSource::MemoryFile];
@@ -179,11 +192,18 @@ fn memory_that_may_not_be_locked_is_explained_by_its_limit() {
     }
 }
 
+const HUGE_PAGE_POOL: &str = "sys/kernel/mm/hugepages/hugepages-2048kB";
+
+/// A machine with a pool of huge pages: all, free, and of these reserved.
+fn with_huge_pages(fixture: Fixture, total: u64, free: u64, reserved: u64) -> Fixture {
+    let file = |name: &str| format!("{HUGE_PAGE_POOL}/{name}_hugepages");
+    let with = |fixture: Fixture, (name, count): (_, u64)| fixture.with(&file(name), &count.to_string());
+    [("nr", total), ("free", free), ("resv", reserved)].into_iter().fold(fixture, with)
+}
+
 #[test]
 fn without_explicit_huge_pages_transparent_ones_are_taken_and_that_is_said() {
-    let fixture = Fixture::new(4 * GIB)
-        .with("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4")
-        .with("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "1");
+    let fixture = with_huge_pages(Fixture::new(4 * GIB), 4, 3, 2);
     for source in BOTH {
         let options = HostOptions { huge_pages: HugePages::Explicit, ..of(source) };
         let (backend, kernel) = failing(0, Errno::NOMEM, &fixture, options);
@@ -210,9 +230,7 @@ fn explicit_huge_pages_or_none_is_a_refusal_that_says_how_to_have_them() {
 
 #[test]
 fn huge_pages_set_aside_are_given_though_the_machine_has_nothing_left() {
-    let fixture = Fixture::new(0)
-        .with("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4")
-        .with("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "4");
+    let fixture = with_huge_pages(Fixture::new(0), 6, 6, 2);
     let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..HostOptions::default() };
     let asked = |bytes| {
         let (backend, kernel) = failing(0, Errno::NOMEM, &fixture, options);
@@ -224,9 +242,7 @@ fn huge_pages_set_aside_are_given_though_the_machine_has_nothing_left() {
 
 #[test]
 fn only_huge_pages_that_the_kernel_must_add_are_weighed() {
-    let fixture = Fixture::new(2 * GIB)
-        .with("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "1024")
-        .with("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "1024");
+    let fixture = with_huge_pages(Fixture::new(2 * GIB), 1024, 1024, 0);
     let room_bytes = fixture.context().headroom(0, Charge::Machine).unwrap().bytes / (2 * MIB) * (2 * MIB);
     let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..HostOptions::default() };
     let asked = |bytes| {
@@ -236,6 +252,38 @@ fn only_huge_pages_that_the_kernel_must_add_are_weighed() {
     };
     let most_bytes = 2 * GIB + room_bytes;
     assert_eq!((asked(most_bytes), asked(most_bytes + 1)), (1, 0), "whether the kernel is asked at all");
+}
+
+/// A kernel that reserves what is mapped, and is slow to say so.
+#[derive(Debug)]
+struct Reserving {
+    resv: PathBuf,
+    reserved_count: AtomicU64,
+}
+
+impl Kernel for Reserving {
+    fn map_anonymous(&self, size_bytes: usize, _: MapFlags) -> rustix::io::Result<Mapping> {
+        let mine = size_bytes as u64 / (2 * MIB);
+        let reserved_count = self.reserved_count.fetch_add(mine, Ordering::SeqCst) + mine;
+        thread::sleep(Duration::from_millis(20));
+        fs::write(&self.resv, reserved_count.to_string()).unwrap();
+        RealKernel.map_anonymous(size_bytes, MapFlags::empty())
+    }
+}
+
+#[test]
+fn no_two_takers_count_on_the_same_huge_pages() {
+    let fixture = with_huge_pages(Fixture::new(0), 4, 4, 0);
+    let resv = fixture.context().root.path(format!("/{HUGE_PAGE_POOL}/resv_hugepages"));
+    let kernel = Arc::new(Reserving { resv, reserved_count: AtomicU64::new(0) });
+    let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..HostOptions::default() };
+    let backend = HostBackend::on(kernel.clone(), fixture.context(), options);
+    let take = || backend.take(&Request::new(2 * MIB, "one page")).is_ok();
+    let taken = thread::scope(|scope| {
+        let takers: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
+        takers.into_iter().map(|taker| taker.join().unwrap()).filter(|taken| *taken).count()
+    });
+    assert_eq!((taken, kernel.reserved_count.load(Ordering::SeqCst)), (4, 4));
 }
 
 #[test]

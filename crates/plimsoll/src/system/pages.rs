@@ -50,6 +50,8 @@ pub struct HugePages {
     pub total_count: u64,
     /// Pages of these that are free.
     pub free_count: u64,
+    /// Free pages of these that are promised to maps which have not touched them yet.
+    pub reserved_count: u64,
 }
 
 impl HugePages {
@@ -71,8 +73,10 @@ impl HugePages {
                 count
                     .ok_or_else(|| Unavailable::new(root.path(&path), Reason::Malformed("a number of pages")))
             };
-            let (total_count, free_count) = (count("nr_hugepages")?, count("free_hugepages")?);
-            pools.push(Self { page_bytes, total_count, free_count: free_count.min(total_count) });
+            let total_count = count("nr_hugepages")?;
+            let free_count = count("free_hugepages")?.min(total_count);
+            let reserved_count = count("resv_hugepages")?.min(free_count);
+            pools.push(Self { page_bytes, total_count, free_count, reserved_count });
         }
         if pools.is_empty() {
             return Err(Unavailable::new(root.path(FOLDER), Reason::Missing));
@@ -129,16 +133,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = SystemRoot::at(folder.path());
         assert!(HugePages::read(&root).unwrap_err().is_absent());
-        for (name, total, free) in
-            [("hugepages-1048576kB", "0", "0"), ("hugepages-2048kB", "8\n", "3\n"), ("x", "", "")]
-        {
+        for (name, total, free, reserved) in [
+            ("hugepages-1048576kB", "0", "0", "0"),
+            ("hugepages-2048kB", "8\n", "3\n", "2\n"),
+            ("x", "", "", ""),
+        ] {
             let pool = folder.path().join("sys/kernel/mm/hugepages").join(name);
             fs::create_dir_all(&pool).unwrap();
             fs::write(pool.join("nr_hugepages"), total).unwrap();
             fs::write(pool.join("free_hugepages"), free).unwrap();
+            fs::write(pool.join("resv_hugepages"), reserved).unwrap();
         }
         let pools = HugePages::read(&root).unwrap();
-        assert_eq!(pools[0], HugePages { page_bytes: 2 << 20, total_count: 8, free_count: 3 });
+        let expected = HugePages { page_bytes: 2 << 20, total_count: 8, free_count: 3, reserved_count: 2 };
+        assert_eq!(pools[0], expected);
         assert_eq!(pools[1].page_bytes, 1 << 30);
         fs::write(folder.path().join("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"), "many")
             .unwrap();

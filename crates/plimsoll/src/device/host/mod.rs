@@ -5,7 +5,7 @@ mod options;
 
 use std::{
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use rustix::{
@@ -31,6 +31,10 @@ use crate::{
 
 /// The size of an explicit huge page, in bytes: the one size that every board with pages of 4 KiB has.
 const HUGE_PAGE_BYTES: u64 = 2 * MIB;
+
+/// Held from reading the pool of huge pages until some of them are mapped. A map reserves its pages at once, so the next
+/// taker reads what is left; what two saw both, the kernel would add for the second, unweighed, where it may.
+static HUGE_PAGE_POOL: Mutex<()> = Mutex::new(());
 
 /// Ordinary RAM as a back end.
 #[derive(Debug)]
@@ -109,12 +113,20 @@ impl HostBackend {
         self.slab_of(mapping, file, page_bytes())
     }
 
+    /// A slab in huge pages of their pool, or none.
+    fn huge_slab(&self, request: &Request<'_>) -> Result<HostMemory> {
+        let (mapping, file) = self.huge_map(request)?;
+        self.slab_of(mapping, file, HUGE_PAGE_BYTES)
+    }
+
     /// Takes huge pages from their pool. What is in the pool has left the machine's available memory long ago, so only
     /// what the kernel would have to add to it is weighed against headroom.
-    fn huge_slab(&self, request: &Request<'_>) -> Result<HostMemory> {
+    fn huge_map(&self, request: &Request<'_>) -> Result<(Mapping, Option<OwnedFd>)> {
+        let _alone = HUGE_PAGE_POOL.lock().unwrap_or_else(PoisonError::into_inner);
         let pools = HugePagePool::read(&self.context.root).unwrap_or_default();
         let pool = pools.iter().find(|pool| pool.page_bytes == HUGE_PAGE_BYTES);
-        let free_bytes = pool.map_or(0, |pool| pool.free_count.saturating_mul(HUGE_PAGE_BYTES));
+        let free_count = pool.map_or(0, |pool| pool.free_count.saturating_sub(pool.reserved_count));
+        let free_bytes = free_count.saturating_mul(HUGE_PAGE_BYTES);
         let lacks = |why: String| {
             let (page, free) = (format_bytes(HUGE_PAGE_BYTES), format_bytes(free_bytes));
             let wanted = request.bytes.div_ceil(HUGE_PAGE_BYTES);
@@ -133,8 +145,7 @@ impl HostBackend {
             let admitted = self.context.admit_and(&missing, Charge::Machine, || Ok(map()));
             admitted.map_err(|refusal| lacks(refusal.to_string()))?
         };
-        let (mapping, file) = mapped.map_err(|errno| lacks(errno.to_string()))?;
-        self.slab_of(mapping, file, HUGE_PAGE_BYTES)
+        mapped.map_err(|errno| lacks(errno.to_string()))
     }
 
     fn rounded(&self, request: &Request<'_>) -> u64 {
