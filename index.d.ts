@@ -1630,7 +1630,8 @@ declare class DeviceFamily<Kind extends string> {
     #private;
     /**
      * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
-     * the manager's pools give back what they hold idle.
+     * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
+     * for what comes next.
      *
      * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
      * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
@@ -2132,8 +2133,9 @@ declare class MemoryPools implements Iterable<MemoryPool> {
     #private;
     /**
      * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
-     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back the slabs that they keep
-     * for what comes next, but neither their `initialBytes` nor what was reserved.
+     * names one. Before {@link MemoryPool.allocateAsync} refuses, it waits for what buffers of the families and the manager's
+     * other pools have on its way back, and those pools give back the slabs that they keep for what comes next, but neither
+     * their `initialBytes` nor what was reserved.
      *
      * @throws {@link ReleasedError} after the manager was closed.
      */

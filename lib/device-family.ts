@@ -3,7 +3,8 @@ import * as check from './check.js'
 import type { DeviceOptions, DeviceUsage } from './device.js'
 import type { DeviceBuffer } from './device-buffer.js'
 import { released } from './errors.js'
-import { type MemoryPool, makePool, type PoolOwner, type PoolStats } from './memory-pool.js'
+import type { MemoryPool, PoolStats } from './memory-pool.js'
+import type { SharedRelief } from './shared-relief.js'
 
 /** How a buffer of a family is taken. */
 export interface FamilyAllocateOptions<Kind extends string> {
@@ -92,22 +93,23 @@ export const systemFamily: Family<'anonymous' | 'memory-file'> = {
 export class DeviceFamily<Kind extends string> {
   readonly #family: Family<Kind>
   readonly #budget: MemoryBudget
-  readonly #owner: PoolOwner
+  readonly #shared: SharedRelief
   readonly #pools = new Map<Kind, Promise<MemoryPool>>()
   readonly #open = new Map<Kind, MemoryPool>()
   readonly #peak = { bytes: 0 }
   #closed = false
 
   /** @internal */
-  constructor(family: Family<Kind>, budget: MemoryBudget, owner: PoolOwner) {
+  constructor(family: Family<Kind>, budget: MemoryBudget, shared: SharedRelief) {
     this.#family = family
     this.#budget = budget
-    this.#owner = owner
+    this.#shared = shared
   }
 
   /**
    * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
-   * the manager's pools give back what they hold idle.
+   * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
+   * for what comes next.
    *
    * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
    * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
@@ -153,7 +155,7 @@ export class DeviceFamily<Kind extends string> {
   async #openPool(kind: Kind): Promise<MemoryPool> {
     const { name, kinds } = this.#family
     const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` }
-    const pool = await makePool(options, this.#owner)
+    const pool = await this.#shared.makePool(options)
     this.#open.set(kind, pool)
     if (!this.#closed) return pool
     await pool.destroy()

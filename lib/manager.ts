@@ -18,6 +18,7 @@ import { limitChecks, type MemoryLimits, MemoryMonitor } from './monitor.js'
 import type { MemoryPoolOptions, PoolBufferOptions } from './pool-options.js'
 import { MemoryPools } from './pools.js'
 import { MemoryProfile, type ProfileOptions } from './profile.js'
+import { SharedRelief } from './shared-relief.js'
 import { Loads } from './stream.js'
 import {
   type BoardPreset,
@@ -139,11 +140,11 @@ export class MemoryManager implements AsyncDisposable {
     this.monitor.relieve('buffer pool', () => this.pool.trim())
     this.profile = new MemoryProfile(this.budget)
     const relieve = (label: string, run: () => unknown) => this.monitor.relieve(label, run)
-    this.pools = new MemoryPools({ budget: this.budget, device, relieve })
-    const owner = { relieve: (asking: MemoryPool) => this.pools.trimFor(asking), destroyed: () => {} }
-    this.npu = new DeviceFamily(npuFamily, this.budget, owner)
-    this.gpu = new DeviceFamily(gpuFamily, this.budget, owner)
-    this.system = new DeviceFamily(systemFamily, this.budget, owner)
+    const shared = new SharedRelief()
+    this.pools = new MemoryPools({ budget: this.budget, device, shared, relieve })
+    this.npu = new DeviceFamily(npuFamily, this.budget, shared)
+    this.gpu = new DeviceFamily(gpuFamily, this.budget, shared)
+    this.system = new DeviceFamily(systemFamily, this.budget, shared)
   }
 
   /**

@@ -31,8 +31,11 @@ const IDLE_MS = 50
 /** Makes a pool whose request for memory also asks its owner. */
 export let makePool: (options: MemoryPoolOptions, owner?: PoolOwner) => Promise<MemoryPool>
 
-/** Gives back what a pool merely keeps for what comes next; resolves to the bytes given back. */
-export let trimCached: (pool: MemoryPool) => Promise<number>
+/**
+ * Has a pool give back what it merely keeps for what comes next, and waits for what is on its way back already; resolves to
+ * the bytes of both.
+ */
+export let giveBackIdle: (pool: MemoryPool) => Promise<number>
 
 /** Whether it is a pool, and none that only looks like one. */
 let isPool: (value: unknown) => value is MemoryPool
@@ -98,6 +101,8 @@ export class MemoryPool implements AsyncDisposable {
   #idle: NodeJS.Timeout | undefined
   /** Buffers handed out: whether it has been idle. */
   #taken = 0
+  /** What is on its way back to the device: the bytes of each call. */
+  readonly #returning = new Set<Promise<number>>()
   #collecting: Promise<void> | undefined
   #collectAgain = false
   #defragmenting: Promise<unknown> = Promise.resolve()
@@ -113,7 +118,11 @@ export class MemoryPool implements AsyncDisposable {
   readonly label: string
 
   static {
-    trimCached = (pool) => pool.#run(() => pool.#native.trimCached())
+    giveBackIdle = async (pool) => {
+      const idle = () => pool.#native.trimCached()
+      const [returnedBytes, idleBytes] = await Promise.all([pool.#returned(), pool.#giveBack(idle)])
+      return returnedBytes + idleBytes
+    }
     isPool = (value): value is MemoryPool => typeof value === 'object' && value !== null && #native in value
     makePool = async (options, owner) => {
       if (options.dedicated && options.autoDefragment) {
@@ -266,10 +275,9 @@ export class MemoryPool implements AsyncDisposable {
 
   /** Whether slabs went back to the device. */
   async #gaveBack({ requestedBytes, availableBytes }: InsufficientMemoryError): Promise<boolean> {
-    const collecting = this.#collecting
-    await collecting
+    const returnedBytes = await this.#returned()
     const missingBytes = Math.max(0, requestedBytes - availableBytes)
-    return (await this.#run(() => this.#native.trimSpare(missingBytes))) > 0 || collecting !== undefined
+    return (await this.#giveBack(() => this.#native.trimSpare(missingBytes))) + returnedBytes > 0
   }
 
   /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
@@ -355,7 +363,7 @@ export class MemoryPool implements AsyncDisposable {
   /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
   async trim(keepBytes = 0): Promise<number> {
     const keep = check.bytes('keepBytes', keepBytes)
-    return this.#run(() => this.#native.trim(keep))
+    return this.#giveBack(() => this.#native.trim(keep))
   }
 
   /**
@@ -523,7 +531,8 @@ export class MemoryPool implements AsyncDisposable {
     this.#labels.clear()
     this.#pressure.clear()
     for (const end of this.#waiting) end()
-    await this.#run(() => this.#native.destroy())
+    const { heldBytes } = this.stats()
+    await this.#giveBack(() => this.#native.destroy().then(() => heldBytes))
     // What was on its way back before.
     await this.#collecting
     this.#owner?.destroyed(this)
@@ -551,11 +560,27 @@ export class MemoryPool implements AsyncDisposable {
     try {
       while (this.#collectAgain) {
         this.#collectAgain = false
-        await this.#native.collect()
+        await this.#giveBack(() => this.#native.collect())
       }
     } finally {
       this.#collecting = undefined
     }
+  }
+
+  /** Gives slabs back by a call that resolves to their bytes; meanwhile {@link #returned} waits for them. */
+  async #giveBack(start: () => Promise<number>): Promise<number> {
+    const returning = this.#run(start)
+    this.#returning.add(returning)
+    try {
+      return await returning
+    } finally {
+      this.#returning.delete(returning)
+    }
+  }
+
+  /** Waits for what is on its way back by now; resolves to its bytes, whoever began it. */
+  async #returned(): Promise<number> {
+    return (await Promise.all(this.#returning)).reduce((sum, bytes) => sum + bytes, 0)
   }
 
   #whenIdle({ abovePercent, maxMs }: Required<AutoDefragmentOptions>): void {

@@ -2,14 +2,17 @@ import type { MemoryBudget } from './budget.js'
 import * as check from './check.js'
 import type { DeviceChoice } from './device.js'
 import { released } from './errors.js'
-import { type MemoryPool, makePool, trimCached } from './memory-pool.js'
+import type { MemoryPool } from './memory-pool.js'
 import { type MemoryPoolOptions, poolChecks } from './pool-options.js'
 import { poolsPage } from './pool-page.js'
+import type { SharedRelief } from './shared-relief.js'
 
 /** What a manager's pools have in common. */
 interface Surroundings {
   readonly budget: MemoryBudget
   readonly device: DeviceChoice
+  /** Makes pools beside those of the families, which give memory back for one another. */
+  readonly shared: SharedRelief
   /** Registers what gives memory back while memory is critical. */
   readonly relieve: (label: string, run: () => unknown) => Disposable
 }
@@ -27,20 +30,17 @@ export class MemoryPools implements Iterable<MemoryPool> {
 
   /**
    * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
-   * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back the slabs that they keep
-   * for what comes next, but neither their `initialBytes` nor what was reserved.
+   * names one. Before {@link MemoryPool.allocateAsync} refuses, it waits for what buffers of the families and the manager's
+   * other pools have on its way back, and those pools give back the slabs that they keep for what comes next, but neither
+   * their `initialBytes` nor what was reserved.
    *
    * @throws {@link ReleasedError} after the manager was closed.
    */
   async create(options?: MemoryPoolOptions): Promise<MemoryPool> {
     const checked = check.options<MemoryPoolOptions>(options, poolChecks)
     if (this.#closed) throw released('the memory manager')
-    const { budget, device } = this.#surroundings
-    const owner = {
-      relieve: (asking: MemoryPool) => this.trimFor(asking),
-      destroyed: (gone: MemoryPool) => this.#forget(gone),
-    }
-    const pool = await makePool({ device, budget, ...checked }, owner)
+    const { budget, device, shared } = this.#surroundings
+    const pool = await shared.makePool({ device, budget, ...checked }, (gone) => this.#forget(gone))
     this.#pools.set(
       pool,
       this.#surroundings.relieve(`pool "${pool.label}"`, () => pool.trim()),
@@ -49,18 +49,6 @@ export class MemoryPools implements Iterable<MemoryPool> {
     // It was made while the manager was closed, and goes with it.
     await pool.destroy()
     throw released('the memory manager')
-  }
-
-  /**
-   * @internal Gives back what is kept for what comes next, but of the pool that asks and of those whose memory is of another
-   * sort. Whether anything was.
-   */
-  async trimFor(asking: MemoryPool): Promise<boolean> {
-    const { systemMemory } = asking.device.limits
-    const others = [...this].filter((pool) => pool !== asking && pool.device.limits.systemMemory === systemMemory)
-    let givenBack = 0
-    for (const pool of others) givenBack += await trimCached(pool)
-    return givenBack > 0
   }
 
   #forget(pool: MemoryPool): void {
