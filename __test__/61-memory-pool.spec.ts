@@ -406,6 +406,47 @@ describe('allocateAsync', () => {
     }
     expect(pool.stats().bufferCount).toBe(0)
   })
+
+  test('nor is one refused for what another pool of the manager has on its way back', async () => {
+    await using manager = new MemoryManager({ maxBytes: 100 * MiB, isolated: true })
+    const options = { device: 'host', maxCachedBytes: 0 } as const
+    const [one, other] = [await manager.pools.create(options), await manager.pools.create(options)]
+    for (let round = 0; round < 5; round++) {
+      for (const pool of [one, other]) {
+        const buffer = await pool.allocateAsync(90 * MiB)
+        await buffer.fill(1)
+        buffer.release()
+      }
+    }
+    expect([one, other].map((pool) => pool.stats().bufferCount)).toEqual([0, 0])
+  })
+
+  test('nor for what another pool is giving back as it is trimmed or destroyed', async () => {
+    await using manager = new MemoryManager({ maxBytes: 100 * MiB, isolated: true })
+    const pool = await manager.pools.create({ device: 'host', maxCachedBytes: 0 })
+    for (const end of ['trim', 'destroy'] as const) {
+      const ending = await manager.pools.create({ device: 'host', initialBytes: 90 * MiB })
+      const ended = ending[end]()
+      const buffer = await pool.allocateAsync(90 * MiB)
+      buffer.release()
+      await Promise.all([ended, pool.trim()])
+    }
+    expect(pool.stats().bufferCount).toBe(0)
+  })
+
+  test('several who need at once what one pool keeps each have their part of it', async () => {
+    await using manager = new MemoryManager({ maxBytes: 100 * MiB, isolated: true })
+    const keeping = await manager.pools.create({ device: 'host', maxCachedBytes: 90 * MiB })
+    const options = { device: 'host', slabBytes: MiB, maxCachedBytes: 0 } as const
+    const asking = await Promise.all([0, 1, 2].map(() => manager.pools.create(options)))
+    for (let round = 0; round < 5; round++) {
+      const kept = await keeping.allocateAsync(90 * MiB)
+      await kept.fill(1)
+      kept.release()
+      releaseAll(await Promise.all(asking.map((pool) => pool.allocateAsync(30 * MiB))))
+    }
+    expect(asking.map((pool) => pool.stats().bufferCount)).toEqual([0, 0, 0])
+  })
 })
 
 describe('reserve', () => {

@@ -158,6 +158,34 @@ describe('manager.system', () => {
       await allocated(manager, 0)
     }
   })
+
+  type Take = (bytes: number) => Promise<DeviceBuffer>
+
+  test.each<[string, (manager: MemoryManager, pool: MemoryPool) => [Take, Take]]>([
+    [
+      'a family to a pool',
+      ({ system }, pool) => [(bytes) => system.allocate(bytes), (bytes) => pool.allocateAsync(bytes)],
+    ],
+    [
+      'a pool to a family',
+      ({ system }, pool) => [(bytes) => pool.allocateAsync(bytes), (bytes) => system.allocate(bytes)],
+    ],
+    [
+      'one kind of a family to another',
+      ({ system }) => [(bytes) => system.allocate(bytes), (bytes) => system.allocate(bytes, { kind: 'memory-file' })],
+    ],
+  ])('what was released can be had at once, though it is still on its way back: from %s', async (_, takers) => {
+    await using manager = make()
+    const [from, to] = takers(manager, await manager.pools.create({ maxCachedBytes: 0 }))
+    for (let round = 0; round < 5; round++) {
+      const first = await from(90 * MiB)
+      await first.fill(1)
+      first.release()
+      const second = await to(80 * MiB)
+      second.release()
+    }
+    await allocated(manager, 0)
+  })
 })
 
 describe('manager.gpu, by a driver without a GPU', () => {
