@@ -843,6 +843,25 @@ describe('destroy', () => {
       return [await collect(() => collected === 5), await turn(), warnings]`
     expect(runChild(script, { flags: ['--expose-gc'] }).value).toEqual([true, null, []])
   })
+
+  test('what only tells, ends or gives back is no error from then on', async () => {
+    const pool = await make({ initialBytes: MiB })
+    const buffer = pool.allocate(1000)
+    buffer.pin()
+    pool.pushScope()
+    pool.startTrace()
+    await pool.destroy()
+    const told = [pool.stats(), pool.detailedStats(), pool.snapshot().stats]
+    expect(told.map(({ heldBytes }) => heldBytes)).toEqual([0, 0, 0])
+    expect([pool.toHtml().length > 0, pool.popScope()?.currentCount, pool.stopTrace().droppedCount]).toEqual([
+      true,
+      0,
+      0,
+    ])
+    expect(await pool.trim()).toBe(0)
+    buffer.unpin()
+    buffer.release()
+  })
 })
 
 describe('a slab that was taken for somebody', () => {

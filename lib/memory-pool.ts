@@ -42,7 +42,7 @@ let isPool: (value: unknown) => value is MemoryPool
 
 /** Who made a pool, and is asked for memory before it refuses. */
 export interface PoolOwner {
-  /** Gives back what others hold idle; whether any was. */
+  /** Has others give back what they can spare, and waits for what they give back already; whether any was. */
   readonly relieve: (pool: MemoryPool, missingBytes: number) => Promise<boolean>
   readonly destroyed: (pool: MemoryPool) => void
 }
