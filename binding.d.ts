@@ -116,8 +116,15 @@ export declare class NativeMove {
 
 /** A defragmentation from its first move to its last. */
 export declare class NativePass {
-  /** The next move, of a buffer that had none in this pass. The last has to be made or forgone before. */
-  nextMove(): Promise<NativeMove | null>
+  /**
+   * The next move, of a buffer that had none in this pass. The last has to be made or forgone before. Nothing when the
+   * pass is complete, or the books are not copied after so many milliseconds.
+   */
+  nextMove(maxMs?: number | undefined | null): Promise<NativeMove | null>
+  /** Whether nothing is left that a move would mend. */
+  get complete(): boolean
+  /** Another call goes on with it, which may want moves that were forgone. */
+  resume(askAgain: boolean): void
   /** Lets go of what it remembers, which the engine knows nothing of, and would not hurry to collect. */
   end(): void
 }

@@ -28,6 +28,9 @@ export type { BlockInfo, DefragmentReport, PoolScope, PoolStats, SlabInfo } from
 /** How long nothing has to happen to a pool before it defragments itself. */
 const IDLE_MS = 50
 
+/** How long a pass that did not come to its end is kept for the next call. */
+const PASS_KEPT_MS = 5000
+
 /** Makes a pool whose request for memory also asks its owner. */
 export let makePool: (options: MemoryPoolOptions, owner?: PoolOwner) => Promise<MemoryPool>
 
@@ -106,6 +109,8 @@ export class MemoryPool implements AsyncDisposable {
   #collecting: Promise<void> | undefined
   #collectAgain = false
   #defragmenting: Promise<unknown> = Promise.resolve()
+  /** The pass that met a bound before it was complete, and what ends it when no call goes on with it. */
+  #unfinished: { pass: native.NativePass; veto: DefragmentOptions['veto']; timer: NodeJS.Timeout } | undefined
   #growing: Promise<unknown> = Promise.resolve()
   /** What ends the requests that wait for others to give memory back. */
   readonly #waiting = new Set<() => void>()
@@ -400,8 +405,12 @@ export class MemoryPool implements AsyncDisposable {
       complete: false,
     }
     const began = performance.now()
-    const pass = this.#native.beginPass()
+    const leftMs = () => maxMs && Math.max(0, maxMs - (performance.now() - began))
+    const bounded = Object.values(bounds).some((bound) => bound !== undefined)
+    const pass = (bounded && this.#resumed(veto)) || this.#native.beginPass()
+    this.#dropPass()
     let tried = false
+    let failed = true
     const within = () =>
       !signal?.aborted &&
       report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
@@ -411,9 +420,9 @@ export class MemoryPool implements AsyncDisposable {
       !enough()
     try {
       while (within()) {
-        const planned = await this.#run(() => pass.nextMove())
+        const planned = await this.#run(() => pass.nextMove(leftMs()))
         if (!planned) {
-          report.complete = true
+          report.complete = pass.complete
           break
         }
         tried = true
@@ -435,12 +444,35 @@ export class MemoryPool implements AsyncDisposable {
         report.movedBytes += planned.bytes
         onMoved?.(movable)
       }
+      failed = false
     } finally {
-      pass.end()
+      if (failed || report.complete || this.#end.destroyed) pass.end()
+      else this.#keepPass(pass, veto)
       this.#collect()
     }
     report.largestFreeBytesAfter = this.stats().largestFreeBytes
     return report
+  }
+
+  /** The pass to go on with. Another veto is asked about what the last one kept where it was. */
+  #resumed(veto: DefragmentOptions['veto']): native.NativePass | undefined {
+    const unfinished = this.#unfinished
+    if (!unfinished) return undefined
+    clearTimeout(unfinished.timer)
+    this.#unfinished = undefined
+    unfinished.pass.resume(!veto || veto !== unfinished.veto)
+    return unfinished.pass
+  }
+
+  #keepPass(pass: native.NativePass, veto: DefragmentOptions['veto']): void {
+    const timer = setTimeout(() => this.#dropPass(), PASS_KEPT_MS).unref()
+    this.#unfinished = { pass, veto, timer }
+  }
+
+  #dropPass(): void {
+    clearTimeout(this.#unfinished?.timer)
+    this.#unfinished?.pass.end()
+    this.#unfinished = undefined
   }
 
   #movable({ key, bytes }: native.NativeMove): MovableBuffer {
@@ -528,6 +560,7 @@ export class MemoryPool implements AsyncDisposable {
   async #destroy(): Promise<void> {
     this.#end.destroyed = true
     clearTimeout(this.#idle)
+    this.#dropPass()
     this.#labels.clear()
     this.#pressure.clear()
     for (const end of this.#waiting) end()

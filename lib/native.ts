@@ -48,6 +48,7 @@ export type {
   NativeDeviceOptions,
   NativeMove,
   NativeNotice,
+  NativePass,
   NativePooledBuffer,
   NativePoolOptions,
   NativeStream,

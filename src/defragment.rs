@@ -1,8 +1,8 @@
 //! The native half of a defragmentation: its moves, one after the other, with the keys that JavaScript knows buffers by.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use napi::bindgen_prelude::AsyncTask;
@@ -16,9 +16,6 @@ use crate::{
     pool_table::{Key, PoolTable},
     work::Work,
 };
-
-/// Keys that are read under one lock: buffers come and go meanwhile.
-const READ_AT_ONCE: usize = 1024;
 
 /// A move that was planned and is to be made or forgone.
 #[napi]
@@ -52,23 +49,38 @@ pub struct NativePass(Arc<Mutex<Option<Pass>>>);
 struct Pass {
     table: PoolTable,
     moves: DefragmentPass,
-    /// Keys by the numbers of their buffers, as they were when all were read.
-    keys: HashMap<u64, Key>,
 }
 
 #[napi]
 impl NativePass {
     pub(crate) fn new(table: PoolTable) -> Self {
         let moves = table.pool.begin_pass();
-        Self(Arc::new(Mutex::new(Some(Pass { table, moves, keys: HashMap::new() }))))
+        Self(Arc::new(Mutex::new(Some(Pass { table, moves }))))
     }
 
-    /// The next move, of a buffer that had none in this pass. The last has to be made or forgone before.
+    /// The next move, of a buffer that had none in this pass. The last has to be made or forgone before. Nothing when the
+    /// pass is complete, or the books are not copied after so many milliseconds.
     #[napi(ts_return_type = "Promise<NativeMove | null>", catch_unwind)]
-    pub fn next_move(&self) -> AsyncTask<Work<Option<NativeMove>, Option<NativeMove>>> {
+    pub fn next_move(&self, max_ms: Option<f64>) -> AsyncTask<Work<Option<NativeMove>, Option<NativeMove>>> {
         let pass = Arc::clone(&self.0);
-        let next = move || lock(&pass).as_mut().map_or(Ok(None), Pass::next_move);
+        let within = max_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
+        let until = within.and_then(|within| Instant::now().checked_add(within));
+        let next = move || lock(&pass).as_mut().map_or(Ok(None), |pass| pass.next_move(until));
         Work::promise(next, |_, planned| Ok(planned))
+    }
+
+    /// Whether nothing is left that a move would mend.
+    #[napi(getter, catch_unwind)]
+    pub fn complete(&self) -> bool {
+        lock(&self.0).as_ref().is_some_and(|pass| pass.moves.is_complete())
+    }
+
+    /// Another call goes on with it, which may want moves that were forgone.
+    #[napi(catch_unwind)]
+    pub fn resume(&self, ask_again: bool) {
+        if let Some(pass) = lock(&self.0).as_mut() {
+            pass.moves.resume(ask_again);
+        }
     }
 
     /// Lets go of what it remembers, which the engine knows nothing of, and would not hurry to collect.
@@ -83,34 +95,14 @@ fn lock(pass: &Mutex<Option<Pass>>) -> MutexGuard<'_, Option<Pass>> {
 }
 
 impl Pass {
-    fn next_move(&mut self) -> CoreResult<Option<NativeMove>> {
-        while let Some(planned) = self.moves.next_move()? {
-            if let Some(key) = self.key_of(planned.buffer()) {
+    fn next_move(&mut self, until: Option<Instant>) -> CoreResult<Option<NativeMove>> {
+        while let Some(planned) = self.moves.next_move_until(until)? {
+            if let Some(key) = self.table.buffers().key_of(planned.buffer()) {
                 return Ok(Some(NativeMove { planned, key }));
             }
             // It was released, and work on it that is under way still has it.
             self.table.pool.forgo_move(&planned);
         }
         Ok(None)
-    }
-
-    /// Reads all keys again for a buffer that came after they were read.
-    fn key_of(&mut self, id: u64) -> Option<Key> {
-        if !self.keys.contains_key(&id) {
-            self.read_keys();
-        }
-        self.keys.get(&id).copied()
-    }
-
-    fn read_keys(&mut self) {
-        self.keys.clear();
-        self.keys.reserve(self.table.buffers().len());
-        for first in (0..).step_by(READ_AT_ONCE) {
-            let buffers = self.table.buffers();
-            if first >= buffers.places() {
-                break;
-            }
-            self.keys.extend(buffers.ids_in(first..first + READ_AT_ONCE));
-        }
     }
 }

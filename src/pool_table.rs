@@ -4,7 +4,7 @@
 //! functions over a handle, which it finds three times as fast.
 
 use std::{
-    ops::{Deref, Range},
+    ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -52,6 +52,8 @@ const COUNTS: u64 = 1 << 21;
 #[derive(Default)]
 pub struct Buffers {
     kept: Slab<Kept>,
+    /// The place of each by the low half of its number, which no other that lives has.
+    places: Vec<u32>,
     /// Those there ever were.
     count: u64,
 }
@@ -66,6 +68,13 @@ impl Buffers {
     fn insert(&mut self, buffer: PoolBuffer) -> Key {
         let place = self.kept.vacant_entry();
         let key = (self.count % COUNTS * PLACES + place.key() as u64) as Key;
+        let low = low_half(buffer.id());
+        if low >= self.places.len() {
+            self.places.resize(low + 1, 0);
+        }
+        if let Some(known) = self.places.get_mut(low) {
+            *known = place.key() as u32;
+        }
         place.insert(Kept { key, buffer, pins: Vec::new() });
         self.count += 1;
         key
@@ -84,19 +93,15 @@ impl Buffers {
         self.kept.drain().collect()
     }
 
-    pub fn len(&self) -> usize {
-        self.kept.len()
+    /// The key of the buffer that the pool knows by this number.
+    pub fn key_of(&self, id: u64) -> Option<Key> {
+        let kept = self.kept.get(*self.places.get(low_half(id))? as usize)?;
+        (kept.buffer.id() == id).then_some(kept.key)
     }
+}
 
-    /// Above all places.
-    pub fn places(&self) -> usize {
-        self.kept.capacity()
-    }
-
-    /// Number and key of the buffers that have one of these places.
-    pub fn ids_in(&self, places: Range<usize>) -> impl Iterator<Item = (u64, Key)> {
-        places.filter_map(|place| self.kept.get(place)).map(|kept| (kept.buffer.id(), kept.key))
-    }
+fn low_half(id: u64) -> usize {
+    (id % PLACES) as usize
 }
 
 fn place_of(key: Key) -> usize {

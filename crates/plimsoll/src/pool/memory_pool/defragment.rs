@@ -3,7 +3,6 @@
 //! A move copies with nothing locked; who uses the buffer meanwhile waits for that one copy.
 
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,19 +12,20 @@ use super::{
     layout::{Part, Placed},
     map::{BufferId, Held, Live, Map},
     options::BufferOptions,
-    plan::{Outcome, Plan},
+    plan::{Outcome, Plan, Tried},
     trace::TraceKind,
 };
 use crate::error::{Error, Result};
 
-/// How far a defragmentation goes. Whatever bound is met first ends it; it can be called again to go on.
+/// How far a defragmentation goes. Whatever bound is met first ends it; another begins from what it left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DefragmentOptions {
     /// Bytes moved at most. No bound by default.
     pub max_bytes: Option<u64>,
     /// Buffers moved at most. No bound by default.
     pub max_moves: Option<u64>,
-    /// How long it goes on beginning moves. No bound by default.
+    /// How long it goes on beginning moves. No bound by default. The books are copied whatever it is; a
+    /// [pass](MemoryPool::begin_pass) of your own can go on with that in a further call.
     pub max_time: Option<Duration>,
     /// Whether nothing is moved, and the report says what would come of it.
     pub dry_run: bool,
@@ -143,7 +143,8 @@ impl MemoryPool {
             largest_free_bytes_before: self.0.live()?.map.largest_free_bytes(),
             ..DefragmentReport::default()
         };
-        let (began, mut plan) = (Instant::now(), Plan::read(&self.0, &HashSet::new())?);
+        let (began, mut plan) = (Instant::now(), Plan::default());
+        plan.read_on(&self.0, &Tried::new(), None)?;
         while report.may_go_on(options, began) {
             let Some(step) = plan.next_step() else {
                 report.complete = true;

@@ -1,16 +1,17 @@
 //! A defragmentation from its first move to its last.
 
-use std::{collections::HashSet, mem};
+use std::{mem, time::Instant};
 
 use super::{
     MemoryPool,
     defragment::Move,
-    map::{BufferId, Map},
-    plan::{Outcome, Plan, Step},
+    map::Map,
+    plan::{Outcome, Plan, Step, Tried},
 };
 use crate::error::Result;
 
-/// The moves that mend something in a pool, one after the other. A buffer is asked for once in a pass.
+/// The moves that mend something in a pool, one after the other. A buffer is asked for once in a pass, unless that is
+/// [resumed](Self::resume).
 ///
 /// It looks for them in a copy of the pool's books, so the pool is locked only for as long as a part of them is copied (up
 /// to a thousand buffers, or one slab's blocks) or one move is begun. The copy is made at the first move, and anew once
@@ -43,9 +44,10 @@ pub struct DefragmentPass {
     plan: Plan,
     /// The last that was handed out; what became of it is not known yet.
     offered: Option<Step>,
-    tried: HashSet<BufferId>,
+    tried: Tried,
     /// Whether something may have changed since the books were copied.
     stale: bool,
+    complete: bool,
 }
 
 impl MemoryPool {
@@ -53,8 +55,8 @@ impl MemoryPool {
     /// dropped at any time.
     #[must_use]
     pub fn begin_pass(&self) -> DefragmentPass {
-        let (plan, tried) = (Plan::default(), HashSet::new());
-        DefragmentPass { pool: self.clone(), plan, offered: None, tried, stale: true }
+        let (plan, tried) = (Plan::default(), Tried::new());
+        DefragmentPass { pool: self.clone(), plan, offered: None, tried, stale: false, complete: false }
     }
 }
 
@@ -67,28 +69,67 @@ impl DefragmentPass {
     ///
     /// [`Error::Released`](crate::Error::Released) after [`destroy`](MemoryPool::destroy).
     pub fn next_move(&mut self) -> Result<Option<Move>> {
+        self.next_move_until(None)
+    }
+
+    /// The same, with a bound for the copying of the books: once that time has come, it ends after the part that it is at
+    /// and returns `None` without being [complete](Self::is_complete). A further call goes on with the next part.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_move`](Self::next_move).
+    pub fn next_move_until(&mut self, until: Option<Instant>) -> Result<Option<Move>> {
         if let Some(step) = self.offered.take() {
             let outcome = self.pool.0.live()?.map.outcome(&step);
+            self.tried.insert(step.candidate.id, outcome);
             self.plan.settle(&step, outcome);
         }
-        loop {
+        while self.plan.read_on(&self.pool.0, &self.tried, until)? {
             let Some(step) = self.plan.next_step() else {
                 if !mem::take(&mut self.stale) {
-                    return Ok(None);
+                    self.complete = true;
+                    break;
                 }
-                self.plan = Plan::read(&self.pool.0, &self.tried)?;
+                self.begin_again();
                 continue;
             };
             let taken = self.pool.0.live()?.map.take_target(&step);
             match taken {
                 Ok(planned) => {
-                    self.tried.insert(step.candidate.id);
+                    self.tried.insert(step.candidate.id, Outcome::Stayed);
                     (self.offered, self.stale) = (Some(step), true);
                     return Ok(Some(planned));
                 }
                 Err(outcome) => _ = self.plan.settle(&step, outcome),
             }
         }
+        Ok(None)
+    }
+
+    /// Whether nothing is left that a move would mend.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Goes on after a while in which others may have done much: the books are copied once more before it is complete. With
+    /// `ask_again`, the moves that were not made until now are asked for again, in the order of that copy; those that were
+    /// made are not, so a pass that is resumed ever again ends, too.
+    pub fn resume(&mut self, ask_again: bool) {
+        self.complete = false;
+        let tried_before = self.tried.len();
+        self.tried.retain(|_, outcome| !ask_again || *outcome == Outcome::Moved);
+        if self.plan.is_read() {
+            self.stale = true;
+        } else if self.tried.len() < tried_before {
+            self.begin_again();
+        }
+    }
+
+    /// Forgets what was freed meanwhile, or a pass that goes on for days would remember ever more.
+    fn begin_again(&mut self) {
+        self.tried.retain(|id, _| self.pool.0.state().map.buffer(*id).is_some());
+        self.plan = Plan::default();
     }
 }
 

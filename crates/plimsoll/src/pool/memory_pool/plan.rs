@@ -3,7 +3,7 @@
 //! The copy is made a part at a time and grows old, so each step says what to try: whoever makes a move of it looks at the
 //! books themselves, and tells the plan what became of it.
 
-use std::{collections::HashSet, mem};
+use std::{collections::HashMap, mem, time::Instant};
 
 use super::{
     Inner,
@@ -17,6 +17,9 @@ use crate::error::Result;
 /// Buffers that are copied under one lock.
 const COPIED_AT_ONCE: usize = 1024;
 
+/// Buffers for which there was a step, and what became of the last of each.
+pub(super) type Tried = HashMap<BufferId, Outcome>;
+
 /// Slabs with what may move in them, and how far they were looked through.
 ///
 /// The slab with the least in it of those that could be emptied goes into fuller ones, then the next. Where none can be
@@ -24,6 +27,8 @@ const COPIED_AT_ONCE: usize = 1024;
 /// others, so all is looked through again until nothing was found.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
+    /// What is to be copied next.
+    part: BooksPart,
     /// By their numbers.
     slabs: Vec<Option<SlabCopy>>,
     /// Their numbers, that with the least in it first.
@@ -36,6 +41,20 @@ pub(super) struct Plan {
     emptying: Vec<Step>,
     /// Whether there was a step since all was looked through from the beginning.
     found: bool,
+}
+
+/// A part of the books that is copied at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum BooksPart {
+    /// The next slab.
+    #[default]
+    Slab,
+    /// The buffers from this place on.
+    Buffers(usize),
+    /// No part of them, but the order of what was copied of this slab.
+    Order(usize),
+    /// Nothing is left.
+    End,
 }
 
 #[derive(Debug)]
@@ -137,46 +156,65 @@ impl SlabCopy {
 }
 
 impl Plan {
-    /// Copies the books of a pool, without the buffers of `except` and those that have to stay.
-    pub(super) fn read(pool: &Inner, except: &HashSet<BufferId>) -> Result<Self> {
-        let mut plan = Self::default();
-        plan.copy_slabs(pool)?;
-        plan.copy_buffers(pool, except)?;
-        plan.begin_again();
-        Ok(plan)
+    /// Copies the books of a pool, without the buffers of `except` and those that have to stay: at least one part more,
+    /// and further ones until that time comes. Whether all are copied.
+    pub(super) fn read_on(&mut self, pool: &Inner, except: &Tried, until: Option<Instant>) -> Result<bool> {
+        while !self.is_read() {
+            self.part = match self.part {
+                BooksPart::Slab => self.copy_slab(pool)?,
+                BooksPart::Buffers(first) => self.copy_buffers(pool, except, first)?,
+                BooksPart::Order(index) => self.order_slab(index),
+                BooksPart::End => BooksPart::End,
+            };
+            if until.is_some_and(|until| until <= Instant::now()) {
+                break;
+            }
+        }
+        Ok(self.is_read())
     }
 
-    fn copy_slabs(&mut self, pool: &Inner) -> Result<()> {
-        loop {
-            let mut state = pool.live()?;
-            let index = self.slabs.len();
-            if index >= state.map.slab_places() {
-                return Ok(());
-            }
-            // In the pool itself: it has to find the same places as the copy.
-            state.map.order_holes(index);
-            // A slab that belongs to one buffer alone takes no other.
-            let may_change = |held: &&Held| !pool.options.dedicated || held.is_empty();
-            self.slabs.push(state.map.slab(index).filter(may_change).map(SlabCopy::new));
-        }
+    pub(super) fn is_read(&self) -> bool {
+        self.part == BooksPart::End
     }
 
-    fn copy_buffers(&mut self, pool: &Inner, except: &HashSet<BufferId>) -> Result<()> {
-        let mut first = 0;
-        loop {
-            let state = pool.live()?;
-            if first >= state.map.buffer_places() {
-                return Ok(());
-            }
-            let may_move =
-                |(id, live): &(BufferId, &Live)| !live.is_held() && !live.moving && !except.contains(id);
-            for (id, live) in state.map.buffers_in(first, COPIED_AT_ONCE).filter(may_move) {
-                if let Some(slab) = self.slab_mut(live.slab) {
-                    slab.movable.push(Candidate::new(id, live));
-                }
-            }
-            first += COPIED_AT_ONCE;
+    fn copy_slab(&mut self, pool: &Inner) -> Result<BooksPart> {
+        let mut state = pool.live()?;
+        let index = self.slabs.len();
+        if index >= state.map.slab_places() {
+            return Ok(BooksPart::Buffers(0));
         }
+        // In the pool itself: it has to find the same places as the copy.
+        state.map.order_holes(index);
+        // A slab that belongs to one buffer alone takes no other.
+        let may_change = |held: &&Held| !pool.options.dedicated || held.is_empty();
+        self.slabs.push(state.map.slab(index).filter(may_change).map(SlabCopy::new));
+        Ok(BooksPart::Slab)
+    }
+
+    fn copy_buffers(&mut self, pool: &Inner, except: &Tried, first: usize) -> Result<BooksPart> {
+        let state = pool.live()?;
+        if first >= state.map.buffer_places() {
+            return Ok(BooksPart::Order(0));
+        }
+        let may_move =
+            |(id, live): &(BufferId, &Live)| !live.is_held() && !live.moving && !except.contains_key(id);
+        for (id, live) in state.map.buffers_in(first, COPIED_AT_ONCE).filter(may_move) {
+            if let Some(slab) = self.slab_mut(live.slab) {
+                slab.movable.push(Candidate::new(id, live));
+            }
+        }
+        Ok(BooksPart::Buffers(first + COPIED_AT_ONCE))
+    }
+
+    fn order_slab(&mut self, index: usize) -> BooksPart {
+        if let Some(slab) = self.slab_mut(index) {
+            slab.begin_again();
+        }
+        if index < self.slabs.len() {
+            return BooksPart::Order(index + 1);
+        }
+        self.order_slabs();
+        BooksPart::End
     }
 
     fn slab_mut(&mut self, index: usize) -> Option<&mut SlabCopy> {
@@ -185,6 +223,11 @@ impl Plan {
 
     fn begin_again(&mut self) {
         self.slabs.iter_mut().flatten().for_each(SlabCopy::begin_again);
+        self.order_slabs();
+    }
+
+    /// Begins with the slab that has the least in it.
+    fn order_slabs(&mut self) {
         let used_bytes =
             |(index, slab): (usize, &Option<SlabCopy>)| Some((slab.as_ref()?.layout.used_bytes(), index));
         let mut order: Vec<_> = self.slabs.iter().enumerate().filter_map(used_bytes).collect();
