@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs'
 import {
+  type DefragmentOptions,
   InvalidArgumentError,
   KiB,
   MemoryBudget,
@@ -223,6 +224,76 @@ describe('bounds', () => {
     expect(await pool.defragment({ maxMs: 3_600_000 })).toMatchObject({ complete: true, emptiedBytes: MiB })
     expect(await intact(buffers)).toBe(true)
     await pool.destroy()
+  })
+
+  /** Forty slabs with buffers of some sizes, of which two of three have gone. */
+  async function thinned(): Promise<MemoryPool> {
+    const pool = await make({ slabBytes: 64 * KiB, initialBytes: 40 * 64 * KiB })
+    const all = Array.from({ length: 1200 }, (_, index) =>
+      pool.allocate(((index % 3) + 1) * KiB, { label: `${index}` }),
+    )
+    for (const [index, buffer] of all.entries()) if (index % 4 !== 1 && index % 7 !== 2) buffer.release()
+    return pool
+  }
+
+  test.each<DefragmentOptions>([{ maxMoves: 1 }, { maxBytes: 5000 }, { maxMs: 0.001 }, { maxMs: 2 }])(
+    'with %j again and again until it is complete, everything lies as after one without bounds',
+    async (bounds) => {
+      const [pool, other] = await Promise.all([thinned(), thinned()])
+      const whole = await other.defragment()
+      let [movedCount, emptiedBytes, calls, complete] = [0, 0, 0, false]
+      while (!complete && calls < 10_000) {
+        const report = await pool.defragment(bounds)
+        movedCount += report.movedCount
+        emptiedBytes += report.emptiedBytes
+        complete = report.complete
+        calls += 1
+      }
+      expect([movedCount, emptiedBytes, complete]).toEqual([whole.movedCount, whole.emptiedBytes, true])
+      expect(whole.movedCount).toBeGreaterThan(100)
+      expect(pool.detailedStats().slabs).toEqual(other.detailedStats().slabs)
+      await Promise.all([pool.destroy(), other.destroy()])
+    },
+  )
+
+  test('a call asks again about what another veto kept, and with the same veto goes on', async () => {
+    const { pool, buffers } = await scattered()
+    const asked: number[] = []
+    const kept = ({ id }: MovableBuffer) => asked.push(id) === 1
+    expect(await pool.defragment({ maxMoves: 1, veto: kept })).toMatchObject({ movedCount: 1, vetoedCount: 1 })
+    expect(await pool.defragment({ maxMoves: 100, veto: kept })).toMatchObject({ complete: true, vetoedCount: 0 })
+    expect(new Set(asked).size).toBe(asked.length)
+
+    const again = await scattered()
+    let first: number | undefined
+    const veto = ({ id }: MovableBuffer) => {
+      first ??= id
+      return first === id
+    }
+    expect(await again.pool.defragment({ maxMoves: 1, veto })).toMatchObject({ movedCount: 1, vetoedCount: 1 })
+    const moved: number[] = []
+    await again.pool.defragment({ maxMoves: 100, onMoved: ({ id }) => moved.push(id) })
+    expect(moved).toContain(first)
+    expect(await intact(buffers)).toBe(true)
+    await Promise.all([pool.destroy(), again.pool.destroy()])
+  })
+
+  test('a call without bounds begins anew, also where one with bounds has stopped', async () => {
+    const { pool } = await scattered()
+    await pool.defragment({ maxMoves: 1 })
+    expect(await pool.defragment()).toMatchObject({ complete: true, emptiedBytes: 2 * MiB })
+    expect(await pool.defragment({ maxMoves: 1 })).toMatchObject({ complete: true, movedCount: 0 })
+    await pool.destroy()
+  })
+
+  test('what one with bounds leaves to go on with does not keep the process running', () => {
+    const script = `
+      const pool = await MemoryPool.create({ device: 'host', slabBytes: MiB, initialBytes: 4 * MiB })
+      const all = Array.from({ length: 20 }, () => pool.allocate(200 * KiB))
+      for (const [index, buffer] of all.entries()) if (index % 5 !== 2) buffer.release()
+      const { complete } = await pool.defragment({ maxMoves: 1 })
+      return [complete, process.getActiveResourcesInfo().includes('Timeout')]`
+    expect(runChild(script).value).toEqual([false, false])
   })
 
   test('a signal ends it before the next move, and the report tells what was done', async () => {

@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::type_complexity)]
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use plimsoll::{
     device::{DeviceContext, HostBackend},
     pool::{
         BufferOptions, DefragmentOptions, DefragmentPass, MemoryPool, Move, Pin, PoolBuffer, PoolOptions,
+        SlabInfo,
     },
     units::{KIB, MIB},
 };
@@ -157,6 +158,76 @@ fn a_pass_that_is_dropped_in_the_middle_keeps_nothing() {
     assert!(defragment(&pool).1);
     assert_eq!((pool.stats().used_bytes, pool.stats().slab_count), (10 * 4 * KIB, 1));
     assert!(few.iter().chain(&more).all(is_signed));
+}
+
+/// Where every buffer of a pool lies: its slab, its offset, and its number.
+fn places(pool: &MemoryPool) -> Vec<(usize, u64, u64)> {
+    let in_slab = |slab: SlabInfo| {
+        let used =
+            slab.blocks.into_iter().filter_map(move |block| Some((block.offset_bytes, block.buffer?.id)));
+        used.map(move |(offset_bytes, id)| (slab.index, offset_bytes, id)).collect::<Vec<_>>()
+    };
+    pool.slabs().into_iter().flat_map(in_slab).collect()
+}
+
+/// A pool of twenty slabs from which two of three buffers have gone.
+fn thinned() -> (MemoryPool, Vec<PoolBuffer>) {
+    let pool = of_slabs(64 * KIB);
+    let all: Vec<_> = (0..640).map(|index| grown(&pool, KIB * (1 + index % 3))).collect();
+    let left = all.into_iter().step_by(3).chain([grown(&pool, 10 * KIB)]).collect();
+    (pool, left)
+}
+
+#[test]
+fn a_pass_whose_time_is_up_gets_on_in_parts_and_ends_as_one_with_all_time() {
+    let (pool, _buffers) = thinned();
+    let (other, left) = thinned();
+    assert!(defragment(&pool).1);
+    let (mut pass, mut calls_without) = (other.begin_pass(), 0);
+    while !pass.is_complete() && calls_without < 10_000 {
+        pass.resume(true);
+        match pass.next_move_until(Some(Instant::now())).unwrap() {
+            Some(planned) => _ = other.begin_move(planned).unwrap().unwrap().make().unwrap(),
+            None => calls_without += 1,
+        }
+    }
+    assert!(pass.is_complete());
+    assert!(calls_without > 20, "the books of each slab are a part");
+    assert_eq!(places(&other), places(&pool));
+    assert!(left.iter().all(is_signed));
+}
+
+#[test]
+fn a_pass_that_is_resumed_asks_again_for_what_was_forgone_where_that_is_wanted() {
+    for ask_again in [false, true] {
+        let pool = of_slabs(64 * KIB);
+        let all: Vec<_> = (0..6).map(|_| grown(&pool, 4 * KIB)).collect();
+        let left: Vec<_> = all.into_iter().skip(1).step_by(2).collect();
+        let mut pass = pool.begin_pass();
+        let made = make_next(&pool, &mut pass).unwrap();
+        let forgone = pass.next_move().unwrap().unwrap();
+        pool.forgo_move(&forgone);
+        pass.resume(ask_again);
+        let mut asked = Vec::new();
+        while let Some(planned) = make_next(&pool, &mut pass) {
+            asked.push(planned.buffer());
+        }
+        assert_eq!(asked.contains(&forgone.buffer()), ask_again);
+        assert!(!asked.contains(&made.buffer()), "moved once");
+        assert!(left.iter().all(is_signed));
+    }
+}
+
+#[test]
+fn a_pass_that_is_resumed_sees_what_others_did_meanwhile() {
+    let (pool, few, more) = three_and_seven();
+    let pins: Vec<_> = few.iter().chain(&more).map(|buffer| buffer.pin().unwrap()).collect();
+    let mut pass = pool.begin_pass();
+    assert!(pass.next_move().unwrap().is_none() && pass.is_complete());
+    drop(pins);
+    assert!(pass.next_move().unwrap().is_none());
+    pass.resume(false);
+    assert!(!pass.is_complete() && make_next(&pool, &mut pass).is_some());
 }
 
 #[test]
