@@ -1563,945 +1563,6 @@ class PoolBuffer extends DeviceBuffer {
     }
 }
 
-const count$1 = (name, value) => bytes(name, value);
-/** Checks a size that is none without a byte. */
-const sizeOf = (name, value) => bytes(name, value, 1);
-const autoDefragmentChecks = {
-    abovePercent: (name, value) => number(name, value, 0, 100),
-    maxMs: (name, value) => number(name, value, 0, 3_600_000),
-};
-const autoDefragment = (name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks, name);
-/** Checks the options of a pool. */
-const poolChecks = {
-    device: deviceChoice,
-    label: string,
-    slabBytes: sizeOf,
-    initialBytes: count$1,
-    maxBytes: sizeOf,
-    maxCachedBytes: count$1,
-    pageBytes: sizeOf,
-    dedicated: boolean,
-    zeroOnFree: boolean,
-    autoDefragment,
-    budget: (name, value) => real(name, value, MemoryBudget, nativeBudget),
-};
-/** Checks the options of a buffer. */
-const bufferChecks = {
-    label: string,
-    alignBytes: sizeOf,
-    placement: (name, value) => oneOf$1(name, value, ['long', 'transient']),
-};
-/** Checks those of a buffer that may take a slab. */
-const growingChecks = { ...bufferChecks, signal: signal };
-/** Checks the bounds of a defragmentation. */
-const defragmentChecks = {
-    maxBytes: count$1,
-    maxMoves: count$1,
-    maxMs: autoDefragmentChecks.maxMs,
-    dryRun: boolean,
-    veto: (name, value) => callback(name, value),
-    onMoved: (name, value) => callback(name, value),
-    signal: signal,
-};
-
-const references = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-/** What HTML reads as markup, and what shows nothing or turns the direction of writing. */
-const unsafe = /[&<>"'\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-/** A text of unknown origin as HTML that only shows it; what would not be seen comes out as its JSON escape. */
-const escaped = (text) => text.replace(unsafe, (character) => references[character] ?? unicodeEscape(character));
-const unicodeEscape = (text) => Array.from({ length: text.length }, (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
-/** What a page's policy calls a style or a script that stands in it. */
-function sourceOf(text) {
-    // Asked for when it is needed: loading the package does not wait for it.
-    const { createHash } = require('node:crypto');
-    return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
-}
-/** A template with what stands for `{{name}}` in it. */
-const filledIn = (template, parts) => template.replace(/\{\{(\w+)\}\}/g, (_, name) => parts[name]);
-
-const base = ":root {\n  color-scheme: light dark;\n  --page: #f6f7f9;\n  --card: #ffffff;\n  --ink: #1c2330;\n  --quiet: #667085;\n  --line: #e3e6eb;\n  --accent: #2f6feb;\n  --shadow: 0 1px 2px #1018280d, 0 1px 3px #1018281a;\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --page: #0f1216;\n    --card: #181c22;\n    --ink: #e6e9ee;\n    --quiet: #98a1b0;\n    --line: #2a3038;\n    --accent: #6ea1ff;\n    --shadow: none;\n  }\n}\n\n* {\n  box-sizing: border-box;\n}\n\nbody {\n  margin: 0;\n  padding: 32px 24px 64px;\n  background: var(--page);\n  color: var(--ink);\n  font:\n    14px / 1.45 system-ui,\n    sans-serif;\n}\n\nheader,\nmain {\n  max-width: 1120px;\n  margin: 0 auto;\n}\n\nh1,\nh2,\np {\n  margin: 0;\n}\n\nh1 {\n  font-size: 24px;\n  font-weight: 650;\n  letter-spacing: -0.01em;\n}\n\nh2 {\n  font-size: 15px;\n  font-weight: 600;\n}\n\n.quiet,\nheader p,\nth,\nnav {\n  color: var(--quiet);\n}\n\ntable {\n  width: 100%;\n  margin-top: 12px;\n  border-collapse: collapse;\n}\n\nth,\ntd {\n  padding: 6px 10px 6px 0;\n  border-bottom: 1px solid var(--line);\n  font-weight: 400;\n  text-align: right;\n  font-variant-numeric: tabular-nums;\n  white-space: nowrap;\n}\n\nsection {\n  margin-top: 20px;\n  padding: 18px 20px;\n  border: 1px solid var(--line);\n  border-radius: 12px;\n  background: var(--card);\n  box-shadow: var(--shadow);\n}\n\n.figures {\n  display: grid;\n  grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));\n  gap: 18px;\n}\n\n.figures div {\n  display: flex;\n  flex-direction: column;\n}\n\n.figure {\n  font-size: 20px;\n  font-weight: 600;\n  font-variant-numeric: tabular-nums;\n}\n\n.bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  justify-content: space-between;\n  gap: 10px;\n}\n\nth:first-child,\ntd:first-child {\n  width: 50%;\n  text-align: left;\n  overflow-wrap: anywhere;\n  white-space: normal;\n}\n\ntbody tr:last-child td {\n  border-bottom: 0;\n}\n\nbdi,\npre {\n  unicode-bidi: isolate;\n}\n";
-
-/** What is in a block. */
-function kindOf({ requestedBytes, transient, pinned }) {
-    if (requestedBytes === undefined)
-        return 'free';
-    if (pinned)
-        return 'pinned';
-    return transient ? 'transient' : 'long';
-}
-/** The blocks of a slab with what lies between and behind them, which no buffer can have. */
-function* wholeSlab({ sizeBytes, blocks }) {
-    let end = 0;
-    for (const block of blocks) {
-        if (block.offsetBytes > end)
-            yield { offsetBytes: end, sizeBytes: block.offsetBytes - end };
-        yield block;
-        end = block.offsetBytes + block.sizeBytes;
-    }
-    if (sizeBytes > end)
-        yield { offsetBytes: end, sizeBytes: sizeBytes - end };
-}
-
-const own$1 = ":root {\n  --long: #2f6feb;\n  --transient: #f0a03a;\n  --pinned: #8a3ffc;\n  --free: #e3e6eb;\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --long: #4c8bff;\n    --transient: #e0932f;\n    --pinned: #be95ff;\n    --free: #2a3038;\n  }\n}\n\nh2 {\n  font-size: 18px;\n}\n\nh3 {\n  margin: 22px 0 0;\n  font-size: 15px;\n  font-weight: 600;\n}\n\n.figures {\n  margin: 16px 0 0;\n}\n\ndt {\n  color: var(--quiet);\n}\n\ndd {\n  margin: 0;\n}\n\n.legend {\n  display: flex;\n  flex-wrap: wrap;\n  gap: 18px;\n  margin: 22px 0 0;\n  padding: 0;\n  list-style: none;\n}\n\n.key {\n  width: 12px;\n  height: 12px;\n  margin-right: 7px;\n  vertical-align: -1px;\n}\n\n.slabs td:first-child,\n.slabs th:first-child {\n  width: auto;\n  white-space: nowrap;\n}\n\n.slabs .picture {\n  width: 80%;\n  padding-right: 14px;\n}\n\n.blocks {\n  display: block;\n  width: 100%;\n  height: 28px;\n  border-radius: 4px;\n}\n\n.long {\n  fill: var(--long);\n}\n\n.transient {\n  fill: var(--transient);\n}\n\n.pinned {\n  fill: var(--pinned);\n}\n\n.free {\n  fill: var(--free);\n}\n\n.edged {\n  stroke: var(--card);\n  stroke-width: 1px;\n  vector-effect: non-scaling-stroke;\n}\n\nrect:hover {\n  opacity: 0.75;\n}\n\n@media (max-width: 640px) {\n  body {\n    padding: 16px 10px;\n  }\n\n  .optional {\n    display: none;\n  }\n\n  .slabs .picture {\n    width: 60%;\n  }\n}\n";
-
-const template$1 = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{{policy}}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Memory pools</title>\n<style>{{style}}</style>\n</head>\n<body>\n<header>\n  <h1>Memory pools</h1>\n  <p>{{about}}</p>\n</header>\n<main>\n{{pools}}\n</main>\n</body>\n</html>\n";
-
-const size$1 = (name, value) => bytes(name, value);
-const count = (name, value) => integer(name, value, 0, Number.MAX_SAFE_INTEGER);
-const share$1 = (name, value) => number(name, value, 0, 100);
-/** What a figure of a pool may be. */
-const figures = {
-    heldBytes: size$1,
-    usedBytes: size$1,
-    requestedBytes: size$1,
-    freeBytes: size$1,
-    cachedBytes: size$1,
-    largestFreeBytes: size$1,
-    fragmentationPercent: share$1,
-    peakHeldBytes: size$1,
-    peakUsedBytes: size$1,
-    slabCount: count,
-    bufferCount: count,
-    allocatedCount: count,
-    freedCount: count,
-    failedCount: count,
-    retryCount: count,
-    movedCount: count,
-    movedBytes: size$1,
-    metadataBytes: size$1,
-};
-/**
- * Reads the text of a {@link PoolSnapshot}, or of an array of them, as `JSON.stringify` writes them.
- *
- * @throws {@link InvalidArgumentError} that names the first thing in it that is unfit.
- * @example
- * await writeFile('pool.html', poolsPage(parsePoolSnapshots(await readFile('pool.json', 'utf8'))))
- */
-function parsePoolSnapshots(text) {
-    let value;
-    try {
-        value = JSON.parse(string('text', text));
-    }
-    catch (error) {
-        if (!(error instanceof SyntaxError))
-            throw error;
-        throw invalidArgument('text', 'the JSON of a snapshot of a pool, or of an array of them', error.message);
-    }
-    return Array.isArray(value) ? poolSnapshots('snapshots', value) : [poolSnapshot('snapshot', value)];
-}
-/** Checks snapshots that came from outside. */
-const poolSnapshots = (name, value) => list(name, value, poolSnapshot);
-function poolSnapshot(name, value) {
-    const { plimsollSnapshot, device, label, timeMs, stats, slabs } = fields(name, value);
-    if (plimsollSnapshot !== 1) {
-        throw invalidArgument(`${name}.plimsollSnapshot`, '1, the version that is known', quoted(plimsollSnapshot));
-    }
-    return {
-        plimsollSnapshot,
-        device: string(`${name}.device`, device),
-        label: string(`${name}.label`, label),
-        // The last moment that a Date can hold.
-        timeMs: number(`${name}.timeMs`, timeMs, 0, 8.64e15),
-        stats: poolStats(`${name}.stats`, stats),
-        slabs: list(`${name}.slabs`, slabs, slabInfo),
-    };
-}
-function poolStats(name, value) {
-    const given = fields(name, value);
-    const checked = Object.entries(figures).map(([key, figure]) => [key, figure(`${name}.${key}`, given[key])]);
-    return Object.fromEntries(checked);
-}
-function slabInfo(name, value) {
-    const { index, sizeBytes, usedBytes, initial, blocks } = fields(name, value);
-    const slab = {
-        index: integer(`${name}.index`, index, 0, 2 ** 32 - 1),
-        sizeBytes: bytes(`${name}.sizeBytes`, sizeBytes, 1),
-        usedBytes: bytes(`${name}.usedBytes`, usedBytes),
-        initial: boolean(`${name}.initial`, initial),
-        blocks: list(`${name}.blocks`, blocks, blockInfo),
-    };
-    refuseDisorder(name, slab);
-    return slab;
-}
-/** Blocks follow each other, and lie within their slab. */
-function refuseDisorder(name, { sizeBytes, blocks }) {
-    let end = 0;
-    for (const [i, block] of blocks.entries()) {
-        bytes(`${name}.blocks[${i}].offsetBytes`, block.offsetBytes, end, sizeBytes);
-        bytes(`${name}.blocks[${i}].sizeBytes`, block.sizeBytes, 1, sizeBytes - block.offsetBytes);
-        end = block.offsetBytes + block.sizeBytes;
-    }
-}
-function blockInfo(name, value) {
-    const { offsetBytes, sizeBytes, label, requestedBytes, transient, pinned } = fields(name, value);
-    const block = {
-        offsetBytes: bytes(`${name}.offsetBytes`, offsetBytes),
-        sizeBytes: bytes(`${name}.sizeBytes`, sizeBytes),
-    };
-    if (requestedBytes === undefined)
-        return block;
-    return {
-        ...block,
-        label: string(`${name}.label`, label),
-        requestedBytes: bytes(`${name}.requestedBytes`, requestedBytes, 0, block.sizeBytes),
-        transient: boolean(`${name}.transient`, transient),
-        pinned: boolean(`${name}.pinned`, pinned),
-    };
-}
-function fields(name, value) {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-        return value;
-    throw invalidArgument(name, 'an object', quoted(value));
-}
-function list(name, value, item) {
-    if (Array.isArray(value))
-        return Array.from(value, (each, i) => item(`${name}[${i}]`, each));
-    throw invalidArgument(name, 'an array', quoted(value));
-}
-
-/** Units that a slab is wide. */
-const WIDTH = 1000;
-/** Blocks that are narrower are drawn with their neighbours as one. */
-const NARROWEST = 1;
-/** Blocks from this width on have an edge. */
-const EDGED = 4;
-/** Slabs of a pool drawn at most. */
-const MAX_SLABS = 100;
-/** Buffers of a pool listed at most. */
-const MAX_BUFFERS = 100;
-/** Characters of a label shown at most. */
-const MAX_LABEL = 120;
-const style$1 = `${base}\n${own$1}`;
-const kindNames = {
-    long: 'long-lived',
-    transient: 'transient',
-    pinned: 'pinned',
-    free: 'free',
-};
-/**
- * Snapshots of pools as one page that needs nothing but a browser: every slab with its blocks, and the pools' figures.
- * Nothing outside of it is loaded, and nothing in it is run, whatever the labels say.
- *
- * @throws {@link InvalidArgumentError} when `snapshots` is not an array of snapshots.
- * @example
- * await writeFile('pool.html', poolsPage([pool.snapshot()]))
- */
-function poolsPage(snapshots) {
-    const pools = poolSnapshots('snapshots', snapshots);
-    return filledIn(template$1, {
-        policy: `default-src 'none'; style-src ${sourceOf(style$1)}`,
-        style: style$1,
-        about: aboutOf(pools),
-        pools: pools.map(poolSection).join('\n'),
-    });
-}
-function aboutOf(pools) {
-    const sum = (of) => pools.reduce((all, pool) => all + of(pool), 0);
-    const heldBytes = sum(({ stats }) => stats.heldBytes);
-    const usedBytes = sum(({ stats }) => stats.usedBytes);
-    const number = pools.length === 1 ? '1 pool' : `${pools.length} pools`;
-    return `${number}, ${size(heldBytes)} held, ${size(usedBytes)} of it used`;
-}
-/** Sums of sizes that each are exact need not be. */
-const size = (bytes) => formatBytes(Math.min(bytes, Number.MAX_SAFE_INTEGER));
-function poolSection(pool) {
-    const time = new Date(pool.timeMs).toISOString();
-    return [
-        '<section>',
-        `<div class="bar"><h2><bdi>${shownLabel(pool.label)}</bdi></h2>`,
-        `<span class="quiet">on <bdi>${shownLabel(pool.device)}</bdi>, <time datetime="${time}">${time}</time></span></div>`,
-        figuresOf(pool),
-        legend,
-        slabTable(pool.slabs),
-        bufferTable(pool.slabs),
-        '</section>',
-    ].join('\n');
-}
-function shownLabel(label) {
-    const characters = [...label.slice(0, 2 * MAX_LABEL + 2)];
-    return escaped(characters.length > MAX_LABEL ? `${characters.slice(0, MAX_LABEL - 1).join('')}…` : label);
-}
-function figuresOf({ stats }) {
-    const figures = [
-        ['held', size(stats.heldBytes)],
-        ['used', size(stats.usedBytes)],
-        ['asked for', size(stats.requestedBytes)],
-        ['free', size(stats.freeBytes)],
-        ['largest hole', size(stats.largestFreeBytes)],
-        ['fragmentation', `${stats.fragmentationPercent.toFixed(1)} %`],
-        ['slabs', stats.slabCount.toLocaleString('en-US')],
-        ['buffers', stats.bufferCount.toLocaleString('en-US')],
-        ['most held', size(stats.peakHeldBytes)],
-        ['most used', size(stats.peakUsedBytes)],
-        ['moves', stats.movedCount.toLocaleString('en-US')],
-        ['metadata', size(stats.metadataBytes)],
-    ];
-    const items = figures.map(([name, value]) => `<div><dt>${name}</dt><dd class="figure">${value}</dd></div>`);
-    return `<dl class="figures">${items.join('')}</dl>`;
-}
-const legend = `<ul class="legend">${Object.entries(kindNames)
-    .map(([kind, name]) => `<li><svg class="key" viewBox="0 0 1 1"><rect class="${kind}" width="1" height="1"/></svg>${name}</li>`)
-    .join('')}</ul>`;
-function slabTable(slabs) {
-    const rows = slabs.slice(0, MAX_SLABS).map(slabRow);
-    return [
-        '<table class="slabs"><thead><tr><th>slab</th><th class="optional">size</th><th></th><th>used</th></tr></thead>',
-        `<tbody>${rows.join('\n')}</tbody></table>`,
-        hidden(slabs.length - MAX_SLABS, 'slabs'),
-    ].join('');
-}
-const hidden = (count, what) => count > 0 ? `<p class="quiet">and ${count.toLocaleString('en-US')} more ${what}</p>` : '';
-function slabRow(slab) {
-    const used = `${((slab.usedBytes / slab.sizeBytes) * 100).toFixed(1)} %`;
-    const name = `slab ${slab.index}, ${size(slab.sizeBytes)}, ${used} used`;
-    const cells = [
-        `<td>${slab.index}</td><td class="optional">${size(slab.sizeBytes)}</td>`,
-        `<td class="picture"><svg class="blocks" viewBox="0 0 ${WIDTH} 1" preserveAspectRatio="none" role="img" `,
-        `aria-label="${name}">${rectanglesOf(slab).join('')}</svg></td><td>${used}</td>`,
-    ];
-    return `<tr>${cells.join('')}</tr>`;
-}
-/** The blocks of a slab, narrow ones together: no slab takes more rectangles than it has units. */
-function rectanglesOf(slab) {
-    const unitBytes = slab.sizeBytes / WIDTH;
-    const drawn = [];
-    let run;
-    const flush = () => {
-        if (run)
-            drawn.push(runRectangle(run, unitBytes));
-        run = undefined;
-    };
-    for (const block of wholeSlab(slab)) {
-        if (block.sizeBytes >= NARROWEST * unitBytes) {
-            flush();
-            drawn.push(rectangle(block, unitBytes, kindOf(block), titleOf(block)));
-            continue;
-        }
-        run ??= { blocks: 0, buffers: 0, offsetBytes: block.offsetBytes, sizeBytes: 0, usedBytes: none() };
-        extend(run, block);
-        if (run.sizeBytes >= NARROWEST * unitBytes)
-            flush();
-    }
-    flush();
-    return drawn;
-}
-const none = () => ({ long: 0, transient: 0, pinned: 0, free: 0 });
-function extend(run, block) {
-    const kind = kindOf(block);
-    run.blocks += 1;
-    run.buffers += kind === 'free' ? 0 : 1;
-    run.sizeBytes += block.sizeBytes;
-    run.usedBytes[kind] += block.sizeBytes;
-}
-function runRectangle(run, unitBytes) {
-    const [kind] = Object.entries(run.usedBytes).reduce((most, each) => (each[1] > most[1] ? each : most));
-    const free = size(run.usedBytes.free);
-    const title = `${run.blocks} blocks: ${run.buffers} buffers, ${free} free\n${placeOf$1(run)}`;
-    return rectangle(run, unitBytes, kind, title);
-}
-function titleOf(block) {
-    const kind = kindOf(block);
-    if (kind === 'free')
-        return `free\n${placeOf$1(block)}`;
-    const label = block.label ? shownLabel(block.label) : 'no label';
-    return `${label}\n${kindNames[kind]}, ${size(block.requestedBytes ?? 0)} asked for\n${placeOf$1(block)}`;
-}
-const placeOf$1 = ({ offsetBytes, sizeBytes }) => `${size(sizeBytes)} at ${size(offsetBytes)}`;
-/** `title` is HTML. */
-function rectangle({ offsetBytes, sizeBytes }, unitBytes, kind, title) {
-    const width = sizeBytes / unitBytes;
-    const edge = width >= EDGED ? ' edged' : '';
-    const place = `x="${units(offsetBytes / unitBytes)}" width="${units(width)}"`;
-    return `<rect class="${kind}${edge}" ${place} height="1"><title>${title}</title></rect>`;
-}
-const units = (width) => String(Number(width.toFixed(3)));
-function bufferTable(slabs) {
-    const buffers = slabs.flatMap(({ index, blocks }) => blocks.filter((block) => kindOf(block) !== 'free').map((block) => ({ slab: index, block })));
-    if (buffers.length === 0)
-        return '';
-    const rows = buffers
-        .sort((a, b) => b.block.sizeBytes - a.block.sizeBytes)
-        .slice(0, MAX_BUFFERS)
-        .map(bufferRow);
-    return [
-        '<h3>Largest buffers</h3>',
-        '<table><thead><tr><th>label</th><th>asked for</th><th class="optional">block</th><th>kind</th><th>slab</th>',
-        `<th class="optional">offset</th></tr></thead><tbody>${rows.join('\n')}</tbody></table>`,
-        hidden(buffers.length - MAX_BUFFERS, 'buffers'),
-    ].join('');
-}
-const bufferRow = ({ slab, block }) => [
-    `<tr><td><bdi>${block.label ? shownLabel(block.label) : '<span class="quiet">no label</span>'}</bdi></td>`,
-    `<td>${size(block.requestedBytes ?? 0)}</td><td class="optional">${size(block.sizeBytes)}</td>`,
-    `<td>${kindNames[kindOf(block)]}</td><td>${slab}</td><td class="optional">${size(block.offsetBytes)}</td></tr>`,
-].join('');
-
-/** @internal */
-function traceOf(trace, pool, settings) {
-    const { lines, eventCount, droppedCount } = trace;
-    const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, settings, droppedCount };
-    return { eventCount, droppedCount, text: `${JSON.stringify(header)}\n${lines}` };
-}
-
-/** How long nothing has to happen to a pool before it defragments itself. */
-const IDLE_MS = 50;
-/** How long a pass that did not come to its end is kept for the next call. */
-const PASS_KEPT_MS = 5000;
-/** Makes a pool whose request for memory also asks its owner. */
-let makePool;
-/** Gives back what a pool merely keeps for what comes next; resolves to the bytes given back. */
-let trimCached;
-/** Whether it is a pool, and none that only looks like one. */
-let isPool;
-/** The net: gives back what a pool held that was collected, as were all its buffers. */
-const net = new FinalizationRegistry(({ table, label, end }) => {
-    if (end.destroyed)
-        return;
-    const warn = (heldBytes) => {
-        if (heldBytes === 0)
-            return;
-        const message = `A memory pool labelled "${label}" with ${heldBytes} bytes was collected without being destroyed. ` +
-            'Its memory was given back now; call destroy() or use `await using`.';
-        process.emitWarning(leakWarning(message, label, heldBytes));
-    };
-    abandonPool(table).then(warn, () => { });
-});
-/**
- * A pool of real device memory: slabs from a device, buffers out of slabs.
- *
- * What is where is kept outside of the memory. Buffers of any size find a place in constant time, an empty slab serves
- * any size up to its own, and slabs without buffers go back to the device.
- *
- * @example
- * await using pool = await MemoryPool.create({ device: 'host', initialBytes: 64 * MiB })
- * using buffer = pool.allocate(4 * MiB, { label: 'activations' })
- * await buffer.withMapping((view) => view.fill(1))
- */
-class MemoryPool {
-    #native;
-    /** Its buffers, as the two calls that each of them goes through want them. */
-    #table;
-    #owner;
-    #settings;
-    #auto;
-    /** The label of each live buffer, by its key; those without one are left out. */
-    #labels = new Map();
-    #pressure = new Set();
-    #freed;
-    #idle;
-    /** Buffers handed out: whether it has been idle. */
-    #taken = 0;
-    #collecting;
-    #collectAgain = false;
-    #defragmenting = Promise.resolve();
-    /** The pass that met a bound before it was complete, and what ends it when no call goes on with it. */
-    #unfinished;
-    #growing = Promise.resolve();
-    /** What ends the requests that wait for others to give memory back. */
-    #waiting = new Set();
-    /** Whether it was destroyed; its buffers look there too. */
-    #end = { destroyed: false };
-    #gone;
-    /** Where its memory comes from. */
-    device;
-    /** What it is called. */
-    label;
-    static {
-        trimCached = (pool) => pool.#run(() => pool.#native.trimCached());
-        isPool = (value) => typeof value === 'object' && value !== null && #native in value;
-        makePool = async (options, owner) => {
-            if (options.dedicated && options.autoDefragment) {
-                throw invalidArgument('autoDefragment', 'left out of a pool that is dedicated, where nothing moves', 'both');
-            }
-            const device = await Device.open(options.device ?? 'auto');
-            const { label = 'memory pool', budget, autoDefragment: auto = false, zeroOnFree = false } = options;
-            const settings = settingsOf(options);
-            try {
-                const of = nativeDevice(device);
-                const made = await NativePool.create(of, budget && nativeBudget(budget), {
-                    dedicated: false,
-                    zeroOnFree,
-                    ...settings,
-                    label,
-                });
-                const defragment = auto === true ? {} : auto || undefined;
-                return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner });
-            }
-            catch (error) {
-                throw fromNative(error);
-            }
-        };
-    }
-    constructor(mark, of, making) {
-        expectInternal(mark, 'MemoryPool', 'MemoryPool.create()');
-        const { device, label, settings, auto, owner } = making;
-        this.#native = of;
-        this.#table = of.table();
-        this.#owner = owner;
-        this.#settings = settings;
-        this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto };
-        this.device = device;
-        this.label = label;
-        // Its native half outlives it as long as there are buffers.
-        net.register(of, { table: this.#table, label, end: this.#end });
-        // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
-        const self = new WeakRef(this);
-        this.#freed = (key, retired) => {
-            const pool = self.deref();
-            if (pool)
-                pool.#afterFree(key, retired);
-            // The pool was dropped, and its last buffers give its slabs back.
-            else if (retired)
-                of.collect().catch(() => { });
-        };
-    }
-    /**
-     * Makes a pool, and takes its `initialBytes`.
-     *
-     * @throws {@link DeviceUnavailableError} when the machine has no such device, or this process may not use it.
-     * @throws {@link InsufficientMemoryError} when the budget or the machine has not `initialBytes`.
-     * @throws {@link InvalidArgumentError} for an unknown or unfit option, or one that does not fit the device.
-     */
-    static async create(options$1) {
-        return makePool(options(options$1, poolChecks));
-    }
-    /**
-     * Hands out a buffer from the slabs that are held; it asks no device and waits for nothing. Its bytes are those of the
-     * last user unless the pool is `zeroOnFree`.
-     *
-     * @throws {@link InsufficientMemoryError} when no hole fits; `largestFreeBytes` is the largest. {@link reserve} first,
-     * or use {@link allocateAsync}.
-     * @throws {@link InvalidArgumentError} for an unfit size or option.
-     * @throws {@link ReleasedError} after {@link destroy}.
-     */
-    allocate(bytes, options$1) {
-        const sizeBytes = sizeOf('bytes', bytes);
-        if (options$1 === undefined)
-            return this.#take(sizeBytes, 256, false, '');
-        const { alignBytes = 256, placement, label = '' } = options(options$1, bufferChecks);
-        return this.#take(sizeBytes, alignBytes, placement === 'transient', label);
-    }
-    #take(sizeBytes, alignBytes, transient, label) {
-        this.#expectLive();
-        let key;
-        try {
-            key = allocateBuffer(this.#table, sizeBytes, alignBytes, transient, label === '' ? undefined : label);
-        }
-        catch (error) {
-            throw fromNative(error);
-        }
-        this.#taken += 1;
-        if (label !== '')
-            this.#labels.set(key, label);
-        return poolBuffer({
-            native: this.#native,
-            table: this.#table,
-            key,
-            label,
-            sizeBytes,
-            device: this.device.name,
-            freed: this.#freed,
-            pool: this.#end,
-            released: false,
-        });
-    }
-    /**
-     * Hands out a buffer, and does what it can before it refuses, in this order: a fitting hole, a cached slab, a new slab,
-     * cached slabs of other sizes given back, {@link onPressure}, defragmentation.
-     *
-     * @throws {@link AbortError} when `signal` aborts.
-     * @throws as of {@link allocate}, and {@link DeviceError} as the device says.
-     */
-    async allocateAsync(bytes, options$1) {
-        const sizeBytes = sizeOf('bytes', bytes);
-        const { signal, ...placing } = options(options$1, growingChecks);
-        let defragmented = false;
-        if (signal?.aborted)
-            throw new AbortError(signal.reason);
-        for (;;) {
-            const refusal = refusalOf(() => this.allocate(sizeBytes, placing));
-            if (!(refusal instanceof InsufficientMemoryError)) {
-                if (!signal?.aborted)
-                    return refusal;
-                // The slab that was taken for it goes back with it.
-                refusal.release();
-            }
-            if (signal?.aborted)
-                throw new AbortError(signal.reason);
-            const grown = await this.#grow(sizeBytes, placing.alignBytes);
-            if (grown === true)
-                continue;
-            if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
-                throw this.#refusal(grown, sizeBytes, placing.label);
-            }
-            const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes));
-            if (await this.#unlessEnded(relieved(), signal))
-                continue;
-            if (defragmented)
-                throw this.#refusal(grown, sizeBytes, placing.label);
-            defragmented = true;
-            const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256;
-            const enough = () => signal?.aborted === true || this.stats().largestFreeBytes >= surelyBytes;
-            await this.#unlessEnded(this.#queue({}, enough), signal);
-        }
-    }
-    /** What others do for a request, unless that is given up or the pool destroyed before. */
-    async #unlessEnded(work, signal) {
-        let end = () => { };
-        const ended = new Promise((_, reject) => {
-            end = () => reject(signal?.aborted ? new AbortError(signal.reason) : released('the memory pool'));
-        });
-        this.#waiting.add(end);
-        signal?.addEventListener('abort', end);
-        if (signal?.aborted || this.#end.destroyed)
-            end();
-        try {
-            return await Promise.race([work, ended]);
-        }
-        finally {
-            this.#waiting.delete(end);
-            signal?.removeEventListener('abort', end);
-        }
-    }
-    /** Whether slabs went back to the device. */
-    async #gaveBack({ requestedBytes, availableBytes }) {
-        const collecting = this.#collecting;
-        await collecting;
-        const missingBytes = Math.max(0, requestedBytes - availableBytes);
-        return (await this.#run(() => this.#native.trimSpare(missingBytes))) > 0 || collecting !== undefined;
-    }
-    /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
-    #refusal(noSlab, sizeBytes, label = '') {
-        const { message, availableBytes, bindingConstraint, suggestion } = noSlab;
-        const holeBytes = this.stats().largestFreeBytes;
-        const details = {
-            label: label === '' ? this.label : label,
-            requestedBytes: sizeBytes,
-            availableBytes,
-            largestFreeBytes: Math.max(holeBytes, noSlab.largestFreeBytes),
-            bindingConstraint,
-            suggestion,
-        };
-        const hole = holeBytes > 0 ? `. The largest hole in the pool is ${formatBytes$1(holeBytes)}` : '';
-        return new InsufficientMemoryError('ERR_INSUFFICIENT_MEMORY', `${message}${hole}`, details);
-    }
-    /** Takes a slab for so many bytes; `true`, or why there is none. */
-    async #grow(bytes, alignBytes = 256) {
-        try {
-            await this.#reserve(bytes, alignBytes);
-            return true;
-        }
-        catch (error) {
-            if (error instanceof InsufficientMemoryError)
-                return error;
-            throw error;
-        }
-    }
-    /** Whether anybody has given memory back. */
-    async #relieved(missingBytes) {
-        for (const relieve of [...this.#pressure])
-            if ((await relieve(missingBytes)) === true)
-                return true;
-        return (await this.#owner?.relieve(this, missingBytes)) ?? false;
-    }
-    /**
-     * Registers what may give memory back when {@link allocateAsync} finds none. It is told how many bytes are missing, and
-     * returns `true`, or a promise of it, when it has given some back: it is asked again until it has not. Returns what
-     * forgets it again.
-     */
-    onPressure(relieve) {
-        const registered = callback('relieve', relieve);
-        this.#expectLive();
-        this.#pressure.add(registered);
-        return { [Symbol.dispose]: () => void this.#pressure.delete(registered) };
-    }
-    /**
-     * Makes sure that one buffer of `bytes` could be handed out now, and takes a slab for it where none has room.
-     *
-     * @throws {@link InsufficientMemoryError} when the pool's maximum, the budget or the machine has not that much.
-     * @throws {@link DeviceError} as the device says.
-     * @throws {@link ReleasedError} after {@link destroy}.
-     */
-    async reserve(bytes) {
-        await this.#reserve(sizeOf('bytes', bytes), 256);
-    }
-    /** One at a time: the slab that one takes may do for all who wait. Slabs for one buffer alone do not. */
-    async #reserve(sizeBytes, alignBytes) {
-        const take = () => this.#run(() => this.#native.reserve(sizeBytes, alignBytes));
-        if (this.#settings.dedicated)
-            return take();
-        const taken = this.#growing.then(take);
-        this.#growing = taken.catch(() => { });
-        return taken;
-    }
-    /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
-    async trim(keepBytes = 0) {
-        const keep = bytes('keepBytes', keepBytes);
-        return this.#run(() => this.#native.trim(keep));
-    }
-    /**
-     * Moves buffers together, one after the other, so that whole slabs become empty and go back. Buffers in use, mapped,
-     * pinned or exported stay; content survives.
-     *
-     * @throws {@link DeviceError} when a copy failed: that buffer stays as it was, and those before it stay moved.
-     * @throws {@link ReleasedError} after {@link destroy}.
-     */
-    async defragment(options$1) {
-        return this.#queue(options(options$1, defragmentChecks), () => false);
-    }
-    /** One pass at a time. It ends before its bounds are met when it has done `enough`. */
-    #queue(options, enough) {
-        const pass = this.#defragmenting.then(() => this.#pass(options, enough));
-        this.#defragmenting = pass.catch(() => { });
-        return pass;
-    }
-    async #pass({ dryRun = false, veto, onMoved, signal, ...bounds }, enough) {
-        const { maxBytes, maxMoves, maxMs } = bounds;
-        if (dryRun)
-            return this.#run(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs));
-        const report = {
-            movedCount: 0,
-            movedBytes: 0,
-            vetoedCount: 0,
-            emptiedBytes: 0,
-            largestFreeBytesBefore: this.stats().largestFreeBytes,
-            largestFreeBytesAfter: 0,
-            complete: false,
-        };
-        const began = performance.now();
-        const leftMs = () => maxMs && Math.max(0, maxMs - (performance.now() - began));
-        const bounded = Object.values(bounds).some((bound) => bound !== undefined);
-        const pass = (bounded && this.#resumed(veto)) || this.#native.beginPass();
-        this.#dropPass();
-        let tried = false;
-        let failed = true;
-        const within = () => !signal?.aborted &&
-            report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
-            report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
-            // A bound of any time lets one move be tried, or a slow machine would never get on.
-            (tried ? performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY) : maxMs !== 0) &&
-            !enough();
-        try {
-            while (within()) {
-                const planned = await this.#run(() => pass.nextMove(leftMs()));
-                if (!planned) {
-                    report.complete = pass.complete;
-                    break;
-                }
-                tried = true;
-                if (!this.#native.holds(planned.key)) {
-                    // It was released before its turn came.
-                    this.#native.forgoMove(planned);
-                    continue;
-                }
-                const movable = this.#movable(planned);
-                if (this.#vetoes(veto, movable, planned)) {
-                    report.vetoedCount += 1;
-                    continue;
-                }
-                const emptiedBytes = await this.#run(() => this.#native.makeMove(planned));
-                // The veto may have released or pinned it.
-                if (typeof emptiedBytes !== 'number')
-                    continue;
-                report.emptiedBytes += emptiedBytes;
-                report.movedCount += 1;
-                report.movedBytes += planned.bytes;
-                onMoved?.(movable);
-            }
-            failed = false;
-        }
-        finally {
-            if (failed || report.complete || this.#end.destroyed)
-                pass.end();
-            else
-                this.#keepPass(pass, veto);
-            this.#collect();
-        }
-        report.largestFreeBytesAfter = this.stats().largestFreeBytes;
-        return report;
-    }
-    /** The pass to go on with. Another veto is asked about what the last one kept where it was. */
-    #resumed(veto) {
-        const unfinished = this.#unfinished;
-        if (!unfinished)
-            return undefined;
-        clearTimeout(unfinished.timer);
-        this.#unfinished = undefined;
-        unfinished.pass.resume(!veto || veto !== unfinished.veto);
-        return unfinished.pass;
-    }
-    #keepPass(pass, veto) {
-        const timer = setTimeout(() => this.#dropPass(), PASS_KEPT_MS).unref();
-        this.#unfinished = { pass, veto, timer };
-    }
-    #dropPass() {
-        clearTimeout(this.#unfinished?.timer);
-        this.#unfinished?.pass.end();
-        this.#unfinished = undefined;
-    }
-    #movable({ key, bytes }) {
-        return { label: this.#labels.get(key) ?? '', sizeBytes: bytes, id: key };
-    }
-    /** Whether the move is not wanted; a veto that throws leaves no place taken. */
-    #vetoes(veto, movable, planned) {
-        let vetoed = true;
-        try {
-            vetoed = veto?.(movable) === true;
-        }
-        finally {
-            if (vetoed)
-                this.#native.forgoMove(planned);
-        }
-        return vetoed;
-    }
-    /** What it holds and has done. */
-    stats() {
-        return this.#native.stats();
-    }
-    /**
-     * The same in depth: every slab with its blocks, and the counts under the names of PyTorch's `memory_stats`.
-     *
-     * It walks over everything; {@link stats} is kept up to date as it goes.
-     */
-    detailedStats() {
-        const counters = Object.fromEntries(this.#native.counters().map(({ name, value }) => [name, value]));
-        return { ...this.stats(), slabs: this.#native.slabs(), counters };
-    }
-    /** What it is at this moment, down to every block, as plain data: `JSON.stringify` it to keep it. */
-    snapshot() {
-        const { device, label } = this;
-        const [stats, slabs] = [this.stats(), this.#native.slabs()];
-        return { plimsollSnapshot: 1, device: device.name, label, timeMs: Date.now(), stats, slabs };
-    }
-    /** A picture of its slabs and their blocks, as a page that needs nothing but a browser. See {@link poolsPage}. */
-    toHtml() {
-        return poolsPage([this.snapshot()]);
-    }
-    /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
-    pushScope() {
-        this.#expectLive();
-        this.#native.pushScope();
-    }
-    /** Ends the innermost scope and says what was allocated and freed within; `undefined` when there is none. */
-    popScope() {
-        return this.#native.popScope() ?? undefined;
-    }
-    /**
-     * Records what happens from now on, for {@link stopTrace}: at most `capacity` events, a million by default. A trace that
-     * runs is begun anew.
-     */
-    startTrace(capacity = 1_000_000) {
-        const most = integer('capacity', capacity, 1, 100_000_000);
-        this.#expectLive();
-        this.#native.startTrace(most);
-    }
-    /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
-    stopTrace() {
-        return traceOf(this.#native.stopTrace(), this, this.#settings);
-    }
-    /** Whether it was destroyed. */
-    get destroyed() {
-        return this.#end.destroyed;
-    }
-    /**
-     * Gives every slab back. Buffers that are left are stale: every use of them is a {@link ReleasedError}. What is mapped,
-     * or being copied, stays until that ends. Idempotent.
-     */
-    destroy() {
-        this.#gone ??= this.#destroy();
-        return this.#gone;
-    }
-    async #destroy() {
-        this.#end.destroyed = true;
-        clearTimeout(this.#idle);
-        this.#dropPass();
-        this.#labels.clear();
-        this.#pressure.clear();
-        for (const end of this.#waiting)
-            end();
-        await this.#run(() => this.#native.destroy());
-        // What was on its way back before.
-        await this.#collecting;
-        this.#owner?.destroyed(this);
-    }
-    /** The same as {@link destroy}, for `await using`. */
-    async [Symbol.asyncDispose]() {
-        await this.destroy();
-    }
-    #afterFree(key, retired) {
-        this.#labels.delete(key);
-        if (retired)
-            this.#collect();
-        if (this.#auto)
-            this.#whenIdle(this.#auto);
-    }
-    /** Gives empty slabs back, without anybody waiting for the device. */
-    #collect() {
-        this.#collectAgain = true;
-        this.#collecting ??= this.#collectAll();
-    }
-    async #collectAll() {
-        // What becomes empty while a device takes its time is given back in a further round.
-        try {
-            while (this.#collectAgain) {
-                this.#collectAgain = false;
-                await this.#native.collect();
-            }
-        }
-        finally {
-            this.#collecting = undefined;
-        }
-    }
-    #whenIdle({ abovePercent, maxMs }) {
-        clearTimeout(this.#idle);
-        const taken = this.#taken;
-        this.#idle = setTimeout(() => {
-            if (this.#taken !== taken)
-                return this.#whenIdle({ abovePercent, maxMs });
-            if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent)
-                return;
-            const goOn = ({ complete }) => {
-                if (!complete && maxMs > 0)
-                    this.#whenIdle({ abovePercent, maxMs });
-            };
-            // What a device refuses here it refuses again when somebody asks.
-            this.defragment({ maxMs }).then(goOn, () => { });
-        }, IDLE_MS).unref();
-    }
-    #expectLive() {
-        if (this.#end.destroyed)
-            throw released('the memory pool');
-    }
-    async #run(start) {
-        try {
-            return await start();
-        }
-        catch (error) {
-            throw fromNative(error);
-        }
-    }
-}
-const settingNames = ['slabBytes', 'initialBytes', 'maxBytes', 'maxCachedBytes', 'pageBytes', 'dedicated'];
-/** The settings among the options that were given. */
-const settingsOf = (options) => Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
-/** What a call gave, or the refusal that it threw. */
-function refusalOf(allocate) {
-    try {
-        return allocate();
-    }
-    catch (error) {
-        if (error instanceof InsufficientMemoryError)
-            return error;
-        throw error;
-    }
-}
-/** Checks a pool that was passed. */
-function realPool(name, value) {
-    if (isPool(value))
-        return value;
-    throw invalidArgument(name, 'a MemoryPool', quoted(value));
-}
-
 /** Buffers of the GPU: the device's own memory, pinned RAM, or managed memory. */
 const gpuFamily = {
     name: 'GPU',
@@ -2534,20 +1595,21 @@ const systemFamily = {
 class DeviceFamily {
     #family;
     #budget;
-    #owner;
+    #shared;
     #pools = new Map();
     #open = new Map();
     #peak = { bytes: 0 };
     #closed = false;
     /** @internal */
-    constructor(family, budget, owner) {
+    constructor(family, budget, shared) {
         this.#family = family;
         this.#budget = budget;
-        this.#owner = owner;
+        this.#shared = shared;
     }
     /**
      * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
-     * the manager's pools give back what they hold idle.
+     * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
+     * for what comes next.
      *
      * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
      * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
@@ -2592,7 +1654,7 @@ class DeviceFamily {
     async #openPool(kind) {
         const { name, kinds } = this.#family;
         const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` };
-        const pool = await makePool(options, this.#owner);
+        const pool = await this.#shared.makePool(options);
         this.#open.set(kind, pool);
         if (!this.#closed)
             return pool;
@@ -3190,6 +2252,985 @@ function over(as, bytes) {
     return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes(as));
 }
 
+const count$1 = (name, value) => bytes(name, value);
+/** Checks a size that is none without a byte. */
+const sizeOf = (name, value) => bytes(name, value, 1);
+const autoDefragmentChecks = {
+    abovePercent: (name, value) => number(name, value, 0, 100),
+    maxMs: (name, value) => number(name, value, 0, 3_600_000),
+};
+const autoDefragment = (name, value) => typeof value === 'boolean' ? value : options(value, autoDefragmentChecks, name);
+/** Checks the options of a pool. */
+const poolChecks = {
+    device: deviceChoice,
+    label: string,
+    slabBytes: sizeOf,
+    initialBytes: count$1,
+    maxBytes: sizeOf,
+    maxCachedBytes: count$1,
+    pageBytes: sizeOf,
+    dedicated: boolean,
+    zeroOnFree: boolean,
+    autoDefragment,
+    budget: (name, value) => real(name, value, MemoryBudget, nativeBudget),
+};
+/** Checks the options of a buffer. */
+const bufferChecks = {
+    label: string,
+    alignBytes: sizeOf,
+    placement: (name, value) => oneOf$1(name, value, ['long', 'transient']),
+};
+/** Checks those of a buffer that may take a slab. */
+const growingChecks = { ...bufferChecks, signal: signal };
+/** Checks the bounds of a defragmentation. */
+const defragmentChecks = {
+    maxBytes: count$1,
+    maxMoves: count$1,
+    maxMs: autoDefragmentChecks.maxMs,
+    dryRun: boolean,
+    veto: (name, value) => callback(name, value),
+    onMoved: (name, value) => callback(name, value),
+    signal: signal,
+};
+
+const references = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+/** What HTML reads as markup, and what shows nothing or turns the direction of writing. */
+const unsafe = /[&<>"'\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** A text of unknown origin as HTML that only shows it; what would not be seen comes out as its JSON escape. */
+const escaped = (text) => text.replace(unsafe, (character) => references[character] ?? unicodeEscape(character));
+const unicodeEscape = (text) => Array.from({ length: text.length }, (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
+/** What a page's policy calls a style or a script that stands in it. */
+function sourceOf(text) {
+    // Asked for when it is needed: loading the package does not wait for it.
+    const { createHash } = require('node:crypto');
+    return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+}
+/** A template with what stands for `{{name}}` in it. */
+const filledIn = (template, parts) => template.replace(/\{\{(\w+)\}\}/g, (_, name) => parts[name]);
+
+const base = ":root {\n  color-scheme: light dark;\n  --page: #f6f7f9;\n  --card: #ffffff;\n  --ink: #1c2330;\n  --quiet: #667085;\n  --line: #e3e6eb;\n  --accent: #2f6feb;\n  --shadow: 0 1px 2px #1018280d, 0 1px 3px #1018281a;\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --page: #0f1216;\n    --card: #181c22;\n    --ink: #e6e9ee;\n    --quiet: #98a1b0;\n    --line: #2a3038;\n    --accent: #6ea1ff;\n    --shadow: none;\n  }\n}\n\n* {\n  box-sizing: border-box;\n}\n\nbody {\n  margin: 0;\n  padding: 32px 24px 64px;\n  background: var(--page);\n  color: var(--ink);\n  font:\n    14px / 1.45 system-ui,\n    sans-serif;\n}\n\nheader,\nmain {\n  max-width: 1120px;\n  margin: 0 auto;\n}\n\nh1,\nh2,\np {\n  margin: 0;\n}\n\nh1 {\n  font-size: 24px;\n  font-weight: 650;\n  letter-spacing: -0.01em;\n}\n\nh2 {\n  font-size: 15px;\n  font-weight: 600;\n}\n\n.quiet,\nheader p,\nth,\nnav {\n  color: var(--quiet);\n}\n\ntable {\n  width: 100%;\n  margin-top: 12px;\n  border-collapse: collapse;\n}\n\nth,\ntd {\n  padding: 6px 10px 6px 0;\n  border-bottom: 1px solid var(--line);\n  font-weight: 400;\n  text-align: right;\n  font-variant-numeric: tabular-nums;\n  white-space: nowrap;\n}\n\nsection {\n  margin-top: 20px;\n  padding: 18px 20px;\n  border: 1px solid var(--line);\n  border-radius: 12px;\n  background: var(--card);\n  box-shadow: var(--shadow);\n}\n\n.figures {\n  display: grid;\n  grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));\n  gap: 18px;\n}\n\n.figures div {\n  display: flex;\n  flex-direction: column;\n}\n\n.figure {\n  font-size: 20px;\n  font-weight: 600;\n  font-variant-numeric: tabular-nums;\n}\n\n.bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  justify-content: space-between;\n  gap: 10px;\n}\n\nth:first-child,\ntd:first-child {\n  width: 50%;\n  text-align: left;\n  overflow-wrap: anywhere;\n  white-space: normal;\n}\n\ntbody tr:last-child td {\n  border-bottom: 0;\n}\n\nbdi,\npre {\n  unicode-bidi: isolate;\n}\n";
+
+/** What is in a block. */
+function kindOf({ requestedBytes, transient, pinned }) {
+    if (requestedBytes === undefined)
+        return 'free';
+    if (pinned)
+        return 'pinned';
+    return transient ? 'transient' : 'long';
+}
+/** The blocks of a slab with what lies between and behind them, which no buffer can have. */
+function* wholeSlab({ sizeBytes, blocks }) {
+    let end = 0;
+    for (const block of blocks) {
+        if (block.offsetBytes > end)
+            yield { offsetBytes: end, sizeBytes: block.offsetBytes - end };
+        yield block;
+        end = block.offsetBytes + block.sizeBytes;
+    }
+    if (sizeBytes > end)
+        yield { offsetBytes: end, sizeBytes: sizeBytes - end };
+}
+
+const own$1 = ":root {\n  --long: #2f6feb;\n  --transient: #f0a03a;\n  --pinned: #8a3ffc;\n  --free: #e3e6eb;\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --long: #4c8bff;\n    --transient: #e0932f;\n    --pinned: #be95ff;\n    --free: #2a3038;\n  }\n}\n\nh2 {\n  font-size: 18px;\n}\n\nh3 {\n  margin: 22px 0 0;\n  font-size: 15px;\n  font-weight: 600;\n}\n\n.figures {\n  margin: 16px 0 0;\n}\n\ndt {\n  color: var(--quiet);\n}\n\ndd {\n  margin: 0;\n}\n\n.legend {\n  display: flex;\n  flex-wrap: wrap;\n  gap: 18px;\n  margin: 22px 0 0;\n  padding: 0;\n  list-style: none;\n}\n\n.key {\n  width: 12px;\n  height: 12px;\n  margin-right: 7px;\n  vertical-align: -1px;\n}\n\n.slabs td:first-child,\n.slabs th:first-child {\n  width: auto;\n  white-space: nowrap;\n}\n\n.slabs .picture {\n  width: 80%;\n  padding-right: 14px;\n}\n\n.blocks {\n  display: block;\n  width: 100%;\n  height: 28px;\n  border-radius: 4px;\n}\n\n.long {\n  fill: var(--long);\n}\n\n.transient {\n  fill: var(--transient);\n}\n\n.pinned {\n  fill: var(--pinned);\n}\n\n.free {\n  fill: var(--free);\n}\n\n.edged {\n  stroke: var(--card);\n  stroke-width: 1px;\n  vector-effect: non-scaling-stroke;\n}\n\nrect:hover {\n  opacity: 0.75;\n}\n\n@media (max-width: 640px) {\n  body {\n    padding: 16px 10px;\n  }\n\n  .optional {\n    display: none;\n  }\n\n  .slabs .picture {\n    width: 60%;\n  }\n}\n";
+
+const template$1 = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{{policy}}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Memory pools</title>\n<style>{{style}}</style>\n</head>\n<body>\n<header>\n  <h1>Memory pools</h1>\n  <p>{{about}}</p>\n</header>\n<main>\n{{pools}}\n</main>\n</body>\n</html>\n";
+
+const size$1 = (name, value) => bytes(name, value);
+const count = (name, value) => integer(name, value, 0, Number.MAX_SAFE_INTEGER);
+const share$1 = (name, value) => number(name, value, 0, 100);
+/** What a figure of a pool may be. */
+const figures = {
+    heldBytes: size$1,
+    usedBytes: size$1,
+    requestedBytes: size$1,
+    freeBytes: size$1,
+    cachedBytes: size$1,
+    largestFreeBytes: size$1,
+    fragmentationPercent: share$1,
+    peakHeldBytes: size$1,
+    peakUsedBytes: size$1,
+    slabCount: count,
+    bufferCount: count,
+    allocatedCount: count,
+    freedCount: count,
+    failedCount: count,
+    retryCount: count,
+    movedCount: count,
+    movedBytes: size$1,
+    metadataBytes: size$1,
+};
+/**
+ * Reads the text of a {@link PoolSnapshot}, or of an array of them, as `JSON.stringify` writes them.
+ *
+ * @throws {@link InvalidArgumentError} that names the first thing in it that is unfit.
+ * @example
+ * await writeFile('pool.html', poolsPage(parsePoolSnapshots(await readFile('pool.json', 'utf8'))))
+ */
+function parsePoolSnapshots(text) {
+    let value;
+    try {
+        value = JSON.parse(string('text', text));
+    }
+    catch (error) {
+        if (!(error instanceof SyntaxError))
+            throw error;
+        throw invalidArgument('text', 'the JSON of a snapshot of a pool, or of an array of them', error.message);
+    }
+    return Array.isArray(value) ? poolSnapshots('snapshots', value) : [poolSnapshot('snapshot', value)];
+}
+/** Checks snapshots that came from outside. */
+const poolSnapshots = (name, value) => list(name, value, poolSnapshot);
+function poolSnapshot(name, value) {
+    const { plimsollSnapshot, device, label, timeMs, stats, slabs } = fields(name, value);
+    if (plimsollSnapshot !== 1) {
+        throw invalidArgument(`${name}.plimsollSnapshot`, '1, the version that is known', quoted(plimsollSnapshot));
+    }
+    return {
+        plimsollSnapshot,
+        device: string(`${name}.device`, device),
+        label: string(`${name}.label`, label),
+        // The last moment that a Date can hold.
+        timeMs: number(`${name}.timeMs`, timeMs, 0, 8.64e15),
+        stats: poolStats(`${name}.stats`, stats),
+        slabs: list(`${name}.slabs`, slabs, slabInfo),
+    };
+}
+function poolStats(name, value) {
+    const given = fields(name, value);
+    const checked = Object.entries(figures).map(([key, figure]) => [key, figure(`${name}.${key}`, given[key])]);
+    return Object.fromEntries(checked);
+}
+function slabInfo(name, value) {
+    const { index, sizeBytes, usedBytes, initial, blocks } = fields(name, value);
+    const slab = {
+        index: integer(`${name}.index`, index, 0, 2 ** 32 - 1),
+        sizeBytes: bytes(`${name}.sizeBytes`, sizeBytes, 1),
+        usedBytes: bytes(`${name}.usedBytes`, usedBytes),
+        initial: boolean(`${name}.initial`, initial),
+        blocks: list(`${name}.blocks`, blocks, blockInfo),
+    };
+    refuseDisorder(name, slab);
+    return slab;
+}
+/** Blocks follow each other, and lie within their slab. */
+function refuseDisorder(name, { sizeBytes, blocks }) {
+    let end = 0;
+    for (const [i, block] of blocks.entries()) {
+        bytes(`${name}.blocks[${i}].offsetBytes`, block.offsetBytes, end, sizeBytes);
+        bytes(`${name}.blocks[${i}].sizeBytes`, block.sizeBytes, 1, sizeBytes - block.offsetBytes);
+        end = block.offsetBytes + block.sizeBytes;
+    }
+}
+function blockInfo(name, value) {
+    const { offsetBytes, sizeBytes, label, requestedBytes, transient, pinned } = fields(name, value);
+    const block = {
+        offsetBytes: bytes(`${name}.offsetBytes`, offsetBytes),
+        sizeBytes: bytes(`${name}.sizeBytes`, sizeBytes),
+    };
+    if (requestedBytes === undefined)
+        return block;
+    return {
+        ...block,
+        label: string(`${name}.label`, label),
+        requestedBytes: bytes(`${name}.requestedBytes`, requestedBytes, 0, block.sizeBytes),
+        transient: boolean(`${name}.transient`, transient),
+        pinned: boolean(`${name}.pinned`, pinned),
+    };
+}
+function fields(name, value) {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        return value;
+    throw invalidArgument(name, 'an object', quoted(value));
+}
+function list(name, value, item) {
+    if (Array.isArray(value))
+        return Array.from(value, (each, i) => item(`${name}[${i}]`, each));
+    throw invalidArgument(name, 'an array', quoted(value));
+}
+
+/** Units that a slab is wide. */
+const WIDTH = 1000;
+/** Blocks that are narrower are drawn with their neighbours as one. */
+const NARROWEST = 1;
+/** Blocks from this width on have an edge. */
+const EDGED = 4;
+/** Slabs of a pool drawn at most. */
+const MAX_SLABS = 100;
+/** Buffers of a pool listed at most. */
+const MAX_BUFFERS = 100;
+/** Characters of a label shown at most. */
+const MAX_LABEL = 120;
+const style$1 = `${base}\n${own$1}`;
+const kindNames = {
+    long: 'long-lived',
+    transient: 'transient',
+    pinned: 'pinned',
+    free: 'free',
+};
+/**
+ * Snapshots of pools as one page that needs nothing but a browser: every slab with its blocks, and the pools' figures.
+ * Nothing outside of it is loaded, and nothing in it is run, whatever the labels say.
+ *
+ * @throws {@link InvalidArgumentError} when `snapshots` is not an array of snapshots.
+ * @example
+ * await writeFile('pool.html', poolsPage([pool.snapshot()]))
+ */
+function poolsPage(snapshots) {
+    const pools = poolSnapshots('snapshots', snapshots);
+    return filledIn(template$1, {
+        policy: `default-src 'none'; style-src ${sourceOf(style$1)}`,
+        style: style$1,
+        about: aboutOf(pools),
+        pools: pools.map(poolSection).join('\n'),
+    });
+}
+function aboutOf(pools) {
+    const sum = (of) => pools.reduce((all, pool) => all + of(pool), 0);
+    const heldBytes = sum(({ stats }) => stats.heldBytes);
+    const usedBytes = sum(({ stats }) => stats.usedBytes);
+    const number = pools.length === 1 ? '1 pool' : `${pools.length} pools`;
+    return `${number}, ${size(heldBytes)} held, ${size(usedBytes)} of it used`;
+}
+/** Sums of sizes that each are exact need not be. */
+const size = (bytes) => formatBytes(Math.min(bytes, Number.MAX_SAFE_INTEGER));
+function poolSection(pool) {
+    const time = new Date(pool.timeMs).toISOString();
+    return [
+        '<section>',
+        `<div class="bar"><h2><bdi>${shownLabel(pool.label)}</bdi></h2>`,
+        `<span class="quiet">on <bdi>${shownLabel(pool.device)}</bdi>, <time datetime="${time}">${time}</time></span></div>`,
+        figuresOf(pool),
+        legend,
+        slabTable(pool.slabs),
+        bufferTable(pool.slabs),
+        '</section>',
+    ].join('\n');
+}
+function shownLabel(label) {
+    const characters = [...label.slice(0, 2 * MAX_LABEL + 2)];
+    return escaped(characters.length > MAX_LABEL ? `${characters.slice(0, MAX_LABEL - 1).join('')}…` : label);
+}
+function figuresOf({ stats }) {
+    const figures = [
+        ['held', size(stats.heldBytes)],
+        ['used', size(stats.usedBytes)],
+        ['asked for', size(stats.requestedBytes)],
+        ['free', size(stats.freeBytes)],
+        ['largest hole', size(stats.largestFreeBytes)],
+        ['fragmentation', `${stats.fragmentationPercent.toFixed(1)} %`],
+        ['slabs', stats.slabCount.toLocaleString('en-US')],
+        ['buffers', stats.bufferCount.toLocaleString('en-US')],
+        ['most held', size(stats.peakHeldBytes)],
+        ['most used', size(stats.peakUsedBytes)],
+        ['moves', stats.movedCount.toLocaleString('en-US')],
+        ['metadata', size(stats.metadataBytes)],
+    ];
+    const items = figures.map(([name, value]) => `<div><dt>${name}</dt><dd class="figure">${value}</dd></div>`);
+    return `<dl class="figures">${items.join('')}</dl>`;
+}
+const legend = `<ul class="legend">${Object.entries(kindNames)
+    .map(([kind, name]) => `<li><svg class="key" viewBox="0 0 1 1"><rect class="${kind}" width="1" height="1"/></svg>${name}</li>`)
+    .join('')}</ul>`;
+function slabTable(slabs) {
+    const rows = slabs.slice(0, MAX_SLABS).map(slabRow);
+    return [
+        '<table class="slabs"><thead><tr><th>slab</th><th class="optional">size</th><th></th><th>used</th></tr></thead>',
+        `<tbody>${rows.join('\n')}</tbody></table>`,
+        hidden(slabs.length - MAX_SLABS, 'slabs'),
+    ].join('');
+}
+const hidden = (count, what) => count > 0 ? `<p class="quiet">and ${count.toLocaleString('en-US')} more ${what}</p>` : '';
+function slabRow(slab) {
+    const used = `${((slab.usedBytes / slab.sizeBytes) * 100).toFixed(1)} %`;
+    const name = `slab ${slab.index}, ${size(slab.sizeBytes)}, ${used} used`;
+    const cells = [
+        `<td>${slab.index}</td><td class="optional">${size(slab.sizeBytes)}</td>`,
+        `<td class="picture"><svg class="blocks" viewBox="0 0 ${WIDTH} 1" preserveAspectRatio="none" role="img" `,
+        `aria-label="${name}">${rectanglesOf(slab).join('')}</svg></td><td>${used}</td>`,
+    ];
+    return `<tr>${cells.join('')}</tr>`;
+}
+/** The blocks of a slab, narrow ones together: no slab takes more rectangles than it has units. */
+function rectanglesOf(slab) {
+    const unitBytes = slab.sizeBytes / WIDTH;
+    const drawn = [];
+    let run;
+    const flush = () => {
+        if (run)
+            drawn.push(runRectangle(run, unitBytes));
+        run = undefined;
+    };
+    for (const block of wholeSlab(slab)) {
+        if (block.sizeBytes >= NARROWEST * unitBytes) {
+            flush();
+            drawn.push(rectangle(block, unitBytes, kindOf(block), titleOf(block)));
+            continue;
+        }
+        run ??= { blocks: 0, buffers: 0, offsetBytes: block.offsetBytes, sizeBytes: 0, usedBytes: none() };
+        extend(run, block);
+        if (run.sizeBytes >= NARROWEST * unitBytes)
+            flush();
+    }
+    flush();
+    return drawn;
+}
+const none = () => ({ long: 0, transient: 0, pinned: 0, free: 0 });
+function extend(run, block) {
+    const kind = kindOf(block);
+    run.blocks += 1;
+    run.buffers += kind === 'free' ? 0 : 1;
+    run.sizeBytes += block.sizeBytes;
+    run.usedBytes[kind] += block.sizeBytes;
+}
+function runRectangle(run, unitBytes) {
+    const [kind] = Object.entries(run.usedBytes).reduce((most, each) => (each[1] > most[1] ? each : most));
+    const free = size(run.usedBytes.free);
+    const title = `${run.blocks} blocks: ${run.buffers} buffers, ${free} free\n${placeOf$1(run)}`;
+    return rectangle(run, unitBytes, kind, title);
+}
+function titleOf(block) {
+    const kind = kindOf(block);
+    if (kind === 'free')
+        return `free\n${placeOf$1(block)}`;
+    const label = block.label ? shownLabel(block.label) : 'no label';
+    return `${label}\n${kindNames[kind]}, ${size(block.requestedBytes ?? 0)} asked for\n${placeOf$1(block)}`;
+}
+const placeOf$1 = ({ offsetBytes, sizeBytes }) => `${size(sizeBytes)} at ${size(offsetBytes)}`;
+/** `title` is HTML. */
+function rectangle({ offsetBytes, sizeBytes }, unitBytes, kind, title) {
+    const width = sizeBytes / unitBytes;
+    const edge = width >= EDGED ? ' edged' : '';
+    const place = `x="${units(offsetBytes / unitBytes)}" width="${units(width)}"`;
+    return `<rect class="${kind}${edge}" ${place} height="1"><title>${title}</title></rect>`;
+}
+const units = (width) => String(Number(width.toFixed(3)));
+function bufferTable(slabs) {
+    const buffers = slabs.flatMap(({ index, blocks }) => blocks.filter((block) => kindOf(block) !== 'free').map((block) => ({ slab: index, block })));
+    if (buffers.length === 0)
+        return '';
+    const rows = buffers
+        .sort((a, b) => b.block.sizeBytes - a.block.sizeBytes)
+        .slice(0, MAX_BUFFERS)
+        .map(bufferRow);
+    return [
+        '<h3>Largest buffers</h3>',
+        '<table><thead><tr><th>label</th><th>asked for</th><th class="optional">block</th><th>kind</th><th>slab</th>',
+        `<th class="optional">offset</th></tr></thead><tbody>${rows.join('\n')}</tbody></table>`,
+        hidden(buffers.length - MAX_BUFFERS, 'buffers'),
+    ].join('');
+}
+const bufferRow = ({ slab, block }) => [
+    `<tr><td><bdi>${block.label ? shownLabel(block.label) : '<span class="quiet">no label</span>'}</bdi></td>`,
+    `<td>${size(block.requestedBytes ?? 0)}</td><td class="optional">${size(block.sizeBytes)}</td>`,
+    `<td>${kindNames[kindOf(block)]}</td><td>${slab}</td><td class="optional">${size(block.offsetBytes)}</td></tr>`,
+].join('');
+
+/** @internal */
+function traceOf(trace, pool, settings) {
+    const { lines, eventCount, droppedCount } = trace;
+    const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, settings, droppedCount };
+    return { eventCount, droppedCount, text: `${JSON.stringify(header)}\n${lines}` };
+}
+
+/** How long nothing has to happen to a pool before it defragments itself. */
+const IDLE_MS = 50;
+/** How long a pass that did not come to its end is kept for the next call. */
+const PASS_KEPT_MS = 5000;
+/** Makes a pool whose request for memory also asks its owner. */
+let makePool;
+/**
+ * Has a pool give back what it merely keeps for what comes next, and waits for what is on its way back already; resolves to
+ * the bytes of both.
+ */
+let giveBackIdle;
+/** Whether it is a pool, and none that only looks like one. */
+let isPool;
+/** The net: gives back what a pool held that was collected, as were all its buffers. */
+const net = new FinalizationRegistry(({ table, label, end }) => {
+    if (end.destroyed)
+        return;
+    const warn = (heldBytes) => {
+        if (heldBytes === 0)
+            return;
+        const message = `A memory pool labelled "${label}" with ${heldBytes} bytes was collected without being destroyed. ` +
+            'Its memory was given back now; call destroy() or use `await using`.';
+        process.emitWarning(leakWarning(message, label, heldBytes));
+    };
+    abandonPool(table).then(warn, () => { });
+});
+/**
+ * A pool of real device memory: slabs from a device, buffers out of slabs.
+ *
+ * What is where is kept outside of the memory. Buffers of any size find a place in constant time, an empty slab serves
+ * any size up to its own, and slabs without buffers go back to the device.
+ *
+ * @example
+ * await using pool = await MemoryPool.create({ device: 'host', initialBytes: 64 * MiB })
+ * using buffer = pool.allocate(4 * MiB, { label: 'activations' })
+ * await buffer.withMapping((view) => view.fill(1))
+ */
+class MemoryPool {
+    #native;
+    /** Its buffers, as the two calls that each of them goes through want them. */
+    #table;
+    #owner;
+    #settings;
+    #auto;
+    /** The label of each live buffer, by its key; those without one are left out. */
+    #labels = new Map();
+    #pressure = new Set();
+    #freed;
+    #idle;
+    /** Buffers handed out: whether it has been idle. */
+    #taken = 0;
+    /** What is on its way back to the device: the bytes of each call. */
+    #returning = new Set();
+    #collecting;
+    #collectAgain = false;
+    #defragmenting = Promise.resolve();
+    /** The pass that met a bound before it was complete, and what ends it when no call goes on with it. */
+    #unfinished;
+    #growing = Promise.resolve();
+    /** What ends the requests that wait for others to give memory back. */
+    #waiting = new Set();
+    /** Whether it was destroyed; its buffers look there too. */
+    #end = { destroyed: false };
+    #gone;
+    /** Where its memory comes from. */
+    device;
+    /** What it is called. */
+    label;
+    static {
+        giveBackIdle = async (pool) => {
+            const idle = () => pool.#native.trimCached();
+            const [returnedBytes, idleBytes] = await Promise.all([pool.#returned(), pool.#giveBack(idle)]);
+            return returnedBytes + idleBytes;
+        };
+        isPool = (value) => typeof value === 'object' && value !== null && #native in value;
+        makePool = async (options, owner) => {
+            if (options.dedicated && options.autoDefragment) {
+                throw invalidArgument('autoDefragment', 'left out of a pool that is dedicated, where nothing moves', 'both');
+            }
+            const device = await Device.open(options.device ?? 'auto');
+            const { label = 'memory pool', budget, autoDefragment: auto = false, zeroOnFree = false } = options;
+            const settings = settingsOf(options);
+            try {
+                const of = nativeDevice(device);
+                const made = await NativePool.create(of, budget && nativeBudget(budget), {
+                    dedicated: false,
+                    zeroOnFree,
+                    ...settings,
+                    label,
+                });
+                const defragment = auto === true ? {} : auto || undefined;
+                return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner });
+            }
+            catch (error) {
+                throw fromNative(error);
+            }
+        };
+    }
+    constructor(mark, of, making) {
+        expectInternal(mark, 'MemoryPool', 'MemoryPool.create()');
+        const { device, label, settings, auto, owner } = making;
+        this.#native = of;
+        this.#table = of.table();
+        this.#owner = owner;
+        this.#settings = settings;
+        this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto };
+        this.device = device;
+        this.label = label;
+        // Its native half outlives it as long as there are buffers.
+        net.register(of, { table: this.#table, label, end: this.#end });
+        // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
+        const self = new WeakRef(this);
+        this.#freed = (key, retired) => {
+            const pool = self.deref();
+            if (pool)
+                pool.#afterFree(key, retired);
+            // The pool was dropped, and its last buffers give its slabs back.
+            else if (retired)
+                of.collect().catch(() => { });
+        };
+    }
+    /**
+     * Makes a pool, and takes its `initialBytes`.
+     *
+     * @throws {@link DeviceUnavailableError} when the machine has no such device, or this process may not use it.
+     * @throws {@link InsufficientMemoryError} when the budget or the machine has not `initialBytes`.
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option, or one that does not fit the device.
+     */
+    static async create(options$1) {
+        return makePool(options(options$1, poolChecks));
+    }
+    /**
+     * Hands out a buffer from the slabs that are held; it asks no device and waits for nothing. Its bytes are those of the
+     * last user unless the pool is `zeroOnFree`.
+     *
+     * @throws {@link InsufficientMemoryError} when no hole fits; `largestFreeBytes` is the largest. {@link reserve} first,
+     * or use {@link allocateAsync}.
+     * @throws {@link InvalidArgumentError} for an unfit size or option.
+     * @throws {@link ReleasedError} after {@link destroy}.
+     */
+    allocate(bytes, options$1) {
+        const sizeBytes = sizeOf('bytes', bytes);
+        if (options$1 === undefined)
+            return this.#take(sizeBytes, 256, false, '');
+        const { alignBytes = 256, placement, label = '' } = options(options$1, bufferChecks);
+        return this.#take(sizeBytes, alignBytes, placement === 'transient', label);
+    }
+    #take(sizeBytes, alignBytes, transient, label) {
+        this.#expectLive();
+        let key;
+        try {
+            key = allocateBuffer(this.#table, sizeBytes, alignBytes, transient, label === '' ? undefined : label);
+        }
+        catch (error) {
+            throw fromNative(error);
+        }
+        return this.#bufferOf(key, sizeBytes, label);
+    }
+    #bufferOf(key, sizeBytes, label) {
+        this.#taken += 1;
+        if (label !== '')
+            this.#labels.set(key, label);
+        return poolBuffer({
+            native: this.#native,
+            table: this.#table,
+            key,
+            label,
+            sizeBytes,
+            device: this.device.name,
+            freed: this.#freed,
+            pool: this.#end,
+            released: false,
+        });
+    }
+    /**
+     * Hands out a buffer, and does what it can before it refuses, in this order: a fitting hole, a cached slab, a new slab,
+     * cached slabs of other sizes given back, {@link onPressure}, defragmentation.
+     *
+     * @throws {@link AbortError} when `signal` aborts.
+     * @throws as of {@link allocate}, and {@link DeviceError} as the device says.
+     */
+    async allocateAsync(bytes, options$1) {
+        const sizeBytes = sizeOf('bytes', bytes);
+        const { signal, ...placing } = options(options$1, growingChecks);
+        let defragmented = false;
+        if (signal?.aborted)
+            throw new AbortError(signal.reason);
+        for (;;) {
+            const grown = await this.#takeOrGrow(sizeBytes, placing);
+            if (signal?.aborted) {
+                // The slab that was taken for it goes back with it.
+                if (!(grown instanceof InsufficientMemoryError))
+                    grown.release();
+                throw new AbortError(signal.reason);
+            }
+            if (!(grown instanceof InsufficientMemoryError))
+                return grown;
+            if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
+                throw this.#refusal(grown, sizeBytes, placing.label);
+            }
+            const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes, signal));
+            if (await this.#unlessEnded(relieved(), signal))
+                continue;
+            if (defragmented)
+                throw this.#refusal(grown, sizeBytes, placing.label);
+            defragmented = true;
+            const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256;
+            const enough = () => signal?.aborted === true || this.stats().largestFreeBytes >= surelyBytes;
+            await this.#unlessEnded(this.#queue({}, enough), signal);
+        }
+    }
+    /** What others do for a request, unless that is given up or the pool destroyed before. */
+    async #unlessEnded(work, signal) {
+        let end = () => { };
+        const ended = new Promise((_, reject) => {
+            end = () => reject(signal?.aborted ? new AbortError(signal.reason) : released('the memory pool'));
+        });
+        this.#waiting.add(end);
+        signal?.addEventListener('abort', end);
+        if (signal?.aborted || this.#end.destroyed)
+            end();
+        try {
+            return await Promise.race([work, ended]);
+        }
+        finally {
+            this.#waiting.delete(end);
+            signal?.removeEventListener('abort', end);
+        }
+    }
+    /** Whether slabs went back to the device. */
+    async #gaveBack({ requestedBytes, availableBytes }) {
+        const returnedBytes = await this.#returned();
+        const missingBytes = Math.max(0, requestedBytes - availableBytes);
+        return (await this.#giveBack(() => this.#native.trimSpare(missingBytes))) + returnedBytes > 0;
+    }
+    /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
+    #refusal(noSlab, sizeBytes, label = '') {
+        const { message, availableBytes, bindingConstraint, suggestion } = noSlab;
+        const holeBytes = this.stats().largestFreeBytes;
+        const details = {
+            label: label === '' ? this.label : label,
+            requestedBytes: sizeBytes,
+            availableBytes,
+            largestFreeBytes: Math.max(holeBytes, noSlab.largestFreeBytes),
+            bindingConstraint,
+            suggestion,
+        };
+        const hole = holeBytes > 0 ? `. The largest hole in the pool is ${formatBytes$1(holeBytes)}` : '';
+        return new InsufficientMemoryError('ERR_INSUFFICIENT_MEMORY', `${message}${hole}`, details);
+    }
+    /**
+     * A buffer from what is held, or from a new slab; or why there is none. One slab at a time: that which one takes may do
+     * for all who wait, but not where each buffer has one of its own.
+     */
+    async #takeOrGrow(sizeBytes, options) {
+        const held = refusalOf(() => this.allocate(sizeBytes, options));
+        if (!(held instanceof InsufficientMemoryError))
+            return held;
+        const { alignBytes = 256, placement, label = '' } = options;
+        const transient = placement === 'transient';
+        const take = () => this.#native.allocateOrGrow(sizeBytes, alignBytes, transient, label === '' ? undefined : label);
+        try {
+            const key = await this.#run(() => (this.#settings.dedicated ? take() : this.#afterOthers(take)));
+            const buffer = this.#bufferOf(key, sizeBytes, label);
+            if (!this.#end.destroyed)
+                return buffer;
+            buffer.release();
+            throw released('the memory pool');
+        }
+        catch (error) {
+            if (error instanceof InsufficientMemoryError)
+                return error;
+            throw error;
+        }
+    }
+    /** Runs what takes a slab once everybody before has taken theirs. */
+    #afterOthers(take) {
+        const taken = this.#growing.then(take);
+        this.#growing = taken.catch(() => { });
+        return taken;
+    }
+    /** Whether anybody has given memory back. */
+    async #relieved(missingBytes, signal) {
+        const isWanted = () => !signal?.aborted && !this.#end.destroyed;
+        for (const relieve of [...this.#pressure]) {
+            if (!isWanted())
+                return false;
+            if ((await relieve(missingBytes)) === true)
+                return true;
+        }
+        return isWanted() && ((await this.#owner?.relieve(this, missingBytes)) ?? false);
+    }
+    /**
+     * Registers what may give memory back when {@link allocateAsync} finds none. It is told how many bytes are missing, and
+     * returns `true`, or a promise of it, when it has given some back: it is asked again until it has not. Returns what
+     * forgets it again.
+     */
+    onPressure(relieve) {
+        const registered = callback('relieve', relieve);
+        this.#expectLive();
+        this.#pressure.add(registered);
+        return { [Symbol.dispose]: () => void this.#pressure.delete(registered) };
+    }
+    /**
+     * Makes sure that one buffer of `bytes` could be handed out now, and takes a slab for it where none has room.
+     *
+     * @throws {@link InsufficientMemoryError} when the pool's maximum, the budget or the machine has not that much.
+     * @throws {@link DeviceError} as the device says.
+     * @throws {@link ReleasedError} after {@link destroy}.
+     */
+    async reserve(bytes) {
+        const sizeBytes = sizeOf('bytes', bytes);
+        const take = () => this.#native.reserve(sizeBytes, 256);
+        return this.#run(() => (this.#settings.dedicated ? take() : this.#afterOthers(take)));
+    }
+    /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
+    async trim(keepBytes = 0) {
+        const keep = bytes('keepBytes', keepBytes);
+        return this.#giveBack(() => this.#native.trim(keep));
+    }
+    /**
+     * Moves buffers together, one after the other, so that whole slabs become empty and go back. Buffers in use, mapped,
+     * pinned or exported stay; content survives.
+     *
+     * @throws {@link DeviceError} when a copy failed: that buffer stays as it was, and those before it stay moved.
+     * @throws {@link ReleasedError} after {@link destroy}.
+     */
+    async defragment(options$1) {
+        return this.#queue(options(options$1, defragmentChecks), () => false);
+    }
+    /** One pass at a time. It ends before its bounds are met when it has done `enough`. */
+    #queue(options, enough) {
+        const pass = this.#defragmenting.then(() => this.#pass(options, enough));
+        this.#defragmenting = pass.catch(() => { });
+        return pass;
+    }
+    async #pass({ dryRun = false, veto, onMoved, signal, ...bounds }, enough) {
+        const { maxBytes, maxMoves, maxMs } = bounds;
+        if (dryRun)
+            return this.#run(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs));
+        const report = {
+            movedCount: 0,
+            movedBytes: 0,
+            vetoedCount: 0,
+            emptiedBytes: 0,
+            largestFreeBytesBefore: this.stats().largestFreeBytes,
+            largestFreeBytesAfter: 0,
+            complete: false,
+        };
+        const began = performance.now();
+        const leftMs = () => maxMs && Math.max(0, maxMs - (performance.now() - began));
+        const bounded = Object.values(bounds).some((bound) => bound !== undefined);
+        const pass = (bounded && this.#resumed(veto)) || this.#native.beginPass();
+        this.#dropPass();
+        let tried = false;
+        let failed = true;
+        const within = () => !signal?.aborted &&
+            report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
+            report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
+            // A bound of any time lets one move be tried, or a slow machine would never get on.
+            (tried ? performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY) : maxMs !== 0) &&
+            !enough();
+        try {
+            while (within()) {
+                const planned = await this.#run(() => pass.nextMove(leftMs()));
+                if (!planned) {
+                    report.complete = pass.complete;
+                    break;
+                }
+                tried = true;
+                if (!this.#native.holds(planned.key)) {
+                    // It was released before its turn came.
+                    this.#native.forgoMove(planned);
+                    continue;
+                }
+                const movable = this.#movable(planned);
+                if (this.#vetoes(veto, movable, planned)) {
+                    report.vetoedCount += 1;
+                    continue;
+                }
+                const emptiedBytes = await this.#run(() => this.#native.makeMove(planned));
+                // The veto may have released or pinned it.
+                if (typeof emptiedBytes !== 'number')
+                    continue;
+                report.emptiedBytes += emptiedBytes;
+                report.movedCount += 1;
+                report.movedBytes += planned.bytes;
+                onMoved?.(movable);
+            }
+            failed = false;
+        }
+        finally {
+            if (failed || report.complete || this.#end.destroyed)
+                pass.end();
+            else
+                this.#keepPass(pass, veto);
+            this.#collect();
+        }
+        report.largestFreeBytesAfter = this.stats().largestFreeBytes;
+        return report;
+    }
+    /** The pass to go on with. Another veto is asked about what the last one kept where it was. */
+    #resumed(veto) {
+        const unfinished = this.#unfinished;
+        if (!unfinished)
+            return undefined;
+        clearTimeout(unfinished.timer);
+        this.#unfinished = undefined;
+        unfinished.pass.resume(!veto || veto !== unfinished.veto);
+        return unfinished.pass;
+    }
+    #keepPass(pass, veto) {
+        const timer = setTimeout(() => this.#dropPass(), PASS_KEPT_MS).unref();
+        this.#unfinished = { pass, veto, timer };
+    }
+    #dropPass() {
+        clearTimeout(this.#unfinished?.timer);
+        this.#unfinished?.pass.end();
+        this.#unfinished = undefined;
+    }
+    #movable({ key, bytes }) {
+        return { label: this.#labels.get(key) ?? '', sizeBytes: bytes, id: key };
+    }
+    /** Whether the move is not wanted; a veto that throws leaves no place taken. */
+    #vetoes(veto, movable, planned) {
+        let vetoed = true;
+        try {
+            vetoed = veto?.(movable) === true;
+        }
+        finally {
+            if (vetoed)
+                this.#native.forgoMove(planned);
+        }
+        return vetoed;
+    }
+    /** What it holds and has done. */
+    stats() {
+        return this.#native.stats();
+    }
+    /**
+     * The same in depth: every slab with its blocks, and the counts under the names of PyTorch's `memory_stats`.
+     *
+     * It walks over everything; {@link stats} is kept up to date as it goes.
+     */
+    detailedStats() {
+        const counters = Object.fromEntries(this.#native.counters().map(({ name, value }) => [name, value]));
+        return { ...this.stats(), slabs: this.#native.slabs(), counters };
+    }
+    /** What it is at this moment, down to every block, as plain data: `JSON.stringify` it to keep it. */
+    snapshot() {
+        const { device, label } = this;
+        const [stats, slabs] = [this.stats(), this.#native.slabs()];
+        return { plimsollSnapshot: 1, device: device.name, label, timeMs: Date.now(), stats, slabs };
+    }
+    /** A picture of its slabs and their blocks, as a page that needs nothing but a browser. See {@link poolsPage}. */
+    toHtml() {
+        return poolsPage([this.snapshot()]);
+    }
+    /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
+    pushScope() {
+        this.#expectLive();
+        this.#native.pushScope();
+    }
+    /** Ends the innermost scope and says what was allocated and freed within; `undefined` when there is none. */
+    popScope() {
+        return this.#native.popScope() ?? undefined;
+    }
+    /**
+     * Records what happens from now on, for {@link stopTrace}: at most `capacity` events, a million by default. A trace that
+     * runs is begun anew.
+     */
+    startTrace(capacity = 1_000_000) {
+        const most = integer('capacity', capacity, 1, 100_000_000);
+        this.#expectLive();
+        this.#native.startTrace(most);
+    }
+    /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
+    stopTrace() {
+        return traceOf(this.#native.stopTrace(), this, this.#settings);
+    }
+    /** Whether it was destroyed. */
+    get destroyed() {
+        return this.#end.destroyed;
+    }
+    /**
+     * Gives every slab back. Buffers that are left are stale: every use of them is a {@link ReleasedError}. What is mapped,
+     * or being copied, stays until that ends. Idempotent.
+     */
+    destroy() {
+        this.#gone ??= this.#destroy();
+        return this.#gone;
+    }
+    async #destroy() {
+        this.#end.destroyed = true;
+        clearTimeout(this.#idle);
+        this.#dropPass();
+        this.#labels.clear();
+        this.#pressure.clear();
+        for (const end of this.#waiting)
+            end();
+        const { heldBytes } = this.stats();
+        await this.#giveBack(() => this.#native.destroy().then(() => heldBytes));
+        // What was on its way back before.
+        await this.#collecting;
+        this.#owner?.destroyed(this);
+    }
+    /** The same as {@link destroy}, for `await using`. */
+    async [Symbol.asyncDispose]() {
+        await this.destroy();
+    }
+    #afterFree(key, retired) {
+        this.#labels.delete(key);
+        if (retired)
+            this.#collect();
+        if (this.#auto)
+            this.#whenIdle(this.#auto);
+    }
+    /** Gives empty slabs back, without anybody waiting for the device. */
+    #collect() {
+        this.#collectAgain = true;
+        this.#collecting ??= this.#collectAll();
+    }
+    async #collectAll() {
+        // What becomes empty while a device takes its time is given back in a further round.
+        try {
+            while (this.#collectAgain) {
+                this.#collectAgain = false;
+                await this.#giveBack(() => this.#native.collect());
+            }
+        }
+        finally {
+            this.#collecting = undefined;
+        }
+    }
+    /** Gives slabs back by a call that resolves to their bytes; meanwhile {@link #returned} waits for them. */
+    async #giveBack(start) {
+        const returning = this.#run(start);
+        this.#returning.add(returning);
+        try {
+            return await returning;
+        }
+        finally {
+            this.#returning.delete(returning);
+        }
+    }
+    /** Waits for what is on its way back by now; resolves to its bytes, whoever began it. */
+    async #returned() {
+        return (await Promise.all(this.#returning)).reduce((sum, bytes) => sum + bytes, 0);
+    }
+    #whenIdle({ abovePercent, maxMs }) {
+        clearTimeout(this.#idle);
+        const taken = this.#taken;
+        this.#idle = setTimeout(() => {
+            if (this.#taken !== taken)
+                return this.#whenIdle({ abovePercent, maxMs });
+            if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent)
+                return;
+            const goOn = ({ complete }) => {
+                if (!complete && maxMs > 0)
+                    this.#whenIdle({ abovePercent, maxMs });
+            };
+            // What a device refuses here it refuses again when somebody asks.
+            this.defragment({ maxMs }).then(goOn, () => { });
+        }, IDLE_MS).unref();
+    }
+    #expectLive() {
+        if (this.#end.destroyed)
+            throw released('the memory pool');
+    }
+    async #run(start) {
+        try {
+            return await start();
+        }
+        catch (error) {
+            throw fromNative(error);
+        }
+    }
+}
+const settingNames = ['slabBytes', 'initialBytes', 'maxBytes', 'maxCachedBytes', 'pageBytes', 'dedicated'];
+/** The settings among the options that were given. */
+const settingsOf = (options) => Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
+/** What a call gave, or the refusal that it threw. */
+function refusalOf(allocate) {
+    try {
+        return allocate();
+    }
+    catch (error) {
+        if (error instanceof InsufficientMemoryError)
+            return error;
+        throw error;
+    }
+}
+/** Checks a pool that was passed. */
+function realPool(name, value) {
+    if (isPool(value))
+        return value;
+    throw invalidArgument(name, 'a MemoryPool', quoted(value));
+}
+
 /**
  * Has V8 collect its garbage, as far as it lets itself be told: the function is only there behind a flag, which V8 does
  * not promise to honour after the start.
@@ -3614,8 +3655,9 @@ class MemoryPools {
     }
     /**
      * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
-     * names one. Before {@link MemoryPool.allocateAsync} refuses, the manager's other pools give back the slabs that they keep
-     * for what comes next, but neither their `initialBytes` nor what was reserved.
+     * names one. Before {@link MemoryPool.allocateAsync} refuses, it waits for what buffers of the families and the manager's
+     * other pools have on its way back, and those pools give back the slabs that they keep for what comes next, but neither
+     * their `initialBytes` nor what was reserved.
      *
      * @throws {@link ReleasedError} after the manager was closed.
      */
@@ -3623,30 +3665,14 @@ class MemoryPools {
         const checked = options(options$1, poolChecks);
         if (this.#closed)
             throw released('the memory manager');
-        const { budget, device } = this.#surroundings;
-        const owner = {
-            relieve: (asking) => this.trimFor(asking),
-            destroyed: (gone) => this.#forget(gone),
-        };
-        const pool = await makePool({ device, budget, ...checked }, owner);
+        const { budget, device, shared } = this.#surroundings;
+        const pool = await shared.makePool({ device, budget, ...checked }, (gone) => this.#forget(gone));
         this.#pools.set(pool, this.#surroundings.relieve(`pool "${pool.label}"`, () => pool.trim()));
         if (!this.#closed)
             return pool;
         // It was made while the manager was closed, and goes with it.
         await pool.destroy();
         throw released('the memory manager');
-    }
-    /**
-     * @internal Gives back what is kept for what comes next, but of the pool that asks and of those whose memory is of another
-     * sort. Whether anything was.
-     */
-    async trimFor(asking) {
-        const { systemMemory } = asking.device.limits;
-        const others = [...this].filter((pool) => pool !== asking && pool.device.limits.systemMemory === systemMemory);
-        let givenBack = 0;
-        for (const pool of others)
-            givenBack += await trimCached(pool);
-        return givenBack > 0;
     }
     #forget(pool) {
         this.#pools.get(pool)?.[Symbol.dispose]();
@@ -4033,6 +4059,30 @@ function profileFormat(name, path) {
     throw invalidArgument(name, `a name that ends in ${endings.map(([ending]) => ending).join(', ')}`, quoted(text));
 }
 
+/** Pools on one account: before one of them refuses, the others give back what they have to spare. */
+class SharedRelief {
+    #pools = new Set();
+    /** Makes a pool that is one of them until it is destroyed. */
+    async makePool(options, destroyed) {
+        const pool = await makePool(options, {
+            relieve: (asking) => this.#relieve(asking),
+            destroyed: (gone) => {
+                this.#pools.delete(gone);
+                destroyed?.(gone);
+            },
+        });
+        this.#pools.add(pool);
+        return pool;
+    }
+    /** Whether the others whose memory is of the same sort gave anything back. */
+    async #relieve(asking) {
+        const { systemMemory } = asking.device.limits;
+        const others = [...this.#pools].filter((pool) => pool !== asking && pool.device.limits.systemMemory === systemMemory);
+        const givenBack = await Promise.all(others.map(giveBackIdle));
+        return givenBack.some((bytes) => bytes > 0);
+    }
+}
+
 const managerLimitChecks = {
     ...limitChecks,
     maxBytes: (name, value) => bytes(name, value),
@@ -4085,11 +4135,11 @@ class MemoryManager {
         this.monitor.relieve('buffer pool', () => this.pool.trim());
         this.profile = new MemoryProfile(this.budget);
         const relieve = (label, run) => this.monitor.relieve(label, run);
-        this.pools = new MemoryPools({ budget: this.budget, device, relieve });
-        const owner = { relieve: (asking) => this.pools.trimFor(asking), destroyed: () => { } };
-        this.npu = new DeviceFamily(npuFamily, this.budget, owner);
-        this.gpu = new DeviceFamily(gpuFamily, this.budget, owner);
-        this.system = new DeviceFamily(systemFamily, this.budget, owner);
+        const shared = new SharedRelief();
+        this.pools = new MemoryPools({ budget: this.budget, device, shared, relieve });
+        this.npu = new DeviceFamily(npuFamily, this.budget, shared);
+        this.gpu = new DeviceFamily(gpuFamily, this.budget, shared);
+        this.system = new DeviceFamily(systemFamily, this.budget, shared);
     }
     /**
      * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
