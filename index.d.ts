@@ -1539,7 +1539,10 @@ declare class MemoryPool implements AsyncDisposable {
      * @throws {@link ReleasedError} after {@link destroy}.
      */
     reserve(bytes: number): Promise<void>;
-    /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
+    /**
+     * Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back.
+     * By then what was released before is back, too.
+     */
     trim(keepBytes?: number): Promise<number>;
     /**
      * Moves buffers together, one after the other, so that whole slabs become empty and go back. Buffers in use, mapped,

@@ -2947,10 +2947,15 @@ class MemoryPool {
         const take = () => this.#native.reserve(sizeBytes, 256);
         return this.#run(() => (this.#settings.dedicated ? take() : this.#afterOthers(take)));
     }
-    /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
+    /**
+     * Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back.
+     * By then what was released before is back, too.
+     */
     async trim(keepBytes = 0) {
         const keep = bytes('keepBytes', keepBytes);
-        return this.#giveBack(() => this.#native.trim(keep));
+        const bytes$1 = await this.#giveBack(() => this.#native.trim(keep));
+        await this.#collecting;
+        return bytes$1;
     }
     /**
      * Moves buffers together, one after the other, so that whole slabs become empty and go back. Buffers in use, mapped,

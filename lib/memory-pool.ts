@@ -365,10 +365,15 @@ export class MemoryPool implements AsyncDisposable {
     return this.#run(() => (this.#settings.dedicated ? take() : this.#afterOthers(take)))
   }
 
-  /** Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back. */
+  /**
+   * Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back.
+   * By then what was released before is back, too.
+   */
   async trim(keepBytes = 0): Promise<number> {
     const keep = check.bytes('keepBytes', keepBytes)
-    return this.#giveBack(() => this.#native.trim(keep))
+    const bytes = await this.#giveBack(() => this.#native.trim(keep))
+    await this.#collecting
+    return bytes
   }
 
   /**
