@@ -14,7 +14,7 @@ use crate::error::Result;
 /// [resumed](Self::resume).
 ///
 /// It looks for them in a copy of the pool's books, so the pool is locked only for as long as a part of them is copied (up
-/// to a thousand buffers, or one slab's blocks, some 10 ns for each) or one move is begun. The copy is made at the first move, and anew once
+/// to a thousand buffers, or one slab's blocks) or one move is begun. The copy is made at the first move, and anew once
 /// it has no more, until a new one has none: what others do meanwhile is seen then. A copy takes some 150 bytes for each
 /// buffer. Looking through it costs as much as sorting it and asking once for each buffer.
 ///

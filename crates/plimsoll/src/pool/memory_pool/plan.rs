@@ -3,7 +3,7 @@
 //! The copy is made a part at a time and grows old, so each step says what to try: whoever makes a move of it looks at the
 //! books themselves, and tells the plan what became of it.
 
-use std::{collections::HashMap, mem, time::Instant};
+use std::{collections::HashMap, mem, thread, time::Instant};
 
 use super::{
     Inner,
@@ -169,6 +169,8 @@ impl Plan {
             if until.is_some_and(|until| until <= Instant::now()) {
                 break;
             }
+            // The lock is not fair: who waits for it has to be let in.
+            thread::yield_now();
         }
         Ok(self.is_read())
     }
