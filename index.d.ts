@@ -96,6 +96,8 @@ declare class NativePool$1 {
   reserve(bytes: number, alignBytes: number): Promise<void>
   /** Hands out a buffer from the slabs held, or from a new one. A promise of its key. */
   allocateOrGrow(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): Promise<number>
+  /** Bytes of the slabs that ever went back, whoever gave them. */
+  givenBackBytes(): number
   /** Whether a buffer for which there is no slab might find room once others have given memory back. */
   beginRetry(bytes: number): Promise<boolean>
   /** Gives slabs back that wait for it. */

@@ -2820,6 +2820,7 @@ class MemoryPool {
         if (signal?.aborted)
             throw new AbortError(signal.reason);
         for (;;) {
+            const before = this.#native.givenBackBytes();
             const grown = await this.#takeOrGrow(sizeBytes, placing);
             if (signal?.aborted) {
                 // The slab that was taken for it goes back with it.
@@ -2832,7 +2833,7 @@ class MemoryPool {
             if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
                 throw this.#refusal(grown, sizeBytes, placing.label);
             }
-            const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes, signal));
+            const relieved = async () => (await this.#gaveBack(grown, before)) || (await this.#relieved(sizeBytes, signal));
             if (await this.#unlessEnded(relieved(), signal))
                 continue;
             if (defragmented)
@@ -2861,11 +2862,11 @@ class MemoryPool {
             signal?.removeEventListener('abort', end);
         }
     }
-    /** Whether slabs went back to the device. */
-    async #gaveBack({ requestedBytes, availableBytes }) {
-        const returnedBytes = await this.#returned();
+    /** Whether slabs went back to the device since that many bytes of them had, by now or by whomever. */
+    async #gaveBack({ requestedBytes, availableBytes }, before) {
         const missingBytes = Math.max(0, requestedBytes - availableBytes);
-        return (await this.#giveBack(() => this.#native.trimSpare(missingBytes))) + returnedBytes > 0;
+        await this.#giveBack(() => this.#native.trimSpare(missingBytes));
+        return this.#native.givenBackBytes() > before;
     }
     /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
     #refusal(noSlab, sizeBytes, label = '') {

@@ -241,6 +241,7 @@ export class MemoryPool implements AsyncDisposable {
     let defragmented = false
     if (signal?.aborted) throw new AbortError(signal.reason)
     for (;;) {
+      const before = this.#native.givenBackBytes()
       const grown = await this.#takeOrGrow(sizeBytes, placing)
       if (signal?.aborted) {
         // The slab that was taken for it goes back with it.
@@ -251,7 +252,7 @@ export class MemoryPool implements AsyncDisposable {
       if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
         throw this.#refusal(grown, sizeBytes, placing.label)
       }
-      const relieved = async () => (await this.#gaveBack(grown)) || (await this.#relieved(sizeBytes, signal))
+      const relieved = async () => (await this.#gaveBack(grown, before)) || (await this.#relieved(sizeBytes, signal))
       if (await this.#unlessEnded(relieved(), signal)) continue
       if (defragmented) throw this.#refusal(grown, sizeBytes, placing.label)
       defragmented = true
@@ -278,11 +279,11 @@ export class MemoryPool implements AsyncDisposable {
     }
   }
 
-  /** Whether slabs went back to the device. */
-  async #gaveBack({ requestedBytes, availableBytes }: InsufficientMemoryError): Promise<boolean> {
-    const returnedBytes = await this.#returned()
+  /** Whether slabs went back to the device since that many bytes of them had, by now or by whomever. */
+  async #gaveBack({ requestedBytes, availableBytes }: InsufficientMemoryError, before: number): Promise<boolean> {
     const missingBytes = Math.max(0, requestedBytes - availableBytes)
-    return (await this.#giveBack(() => this.#native.trimSpare(missingBytes))) + returnedBytes > 0
+    await this.#giveBack(() => this.#native.trimSpare(missingBytes))
+    return this.#native.givenBackBytes() > before
   }
 
   /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */

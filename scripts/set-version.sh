@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 
 version=$(node --print 'require("./package.json").version')
 
-sed -n '/^## \[Unreleased\]/,/^## \[[0-9]/p' CHANGELOG.md | grep -q '^- ' || {
+# To its end: a grep that stops at the first match would end the pipe before sed does, and fail it now and then.
+sed -n '/^## \[Unreleased\]/,/^## \[[0-9]/p' CHANGELOG.md | grep '^- ' >/dev/null || {
   echo 'set-version: expected the changes of this release under [Unreleased] in CHANGELOG.md, found none' >&2
   exit 1
 }

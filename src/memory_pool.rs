@@ -151,6 +151,12 @@ impl NativePool {
         Work::promise(allocate, move |env, buffer| Ok(table.keep(env, buffer)))
     }
 
+    /// Bytes of the slabs that ever went back, whoever gave them.
+    #[napi(catch_unwind)]
+    pub fn given_back_bytes(&self) -> f64 {
+        self.pool.given_back_bytes() as f64
+    }
+
     /// Whether a buffer for which there is no slab might find room once others have given memory back.
     #[napi(ts_return_type = "Promise<boolean>", catch_unwind)]
     pub fn begin_retry(&self, bytes: f64) -> AsyncTask<Work<bool, bool>> {

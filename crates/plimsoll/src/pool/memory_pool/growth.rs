@@ -56,6 +56,7 @@ impl MemoryPool {
         }
         let mut defragmented = false;
         loop {
+            let given_back_bytes = self.given_back_bytes();
             let no_slab = match self.allocate_or_grow(bytes, options) {
                 Err(error @ Error::InsufficientMemory { .. }) => error,
                 settled => return settled,
@@ -63,7 +64,9 @@ impl MemoryPool {
             if !self.begin_retry(bytes) {
                 return Err(self.0.with_hole(no_slab));
             }
-            if self.trim_spare(missing_bytes(&no_slab)) > 0 || pressure(bytes) {
+            self.trim_spare(missing_bytes(&no_slab));
+            // By now, what others have given back meanwhile is there, too.
+            if self.given_back_bytes() > given_back_bytes || pressure(bytes) {
                 continue;
             }
             if defragmented || self.0.state().map.free_bytes() < bytes {

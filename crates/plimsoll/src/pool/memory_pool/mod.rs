@@ -24,7 +24,10 @@ mod stats;
 mod trace;
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -76,6 +79,10 @@ struct Inner {
     state: Mutex<State>,
     /// Told when a buffer has been moved.
     moved: Condvar,
+    /// Held while retired slabs go back: whoever collects waits for those who began before.
+    collecting: Mutex<()>,
+    /// Bytes of the slabs that ever went back.
+    given_back_bytes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -105,7 +112,15 @@ impl MemoryPool {
         let dedicated = options.dedicated.then_some(limits.granule_bytes);
         let initial_bytes = options.initial_bytes;
         let state = Mutex::new(State { map: Map::new(dedicated), ..State::default() });
-        let inner = Inner { backend, limits, options, state, moved: Condvar::new() };
+        let inner = Inner {
+            backend,
+            limits,
+            options,
+            state,
+            moved: Condvar::new(),
+            collecting: Mutex::default(),
+            given_back_bytes: AtomicU64::new(0),
+        };
         let pool = Self(Arc::new(inner));
         if initial_bytes > 0 {
             pool.0.take_initial(initial_bytes)?;
@@ -166,6 +181,12 @@ impl MemoryPool {
     #[allow(clippy::must_use_candidate)] // Called for its effect; the count is a courtesy.
     pub fn collect(&self) -> u64 {
         self.0.collect()
+    }
+
+    /// Bytes of the slabs that ever went back, whoever gave them.
+    #[must_use]
+    pub fn given_back_bytes(&self) -> u64 {
+        self.0.given_back_bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes of slabs that wait for [`collect`](Self::collect).
@@ -330,10 +351,15 @@ impl Inner {
         state.free(id, self.options.max_cached_bytes.unwrap_or(0));
     }
 
-    /// Gives retired slabs back, without the lock: a device may take its time.
+    /// Gives retired slabs back, without the lock over the books: a device may take its time. All that were retired before
+    /// are back by then, whoever gives them.
     fn collect(&self) -> u64 {
+        let _alone = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
         let retired = std::mem::take(&mut self.state().retired);
-        retired.iter().map(|slab| slab.size_bytes()).sum()
+        let bytes: u64 = retired.iter().map(|slab| slab.size_bytes()).sum();
+        drop(retired);
+        self.given_back_bytes.fetch_add(bytes, Ordering::Relaxed);
+        bytes
     }
 }
 
