@@ -4,7 +4,7 @@ set -euo pipefail
 file=$1
 newest_glibc=2.31    # JetPack 5 (Ubuntu 20.04) and Debian 11
 largest_page=65536   # arm64 kernels have pages of 4, 16 or 64 KiB
-largest_size=2000000 # 2 MB: what a board has to download
+largest_size=4000000 # 4 MB: what a board has to download
 
 fail() {
   printf '%s: %s\n' "$file" "$1" >&2
