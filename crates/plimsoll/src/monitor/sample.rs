@@ -30,8 +30,8 @@ pub struct Sample {
     pub line_bytes: u64,
     /// What is granted under it, in bytes.
     pub allocated_bytes: u64,
-    /// What the process takes of RAM that cannot be dropped, in bytes: anonymous and shared pages, and slabs of devices that
-    /// its resident memory does not show.
+    /// What the process takes of RAM, in bytes: what it has resident, files that it has mapped too (its weights, where it
+    /// maps its model), and slabs of devices that its resident memory does not show.
     pub process_bytes: u64,
     /// Every signal it was drawn from.
     pub signals: Arc<Signals>,
@@ -56,7 +56,7 @@ impl Sample {
         let process_bytes = signals
             .process
             .as_ref()
-            .map_or(0, |process| process.anonymous_bytes.saturating_add(process.shmem_bytes))
+            .map_or(0, |process| process.rss_bytes)
             .saturating_add(unseen_bytes);
         let (used_percent, constraint) = fullest(&headroom, process_bytes, budget.usable_bytes());
         Ok(Self {
