@@ -53,11 +53,8 @@ impl Sample {
         unseen_bytes: u64,
     ) -> Probe<Self> {
         let headroom = budget.headroom(&signals.machine()?, options);
-        let process_bytes = signals
-            .process
-            .as_ref()
-            .map_or(0, |process| process.rss_bytes)
-            .saturating_add(unseen_bytes);
+        let process_bytes =
+            signals.process.as_ref().map_or(0, |process| process.rss_bytes).saturating_add(unseen_bytes);
         let (used_percent, constraint) = fullest(&headroom, process_bytes, budget.usable_bytes());
         Ok(Self {
             at: SystemTime::now(),
