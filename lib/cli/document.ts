@@ -28,6 +28,7 @@ export const machineDocument = (machine: MachineMemory) =>
     cmaTotalBytes: null,
     cmaFreeBytes: null,
     shmemBytes: null,
+    mappedFileBytes: null,
     swapTotalBytes: null,
     swapFreeBytes: null,
     nvmapUsedBytes: null,

@@ -25,6 +25,7 @@ pub use detect::DetectedBoard;
 pub use devicetree::DeviceTree;
 pub use engines::{NpuDriver, NvmapClient, nvmap_clients, read_nvmap_clients};
 pub use jetpack::TegraRelease;
+pub(crate) use machine::MachineReader;
 pub use machine::{Machine, Sampler, Signals};
 pub use meminfo::MemInfo;
 pub use pages::{HugePages, largest_free_run_bytes, oom_kill_count, transparent_huge_pages};
