@@ -14,6 +14,7 @@ mod pages;
 mod pressure;
 mod process;
 mod root;
+mod shared_library;
 mod swap;
 mod text;
 
@@ -32,6 +33,7 @@ pub use pressure::{Pressure, Stall};
 pub(crate) use process::resident_bytes;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
 pub use root::{Probe, Reason, SystemRoot, Unavailable};
+pub(crate) use shared_library::library_fault;
 pub use swap::Zram;
 
 /// The parsers that are no public API, for the fuzzer alone.

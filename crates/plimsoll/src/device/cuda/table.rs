@@ -12,7 +12,10 @@ use std::{
 use libloading::Library;
 
 use super::codes::{CuResult, SUCCESS, advice};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    system::library_fault,
+};
 
 /// An address in the device's space.
 pub(super) type DevicePointer = u64;
@@ -250,6 +253,10 @@ fn ask_text(
 fn load_first(candidates: &[OsString]) -> Result<(OsString, Library)> {
     let mut reasons = Vec::new();
     for name in candidates {
+        if let Some(fault) = library_fault(Path::new(name)) {
+            reasons.push(fault);
+            continue;
+        }
         // SAFETY: opening a library runs its initialisers; those of NVIDIA's driver do no harm, and whoever names
         // another library answers for it.
         match unsafe { Library::new(name) } {
