@@ -176,18 +176,18 @@ pub struct Signals {
 /// What this machine is.
 #[napi(object, object_from_js = false)]
 pub struct DetectedBoard {
-    /// What its device tree calls it, else a few words.
+    /// What its device tree calls it, or the firmware where that names a board that is known; else a few words.
     pub name: String,
     /// The id of the preset that fits it.
     pub preset: Option<String>,
     /// Who made its system on chip.
     pub vendor: Option<String>,
-    /// Its system on chip: `"Tegra234"`, `"RK3588S"`.
+    /// Its system on chip: `"Tegra234"`, `"RK3588S"`, `"GB10"`.
     pub soc: Option<String>,
     /// The number of its module: `"p3767-0005"`. Jetson only.
     pub module: Option<String>,
-    /// Whether CPU and accelerator share the RAM; false where no such chip is known.
-    pub unified_memory: bool,
+    /// Whether CPU and accelerator share the RAM: true of every chip that is known, and absent where it is not known.
+    pub unified_memory: Option<bool>,
     /// What its device tree is compatible with; empty on machines without one.
     pub compatible: Vec<String>,
     /// The release of Linux for Tegra. Jetson only.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::line::cgroup_floor_bytes;
 use crate::{
-    system::{Cgroup, DetectedBoard, Machine, Vendor},
+    system::{Cgroup, DetectedBoard, Machine},
     units::{MIB, format_bytes},
 };
 
@@ -20,8 +20,9 @@ pub struct Headroom {
     pub bytes: u64,
     /// What was granted and has not yet been taken, in bytes.
     pub pending_bytes: u64,
-    /// The largest single allocation the board would accept now, in bytes. On Jetson a driver refuses larger ones.
-    pub largest_allocation_bytes: u64,
+    /// The largest single allocation the board would accept now, in bytes. On Jetson a driver refuses larger ones; since
+    /// Linux for Tegra 36.4.7 by a rule that nobody outside it knows, so `None` there: no size is promised.
+    pub largest_allocation_bytes: Option<u64>,
     /// Every bound that was weighed: the machine, then the cgroups from the process's own upwards.
     pub terms: Vec<HeadroomTerm>,
     /// The bound with the least room.
@@ -85,6 +86,8 @@ pub enum Admission {
         /// Whether the kernel is one of the older ones.
         before_5_15: bool,
     },
+    /// nvmap since Linux for Tegra 36.4.7, or of a release that is not told: it may refuse a piece that it has room for.
+    Untold,
 }
 
 impl HeadroomTerm {
@@ -157,11 +160,11 @@ impl Headroom {
         };
         let binding = others.iter().fold(first.clone(), least);
         let bytes = binding.room_bytes.saturating_sub(pending_bytes);
-        let accepted = options.admission.map_or(u64::MAX, |rule| rule.largest_bytes(machine));
+        let accepted = options.admission.map_or(Some(u64::MAX), |rule| rule.largest_bytes(machine));
         Self {
             bytes,
             pending_bytes,
-            largest_allocation_bytes: bytes.min(accepted),
+            largest_allocation_bytes: accepted.map(|accepted| bytes.min(accepted)),
             terms: std::iter::once(first).chain(others).collect(),
             binding,
         }
@@ -178,20 +181,34 @@ impl Admission {
     /// The rule of a board's driver: nvmap's on Jetson.
     #[must_use]
     pub fn of_board(board: &DetectedBoard) -> Option<Self> {
-        let is_jetson = board.vendor == Some(Vendor::Nvidia) && board.unified_memory;
+        /// Its CUDA takes no memory from nvmap.
+        const BESIDE_NVMAP: &str = "Tegra264";
         let release = board.kernel_release.as_deref().unwrap_or_default();
         let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
         let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         // Of a kernel without a number the stricter rule is taken.
-        is_jetson.then_some(Self::Nvmap { before_5_15: version < (5, 15) })
+        let before_5_15 = version < (5, 15);
+        let refuses_more = match &board.tegra_release {
+            Some(release) => release.refuses_large_pieces(),
+            None => !before_5_15,
+        };
+        board.is_jetson().then(|| {
+            if refuses_more && board.soc != Some(BESIDE_NVMAP) {
+                Self::Untold
+            } else {
+                Self::Nvmap { before_5_15 }
+            }
+        })
     }
 
-    /// The largest single allocation that the rule lets pass, in bytes. Source: `system_heap_free_mem` of nvmap.
-    fn largest_bytes(self, machine: &Machine) -> u64 {
+    /// The largest single allocation that the rule lets pass, in bytes; `None` where nobody can say. Source:
+    /// `system_heap_free_mem` of nvmap.
+    fn largest_bytes(self, machine: &Machine) -> Option<u64> {
         let allocatable = machine.memory.allocatable_bytes();
         match self {
-            Self::Nvmap { before_5_15: false } => allocatable / 1000 * 999,
-            Self::Nvmap { before_5_15: true } => allocatable / 16 * 15,
+            Self::Nvmap { before_5_15: false } => Some(allocatable / 1000 * 999),
+            Self::Nvmap { before_5_15: true } => Some(allocatable / 16 * 15),
+            Self::Untold => None,
         }
     }
 }
@@ -263,20 +280,21 @@ mod tests {
     fn nothing_wraps_below_zero() {
         let full = machine(8 * GIB, 10 * MIB, vec![cgroup("/", 5 * MIB, 9 * MIB, 0)]);
         let headroom = Headroom::of(&full, u64::MAX, &HeadroomOptions::default());
-        assert_eq!((headroom.bytes, headroom.largest_allocation_bytes), (0, 0));
+        assert_eq!((headroom.bytes, headroom.largest_allocation_bytes), (0, Some(0)));
         assert!((headroom.used_percent() - 100.0).abs() < f64::EPSILON);
     }
 
     #[test]
     fn one_allocation_is_bound_by_the_drivers_rule_too() {
         let board = machine(8 * GIB, 4 * GIB, vec![]);
-        let options = |before_5_15| HeadroomOptions {
-            floor_bytes: Some(0),
-            admission: Some(Admission::Nvmap { before_5_15 }),
+        let largest = |admission| {
+            let options = HeadroomOptions { floor_bytes: Some(0), admission: Some(admission) };
+            Headroom::of(&board, 0, &options).largest_allocation_bytes
         };
-        assert_eq!(Headroom::of(&board, 0, &options(true)).largest_allocation_bytes, 4 * GIB / 16 * 15);
-        let newer = Headroom::of(&board, 0, &options(false)).largest_allocation_bytes;
+        assert_eq!(largest(Admission::Nvmap { before_5_15: true }), Some(4 * GIB / 16 * 15));
+        let newer = largest(Admission::Nvmap { before_5_15: false }).unwrap();
         assert!(newer < 4 * GIB && newer > 4 * GIB / 16 * 15);
+        assert_eq!(largest(Admission::Untold), None, "nobody can promise a size");
     }
 
     #[test]
