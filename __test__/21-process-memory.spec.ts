@@ -13,7 +13,7 @@ describe('the processes of the machine', () => {
       expect(own?.anonymousBytes).toBeLessThanOrEqual(own?.rssBytes ?? 0)
       const found = all.find(({ pid }) => pid === child.pid)
       expect(found).toMatchObject({ parentPid: process.pid, name: 'sh' })
-      expect(found?.command).toMatch(/^sh -c read line a name \u001b\[2J x+$/)
+      expect(found?.command.slice(0, 31)).toBe('sh -c read line a name \u001b[2J xxx')
       expect(found?.command).toHaveLength(4096)
       expect(Math.abs(Date.now() - (found?.startTimeMs ?? 0))).toBeLessThan(60_000)
       const sizes = all.map(({ rssBytes }) => rssBytes)

@@ -1,7 +1,8 @@
 //! What the system can give at this moment: the least room of the machine and its cgroups, less what is pending.
 //!
 //! The line says how much may ever be used; headroom says how much of that is there now. The reserve has no place in
-//! it: what the system uses has already left `MemAvailable`.
+//! it: what the system uses has already left `MemAvailable`. Files that live processes have mapped come off it, which
+//! `MemAvailable` takes for free: they are the weights of servers that map their models.
 
 use std::fmt;
 
@@ -103,9 +104,11 @@ impl HeadroomTerm {
         let memory = &machine.memory;
         let floor_bytes =
             options.floor_bytes.unwrap_or_else(|| (memory.total_bytes / 100 * 3).max(256 * MIB));
+        let mapped_bytes = memory.mapped_file_bytes();
         let description = format!(
-            "{} available without CMA, less a floor of {}",
+            "{} available without CMA, less {} of files that are mapped and a floor of {}",
             format_bytes(memory.allocatable_bytes()),
+            format_bytes(mapped_bytes),
             format_bytes(floor_bytes)
         );
         Self {
@@ -114,7 +117,7 @@ impl HeadroomTerm {
             capacity_bytes: (memory.total_bytes.saturating_sub(memory.cma_free_bytes.unwrap_or(0)))
                 .saturating_sub(floor_bytes),
             floor_bytes,
-            room_bytes: memory.allocatable_bytes().saturating_sub(floor_bytes),
+            room_bytes: memory.allocatable_bytes().saturating_sub(mapped_bytes).saturating_sub(floor_bytes),
             description,
         }
     }
@@ -249,6 +252,28 @@ mod tests {
         assert_eq!(Headroom::of(&board, 0, &none).bytes, GIB);
         board.memory.available_bytes = 8 * GIB;
         assert!(Headroom::of(&board, 0, &none).used_percent() < 1e-9, "nor is it in use");
+    }
+
+    #[test]
+    fn files_that_are_mapped_are_no_headroom_and_are_in_use() {
+        let mut board = machine(8 * GIB, 6 * GIB, vec![]);
+        board.memory = MemInfo {
+            mapped_bytes: Some(3 * GIB),
+            shmem_bytes: Some(GIB),
+            file_cache_bytes: Some(4 * GIB),
+            ..board.memory
+        };
+        let none = HeadroomOptions { floor_bytes: Some(0), ..HeadroomOptions::default() };
+        let headroom = Headroom::of(&board, 0, &none);
+        assert_eq!(headroom.bytes, 4 * GIB);
+        assert!((headroom.used_percent() - 50.0).abs() < 1e-9);
+        let said = "6.00 GiB available without CMA, less 2.00 GiB of files that are mapped";
+        assert!(headroom.binding.description.starts_with(said), "{}", headroom.binding);
+        board.memory.available_bytes = GIB;
+        assert_eq!(Headroom::of(&board, 0, &none).bytes, 0);
+        let group = Cgroup { mapped_file_bytes: 60 * MIB, ..cgroup("/a", 512 * MIB, 300 * MIB, 100 * MIB) };
+        let grouped = Headroom::of(&machine(8 * GIB, 8 * GIB, vec![group]), 0, &none);
+        assert_eq!(grouped.bytes, (512 - 260 - 16) * MIB);
     }
 
     #[test]

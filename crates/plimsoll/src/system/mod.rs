@@ -18,6 +18,7 @@ mod pressure;
 mod process;
 mod processes;
 mod root;
+mod shared_library;
 mod swap;
 mod text;
 
@@ -38,6 +39,7 @@ pub(crate) use process::resident_bytes;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
 pub use processes::{ProcessInfo, ProcessTable};
 pub use root::{Probe, Reason, SystemRoot, Unavailable};
+pub(crate) use shared_library::library_fault;
 pub use swap::Zram;
 
 /// The parsers that are no public API, for the fuzzer alone.

@@ -13,7 +13,7 @@ use libloading::Library;
 use super::codes::{CuResult, SUCCESS, advice};
 use crate::{
     error::{Error, Result},
-    system::{LIBRARY_NAME, LIBRARY_VARIABLE, SystemRoot, cuda_libraries, named_library},
+    system::{LIBRARY_NAME, LIBRARY_VARIABLE, SystemRoot, cuda_libraries, library_fault, named_library},
 };
 
 /// An address in the device's space.
@@ -242,17 +242,24 @@ fn ask_text(
     })
 }
 
-/// Where the driver's library is looked for when none is named: as the machine's report looks for it, and last wherever else
-/// the loader may find it.
+/// Where the driver's library is looked for when none is named: as the machine's report looks for it; wherever else the
+/// loader may find it only where there is none, for what the loader finds is not looked at before.
 fn usual_libraries() -> Vec<OsString> {
-    let found = cuda_libraries(&SystemRoot::default()).into_iter().map(PathBuf::into_os_string);
-    found.chain([LIBRARY_NAME, "libcuda.so"].map(OsString::from)).collect()
+    let mut found = cuda_libraries(&SystemRoot::default());
+    if found.is_empty() {
+        found.push(LIBRARY_NAME.into());
+    }
+    found.into_iter().map(PathBuf::into_os_string).collect()
 }
 
 /// The first that loads, or why none does.
 fn load_first(candidates: &[OsString]) -> Result<(OsString, Library), String> {
     let mut reasons = Vec::new();
     for name in candidates {
+        if let Some(fault) = library_fault(Path::new(name)) {
+            reasons.push(fault);
+            continue;
+        }
         // SAFETY: opening a library runs its initialisers; those of NVIDIA's driver do no harm, and whoever names
         // another library answers for it.
         match unsafe { Library::new(name) } {
