@@ -270,6 +270,7 @@ fn limit_of(bytes: u64) -> Option<u64> {
 }
 
 /// What is wanted from `memory.stat`.
+#[allow(clippy::struct_field_names)] // Each is a size, and says so.
 struct Stat {
     inactive_file_bytes: u64,
     /// What is mapped, less shared memory: the kernel counts both together.
