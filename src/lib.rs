@@ -33,6 +33,7 @@ mod monitor;
 mod npu;
 mod pool_stats;
 mod pool_table;
+mod processes;
 mod profile;
 mod stream;
 mod system;

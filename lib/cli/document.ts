@@ -17,7 +17,7 @@ type OptionalKey<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[k
 type Filled<T> = { [K in keyof T]-?: undefined extends T[K] ? Exclude<T[K], undefined> | null : T[K] }
 
 /** The nulls are all given, so that a field that comes to a type cannot be forgotten here. */
-function filled<T extends object>(object: T, nulls: Record<OptionalKey<T>, null>): Filled<T> {
+export function filled<T extends object>(object: T, nulls: Record<OptionalKey<T>, null>): Filled<T> {
   const absent = Object.keys(nulls).filter((key) => object[key as keyof T] === undefined)
   return { ...object, ...Object.fromEntries(absent.map((key) => [key, null])) } as Filled<T>
 }

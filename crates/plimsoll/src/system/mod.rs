@@ -16,6 +16,7 @@ mod mounts;
 mod pages;
 mod pressure;
 mod process;
+mod processes;
 mod root;
 mod shared_library;
 mod swap;
@@ -37,6 +38,7 @@ pub use pages::{HugePages, largest_free_run_bytes, oom_kill_count, transparent_h
 pub use pressure::{Pressure, Stall};
 pub(crate) use process::resident_bytes;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
+pub use processes::{ProcessInfo, ProcessTable};
 pub use root::{Probe, Reason, SystemRoot, Unavailable};
 pub(crate) use shared_library::library_fault;
 pub use swap::Zram;
