@@ -134,7 +134,8 @@ function bufferSizes(name: string, value: unknown): number[] {
  * It needs no device, and keeps to the rule of every driver: a buffer starts at a multiple of its size rounded up to a
  * power of two.
  *
- * @throws {@link InsufficientMemoryError} for the first buffer that has no place; `largestFreeBytes` is the largest hole.
+ * @throws {@link InsufficientMemoryError} for the first buffer that has no place; with `largestFreeBytes` in its
+ * place the same plan is accepted, unless that is 0: then the others alone are too many.
  * @throws {@link InvalidArgumentError} for a size that is none.
  *
  * @example
