@@ -5,6 +5,7 @@ import type { DeviceBuffer } from './device-buffer.js'
 import { released } from './errors.js'
 import type { MemoryPool, PoolStats } from './memory-pool.js'
 import type { SharedRelief } from './shared-relief.js'
+import { allSettled } from './support/settle.js'
 
 /** How a buffer of a family is taken. */
 export interface FamilyAllocateOptions<Kind extends string> {
@@ -189,6 +190,6 @@ export class DeviceFamily<Kind extends string> {
   /** @internal Gives back every buffer, and takes no more. */
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.all([...this.#open.values()].map((pool) => pool.destroy()))
+    await allSettled([...this.#open.values()].map((pool) => pool.destroy()))
   }
 }

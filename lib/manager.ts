@@ -20,6 +20,7 @@ import { MemoryPools } from './pools.js'
 import { MemoryProfile, type ProfileOptions } from './profile.js'
 import { SharedRelief } from './shared-relief.js'
 import { Loads } from './stream.js'
+import { allSettled } from './support/settle.js'
 import {
   type BoardPreset,
   boardPresets,
@@ -292,9 +293,13 @@ export class MemoryManager implements AsyncDisposable {
     this.#closed = true
     this.monitor.close()
     this.pool.close()
-    await this.#loads.close(released('the memory manager'))
-    await Promise.all([this.pools, this.npu, this.gpu, this.system].map((part) => part.close()))
-    this.profile.stop()
+    // Whatever becomes of one of them, the others end.
+    try {
+      await this.#loads.close(released('the memory manager'))
+    } finally {
+      const closed = allSettled([this.pools, this.npu, this.gpu, this.system].map((part) => part.close()))
+      await closed.finally(() => this.profile.stop())
+    }
   }
 
   /** The same as {@link close}, for `await using`. */

@@ -6,6 +6,7 @@ import type { MemoryPool } from './memory-pool.js'
 import { type MemoryPoolOptions, poolChecks } from './pool-options.js'
 import { poolsPage } from './pool-page.js'
 import type { SharedRelief } from './shared-relief.js'
+import { allSettled } from './support/settle.js'
 
 /** What a manager's pools have in common. */
 interface Surroundings {
@@ -74,6 +75,6 @@ export class MemoryPools implements Iterable<MemoryPool> {
   /** @internal Destroys every pool, and makes no more. */
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.all([...this.#pools.keys()].map((pool) => pool.destroy()))
+    await allSettled([...this.#pools.keys()].map((pool) => pool.destroy()))
   }
 }
