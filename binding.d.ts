@@ -328,6 +328,8 @@ export interface Cgroup {
   usageBytes: number
   /** Page cache that is reclaimed first, in bytes. */
   inactiveFileBytes: number
+  /** Pages of files that its processes have mapped, in bytes. Headroom takes them for used. */
+  mappedFileBytes: number
   /** Kills by its own killer so far. */
   oomKillCount?: number
 }
@@ -413,18 +415,18 @@ export declare function detectBoard(root?: string | undefined | null): DetectedB
 
 /** What this machine is. */
 export interface DetectedBoard {
-  /** What its device tree calls it, else a few words. */
+  /** What its device tree calls it, or the firmware where that names a board that is known; else a few words. */
   name: string
   /** The id of the preset that fits it. */
   preset?: string
   /** Who made its system on chip. */
   vendor?: string
-  /** Its system on chip: `"Tegra234"`, `"RK3588S"`. */
+  /** Its system on chip: `"Tegra234"`, `"RK3588S"`, `"GB10"`. */
   soc?: string
   /** The number of its module: `"p3767-0005"`. Jetson only. */
   module?: string
-  /** Whether CPU and accelerator share the RAM; false where no such chip is known. */
-  unifiedMemory: boolean
+  /** Whether CPU and accelerator share the RAM: true of every chip that is known, and absent where it is not known. */
+  unifiedMemory?: boolean
   /** What its device tree is compatible with; empty on machines without one. */
   compatible: Array<string>
   /** The release of Linux for Tegra. Jetson only. */
@@ -518,8 +520,11 @@ export interface Headroom {
   bytes: number
   /** What was granted and has not yet been taken, in bytes. */
   pendingBytes: number
-  /** The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones. */
-  largestAllocationBytes: number
+  /**
+   * The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones; since
+   * Linux for Tegra 36.4.7 by a rule that nobody outside it knows, and this is absent: no size is promised.
+   */
+  largestAllocationBytes?: number
   /** The bound with the least room. */
   bindingTerm: HeadroomTerm
   /** Every bound that was weighed: the machine, then the cgroups from the process's own upwards. */
@@ -589,6 +594,11 @@ export interface MachineMemory {
   cmaFreeBytes?: number
   /** Shared memory, tmpfs and most driver memory (`Shmem`), in bytes. */
   shmemBytes?: number
+  /**
+   * Pages of files that live processes have mapped, in bytes: `Mapped` less shared memory. They count as available,
+   * and are not headroom: they are the weights of servers that map their models.
+   */
+  mappedFileBytes?: number
   /** Swap, compressed RAM included (`SwapTotal`), in bytes. */
   swapTotalBytes?: number
   /** Free swap (`SwapFree`), in bytes. It never counts as headroom. */

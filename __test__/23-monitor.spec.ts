@@ -50,8 +50,8 @@ test('levels rise and fall with what is used, and not with what is granted', () 
   // In a process of its own: elsewhere the garbage of other tests, given back meanwhile, hides what is taken here.
   const script = `
     const { MemoryBudget, MemoryMonitor, MiB, processMemory } = require(${JSON.stringify(root)})
-    const { anonymousBytes, shmemBytes } = processMemory()
-    const budget = MemoryBudget.forThisMachine({ maxBytes: anonymousBytes + shmemBytes + 256 * MiB, isolated: true })
+    const { rssBytes } = processMemory()
+    const budget = MemoryBudget.forThisMachine({ maxBytes: rssBytes + 256 * MiB, isolated: true })
     const monitor = new MemoryMonitor(budget, { warnPercent: 80, criticalPercent: 95 })
     const levels = []
     for (const level of ['normal', 'warning', 'critical']) monitor.on(level, (sample) => levels.push([level, sample.constraint]))

@@ -108,11 +108,16 @@ export class MemoryBudget {
    */
   static forThisMachine(options?: MachineBudgetOptions & ProcessOptions): MemoryBudget {
     const checks = { ...machineBudgetChecks, ...processChecks }
-    const { board, ...rest } = check.options<MachineBudgetOptions & ProcessOptions>(options, checks)
-    const preset = board === undefined || board === 'auto' ? native.detectBoard(rest.root).preset : board
-    const isolated = rest.isolated === true || rest.root !== undefined || rest.pid !== undefined
-    const made = call(() => native.NativeBudget.ofThisMachine({ ...rest, ...(preset && { board: preset }), isolated }))
-    return new MemoryBudget(internal, made)
+    const checked = check.options<MachineBudgetOptions & ProcessOptions>(options, checks)
+    const { board = 'auto', ...rest } = checked
+    const { root, pid } = checked
+    const preset = board === 'auto' ? native.detectBoard(root).preset : board
+    const isolated = checked.isolated === true || root !== undefined || pid !== undefined
+    const machine = check.own({ ...rest, ...(preset && { board: preset }), isolated })
+    return new MemoryBudget(
+      internal,
+      call(() => native.NativeBudget.ofThisMachine(machine)),
+    )
   }
 
   /** Memory of the board or machine, in bytes. */

@@ -97,6 +97,12 @@ export function options<T extends object>(value: unknown, checks: Checks<T>, nam
   return checked as T
 }
 
+/**
+ * A part of checked options, or what is made of them, for functions that read it by name, the addon's among them: what
+ * it does not hold itself is not there, whatever `Object.prototype` holds.
+ */
+export const own = <T extends object>(part: T): T => Object.assign(Object.create(null) as T, part)
+
 function didYouMean(word: string, known: readonly string[]): string {
   return known.length === 0 ? '' : ` (did you mean "${closest(word, known as string[])}"?)`
 }

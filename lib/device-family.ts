@@ -157,7 +157,7 @@ export class DeviceFamily<Kind extends string> {
   async #openPool(kind: Kind): Promise<MemoryPool> {
     const { name, kinds } = this.#family
     const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` }
-    const pool = await this.#shared.makePool(options)
+    const pool = await this.#shared.makePool(check.own(options))
     this.#open.set(kind, pool)
     if (!this.#closed) return pool
     await pool.destroy()

@@ -126,16 +126,16 @@ export class MemoryManager implements AsyncDisposable {
     const {
       maxHeldBytes = 8 * MiB,
       device = 'auto',
+      board = 'auto',
       ...line
     } = check.options<MemoryManagerOptions>(options, {
       ...machineBudgetChecks,
       maxHeldBytes: (name, value) => check.bytes(name, value),
       device: deviceChoice,
     })
-    const { board = 'auto' } = line
     const preset = board === 'auto' ? this.machine.preset : board
     this.board = boardPresets.find(({ id }) => id === preset)
-    this.budget = MemoryBudget.forThisMachine(line)
+    this.budget = MemoryBudget.forThisMachine({ ...line, board })
     this.pool = new BufferPool({ maxHeldBytes, budget: this.budget })
     this.monitor = new MemoryMonitor(this.budget)
     this.monitor.relieve('buffer pool', () => this.pool.trim())

@@ -138,12 +138,8 @@ export class MemoryPool implements AsyncDisposable {
       const settings = settingsOf(options)
       try {
         const of = nativeDevice(device) as native.NativeDevice
-        const made = await native.NativePool.create(of, budget && nativeBudget(budget), {
-          dedicated: false,
-          zeroOnFree,
-          ...settings,
-          label,
-        })
+        const slabs = check.own({ dedicated: false, zeroOnFree, ...settings, label })
+        const made = await native.NativePool.create(of, budget && nativeBudget(budget), slabs)
         const defragment = auto === true ? {} : auto || undefined
         return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner })
       } catch (error) {
@@ -237,7 +233,8 @@ export class MemoryPool implements AsyncDisposable {
    */
   async allocateAsync(bytes: number, options?: GrowingBufferOptions): Promise<PoolBuffer> {
     const sizeBytes = sizeOf('bytes', bytes)
-    const { signal, ...placing } = check.options<GrowingBufferOptions>(options, growingChecks)
+    const { signal, ...others } = check.options<GrowingBufferOptions>(options, growingChecks)
+    const placing = check.own(others)
     let defragmented = false
     if (signal?.aborted) throw new AbortError(signal.reason)
     for (;;) {
@@ -258,7 +255,7 @@ export class MemoryPool implements AsyncDisposable {
       defragmented = true
       const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256
       const enough = () => signal?.aborted === true || this.stats().largestFreeBytes >= surelyBytes
-      await this.#unlessEnded(this.#queue({}, enough), signal)
+      await this.#unlessEnded(this.#queue(check.own({}), enough), signal)
     }
   }
 
@@ -396,10 +393,9 @@ export class MemoryPool implements AsyncDisposable {
   }
 
   async #pass(
-    { dryRun = false, veto, onMoved, signal, ...bounds }: DefragmentOptions,
+    { dryRun = false, veto, onMoved, signal, maxBytes, maxMoves, maxMs }: DefragmentOptions,
     enough: () => boolean,
   ): Promise<DefragmentReport> {
-    const { maxBytes, maxMoves, maxMs } = bounds
     if (dryRun) return this.#run(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs))
     const report = {
       movedCount: 0,
@@ -412,7 +408,7 @@ export class MemoryPool implements AsyncDisposable {
     }
     const began = performance.now()
     const leftMs = () => maxMs && Math.max(0, maxMs - (performance.now() - began))
-    const bounded = Object.values(bounds).some((bound) => bound !== undefined)
+    const bounded = [maxBytes, maxMoves, maxMs].some((bound) => bound !== undefined)
     const pass = (bounded && this.#resumed(veto)) || this.#native.beginPass()
     this.#dropPass()
     let tried = false
@@ -653,7 +649,9 @@ const settingNames = ['slabBytes', 'initialBytes', 'maxBytes', 'maxCachedBytes',
 
 /** The settings among the options that were given. */
 const settingsOf = (options: MemoryPoolOptions): PoolSettings =>
-  Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]))
+  check.own(
+    Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])),
+  )
 
 /** What a call gave, or the refusal that it threw. */
 function refusalOf(allocate: () => PoolBuffer): PoolBuffer | InsufficientMemoryError {

@@ -153,7 +153,8 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (this.#closed) throw released('the memory monitor')
     if (this.#native) return this
     const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked
-    const started = { ...this.#limits, ...rest, refuseAtCritical, hearsAll: this.#emitter.listenerCount('sample') > 0 }
+    const hearsAll = this.#emitter.listenerCount('sample') > 0
+    const started = check.own({ ...this.#limits, ...rest, refuseAtCritical, hearsAll })
     const run = {}
     const observe = (notice: native.NativeNotice) => {
       // A notice that was on its way while the monitor stopped comes too late, also when it has started again.
@@ -217,7 +218,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (warnPercent > criticalPercent) {
       throw invalidArgument('warnPercent', `at most criticalPercent, which is ${criticalPercent}`, warnPercent)
     }
-    call(() => this.#native?.setLimits({ ...checked, refuseAtCritical: true, hearsAll: false }))
+    call(() => this.#native?.setLimits(check.own({ ...checked, refuseAtCritical: true, hearsAll: false })))
     this.#limits = checked
   }
 

@@ -42,7 +42,7 @@ export class MemoryPools implements Iterable<MemoryPool> {
     const checked = check.options<MemoryPoolOptions>(options, poolChecks)
     if (this.#closed) throw released('the memory manager')
     const { budget, device, shared } = this.#surroundings
-    const pool = await shared.makePool({ device, budget, ...checked }, (gone) => this.#forget(gone))
+    const pool = await shared.makePool(check.own({ device, budget, ...checked }), (gone) => this.#forget(gone))
     this.#pools.set(
       pool,
       this.#surroundings.relieve(`pool "${pool.label}"`, () => pool.trim()),

@@ -40,6 +40,7 @@ export const detectedDocument = (detected: DetectedBoard) =>
     vendor: null,
     soc: null,
     module: null,
+    unifiedMemory: null,
     l4t: null,
     jetpack: null,
     kernelRelease: null,
@@ -48,7 +49,7 @@ export const detectedDocument = (detected: DetectedBoard) =>
 const termDocument = (term: HeadroomTerm) => filled(term, { path: null })
 
 export const headroomDocument = (headroom: Headroom) => ({
-  ...headroom,
+  ...filled(headroom, { largestAllocationBytes: null }),
   bindingTerm: termDocument(headroom.bindingTerm),
   terms: headroom.terms.map(termDocument),
 })

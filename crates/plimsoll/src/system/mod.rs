@@ -3,10 +3,13 @@
 mod accelerators;
 mod boards;
 mod cgroup;
+mod container;
 mod detect;
 mod devicetree;
+mod dmi;
 mod engines;
 mod jetpack;
+mod libcuda;
 mod machine;
 mod meminfo;
 mod mounts;
@@ -14,6 +17,7 @@ mod pages;
 mod pressure;
 mod process;
 mod root;
+mod shared_library;
 mod swap;
 mod text;
 
@@ -25,6 +29,7 @@ pub use detect::DetectedBoard;
 pub use devicetree::DeviceTree;
 pub use engines::{NpuDriver, NvmapClient, nvmap_clients, read_nvmap_clients};
 pub use jetpack::TegraRelease;
+pub(crate) use libcuda::{LIBRARY_NAME, LIBRARY_VARIABLE, cuda_libraries, named_library};
 pub use machine::{Machine, Sampler, Signals};
 pub use meminfo::MemInfo;
 pub use pages::{HugePages, largest_free_run_bytes, oom_kill_count, transparent_huge_pages};
@@ -32,6 +37,7 @@ pub use pressure::{Pressure, Stall};
 pub(crate) use process::resident_bytes;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
 pub use root::{Probe, Reason, SystemRoot, Unavailable};
+pub(crate) use shared_library::library_fault;
 pub use swap::Zram;
 
 /// The parsers that are no public API, for the fuzzer alone.
