@@ -23,6 +23,7 @@ mod defragment;
 mod device;
 mod error;
 mod headroom;
+mod js_memory;
 mod lease;
 mod machine;
 mod mapping;
