@@ -44,6 +44,6 @@ export function view<As extends TensorOutput>(
 export function tensorDataBytes(tensor: Pick<TensorInfo, 'sizeBytes' | 'elementCount'>, as: TensorOutput): number {
   check.oneOf('as', as, tensorOutputs)
   // Given by a caller, unlike what a file says.
-  const figure = (name: 'sizeBytes' | 'elementCount') => check.bytes(`tensor.${name}`, (tensor ?? {})[name])
+  const figure = (name: 'sizeBytes' | 'elementCount') => check.bytes(`tensor.${name}`, tensor?.[name])
   return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as)
 }
