@@ -1,5 +1,6 @@
 import type {
   Cgroup,
+  DarkMemory,
   DetectedBoard,
   DeviceLimits,
   DeviceUsage,
@@ -28,6 +29,7 @@ export const machineDocument = (machine: MachineMemory) =>
     cmaTotalBytes: null,
     cmaFreeBytes: null,
     shmemBytes: null,
+    mappedFileBytes: null,
     swapTotalBytes: null,
     swapFreeBytes: null,
     nvmapUsedBytes: null,
@@ -56,6 +58,8 @@ export const headroomDocument = (headroom: Headroom) => ({
 
 const cgroupDocument = (cgroup: Cgroup) => filled(cgroup, { limitBytes: null, highBytes: null, oomKillCount: null })
 
+export const darkDocument = (dark: DarkMemory) => filled(dark, { growthBytesPerSecond: null })
+
 /** Without the cgroup's limit, which is a signal of its own and is not looked up here. */
 const memoryDocument = (memory: MachineMemory) => {
   const { cgroup: _, ...rest } = machineDocument(memory)
@@ -70,6 +74,8 @@ export const signalsDocument = (signals: Signals) => ({
     zram: null,
     process: null,
     largestFreeRunBytes: null,
+    freeHugeBlockCount: null,
+    dark: null,
     oomKillCount: null,
     hugePages: null,
     transparentHugePages: null,
@@ -77,6 +83,7 @@ export const signalsDocument = (signals: Signals) => ({
     npuDriver: null,
   }),
   memory: signals.memory ? memoryDocument(signals.memory) : null,
+  dark: signals.dark ? darkDocument(signals.dark) : null,
   cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
 })
 
