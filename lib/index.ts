@@ -142,6 +142,7 @@ export {
   boardPresets,
   type Cgroup,
   type CgroupLimit,
+  type DarkMemory,
   type DetectedBoard,
   detectBoard,
   type HugePages,

@@ -2,7 +2,7 @@ import { formatBytes, type MemoryLevel, type MonitorSample, type ProcessInfo, ty
 import { bar } from './bar.js'
 import { boundTable } from './bounds.js'
 import type { Line } from './line.js'
-import { pressureWords, swapWords, zramWords } from './signal-words.js'
+import { blockWords, darkWords, pressureWords, swapWords, zramWords } from './signal-words.js'
 import type { Style } from './style.js'
 import { facts, heading, table } from './table.js'
 import { clip, percent, visible } from './text.js'
@@ -77,11 +77,13 @@ function gauge(page: Page, name: string, style: Style, share: number, figure: st
 }
 
 function memoryFacts({ sample, pid, isOther, killCount }: View): [string, string | undefined][] {
-  const { memory, zram, pressure, oomKillCount, process } = sample
+  const { memory, zram, dark, freeHugeBlockCount, pressure, oomKillCount, process } = sample
   return [
     ['machine', `${formatBytes(memory.availableBytes)} of ${formatBytes(memory.totalBytes)} available`],
     ['swap', swapWords(memory)],
     ['zram', zram?.storedBytes ? zramWords(zram) : undefined],
+    ['dark memory', dark && darkWords(dark)],
+    ['blocks of 2 MiB', freeHugeBlockCount === undefined ? undefined : blockWords(freeHugeBlockCount)],
     ['pressure', pressure ? pressureWords(pressure) : 'not told by the kernel'],
     [
       'kills',
@@ -128,6 +130,7 @@ const columns: readonly [string | ((view: View) => string), number, (view: View)
   ['headroom', 12, ({ sample }) => formatBytes(sample.headroom.bytes)],
   ['line', 12, ({ line }) => formatBytes(line.lineBytes)],
   ['available', 12, ({ sample }) => formatBytes(sample.memory.availableBytes)],
+  ['dark', 11, ({ sample }) => (sample.dark ? formatBytes(sample.dark.bytes) : '?')],
   ['stalled', 8, ({ sample }) => (sample.pressure ? `${sample.pressure.some.avg10Percent.toFixed(2)} %` : '?')],
   ['kills', 5, ({ sample }) => String(sample.oomKillCount ?? '?')],
   [({ isOther, pid }) => (isOther ? `pid ${pid}` : 'plimsoll'), 12, (view) => formatBytes(residentBytes(view))],

@@ -1,6 +1,6 @@
 import { MemoryBudget, MemoryMonitor, type ProcessInfo, processes, processMemory } from '../index.js'
 import type { Arguments } from './arguments.js'
-import { filled, headroomDocument, machineDocument } from './document.js'
+import { darkDocument, filled, headroomDocument, machineDocument } from './document.js'
 import { Exit, type ExitCode } from './exit.js'
 import { SystemError, UsageError } from './failure.js'
 import { type EndingSignal, onEndingSignal } from './interrupt.js'
@@ -190,6 +190,8 @@ const documentOf = ({ sample, pid, line, killCount, processes }: View): object =
   machine: machineDocument(sample.memory),
   pressure: sample.pressure ?? null,
   zram: sample.zram ?? null,
+  dark: sample.dark ? darkDocument(sample.dark) : null,
+  freeHugeBlockCount: sample.freeHugeBlockCount ?? null,
   oomKillCount: sample.oomKillCount ?? null,
   killCount: sample.oomKillCount === undefined ? null : killCount,
   process: sample.process ?? null,
