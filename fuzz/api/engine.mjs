@@ -137,7 +137,7 @@ export class Engine extends World {
       return
     }
     if (random.chance(0.3)) this.#pullAway(args)
-    const as = optionOf(args[1], 'as') ?? 'raw'
+    const as = formOf(args[1])
     const path = id === 'GgufFile#load' ? { path: receiver.path } : undefined
     const tensor = args[0]
     this.track(id, value, (fulfilled, result) => {
@@ -145,7 +145,7 @@ export class Engine extends World {
       onDevice(fulfilled, result)
       if (!fulfilled) return
       succeeded()
-      if (path && optionOf(args[1], 'into') === undefined) this.shadow.loaded(path, tensor, as, result)
+      if (path && as && !hasOption(args[1], 'into')) this.shadow.loaded(path, tensor, as, result)
     })
   }
 
@@ -173,8 +173,7 @@ export class Engine extends World {
   }
 
   #noteStream(id, receiver, args, value) {
-    if (id === 'GgufFile#stream')
-      this.shadow.streaming(value, { path: receiver.path }, optionOf(args[0], 'as') ?? 'raw')
+    if (id === 'GgufFile#stream') this.shadow.streaming(value, { path: receiver.path }, formOf(args[0]) ?? 'unknown')
   }
 
   /** Goes on with an iterator, or several times at once. */
@@ -309,11 +308,21 @@ export class Engine extends World {
   }
 }
 
-/** The value of an option, where it is one that can be told without running anything. */
-function optionOf(options, name) {
+/** What a call's data come out as; `undefined` where only running something could tell. */
+function formOf(options) {
+  if (options === undefined) return 'raw'
   try {
-    return Object.getOwnPropertyDescriptor(options, name)?.value
+    const property = Object.getOwnPropertyDescriptor(options, 'as')
+    return property ? property.value : 'raw'
   } catch {
     return undefined
+  }
+}
+
+function hasOption(options, name) {
+  try {
+    return options !== undefined && name in options
+  } catch {
+    return true
   }
 }
