@@ -2,6 +2,7 @@ import { isArrayBuffer, isPromise } from 'node:util/types'
 import { MessageChannel } from 'node:worker_threads'
 import * as hostile from './hostile.mjs'
 import { argumentsOf, makers } from './recipes.mjs'
+import { workTogether } from './together.mjs'
 import { World } from './world.mjs'
 
 /** A call that holds up the event loop for longer is a finding. */
@@ -26,6 +27,8 @@ export class Engine extends World {
   log = () => {}
   /** What to end in the end that is no object of the package. */
   workers = new Set()
+  /** How much work on memory that is taken away is under way: it takes much memory. */
+  together = 0
   #byId = new Map()
   #members
   #spawn
@@ -76,6 +79,7 @@ export class Engine extends World {
     else if (action < 93) this.shadow.check()
     else if (action < 95) this.#forget()
     else if (action < 96) this.files.change()
+    else if (action < 97 && !nested && random.chance(0.7)) this.#workTogether()
     else if (action < 97 && !nested) this.#spawn?.(this)
     else if (action < 98) globalThis.gc?.({ type: random.chance(0.8) ? 'minor' : 'major' })
     else this.#wrongReceiver()
@@ -137,7 +141,7 @@ export class Engine extends World {
       return
     }
     if (random.chance(0.3)) this.#pullAway(args)
-    const as = optionOf(args[1], 'as') ?? 'raw'
+    const as = formOf(args[1])
     const path = id === 'GgufFile#load' ? { path: receiver.path } : undefined
     const tensor = args[0]
     this.track(id, value, (fulfilled, result) => {
@@ -145,7 +149,7 @@ export class Engine extends World {
       onDevice(fulfilled, result)
       if (!fulfilled) return
       succeeded()
-      if (path && optionOf(args[1], 'into') === undefined) this.shadow.loaded(path, tensor, as, result)
+      if (path && as && !hasOption(args[1], 'into')) this.shadow.loaded(path, tensor, as, result)
     })
   }
 
@@ -173,8 +177,19 @@ export class Engine extends World {
   }
 
   #noteStream(id, receiver, args, value) {
-    if (id === 'GgufFile#stream')
-      this.shadow.streaming(value, { path: receiver.path }, optionOf(args[0], 'as') ?? 'raw')
+    if (id === 'GgufFile#stream') this.shadow.streaming(value, { path: receiver.path }, formOf(args[0]) ?? 'unknown')
+  }
+
+  #workTogether() {
+    if (this.together > 0) return
+    this.together += 1
+    this.log('together')
+    const work = workTogether(this)
+    const end = () => {
+      this.together -= 1
+    }
+    work.then(end, end)
+    this.track('work on memory that is taken away', work)
   }
 
   /** Goes on with an iterator, or several times at once. */
@@ -309,11 +324,21 @@ export class Engine extends World {
   }
 }
 
-/** The value of an option, where it is one that can be told without running anything. */
-function optionOf(options, name) {
+/** What a call's data come out as; `undefined` where only running something could tell. */
+function formOf(options) {
+  if (options === undefined) return 'raw'
   try {
-    return Object.getOwnPropertyDescriptor(options, name)?.value
+    const property = Object.getOwnPropertyDescriptor(options, 'as')
+    return property ? property.value : 'raw'
   } catch {
     return undefined
+  }
+}
+
+function hasOption(options, name) {
+  try {
+    return options !== undefined && name in options
+  } catch {
+    return true
   }
 }
