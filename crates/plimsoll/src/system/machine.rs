@@ -2,6 +2,7 @@
 
 use super::{
     cgroup::{Cgroup, CgroupReader, Cgroups},
+    mapped::tell_shared,
     meminfo::MemInfo,
     pages::{largest_free_run_bytes, oom_kill_count},
     pressure::Pressure,
@@ -46,7 +47,8 @@ impl Machine {
 
     /// Reads what the kernel counts and no cgroup, which takes a tenth of the time.
     pub(crate) fn memory_at(root: &SystemRoot) -> Probe<MemInfo> {
-        Source::new(root, "/proc/meminfo").read(&mut Buffer::default(), MemInfo::parse)
+        let memory = Source::new(root, "/proc/meminfo").read(&mut Buffer::default(), MemInfo::parse)?;
+        Ok(tell_shared(memory, root))
     }
 
     /// A machine with these figures, for plans and tests.
@@ -93,7 +95,7 @@ impl MachineReader {
     ///
     /// [`Unavailable`](super::Unavailable) when the machine's memory cannot be read, or a cgroup over the process.
     pub(crate) fn read(&mut self) -> Probe<Machine> {
-        let memory = self.memory.read(&mut self.buffer, MemInfo::parse)?;
+        let memory = tell_shared(self.memory.read(&mut self.buffer, MemInfo::parse)?, &self.root);
         let cgroups = match self.cgroups.read(&self.root, &mut self.buffer) {
             Ok(Cgroups { groups, unavailable }) => match unavailable.into_iter().next() {
                 Some(unavailable) => return Err(unavailable),
@@ -202,7 +204,7 @@ impl Sampler {
         let buffer = &mut self.buffer;
         let is_this_machine = self.root.is_this_machine();
         Signals {
-            memory: self.memory.read(buffer, MemInfo::parse),
+            memory: self.memory.read(buffer, MemInfo::parse).map(|memory| tell_shared(memory, &self.root)),
             cgroups: self.cgroups.read(&self.root, buffer),
             pressure: self.pressure.read(buffer, Pressure::parse),
             process: self.process.read(buffer, ProcessMemory::parse),
@@ -221,7 +223,7 @@ impl Sampler {
     fn refresh(&mut self, before: &Signals) -> Option<Signals> {
         let buffer = &mut self.buffer;
         let mut signals = before.clone();
-        signals.memory = Ok(self.memory.read(buffer, MemInfo::parse).ok()?);
+        signals.memory = Ok(tell_shared(self.memory.read(buffer, MemInfo::parse).ok()?, &self.root));
         if let Ok(cgroups) = signals.cgroups {
             signals.cgroups = Ok(self.cgroups.refresh(cgroups, buffer)?);
         }

@@ -11,6 +11,7 @@ mod engines;
 mod jetpack;
 mod libcuda;
 mod machine;
+mod mapped;
 mod meminfo;
 mod mounts;
 mod pages;
