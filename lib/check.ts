@@ -56,11 +56,19 @@ export function real<T extends object>(
 
 /** An AbortSignal, of any realm. */
 export function signal(name: string, value: unknown): AbortSignal {
-  const candidate = value as Partial<AbortSignal> | null
-  const listens =
-    typeof candidate?.addEventListener === 'function' && typeof candidate.removeEventListener === 'function'
-  if (listens && typeof candidate.aborted === 'boolean') return value as AbortSignal
+  if (isSignal(value)) return value
   throw invalidArgument(name, 'an AbortSignal', quoted(value))
+}
+
+function isSignal(value: unknown): value is AbortSignal {
+  const candidate = value as Partial<AbortSignal> | null
+  try {
+    const listens =
+      typeof candidate?.addEventListener === 'function' && typeof candidate.removeEventListener === 'function'
+    return listens && typeof candidate.aborted === 'boolean'
+  } catch {
+    return false
+  }
 }
 
 export function callback<T extends (...args: never[]) => unknown>(name: string, value: unknown): T {
