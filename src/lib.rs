@@ -16,6 +16,7 @@
 // JavaScript reads sizes by the suffix `Bytes`.
 #![allow(clippy::struct_field_names)]
 
+mod accounts;
 mod budget;
 mod buffer_pool;
 mod cuda;
@@ -23,6 +24,7 @@ mod defragment;
 mod device;
 mod error;
 mod headroom;
+mod js_memory;
 mod lease;
 mod machine;
 mod mapping;

@@ -69,6 +69,45 @@ impl Machine {
     }
 }
 
+/// Reads [`Machine`] again and again; its files stay open in between.
+#[derive(Debug)]
+pub(crate) struct MachineReader {
+    root: SystemRoot,
+    memory: Source,
+    cgroups: CgroupReader,
+    buffer: Buffer,
+}
+
+impl MachineReader {
+    pub(crate) fn new(root: SystemRoot) -> Self {
+        Self {
+            memory: Source::new(&root, "/proc/meminfo"),
+            cgroups: CgroupReader::default(),
+            buffer: Buffer::default(),
+            root,
+        }
+    }
+
+    /// The machine now. Where a limit may be that cannot be read, there is no reading: half of it would be a wrong number.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](super::Unavailable) when the machine's memory cannot be read, or a cgroup over the process.
+    pub(crate) fn read(&mut self) -> Probe<Machine> {
+        let memory = self.memory.read(&mut self.buffer, MemInfo::parse)?;
+        let cgroups = match self.cgroups.read(&self.root, &mut self.buffer) {
+            Ok(Cgroups { groups, unavailable }) => match unavailable.into_iter().next() {
+                Some(unavailable) => return Err(unavailable),
+                None => groups,
+            },
+            // A kernel or a copy without groups, or with none that is mounted, limits nothing by them.
+            Err(none) if matches!(none.reason, Reason::Missing | Reason::Malformed(_)) => Vec::new(),
+            Err(unavailable) => return Err(unavailable),
+        };
+        Ok(Machine { memory, cgroups })
+    }
+}
+
 /// Every signal at one moment. Each may be missing: the reason stands in its place.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -305,6 +344,33 @@ mod tests {
         std::fs::write(folder.path().join("sys/fs/cgroup/a/memory.current"), "nonsense").unwrap();
         let signals = sampler.read_often();
         assert!(signals.cgroups.unwrap().groups.is_empty(), "read anew, and the group left out");
+    }
+
+    #[test]
+    fn a_reader_sees_what_changes_and_tells_of_a_limit_that_it_cannot_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let mut reader = MachineReader::new(SystemRoot::at(folder.path()));
+        assert!(reader.read().unwrap_err().is_absent());
+        write("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 900 kB\n");
+        assert_eq!(reader.read().unwrap().cgroups, [], "a machine without groups");
+        write("proc/self/cgroup", "0::/a\n");
+        write("proc/self/mountinfo", "33 32 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+        for (name, text) in
+            [("max", "100000\n"), ("high", "max\n"), ("current", "5000\n"), ("stat", "inactive_file 4000\n")]
+        {
+            write(&format!("sys/fs/cgroup/a/memory.{name}"), text);
+        }
+        assert_eq!(reader.read().unwrap().cgroups[0].room_bytes(), Some(99000));
+        write("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 400 kB\n");
+        assert_eq!(reader.read().unwrap().available_bytes(), 400 << 10);
+        write("sys/fs/cgroup/a/memory.max", "lots\n");
+        let unavailable = reader.read().unwrap_err();
+        assert!(unavailable.path.ends_with("a/memory.max"), "{unavailable}");
     }
 
     #[test]

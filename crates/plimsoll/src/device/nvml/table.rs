@@ -62,7 +62,7 @@ impl Table {
     pub fn open(path: Option<&Path>) -> Answer<Self> {
         let library = load(path)?;
         // SAFETY: a library of that name is NVIDIA's; whoever names another one answers for it. The signatures are those of
-        // `nvml.h` of CUDA 12.9.
+        // `nvml.h`.
         let found = unsafe {
             let init = find::<unsafe extern "C" fn() -> Code>(&library, "nvmlInit_v2");
             let table = Self::find(&library);
@@ -160,8 +160,9 @@ fn listed(device: Handle, layout: Layout, list: ListProcesses) -> Result<Vec<Row
     const TRIES: usize = 5;
     let mut room = 16_u32;
     for _ in 0..TRIES {
-        // Rows of either layout fit: those that are shorter lie closer together.
-        let mut rows = vec![Row::default(); room as usize];
+        // Rows of any layout fit, those of a header among them that had a field more for a while; shorter ones lie closer
+        // together.
+        let mut rows = vec![Row::default(); room as usize * 2];
         let mut count = room;
         // SAFETY: there is room for as many rows as the call is told, of the longest that any version writes.
         let code = unsafe { list(device, &raw mut count, rows.as_mut_ptr()) };
