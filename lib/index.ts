@@ -24,6 +24,7 @@ export {
 } from './budget.js'
 export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer } from './buffer-pool.js'
 export { TensorChunk } from './chunk.js'
+export { type GpuProcess, gpuProcesses } from './device/gpu-processes.js'
 export {
   type CudaAdvice,
   type CudaDeviceOptions,

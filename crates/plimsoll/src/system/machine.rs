@@ -5,7 +5,7 @@ use super::{
     dark::DarkMemory,
     mapped::tell_shared,
     meminfo::MemInfo,
-    pages::{free_huge_block_count, largest_free_run_bytes, oom_kill_count},
+    pages::{free_huge_block_count, kept_page_count, largest_free_run_bytes, oom_kill_count},
     pressure::Pressure,
     process::ProcessMemory,
     root::{Buffer, Probe, Reason, Source, SystemRoot, Unavailable},
@@ -157,6 +157,7 @@ pub struct Sampler {
     process: Source,
     resident: Source,
     buddyinfo: Source,
+    zoneinfo: Source,
     vmstat: Source,
     buffer: Buffer,
     /// The last reading of what no counter owns, and when that was.
@@ -183,6 +184,7 @@ impl Sampler {
             process: Source::new(&root, root.process_file("status")),
             resident: Source::new(&root, root.process_file("statm")),
             buddyinfo: Source::new(&root, "/proc/buddyinfo"),
+            zoneinfo: Source::new(&root, "/proc/zoneinfo"),
             vmstat: Source::new(&root, "/proc/vmstat"),
             buffer: Buffer::default(),
             dark: None,
@@ -238,8 +240,12 @@ impl Sampler {
             (Err(unavailable), Reason::Missing) => unavailable.clone(),
             (_, reason) => Unavailable::new(self.root.path("/proc/meminfo"), reason),
         };
+        // Of a copy the size of its pages is not known.
+        let page_bytes = if self.root.is_this_machine() { page_size() as u64 } else { 0 };
+        let kept = self.zoneinfo.read(&mut self.buffer, kept_page_count).unwrap_or(0);
+        let other = kept.saturating_mul(page_bytes) + zram.as_ref().map_or(0, |zram| zram.used_bytes);
         let dark = dark.map_err(missing).map(|dark| {
-            let dark = dark.less(zram.as_ref().map_or(0, |zram| zram.used_bytes));
+            let dark = dark.less(other);
             let now = Instant::now();
             let dark = self
                 .dark
