@@ -25,6 +25,8 @@ export const {
   processMemory,
   releaseGuard,
   signals,
+  tensorTypes,
+  valueTypes,
 } = binding
 
 export const NativeBudget = binding.NativeBudget
@@ -52,5 +54,6 @@ export type {
   NativePooledBuffer,
   NativePoolOptions,
   NativeStream,
+  NativeTensorType,
   NativeUnit,
 } from '../binding.js'
