@@ -46,6 +46,11 @@ describe('with --json', () => {
         machine: expect.objectContaining({ totalBytes: expect.any(Number), availableBytes: expect.any(Number) }),
         pressure: sample.pressure && { some: expect.anything(), full: expect.anything() },
         zram: sample.zram && { storedBytes: expect.any(Number), usedBytes: expect.any(Number) },
+        dark: sample.dark && {
+          bytes: expect.any(Number),
+          growthBytesPerSecond: sample.dark.growthBytesPerSecond && expect.any(Number),
+        },
+        freeHugeBlockCount: sample.freeHugeBlockCount && expect.any(Number),
         oomKillCount: sample.oomKillCount && expect.any(Number),
         killCount: sample.oomKillCount === null ? null : 0,
         process: expect.objectContaining({ rssBytes: expect.any(Number) }),
@@ -91,6 +96,9 @@ describe('processes that have the package loaded', () => {
       expect(pids).not.toContain(other.pid)
       expect(processes.find((each: { pid: number }) => each.pid === user.pid)).toEqual({
         pid: user.pid,
+        parentPid: process.pid,
+        name: expect.stringMatching(/node/i),
+        startTimeMs: expect.any(Number),
         command: expect.stringContaining(' a user \u001b[2J'),
         rssBytes: expect.any(Number),
         peakRssBytes: expect.any(Number),
@@ -162,7 +170,7 @@ test('where stdout is no terminal every sample is a line, under one line of titl
   const { status, stdout, stderr } = top('--interval', '20ms', '--count', '3')
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   const [titles, ...lines] = stdout.trimEnd().split('\n')
-  expect(titles).toMatch(/^time +level +in use +headroom +line +available +stalled +kills +plimsoll +constraint$/)
+  expect(titles).toMatch(/^time +level +in use +headroom +line +available +dark +stalled +kills +plimsoll +constraint$/)
   expect(lines).toHaveLength(3)
   for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\dT\S+Z +(normal|warning|critical) +\d+\.\d % /)
   expect(stdout).not.toContain(ANSI)

@@ -3,6 +3,7 @@ import * as check from './check.js'
 import type { DeviceOptions, DeviceUsage } from './device.js'
 import type { DeviceBuffer } from './device-buffer.js'
 import { released } from './errors.js'
+import { expectInternal, type internal } from './internal.js'
 import type { MemoryPool, PoolStats } from './memory-pool.js'
 import type { SharedRelief } from './shared-relief.js'
 import { allSettled } from './support/settle.js'
@@ -101,7 +102,8 @@ export class DeviceFamily<Kind extends string> {
   #closed = false
 
   /** @internal */
-  constructor(family: Family<Kind>, budget: MemoryBudget, shared: SharedRelief) {
+  constructor(mark: typeof internal, family: Family<Kind>, budget: MemoryBudget, shared: SharedRelief) {
+    expectInternal(mark, 'DeviceFamily', 'new MemoryManager()')
     this.#family = family
     this.#budget = budget
     this.#shared = shared

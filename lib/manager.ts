@@ -13,6 +13,7 @@ import {
 } from './device-family.js'
 import { invalidArgument, quoted, released } from './errors.js'
 import { type GgufFile, type OpenOptions, openWith } from './gguf-file.js'
+import { internal } from './internal.js'
 import { type MemoryPool, type PoolStats, realPool } from './memory-pool.js'
 import { limitChecks, type MemoryLimits, MemoryMonitor } from './monitor.js'
 import type { MemoryPoolOptions, PoolBufferOptions } from './pool-options.js'
@@ -142,10 +143,10 @@ export class MemoryManager implements AsyncDisposable {
     this.profile = new MemoryProfile(this.budget)
     const relieve = (label: string, run: () => unknown) => this.monitor.relieve(label, run)
     const shared = new SharedRelief()
-    this.pools = new MemoryPools({ budget: this.budget, device, shared, relieve })
-    this.npu = new DeviceFamily(npuFamily, this.budget, shared)
-    this.gpu = new DeviceFamily(gpuFamily, this.budget, shared)
-    this.system = new DeviceFamily(systemFamily, this.budget, shared)
+    this.pools = new MemoryPools(internal, { budget: this.budget, device, shared, relieve })
+    this.npu = new DeviceFamily(internal, npuFamily, this.budget, shared)
+    this.gpu = new DeviceFamily(internal, gpuFamily, this.budget, shared)
+    this.system = new DeviceFamily(internal, systemFamily, this.budget, shared)
   }
 
   /**

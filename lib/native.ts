@@ -22,6 +22,7 @@ export const {
   machineMemory,
   parseBytes,
   planNpuDomains,
+  processes,
   processMemory,
   releaseGuard,
   signals,

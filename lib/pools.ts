@@ -2,6 +2,7 @@ import type { MemoryBudget } from './budget.js'
 import * as check from './check.js'
 import type { DeviceChoice } from './device.js'
 import { released } from './errors.js'
+import { expectInternal, type internal } from './internal.js'
 import type { MemoryPool } from './memory-pool.js'
 import { type MemoryPoolOptions, poolChecks } from './pool-options.js'
 import { poolsPage } from './pool-page.js'
@@ -25,7 +26,8 @@ export class MemoryPools implements Iterable<MemoryPool> {
   #closed = false
 
   /** @internal */
-  constructor(surroundings: Surroundings) {
+  constructor(mark: typeof internal, surroundings: Surroundings) {
+    expectInternal(mark, 'MemoryPools', 'new MemoryManager()')
     this.#surroundings = surroundings
   }
 

@@ -229,20 +229,28 @@ async function* chunksOf<As extends TensorOutput>(
   }
 }
 
-/** Runs a native stream that fills a destination; after it settles nothing more is written there. */
+/**
+ * Runs a native stream that fills a destination, its own or that of `deliver`, which is given each unit; after it settles
+ * nothing more is written there.
+ */
 export async function drain(
   native: NativeStream,
   names: (index: number) => string,
   totalBytes: number,
   loads: Loads,
   control: LoadControl,
+  deliver: (unit: NativeUnit) => void = () => {},
 ): Promise<void> {
   const progress = reporter(totalBytes, control)
   const load = new Load(native, loads, control.signal)
   try {
     for (let unit = await load.next(); unit !== null; unit = await load.next()) {
       const filled = places(unit, names)
-      unit.discard()
+      try {
+        deliver(unit)
+      } finally {
+        unit.discard()
+      }
       filled.forEach(progress)
     }
   } finally {

@@ -9,9 +9,11 @@ use std::{
 use gguf_file::{ArrayIndex, ArrayPlace, ArrayRef, MAX_EXACT, Metadata, Value, ValueType};
 use napi::{
     Env, Unknown,
-    bindgen_prelude::{BigInt, Float64Array, ToNapiValue, Uint8Array},
+    bindgen_prelude::{BigInt, Float64Array, ToNapiValue},
 };
 use napi_derive::napi;
+
+use crate::js_memory::owned_array;
 
 /// Arrays of no more bytes are walked over at every access; larger ones are worth an index.
 const SMALL_BYTES: u64 = 4096;
@@ -121,7 +123,7 @@ pub fn elements_to_js<'env>(
     if let (Some(bytes), Some(fixed)) = (array.as_le_bytes(), array.element_type().fixed_bytes()) {
         let fixed = fixed as usize;
         let range = range.start.saturating_mul(fixed)..range.end.saturating_mul(fixed);
-        return unknown(env, Uint8Array::from(bytes.get(range).unwrap_or_default()));
+        return owned_array(*env, bytes.get(range).unwrap_or_default())?.into_unknown(env);
     }
     let index = indexes.of(place, array);
     let elements = index.elements(array, range);

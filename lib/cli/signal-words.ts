@@ -1,8 +1,10 @@
 import {
   type Cgroup,
+  type DarkMemory,
   formatBytes,
   type HugePages,
   type MachineMemory,
+  MiB,
   type NvmapClient,
   type Signals,
 } from '../index.js'
@@ -17,6 +19,8 @@ const names: Record<Exclude<keyof Signals, 'missing'>, string> = {
   zram: 'zram',
   process: 'process',
   largestFreeRunBytes: 'largest free run',
+  freeHugeBlockCount: 'blocks of 2 MiB',
+  dark: 'dark memory',
   oomKillCount: 'kills',
   hugePages: 'huge pages',
   transparentHugePages: 'transparent huge pages',
@@ -43,6 +47,8 @@ function wordsOf(signals: Signals, key: keyof typeof names): string[] {
     zram: zramWords,
     process: ({ rssBytes }) => `${formatBytes(rssBytes)} resident`,
     largestFreeRunBytes: (bytes) => `${formatBytes(bytes)} in one piece`,
+    freeHugeBlockCount: blockWords,
+    dark: darkWords,
     oomKillCount: (count) => `${count} by the kernel's killer since the start`,
     hugePages: hugePageWords,
     transparentHugePages: (word) => word,
@@ -55,13 +61,16 @@ function wordsOf(signals: Signals, key: keyof typeof names): string[] {
 }
 
 function memoryWords(memory: MachineMemory): string[] {
-  const { cmaTotalBytes, cmaFreeBytes, shmemBytes, nvmapUsedBytes } = memory
+  const { cmaTotalBytes, cmaFreeBytes, shmemBytes, mappedFileBytes, nvmapUsedBytes } = memory
   return [
     `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.availableBytes)} available`,
     swapWords(memory),
     ...(cmaTotalBytes && cmaFreeBytes !== undefined
       ? [`${formatBytes(cmaTotalBytes)} contiguous (CMA), ${formatBytes(cmaFreeBytes)} of it free and not headroom`]
       : []),
+    ...(mappedFileBytes === undefined
+      ? []
+      : [`${formatBytes(mappedFileBytes)} of files that processes have mapped: available, and not headroom`]),
     ...(shmemBytes === undefined ? [] : [`${formatBytes(shmemBytes)} shared: tmpfs, memfd, most driver memory`]),
     ...(nvmapUsedBytes === undefined ? [] : [`${formatBytes(nvmapUsedBytes)} held by the GPU and engines`]),
   ]
@@ -78,6 +87,16 @@ export function swapWords({ swapTotalBytes, swapFreeBytes }: MachineMemory): str
 /** Compressed swap in a few words. */
 export const zramWords = ({ storedBytes, usedBytes }: NonNullable<Signals['zram']>): string =>
   `${formatBytes(storedBytes)} swapped out take ${formatBytes(usedBytes)} of RAM`
+
+/** Free blocks for drivers in a few words. */
+export const blockWords = (count: number): string => `${count} free, ${formatBytes(count * 2 * MiB)}`
+
+/** What no counter owns, in a few words. */
+export function darkWords({ bytes, growthBytesPerSecond: growth }: DarkMemory): string {
+  const sign = growth !== undefined && growth < 0 ? '-' : '+'
+  const grows = growth === undefined ? '' : `, ${sign}${formatBytes(Math.round(Math.abs(growth)))}/s`
+  return `${formatBytes(bytes)} that no counter owns: drivers and the kernel itself${grows}`
+}
 
 /** Stalls in a few words. */
 export const pressureWords = ({ some, full }: NonNullable<Signals['pressure']>): string =>

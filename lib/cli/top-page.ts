@@ -1,9 +1,8 @@
-import { formatBytes, type MemoryLevel, type MonitorSample, type ProcessMemory } from '../index.js'
+import { formatBytes, type MemoryLevel, type MonitorSample, type ProcessInfo, type ProcessMemory } from '../index.js'
 import { bar } from './bar.js'
 import { boundTable } from './bounds.js'
 import type { Line } from './line.js'
-import type { LoadedProcess } from './processes.js'
-import { pressureWords, swapWords, zramWords } from './signal-words.js'
+import { blockWords, darkWords, pressureWords, swapWords, zramWords } from './signal-words.js'
 import type { Style } from './style.js'
 import { facts, heading, table } from './table.js'
 import { clip, percent, visible } from './text.js'
@@ -19,7 +18,7 @@ export interface View {
   line: Line
   /** Kills since the view began. */
   killCount: number
-  processes: readonly LoadedProcess[]
+  processes: readonly ProcessInfo[]
   intervalMs: number
 }
 
@@ -78,11 +77,13 @@ function gauge(page: Page, name: string, style: Style, share: number, figure: st
 }
 
 function memoryFacts({ sample, pid, isOther, killCount }: View): [string, string | undefined][] {
-  const { memory, zram, pressure, oomKillCount, process } = sample
+  const { memory, zram, dark, freeHugeBlockCount, pressure, oomKillCount, process } = sample
   return [
     ['machine', `${formatBytes(memory.availableBytes)} of ${formatBytes(memory.totalBytes)} available`],
     ['swap', swapWords(memory)],
     ['zram', zram?.storedBytes ? zramWords(zram) : undefined],
+    ['dark memory', dark && darkWords(dark)],
+    ['blocks of 2 MiB', freeHugeBlockCount === undefined ? undefined : blockWords(freeHugeBlockCount)],
     ['pressure', pressure ? pressureWords(pressure) : 'not told by the kernel'],
     [
       'kills',
@@ -98,7 +99,9 @@ const processWords = ({ rssBytes, anonymousBytes, fileBytes, shmemBytes }: Proce
   `${formatBytes(rssBytes)} resident: ${formatBytes(anonymousBytes)} anonymous, ${formatBytes(fileBytes)} file, ` +
   `${formatBytes(shmemBytes)} shared`
 
-const processTable = (page: Page, processes: readonly LoadedProcess[]): string[] =>
+const sizeOrUnknown = (bytes: number | undefined): string => (bytes === undefined ? '?' : formatBytes(bytes))
+
+const processTable = (page: Page, processes: readonly ProcessInfo[]): string[] =>
   table(
     page,
     [
@@ -112,9 +115,9 @@ const processTable = (page: Page, processes: readonly LoadedProcess[]): string[]
     processes.map((process) => [
       String(process.pid),
       formatBytes(process.rssBytes),
-      formatBytes(process.anonymousBytes),
-      formatBytes(process.shmemBytes),
-      formatBytes(process.peakRssBytes),
+      sizeOrUnknown(process.anonymousBytes),
+      sizeOrUnknown(process.shmemBytes),
+      sizeOrUnknown(process.peakRssBytes),
       visible(process.command),
     ]),
   )
@@ -127,6 +130,7 @@ const columns: readonly [string | ((view: View) => string), number, (view: View)
   ['headroom', 12, ({ sample }) => formatBytes(sample.headroom.bytes)],
   ['line', 12, ({ line }) => formatBytes(line.lineBytes)],
   ['available', 12, ({ sample }) => formatBytes(sample.memory.availableBytes)],
+  ['dark', 11, ({ sample }) => (sample.dark ? formatBytes(sample.dark.bytes) : '?')],
   ['stalled', 8, ({ sample }) => (sample.pressure ? `${sample.pressure.some.avg10Percent.toFixed(2)} %` : '?')],
   ['kills', 5, ({ sample }) => String(sample.oomKillCount ?? '?')],
   [({ isOther, pid }) => (isOther ? `pid ${pid}` : 'plimsoll'), 12, (view) => formatBytes(residentBytes(view))],

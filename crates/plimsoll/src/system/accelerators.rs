@@ -13,6 +13,7 @@ use super::{
     container::in_container,
     libcuda::{LIBRARY_NAME, LIBRARY_VARIABLE, cuda_libraries, named_library},
     root::SystemRoot,
+    shared_library::library_fault,
 };
 
 /// A kind of memory for an accelerator.
@@ -179,7 +180,17 @@ fn cuda(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
                 format!("unset {LIBRARY_VARIABLE}"),
             ));
         }
-        None => cuda_libraries(root).into_iter().next(),
+        None => {
+            let found = cuda_libraries(root);
+            // A copy is read by another machine than the one it was made of.
+            let fault = |path: &PathBuf| root.is_this_machine().then(|| library_fault(path)).flatten();
+            let sound = found.iter().find(|path| fault(path).is_none()).cloned();
+            // One is there, though none can be loaded: that is what is the matter, whatever else is there.
+            if let (None, Some(fault)) = (&sound, found.first().and_then(fault)) {
+                return Err(Obstacle::new(fault));
+            }
+            sound
+        }
     };
     let node = CUDA_NODES.into_iter().find(|node| root.exists(node));
     match (library, node) {

@@ -1,13 +1,6 @@
 //! Where the library of NVIDIA's driver lies: the one search that advice and opening share.
 
-use std::{
-    collections::BTreeSet,
-    env,
-    ffi::OsString,
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, env, ffi::OsString, path::PathBuf};
 
 use super::root::SystemRoot;
 
@@ -40,8 +33,7 @@ pub(crate) fn named_library() -> Option<OsString> {
 }
 
 /// Every place where the library lies on the machine under that root, in the order in which it is tried: as the loader
-/// would look (`LD_LIBRARY_PATH`, its cache), then [`FOLDERS`]. Nothing is loaded for it. Those made for another processor
-/// are left out.
+/// would look (`LD_LIBRARY_PATH`, its cache), then [`FOLDERS`]. Nothing is loaded for it, and none is looked into.
 pub(crate) fn cuda_libraries(root: &SystemRoot) -> Vec<PathBuf> {
     let in_folder = |folder: PathBuf| folder.join(LIBRARY_NAME);
     let named = root.is_this_machine().then(|| env::var_os("LD_LIBRARY_PATH")).flatten().unwrap_or_default();
@@ -51,7 +43,7 @@ pub(crate) fn cuda_libraries(root: &SystemRoot) -> Vec<PathBuf> {
     named
         .chain(cached(root))
         .chain(usual)
-        .filter(|path| seen.insert(path.clone()) && root.exists(path) && !is_foreign(root, path))
+        .filter(|path| seen.insert(path.clone()) && root.exists(path))
         .collect()
 }
 
@@ -69,30 +61,6 @@ fn cached(root: &SystemRoot) -> Vec<PathBuf> {
         }
     }
     paths
-}
-
-/// Whether it is a library for another processor, such as the 32-bit one that stands beside it on a PC. What is no library
-/// at all is for the loader to refuse, with its own words.
-fn is_foreign(root: &SystemRoot, path: &Path) -> bool {
-    const CLASS_64_BIT: u8 = 2;
-    /// `e_machine` of the architectures that this package is built for. Source: the ELF specification of each.
-    const MACHINE: Option<[u8; 2]> = match env::consts::ARCH.as_bytes() {
-        b"x86_64" => Some([62, 0]),
-        b"aarch64" => Some([183, 0]),
-        _ => None,
-    };
-    // A copy is read by another machine than the one it was made of; and what is no file is not opened.
-    if !root.is_this_machine() || !path.is_file() {
-        return false;
-    }
-    let mut header = [0; 20];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
-    match (read, header) {
-        (Ok(()), [0x7f, b'E', b'L', b'F', class, .., low, high]) => {
-            class != CLASS_64_BIT || MACHINE.is_some_and(|machine| machine != [low, high])
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -135,26 +103,5 @@ mod tests {
             ["/opt/driver/libcuda.so.1", "/usr/lib/libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"]
         );
         assert!(found(&[("etc/ld.so.cache", &[0xff; 4096])]).is_empty());
-    }
-
-    #[test]
-    fn libraries_of_another_processor_are_left_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(LIBRARY_NAME);
-        let root = SystemRoot::default();
-        let foreign = |header: &[u8]| {
-            fs::write(&path, header).unwrap();
-            is_foreign(&root, &path)
-        };
-        let mut own = fs::read(env::current_exe().unwrap()).unwrap();
-        own.truncate(64);
-        assert!(!foreign(&own));
-        own[4] = 1;
-        assert!(foreign(&own), "32 bits");
-        own[4] = 2;
-        own[18] ^= 0xff;
-        assert!(foreign(&own), "another machine");
-        assert!(!foreign(b"") && !foreign(b"no library, and the loader shall say so"));
-        assert!(!is_foreign(&root, folder.path()), "a folder");
     }
 }

@@ -242,11 +242,14 @@ fn ask_text(
     })
 }
 
-/// Where the driver's library is looked for when none is named: as the machine's report looks for it, and last wherever else
-/// the loader may find it.
+/// Where the driver's library is looked for when none is named: as the machine's report looks for it; wherever else the
+/// loader may find it only where there is none, for what the loader finds is not looked at before.
 fn usual_libraries() -> Vec<OsString> {
-    let found = cuda_libraries(&SystemRoot::default()).into_iter().map(PathBuf::into_os_string);
-    found.chain([LIBRARY_NAME, "libcuda.so"].map(OsString::from)).collect()
+    let mut found = cuda_libraries(&SystemRoot::default());
+    if found.is_empty() {
+        found.push(LIBRARY_NAME.into());
+    }
+    found.into_iter().map(PathBuf::into_os_string).collect()
 }
 
 /// The first that loads, or why none does.
