@@ -423,6 +423,20 @@ export interface CudaSuitedMemory {
   reason: string
 }
 
+/** RAM that no counter owns: what drivers have taken for devices, which stands in no process and no cgroup. */
+export interface DarkMemory {
+  /**
+   * All of it, in bytes: the total less everything that `/proc/meminfo` names. A few hundred MiB are the kernel's own; it
+   * is the growth that tells.
+   */
+  bytes: number
+  /**
+   * How fast it has grown since the sample before, in bytes a second, below 0 where it shrank; absent in the first, and in
+   * `signals()`, which has none before it.
+   */
+  growthBytesPerSecond?: number
+}
+
 /** What came of a defragmentation. */
 export interface DefragmentReport {
   /** Buffers moved. */
@@ -676,6 +690,10 @@ export interface MonitorSample {
   pressure?: Pressure
   /** What swap on compressed RAM costs, where there is any. */
   zram?: Zram
+  /** RAM that no counter owns, what drivers have taken, and how fast it grows; where the kernel's lines tell it. */
+  dark?: DarkMemory
+  /** Free blocks of 2 MiB, up to a second old while there is room, where the kernel counts them. */
+  freeHugeBlockCount?: number
   /** Kills by the kernel's killer since the start, where the kernel counts them. */
   oomKillCount?: number
 }
@@ -960,6 +978,10 @@ export interface Signals {
   process?: ProcessMemory
   /** The largest contiguous run of free pages, in bytes. */
   largestFreeRunBytes?: number
+  /** Free blocks of 2 MiB: what a driver that maps such blocks could get at once. */
+  freeHugeBlockCount?: number
+  /** RAM that no counter owns: what drivers have taken. */
+  dark?: DarkMemory
   /** Kills by the kernel's killer since the start. */
   oomKillCount?: number
   /** Pools of huge pages. */

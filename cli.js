@@ -478,6 +478,8 @@ const names = {
     zram: 'zram',
     process: 'process',
     largestFreeRunBytes: 'largest free run',
+    freeHugeBlockCount: 'blocks of 2 MiB',
+    dark: 'dark memory',
     oomKillCount: 'kills',
     hugePages: 'huge pages',
     transparentHugePages: 'transparent huge pages',
@@ -502,6 +504,8 @@ function wordsOf(signals, key) {
         zram: zramWords,
         process: ({ rssBytes }) => `${plimsoll.formatBytes(rssBytes)} resident`,
         largestFreeRunBytes: (bytes) => `${plimsoll.formatBytes(bytes)} in one piece`,
+        freeHugeBlockCount: blockWords,
+        dark: darkWords,
         oomKillCount: (count) => `${count} by the kernel's killer since the start`,
         hugePages: hugePageWords,
         transparentHugePages: (word) => word,
@@ -537,6 +541,14 @@ function swapWords({ swapTotalBytes, swapFreeBytes }) {
 }
 /** Compressed swap in a few words. */
 const zramWords = ({ storedBytes, usedBytes }) => `${plimsoll.formatBytes(storedBytes)} swapped out take ${plimsoll.formatBytes(usedBytes)} of RAM`;
+/** Free blocks for drivers in a few words. */
+const blockWords = (count) => `${count} free, ${plimsoll.formatBytes(count * 2 * plimsoll.MiB)}`;
+/** What no counter owns, in a few words. */
+function darkWords({ bytes, growthBytesPerSecond: growth }) {
+    const sign = growth !== undefined && growth < 0 ? '-' : '+';
+    const grows = growth === undefined ? '' : `, ${sign}${plimsoll.formatBytes(Math.round(Math.abs(growth)))}/s`;
+    return `${plimsoll.formatBytes(bytes)} that no counter owns: drivers and the kernel itself${grows}`;
+}
 /** Stalls in a few words. */
 const pressureWords = ({ some, full }) => `some tasks stood still ${some.avg10Percent.toFixed(2)} % of the last 10 s, all of them ${full.avg10Percent.toFixed(2)} %`;
 function cgroupWords({ path, version, usageBytes, inactiveFileBytes, ...cgroup }) {
@@ -750,6 +762,7 @@ const headroomDocument = (headroom) => ({
     terms: headroom.terms.map(termDocument),
 });
 const cgroupDocument = (cgroup) => filled(cgroup, { limitBytes: null, highBytes: null, oomKillCount: null });
+const darkDocument = (dark) => filled(dark, { growthBytesPerSecond: null });
 /** Without the cgroup's limit, which is a signal of its own and is not looked up here. */
 const memoryDocument = (memory) => {
     const { cgroup: _, ...rest } = machineDocument(memory);
@@ -763,6 +776,8 @@ const signalsDocument = (signals) => ({
         zram: null,
         process: null,
         largestFreeRunBytes: null,
+        freeHugeBlockCount: null,
+        dark: null,
         oomKillCount: null,
         hugePages: null,
         transparentHugePages: null,
@@ -770,6 +785,7 @@ const signalsDocument = (signals) => ({
         npuDriver: null,
     }),
     memory: signals.memory ? memoryDocument(signals.memory) : null,
+    dark: signals.dark ? darkDocument(signals.dark) : null,
     cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
 });
 const limitsDocument = (limits) => filled(limits, { largestBytes: null });
@@ -2710,11 +2726,13 @@ function gauge(page, name, style, share, figure, why) {
     return `  ${page.paint('dim', name.padEnd(NAME_CELLS))}  ${drawn}  ${figure.padStart(FIGURE_CELLS)}${words}`;
 }
 function memoryFacts({ sample, pid, isOther, killCount }) {
-    const { memory, zram, pressure, oomKillCount, process } = sample;
+    const { memory, zram, dark, freeHugeBlockCount, pressure, oomKillCount, process } = sample;
     return [
         ['machine', `${plimsoll.formatBytes(memory.availableBytes)} of ${plimsoll.formatBytes(memory.totalBytes)} available`],
         ['swap', swapWords(memory)],
         ['zram', zram?.storedBytes ? zramWords(zram) : undefined],
+        ['dark memory', dark && darkWords(dark)],
+        ['blocks of 2 MiB', freeHugeBlockCount === undefined ? undefined : blockWords(freeHugeBlockCount)],
         ['pressure', pressure ? pressureWords(pressure) : 'not told by the kernel'],
         [
             'kills',
@@ -2751,6 +2769,7 @@ const columns = [
     ['headroom', 12, ({ sample }) => plimsoll.formatBytes(sample.headroom.bytes)],
     ['line', 12, ({ line }) => plimsoll.formatBytes(line.lineBytes)],
     ['available', 12, ({ sample }) => plimsoll.formatBytes(sample.memory.availableBytes)],
+    ['dark', 11, ({ sample }) => (sample.dark ? plimsoll.formatBytes(sample.dark.bytes) : '?')],
     ['stalled', 8, ({ sample }) => (sample.pressure ? `${sample.pressure.some.avg10Percent.toFixed(2)} %` : '?')],
     ['kills', 5, ({ sample }) => String(sample.oomKillCount ?? '?')],
     [({ isOther, pid }) => (isOther ? `pid ${pid}` : 'plimsoll'), 12, (view) => plimsoll.formatBytes(residentBytes(view))],
@@ -2997,6 +3016,8 @@ const documentOf = ({ sample, pid, line, killCount, processes }) => ({
     machine: machineDocument(sample.memory),
     pressure: sample.pressure ?? null,
     zram: sample.zram ?? null,
+    dark: sample.dark ? darkDocument(sample.dark) : null,
+    freeHugeBlockCount: sample.freeHugeBlockCount ?? null,
     oomKillCount: sample.oomKillCount ?? null,
     killCount: sample.oomKillCount === undefined ? null : killCount,
     process: sample.process ?? null,

@@ -310,6 +310,20 @@ interface CudaSuitedMemory {
   reason: string
 }
 
+/** RAM that no counter owns: what drivers have taken for devices, which stands in no process and no cgroup. */
+interface DarkMemory {
+  /**
+   * All of it, in bytes: the total less everything that `/proc/meminfo` names. A few hundred MiB are the kernel's own; it
+   * is the growth that tells.
+   */
+  bytes: number
+  /**
+   * How fast it has grown since the sample before, in bytes a second, below 0 where it shrank; absent in the first, and in
+   * `signals()`, which has none before it.
+   */
+  growthBytesPerSecond?: number
+}
+
 /** What came of a defragmentation. */
 interface DefragmentReport {
   /** Buffers moved. */
@@ -542,6 +556,10 @@ interface MonitorSample {
   pressure?: Pressure
   /** What swap on compressed RAM costs, where there is any. */
   zram?: Zram
+  /** RAM that no counter owns, what drivers have taken, and how fast it grows; where the kernel's lines tell it. */
+  dark?: DarkMemory
+  /** Free blocks of 2 MiB, up to a second old while there is room, where the kernel counts them. */
+  freeHugeBlockCount?: number
   /** Kills by the kernel's killer since the start, where the kernel counts them. */
   oomKillCount?: number
 }
@@ -736,6 +754,10 @@ interface Signals {
   process?: ProcessMemory
   /** The largest contiguous run of free pages, in bytes. */
   largestFreeRunBytes?: number
+  /** Free blocks of 2 MiB: what a driver that maps such blocks could get at once. */
+  freeHugeBlockCount?: number
+  /** RAM that no counter owns: what drivers have taken. */
+  dark?: DarkMemory
   /** Kills by the kernel's killer since the start. */
   oomKillCount?: number
   /** Pools of huge pages. */
@@ -1163,7 +1185,7 @@ declare const tensorOutputs: readonly TensorOutput[];
 /**
  * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
  *
- * @throws {@link InvalidArgumentError} for a form that there is none of.
+ * @throws {@link InvalidArgumentError} for a form that there is none of, and what is no tensor.
  * @example
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */
@@ -1872,11 +1894,19 @@ declare class GgufArray implements Iterable<unknown> {
     /** Number of elements. */
     readonly length: number;
     private constructor();
-    /** Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`. */
+    /**
+     * Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`.
+     *
+     * @throws {@link InvalidArgumentError} when one of them is no number.
+     */
     slice(start?: number, end?: number): GgufElements;
     /** Decodes every element. */
     toArray(): GgufElements;
-    /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
+    /**
+     * Decodes one element; negative indices count from the end. Strings and arrays are walked from the start.
+     *
+     * @throws {@link InvalidArgumentError} when the index is no number.
+     */
     at(index: number): number | bigint | boolean | string | GgufArray | undefined;
     /** Walks the elements, a batch at a time. */
     [Symbol.iterator](): Generator<number | bigint | boolean | string | GgufArray>;
@@ -2624,4 +2654,4 @@ declare function parseBytes(text: string): number;
 declare function formatBytes(bytes: number): string;
 
 export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };

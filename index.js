@@ -6,7 +6,7 @@ const fastestLevenshtein = require('fastest-levenshtein');
 const node_fs = require('node:fs');
 const node_path = require('node:path');
 const node_buffer = require('node:buffer');
-const types = require('node:util/types');
+const types$1 = require('node:util/types');
 const node_url = require('node:url');
 const node_util = require('node:util');
 const node_events = require('node:events');
@@ -58,6 +58,29 @@ function report() {
     }
     finally {
         source.excludeNetwork = excludeNetwork;
+    }
+}
+
+/** Under this name every class of every copy of this package tells which copy it is of. */
+const key = Symbol.for('plimsoll.copy');
+const { version: version$1 } = require('./package.json');
+/** Which copy of the package this is. */
+const thisCopy = `${version$1} in ${__dirname}`;
+/** Makes objects of a class tell that they are of this copy. */
+function markCopy(type) {
+    Object.defineProperty(type.prototype, key, { value: thisCopy });
+}
+/** What to say of an object of another copy of this package; nothing of all else. */
+function otherCopy(value) {
+    try {
+        const copy = value?.[key];
+        if (typeof copy !== 'string' || copy === thisCopy)
+            return undefined;
+        return (`of another copy of plimsoll, ${copy}, where ${thisCopy} was asked; two are installed: \`npm ls plimsoll\` shows why, ` +
+            'and `npm dedupe` makes them one where their versions allow it');
+    }
+    catch {
+        return undefined; // A proxy may throw whatever it likes.
     }
 }
 
@@ -208,8 +231,19 @@ function describe(value) {
         return `${value}n`;
     if (typeof value !== 'object')
         return String(value);
-    const name = value.constructor?.name ?? 'object';
-    return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}`;
+    const name = className(value);
+    const other = otherCopy(value);
+    return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}${other ? ` ${other}` : ''}`;
+}
+/** What its class is called, as far as that can be asked without the object's having a say in it. */
+function className(value) {
+    try {
+        const name = value.constructor?.name;
+        return typeof name === 'string' && name !== '' ? name : 'object';
+    }
+    catch {
+        return 'object';
+    }
 }
 /** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */
 const quoted = (value) => (typeof value === 'string' ? JSON.stringify(value) : value);
@@ -282,10 +316,34 @@ function callback(name, value) {
     throw invalidArgument(name, 'a function', quoted(value));
 }
 function strings(name, value) {
-    // Array.from also visits the holes of a sparse array.
-    if (Array.isArray(value) && Array.from(value).every((item) => typeof item === 'string'))
-        return value;
-    throw invalidArgument(name, 'an array of strings', quoted(value));
+    return array(name, 'an array of strings', value, (item) => {
+        if (typeof item === 'string')
+            return item;
+        throw invalidArgument(name, 'an array of strings', quoted(value));
+    });
+}
+/** The elements of an array, each by its check; a hole is an element. Read once, so that what is checked is what is used. */
+function array(name, expected, value, element) {
+    if (!isArray(value))
+        throw invalidArgument(name, expected, quoted(value));
+    const checked = [];
+    // One at a time: an array may say that it is much longer than it is.
+    for (let index = 0; index < value.length; index++)
+        checked.push(element(value[index], index));
+    return checked;
+}
+const isArray = (value) => canBeAsked(value) && Array.isArray(value);
+/** Whether anything can be asked of a value: a proxy that was revoked fails at every touch. */
+function canBeAsked(value) {
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null)
+        return true;
+    try {
+        Reflect.getPrototypeOf(value);
+        return true;
+    }
+    catch {
+        return false;
+    }
 }
 /**
  * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
@@ -294,7 +352,8 @@ function strings(name, value) {
 function options(value, checks, name = 'options') {
     if (value === undefined)
         return Object.create(null);
-    if (Object.prototype.toString.call(value) !== '[object Object]') {
+    const isPlain = canBeAsked(value) && Object.prototype.toString.call(value) === '[object Object]';
+    if (!isPlain || otherCopy(value) !== undefined) {
         throw invalidArgument(name, 'a plain object', quoted(value));
     }
     const known = Object.keys(checks);
@@ -1112,14 +1171,15 @@ function view(as, buffer, byteOffset, length) {
 /**
  * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
  *
- * @throws {@link InvalidArgumentError} for a form that there is none of.
+ * @throws {@link InvalidArgumentError} for a form that there is none of, and what is no tensor.
  * @example
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */
 function tensorDataBytes(tensor, as) {
     oneOf$1('as', as, tensorOutputs);
     // Given by a caller, unlike what a file says.
-    const figure = (name) => bytes(`tensor.${name}`, tensor?.[name]);
+    const given = canBeAsked(tensor) ? (tensor ?? {}) : {};
+    const figure = (name) => bytes(`tensor.${name}`, given[name]);
     return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as);
 }
 
@@ -1236,7 +1296,7 @@ const nativeDevice = (device) => natives.get(device);
 function deviceOptions(name, choice) {
     if (typeof choice === 'string')
         return own$2({ kind: oneOf$1(name, choice, [...kinds, 'auto']) });
-    const isObject = typeof choice === 'object' && choice !== null;
+    const isObject = typeof choice === 'object' && choice !== null && canBeAsked(choice);
     const kind = isObject && Object.hasOwn(choice, 'kind') ? choice.kind : undefined;
     if (typeof kind !== 'string')
         throw invalidArgument(name, 'a Device, its kind, its options, or "auto"', quoted(choice));
@@ -1251,9 +1311,7 @@ function deviceChoice(name, choice) {
 }
 /** Checks the sizes of buffers that are to be planned. */
 function bufferSizes(name, value) {
-    if (!Array.isArray(value))
-        throw invalidArgument(name, 'an array of sizes in bytes', quoted(value));
-    return Array.from(value, (size, index) => bytes(`${name}[${index}]`, size, 1));
+    return array(name, 'an array of sizes in bytes', value, (size, index) => bytes(`${name}[${index}]`, size, 1));
 }
 /**
  * Which domain of Rockchip's NPU, 0 to 15, each buffer goes to while all are empty: the largest first, each into the
@@ -1351,7 +1409,7 @@ const Bytes = Uint8Array;
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
 const ofView = (name) => {
     const [ofArray, ofDataView] = [getter(typedArray, name), getter(DataView.prototype, name)];
-    return (view) => (types.isDataView(view) ? ofDataView(view) : ofArray(view));
+    return (view) => (types$1.isDataView(view) ? ofDataView(view) : ofArray(view));
 };
 const bufferOf = ofView('buffer');
 const offsetOf = ofView('byteOffset');
@@ -1359,7 +1417,7 @@ const lengthOf = ofView('byteLength');
 const isResizable = getter(ArrayBuffer.prototype, 'resizable');
 const bufferLength = getter(ArrayBuffer.prototype, 'byteLength');
 /** A buffer that is no shared and no resizable one. */
-const isFixed = (buffer) => types.isArrayBuffer(buffer) && isResizable(buffer) !== true;
+const isFixed = (buffer) => types$1.isArrayBuffer(buffer) && isResizable(buffer) !== true;
 /**
  * The bytes of an `ArrayBuffer` of fixed length or of a view of one, not copied; `undefined` of anything else, and of memory
  * that was moved away before. What a script has made of the properties of these objects is not asked.
@@ -1671,142 +1729,6 @@ class PoolBuffer extends DeviceBuffer {
     }
 }
 
-/** Waits until all have settled, whatever becomes of each, and then throws what the first of them failed with. */
-async function allSettled(work) {
-    const outcomes = await Promise.allSettled(work);
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed)
-        throw failed.reason;
-}
-
-/** Buffers of the GPU: the device's own memory, pinned RAM, or managed memory. */
-const gpuFamily = {
-    name: 'GPU',
-    kinds: {
-        device: { kind: 'cuda', memory: 'device' },
-        pinned: { kind: 'cuda', memory: 'pinned' },
-        managed: { kind: 'cuda', memory: 'managed' },
-    },
-    preferred: ['device'],
-};
-/** Buffers for the NPU: what its runtime imports; or, by name, its driver's own. */
-const npuFamily = {
-    name: 'NPU',
-    kinds: { 'dma-heap': { kind: 'dma-heap' }, udmabuf: { kind: 'udmabuf' }, rknpu: { kind: 'rknpu' } },
-    preferred: ['dma-heap', 'udmabuf'],
-};
-/** Buffers of ordinary RAM: of this process alone, or memory files that other processes can map. */
-const systemFamily = {
-    name: 'system',
-    kinds: { anonymous: { kind: 'host' }, 'memory-file': { kind: 'host', memoryFile: true } },
-    preferred: ['anonymous'],
-};
-/**
- * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
- *
- * @example
- * using input = await manager.npu.allocate(640 * 640 * 3, { label: 'input' })
- * const { fd } = await input.exportFd()
- */
-class DeviceFamily {
-    #family;
-    #budget;
-    #shared;
-    #pools = new Map();
-    #open = new Map();
-    #peak = { bytes: 0 };
-    #closed = false;
-    /** @internal */
-    constructor(mark, family, budget, shared) {
-        expectInternal(mark, 'DeviceFamily', 'new MemoryManager()');
-        this.#family = family;
-        this.#budget = budget;
-        this.#shared = shared;
-    }
-    /**
-     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
-     * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
-     * for what comes next.
-     *
-     * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
-     * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
-     * @throws {@link DeviceError} as the device says.
-     * @throws {@link InvalidArgumentError} for an unfit size or option; {@link ReleasedError} after the manager was closed.
-     */
-    async allocate(bytes$1, options$1) {
-        const sizeBytes = bytes('bytes', bytes$1, 1);
-        const kinds = Object.keys(this.#family.kinds);
-        const { label, kind, signal: signal$1 } = options(options$1, {
-            label: string,
-            kind: (name, value) => oneOf$1(name, value, kinds),
-            signal: signal,
-        });
-        const pool = await (kind === undefined ? this.#preferred() : this.#pool(kind));
-        const buffer = await pool.allocateAsync(sizeBytes, { label: label ?? '', ...(signal$1 && { signal: signal$1 }) });
-        this.#peak.bytes = Math.max(this.#peak.bytes, this.#usedBytes());
-        return buffer;
-    }
-    /** The first kind whose device can be opened; the refusal of the first where none can. */
-    async #preferred() {
-        let refusal;
-        for (const kind of this.#family.preferred) {
-            try {
-                return await this.#pool(kind);
-            }
-            catch (error) {
-                refusal ??= error;
-            }
-        }
-        throw refusal;
-    }
-    #pool(kind) {
-        if (this.#closed)
-            throw released('the memory manager');
-        const open = this.#pools.get(kind) ?? this.#openPool(kind);
-        this.#pools.set(kind, open);
-        // What is missing now may be there later.
-        open.catch(() => this.#pools.delete(kind));
-        return open;
-    }
-    async #openPool(kind) {
-        const { name, kinds } = this.#family;
-        const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` };
-        const pool = await this.#shared.makePool(own$2(options));
-        this.#open.set(kind, pool);
-        if (!this.#closed)
-            return pool;
-        await pool.destroy();
-        throw released('the memory manager');
-    }
-    #usedBytes() {
-        return [...this.#open.values()].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0);
-    }
-    /** What was given out. Never waits for a device. */
-    stats() {
-        const kinds = Object.keys(this.#family.kinds);
-        const open = kinds.flatMap((kind) => this.#open.get(kind) ?? []);
-        const devices = open.map((pool) => [pool.device.name, { usage: pool.device.usage(), pool: pool.stats() }]);
-        const { totalBytes = 0, freeBytes = 0, largestFreeBytes = freeBytes } = devices[0]?.[1].usage ?? {};
-        const sum = (of) => devices.reduce((all, [, { pool }]) => all + of(pool), 0);
-        return {
-            usedBytes: sum(({ requestedBytes }) => requestedBytes),
-            peakBytes: this.#peak.bytes,
-            count: sum(({ bufferCount }) => bufferCount),
-            allocatedCount: sum(({ allocatedCount }) => allocatedCount),
-            totalBytes,
-            freeBytes,
-            largestFreeBytes,
-            fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,
-            devices: Object.fromEntries(devices),
-        };
-    }
-    /** @internal Gives back every buffer, and takes no more. */
-    async close() {
-        this.#closed = true;
-        await allSettled([...this.#open.values()].map((pool) => pool.destroy()));
-    }
-}
-
 /** Typed views over packed little-endian bytes; every supported machine is little-endian. */
 const views = {
     u8: Uint8Array,
@@ -1848,10 +1770,14 @@ class GgufArray {
         this.elementType = info.elementType;
         this.length = info.length;
     }
-    /** Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`. */
+    /**
+     * Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`.
+     *
+     * @throws {@link InvalidArgumentError} when one of them is no number.
+     */
     slice(start = 0, end = this.length) {
-        const from = clamp(start, this.length);
-        const to = Math.max(from, clamp(end, this.length));
+        const from = clamp('start', start, this.length);
+        const to = Math.max(from, clamp('end', end, this.length));
         const elements = call(() => this.#native.metadataElements(this.#key, this.#path, from, to));
         const View = views[this.elementType];
         if (View)
@@ -1867,9 +1793,13 @@ class GgufArray {
     toArray() {
         return this.slice();
     }
-    /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
+    /**
+     * Decodes one element; negative indices count from the end. Strings and arrays are walked from the start.
+     *
+     * @throws {@link InvalidArgumentError} when the index is no number.
+     */
     at(index) {
-        const from = clamp(index, this.length);
+        const from = clamp('index', index, this.length);
         return index < -this.length ? undefined : this.slice(from, from + 1)[0];
     }
     /** Walks the elements, a batch at a time. */
@@ -1880,7 +1810,9 @@ class GgufArray {
         }
     }
 }
-function clamp(index, length) {
+function clamp(name, index, length) {
+    if (typeof index !== 'number')
+        throw invalidArgument(name, 'a number', quoted(index));
     const whole = Math.trunc(index) || 0;
     return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length);
 }
@@ -1983,6 +1915,14 @@ function absorb(returned, rejected = () => { }) {
     if ((typeof returned === 'object' && returned !== null) || typeof returned === 'function') {
         Promise.resolve(returned).catch(rejected);
     }
+}
+
+/** Waits until all have settled, whatever becomes of each, and then throws what the first of them failed with. */
+async function allSettled(work) {
+    const outcomes = await Promise.allSettled(work);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed)
+        throw failed.reason;
 }
 
 /**
@@ -2270,7 +2210,7 @@ class GgufFile {
      */
     static fromBytes(bytes, options$1) {
         const { headerOnly = false, strict = false } = options(options$1, openChecks);
-        const view = types.isTypedArray(bytes) ? anyBytesOf(bytes) : undefined;
+        const view = types$1.isTypedArray(bytes) ? anyBytesOf(bytes) : undefined;
         if (!view)
             throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes));
         return new GgufFile(internal, call(() => NativeModel.fromBytes(view, { headerOnly, strict })), headerOnly);
@@ -2449,6 +2389,134 @@ function alignedOffset(offsetBytes, alignmentBytes) {
 }
 function over(as, bytes) {
     return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes(as));
+}
+
+/** Buffers of the GPU: the device's own memory, pinned RAM, or managed memory. */
+const gpuFamily = {
+    name: 'GPU',
+    kinds: {
+        device: { kind: 'cuda', memory: 'device' },
+        pinned: { kind: 'cuda', memory: 'pinned' },
+        managed: { kind: 'cuda', memory: 'managed' },
+    },
+    preferred: ['device'],
+};
+/** Buffers for the NPU: what its runtime imports; or, by name, its driver's own. */
+const npuFamily = {
+    name: 'NPU',
+    kinds: { 'dma-heap': { kind: 'dma-heap' }, udmabuf: { kind: 'udmabuf' }, rknpu: { kind: 'rknpu' } },
+    preferred: ['dma-heap', 'udmabuf'],
+};
+/** Buffers of ordinary RAM: of this process alone, or memory files that other processes can map. */
+const systemFamily = {
+    name: 'system',
+    kinds: { anonymous: { kind: 'host' }, 'memory-file': { kind: 'host', memoryFile: true } },
+    preferred: ['anonymous'],
+};
+/**
+ * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
+ *
+ * @example
+ * using input = await manager.npu.allocate(640 * 640 * 3, { label: 'input' })
+ * const { fd } = await input.exportFd()
+ */
+class DeviceFamily {
+    #family;
+    #budget;
+    #shared;
+    #pools = new Map();
+    #open = new Map();
+    #peak = { bytes: 0 };
+    #closed = false;
+    /** @internal */
+    constructor(mark, family, budget, shared) {
+        expectInternal(mark, 'DeviceFamily', 'new MemoryManager()');
+        this.#family = family;
+        this.#budget = budget;
+        this.#shared = shared;
+    }
+    /**
+     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
+     * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
+     * for what comes next.
+     *
+     * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
+     * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
+     * @throws {@link DeviceError} as the device says.
+     * @throws {@link InvalidArgumentError} for an unfit size or option; {@link ReleasedError} after the manager was closed.
+     */
+    async allocate(bytes$1, options$1) {
+        const sizeBytes = bytes('bytes', bytes$1, 1);
+        const kinds = Object.keys(this.#family.kinds);
+        const { label, kind, signal: signal$1 } = options(options$1, {
+            label: string,
+            kind: (name, value) => oneOf$1(name, value, kinds),
+            signal: signal,
+        });
+        const pool = await (kind === undefined ? this.#preferred() : this.#pool(kind));
+        const buffer = await pool.allocateAsync(sizeBytes, { label: label ?? '', ...(signal$1 && { signal: signal$1 }) });
+        this.#peak.bytes = Math.max(this.#peak.bytes, this.#usedBytes());
+        return buffer;
+    }
+    /** The first kind whose device can be opened; the refusal of the first where none can. */
+    async #preferred() {
+        let refusal;
+        for (const kind of this.#family.preferred) {
+            try {
+                return await this.#pool(kind);
+            }
+            catch (error) {
+                refusal ??= error;
+            }
+        }
+        throw refusal;
+    }
+    #pool(kind) {
+        if (this.#closed)
+            throw released('the memory manager');
+        const open = this.#pools.get(kind) ?? this.#openPool(kind);
+        this.#pools.set(kind, open);
+        // What is missing now may be there later.
+        open.catch(() => this.#pools.delete(kind));
+        return open;
+    }
+    async #openPool(kind) {
+        const { name, kinds } = this.#family;
+        const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` };
+        const pool = await this.#shared.makePool(own$2(options));
+        this.#open.set(kind, pool);
+        if (!this.#closed)
+            return pool;
+        await pool.destroy();
+        throw released('the memory manager');
+    }
+    #usedBytes() {
+        return [...this.#open.values()].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0);
+    }
+    /** What was given out. Never waits for a device. */
+    stats() {
+        const kinds = Object.keys(this.#family.kinds);
+        const open = kinds.flatMap((kind) => this.#open.get(kind) ?? []);
+        const devices = open.map((pool) => [pool.device.name, { usage: pool.device.usage(), pool: pool.stats() }]);
+        const { totalBytes = 0, freeBytes = 0, largestFreeBytes = freeBytes } = devices[0]?.[1].usage ?? {};
+        const sum = (of) => devices.reduce((all, [, { pool }]) => all + of(pool), 0);
+        return {
+            usedBytes: sum(({ requestedBytes }) => requestedBytes),
+            peakBytes: this.#peak.bytes,
+            count: sum(({ bufferCount }) => bufferCount),
+            allocatedCount: sum(({ allocatedCount }) => allocatedCount),
+            totalBytes,
+            freeBytes,
+            largestFreeBytes,
+            fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,
+            devices: Object.fromEntries(devices),
+        };
+    }
+    /** @internal Gives back every buffer, and takes no more. */
+    async close() {
+        this.#closed = true;
+        await allSettled([...this.#open.values()].map((pool) => pool.destroy()));
+    }
 }
 
 const count$1 = (name, value) => bytes(name, value);
@@ -2637,14 +2705,12 @@ function blockInfo(name, value) {
     };
 }
 function fields(name, value) {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    if (typeof value === 'object' && value !== null && canBeAsked(value) && !Array.isArray(value))
         return value;
     throw invalidArgument(name, 'an object', quoted(value));
 }
 function list(name, value, item) {
-    if (Array.isArray(value))
-        return Array.from(value, (each, i) => item(`${name}[${i}]`, each));
-    throw invalidArgument(name, 'an array', quoted(value));
+    return array(name, 'an array', value, (each, i) => item(`${name}[${i}]`, each));
 }
 
 /** Units that a slab is wide. */
@@ -4737,6 +4803,23 @@ async function processes(options$1) {
         throw fromNative(error);
     }
 }
+
+const types = [
+    Allocation,
+    BufferPool,
+    Device,
+    DeviceBuffer,
+    GgufFile,
+    MemoryBudget,
+    MemoryManager,
+    MemoryMonitor,
+    MemoryPool,
+    MemoryProfile,
+    PooledBuffer,
+    TensorChunk,
+];
+for (const type of types)
+    markCopy(type);
 
 exports.AbortError = AbortError;
 exports.AddonUnavailableError = AddonUnavailableError;

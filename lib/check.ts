@@ -1,5 +1,6 @@
 import { closest } from 'fastest-levenshtein'
 import { invalidArgument, quoted } from './errors.js'
+import { otherCopy } from './support/copy.js'
 
 /** What a size may be at most: every figure up to it is exact in a JavaScript number. */
 const MAX_BYTES = Number.MAX_SAFE_INTEGER
@@ -118,7 +119,8 @@ type Checks<T> = { readonly [K in keyof T]-?: (name: string, value: unknown) => 
  */
 export function options<T extends object>(value: unknown, checks: Checks<T>, name = 'options'): T {
   if (value === undefined) return Object.create(null) as T
-  if (!canBeAsked(value) || Object.prototype.toString.call(value) !== '[object Object]') {
+  const isPlain = canBeAsked(value) && Object.prototype.toString.call(value) === '[object Object]'
+  if (!isPlain || otherCopy(value) !== undefined) {
     throw invalidArgument(name, 'a plain object', quoted(value))
   }
   const known = Object.keys(checks)

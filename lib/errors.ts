@@ -1,4 +1,5 @@
 import { foundPlatform, supportedPlatforms } from './platform.js'
+import { otherCopy } from './support/copy.js'
 
 /** The stable codes of this package's errors. */
 export type ErrorCode =
@@ -275,7 +276,8 @@ function describe(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value !== 'object') return String(value)
   const name = className(value)
-  return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}`
+  const other = otherCopy(value)
+  return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}${other ? ` ${other}` : ''}`
 }
 
 /** What its class is called, as far as that can be asked without the object's having a say in it. */
