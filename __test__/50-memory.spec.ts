@@ -48,8 +48,9 @@ const describeResident = unlessEmulated(describe, 'resident memory is also that 
 describeResident('a Q4_K_M model of 267 MB, a hundred times over', () => {
   test.each([
     ['raw', '{}', 1],
+    ['raw, lent', '{ reuse: true }', 1],
     ['as f32', "{ as: 'f32' }", 6],
-    ['as f16 in chunks of 64 KiB', "{ as: 'f16', chunkBytes: 64 * KiB }", 3],
+    ['as f16 in chunks of 64 KiB', "{ as: 'f16', chunkBytes: 64 * KiB, reuse: true }", 3],
   ])(
     'streams %s with peak RSS far below 1 GiB, RSS and descriptors flat',
     (_name, options, factor) => {
