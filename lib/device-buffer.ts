@@ -181,7 +181,7 @@ export class DeviceBuffer implements Disposable {
    */
   async read(options?: ReadOptions): Promise<Uint8Array> {
     const { into, ...range } = check.options<ReadOptions>(options, readChecks)
-    if (into) return this.#readInto(into as Uint8Array, range)
+    if (into) return this.#readInto(into as Uint8Array, check.own(range))
     const { offsetBytes, lengthBytes } = this.#range(range)
     if (lengthBytes > constants.MAX_LENGTH) throw tooLong(lengthBytes)
     return new Uint8Array(await this.#run(({ native, key }) => native.read(key, offsetBytes, lengthBytes)))
@@ -324,7 +324,8 @@ export class DeviceBuffer implements Disposable {
     return this.#state
   }
 
-  #range({ offsetBytes = 0, lengthBytes = this.sizeBytes - offsetBytes }: BufferRange): Required<BufferRange> {
+  #range(range: BufferRange): Required<BufferRange> {
+    const { offsetBytes = 0, lengthBytes = this.sizeBytes - offsetBytes } = check.own(range)
     const expected = `within the ${this.sizeBytes} bytes of the buffer`
     if (offsetBytes > this.sizeBytes) throw invalidArgument('offsetBytes', expected, offsetBytes)
     if (offsetBytes + lengthBytes > this.sizeBytes) {

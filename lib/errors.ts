@@ -1,4 +1,5 @@
 import { foundPlatform, supportedPlatforms } from './platform.js'
+import { otherCopy } from './support/copy.js'
 
 /** The stable codes of this package's errors. */
 export type ErrorCode =
@@ -242,9 +243,24 @@ export function invalidArgument(argument: string, expected: string, received: un
 /** What the system said against writing a file. */
 export function ioError(path: string, cause: unknown): IoError {
   const { errno, message } = cause as NodeJS.ErrnoException
-  const text = `expected to write ${path}, got: ${message}; check that its folder exists and is writable`
+  const text = `expected to write ${path}, got: ${message}; ${writingAdvice(cause)}`
   // Node.js has the system's numbers negative.
   return new IoError('ERR_IO', text, { path, ...(errno !== undefined && { errno: Math.abs(errno) }) }, { cause })
+}
+
+/** What to do when a file could not be written. */
+export function writingAdvice(cause: unknown): string {
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'make room there, or choose another place'
+    case 'EISDIR':
+      return 'name a file in it'
+    case 'EPIPE':
+      return 'its reader went away before the end'
+    default:
+      return 'check that its folder exists, and that both may be written'
+  }
 }
 
 export function released(what: string): ReleasedError {
@@ -259,8 +275,19 @@ function describe(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value !== 'object') return String(value)
-  const name = value.constructor?.name ?? 'object'
-  return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}`
+  const name = className(value)
+  const other = otherCopy(value)
+  return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}${other ? ` ${other}` : ''}`
+}
+
+/** What its class is called, as far as that can be asked without the object's having a say in it. */
+function className(value: object): string {
+  try {
+    const name: unknown = value.constructor?.name
+    return typeof name === 'string' && name !== '' ? name : 'object'
+  } catch {
+    return 'object'
+  }
 }
 
 /** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */

@@ -1,5 +1,5 @@
 import * as check from './check.js'
-import { call } from './errors.js'
+import { call, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import type { NativeModel } from './native.js'
 
@@ -93,10 +93,14 @@ export class GgufArray implements Iterable<unknown> {
     this.length = info.length
   }
 
-  /** Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`. */
+  /**
+   * Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`.
+   *
+   * @throws {@link InvalidArgumentError} when one of them is no number.
+   */
   slice(start = 0, end: number = this.length): GgufElements {
-    const from = clamp(start, this.length)
-    const to = Math.max(from, clamp(end, this.length))
+    const from = clamp('start', start, this.length)
+    const to = Math.max(from, clamp('end', end, this.length))
     const elements = call(() => this.#native.metadataElements(this.#key, this.#path, from, to))
     const View = views[this.elementType]
     if (View) return new View((elements as Uint8Array<ArrayBuffer>).slice().buffer)
@@ -112,9 +116,13 @@ export class GgufArray implements Iterable<unknown> {
     return this.slice()
   }
 
-  /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
+  /**
+   * Decodes one element; negative indices count from the end. Strings and arrays are walked from the start.
+   *
+   * @throws {@link InvalidArgumentError} when the index is no number.
+   */
   at(index: number): number | bigint | boolean | string | GgufArray | undefined {
-    const from = clamp(index, this.length)
+    const from = clamp('index', index, this.length)
     return index < -this.length ? undefined : this.slice(from, from + 1)[0]
   }
 
@@ -127,7 +135,8 @@ export class GgufArray implements Iterable<unknown> {
   }
 }
 
-function clamp(index: number, length: number): number {
+function clamp(name: string, index: unknown, length: number): number {
+  if (typeof index !== 'number') throw invalidArgument(name, 'a number', quoted(index))
   const whole = Math.trunc(index) || 0
   return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length)
 }

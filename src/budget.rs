@@ -9,7 +9,7 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     Allocation, Error as CoreError, MemoryBudget,
-    budget::{MachineOptions, Term},
+    budget::{Headroom as CoreHeadroom, HeadroomOptions, MachineOptions, SystemOptions, Term},
     system::{Board, Machine, SystemRoot, board},
 };
 use slab::Slab;
@@ -81,6 +81,7 @@ pub struct NativeMachineOptions {
     pub safety_margin_percent: Option<f64>,
     pub max_bytes: Option<f64>,
     pub isolated: bool,
+    pub headroom: bool,
     pub root: Option<String>,
     pub pid: Option<u32>,
 }
@@ -165,11 +166,14 @@ impl NativeBudget {
             safety_margin_percent: options.safety_margin_percent.unwrap_or(defaults.safety_margin_percent),
             max_bytes: options.max_bytes.map(|bytes| bytes as u64),
         };
-        let make =
-            if options.isolated { MemoryBudget::for_machine } else { MemoryBudget::shared_for_machine };
         let root = root_of(options.root, options.pid);
-        let machine = Machine::read_at(&root).map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Ok(Self { root, ..Self::wrap(env, make(&machine, &machine_options))? })
+        let made = MemoryBudget::for_system(&SystemOptions {
+            root: root.clone(),
+            line: machine_options,
+            isolated: options.isolated,
+            headroom: options.headroom.then(HeadroomOptions::default),
+        });
+        Ok(Self { root, ..Self::wrap(env, made)? })
     }
 
     fn wrap(env: Env, budget: plimsoll::Result<MemoryBudget>) -> napi::Result<Self> {
@@ -214,8 +218,11 @@ impl NativeBudget {
 
     #[napi(catch_unwind)]
     pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
+        // In this order, so that what is taken in between does not count as neither pending nor taken.
+        let pending_bytes = self.core().pending_bytes();
         let machine = Machine::read_at(&self.root).map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Ok(Headroom::from(&self.core().headroom(&machine, &headroom_options(&self.root, floor_bytes))))
+        let options = headroom_options(&self.root, floor_bytes);
+        Ok(Headroom::from(&CoreHeadroom::of(&machine, pending_bytes, &options)))
     }
 
     #[napi(catch_unwind)]
@@ -251,6 +258,11 @@ impl NativeBudget {
     #[napi(getter, catch_unwind)]
     pub fn available_bytes(&self) -> f64 {
         self.core().available_bytes() as f64
+    }
+
+    #[napi(getter, catch_unwind)]
+    pub fn line_available_bytes(&self) -> f64 {
+        self.core().line_available_bytes() as f64
     }
 
     #[napi(getter, catch_unwind)]

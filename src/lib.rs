@@ -16,6 +16,7 @@
 // JavaScript reads sizes by the suffix `Bytes`.
 #![allow(clippy::struct_field_names)]
 
+mod accounts;
 mod budget;
 mod buffer_pool;
 mod cuda;
@@ -34,6 +35,7 @@ mod monitor;
 mod npu;
 mod pool_stats;
 mod pool_table;
+mod processes;
 mod profile;
 mod stream;
 mod system;

@@ -3,10 +3,10 @@
 use napi::Env;
 use napi_derive::napi;
 use plimsoll::system::{
-    BackEnd as CoreBackEnd, Cgroup as CoreCgroup, CgroupVersion, DetectedBoard as CoreBoard,
-    HugePages as CorePool, Machine, MemInfo, NpuDriver as CoreNpuDriver, Pressure as CorePressure, Probe,
-    Sampler, Signals as CoreSignals, Stall as CoreStall, SystemRoot, Unavailable, Zram as CoreZram,
-    back_ends as core_back_ends, read_nvmap_clients, transparent_huge_pages,
+    BackEnd as CoreBackEnd, Cgroup as CoreCgroup, CgroupVersion, DarkMemory as CoreDark,
+    DetectedBoard as CoreBoard, HugePages as CorePool, Machine, MemInfo, NpuDriver as CoreNpuDriver,
+    Pressure as CorePressure, Probe, Sampler, Signals as CoreSignals, Stall as CoreStall, SystemRoot,
+    Unavailable, Zram as CoreZram, back_ends as core_back_ends, read_nvmap_clients, transparent_huge_pages,
 };
 
 use crate::{error::to_js, system::ProcessMemory};
@@ -27,6 +27,9 @@ pub struct MachineMemory {
     pub cma_free_bytes: Option<f64>,
     /// Shared memory, tmpfs and most driver memory (`Shmem`), in bytes.
     pub shmem_bytes: Option<f64>,
+    /// Pages of files that live processes have mapped, in bytes: `Mapped` less shared memory. They count as available,
+    /// and are not headroom: they are the weights of servers that map their models.
+    pub mapped_file_bytes: Option<f64>,
     /// Swap, compressed RAM included (`SwapTotal`), in bytes.
     pub swap_total_bytes: Option<f64>,
     /// Free swap (`SwapFree`), in bytes. It never counts as headroom.
@@ -61,6 +64,8 @@ pub struct Cgroup {
     pub usage_bytes: f64,
     /// Page cache that is reclaimed first, in bytes.
     pub inactive_file_bytes: f64,
+    /// Pages of files that its processes have mapped, in bytes. Headroom takes them for used.
+    pub mapped_file_bytes: f64,
     /// Kills by its own killer so far.
     pub oom_kill_count: Option<f64>,
 }
@@ -105,6 +110,17 @@ pub struct HugePages {
     pub total_count: f64,
     /// Pages of these that are free.
     pub free_count: f64,
+}
+
+/// RAM that no counter owns: what drivers have taken for devices, which stands in no process and no cgroup.
+#[napi(object, object_from_js = false)]
+pub struct DarkMemory {
+    /// All of it, in bytes: the total less everything that `/proc/meminfo` names. A few hundred MiB are the kernel's own; it
+    /// is the growth that tells.
+    pub bytes: f64,
+    /// How fast it has grown since the sample before, in bytes a second, below 0 where it shrank; absent in the first, and in
+    /// `signals()`, which has none before it.
+    pub growth_bytes_per_second: Option<f64>,
 }
 
 /// Memory of one process in the hands of a Jetson's GPU and engines.
@@ -154,6 +170,10 @@ pub struct Signals {
     pub process: Option<ProcessMemory>,
     /// The largest contiguous run of free pages, in bytes.
     pub largest_free_run_bytes: Option<f64>,
+    /// Free blocks of 2 MiB: what a driver that maps such blocks could get at once.
+    pub free_huge_block_count: Option<f64>,
+    /// RAM that no counter owns: what drivers have taken.
+    pub dark: Option<DarkMemory>,
     /// Kills by the kernel's killer since the start.
     pub oom_kill_count: Option<f64>,
     /// Pools of huge pages.
@@ -171,18 +191,18 @@ pub struct Signals {
 /// What this machine is.
 #[napi(object, object_from_js = false)]
 pub struct DetectedBoard {
-    /// What its device tree calls it, else a few words.
+    /// What its device tree calls it, or the firmware where that names a board that is known; else a few words.
     pub name: String,
     /// The id of the preset that fits it.
     pub preset: Option<String>,
     /// Who made its system on chip.
     pub vendor: Option<String>,
-    /// Its system on chip: `"Tegra234"`, `"RK3588S"`.
+    /// Its system on chip: `"Tegra234"`, `"RK3588S"`, `"GB10"`.
     pub soc: Option<String>,
     /// The number of its module: `"p3767-0005"`. Jetson only.
     pub module: Option<String>,
-    /// Whether CPU and accelerator share the RAM; false where no such chip is known.
-    pub unified_memory: bool,
+    /// Whether CPU and accelerator share the RAM: true of every chip that is known, and absent where it is not known.
+    pub unified_memory: Option<bool>,
     /// What its device tree is compatible with; empty on machines without one.
     pub compatible: Vec<String>,
     /// The release of Linux for Tegra. Jetson only.
@@ -222,6 +242,7 @@ impl From<&MemInfo> for MachineMemory {
             cma_total_bytes: some(memory.cma_total_bytes),
             cma_free_bytes: some(memory.cma_free_bytes),
             shmem_bytes: some(memory.shmem_bytes),
+            mapped_file_bytes: some(memory.mapped_bytes.map(|_| memory.mapped_file_bytes())),
             swap_total_bytes: some(memory.swap_total_bytes),
             swap_free_bytes: some(memory.swap_free_bytes),
             nvmap_used_bytes: some(memory.nvmap_used_bytes),
@@ -250,6 +271,7 @@ impl From<&CoreCgroup> for Cgroup {
             high_bytes: cgroup.high_bytes.map(|bytes| bytes as f64),
             usage_bytes: cgroup.usage_bytes as f64,
             inactive_file_bytes: cgroup.inactive_file_bytes as f64,
+            mapped_file_bytes: cgroup.mapped_file_bytes as f64,
             oom_kill_count: cgroup.oom_kill_count.map(|count| count as f64),
         }
     }
@@ -258,6 +280,12 @@ impl From<&CoreCgroup> for Cgroup {
 impl From<&CoreZram> for Zram {
     fn from(zram: &CoreZram) -> Self {
         Self { stored_bytes: zram.stored_bytes as f64, used_bytes: zram.used_bytes as f64 }
+    }
+}
+
+impl From<&CoreDark> for DarkMemory {
+    fn from(dark: &CoreDark) -> Self {
+        Self { bytes: dark.bytes as f64, growth_bytes_per_second: dark.growth_bytes_per_second }
     }
 }
 
@@ -327,6 +355,9 @@ fn gathered(root: &SystemRoot, read: CoreSignals) -> Signals {
         process: missing.some("process", read.process, ProcessMemory::from),
         largest_free_run_bytes: missing
             .some("largestFreeRunBytes", read.largest_free_run_bytes, |b| b as f64),
+        free_huge_block_count: missing
+            .some("freeHugeBlockCount", read.free_huge_block_count, |count| count as f64),
+        dark: missing.some("dark", read.dark, |dark| DarkMemory::from(&dark)),
         oom_kill_count: missing.some("oomKillCount", read.oom_kill_count, |count| count as f64),
         huge_pages: missing.some("hugePages", CorePool::read(root), pools),
         transparent_huge_pages: missing

@@ -1,5 +1,6 @@
 import type {
   Cgroup,
+  DarkMemory,
   DetectedBoard,
   DeviceLimits,
   DeviceUsage,
@@ -17,7 +18,7 @@ type OptionalKey<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[k
 type Filled<T> = { [K in keyof T]-?: undefined extends T[K] ? Exclude<T[K], undefined> | null : T[K] }
 
 /** The nulls are all given, so that a field that comes to a type cannot be forgotten here. */
-function filled<T extends object>(object: T, nulls: Record<OptionalKey<T>, null>): Filled<T> {
+export function filled<T extends object>(object: T, nulls: Record<OptionalKey<T>, null>): Filled<T> {
   const absent = Object.keys(nulls).filter((key) => object[key as keyof T] === undefined)
   return { ...object, ...Object.fromEntries(absent.map((key) => [key, null])) } as Filled<T>
 }
@@ -28,6 +29,7 @@ export const machineDocument = (machine: MachineMemory) =>
     cmaTotalBytes: null,
     cmaFreeBytes: null,
     shmemBytes: null,
+    mappedFileBytes: null,
     swapTotalBytes: null,
     swapFreeBytes: null,
     nvmapUsedBytes: null,
@@ -40,6 +42,7 @@ export const detectedDocument = (detected: DetectedBoard) =>
     vendor: null,
     soc: null,
     module: null,
+    unifiedMemory: null,
     l4t: null,
     jetpack: null,
     kernelRelease: null,
@@ -48,12 +51,14 @@ export const detectedDocument = (detected: DetectedBoard) =>
 const termDocument = (term: HeadroomTerm) => filled(term, { path: null })
 
 export const headroomDocument = (headroom: Headroom) => ({
-  ...headroom,
+  ...filled(headroom, { largestAllocationBytes: null }),
   bindingTerm: termDocument(headroom.bindingTerm),
   terms: headroom.terms.map(termDocument),
 })
 
 const cgroupDocument = (cgroup: Cgroup) => filled(cgroup, { limitBytes: null, highBytes: null, oomKillCount: null })
+
+export const darkDocument = (dark: DarkMemory) => filled(dark, { growthBytesPerSecond: null })
 
 /** Without the cgroup's limit, which is a signal of its own and is not looked up here. */
 const memoryDocument = (memory: MachineMemory) => {
@@ -69,6 +74,8 @@ export const signalsDocument = (signals: Signals) => ({
     zram: null,
     process: null,
     largestFreeRunBytes: null,
+    freeHugeBlockCount: null,
+    dark: null,
     oomKillCount: null,
     hugePages: null,
     transparentHugePages: null,
@@ -76,6 +83,7 @@ export const signalsDocument = (signals: Signals) => ({
     npuDriver: null,
   }),
   memory: signals.memory ? memoryDocument(signals.memory) : null,
+  dark: signals.dark ? darkDocument(signals.dark) : null,
   cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
 })
 

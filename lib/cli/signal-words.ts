@@ -1,8 +1,11 @@
 import {
   type Cgroup,
+  type DarkMemory,
   formatBytes,
+  type GpuProcess,
   type HugePages,
   type MachineMemory,
+  MiB,
   type NvmapClient,
   type Signals,
 } from '../index.js'
@@ -17,6 +20,8 @@ const names: Record<Exclude<keyof Signals, 'missing'>, string> = {
   zram: 'zram',
   process: 'process',
   largestFreeRunBytes: 'largest free run',
+  freeHugeBlockCount: 'blocks of 2 MiB',
+  dark: 'dark memory',
   oomKillCount: 'kills',
   hugePages: 'huge pages',
   transparentHugePages: 'transparent huge pages',
@@ -43,6 +48,8 @@ function wordsOf(signals: Signals, key: keyof typeof names): string[] {
     zram: zramWords,
     process: ({ rssBytes }) => `${formatBytes(rssBytes)} resident`,
     largestFreeRunBytes: (bytes) => `${formatBytes(bytes)} in one piece`,
+    freeHugeBlockCount: blockWords,
+    dark: darkWords,
     oomKillCount: (count) => `${count} by the kernel's killer since the start`,
     hugePages: hugePageWords,
     transparentHugePages: (word) => word,
@@ -55,13 +62,16 @@ function wordsOf(signals: Signals, key: keyof typeof names): string[] {
 }
 
 function memoryWords(memory: MachineMemory): string[] {
-  const { cmaTotalBytes, cmaFreeBytes, shmemBytes, nvmapUsedBytes } = memory
+  const { cmaTotalBytes, cmaFreeBytes, shmemBytes, mappedFileBytes, nvmapUsedBytes } = memory
   return [
     `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.availableBytes)} available`,
     swapWords(memory),
     ...(cmaTotalBytes && cmaFreeBytes !== undefined
       ? [`${formatBytes(cmaTotalBytes)} contiguous (CMA), ${formatBytes(cmaFreeBytes)} of it free and not headroom`]
       : []),
+    ...(mappedFileBytes === undefined
+      ? []
+      : [`${formatBytes(mappedFileBytes)} of files that processes have mapped: available, and not headroom`]),
     ...(shmemBytes === undefined ? [] : [`${formatBytes(shmemBytes)} shared: tmpfs, memfd, most driver memory`]),
     ...(nvmapUsedBytes === undefined ? [] : [`${formatBytes(nvmapUsedBytes)} held by the GPU and engines`]),
   ]
@@ -78,6 +88,16 @@ export function swapWords({ swapTotalBytes, swapFreeBytes }: MachineMemory): str
 /** Compressed swap in a few words. */
 export const zramWords = ({ storedBytes, usedBytes }: NonNullable<Signals['zram']>): string =>
   `${formatBytes(storedBytes)} swapped out take ${formatBytes(usedBytes)} of RAM`
+
+/** Free blocks for drivers in a few words. */
+export const blockWords = (count: number): string => `${count} free, ${formatBytes(count * 2 * MiB)}`
+
+/** What no counter owns, in a few words. */
+export function darkWords({ bytes, growthBytesPerSecond: growth }: DarkMemory): string {
+  const sign = growth !== undefined && growth < 0 ? '-' : '+'
+  const grows = growth === undefined ? '' : `, ${sign}${formatBytes(Math.round(Math.abs(growth)))}/s`
+  return `${formatBytes(bytes)} that no counter owns: drivers and the kernel itself${grows}`
+}
 
 /** Stalls in a few words. */
 export const pressureWords = ({ some, full }: NonNullable<Signals['pressure']>): string =>
@@ -101,11 +121,17 @@ function hugePageWords(pools: readonly HugePages[]): string {
   return set.map(words).join('; ')
 }
 
+const nvmapWords = (clients: readonly NvmapClient[]): string =>
+  holderWords(clients.map(({ process, pid, bytes }) => ({ name: process, pid, bytes })))
+
 /** The largest holders stand for all of them. */
-function nvmapWords(clients: readonly NvmapClient[]): string {
+export function holderWords(holders: readonly GpuProcess[]): string {
   const SHOWN = 3
-  const sorted = [...clients].sort((a, b) => b.bytes - a.bytes)
-  const shown = sorted.slice(0, SHOWN).map(({ process, pid, bytes }) => `${process} (${pid}) ${formatBytes(bytes)}`)
-  const rest = clients.length > SHOWN ? [`${clients.length - SHOWN} more`] : []
-  return clients.length > 0 ? `held by ${[...shown, ...rest].join(', ')}` : 'held by no process'
+  const sorted = [...holders].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
+  const words = ({ name = 'process', pid, bytes }: GpuProcess) =>
+    `${name} (${pid}) ${bytes === undefined ? 'not told' : formatBytes(bytes)}`
+  const rest = holders.length > SHOWN ? [`${holders.length - SHOWN} more`] : []
+  return holders.length > 0
+    ? `held by ${[...sorted.slice(0, SHOWN).map(words), ...rest].join(', ')}`
+    : 'held by no process'
 }

@@ -1,9 +1,15 @@
-import { formatBytes, type MemoryLevel, type MonitorSample, type ProcessMemory } from '../index.js'
+import {
+  formatBytes,
+  type GpuProcess,
+  type MemoryLevel,
+  type MonitorSample,
+  type ProcessInfo,
+  type ProcessMemory,
+} from '../index.js'
 import { bar } from './bar.js'
 import { boundTable } from './bounds.js'
 import type { Line } from './line.js'
-import type { LoadedProcess } from './processes.js'
-import { pressureWords, swapWords, zramWords } from './signal-words.js'
+import { blockWords, darkWords, holderWords, pressureWords, swapWords, zramWords } from './signal-words.js'
 import type { Style } from './style.js'
 import { facts, heading, table } from './table.js'
 import { clip, percent, visible } from './text.js'
@@ -19,7 +25,9 @@ export interface View {
   line: Line
   /** Kills since the view began. */
   killCount: number
-  processes: readonly LoadedProcess[]
+  processes: readonly ProcessInfo[]
+  /** Who holds memory of the GPUs, where a driver tells. */
+  gpuProcesses: readonly GpuProcess[] | undefined
   intervalMs: number
 }
 
@@ -77,12 +85,15 @@ function gauge(page: Page, name: string, style: Style, share: number, figure: st
   return `  ${page.paint('dim', name.padEnd(NAME_CELLS))}  ${drawn}  ${figure.padStart(FIGURE_CELLS)}${words}`
 }
 
-function memoryFacts({ sample, pid, isOther, killCount }: View): [string, string | undefined][] {
-  const { memory, zram, pressure, oomKillCount, process } = sample
+function memoryFacts({ sample, pid, isOther, killCount, gpuProcesses }: View): [string, string | undefined][] {
+  const { memory, zram, dark, freeHugeBlockCount, pressure, oomKillCount, process } = sample
   return [
     ['machine', `${formatBytes(memory.availableBytes)} of ${formatBytes(memory.totalBytes)} available`],
     ['swap', swapWords(memory)],
     ['zram', zram?.storedBytes ? zramWords(zram) : undefined],
+    ['dark memory', dark && darkWords(dark)],
+    ['blocks of 2 MiB', freeHugeBlockCount === undefined ? undefined : blockWords(freeHugeBlockCount)],
+    ['GPU memory', gpuProcesses && visible(holderWords(gpuProcesses))],
     ['pressure', pressure ? pressureWords(pressure) : 'not told by the kernel'],
     [
       'kills',
@@ -98,7 +109,9 @@ const processWords = ({ rssBytes, anonymousBytes, fileBytes, shmemBytes }: Proce
   `${formatBytes(rssBytes)} resident: ${formatBytes(anonymousBytes)} anonymous, ${formatBytes(fileBytes)} file, ` +
   `${formatBytes(shmemBytes)} shared`
 
-const processTable = (page: Page, processes: readonly LoadedProcess[]): string[] =>
+const sizeOrUnknown = (bytes: number | undefined): string => (bytes === undefined ? '?' : formatBytes(bytes))
+
+const processTable = (page: Page, processes: readonly ProcessInfo[]): string[] =>
   table(
     page,
     [
@@ -112,9 +125,9 @@ const processTable = (page: Page, processes: readonly LoadedProcess[]): string[]
     processes.map((process) => [
       String(process.pid),
       formatBytes(process.rssBytes),
-      formatBytes(process.anonymousBytes),
-      formatBytes(process.shmemBytes),
-      formatBytes(process.peakRssBytes),
+      sizeOrUnknown(process.anonymousBytes),
+      sizeOrUnknown(process.shmemBytes),
+      sizeOrUnknown(process.peakRssBytes),
       visible(process.command),
     ]),
   )
@@ -127,6 +140,7 @@ const columns: readonly [string | ((view: View) => string), number, (view: View)
   ['headroom', 12, ({ sample }) => formatBytes(sample.headroom.bytes)],
   ['line', 12, ({ line }) => formatBytes(line.lineBytes)],
   ['available', 12, ({ sample }) => formatBytes(sample.memory.availableBytes)],
+  ['dark', 11, ({ sample }) => (sample.dark ? formatBytes(sample.dark.bytes) : '?')],
   ['stalled', 8, ({ sample }) => (sample.pressure ? `${sample.pressure.some.avg10Percent.toFixed(2)} %` : '?')],
   ['kills', 5, ({ sample }) => String(sample.oomKillCount ?? '?')],
   [({ isOther, pid }) => (isOther ? `pid ${pid}` : 'plimsoll'), 12, (view) => formatBytes(residentBytes(view))],

@@ -6,6 +6,7 @@ mod suite;
 
 use std::{
     fs,
+    ops::Range,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -123,6 +124,73 @@ fn a_kernel_that_cannot_populate_has_its_pages_touched() {
     let mut bytes = [0; 4];
     slab.read(5000, &mut bytes).unwrap();
     assert_eq!(&bytes, b"kept");
+}
+
+/// A kernel before 5.14.
+#[derive(Debug)]
+struct OldKernel;
+
+impl Kernel for OldKernel {
+    fn advise(&self, mapping: &Mapping, range: Range<u64>, advice: Advice) -> rustix::io::Result<()> {
+        if advice == Advice::LinuxPopulateWrite {
+            Err(Errno::INVAL)
+        } else {
+            RealKernel.advise(mapping, range, advice)
+        }
+    }
+}
+
+#[test]
+fn every_page_is_there_on_an_old_kernel_too_in_whatever_memory() {
+    const SIZE: u64 = 64 * MIB;
+    const NOISE: u64 = 4 * MIB;
+    if is_emulated() {
+        return;
+    }
+    let _alone = alone();
+    for huge_pages in [HugePages::None, HugePages::Transparent] {
+        for source in BOTH {
+            let options = HostOptions { huge_pages, ..of(source) };
+            let backend = HostBackend::on(Arc::new(OldKernel), DeviceContext::default(), options);
+            let start = resident_bytes();
+            let slab = backend.take(&Request::new(SIZE, "resident")).unwrap();
+            assert!(resident_bytes() < start + NOISE, "{source:?}: nothing is there before it is touched");
+            slab.populate(0).unwrap();
+            assert!(resident_bytes() + NOISE > start + SIZE, "{source:?}: all of it is there");
+            slab.discard(0..SIZE / 2).unwrap();
+            slab.populate(0).unwrap();
+            assert!(resident_bytes() + NOISE > start + SIZE, "{source:?}: and what went came again");
+        }
+    }
+}
+
+#[test]
+fn touching_pages_takes_back_nothing_that_somebody_writes_meanwhile() {
+    const COUNT: u64 = 100_000;
+    let _alone = alone();
+    let slab = HostBackend::on(Arc::new(OldKernel), DeviceContext::default(), of(HostSource::MemoryFile))
+        .take(&Request::new(MIB, "shared"))
+        .unwrap();
+    let page = rustix::param::page_size() as u64;
+    thread::scope(|scope| {
+        let counting = scope.spawn(|| {
+            let counter = slab.view().unwrap().base().cast::<u64>();
+            // SAFETY: the first bytes of a slab that outlives the thread, aligned as a page is.
+            #[allow(unsafe_code)]
+            let counter = unsafe { AtomicU64::from_ptr(counter.as_ptr()) };
+            for _ in 0..COUNT {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        while !counting.is_finished() {
+            // So that there is something to touch again.
+            slab.discard(page..2 * page).unwrap();
+            slab.populate(0).unwrap();
+        }
+    });
+    let mut bytes = [0; 8];
+    slab.read(0, &mut bytes).unwrap();
+    assert_eq!(u64::from_ne_bytes(bytes), COUNT);
 }
 
 #[test]

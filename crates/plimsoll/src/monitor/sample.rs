@@ -30,8 +30,8 @@ pub struct Sample {
     pub line_bytes: u64,
     /// What is granted under it, in bytes.
     pub allocated_bytes: u64,
-    /// What the process takes of RAM that cannot be dropped, in bytes: anonymous and shared pages, and slabs of devices that
-    /// its resident memory does not show.
+    /// What the process takes of RAM, in bytes: what it has resident, files that it has mapped too (its weights, where it
+    /// maps its model), and slabs of devices that its resident memory does not show.
     pub process_bytes: u64,
     /// Every signal it was drawn from.
     pub signals: Arc<Signals>,
@@ -53,11 +53,8 @@ impl Sample {
         unseen_bytes: u64,
     ) -> Probe<Self> {
         let headroom = budget.headroom(&signals.machine()?, options);
-        let process_bytes = signals
-            .process
-            .as_ref()
-            .map_or(0, |process| process.anonymous_bytes.saturating_add(process.shmem_bytes))
-            .saturating_add(unseen_bytes);
+        let process_bytes =
+            signals.process.as_ref().map_or(0, |process| process.rss_bytes).saturating_add(unseen_bytes);
         let (used_percent, constraint) = fullest(&headroom, process_bytes, budget.usable_bytes());
         Ok(Self {
             at: SystemTime::now(),
@@ -120,6 +117,8 @@ mod tests {
             zram: Err(missing()),
             process: Err(missing()),
             largest_free_run_bytes: Err(missing()),
+            free_huge_block_count: Err(missing()),
+            dark: Err(missing()),
             oom_kill_count: Err(missing()),
         }
     }

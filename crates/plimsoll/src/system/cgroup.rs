@@ -36,6 +36,9 @@ pub struct Cgroup {
     pub usage_bytes: u64,
     /// Page cache that was not used for a while, in bytes: the first to be reclaimed. Of the whole subtree.
     pub inactive_file_bytes: u64,
+    /// Pages of files that its processes have mapped, in bytes, as far as the kernel tells: the weights of servers that
+    /// map their models. Of the whole subtree.
+    pub mapped_file_bytes: u64,
     /// Kills by its own killer so far.
     pub oom_kill_count: Option<u64>,
 }
@@ -51,6 +54,7 @@ impl Cgroup {
             high_bytes: None,
             usage_bytes: 0,
             inactive_file_bytes: 0,
+            mapped_file_bytes: 0,
             oom_kill_count: None,
         }
     }
@@ -61,10 +65,12 @@ impl Cgroup {
         self.limit_bytes.into_iter().chain(self.high_bytes).min()
     }
 
-    /// What it holds less what is reclaimed first, in bytes.
+    /// What it holds less what is reclaimed first, in bytes. Page cache that is mapped is not: wherever the kernel keeps
+    /// it, the processes that mapped it are using it.
     #[must_use]
     pub fn working_set_bytes(&self) -> u64 {
-        self.usage_bytes.saturating_sub(self.inactive_file_bytes)
+        let reclaimable = self.inactive_file_bytes.saturating_sub(self.mapped_file_bytes);
+        self.usage_bytes.saturating_sub(reclaimable)
     }
 
     /// What its processes could still take, in bytes; `None` without a limit.
@@ -240,6 +246,7 @@ impl GroupReader {
             usage_bytes,
             // The two files are read one after the other, so one may be a moment ahead.
             inactive_file_bytes: stat.inactive_file_bytes.min(usage_bytes),
+            mapped_file_bytes: stat.mapped_file_bytes,
             oom_kill_count: self.events.read(buffer, oom_kill_in).ok(),
         })
     }
@@ -263,8 +270,11 @@ fn limit_of(bytes: u64) -> Option<u64> {
 }
 
 /// What is wanted from `memory.stat`.
+#[allow(clippy::struct_field_names)] // Each is a size, and says so.
 struct Stat {
     inactive_file_bytes: u64,
+    /// What is mapped, less shared memory: the kernel counts both together.
+    mapped_file_bytes: u64,
     /// Version 1 alone: the lowest limit on the way up, those of groups that cannot be seen from here included.
     hierarchical_limit_bytes: Option<u64>,
 }
@@ -273,13 +283,15 @@ impl Stat {
     fn parse(bytes: &[u8], version: CgroupVersion) -> Result<Self, Reason> {
         let text = text(bytes)?;
         // Version 1 writes the group's own figure under the short name and the subtree's under the long one.
-        let name = match version {
-            CgroupVersion::V1 => "total_inactive_file",
-            CgroupVersion::V2 => "inactive_file",
+        let (inactive, mapped, shmem) = match version {
+            CgroupVersion::V1 => ("total_inactive_file", "total_mapped_file", "total_shmem"),
+            CgroupVersion::V2 => ("inactive_file", "file_mapped", "shmem"),
         };
+        let told = |name| count_field(text, name).unwrap_or(0);
         Ok(Self {
-            inactive_file_bytes: count_field(text, name)
+            inactive_file_bytes: count_field(text, inactive)
                 .ok_or(Reason::Malformed("a line \"inactive_file N\""))?,
+            mapped_file_bytes: told(mapped).saturating_sub(told(shmem)),
             hierarchical_limit_bytes: count_field(text, "hierarchical_memory_limit").and_then(limit_of),
         })
     }
@@ -369,6 +381,18 @@ mod tests {
     }
 
     #[test]
+    fn mapped_files_are_no_cache_that_is_reclaimed_first() {
+        let stat = "inactive_file 41943040\nfile_mapped 31457280\nshmem 10485760\n";
+        let (folder, root) = tree(V2);
+        fs::write(folder.path().join("sys/fs/cgroup/outer/memory.stat"), stat).unwrap();
+        let outer = read(&root).unwrap().remove(1);
+        assert_eq!(outer.mapped_file_bytes, 20 * MIB);
+        assert_eq!(outer.working_set_bytes(), 80 * MIB, "20 MiB of the cache are mapped");
+        let more = Cgroup { mapped_file_bytes: 1 << 40, ..outer };
+        assert_eq!(more.working_set_bytes(), 100 * MIB, "never more than it holds");
+    }
+
+    #[test]
     fn version_1_counts_the_subtree_and_knows_its_way_of_writing_no_limit() {
         let (_folder, root) = tree(&[
             ("proc/self/cgroup", "9:cpu:/x\n4:memory:/a\n0::/ignored\n"),
@@ -378,12 +402,15 @@ mod tests {
             ("m/memory.stat", "inactive_file 1\ntotal_inactive_file 3000\n"),
             ("m/a/memory.limit_in_bytes", "10000\n"),
             ("m/a/memory.usage_in_bytes", "4000\n"),
-            ("m/a/memory.stat", "inactive_file 1\ntotal_inactive_file 3000\n"),
+            (
+                "m/a/memory.stat",
+                "inactive_file 1\nmapped_file 1\ntotal_inactive_file 3000\ntotal_mapped_file 900\ntotal_shmem 400\n",
+            ),
             ("m/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
         ]);
         let groups = read(&root).unwrap();
         assert_eq!(groups.len(), 2);
-        assert_eq!((groups[0].path.as_str(), groups[0].room_bytes()), ("/a", Some(9000)));
+        assert_eq!((groups[0].path.as_str(), groups[0].room_bytes()), ("/a", Some(8500)));
         assert_eq!((groups[1].path.as_str(), groups[1].room_bytes()), ("/", None));
     }
 

@@ -3,17 +3,24 @@
 mod accelerators;
 mod boards;
 mod cgroup;
+mod container;
+mod dark;
 mod detect;
 mod devicetree;
+mod dmi;
 mod engines;
 mod jetpack;
+mod libcuda;
 mod machine;
+mod mapped;
 mod meminfo;
 mod mounts;
 mod pages;
 mod pressure;
 mod process;
+mod processes;
 mod root;
+mod shared_library;
 mod swap;
 mod text;
 
@@ -21,17 +28,24 @@ pub use accelerators::{BackEnd, BackEndKind, Obstacle, back_ends};
 pub(crate) use accelerators::{dma_heap_denied, dma_heap_paths, obstacle};
 pub use boards::{BOARDS, Board, Vendor, board};
 pub use cgroup::{Cgroup, CgroupVersion, Cgroups};
+pub use dark::DarkMemory;
 pub use detect::DetectedBoard;
 pub use devicetree::DeviceTree;
 pub use engines::{NpuDriver, NvmapClient, nvmap_clients, read_nvmap_clients};
 pub use jetpack::TegraRelease;
+pub(crate) use libcuda::{LIBRARY_NAME, LIBRARY_VARIABLE, driver_libraries, named_library, variable};
+pub(crate) use machine::MachineReader;
 pub use machine::{Machine, Sampler, Signals};
 pub use meminfo::MemInfo;
-pub use pages::{HugePages, largest_free_run_bytes, oom_kill_count, transparent_huge_pages};
+pub use pages::{
+    HugePages, free_huge_block_count, largest_free_run_bytes, oom_kill_count, transparent_huge_pages,
+};
 pub use pressure::{Pressure, Stall};
 pub(crate) use process::resident_bytes;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
+pub use processes::{ProcessInfo, ProcessTable};
 pub use root::{Probe, Reason, SystemRoot, Unavailable};
+pub(crate) use shared_library::library_fault;
 pub use swap::Zram;
 
 /// The parsers that are no public API, for the fuzzer alone.

@@ -4,7 +4,6 @@
 //! 32-bit addresses.
 
 use std::{
-    env,
     ffi::{CStr, OsStr, OsString, c_char, c_void},
     path::Path,
 };
@@ -12,24 +11,16 @@ use std::{
 use libloading::Library;
 
 use super::codes::{CuResult, SUCCESS, advice};
-use crate::error::{Error, Result};
+use crate::{
+    device::library::{load_first, usual_libraries},
+    error::{Error, Result},
+    system::{LIBRARY_NAME, LIBRARY_VARIABLE, named_library},
+};
 
 /// An address in the device's space.
 pub(super) type DevicePointer = u64;
 /// A context or a stream: a pointer of the driver's own, never followed here. 0 is none, or the default stream.
 pub(super) type Handle = usize;
-
-/// Which library is opened when the options name none.
-const LIBRARY_VARIABLE: &str = "PLIMSOLL_CUDA_LIBRARY";
-
-/// Where the driver's library is, first to last. The folders are those of Linux for Tegra, which a container's loader
-/// may not know.
-const LIBRARIES: [&str; 4] = [
-    "libcuda.so.1",
-    "libcuda.so",
-    "/usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1",
-    "/usr/lib/aarch64-linux-gnu/tegra/libcuda.so.1",
-];
 
 /// `CUmemLocation`.
 #[repr(C)]
@@ -168,9 +159,14 @@ impl Table {
     /// Opens the library that is named, by the argument or by the environment, or the first of the usual ones, and
     /// initialises it.
     pub fn open(path: Option<&Path>) -> Result<Self> {
-        let named = path.map(|path| path.as_os_str().to_owned()).or_else(|| env::var_os(LIBRARY_VARIABLE));
-        let candidates = named.map_or_else(|| LIBRARIES.map(OsString::from).to_vec(), |name| vec![name]);
-        let (name, library) = load_first(&candidates)?;
+        let named = path.map(|path| path.as_os_str().to_owned()).or_else(named_library);
+        let is_named = named.is_some();
+        let candidates = named.map_or_else(|| usual_libraries(LIBRARY_NAME), |name| vec![name]);
+        let (name, library) = load_first(&candidates).map_err(|reasons| {
+            let elsewhere = format!("; if it lies elsewhere, name it in {LIBRARY_VARIABLE}");
+            let advice = if is_named { "" } else { elsewhere.as_str() };
+            unavailable(format!("no library of NVIDIA's driver could be loaded: {reasons}{advice}"))
+        })?;
         // SAFETY: a library of that name is NVIDIA's driver; whoever names another one answers for it.
         let table = unsafe { Self::find(&library, &name) };
         // Never unloaded: the driver keeps threads and handlers of its own in the process.
@@ -245,25 +241,6 @@ fn ask_text(
         // SAFETY: a text of the driver's own, which lives as long as its library: for good.
         unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
     })
-}
-
-fn load_first(candidates: &[OsString]) -> Result<(OsString, Library)> {
-    let mut reasons = Vec::new();
-    for name in candidates {
-        // SAFETY: opening a library runs its initialisers; those of NVIDIA's driver do no harm, and whoever names
-        // another library answers for it.
-        match unsafe { Library::new(name) } {
-            Ok(library) => return Ok((name.clone(), library)),
-            Err(reason) => reasons.push(innermost(&reason)),
-        }
-    }
-    reasons.dedup();
-    Err(unavailable(format!("no library of NVIDIA's driver could be loaded: {}", reasons.join("; "))))
-}
-
-/// What the loader said; the layers above it only say that it did.
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 pub(super) fn unavailable(reason: impl Into<String>) -> Error {

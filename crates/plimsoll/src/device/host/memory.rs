@@ -79,12 +79,20 @@ impl HostMemory {
 
 /// Writes to every page what is there.
 fn touch(view: HostView) {
+    let nothing = unknown_zero();
     for offset in (0..view.size_bytes()).step_by(rustix::param::page_size()) {
         let byte = view.base().as_ptr().wrapping_add(offset);
         // SAFETY: the byte lies within the view, whose slab the caller borrows. The atomic changes nothing, so that it
         // can take back nothing that somebody writes at the same time.
-        unsafe { AtomicU8::from_ptr(byte) }.fetch_or(0, Ordering::Relaxed);
+        unsafe { AtomicU8::from_ptr(byte) }.fetch_or(nothing, Ordering::Relaxed);
     }
+}
+
+/// Zero, which the compiler cannot know: a write that it knows to change nothing it leaves out, and no page comes.
+fn unknown_zero() -> u8 {
+    static ZERO: AtomicU8 = AtomicU8::new(0);
+    // SAFETY: the byte is the static's, and nobody writes to it. What a volatile read returns is never assumed.
+    unsafe { ZERO.as_ptr().read_volatile() }
 }
 
 impl DeviceMemory for HostMemory {
