@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream'
 import type { TensorChunk } from '../chunk.js'
+import { AbortError } from '../errors.js'
+import { onAbort } from '../support/abort.js'
 
 /**
  * A `Readable` of Node.js's. Its members are named here, for programs without Node.js's types; to those with them it is
@@ -55,6 +57,7 @@ export function readStream(
     if (done) stream.push(null)
     else stream.push(Buffer.from(value.data.buffer, value.data.byteOffset, value.data.byteLength))
   }
+  let unlisten = (): void => {}
   const stream = new Readable({
     highWaterMark,
     read() {
@@ -62,13 +65,15 @@ export function readStream(
     },
     // Whoever waits for the close finds the reader stopped, and its buffers in their pool.
     destroy(error, done) {
+      unlisten()
       chunks.return().then(
         () => done(error),
         (trouble: Error) => done(error ?? trouble),
       )
     },
-    ...(signal && { signal }),
   })
+  if (signal) unlisten = onAbort(signal, (reason) => void stream.destroy(new AbortError(reason)))
+  if (stream.destroyed) unlisten() // It had aborted before.
   // Its `pipe` wants a stream of Node.js's; here any destination is taken.
   return stream as TensorReadStream & Readable
 }
