@@ -130,6 +130,7 @@ async function expectNothingLeft() {
   for (const list of [engine.live, engine.pending]) list.clear()
   for (const list of [engine.arrays, engine.disposables]) list.length = 0
   engine.shadow = undefined
+  engine.receiver = undefined
   judge.forget()
   const held = () =>
     [...budgets].some((budget) => budget.allocatedBytes > 0) ||

@@ -220,11 +220,20 @@ export class Engine extends World {
       this.track(`iterator.${method}`, result, (fulfilled, step) => {
         if (!fulfilled) return
         if (step.done) this.iterators = this.iterators.filter((other) => other !== iterator)
-        else this.shadow.chunk(iterator, step.value)
+        else this.#take(iterator, step.value)
       })
     } catch (error) {
       this.judge.threw(`iterator.${method}`, error)
     }
+  }
+
+  /** Looks at what an iterator gave, and calls one of its methods while it is new: a chunk may not be there for long. */
+  #take(iterator, value) {
+    this.shadow.chunk(iterator, value)
+    const name = this.className(value)
+    if (name === undefined || this.ending || this.random.chance(0.6)) return
+    const members = [...this.#byId.values()].filter(({ className }) => className === name)
+    this.#invoke(this.random.pick(members), value, [])
   }
 
   /** Moves memory away, to another thread or in this one, or changes its size. */
