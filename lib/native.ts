@@ -17,6 +17,7 @@ export const {
   detectBoard,
   formatBytes,
   freeBuffer,
+  gpuProcesses,
   instructionSet,
   leakWarning,
   machineMemory,
@@ -26,6 +27,8 @@ export const {
   processMemory,
   releaseGuard,
   signals,
+  tensorTypes,
+  valueTypes,
 } = binding
 
 export const NativeBudget = binding.NativeBudget
@@ -53,5 +56,6 @@ export type {
   NativePooledBuffer,
   NativePoolOptions,
   NativeStream,
+  NativeTensorType,
   NativeUnit,
 } from '../binding.js'

@@ -33,7 +33,7 @@ pub use detect::DetectedBoard;
 pub use devicetree::DeviceTree;
 pub use engines::{NpuDriver, NvmapClient, nvmap_clients, read_nvmap_clients};
 pub use jetpack::TegraRelease;
-pub(crate) use libcuda::{LIBRARY_NAME, LIBRARY_VARIABLE, cuda_libraries, named_library};
+pub(crate) use libcuda::{LIBRARY_NAME, LIBRARY_VARIABLE, driver_libraries, named_library, variable};
 pub(crate) use machine::MachineReader;
 pub use machine::{Machine, Sampler, Signals};
 pub use meminfo::MemInfo;
