@@ -13,8 +13,8 @@ use crate::units::MIB;
 /// Less than this is not worth asking every process.
 const NOT_WORTH_BYTES: u64 = 16 * MIB;
 
-/// So long the last answer serves: asking a hundred processes takes a millisecond or two.
-const SERVES: Duration = Duration::from_secs(1);
+/// So long the last answer serves: asking a hundred processes takes a millisecond or two, which a monitor may not cost often.
+const SERVES: Duration = Duration::from_secs(5);
 
 /// What the processes said, and all the shared memory there was then.
 #[derive(Debug, Clone, Copy)]
