@@ -3,6 +3,7 @@
 use super::{
     cgroup::{Cgroup, CgroupReader, Cgroups},
     dark::DarkMemory,
+    mapped::tell_shared,
     meminfo::MemInfo,
     pages::{free_huge_block_count, kept_page_count, largest_free_run_bytes, oom_kill_count},
     pressure::Pressure,
@@ -47,7 +48,8 @@ impl Machine {
 
     /// Reads what the kernel counts and no cgroup, which takes a tenth of the time.
     pub(crate) fn memory_at(root: &SystemRoot) -> Probe<MemInfo> {
-        Source::new(root, "/proc/meminfo").read(&mut Buffer::default(), MemInfo::parse)
+        let memory = Source::new(root, "/proc/meminfo").read(&mut Buffer::default(), MemInfo::parse)?;
+        Ok(tell_shared(memory, root))
     }
 
     /// A machine with these figures, for plans and tests.
@@ -94,7 +96,7 @@ impl MachineReader {
     ///
     /// [`Unavailable`](super::Unavailable) when the machine's memory cannot be read, or a cgroup over the process.
     pub(crate) fn read(&mut self) -> Probe<Machine> {
-        let memory = self.memory.read(&mut self.buffer, MemInfo::parse)?;
+        let memory = tell_shared(self.memory.read(&mut self.buffer, MemInfo::parse)?, &self.root);
         let cgroups = match self.cgroups.read(&self.root, &mut self.buffer) {
             Ok(Cgroups { groups, unavailable }) => match unavailable.into_iter().next() {
                 Some(unavailable) => return Err(unavailable),
@@ -252,7 +254,7 @@ impl Sampler {
             self.dark = Some((now, dark));
             dark
         });
-        (memory, dark)
+        (memory.map(|memory| tell_shared(memory, &self.root)), dark)
     }
 
     /// The free pages that processors keep apart, in bytes, which are among those that no line counts. To read them takes

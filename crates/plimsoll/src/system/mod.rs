@@ -12,6 +12,7 @@ mod engines;
 mod jetpack;
 mod libcuda;
 mod machine;
+mod mapped;
 mod meminfo;
 mod mounts;
 mod pages;
