@@ -29,6 +29,8 @@ pub struct NativeBudget {
     guards: Arc<Guards>,
     /// Where headroom is read.
     root: SystemRoot,
+    /// What was not certain as the line was drawn, and has not been told yet; in words.
+    untold_doubts: Vec<String>,
 }
 
 /// What `allocateGuard` and `releaseGuard` take: every guard goes through both, and finding the native half of a class
@@ -167,15 +169,20 @@ impl NativeBudget {
         };
         let make =
             if options.isolated { MemoryBudget::for_machine } else { MemoryBudget::shared_for_machine };
+        let options_are_own = options.root.is_none() && options.pid.is_none();
         let root = root_of(options.root, options.pid);
         let machine = Machine::read_at(&root).map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Ok(Self { root, ..Self::wrap(env, make(&machine, &machine_options))? })
+        let budget = Self::wrap(env, make(&machine, &machine_options))?;
+        // A budget over a copy or over another process is for looking.
+        let doubts = if options_are_own { machine.untold_doubts() } else { Vec::new() };
+        let untold_doubts = doubts.iter().map(ToString::to_string).collect();
+        Ok(Self { root, untold_doubts, ..budget })
     }
 
     fn wrap(env: Env, budget: plimsoll::Result<MemoryBudget>) -> napi::Result<Self> {
         let budget = budget.map_err(|error| to_js(env, &error))?;
         let guards = Arc::new(Guards { budget, live: Mutex::default() });
-        Ok(Self { guards, root: SystemRoot::default() })
+        Ok(Self { guards, root: SystemRoot::default(), untold_doubts: Vec::new() })
     }
 
     pub(crate) fn core(&self) -> &MemoryBudget {
@@ -184,6 +191,13 @@ impl NativeBudget {
 
     pub(crate) fn root(&self) -> &SystemRoot {
         &self.root
+    }
+
+    /// Where a limit may exist that the line does not know of, and figures that stand for others, in words: those that no
+    /// budget of this process had before.
+    #[napi(getter, catch_unwind)]
+    pub fn untold_doubts(&self) -> Vec<String> {
+        self.untold_doubts.clone()
     }
 
     /// What `allocateGuard` and `releaseGuard` take.
@@ -214,8 +228,10 @@ impl NativeBudget {
 
     #[napi(catch_unwind)]
     pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
-        let machine = Machine::read_at(&self.root).map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Ok(Headroom::from(&self.core().headroom(&machine, &headroom_options(&self.root, floor_bytes))))
+        let machine = Machine::read_at(&self.root);
+        let read = machine.and_then(|machine| Ok((machine, headroom_options(&self.root, floor_bytes)?)));
+        let (machine, options) = read.map_err(|unavailable| to_js(env, &unavailable.into()))?;
+        Ok(Headroom::from(&self.core().headroom(&machine, &options)))
     }
 
     #[napi(catch_unwind)]

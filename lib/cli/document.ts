@@ -31,6 +31,7 @@ export const machineDocument = (machine: MachineMemory) =>
     swapTotalBytes: null,
     swapFreeBytes: null,
     nvmapUsedBytes: null,
+    hugePagesBytes: null,
     cgroup: null,
   })
 
@@ -77,6 +78,7 @@ export const signalsDocument = (signals: Signals) => ({
   }),
   memory: signals.memory ? memoryDocument(signals.memory) : null,
   cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
+  missing: signals.missing.map((missing) => filled(missing, { remedy: null })),
 })
 
 const limitsDocument = (limits: Readonly<DeviceLimits>) => filled(limits, { largestBytes: null })

@@ -98,8 +98,8 @@ impl HeadroomTerm {
 
     fn of_machine(machine: &Machine, options: &HeadroomOptions) -> Self {
         let memory = &machine.memory;
-        let floor_bytes =
-            options.floor_bytes.unwrap_or_else(|| (memory.total_bytes / 100 * 3).max(256 * MIB));
+        let total_bytes = memory.ordinary_bytes();
+        let floor_bytes = options.floor_bytes.unwrap_or_else(|| (total_bytes / 100 * 3).max(256 * MIB));
         let description = format!(
             "{} available without CMA, less a floor of {}",
             format_bytes(memory.allocatable_bytes()),
@@ -108,7 +108,7 @@ impl HeadroomTerm {
         Self {
             kind: HeadroomKind::Machine,
             path: None,
-            capacity_bytes: (memory.total_bytes.saturating_sub(memory.cma_free_bytes.unwrap_or(0)))
+            capacity_bytes: (total_bytes.saturating_sub(memory.cma_free_bytes.unwrap_or(0)))
                 .saturating_sub(floor_bytes),
             floor_bytes,
             room_bytes: memory.allocatable_bytes().saturating_sub(floor_bytes),

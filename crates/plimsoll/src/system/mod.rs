@@ -9,6 +9,7 @@ mod engines;
 mod jetpack;
 mod machine;
 mod meminfo;
+mod memory;
 mod mounts;
 mod pages;
 mod pressure;
@@ -16,6 +17,7 @@ mod process;
 mod root;
 mod swap;
 mod text;
+mod unavailable;
 
 pub use accelerators::{BackEnd, BackEndKind, Obstacle, back_ends};
 pub(crate) use accelerators::{dma_heap_denied, dma_heap_paths, obstacle};
@@ -26,13 +28,14 @@ pub use devicetree::DeviceTree;
 pub use engines::{NpuDriver, NvmapClient, nvmap_clients, read_nvmap_clients};
 pub use jetpack::TegraRelease;
 pub use machine::{Machine, Sampler, Signals};
-pub use meminfo::MemInfo;
+pub use meminfo::{MemInfo, MemoryScope, StandIn};
 pub use pages::{HugePages, largest_free_run_bytes, oom_kill_count, transparent_huge_pages};
 pub use pressure::{Pressure, Stall};
 pub(crate) use process::resident_bytes;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
-pub use root::{Probe, Reason, SystemRoot, Unavailable};
+pub use root::SystemRoot;
 pub use swap::Zram;
+pub use unavailable::{Probe, Reason, Unavailable};
 
 /// The parsers that are no public API, for the fuzzer alone.
 #[cfg(fuzzing)]
