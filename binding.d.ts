@@ -27,6 +27,7 @@ export declare class NativeBudget {
   get usableBytes(): number
   get allocatedBytes(): number
   get availableBytes(): number
+  get lineAvailableBytes(): number
   get peakBytes(): number
   get utilizationPercent(): number
   terms(): Array<LineTerm>
@@ -60,6 +61,14 @@ export declare class NativeDevice {
   passedOver(): Array<PassedOver>
 }
 
+/** A buffer that is written in pieces. */
+export declare class NativeHeldBuffer {
+  /** As `NativePool.write`. */
+  write(offsetBytes: number, from: Uint8Array, len: number, start: number): Promise<number>
+  /** Lets go of it. Where it was released meanwhile its memory goes back now, which may take its time. */
+  finish(): Promise<void>
+}
+
 /** A part of a buffer that JavaScript sees. */
 export declare class NativeMapping {
   /** The part as an array buffer; to be called once. */
@@ -91,8 +100,13 @@ export declare class NativeModel {
   stream(pool: NativeBufferPool, options: NativeStreamOptions): NativeStream
   /** The same into a buffer of a device, from `offset_bytes` on. */
   streamIntoBuffer(pool: NativeBufferPool, options: NativeStreamOptions, into: NativePool, key: number, offsetBytes: number): NativeStream
-  /** Fills `into` with the tensors, one after the other without padding. */
-  streamInto(pool: NativeBufferPool, options: NativeStreamOptions, into: Uint8Array): NativeStream
+  /**
+   * Fills `into` with the tensors, one after the other without padding, where its memory is leased: the stream holds it
+   * then. Of other memory there is no stream: a script could move it away.
+   */
+  streamIntoLeased(pool: NativeBufferPool, options: NativeStreamOptions, into: Uint8Array): NativeStream | null
+  /** Fills new memory of `bytes` bytes, see `takeFilled`. */
+  streamIntoNew(pool: NativeBufferPool, options: NativeStreamOptions, bytes: number): NativeStream
 }
 
 /** A monitor that runs. JavaScript is told on its event loop, which the monitor does not keep alive. */
@@ -169,10 +183,20 @@ export declare class NativePool {
   forgoMove(planned: NativeMove): void
   /** What a defragmentation would come to. */
   defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): Promise<DefragmentReport>
-  /** Copies `into.length` bytes out, from `offset_bytes` on. */
-  read(key: number, offsetBytes: number, into: Uint8Array): Promise<void>
-  /** Copies `from` in, from `offset_bytes` on. */
-  write(key: number, offsetBytes: number, from: Uint8Array): Promise<void>
+  /** Copies bytes out, from `offset_bytes` on, into memory that nobody has seen before. */
+  read(key: number, offsetBytes: number, bytes: number): Promise<ArrayBuffer>
+  /**
+   * Copies a piece of `bytes` bytes out, from `offset_bytes` on, and then into an array from `start` on, which still has to
+   * have `len` bytes.
+   */
+  readPiece(key: number, offsetBytes: number, bytes: number, into: Uint8Array, len: number, start: number): Promise<void>
+  /**
+   * Copies bytes in, from `offset_bytes` on: those of an array of `len` bytes from `start` on, or the first of them. A
+   * promise of how many.
+   */
+  write(key: number, offsetBytes: number, from: Uint8Array, len: number, start: number): Promise<number>
+  /** The buffer for a write in pieces, which goes on to its end whatever is released meanwhile. */
+  hold(key: number): NativeHeldBuffer
   fill(key: number, offsetBytes: number, bytes: number, byte: number): Promise<void>
   copy(key: number, offsetBytes: number, bytes: number, to: NativePool, toKey: number, toOffsetBytes: number): Promise<void>
   /** Maps a part for the processor. */
@@ -200,6 +224,8 @@ export declare class NativeProfile {
 }
 
 export declare class NativeStream {
+  /** What was filled; `null` before the stream is over, and when there is no such memory or it was taken. */
+  takeFilled(): ArrayBuffer | null
   /** The next unit, `null` at the end. */
   next(): Promise<NativeUnit | null>
   /** Ends the stream within one unit; whoever waits is told. */
@@ -212,8 +238,15 @@ export declare class NativeUnit {
   get sizeBytes(): number
   /** Five numbers a chunk: index of the tensor, first element, end element, first byte, end byte as stored. */
   describeChunks(): Array<number>
-  /** An array buffer for each chunk; to be called once. All in one call, so that a chunk costs none. */
+  /** An array buffer for each chunk, lent; to be called once. All in one call, so that a chunk costs none. */
   arrayBuffers(): Array<ArrayBuffer>
+  /** An array buffer for each chunk, the engine's own. The unit's memory goes back at once; to be called once. */
+  copies(): Array<ArrayBuffer>
+  /**
+   * Copies the chunks into an array, one after the other from `start` on; how many bytes that were. `len` is how many the
+   * array has to have.
+   */
+  copyInto(into: Uint8Array, len: number, start: number): number
   /** Gives a unit back that will not be wrapped, without waiting for this object to be collected. */
   discard(): void
   /** Takes the unit's memory out of its pool for good. */
@@ -328,6 +361,8 @@ export interface Cgroup {
   usageBytes: number
   /** Page cache that is reclaimed first, in bytes. */
   inactiveFileBytes: number
+  /** Pages of files that its processes have mapped, in bytes. Headroom takes them for used. */
+  mappedFileBytes: number
   /** Kills by its own killer so far. */
   oomKillCount?: number
 }
@@ -413,18 +448,18 @@ export declare function detectBoard(root?: string | undefined | null): DetectedB
 
 /** What this machine is. */
 export interface DetectedBoard {
-  /** What its device tree calls it, else a few words. */
+  /** What its device tree calls it, or the firmware where that names a board that is known; else a few words. */
   name: string
   /** The id of the preset that fits it. */
   preset?: string
   /** Who made its system on chip. */
   vendor?: string
-  /** Its system on chip: `"Tegra234"`, `"RK3588S"`. */
+  /** Its system on chip: `"Tegra234"`, `"RK3588S"`, `"GB10"`. */
   soc?: string
   /** The number of its module: `"p3767-0005"`. Jetson only. */
   module?: string
-  /** Whether CPU and accelerator share the RAM; false where no such chip is known. */
-  unifiedMemory: boolean
+  /** Whether CPU and accelerator share the RAM: true of every chip that is known, and absent where it is not known. */
+  unifiedMemory?: boolean
   /** What its device tree is compatible with; empty on machines without one. */
   compatible: Array<string>
   /** The release of Linux for Tegra. Jetson only. */
@@ -518,8 +553,11 @@ export interface Headroom {
   bytes: number
   /** What was granted and has not yet been taken, in bytes. */
   pendingBytes: number
-  /** The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones. */
-  largestAllocationBytes: number
+  /**
+   * The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones; since
+   * Linux for Tegra 36.4.7 by a rule that nobody outside it knows, and this is absent: no size is promised.
+   */
+  largestAllocationBytes?: number
   /** The bound with the least room. */
   bindingTerm: HeadroomTerm
   /** Every bound that was weighed: the machine, then the cgroups from the process's own upwards. */
@@ -589,6 +627,11 @@ export interface MachineMemory {
   cmaFreeBytes?: number
   /** Shared memory, tmpfs and most driver memory (`Shmem`), in bytes. */
   shmemBytes?: number
+  /**
+   * Pages of files that live processes have mapped, in bytes: `Mapped` less shared memory. They count as available,
+   * and are not headroom: they are the weights of servers that map their models.
+   */
+  mappedFileBytes?: number
   /** Swap, compressed RAM included (`SwapTotal`), in bytes. */
   swapTotalBytes?: number
   /** Free swap (`SwapFree`), in bytes. It never counts as headroom. */
@@ -668,6 +711,7 @@ export interface NativeMachineOptions {
   safetyMarginPercent?: number
   maxBytes?: number
   isolated: boolean
+  headroom: boolean
   root?: string
   pid?: number
 }
@@ -852,6 +896,33 @@ export interface Pressure {
   some: Stall
   /** All tasks waited. */
   full: Stall
+}
+
+/** The processes of this machine, the largest first; of `loaded` those alone that have the addon loaded. */
+export declare function processes(loaded: boolean): Promise<Array<ProcessInfo>>
+
+/** A process at one moment. */
+export interface ProcessInfo {
+  /** Its id. */
+  pid: number
+  /** The id of the process that started it, where that can be seen. */
+  parentPid?: number
+  /** The name of its program, at most 15 bytes of it. */
+  name: string
+  /** Its command line, or the first 4096 bytes of a long one; of a kernel's thread its name. */
+  command: string
+  /** When it started, in milliseconds since 1970, to the second. */
+  startTimeMs: number
+  /** What it has resident, in bytes. */
+  rssBytes: number
+  /** The most that it ever had resident, in bytes, where this user may know. */
+  peakRssBytes?: number
+  /** Heap, stacks and other anonymous memory of it, in bytes, where this user may know. */
+  anonymousBytes?: number
+  /** Its pages of mapped files, in bytes, where this user may know. */
+  fileBytes?: number
+  /** Its shared memory, memfd and tmpfs pages, in bytes, where this user may know. */
+  shmemBytes?: number
 }
 
 export declare function processMemory(pid?: number | undefined | null): ProcessMemory

@@ -6,7 +6,8 @@ const fastestLevenshtein = require('fastest-levenshtein');
 const node_fs = require('node:fs');
 const node_os = require('node:os');
 const node_path = require('node:path');
-const promises = require('node:fs/promises');
+const promises = require('node:timers/promises');
+const promises$1 = require('node:fs/promises');
 const node_perf_hooks = require('node:perf_hooks');
 
 const plimsoll = new Proxy({}, { get: (_, name) => require('./index.js')[name] });
@@ -511,13 +512,16 @@ function wordsOf(signals, key) {
     return value === undefined ? [] : [words[key](value)].flat();
 }
 function memoryWords(memory) {
-    const { cmaTotalBytes, cmaFreeBytes, shmemBytes, nvmapUsedBytes } = memory;
+    const { cmaTotalBytes, cmaFreeBytes, shmemBytes, mappedFileBytes, nvmapUsedBytes } = memory;
     return [
         `${plimsoll.formatBytes(memory.totalBytes)}, ${plimsoll.formatBytes(memory.availableBytes)} available`,
         swapWords(memory),
         ...(cmaTotalBytes && cmaFreeBytes !== undefined
             ? [`${plimsoll.formatBytes(cmaTotalBytes)} contiguous (CMA), ${plimsoll.formatBytes(cmaFreeBytes)} of it free and not headroom`]
             : []),
+        ...(mappedFileBytes === undefined
+            ? []
+            : [`${plimsoll.formatBytes(mappedFileBytes)} of files that processes have mapped: available, and not headroom`]),
         ...(shmemBytes === undefined ? [] : [`${plimsoll.formatBytes(shmemBytes)} shared: tmpfs, memfd, most driver memory`]),
         ...(nvmapUsedBytes === undefined ? [] : [`${plimsoll.formatBytes(nvmapUsedBytes)} held by the GPU and engines`]),
     ];
@@ -616,9 +620,11 @@ function boardSection(page, { detected, board, isNamed }) {
             ['kernel', kernelRelease && visible(kernelRelease)],
             [
                 'memory',
-                unifiedMemory
-                    ? 'shared by the CPU and its accelerators'
-                    : 'of a chip whose accelerators are not known to share it',
+                unifiedMemory === undefined
+                    ? 'of a chip whose accelerators are not known to share it, or not to'
+                    : unifiedMemory
+                        ? 'shared by the CPU and its accelerators'
+                        : 'not shared with accelerators',
             ],
             ['preset', board ? board.id + named : 'none'],
             ['compatible', compatible.length > 0 ? visible(compatible.join(', ')) : undefined],
@@ -667,7 +673,12 @@ function headroomSection(page, { headroom, nodeAvailableBytes }) {
         '',
         ...facts(page, [
             ['pending', plimsoll.formatBytes(headroom.pendingBytes)],
-            ['largest allocation', plimsoll.formatBytes(headroom.largestAllocationBytes)],
+            [
+                'largest allocation',
+                headroom.largestAllocationBytes === undefined
+                    ? 'not told by the driver'
+                    : plimsoll.formatBytes(headroom.largestAllocationBytes),
+            ],
             [
                 'Node.js',
                 nodeAvailableBytes === undefined ? undefined : `${plimsoll.formatBytes(nodeAvailableBytes)}, process.availableMemory()`,
@@ -716,6 +727,7 @@ const machineDocument = (machine) => filled(machine, {
     cmaTotalBytes: null,
     cmaFreeBytes: null,
     shmemBytes: null,
+    mappedFileBytes: null,
     swapTotalBytes: null,
     swapFreeBytes: null,
     nvmapUsedBytes: null,
@@ -726,13 +738,14 @@ const detectedDocument = (detected) => filled(detected, {
     vendor: null,
     soc: null,
     module: null,
+    unifiedMemory: null,
     l4t: null,
     jetpack: null,
     kernelRelease: null,
 });
 const termDocument = (term) => filled(term, { path: null });
 const headroomDocument = (headroom) => ({
-    ...headroom,
+    ...filled(headroom, { largestAllocationBytes: null }),
     bindingTerm: termDocument(headroom.bindingTerm),
     terms: headroom.terms.map(termDocument),
 });
@@ -840,6 +853,7 @@ const warningsOf = (found) => [
     ...unreadableCgroups(found),
     ...kills(found),
     ...compressedSwap(found),
+    ...untoldAllocation(found),
     ...presets$1(found),
     ...hugePages(found),
     ...noPressure(found),
@@ -902,12 +916,19 @@ function compressedSwap({ machine, signals }) {
             `${plimsoll.formatBytes(storedBytes)} swapped out still take ${plimsoll.formatBytes(usedBytes)}`, 'Plan as if there were none, and let a monitor warn before it fills'),
     ];
 }
-function presets$1({ machine, detected, board, isNamed }) {
-    if (!machine)
+/** Since L4T 36.4.7 the driver refuses pieces that it has room for; a release that is not told may be one of those. */
+function untoldAllocation({ headroom, detected }) {
+    if (!headroom || headroom.largestAllocationBytes !== undefined)
         return [];
-    if (!board)
-        return chipWithoutPreset(machine, detected.soc);
-    if (!isNamed)
+    const release = detected.l4t ? `L4T ${detected.l4t}` : 'an L4T whose release is not told';
+    return [
+        warning('largest-allocation', `on ${release} the driver may refuse one large piece of device memory although there is room for it: since the ` +
+            'mend of CVE-2025-33177 in 36.4.7 loads end with "NvMapMemAllocInternalTagged: ... error 12"', "Take it in pieces: plimsoll's CUDA slabs are put together from chunks of 64 MiB, and PyTorch does likewise when told", 'export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True'),
+    ];
+}
+/** A board without a preset that fits is not blamed: there are more boards than presets. */
+function presets$1({ machine, detected, board, isNamed }) {
+    if (!machine || !board || !isNamed)
         return [];
     const better = detected.preset && detected.preset !== board.id ? `--board ${detected.preset}` : undefined;
     if (!better && fits(board, machine))
@@ -919,13 +940,6 @@ function presets$1({ machine, detected, board, isNamed }) {
 }
 /** Firmware takes a part of the memory, never half of it. */
 const fits = ({ totalBytes }, machine) => machine.totalBytes <= totalBytes && machine.totalBytes > totalBytes / 2;
-function chipWithoutPreset({ totalBytes }, soc) {
-    if (soc === undefined || !plimsoll.boardPresets.some((preset) => soc.startsWith(preset.soc)))
-        return [];
-    return [
-        warning('preset-mismatch', `no preset of a board with ${soc} fits ${plimsoll.formatBytes(totalBytes)}`, 'The line is drawn without one; see that the kernel is not told to use less (mem=), or name one with --board', 'plimsoll doctor --boards'),
-    ];
-}
 function hugePages({ signals }) {
     const bytes = (signals.hugePages ?? []).reduce((sum, pool) => sum + pool.pageBytes * pool.totalCount, 0);
     if (bytes === 0)
@@ -1121,7 +1135,7 @@ function typeOf(metadata, key) {
 }
 const arrayType = (array) => `${array.elementType}[${array.length}]`;
 /** A value for people, on one line. */
-function textOf$1(value, type) {
+function textOf(value, type) {
     if (value instanceof plimsoll.GgufArray)
         return arrayText(value);
     if (typeof value === 'string')
@@ -1135,7 +1149,7 @@ function arrayText(array) {
 function elementText(element, type) {
     if (element instanceof plimsoll.GgufArray)
         return arrayType(element);
-    return typeof element === 'string' ? `"${visible(element)}"` : textOf$1(element, type);
+    return typeof element === 'string' ? `"${visible(element)}"` : textOf(element, type);
 }
 /** The shortest decimal that is read back as the same 32-bit float: 0.00001, not 0.000009999999747378752. */
 function shortFloat(value) {
@@ -1239,7 +1253,7 @@ function overview$1(page, model) {
 const metadataSection = (page, { metadata }) => [
     heading(page, 'Metadata', grouped(metadata.size)),
     '',
-    ...table(page, [{ title: 'key' }, { title: 'type', style: 'dim' }, { title: 'value' }], Array.from(metadata, ([key, value]) => [visible(key), typeOf(metadata, key), textOf$1(value, metadata.type(key))])),
+    ...table(page, [{ title: 'key' }, { title: 'type', style: 'dim' }, { title: 'value' }], Array.from(metadata, ([key, value]) => [visible(key), typeOf(metadata, key), textOf(value, metadata.type(key))])),
 ];
 const tensorSection = (page, tensors) => [
     heading(page, 'Tensors', grouped(tensors.length)),
@@ -1572,25 +1586,143 @@ function watchOutput() {
     });
 }
 
-/** Writes a file that appears whole or not at all: beside it, and then takes its place. */
-async function replaceFile(path, text) {
+/** What Linux follows at most. */
+const MAX_LINKS = 40;
+/** How long a pipe without a reader, or a full one, is left alone. */
+const RETRY_MS = 10;
+/** Why a folder takes no file beside one that may be written itself, or lets none take its place. */
+const closedFolder = ['EACCES', 'EPERM', 'EROFS', 'EBUSY'];
+/**
+ * Writes a file that appears whole or not at all: beside it, and then takes its place, with the mode and the owner of
+ * the file that was there. Symbolic links are followed, also those that lead to nothing yet.
+ *
+ * What cannot be replaced is written in place: what is no regular file (a device, a pipe, which is waited for until
+ * somebody reads it), a file with other names, one whose owner could not be kept, and one in a folder that takes no new
+ * files. The pieces are asked for one at a time, between writes, so that the event loop goes on.
+ */
+async function replaceFile(path, pieces) {
+    const found = await unless(['ENOENT'], node_fs.promises.stat(path));
+    if (found && !found.isFile())
+        return writeThrough(path, found, pieces);
+    const target = await endOfLinks(path);
+    if (target === undefined)
+        return writeInPlace(path, pieces);
+    if (!found)
+        return writeBeside(target, undefined, pieces);
+    // Taking the place of a file that may not be written would succeed.
+    await node_fs.promises.access(target, node_fs.constants.W_OK);
+    if (found.nlink > 1)
+        return writeInPlace(target, pieces);
+    await writeBeside(target, found, pieces);
+}
+/** What a call gives, `undefined` when it fails with one of the codes. */
+async function unless(codes, call) {
+    try {
+        return await call;
+    }
+    catch (error) {
+        if (codes.includes(error.code ?? ''))
+            return undefined;
+        throw error;
+    }
+}
+/**
+ * Where the links from a path end, whether or not there is a file. `undefined` of a link of `/proc`, as `/dev/stdout`
+ * is one: it stands for a file that is open, whatever its name leads to now.
+ */
+async function endOfLinks(path) {
+    let end = path;
+    for (let links = 0; links <= MAX_LINKS; links++) {
+        const target = await unless(['EINVAL', 'ENOENT'], node_fs.promises.readlink(end));
+        if (target === undefined)
+            return end;
+        const folder = await node_fs.promises.realpath(node_path.dirname(end));
+        if (`${folder}/`.startsWith('/proc/'))
+            return undefined;
+        // Joined by hand: a folder before `..` may be a link itself.
+        end = target.startsWith('/') ? target : `${folder}/${target}`;
+    }
+    throw Object.assign(new Error('too many symbolic links'), { code: 'ELOOP' });
+}
+async function writeBeside(target, found, pieces) {
     // Asked for when it is needed: loading the package does not wait for it.
     const { randomUUID } = require('node:crypto');
-    const beside = `${path}.${randomUUID()}.tmp`;
+    // Not longer for a long name, which could be too long then.
+    const beside = node_path.join(node_path.dirname(target), `.plimsoll-${randomUUID()}.tmp`);
+    const opened = node_fs.promises.open(beside, 'wx', found ? found.mode & 0o777 : 0o666);
+    const file = await unless(found ? closedFolder : [], opened);
+    if (!file)
+        return writeInPlace(target, pieces);
     try {
-        const file = await node_fs.promises.open(beside, 'wx');
+        let kept;
         try {
-            await file.writeFile(text);
-            await file.sync();
+            kept = !found || (await keepOwner(file, found));
+            if (kept)
+                await writePieces(file, pieces);
+            if (kept)
+                await file.sync();
         }
         finally {
             await file.close();
         }
-        await node_fs.promises.rename(beside, path);
+        if (!kept)
+            return await writeInPlace(target, pieces);
+        const renamed = node_fs.promises.rename(beside, target).then(() => true);
+        // A file that is mounted by itself, as into a container, stays.
+        if (!(await unless(found ? closedFolder : [], renamed)))
+            await node_fs.promises.copyFile(beside, target);
     }
-    catch (error) {
+    finally {
         await node_fs.promises.rm(beside, { force: true });
-        throw error;
+    }
+}
+/** Gives a new file the mode and the owner of another one; whether it may have them. */
+async function keepOwner(file, { mode, uid, gid }) {
+    const made = await file.stat();
+    if (made.uid !== uid || made.gid !== gid) {
+        const changed = file.chown(uid, gid).then(() => true);
+        if (!(await unless(['EPERM', 'EINVAL'], changed)))
+            return false;
+    }
+    await file.chmod(mode & 0o7777);
+    return true;
+}
+async function writeInPlace(path, pieces) {
+    const file = await node_fs.promises.open(path, node_fs.constants.O_WRONLY | node_fs.constants.O_TRUNC | node_fs.constants.O_NOCTTY);
+    try {
+        await writePieces(file, pieces);
+        await unless(['EINVAL'], file.sync());
+    }
+    finally {
+        await file.close();
+    }
+}
+/** Into what is no file of its own. Nothing waits within the system, where it could not be ended. */
+async function writeThrough(path, found, pieces) {
+    const flags = node_fs.constants.O_WRONLY | node_fs.constants.O_NONBLOCK | node_fs.constants.O_NOCTTY;
+    const open = () => unless(found.isFIFO() ? ['ENXIO'] : [], node_fs.promises.open(path, flags));
+    let file = await open();
+    while (!file) {
+        await promises.setTimeout(RETRY_MS);
+        file = await open();
+    }
+    try {
+        await writePieces(file, pieces);
+    }
+    finally {
+        await file.close();
+    }
+}
+async function writePieces(file, pieces) {
+    for (const piece of pieces) {
+        let rest = Buffer.from(piece);
+        while (rest.length > 0) {
+            const written = await unless(['EAGAIN'], file.write(rest));
+            if (written)
+                rest = rest.subarray(written.bytesWritten);
+            else
+                await promises.setTimeout(RETRY_MS);
+        }
     }
 }
 
@@ -1645,7 +1777,7 @@ class InputFile {
     }
     static async open(path) {
         try {
-            const file = await promises.open(path);
+            const file = await promises$1.open(path);
             return new InputFile(path, file, (await file.stat()).size);
         }
         catch (error) {
@@ -2209,7 +2341,7 @@ async function fromTrace(file, args) {
 async function writePage(path, snapshots) {
     const page = plimsoll.poolsPage(snapshots);
     try {
-        await replaceFile(path, page);
+        await replaceFile(path, [page]);
     }
     catch (error) {
         throw new FileError(`expected to write ${path}, got: ${error.message}`, Exit.trouble);
@@ -2493,84 +2625,6 @@ const failureRow = ({ line, requestedBytes, alignBytes, largestFreeBytes, heldBy
     visible(reason),
 ];
 
-/** Looking through the maps of every process costs more than a sample, and programs load the package seldom. */
-const SEARCH_INTERVAL_MS = 5000;
-const MAX_COMMAND_BYTES = 4096;
-/** The addon, mapped from wherever it is installed; an update may have replaced the file meanwhile. */
-const addon = /\/plimsoll\.[\w-]+\.node(?: \(deleted\))?$/m;
-/** Finds the processes that have this package loaded, as far as this user may look. */
-class LoadedProcesses {
-    #known = [];
-    #searchedMs = Number.NEGATIVE_INFINITY;
-    /** Those that run now, the largest first. One that has just started may take a few seconds to be found. */
-    read() {
-        const now = performance.now();
-        if (now - this.#searchedMs >= SEARCH_INTERVAL_MS) {
-            this.#searchedMs = now;
-            this.#known = search();
-        }
-        return this.#known.flatMap(loaded).sort((a, b) => b.rssBytes - a.rssBytes);
-    }
-}
-const search = () => entriesOf('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-    const startTicks = startOf(name);
-    if (startTicks === undefined || !addon.test(textOf(`/proc/${name}/maps`) ?? ''))
-        return [];
-    return [{ pid: Number(name), startTicks, command: commandOf(name) }];
-});
-/** What a known process holds; nothing once it has ended, even if its id was given to another. */
-function loaded({ pid, startTicks, command }) {
-    if (startOf(String(pid)) !== startTicks)
-        return [];
-    const memory = measured(() => plimsoll.processMemory({ pid }));
-    return memory ? [{ pid, command, ...memory }] : [];
-}
-/** When a process started: field 22 of `/proc/PID/stat`, behind a name that may hold anything. */
-function startOf(pid) {
-    const stat = textOf(`/proc/${pid}/stat`);
-    return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-}
-function commandOf(pid) {
-    const buffer = Buffer.alloc(MAX_COMMAND_BYTES);
-    const length = readStart(`/proc/${pid}/cmdline`, buffer);
-    const words = buffer.toString('utf8', 0, length).split('\0');
-    return words.join(' ').trim() || (textOf(`/proc/${pid}/comm`) ?? '').trim();
-}
-/** Fills a buffer from the beginning of a file, and says how far. */
-function readStart(path, buffer) {
-    try {
-        const file = node_fs.openSync(path, 'r');
-        try {
-            return node_fs.readSync(file, buffer);
-        }
-        finally {
-            node_fs.closeSync(file);
-        }
-    }
-    catch {
-        return 0;
-    }
-}
-/** A small file of a process; `undefined` if it has ended, or may not be looked at. */
-function textOf(path) {
-    try {
-        return node_fs.readFileSync(path, 'latin1');
-    }
-    catch {
-        return undefined;
-    }
-}
-function entriesOf(folder) {
-    try {
-        return node_fs.readdirSync(folder);
-    }
-    catch {
-        return [];
-    }
-}
-
 /** The terminal's second screen, without cursor, and without breaking lines that are too long for it. */
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
 const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
@@ -2673,6 +2727,7 @@ function memoryFacts({ sample, pid, isOther, killCount }) {
 }
 const processWords = ({ rssBytes, anonymousBytes, fileBytes, shmemBytes }) => `${plimsoll.formatBytes(rssBytes)} resident: ${plimsoll.formatBytes(anonymousBytes)} anonymous, ${plimsoll.formatBytes(fileBytes)} file, ` +
     `${plimsoll.formatBytes(shmemBytes)} shared`;
+const sizeOrUnknown = (bytes) => (bytes === undefined ? '?' : plimsoll.formatBytes(bytes));
 const processTable = (page, processes) => table(page, [
     { title: 'pid', align: 'right' },
     { title: 'resident', align: 'right' },
@@ -2683,9 +2738,9 @@ const processTable = (page, processes) => table(page, [
 ], processes.map((process) => [
     String(process.pid),
     plimsoll.formatBytes(process.rssBytes),
-    plimsoll.formatBytes(process.anonymousBytes),
-    plimsoll.formatBytes(process.shmemBytes),
-    plimsoll.formatBytes(process.peakRssBytes),
+    sizeOrUnknown(process.anonymousBytes),
+    sizeOrUnknown(process.shmemBytes),
+    sizeOrUnknown(process.peakRssBytes),
     visible(process.command),
 ]));
 /** The columns of a view in one line: title, width of any value, negative for those that begin left, and value. */
@@ -2861,7 +2916,6 @@ class Samples {
     #monitor;
     #intervalMs;
     #count;
-    #processes = new LoadedProcesses();
     constructor(args) {
         const pid = otherProcess(args);
         this.#intervalMs = args.duration('interval') ?? 1000;
@@ -2907,7 +2961,7 @@ class Samples {
                 isOther: this.#isOther,
                 line: this.#line,
                 killCount: Math.max((sample.oomKillCount ?? 0) - (firstKillCount ?? 0), 0),
-                processes: this.#processes.read(),
+                processes: await plimsoll.processes({ loaded: true }),
                 intervalMs: this.#intervalMs,
             };
             shown += 1;
@@ -2925,6 +2979,13 @@ function otherProcess(args) {
         return pid;
     throw new UsageError(`expected --pid to be the id of a running process, got "${pid}"`);
 }
+const processDocument = (process) => filled(process, {
+    parentPid: null,
+    peakRssBytes: null,
+    anonymousBytes: null,
+    fileBytes: null,
+    shmemBytes: null,
+});
 const documentOf = ({ sample, pid, line, killCount, processes }) => ({
     timeMs: sample.timeMs,
     level: sample.level,
@@ -2939,7 +3000,7 @@ const documentOf = ({ sample, pid, line, killCount, processes }) => ({
     oomKillCount: sample.oomKillCount ?? null,
     killCount: sample.oomKillCount === undefined ? null : killCount,
     process: sample.process ?? null,
-    processes,
+    processes: processes.map(processDocument),
 });
 
 /** Every verb of the command line, in the order of the help. */

@@ -28,6 +28,7 @@ declare class NativeBudget {
   get usableBytes(): number
   get allocatedBytes(): number
   get availableBytes(): number
+  get lineAvailableBytes(): number
   get peakBytes(): number
   get utilizationPercent(): number
   terms(): Array<LineTerm>
@@ -51,6 +52,14 @@ declare class NativeDevice {
   planDomains(sizes: Array<number>): Array<number>
   remarks(): Array<string>
   passedOver(): Array<PassedOver>
+}
+
+/** A buffer that is written in pieces. */
+declare class NativeHeldBuffer {
+  /** As `NativePool.write`. */
+  write(offsetBytes: number, from: Uint8Array, len: number, start: number): Promise<number>
+  /** Lets go of it. Where it was released meanwhile its memory goes back now, which may take its time. */
+  finish(): Promise<void>
 }
 
 /** A part of a buffer that JavaScript sees. */
@@ -123,10 +132,20 @@ declare class NativePool$1 {
   forgoMove(planned: NativeMove): void
   /** What a defragmentation would come to. */
   defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): Promise<DefragmentReport>
-  /** Copies `into.length` bytes out, from `offset_bytes` on. */
-  read(key: number, offsetBytes: number, into: Uint8Array): Promise<void>
-  /** Copies `from` in, from `offset_bytes` on. */
-  write(key: number, offsetBytes: number, from: Uint8Array): Promise<void>
+  /** Copies bytes out, from `offset_bytes` on, into memory that nobody has seen before. */
+  read(key: number, offsetBytes: number, bytes: number): Promise<ArrayBuffer>
+  /**
+   * Copies a piece of `bytes` bytes out, from `offset_bytes` on, and then into an array from `start` on, which still has to
+   * have `len` bytes.
+   */
+  readPiece(key: number, offsetBytes: number, bytes: number, into: Uint8Array, len: number, start: number): Promise<void>
+  /**
+   * Copies bytes in, from `offset_bytes` on: those of an array of `len` bytes from `start` on, or the first of them. A
+   * promise of how many.
+   */
+  write(key: number, offsetBytes: number, from: Uint8Array, len: number, start: number): Promise<number>
+  /** The buffer for a write in pieces, which goes on to its end whatever is released meanwhile. */
+  hold(key: number): NativeHeldBuffer
   fill(key: number, offsetBytes: number, bytes: number, byte: number): Promise<void>
   copy(key: number, offsetBytes: number, bytes: number, to: NativePool$1, toKey: number, toOffsetBytes: number): Promise<void>
   /** Maps a part for the processor. */
@@ -229,6 +248,8 @@ interface Cgroup {
   usageBytes: number
   /** Page cache that is reclaimed first, in bytes. */
   inactiveFileBytes: number
+  /** Pages of files that its processes have mapped, in bytes. Headroom takes them for used. */
+  mappedFileBytes: number
   /** Kills by its own killer so far. */
   oomKillCount?: number
 }
@@ -309,18 +330,18 @@ interface DefragmentReport {
 
 /** What this machine is. */
 interface DetectedBoard {
-  /** What its device tree calls it, else a few words. */
+  /** What its device tree calls it, or the firmware where that names a board that is known; else a few words. */
   name: string
   /** The id of the preset that fits it. */
   preset?: string
   /** Who made its system on chip. */
   vendor?: string
-  /** Its system on chip: `"Tegra234"`, `"RK3588S"`. */
+  /** Its system on chip: `"Tegra234"`, `"RK3588S"`, `"GB10"`. */
   soc?: string
   /** The number of its module: `"p3767-0005"`. Jetson only. */
   module?: string
-  /** Whether CPU and accelerator share the RAM; false where no such chip is known. */
-  unifiedMemory: boolean
+  /** Whether CPU and accelerator share the RAM: true of every chip that is known, and absent where it is not known. */
+  unifiedMemory?: boolean
   /** What its device tree is compatible with; empty on machines without one. */
   compatible: Array<string>
   /** The release of Linux for Tegra. Jetson only. */
@@ -409,8 +430,11 @@ interface Headroom {
   bytes: number
   /** What was granted and has not yet been taken, in bytes. */
   pendingBytes: number
-  /** The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones. */
-  largestAllocationBytes: number
+  /**
+   * The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones; since
+   * Linux for Tegra 36.4.7 by a rule that nobody outside it knows, and this is absent: no size is promised.
+   */
+  largestAllocationBytes?: number
   /** The bound with the least room. */
   bindingTerm: HeadroomTerm
   /** Every bound that was weighed: the machine, then the cgroups from the process's own upwards. */
@@ -469,6 +493,11 @@ interface MachineMemory {
   cmaFreeBytes?: number
   /** Shared memory, tmpfs and most driver memory (`Shmem`), in bytes. */
   shmemBytes?: number
+  /**
+   * Pages of files that live processes have mapped, in bytes: `Mapped` less shared memory. They count as available,
+   * and are not headroom: they are the weights of servers that map their models.
+   */
+  mappedFileBytes?: number
   /** Swap, compressed RAM included (`SwapTotal`), in bytes. */
   swapTotalBytes?: number
   /** Free swap (`SwapFree`), in bytes. It never counts as headroom. */
@@ -542,6 +571,7 @@ interface NativeMachineOptions {
   safetyMarginPercent?: number
   maxBytes?: number
   isolated: boolean
+  headroom: boolean
   root?: string
   pid?: number
 }
@@ -652,6 +682,30 @@ interface Pressure {
   some: Stall
   /** All tasks waited. */
   full: Stall
+}
+
+/** A process at one moment. */
+interface ProcessInfo {
+  /** Its id. */
+  pid: number
+  /** The id of the process that started it, where that can be seen. */
+  parentPid?: number
+  /** The name of its program, at most 15 bytes of it. */
+  name: string
+  /** Its command line, or the first 4096 bytes of a long one; of a kernel's thread its name. */
+  command: string
+  /** When it started, in milliseconds since 1970, to the second. */
+  startTimeMs: number
+  /** What it has resident, in bytes. */
+  rssBytes: number
+  /** The most that it ever had resident, in bytes, where this user may know. */
+  peakRssBytes?: number
+  /** Heap, stacks and other anonymous memory of it, in bytes, where this user may know. */
+  anonymousBytes?: number
+  /** Its pages of mapped files, in bytes, where this user may know. */
+  fileBytes?: number
+  /** Its shared memory, memfd and tmpfs pages, in bytes, where this user may know. */
+  shmemBytes?: number
 }
 
 /** Resident memory of a process. Source: `/proc/PID/status`, see `proc_pid_status(5)`. */
@@ -829,7 +883,7 @@ declare class Allocation implements Disposable {
 }
 
 /** The id of a board preset. */
-type BoardId = 'orin-nano-4gb' | 'orin-nano-8gb' | 'orin-nx-8gb' | 'orin-nx-16gb' | 'agx-orin-32gb' | 'agx-orin-64gb' | 'agx-thor-128gb' | 'xavier-nx-8gb' | 'xavier-nx-16gb' | 'agx-xavier-32gb' | 'agx-xavier-64gb' | 'rk3588-4gb' | 'rk3588-8gb' | 'rk3588-16gb' | 'rk3588-32gb';
+type BoardId = 'orin-nano-4gb' | 'orin-nano-8gb' | 'orin-nx-8gb' | 'orin-nx-16gb' | 'agx-orin-32gb' | 'agx-orin-64gb' | 't4000-64gb' | 'agx-thor-128gb' | 'xavier-nx-8gb' | 'xavier-nx-16gb' | 'agx-xavier-16gb' | 'agx-xavier-32gb' | 'agx-xavier-64gb' | 'gb10-128gb' | 'rk3588-4gb' | 'rk3588-8gb' | 'rk3588-16gb' | 'rk3588-32gb';
 /** The boards this package knows by name. */
 declare const boardPresets: readonly Readonly<BoardPreset>[];
 /** Where the system's files are read. */
@@ -855,8 +909,9 @@ declare function machineMemory(options?: ProcessOptions): MachineMemory;
  */
 declare function signals(options?: ProcessOptions): Signals;
 /**
- * What this machine is: by what its device tree is compatible with, never by its model's name. A machine that nothing
- * is known of is a board too, without a preset.
+ * What this machine is: by what its device tree is compatible with, never by its model's name; where there is no tree, by
+ * its product's name in DMI. A machine that nothing is known of is a board too, without a preset and without
+ * `unifiedMemory`.
  */
 declare function detectBoard(options?: SystemOptions): DetectedBoard;
 /**
@@ -900,6 +955,12 @@ interface MachineBudgetOptions {
      * threads included, share what is allocated, each under its own line.
      */
     isolated?: boolean;
+    /**
+     * Whether every grant is weighed against what the machine can give, too: the {@link MemoryBudget.headroom | headroom} of
+     * at most 100 ms ago, less what was granted since, and read anew when a request would use more than a quarter of that.
+     * True by default; with `false` the line alone decides.
+     */
+    headroom?: boolean;
 }
 /** How headroom is worked out. */
 interface HeadroomOptions {
@@ -937,6 +998,9 @@ declare class MemoryBudget {
      * margin, the board's usable memory if there is a preset, the limit of every cgroup over the process less its floor
      * (3 %, at least 16 MiB), and `maxBytes`.
      *
+     * It grants what the line leaves *and* the machine can give, so that a granted byte is there: see `headroom` among the
+     * options.
+     *
      * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
      * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
      *
@@ -965,35 +1029,47 @@ declare class MemoryBudget {
     get bindingTerm(): LineTerm;
     /** What live allocations hold, in bytes. */
     get allocatedBytes(): number;
-    /** What can still be allocated now, in bytes. */
+    /**
+     * What can still be allocated now, in bytes: what is left of the line, or what the machine can give where that is less.
+     * The machine is measured anew; 0 where it cannot be. A budget of numbers or of a preset, or one with
+     * `headroom: false`, has its line alone.
+     */
     get availableBytes(): number;
+    /** What is left of the line, in bytes, whatever the machine can give: {@link usableBytes} less {@link allocatedBytes}. */
+    get lineAvailableBytes(): number;
     /** The most that was ever allocated at once, in bytes. */
     get peakBytes(): number;
     /** Share of the line that is allocated, 0 to 100; above only where a budget with a higher line shares the count. */
     get utilizationPercent(): number;
-    /** The live allocations, oldest first; of all budgets that share the count, in all threads. */
+    /**
+     * The live allocations, oldest first; of all budgets that share the count, in all threads. What another copy of this
+     * package in the process holds is one line, the last.
+     */
     allocations(): AllocationInfo[];
     /**
      * What the system can give now: the least room of the machine and of every cgroup over the process, each less its
-     * floor, less what was granted here and not yet taken. Swap never counts.
+     * floor, less files that live processes have mapped, less what was granted in this process and not yet taken. Swap
+     * never counts.
      *
      * @throws {@link IoError} where the machine's memory cannot be read.
      */
     headroom(options?: HeadroomOptions): Headroom;
     /**
-     * Whether {@link allocate} would grant this many bytes now. Another thread may take them in between: only the
-     * allocation is binding.
+     * Whether {@link allocate} would grant this many bytes now: whether the line has room for them, the machine can give
+     * them, and no {@link MemoryMonitor} refuses. Another thread may take them in between: only the allocation is binding.
      *
      * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 up.
      */
     canAllocate(bytes: number): boolean;
     /**
      * Takes bytes off the budget, or refuses and takes nothing. It answers at once: guards that were dropped but are
-     * not yet collected still count.
+     * not yet collected still count. On a budget of this machine the machine is asked, too, by a reading of at most 100 ms
+     * ago or a new one; where it cannot be read, nothing is granted.
      *
      * @param bytes - a whole number from 0 up
      * @param label - what the bytes are for, as lists and errors will call it
-     * @throws {@link InsufficientMemoryError} when that many are not available.
+     * @throws {@link InsufficientMemoryError} when that many are not available; its `bindingConstraint` is the line or the
+     *   bound of the headroom, whichever leaves less.
      * @throws {@link InvalidArgumentError} when an argument is unfit.
      */
     allocate(bytes: number, label: string): Allocation;
@@ -1182,7 +1258,8 @@ type DeviceChoice = Device | DeviceKind | 'auto' | DeviceOptions;
  * It needs no device, and keeps to the rule of every driver: a buffer starts at a multiple of its size rounded up to a
  * power of two.
  *
- * @throws {@link InsufficientMemoryError} for the first buffer that has no place; `largestFreeBytes` is the largest hole.
+ * @throws {@link InsufficientMemoryError} for the first buffer that has no place; with `largestFreeBytes` in its
+ * place the same plan is accepted, unless that is 0: then the others alone are too many.
  * @throws {@link InvalidArgumentError} for a size that is none.
  *
  * @example
@@ -1308,7 +1385,8 @@ declare class DeviceBuffer implements Disposable {
      */
     read(options?: ReadOptions): Promise<Uint8Array>;
     /**
-     * Copies bytes in. They must not change until the promise settles.
+     * Copies bytes in. They must not change until the promise settles. Those of a chunk or a {@link PooledBuffer} go straight
+     * to the device, and stay there for it even if they are released meanwhile; others in pieces of at most 4 MiB.
      *
      * @throws as of {@link read}.
      */
@@ -1872,8 +1950,11 @@ interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOpti
 /** What {@link GgufFile.load} takes. */
 interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
     /**
-     * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. It must not be
-     * transferred away while the load runs, as with the buffers given to `fs.read`. New memory by default.
+     * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. New memory by default.
+     *
+     * That of a {@link PooledBuffer} or a lent chunk is filled straight, and is the load's until its end even if it is released
+     * meanwhile. Any other is filled a mebibyte at a time, on the event loop, through buffers of the file's pool. A load whose
+     * memory was moved away rejects.
      */
     into?: ArrayBuffer | ArrayBufferView;
 }
@@ -2070,7 +2151,8 @@ interface MonitorEvents {
 /**
  * Watches the memory under a budget, and tells of trouble before the kernel acts. It is off until {@link start}.
  *
- * One thread samples for every monitor of the process, and none of them keeps the process alive. Levels are drawn by
+ * It watches until it is stopped, or nothing refers to it, its budget or its manager any longer and no iteration waits for
+ * it. One thread samples for every monitor of the process, and none of them keeps the process alive. Levels are drawn by
  * what is really used: of the machine, of each cgroup over the process, and of the line by this process. What is merely
  * granted raises none; a well-packed budget is full and well.
  *
@@ -2091,9 +2173,9 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
      * @throws {@link ReleasedError} after {@link close}.
      */
     start(options?: MonitorOptions): this;
-    /** Stops watching, until {@link start} is called again. The budget grants again. Idempotent. */
+    /** Stops watching, until {@link start} is called again: iterations end, and the budget grants again. Idempotent. */
     stop(): void;
-    /** Stops watching for good: iterations end, listeners and reliefs are forgotten. Idempotent. */
+    /** Stops watching for good: listeners and reliefs are forgotten, too. Idempotent. */
     close(): void;
     /** The same as {@link close}, for `using`. */
     [Symbol.dispose](): void;
@@ -2134,8 +2216,9 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
     /** The stages that were marked, oldest first; the last thousand. */
     stages(): Stage[];
     /**
-     * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link close}.
-     * It starts the monitor if it does not watch yet, and does not keep the process alive.
+     * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link stop} and
+     * {@link close}. It starts the monitor if it does not watch yet, and does not keep the process alive. A monitor whose next
+     * sample is waited for goes on though nothing else refers to it.
      */
     [Symbol.asyncIterator](): AsyncGenerator<MonitorSample, void, undefined>;
 }
@@ -2332,8 +2415,9 @@ declare class MemoryProfile implements Disposable {
      */
     export(format: ProfileFormat): string;
     /**
-     * Writes {@link export | what is exported} to a file, which appears whole or not at all. The format is that of the
-     * name, `.html`, `.trace.json` or `.json`, unless one is given.
+     * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
+     * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
+     * somebody reads it. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
      *
      * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
      * @throws {@link IoError} when the file cannot be written.
@@ -2490,6 +2574,29 @@ declare class MemoryManager implements AsyncDisposable {
  */
 declare function poolsPage(snapshots: readonly PoolSnapshot[]): string;
 
+/** Which processes are meant. */
+interface ProcessesOptions {
+    /**
+     * Those alone that have this package loaded. One that has just loaded it may be found 5 seconds late. False by
+     * default.
+     */
+    loaded?: boolean;
+}
+/**
+ * The processes of this machine, the largest first, as far as this user may look: names, parents, start times, command
+ * lines and memory. There are none of a copy of a board's files.
+ *
+ * A buffer of a dma-heap, of CUDA or of an NPU is in no process's memory.
+ *
+ * @throws {@link IoError} where `/proc` is not mounted.
+ * @throws {@link InvalidArgumentError} for an unknown option.
+ *
+ * @example
+ * const [largest] = await processes()
+ * console.log(largest?.command, largest?.rssBytes)
+ */
+declare function processes(options?: ProcessesOptions): Promise<ProcessInfo[]>;
+
 /** 2^10 bytes. */
 declare const KiB = 1024;
 /** 2^20 bytes. */
@@ -2516,5 +2623,5 @@ declare function parseBytes(text: string): number;
  */
 declare function formatBytes(bytes: number): string;
 
-export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessMemory, ProcessOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };
+export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };

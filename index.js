@@ -10,6 +10,7 @@ const types = require('node:util/types');
 const node_url = require('node:url');
 const node_util = require('node:util');
 const node_events = require('node:events');
+const promises = require('node:timers/promises');
 
 const platforms = {
     'linux-x64': { name: 'linux-x64-gnu', resolveAddon: () => require.resolve('plimsoll-linux-x64-gnu') },
@@ -173,9 +174,23 @@ function invalidArgument(argument, expected, received) {
 /** What the system said against writing a file. */
 function ioError(path, cause) {
     const { errno, message } = cause;
-    const text = `expected to write ${path}, got: ${message}; check that its folder exists and is writable`;
+    const text = `expected to write ${path}, got: ${message}; ${writingAdvice(cause)}`;
     // Node.js has the system's numbers negative.
     return new IoError('ERR_IO', text, { path, ...(errno !== undefined && { errno: Math.abs(errno) }) }, { cause });
+}
+/** What to do when a file could not be written. */
+function writingAdvice(cause) {
+    switch (cause.code) {
+        case 'ENOSPC':
+        case 'EDQUOT':
+            return 'make room there, or choose another place';
+        case 'EISDIR':
+            return 'name a file in it';
+        case 'EPIPE':
+            return 'its reader went away before the end';
+        default:
+            return 'check that its folder exists, and that both may be written';
+    }
 }
 function released(what) {
     const message = `expected ${what} to be live, but it was released; take a new one`;
@@ -247,11 +262,19 @@ function real(name, value, type, native) {
 }
 /** An AbortSignal, of any realm. */
 function signal(name, value) {
-    const candidate = value;
-    const listens = typeof candidate?.addEventListener === 'function' && typeof candidate.removeEventListener === 'function';
-    if (listens && typeof candidate.aborted === 'boolean')
+    if (isSignal(value))
         return value;
     throw invalidArgument(name, 'an AbortSignal', quoted(value));
+}
+function isSignal(value) {
+    const candidate = value;
+    try {
+        const listens = typeof candidate?.addEventListener === 'function' && typeof candidate.removeEventListener === 'function';
+        return listens && typeof candidate.aborted === 'boolean';
+    }
+    catch {
+        return false;
+    }
 }
 function callback(name, value) {
     if (typeof value === 'function')
@@ -286,6 +309,11 @@ function options(value, checks, name = 'options') {
     }
     return checked;
 }
+/**
+ * A part of checked options, or what is made of them, for functions that read it by name, the addon's among them: what
+ * it does not hold itself is not there, whatever `Object.prototype` holds.
+ */
+const own$2 = (part) => Object.assign(Object.create(null), part);
 function didYouMean(word, known) {
     return known.length === 0 ? '' : ` (did you mean "${fastestLevenshtein.closest(word, known)}"?)`;
 }
@@ -502,7 +530,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
+const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -512,7 +540,7 @@ const NativeMonitor = binding.NativeMonitor;
 const NativeProfile = binding.NativeProfile;
 
 /** The net: gives back what a collected guard held. */
-const net$2 = new FinalizationRegistry((state) => {
+const net$3 = new FinalizationRegistry((state) => {
     if (state.released)
         return;
     state.released = true;
@@ -552,7 +580,7 @@ class Allocation {
     constructor(mark, state) {
         expectInternal(mark, 'Allocation', 'budget.allocate()');
         this.#state = state;
-        net$2.register(this, state, state);
+        net$3.register(this, state, state);
     }
     /** The size of the allocation, in bytes. */
     get sizeBytes() {
@@ -596,7 +624,7 @@ class Allocation {
         if (state.released)
             return;
         state.released = true;
-        net$2.unregister(state);
+        net$3.unregister(state);
         for (const guards of this.#attachedTo ?? [])
             guards.delete(this);
         releaseGuard(state.guards, state.key);
@@ -675,8 +703,9 @@ function signals(options$1) {
     return signals$1(root, pid);
 }
 /**
- * What this machine is: by what its device tree is compatible with, never by its model's name. A machine that nothing
- * is known of is a board too, without a preset.
+ * What this machine is: by what its device tree is compatible with, never by its model's name; where there is no tree, by
+ * its product's name in DMI. A machine that nothing is known of is a board too, without a preset and without
+ * `unifiedMemory`.
  */
 function detectBoard(options) {
     return detectBoard$1(rootOf(options));
@@ -714,6 +743,7 @@ const machineBudgetChecks = {
     safetyMarginPercent: percent,
     maxBytes: (name, value) => bytes(name, value),
     isolated: boolean,
+    headroom: boolean,
 };
 /** The native budgets behind the public ones, for the parts of this package that count against a budget. */
 const natives$2 = new WeakMap();
@@ -753,6 +783,9 @@ class MemoryBudget {
      * margin, the board's usable memory if there is a preset, the limit of every cgroup over the process less its floor
      * (3 %, at least 16 MiB), and `maxBytes`.
      *
+     * It grants what the line leaves *and* the machine can give, so that a granted byte is there: see `headroom` among the
+     * options.
+     *
      * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
      * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
      *
@@ -760,11 +793,14 @@ class MemoryBudget {
      */
     static forThisMachine(options$1) {
         const checks = { ...machineBudgetChecks, ...processChecks };
-        const { board, ...rest } = options(options$1, checks);
-        const preset = board === undefined || board === 'auto' ? detectBoard$1(rest.root).preset : board;
-        const isolated = rest.isolated === true || rest.root !== undefined || rest.pid !== undefined;
-        const made = call(() => NativeBudget.ofThisMachine({ ...rest, ...(preset && { board: preset }), isolated }));
-        return new _a(internal, made);
+        const checked = options(options$1, checks);
+        const { board = 'auto', ...rest } = checked;
+        const { root, pid } = checked;
+        const preset = board === 'auto' ? detectBoard$1(root).preset : board;
+        const isolated = checked.isolated === true || root !== undefined || pid !== undefined;
+        const headroom = checked.headroom !== false;
+        const machine = own$2({ ...rest, ...(preset && { board: preset }), isolated, headroom });
+        return new _a(internal, call(() => NativeBudget.ofThisMachine(machine)));
     }
     /** Memory of the board or machine, in bytes. */
     get totalBytes() {
@@ -806,9 +842,17 @@ class MemoryBudget {
     get allocatedBytes() {
         return this.#native.allocatedBytes;
     }
-    /** What can still be allocated now, in bytes. */
+    /**
+     * What can still be allocated now, in bytes: what is left of the line, or what the machine can give where that is less.
+     * The machine is measured anew; 0 where it cannot be. A budget of numbers or of a preset, or one with
+     * `headroom: false`, has its line alone.
+     */
     get availableBytes() {
         return this.#native.availableBytes;
+    }
+    /** What is left of the line, in bytes, whatever the machine can give: {@link usableBytes} less {@link allocatedBytes}. */
+    get lineAvailableBytes() {
+        return this.#native.lineAvailableBytes;
     }
     /** The most that was ever allocated at once, in bytes. */
     get peakBytes() {
@@ -818,13 +862,17 @@ class MemoryBudget {
     get utilizationPercent() {
         return this.#native.utilizationPercent;
     }
-    /** The live allocations, oldest first; of all budgets that share the count, in all threads. */
+    /**
+     * The live allocations, oldest first; of all budgets that share the count, in all threads. What another copy of this
+     * package in the process holds is one line, the last.
+     */
     allocations() {
         return this.#native.allocations();
     }
     /**
      * What the system can give now: the least room of the machine and of every cgroup over the process, each less its
-     * floor, less what was granted here and not yet taken. Swap never counts.
+     * floor, less files that live processes have mapped, less what was granted in this process and not yet taken. Swap
+     * never counts.
      *
      * @throws {@link IoError} where the machine's memory cannot be read.
      */
@@ -835,8 +883,8 @@ class MemoryBudget {
         return call(() => this.#native.headroom(floorBytes));
     }
     /**
-     * Whether {@link allocate} would grant this many bytes now. Another thread may take them in between: only the
-     * allocation is binding.
+     * Whether {@link allocate} would grant this many bytes now: whether the line has room for them, the machine can give
+     * them, and no {@link MemoryMonitor} refuses. Another thread may take them in between: only the allocation is binding.
      *
      * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 up.
      */
@@ -845,11 +893,13 @@ class MemoryBudget {
     }
     /**
      * Takes bytes off the budget, or refuses and takes nothing. It answers at once: guards that were dropped but are
-     * not yet collected still count.
+     * not yet collected still count. On a budget of this machine the machine is asked, too, by a reading of at most 100 ms
+     * ago or a new one; where it cannot be read, nothing is granted.
      *
      * @param bytes - a whole number from 0 up
      * @param label - what the bytes are for, as lists and errors will call it
-     * @throws {@link InsufficientMemoryError} when that many are not available.
+     * @throws {@link InsufficientMemoryError} when that many are not available; its `bindingConstraint` is the line or the
+     *   bound of the headroom, whichever leaves less.
      * @throws {@link InvalidArgumentError} when an argument is unfit.
      */
     allocate(bytes$1, label) {
@@ -1036,8 +1086,11 @@ class PooledBuffer {
         if (this.#settled)
             throw released('the buffer');
         this.#settled = true;
-        this.#kept = true;
         this.#native.keep();
+        // Memory that was moved to another array buffer belongs to whoever moved it.
+        if (this.data.byteLength === 0)
+            throw released('the buffer');
+        this.#kept = true;
         return this.data;
     }
 }
@@ -1065,7 +1118,9 @@ function view(as, buffer, byteOffset, length) {
  */
 function tensorDataBytes(tensor, as) {
     oneOf$1('as', as, tensorOutputs);
-    return as === 'raw' ? tensor.sizeBytes : tensor.elementCount * elementBytes(as);
+    // Given by a caller, unlike what a file says.
+    const figure = (name) => bytes(`tensor.${name}`, tensor?.[name]);
+    return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as);
 }
 
 /** Makes the chunk over its array buffer. */
@@ -1137,6 +1192,11 @@ class TensorChunk {
         if (this.#settled)
             throw released('the chunk');
         this.#settled = true;
+        if (this.#data.byteLength === 0) {
+            // Its memory was moved to another array buffer, and belongs to whoever moved it.
+            this.#unit.keep();
+            throw released('the chunk');
+        }
         this.#kept = true;
         if (this.#data.byteLength * 2 < this.#unit.sizeBytes) {
             this.#data = this.#data.slice();
@@ -1174,11 +1234,10 @@ const natives = new WeakMap();
 const nativeDevice = (device) => natives.get(device);
 /** What a choice of device asks the addon for. */
 function deviceOptions(name, choice) {
-    if (choice === 'auto')
-        return { kind: 'auto' };
     if (typeof choice === 'string')
-        return { kind: oneOf$1(name, choice, [...kinds, 'auto']) };
-    const kind = choice?.kind;
+        return own$2({ kind: oneOf$1(name, choice, [...kinds, 'auto']) });
+    const isObject = typeof choice === 'object' && choice !== null;
+    const kind = isObject && Object.hasOwn(choice, 'kind') ? choice.kind : undefined;
     if (typeof kind !== 'string')
         throw invalidArgument(name, 'a Device, its kind, its options, or "auto"', quoted(choice));
     return options(choice, checks[oneOf$1(`${name}.kind`, kind, kinds)]);
@@ -1202,7 +1261,8 @@ function bufferSizes(name, value) {
  * It needs no device, and keeps to the rule of every driver: a buffer starts at a multiple of its size rounded up to a
  * power of two.
  *
- * @throws {@link InsufficientMemoryError} for the first buffer that has no place; `largestFreeBytes` is the largest hole.
+ * @throws {@link InsufficientMemoryError} for the first buffer that has no place; with `largestFreeBytes` in its
+ * place the same plan is accepted, unless that is 0: then the others alone are too many.
  * @throws {@link InvalidArgumentError} for a size that is none.
  *
  * @example
@@ -1282,6 +1342,53 @@ class Device {
     }
 }
 
+/** The engine's own getter, whatever an object calls by that name. */
+function getter(of, name) {
+    const get = Object.getOwnPropertyDescriptor(of, name)?.get;
+    return (object) => (get ? Reflect.apply(get, object, []) : undefined);
+}
+const Bytes = Uint8Array;
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+const ofView = (name) => {
+    const [ofArray, ofDataView] = [getter(typedArray, name), getter(DataView.prototype, name)];
+    return (view) => (types.isDataView(view) ? ofDataView(view) : ofArray(view));
+};
+const bufferOf = ofView('buffer');
+const offsetOf = ofView('byteOffset');
+const lengthOf = ofView('byteLength');
+const isResizable = getter(ArrayBuffer.prototype, 'resizable');
+const bufferLength = getter(ArrayBuffer.prototype, 'byteLength');
+/** A buffer that is no shared and no resizable one. */
+const isFixed = (buffer) => types.isArrayBuffer(buffer) && isResizable(buffer) !== true;
+/**
+ * The bytes of an `ArrayBuffer` of fixed length or of a view of one, not copied; `undefined` of anything else, and of memory
+ * that was moved away before. What a script has made of the properties of these objects is not asked.
+ *
+ * Neither this nor any other check in JavaScript keeps the memory where it is: the addon asks again, each time.
+ */
+function bytesOf(value) {
+    try {
+        if (isFixed(value))
+            return new Bytes(value, 0, bufferLength(value));
+        if (!ArrayBuffer.isView(value))
+            return undefined;
+        const buffer = bufferOf(value);
+        return isFixed(buffer) ? new Bytes(buffer, offsetOf(value), lengthOf(value)) : undefined;
+    }
+    catch {
+        return undefined; // Detached.
+    }
+}
+/** The bytes of an array of any memory, shared or resizable too, as they are now. */
+function anyBytesOf(value) {
+    try {
+        return new Bytes(bufferOf(value), offsetOf(value), lengthOf(value));
+    }
+    catch {
+        return undefined;
+    }
+}
+
 const count$2 = (name, value) => bytes(name, value);
 const rangeChecks = { offsetBytes: count$2, lengthBytes: count$2 };
 const mappingChecks = {
@@ -1291,23 +1398,16 @@ const mappingChecks = {
 const readChecks = { ...rangeChecks, into: bytesView };
 /** The bytes of a view, not copied. */
 function bytesView(name, value) {
-    // What may shrink while it is copied is no safe place.
-    if (ArrayBuffer.isView(value) && types.isArrayBuffer(value.buffer) && !value.buffer.resizable) {
-        return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    }
+    const bytes = ArrayBuffer.isView(value) ? bytesOf(value) : undefined;
+    if (bytes)
+        return bytes;
     throw invalidArgument(name, 'a view of an ArrayBuffer of fixed length, such as a Uint8Array', quoted(value));
 }
-/** What a read into the caller's memory has beside it, in bytes: a piece that is copied in a millisecond. */
-const WINDOW_BYTES = 4 * 1024 * 1024;
-/** Memory for so many bytes. How many one array can hold, the engine alone knows. */
-function newBytes(lengthBytes) {
-    try {
-        return new Uint8Array(lengthBytes);
-    }
-    catch {
-        const expected = 'what one array can hold here; read larger buffers in parts, with offsetBytes and lengthBytes';
-        throw invalidArgument('lengthBytes', expected, `${lengthBytes} bytes`);
-    }
+/** How much is copied from or to the caller's memory at a time, in bytes: what takes no millisecond. */
+const PIECE_BYTES = 4 * MiB;
+function tooLong(lengthBytes) {
+    const expected = 'what one array can hold here; read larger buffers in parts, with offsetBytes and lengthBytes';
+    return invalidArgument('lengthBytes', expected, `${lengthBytes} bytes`);
 }
 /** Work of this package that is under way on memory which JavaScript sees. */
 const users = new WeakMap();
@@ -1323,7 +1423,7 @@ async function inUse(buffer, work) {
     }
 }
 /** The net: frees what a collected buffer held. */
-const net$1 = new FinalizationRegistry((state) => {
+const net$2 = new FinalizationRegistry((state) => {
     if (state.released || state.pool.destroyed)
         return;
     free(state);
@@ -1362,7 +1462,7 @@ class DeviceBuffer {
     constructor(mark, state) {
         expectInternal(mark, 'DeviceBuffer', 'allocate()');
         this.#state = state;
-        net$1.register(this, state, state);
+        net$2.register(this, state, state);
     }
     /** Its size, in bytes. */
     get sizeBytes() {
@@ -1385,7 +1485,7 @@ class DeviceBuffer {
         const state = this.#state;
         if (state.released)
             return;
-        net$1.unregister(state);
+        net$2.unregister(state);
         free(state);
     }
     /** The same as {@link release}, for `using`. */
@@ -1405,34 +1505,29 @@ class DeviceBuffer {
     async read(options$1) {
         const { into, ...range } = options(options$1, readChecks);
         if (into)
-            return this.#readInto(into, range);
+            return this.#readInto(into, own$2(range));
         const { offsetBytes, lengthBytes } = this.#range(range);
-        const bytes = newBytes(lengthBytes);
-        await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes));
-        return bytes;
+        if (lengthBytes > node_buffer.constants.MAX_LENGTH)
+            throw tooLong(lengthBytes);
+        return new Uint8Array(await this.#run(({ native, key }) => native.read(key, offsetBytes, lengthBytes)));
     }
     async #readInto(target, range) {
         const { byteLength } = target;
         if ((range.lengthBytes ?? byteLength) !== byteLength) {
             throw invalidArgument('lengthBytes', `the ${byteLength} bytes of into, or left out`, range.lengthBytes);
         }
-        const { offsetBytes, lengthBytes } = this.#range({ ...range, lengthBytes: byteLength });
-        // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
-        const window = new Uint8Array(Math.min(lengthBytes, WINDOW_BYTES));
-        let readBytes = 0;
+        const { offsetBytes } = this.#range({ ...range, lengthBytes: byteLength });
+        let done = 0;
         do {
-            const part = window.subarray(0, lengthBytes - readBytes);
-            await this.#run(({ native, key }) => native.read(key, offsetBytes + readBytes, part));
-            if (target.byteLength !== lengthBytes) {
-                throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
-            }
-            target.set(part, readBytes);
-            readBytes += part.byteLength;
-        } while (readBytes < lengthBytes);
+            const piece = Math.min(byteLength - done, PIECE_BYTES);
+            await this.#run(({ native, key }) => native.readPiece(key, offsetBytes + done, piece, target, byteLength, done));
+            done += piece;
+        } while (done < byteLength);
         return target;
     }
     /**
-     * Copies bytes in. They must not change until the promise settles.
+     * Copies bytes in. They must not change until the promise settles. Those of a chunk or a {@link PooledBuffer} go straight
+     * to the device, and stay there for it even if they are released meanwhile; others in pieces of at most 4 MiB.
      *
      * @throws as of {@link read}.
      */
@@ -1440,8 +1535,20 @@ class DeviceBuffer {
         const bytes = bytesView('data', data);
         const { offsetBytes = 0 } = options(options$1, { offsetBytes: count$2 });
         this.#range({ offsetBytes, lengthBytes: bytes.byteLength });
-        const written = this.#run(({ native, key }) => native.write(key, offsetBytes, bytes));
-        await inUse(bytes.buffer, written);
+        await inUse(bytes.buffer, this.#write(bytes, bytes.byteLength, offsetBytes));
+    }
+    async #write(bytes, byteLength, offsetBytes) {
+        // Whatever is released meanwhile, the rest is written too.
+        const held = byteLength > PIECE_BYTES ? call(() => this.#state.native.hold(this.#state.key)) : undefined;
+        try {
+            let done = await this.#run(({ native, key }) => native.write(key, offsetBytes, bytes, byteLength, 0));
+            while (held && done < byteLength) {
+                done += await this.#run(() => held.write(offsetBytes + done, bytes, byteLength, done), true);
+            }
+        }
+        finally {
+            await held?.finish();
+        }
     }
     /**
      * Sets bytes to one value, 0 to 255.
@@ -1531,7 +1638,8 @@ class DeviceBuffer {
             throw released('the buffer');
         return this.#state;
     }
-    #range({ offsetBytes = 0, lengthBytes = this.sizeBytes - offsetBytes }) {
+    #range(range) {
+        const { offsetBytes = 0, lengthBytes = this.sizeBytes - offsetBytes } = own$2(range);
         const expected = `within the ${this.sizeBytes} bytes of the buffer`;
         if (offsetBytes > this.sizeBytes)
             throw invalidArgument('offsetBytes', expected, offsetBytes);
@@ -1561,6 +1669,14 @@ class PoolBuffer extends DeviceBuffer {
         super(mark, state);
         this.id = state.key;
     }
+}
+
+/** Waits until all have settled, whatever becomes of each, and then throws what the first of them failed with. */
+async function allSettled(work) {
+    const outcomes = await Promise.allSettled(work);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed)
+        throw failed.reason;
 }
 
 /** Buffers of the GPU: the device's own memory, pinned RAM, or managed memory. */
@@ -1601,7 +1717,8 @@ class DeviceFamily {
     #peak = { bytes: 0 };
     #closed = false;
     /** @internal */
-    constructor(family, budget, shared) {
+    constructor(mark, family, budget, shared) {
+        expectInternal(mark, 'DeviceFamily', 'new MemoryManager()');
         this.#family = family;
         this.#budget = budget;
         this.#shared = shared;
@@ -1654,7 +1771,7 @@ class DeviceFamily {
     async #openPool(kind) {
         const { name, kinds } = this.#family;
         const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` };
-        const pool = await this.#shared.makePool(options);
+        const pool = await this.#shared.makePool(own$2(options));
         this.#open.set(kind, pool);
         if (!this.#closed)
             return pool;
@@ -1686,7 +1803,7 @@ class DeviceFamily {
     /** @internal Gives back every buffer, and takes no more. */
     async close() {
         this.#closed = true;
-        await Promise.all([...this.#open.values()].map((pool) => pool.destroy()));
+        await allSettled([...this.#open.values()].map((pool) => pool.destroy()));
     }
 }
 
@@ -1813,6 +1930,62 @@ class GgufMetadata {
 }
 
 /**
+ * Why a signal ends its work; `undefined` while it does not. Never throws: a signal that cannot be asked ends the work,
+ * with what it threw for a reason.
+ */
+function abortion(signal) {
+    if (signal === undefined)
+        return undefined;
+    try {
+        if (!signal.aborted)
+            return undefined;
+    }
+    catch (reason) {
+        return { reason };
+    }
+    return { reason: reasonOf(signal) };
+}
+function reasonOf(signal) {
+    try {
+        return signal.reason;
+    }
+    catch (error) {
+        return error;
+    }
+}
+/**
+ * Calls `end` with the reason when the signal aborts, and at once if it has or cannot be listened to. Neither this nor
+ * what it returns, which stops listening, ever throws, whatever the signal does.
+ */
+function onAbort(signal, end) {
+    const listener = () => end(reasonOf(signal));
+    let failed;
+    try {
+        absorb(signal.addEventListener('abort', listener));
+    }
+    catch (reason) {
+        failed = { reason };
+    }
+    const ended = failed ?? abortion(signal);
+    if (ended)
+        end(ended.reason);
+    return () => {
+        try {
+            absorb(signal.removeEventListener('abort', listener));
+        }
+        catch {
+            // The work has its outcome by now.
+        }
+    };
+}
+/** Takes note of what a callback returned that should return nothing: should it be a promise, its rejection is handled. */
+function absorb(returned, rejected = () => { }) {
+    if ((typeof returned === 'object' && returned !== null) || typeof returned === 'function') {
+        Promise.resolve(returned).catch(rejected);
+    }
+}
+
+/**
  * Loads in flight, so that whoever owns them can end them. They are held weakly: an iterator that was forgotten half
  * way is collected, and its reader ends with it.
  */
@@ -1832,7 +2005,7 @@ class Loads {
     }
     /** Ends every load: whoever waits for one gets an AbortError caused by `reason`. Resolves when all have stopped. */
     async end(reason) {
-        await Promise.all([...this.#running].map((load) => load.deref()?.end(reason)));
+        await allSettled([...this.#running].map(async (load) => load.deref()?.end(reason)));
     }
     /** Ends every load, and refuses those to come with the same reason. */
     async close(reason) {
@@ -1840,12 +2013,13 @@ class Loads {
         await this.end(reason);
     }
 }
-/** The loads of each signal: however many listen to one, it has a single listener. */
 const listening = new WeakMap();
-/** Ends `load` when the signal aborts; the function returned undoes that. */
+/** Ends `load` when the signal aborts, at once if it has; the function returned undoes that. */
 function listen(signal, load) {
     const entry = listening.get(signal) ?? startListening(signal);
     entry.loads.add(load);
+    if (entry.ended)
+        load.deref()?.abort(entry.ended.reason);
     return () => {
         entry.loads.delete(load);
         if (entry.loads.size === 0)
@@ -1853,16 +2027,19 @@ function listen(signal, load) {
     };
 }
 function startListening(signal) {
-    const loads = new Loads();
-    const onAbort = () => void loads.end(signal.reason);
-    const stop = () => {
-        signal.removeEventListener('abort', onAbort);
-        if (listening.get(signal)?.loads === loads)
+    const entry = { loads: new Loads(), stop: () => { } };
+    const unlisten = onAbort(signal, (reason) => {
+        entry.ended ??= { reason };
+        entry.loads.end(reason).catch(() => { }); // Each load tells its consumer.
+    });
+    entry.stop = () => {
+        unlisten();
+        if (listening.get(signal) === entry)
             listening.delete(signal);
     };
-    signal.addEventListener('abort', onAbort, { once: true });
-    listening.set(signal, { loads, stop });
-    return { loads, stop };
+    if (!entry.ended)
+        listening.set(signal, entry);
+    return entry;
 }
 /** A unit's chunks by place. Numbers come five a chunk from the addon, see `describe` in `src/stream.rs`. */
 function places(unit, names) {
@@ -1886,17 +2063,20 @@ class Load {
     #pending;
     constructor(native, loads, signal) {
         this.#native = native;
+        this.#pending = Promise.resolve(null);
         const self = new WeakRef(this);
-        loads.add(self);
-        const unlisten = signal && listen(signal, self);
+        let unlisten = () => { };
         this.#forget = () => {
             loads.delete(self);
-            unlisten?.();
+            unlisten();
         };
+        loads.add(self);
         forgotten.register(this, this.#forget, this);
-        if (signal?.aborted)
-            this.abort(signal.reason);
-        this.#pending = this.#request();
+        // Whatever the signal does meanwhile, closing the owner among it, meets a load that is whole.
+        if (signal)
+            unlisten = listen(signal, self);
+        if (!this.#ended)
+            this.#pending = this.#request();
     }
     /** The next unit. The one after it is asked for at once, so that reading and consuming overlap. */
     async next() {
@@ -1973,14 +2153,22 @@ async function* chunksOf(unit, as, names, load, progress) {
             chunk.release();
     }
 }
-/** Runs a native stream that fills a destination; after it settles nothing more is written there. */
-async function drain(native, names, totalBytes, loads, control) {
+/**
+ * Runs a native stream that fills a destination, its own or that of `deliver`, which is given each unit; after it settles
+ * nothing more is written there.
+ */
+async function drain(native, names, totalBytes, loads, control, deliver = () => { }) {
     const progress = reporter(totalBytes, control);
     const load = new Load(native, loads, control.signal);
     try {
         for (let unit = await load.next(); unit !== null; unit = await load.next()) {
             const filled = places(unit, names);
-            unit.discard();
+            try {
+                deliver(unit);
+            }
+            finally {
+                unit.discard();
+            }
             filled.forEach(progress);
         }
     }
@@ -1991,10 +2179,16 @@ async function drain(native, names, totalBytes, loads, control) {
 function reporter(totalBytes, { onProgress }) {
     let chunks = 0;
     let loadedBytes = 0;
+    let failed;
     return (place) => {
+        if (failed)
+            throw failed.reason;
         chunks += 1;
         loadedBytes += place.byteEnd - place.byteStart;
-        onProgress?.({ tensor: place.tensor, chunks, loadedBytes, totalBytes });
+        // One that is asynchronous is not waited for, but what it rejects with ends the load, too.
+        absorb(onProgress?.({ tensor: place.tensor, chunks, loadedBytes, totalBytes }), (reason) => {
+            failed = { reason };
+        });
     };
 }
 
@@ -2076,10 +2270,9 @@ class GgufFile {
      */
     static fromBytes(bytes, options$1) {
         const { headerOnly = false, strict = false } = options(options$1, openChecks);
-        if (!ArrayBuffer.isView(bytes) || bytes.constructor.name === 'DataView') {
+        const view = types.isTypedArray(bytes) ? anyBytesOf(bytes) : undefined;
+        if (!view)
             throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes));
-        }
-        const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
         return new GgufFile(internal, call(() => NativeModel.fromBytes(view, { headerOnly, strict })), headerOnly);
     }
     /** The path it was opened under, `<bytes>` for bytes. */
@@ -2157,7 +2350,7 @@ class GgufFile {
         const { pool, loads } = this.#context ?? standaloneContext();
         const through = nativePool(pool);
         const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] };
-        const run = (native) => drain(native, this.#names(), info.sizeBytes, loads, control(checked));
+        const run = (native, deliver) => drain(native, this.#names(), info.sizeBytes, loads, control(checked), deliver);
         const place = bufferPlace(into);
         if (place) {
             const offset = alignedOffset(offsetBytes ?? 0, elementBytes(as));
@@ -2166,12 +2359,30 @@ class GgufFile {
         }
         if (offsetBytes !== undefined)
             throw invalidArgument('offsetBytes', 'left to a DeviceBuffer', offsetBytes);
-        const memory = into;
-        const target = windowOf(memory ?? newMemory(dataBytes), dataBytes, elementBytes(as));
-        await inUse(target.buffer, run(call(() => this.#native.streamInto(through, request, target))));
+        if (into === undefined) {
+            if (dataBytes > node_buffer.constants.MAX_LENGTH)
+                throw tooLarge(dataBytes);
+            const native = call(() => this.#native.streamIntoNew(through, request, dataBytes));
+            await run(native);
+            return view(as, native.takeFilled());
+        }
+        const target = windowOf(into, dataBytes, elementBytes(as));
+        const leased = call(() => this.#native.streamIntoLeased(through, request, target));
+        if (leased)
+            await inUse(target.buffer, run(leased));
+        else
+            await this.#loadInPieces(through, { ...request, chunkBytes: MiB }, target, run);
         if (target.length !== dataBytes)
-            throw invalidArgument('into', 'left in place while it is filled', 'memory moved away');
+            throw movedAway();
         return over(as, target);
+    }
+    /** Fills memory that a script can move away: on the event loop, out of pooled buffers. */
+    async #loadInPieces(through, request, target, run) {
+        const { length } = target;
+        let done = 0;
+        await run(call(() => this.#native.stream(through, request)), (unit) => {
+            done += call(() => unit.copyInto(target, length, done));
+        });
     }
     /**
      * Closes the file. Streams already begun go on, and the header's fields stay readable; tensors, metadata, streams
@@ -2210,37 +2421,25 @@ function urlPath(url) {
         return undefined;
     }
 }
-/** Memory for a destination; the system hands out its pages when the reader first writes to them. */
-function newMemory(bytes) {
-    const unfit = () => invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`);
-    if (bytes > node_buffer.constants.MAX_LENGTH)
-        throw unfit();
-    try {
-        return new ArrayBuffer(bytes);
-    }
-    catch {
-        throw unfit();
-    }
-}
-/** Memory that stays where it is and as large as it is while a reader writes to it. */
+const tooLarge = (bytes) => invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`);
+const movedAway = () => invalidArgument('into', 'left in place until the work on it has ended', 'memory moved away');
+/** A place that a load can fill. */
 function destination(name, value) {
-    if (bufferPlace(value))
-        return value;
-    const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
-    const isFixed = Object.prototype.toString.call(buffer) === '[object ArrayBuffer]' && !buffer.resizable;
-    if (isFixed)
+    if (bufferPlace(value) || bytesOf(value))
         return value;
     throw invalidArgument(name, 'an ArrayBuffer of fixed length, a view of one, or a DeviceBuffer', quoted(value));
 }
 /** The first bytes of a destination, checked for size and alignment. */
 function windowOf(into, bytes, alignmentBytes) {
-    const [buffer, offset] = ArrayBuffer.isView(into) ? [into.buffer, into.byteOffset] : [into, 0];
-    if (into.byteLength < bytes)
-        throw invalidArgument('into', `at least ${bytes} bytes long`, `${into.byteLength} bytes`);
-    if (offset % alignmentBytes !== 0) {
-        throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${offset}`);
+    const all = bytesOf(into);
+    if (!all)
+        throw movedAway();
+    if (all.byteLength < bytes)
+        throw invalidArgument('into', `at least ${bytes} bytes long`, `${all.byteLength} bytes`);
+    if (all.byteOffset % alignmentBytes !== 0) {
+        throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${all.byteOffset}`);
     }
-    return new Uint8Array(buffer, offset, bytes);
+    return new Uint8Array(all.buffer, all.byteOffset, bytes);
 }
 /** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */
 function alignedOffset(offsetBytes, alignmentBytes) {
@@ -2646,7 +2845,7 @@ let giveBackIdle;
 /** Whether it is a pool, and none that only looks like one. */
 let isPool;
 /** The net: gives back what a pool held that was collected, as were all its buffers. */
-const net = new FinalizationRegistry(({ table, label, end }) => {
+const net$1 = new FinalizationRegistry(({ table, label, end }) => {
     if (end.destroyed)
         return;
     const warn = (heldBytes) => {
@@ -2716,12 +2915,8 @@ class MemoryPool {
             const settings = settingsOf(options);
             try {
                 const of = nativeDevice(device);
-                const made = await NativePool.create(of, budget && nativeBudget(budget), {
-                    dedicated: false,
-                    zeroOnFree,
-                    ...settings,
-                    label,
-                });
+                const slabs = own$2({ dedicated: false, zeroOnFree, ...settings, label });
+                const made = await NativePool.create(of, budget && nativeBudget(budget), slabs);
                 const defragment = auto === true ? {} : auto || undefined;
                 return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner });
             }
@@ -2741,7 +2936,7 @@ class MemoryPool {
         this.device = device;
         this.label = label;
         // Its native half outlives it as long as there are buffers.
-        net.register(of, { table: this.#table, label, end: this.#end });
+        net$1.register(of, { table: this.#table, label, end: this.#end });
         // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
         const self = new WeakRef(this);
         this.#freed = (key, retired) => {
@@ -2815,18 +3010,19 @@ class MemoryPool {
      */
     async allocateAsync(bytes, options$1) {
         const sizeBytes = sizeOf('bytes', bytes);
-        const { signal, ...placing } = options(options$1, growingChecks);
+        const { signal, ...others } = options(options$1, growingChecks);
+        const placing = own$2(others);
         let defragmented = false;
-        if (signal?.aborted)
-            throw new AbortError(signal.reason);
+        throwAborted(signal);
         for (;;) {
             const before = this.#native.givenBackBytes();
             const grown = await this.#takeOrGrow(sizeBytes, placing);
-            if (signal?.aborted) {
+            const aborted = abortion(signal);
+            if (aborted) {
                 // The slab that was taken for it goes back with it.
                 if (!(grown instanceof InsufficientMemoryError))
                     grown.release();
-                throw new AbortError(signal.reason);
+                throw new AbortError(aborted.reason);
             }
             if (!(grown instanceof InsufficientMemoryError))
                 return grown;
@@ -2840,26 +3036,27 @@ class MemoryPool {
                 throw this.#refusal(grown, sizeBytes, placing.label);
             defragmented = true;
             const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256;
-            const enough = () => signal?.aborted === true || this.stats().largestFreeBytes >= surelyBytes;
-            await this.#unlessEnded(this.#queue({}, enough), signal);
+            const enough = () => abortion(signal) !== undefined || this.stats().largestFreeBytes >= surelyBytes;
+            await this.#unlessEnded(this.#queue(own$2({}), enough), signal);
         }
     }
     /** What others do for a request, unless that is given up or the pool destroyed before. */
     async #unlessEnded(work, signal) {
-        let end = () => { };
-        const ended = new Promise((_, reject) => {
-            end = () => reject(signal?.aborted ? new AbortError(signal.reason) : released('the memory pool'));
+        let reject = () => { };
+        const ended = new Promise((_, rejected) => {
+            reject = rejected;
         });
-        this.#waiting.add(end);
-        signal?.addEventListener('abort', end);
-        if (signal?.aborted || this.#end.destroyed)
-            end();
+        const destroyed = () => reject(released('the memory pool'));
+        this.#waiting.add(destroyed);
+        const unlisten = signal && onAbort(signal, (reason) => reject(new AbortError(reason)));
+        if (this.#end.destroyed)
+            destroyed();
         try {
             return await Promise.race([work, ended]);
         }
         finally {
-            this.#waiting.delete(end);
-            signal?.removeEventListener('abort', end);
+            this.#waiting.delete(destroyed);
+            unlisten?.();
         }
     }
     /** Whether slabs went back to the device since that many bytes of them had, by now or by whomever. */
@@ -2916,7 +3113,7 @@ class MemoryPool {
     }
     /** Whether anybody has given memory back. */
     async #relieved(missingBytes, signal) {
-        const isWanted = () => !signal?.aborted && !this.#end.destroyed;
+        const isWanted = () => !abortion(signal) && !this.#end.destroyed;
         for (const relieve of [...this.#pressure]) {
             if (!isWanted())
                 return false;
@@ -2974,8 +3171,7 @@ class MemoryPool {
         this.#defragmenting = pass.catch(() => { });
         return pass;
     }
-    async #pass({ dryRun = false, veto, onMoved, signal, ...bounds }, enough) {
-        const { maxBytes, maxMoves, maxMs } = bounds;
+    async #pass({ dryRun = false, veto, onMoved, signal, maxBytes, maxMoves, maxMs }, enough) {
         if (dryRun)
             return this.#run(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs));
         const report = {
@@ -2989,12 +3185,14 @@ class MemoryPool {
         };
         const began = performance.now();
         const leftMs = () => maxMs && Math.max(0, maxMs - (performance.now() - began));
-        const bounded = Object.values(bounds).some((bound) => bound !== undefined);
+        const bounded = [maxBytes, maxMoves, maxMs].some((bound) => bound !== undefined);
         const pass = (bounded && this.#resumed(veto)) || this.#native.beginPass();
         this.#dropPass();
         let tried = false;
         let failed = true;
-        const within = () => !signal?.aborted &&
+        let rejected;
+        const within = () => !rejected &&
+            !abortion(signal) &&
             report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
             report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
             // A bound of any time lets one move be tried, or a slow machine would never get on.
@@ -3025,8 +3223,13 @@ class MemoryPool {
                 report.emptiedBytes += emptiedBytes;
                 report.movedCount += 1;
                 report.movedBytes += planned.bytes;
-                onMoved?.(movable);
+                // One that is asynchronous is not waited for, but what it rejects with ends the pass, too.
+                absorb(onMoved?.(movable), (reason) => {
+                    rejected = { reason };
+                });
             }
+            if (rejected)
+                throw rejected.reason;
             failed = false;
         }
         finally {
@@ -3065,7 +3268,12 @@ class MemoryPool {
     #vetoes(veto, movable, planned) {
         let vetoed = true;
         try {
-            vetoed = veto?.(movable) === true;
+            const answer = veto?.(movable);
+            if (typeof answer?.then === 'function') {
+                absorb(answer);
+                throw invalidArgument('veto', 'a function that says at once whether the buffer stays', 'one that returns a promise');
+            }
+            vetoed = answer === true;
         }
         finally {
             if (vetoed)
@@ -3139,10 +3347,14 @@ class MemoryPool {
         for (const end of this.#waiting)
             end();
         const { heldBytes } = this.stats();
-        await this.#giveBack(() => this.#native.destroy().then(() => heldBytes));
-        // What was on its way back before.
-        await this.#collecting;
-        this.#owner?.destroyed(this);
+        try {
+            await this.#giveBack(() => this.#native.destroy().then(() => heldBytes));
+            // What was on its way back before.
+            await this.#collecting;
+        }
+        finally {
+            this.#owner?.destroyed(this);
+        }
     }
     /** The same as {@link destroy}, for `await using`. */
     async [Symbol.asyncDispose]() {
@@ -3159,6 +3371,8 @@ class MemoryPool {
     #collect() {
         this.#collectAgain = true;
         this.#collecting ??= this.#collectAll();
+        // Told to whoever waits for it.
+        this.#collecting.catch(() => { });
     }
     async #collectAll() {
         // What becomes empty while a device takes its time is given back in a further round.
@@ -3218,7 +3432,12 @@ class MemoryPool {
 }
 const settingNames = ['slabBytes', 'initialBytes', 'maxBytes', 'maxCachedBytes', 'pageBytes', 'dedicated'];
 /** The settings among the options that were given. */
-const settingsOf = (options) => Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
+const settingsOf = (options) => own$2(Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])));
+function throwAborted(signal) {
+    const aborted = abortion(signal);
+    if (aborted)
+        throw new AbortError(aborted.reason);
+}
 /** What a call gave, or the refusal that it threw. */
 function refusalOf(allocate) {
     try {
@@ -3251,6 +3470,84 @@ function exposed() {
     const { runInNewContext } = require('node:vm');
     setFlagsFromString('--expose-gc');
     return runInNewContext('globalThis.gc');
+}
+
+/** Samples that wait for a slow iteration at most; older ones are dropped, since the newest tells the state. */
+const MAX_WAITING = 16;
+/**
+ * Iterations that wait for a sample. Somebody waits for what a monitor has to tell, so it stays, with what it watches,
+ * though nothing else may refer to it.
+ */
+const waitedFor = new Set();
+const done = { done: true, value: undefined };
+/** An iteration over the samples to come. What it is asked for settles as soon as it, or its monitor, ends. */
+class Samples {
+    #source;
+    #stop;
+    #ended = false;
+    #samples = [];
+    #asked = [];
+    constructor(source) {
+        this.#source = source;
+    }
+    async next() {
+        // Begun when it is first asked, as any generator.
+        if (this.#source && !this.#ended)
+            this.#begin(this.#source);
+        const value = this.#samples.shift();
+        if (value)
+            return { done: false, value };
+        if (this.#ended)
+            return done;
+        return new Promise((resolve) => {
+            this.#asked.push(resolve);
+            waitedFor.add(this);
+        });
+    }
+    #begin({ begin }) {
+        this.#source = undefined;
+        try {
+            this.#stop = begin((sample) => this.#take(sample), () => this.#end());
+        }
+        catch (error) {
+            this.#ended = true;
+            throw error;
+        }
+    }
+    async return() {
+        this.#end();
+        this.#samples.length = 0;
+        return done;
+    }
+    async throw(error) {
+        await this.return();
+        throw error;
+    }
+    [Symbol.asyncIterator]() {
+        return this;
+    }
+    async [Symbol.asyncDispose]() {
+        await this.return();
+    }
+    #take(sample) {
+        const next = this.#asked.shift();
+        if (this.#asked.length === 0)
+            waitedFor.delete(this);
+        if (next)
+            next({ done: false, value: sample });
+        else
+            this.#samples.push(sample);
+        if (this.#samples.length > MAX_WAITING)
+            this.#samples.shift();
+    }
+    #end() {
+        this.#ended = true;
+        this.#stop?.();
+        this.#stop = undefined;
+        waitedFor.delete(this);
+        for (const next of this.#asked.splice(0))
+            next(done);
+    }
 }
 
 /** Memory that was given back shows in a sample or two; a round before that would only take time from the program. */
@@ -3375,8 +3672,6 @@ const events = [
     'relief',
     'unavailable',
 ];
-/** Samples that wait for a slow iteration at most; older ones are dropped, since the newest tells the state. */
-const MAX_WAITING = 16;
 /** How long a round of reliefs waits at most to see what one of them came to. */
 const LONGEST_WAIT_MS = 250;
 const share = (name, value) => number(name, value, 0, 100);
@@ -3390,9 +3685,23 @@ const optionChecks = {
     historyCount: (name, value) => integer(name, value, 0, 100_000),
 };
 /**
+ * The monitors that watch, by their budgets: whoever uses a budget relies on what watches over it, also where nothing
+ * else refers to the monitor.
+ */
+const watching = new WeakMap();
+/** The net: says that a monitor to whose events somebody listens is no more. */
+const net = new FinalizationRegistry(({ running, listenerCount }) => {
+    if (!running || listenerCount === 0)
+        return;
+    const message = `A memory monitor with ${listenerCount} listeners was collected while it watched, and they hear no more. ` +
+        'Keep it, its budget or its manager as long as it is to watch, or stop() it.';
+    process.emitWarning(leakWarning(message, 'memory monitor', 0));
+});
+/**
  * Watches the memory under a budget, and tells of trouble before the kernel acts. It is off until {@link start}.
  *
- * One thread samples for every monitor of the process, and none of them keeps the process alive. Levels are drawn by
+ * It watches until it is stopped, or nothing refers to it, its budget or its manager any longer and no iteration waits for
+ * it. One thread samples for every monitor of the process, and none of them keeps the process alive. Levels are drawn by
  * what is really used: of the machine, of each cgroup over the process, and of the line by this process. What is merely
  * granted raises none; a well-packed budget is full and well.
  *
@@ -3413,7 +3722,9 @@ class MemoryMonitor {
     /** The level last told. */
     #told = 'normal';
     #closed = false;
+    /** What ends the iterations that have begun. */
     #endings = new Set();
+    #state = { running: false, listenerCount: 0 };
     /** @throws {@link InvalidArgumentError} when `budget` is none. */
     constructor(budget, limits) {
         this.#budget = budget;
@@ -3422,11 +3733,18 @@ class MemoryMonitor {
         this.#limits = options(limits, limitChecks);
         this.#stages = new Stages(budget);
         // Samples wake the event loop only while somebody listens to them.
-        this.#emitter.on('newListener', (event) => event === 'sample' && this.#native?.hearAll(true));
+        this.#emitter.on('newListener', (event) => {
+            if (event === 'sample')
+                this.#native?.hearAll(true);
+            this.#state.listenerCount += 1;
+        });
         this.#emitter.on('removeListener', (event) => {
             if (event === 'sample')
                 this.#native?.hearAll(this.#emitter.listenerCount('sample') > 0);
+            this.#state.listenerCount -= 1;
         });
+        this.#state.listenerCount = 0;
+        net.register(this, this.#state);
         this.#reliefs = new Reliefs({
             needed: () => this.level === 'critical',
             settled: () => this.#sampleFromNow(),
@@ -3448,34 +3766,44 @@ class MemoryMonitor {
         if (this.#native)
             return this;
         const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked;
-        const started = { ...this.#limits, ...rest, refuseAtCritical, hearsAll: this.#emitter.listenerCount('sample') > 0 };
+        const hearsAll = this.#emitter.listenerCount('sample') > 0;
+        const started = own$2({ ...this.#limits, ...rest, refuseAtCritical, hearsAll });
         const run = {};
-        const observe = (notice) => {
-            // A notice that was on its way while the monitor stopped comes too late, also when it has started again.
-            if (this.#run === run)
-                this.#take(notice);
-        };
+        const observe = MemoryMonitor.#observer(new WeakRef(this), run);
         // Made from a budget, so it has a native half.
         const budget = nativeBudget(this.#budget);
         this.#native = call(() => NativeMonitor.start(budget, started, observe));
         this.#run = run;
+        this.#state.running = true;
+        watching.set(this.#budget, (watching.get(this.#budget) ?? new Set()).add(this));
         this.#limits = limitsOf(started);
         this.#reliefs.first = collects ? { label: 'garbage collection', run: collectGarbage } : undefined;
         return this;
     }
-    /** Stops watching, until {@link start} is called again. The budget grants again. Idempotent. */
+    /** What takes the thread's notices. The thread holds on to it, so it must not hold on to the monitor. */
+    static #observer(self, run) {
+        return (notice) => {
+            const monitor = self.deref();
+            // A notice that was on its way while the monitor stopped comes too late, also when it has started again.
+            if (monitor && monitor.#run === run)
+                monitor.#take(notice);
+        };
+    }
+    /** Stops watching, until {@link start} is called again: iterations end, and the budget grants again. Idempotent. */
     stop() {
         this.#native?.close();
         this.#native = undefined;
         this.#run = undefined;
         this.#told = 'normal';
+        this.#state.running = false;
+        watching.get(this.#budget)?.delete(this);
+        for (const end of [...this.#endings])
+            end();
     }
-    /** Stops watching for good: iterations end, listeners and reliefs are forgotten. Idempotent. */
+    /** Stops watching for good: listeners and reliefs are forgotten, too. Idempotent. */
     close() {
         this.stop();
         this.#closed = true;
-        for (const end of [...this.#endings])
-            end();
         this.#emitter.removeAllListeners();
         this.#reliefs.clear();
     }
@@ -3506,7 +3834,7 @@ class MemoryMonitor {
         if (warnPercent > criticalPercent) {
             throw invalidArgument('warnPercent', `at most criticalPercent, which is ${criticalPercent}`, warnPercent);
         }
-        call(() => this.#native?.setLimits({ ...checked, refuseAtCritical: true, hearsAll: false }));
+        call(() => this.#native?.setLimits(own$2({ ...checked, refuseAtCritical: true, hearsAll: false })));
         this.#limits = checked;
     }
     /** The samples since the start, oldest first, as many as `historyCount` keeps. */
@@ -3553,37 +3881,22 @@ class MemoryMonitor {
         return this.#stages.list();
     }
     /**
-     * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link close}.
-     * It starts the monitor if it does not watch yet, and does not keep the process alive.
+     * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link stop} and
+     * {@link close}. It starts the monitor if it does not watch yet, and does not keep the process alive. A monitor whose next
+     * sample is waited for goes on though nothing else refers to it.
      */
-    async *[Symbol.asyncIterator]() {
-        this.start();
-        const waiting = [];
-        let wake = () => { };
-        const take = (sample) => {
-            waiting.push(sample);
-            if (waiting.length > MAX_WAITING)
-                waiting.shift();
-            wake();
-        };
-        const end = () => wake();
-        this.#emitter.on('sample', take);
-        this.#endings.add(end);
-        try {
-            while (!this.#closed) {
-                const sample = waiting.shift();
-                if (sample)
-                    yield sample;
-                else
-                    await new Promise((resolve) => {
-                        wake = resolve;
-                    });
-            }
-        }
-        finally {
-            this.#endings.delete(end);
-            this.#emitter.off('sample', take);
-        }
+    [Symbol.asyncIterator]() {
+        return new Samples({
+            begin: (take, end) => {
+                this.start();
+                this.#emitter.on('sample', take);
+                this.#endings.add(end);
+                return () => {
+                    this.#endings.delete(end);
+                    this.#emitter.off('sample', take);
+                };
+            },
+        });
     }
     #take({ sample, stalled, killCount, unavailable }) {
         if (unavailable !== undefined)
@@ -3656,7 +3969,8 @@ class MemoryPools {
     #pools = new Map();
     #closed = false;
     /** @internal */
-    constructor(surroundings) {
+    constructor(mark, surroundings) {
+        expectInternal(mark, 'MemoryPools', 'new MemoryManager()');
         this.#surroundings = surroundings;
     }
     /**
@@ -3672,7 +3986,7 @@ class MemoryPools {
         if (this.#closed)
             throw released('the memory manager');
         const { budget, device, shared } = this.#surroundings;
-        const pool = await shared.makePool({ device, budget, ...checked }, (gone) => this.#forget(gone));
+        const pool = await shared.makePool(own$2({ device, budget, ...checked }), (gone) => this.#forget(gone));
         this.#pools.set(pool, this.#surroundings.relieve(`pool "${pool.label}"`, () => pool.trim()));
         if (!this.#closed)
             return pool;
@@ -3699,7 +4013,7 @@ class MemoryPools {
     /** @internal Destroys every pool, and makes no more. */
     async close() {
         this.#closed = true;
-        await Promise.all([...this.#pools.keys()].map((pool) => pool.destroy()));
+        await allSettled([...this.#pools.keys()].map((pool) => pool.destroy()));
     }
 }
 
@@ -3910,25 +4224,143 @@ function refused(event) {
     return { ph: 'i', s: 't', cat: 'refusal', name: `refused: ${label}`, ...placeOf(event), args };
 }
 
-/** Writes a file that appears whole or not at all: beside it, and then takes its place. */
-async function replaceFile(path, text) {
+/** What Linux follows at most. */
+const MAX_LINKS = 40;
+/** How long a pipe without a reader, or a full one, is left alone. */
+const RETRY_MS = 10;
+/** Why a folder takes no file beside one that may be written itself, or lets none take its place. */
+const closedFolder = ['EACCES', 'EPERM', 'EROFS', 'EBUSY'];
+/**
+ * Writes a file that appears whole or not at all: beside it, and then takes its place, with the mode and the owner of
+ * the file that was there. Symbolic links are followed, also those that lead to nothing yet.
+ *
+ * What cannot be replaced is written in place: what is no regular file (a device, a pipe, which is waited for until
+ * somebody reads it), a file with other names, one whose owner could not be kept, and one in a folder that takes no new
+ * files. The pieces are asked for one at a time, between writes, so that the event loop goes on.
+ */
+async function replaceFile(path, pieces) {
+    const found = await unless(['ENOENT'], node_fs.promises.stat(path));
+    if (found && !found.isFile())
+        return writeThrough(path, found, pieces);
+    const target = await endOfLinks(path);
+    if (target === undefined)
+        return writeInPlace(path, pieces);
+    if (!found)
+        return writeBeside(target, undefined, pieces);
+    // Taking the place of a file that may not be written would succeed.
+    await node_fs.promises.access(target, node_fs.constants.W_OK);
+    if (found.nlink > 1)
+        return writeInPlace(target, pieces);
+    await writeBeside(target, found, pieces);
+}
+/** What a call gives, `undefined` when it fails with one of the codes. */
+async function unless(codes, call) {
+    try {
+        return await call;
+    }
+    catch (error) {
+        if (codes.includes(error.code ?? ''))
+            return undefined;
+        throw error;
+    }
+}
+/**
+ * Where the links from a path end, whether or not there is a file. `undefined` of a link of `/proc`, as `/dev/stdout`
+ * is one: it stands for a file that is open, whatever its name leads to now.
+ */
+async function endOfLinks(path) {
+    let end = path;
+    for (let links = 0; links <= MAX_LINKS; links++) {
+        const target = await unless(['EINVAL', 'ENOENT'], node_fs.promises.readlink(end));
+        if (target === undefined)
+            return end;
+        const folder = await node_fs.promises.realpath(node_path.dirname(end));
+        if (`${folder}/`.startsWith('/proc/'))
+            return undefined;
+        // Joined by hand: a folder before `..` may be a link itself.
+        end = target.startsWith('/') ? target : `${folder}/${target}`;
+    }
+    throw Object.assign(new Error('too many symbolic links'), { code: 'ELOOP' });
+}
+async function writeBeside(target, found, pieces) {
     // Asked for when it is needed: loading the package does not wait for it.
     const { randomUUID } = require('node:crypto');
-    const beside = `${path}.${randomUUID()}.tmp`;
+    // Not longer for a long name, which could be too long then.
+    const beside = node_path.join(node_path.dirname(target), `.plimsoll-${randomUUID()}.tmp`);
+    const opened = node_fs.promises.open(beside, 'wx', found ? found.mode & 0o777 : 0o666);
+    const file = await unless(found ? closedFolder : [], opened);
+    if (!file)
+        return writeInPlace(target, pieces);
     try {
-        const file = await node_fs.promises.open(beside, 'wx');
+        let kept;
         try {
-            await file.writeFile(text);
-            await file.sync();
+            kept = !found || (await keepOwner(file, found));
+            if (kept)
+                await writePieces(file, pieces);
+            if (kept)
+                await file.sync();
         }
         finally {
             await file.close();
         }
-        await node_fs.promises.rename(beside, path);
+        if (!kept)
+            return await writeInPlace(target, pieces);
+        const renamed = node_fs.promises.rename(beside, target).then(() => true);
+        // A file that is mounted by itself, as into a container, stays.
+        if (!(await unless(found ? closedFolder : [], renamed)))
+            await node_fs.promises.copyFile(beside, target);
     }
-    catch (error) {
+    finally {
         await node_fs.promises.rm(beside, { force: true });
-        throw error;
+    }
+}
+/** Gives a new file the mode and the owner of another one; whether it may have them. */
+async function keepOwner(file, { mode, uid, gid }) {
+    const made = await file.stat();
+    if (made.uid !== uid || made.gid !== gid) {
+        const changed = file.chown(uid, gid).then(() => true);
+        if (!(await unless(['EPERM', 'EINVAL'], changed)))
+            return false;
+    }
+    await file.chmod(mode & 0o7777);
+    return true;
+}
+async function writeInPlace(path, pieces) {
+    const file = await node_fs.promises.open(path, node_fs.constants.O_WRONLY | node_fs.constants.O_TRUNC | node_fs.constants.O_NOCTTY);
+    try {
+        await writePieces(file, pieces);
+        await unless(['EINVAL'], file.sync());
+    }
+    finally {
+        await file.close();
+    }
+}
+/** Into what is no file of its own. Nothing waits within the system, where it could not be ended. */
+async function writeThrough(path, found, pieces) {
+    const flags = node_fs.constants.O_WRONLY | node_fs.constants.O_NONBLOCK | node_fs.constants.O_NOCTTY;
+    const open = () => unless(found.isFIFO() ? ['ENXIO'] : [], node_fs.promises.open(path, flags));
+    let file = await open();
+    while (!file) {
+        await promises.setTimeout(RETRY_MS);
+        file = await open();
+    }
+    try {
+        await writePieces(file, pieces);
+    }
+    finally {
+        await file.close();
+    }
+}
+async function writePieces(file, pieces) {
+    for (const piece of pieces) {
+        let rest = Buffer.from(piece);
+        while (rest.length > 0) {
+            const written = await unless(['EAGAIN'], file.write(rest));
+            if (written)
+                rest = rest.subarray(written.bytesWritten);
+            else
+                await promises.setTimeout(RETRY_MS);
+        }
     }
 }
 
@@ -4036,8 +4468,9 @@ class MemoryProfile {
         return writers[oneOf$1('format', format, formats)](this.#read(true));
     }
     /**
-     * Writes {@link export | what is exported} to a file, which appears whole or not at all. The format is that of the
-     * name, `.html`, `.trace.json` or `.json`, unless one is given.
+     * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
+     * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
+     * somebody reads it. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
      *
      * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
      * @throws {@link IoError} when the file cannot be written.
@@ -4045,7 +4478,7 @@ class MemoryProfile {
     async save(path, format) {
         const text = this.export(format ?? profileFormat('path', path));
         try {
-            await replaceFile(path, text);
+            await replaceFile(path, [text]);
         }
         catch (cause) {
             throw ioError(path, cause);
@@ -4127,25 +4560,24 @@ class MemoryManager {
     profile;
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
     constructor(options$1) {
-        const { maxHeldBytes = 8 * MiB, device = 'auto', ...line } = options(options$1, {
+        const { maxHeldBytes = 8 * MiB, device = 'auto', board = 'auto', ...line } = options(options$1, {
             ...machineBudgetChecks,
             maxHeldBytes: (name, value) => bytes(name, value),
             device: deviceChoice,
         });
-        const { board = 'auto' } = line;
         const preset = board === 'auto' ? this.machine.preset : board;
         this.board = boardPresets.find(({ id }) => id === preset);
-        this.budget = MemoryBudget.forThisMachine(line);
+        this.budget = MemoryBudget.forThisMachine({ ...line, board });
         this.pool = new BufferPool({ maxHeldBytes, budget: this.budget });
         this.monitor = new MemoryMonitor(this.budget);
         this.monitor.relieve('buffer pool', () => this.pool.trim());
         this.profile = new MemoryProfile(this.budget);
         const relieve = (label, run) => this.monitor.relieve(label, run);
         const shared = new SharedRelief();
-        this.pools = new MemoryPools({ budget: this.budget, device, shared, relieve });
-        this.npu = new DeviceFamily(npuFamily, this.budget, shared);
-        this.gpu = new DeviceFamily(gpuFamily, this.budget, shared);
-        this.system = new DeviceFamily(systemFamily, this.budget, shared);
+        this.pools = new MemoryPools(internal, { budget: this.budget, device, shared, relieve });
+        this.npu = new DeviceFamily(internal, npuFamily, this.budget, shared);
+        this.gpu = new DeviceFamily(internal, gpuFamily, this.budget, shared);
+        this.system = new DeviceFamily(internal, systemFamily, this.budget, shared);
     }
     /**
      * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
@@ -4263,9 +4695,14 @@ class MemoryManager {
         this.#closed = true;
         this.monitor.close();
         this.pool.close();
-        await this.#loads.close(released('the memory manager'));
-        await Promise.all([this.pools, this.npu, this.gpu, this.system].map((part) => part.close()));
-        this.profile.stop();
+        // Whatever becomes of one of them, the others end.
+        try {
+            await this.#loads.close(released('the memory manager'));
+        }
+        finally {
+            const closed = allSettled([this.pools, this.npu, this.gpu, this.system].map((part) => part.close()));
+            await closed.finally(() => this.profile.stop());
+        }
     }
     /** The same as {@link close}, for `await using`. */
     async [Symbol.asyncDispose]() {
@@ -4276,6 +4713,29 @@ function realBuffer(buffer) {
     if (isBuffer(buffer))
         return buffer;
     throw invalidArgument('buffer', 'a DeviceBuffer', quoted(buffer));
+}
+
+/**
+ * The processes of this machine, the largest first, as far as this user may look: names, parents, start times, command
+ * lines and memory. There are none of a copy of a board's files.
+ *
+ * A buffer of a dma-heap, of CUDA or of an NPU is in no process's memory.
+ *
+ * @throws {@link IoError} where `/proc` is not mounted.
+ * @throws {@link InvalidArgumentError} for an unknown option.
+ *
+ * @example
+ * const [largest] = await processes()
+ * console.log(largest?.command, largest?.rssBytes)
+ */
+async function processes(options$1) {
+    const { loaded = false } = options(options$1, { loaded: boolean });
+    try {
+        return await processes$1(loaded);
+    }
+    catch (error) {
+        throw fromNative(error);
+    }
 }
 
 exports.AbortError = AbortError;
@@ -4322,6 +4782,7 @@ exports.parsePoolSnapshots = parsePoolSnapshots;
 exports.planNpuDomains = planNpuDomains;
 exports.poolsPage = poolsPage;
 exports.processMemory = processMemory;
+exports.processes = processes;
 exports.signals = signals;
 exports.tensorDataBytes = tensorDataBytes;
 exports.tensorOutputs = tensorOutputs;

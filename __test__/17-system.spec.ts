@@ -60,9 +60,20 @@ describe('detectBoard', () => {
     expect(auto.terms).toEqual(named.terms)
   })
 
+  test('a machine without a tree is known by its product, or not at all', () => {
+    expect(detectBoard(board('dgx-spark'))).toMatchObject({
+      name: 'NVIDIA_DGX_Spark',
+      soc: 'GB10',
+      preset: 'gb10-128gb',
+      unifiedMemory: true,
+    })
+    expect(detectBoard(board('wsl'))).not.toHaveProperty('unifiedMemory')
+  })
+
   test('nonsense in a tree is a board that is not known', () => {
     using nonsense = tree({ 'proc/device-tree/compatible': '\u001b[2J\0', 'proc/meminfo': 'MemTotal: many kB\n' })
-    expect(detectBoard(nonsense)).toMatchObject({ unifiedMemory: false, compatible: [], totalBytes: 0 })
+    expect(detectBoard(nonsense)).toMatchObject({ compatible: [], totalBytes: 0 })
+    expect(detectBoard(nonsense)).not.toHaveProperty('unifiedMemory')
   })
 })
 

@@ -1,7 +1,36 @@
 import { spawn } from 'node:child_process'
-import { MiB, processMemory, signals } from '../index'
+import { MiB, processes, processMemory, signals } from '../index'
 import { runChild } from './helpers/child'
 import { emulatorBytes, unlessEmulated } from './helpers/emulation'
+
+describe('the processes of the machine', () => {
+  test('are told with their parents, names, command lines and memory, the largest first', async () => {
+    const child = spawn('sh', ['-c', 'read line', 'a name', '\u001b[2J', 'x'.repeat(10_000)], { stdio: 'pipe' })
+    try {
+      const all = await processes()
+      const own = all.find(({ pid }) => pid === process.pid)
+      expect(own?.rssBytes).toBeGreaterThan(MiB)
+      expect(own?.anonymousBytes).toBeLessThanOrEqual(own?.rssBytes ?? 0)
+      const found = all.find(({ pid }) => pid === child.pid)
+      expect(found).toMatchObject({ parentPid: process.pid, name: 'sh' })
+      expect(found?.command.slice(0, 31)).toBe('sh -c read line a name \u001b[2J xxx')
+      expect(found?.command).toHaveLength(4096)
+      expect(Math.abs(Date.now() - (found?.startTimeMs ?? 0))).toBeLessThan(60_000)
+      const sizes = all.map(({ rssBytes }) => rssBytes)
+      expect(sizes).toEqual([...sizes].sort((a, b) => b - a))
+    } finally {
+      child.kill()
+    }
+  })
+
+  test('with the package loaded are told apart, and options are checked', async () => {
+    const users = await processes({ loaded: true })
+    expect(users.map(({ pid }) => pid)).toContain(process.pid)
+    expect(users.every(({ command }) => command.includes('node') || command.includes('jest'))).toBe(true)
+    await expect(processes({ load: true } as never)).rejects.toThrow('did you mean "loaded"?')
+    await expect(processes({ loaded: 1 } as never)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+  })
+})
 
 describe('of another process', () => {
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 2 ** 30)'])

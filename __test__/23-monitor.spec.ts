@@ -15,8 +15,9 @@ import {
   ReleasedError,
   type Relief,
 } from '../index'
-import { root, runNode } from './helpers/child'
+import { root, runChild, runNode } from './helpers/child'
 import { thrownBy } from './helpers/errors'
+import { rejectedBy } from './helpers/rejected-by'
 
 const often = { intervalMs: 20 } as const
 
@@ -50,8 +51,8 @@ test('levels rise and fall with what is used, and not with what is granted', () 
   // In a process of its own: elsewhere the garbage of other tests, given back meanwhile, hides what is taken here.
   const script = `
     const { MemoryBudget, MemoryMonitor, MiB, processMemory } = require(${JSON.stringify(root)})
-    const { anonymousBytes, shmemBytes } = processMemory()
-    const budget = MemoryBudget.forThisMachine({ maxBytes: anonymousBytes + shmemBytes + 256 * MiB, isolated: true })
+    const { rssBytes } = processMemory()
+    const budget = MemoryBudget.forThisMachine({ maxBytes: rssBytes + 256 * MiB, isolated: true })
     const monitor = new MemoryMonitor(budget, { warnPercent: 80, criticalPercent: 95 })
     const levels = []
     for (const level of ['normal', 'warning', 'critical']) monitor.on(level, (sample) => levels.push([level, sample.constraint]))
@@ -407,4 +408,124 @@ test('stages tell what each component added', () => {
   ])
   cache.release()
   expect(monitor.stages().map(({ label }) => label)).toEqual(['start', 'after model load', 'after unload'])
+})
+
+describe('an iteration that waits for a sample', () => {
+  const endings: [string, (monitor: MemoryMonitor, samples: AsyncGenerator) => unknown][] = [
+    ['stop()', (monitor) => monitor.stop()],
+    ['close()', (monitor) => monitor.close()],
+    ['its own return()', (_, samples) => samples.return(undefined)],
+  ]
+
+  test.each(endings)('settles with %s', async (_, end) => {
+    using monitor = new MemoryMonitor(wide())
+    monitor.start({ intervalMs: 100 })
+    const samples = monitor[Symbol.asyncIterator]()
+    await samples.next()
+    const waiting = [samples.next(), samples.next()]
+    end(monitor, samples)
+    expect(await Promise.all(waiting)).toEqual([
+      { done: true, value: undefined },
+      { done: true, value: undefined },
+    ])
+    expect(await samples.next()).toEqual({ done: true, value: undefined })
+  })
+
+  test('ends with the stop, and another one goes on after the next start', async () => {
+    using monitor = new MemoryMonitor(wide())
+    setTimeout(() => monitor.stop(), 100)
+    for await (const _ of monitor) expect(monitor.running).toBe(true)
+    expect(monitor.running).toBe(false)
+    for await (const _ of monitor) break
+    expect(monitor.running).toBe(true)
+  })
+
+  test('rejects of a monitor that is closed, and is then done', async () => {
+    const monitor = new MemoryMonitor(wide())
+    monitor.close()
+    const samples = monitor[Symbol.asyncIterator]()
+    await rejectedBy(ReleasedError, samples.next())
+    expect(await samples.next()).toEqual({ done: true, value: undefined })
+    await expect(samples.throw(new RangeError('mine'))).rejects.toThrow('mine')
+  })
+})
+
+describe('a monitor that watches and that nothing refers to', () => {
+  const helpers = `
+    const { readdirSync, readFileSync } = require('node:fs')
+    const threads = () => readdirSync('/proc/self/task')
+      .filter((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8') === 'plimsoll-monito\\n').length
+    const often = { intervalMs: 10 }
+    const warnings = []
+    process.on('warning', ({ code, message }) => warnings.push(code + ' ' + message))
+    const goneSoon = async (refs) => {
+      for (let round = 0; round < 100 && refs.some((ref) => ref.deref()); round++) {
+        // A turn after the last look, which itself keeps what it finds for its own turn.
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        gc()
+      }
+      return refs.every((ref) => ref.deref() === undefined)
+    }
+  `
+  const run = <T>(body: string): T => runChild<T>(helpers + body, { flags: ['--expose-gc'] }).value
+
+  test('is collected with its manager, and its thread ends; who listened is told by a warning', () => {
+    expect(
+      run(`
+      const refs = []
+      const started = async () => {
+        for (let i = 0; i < 3; i++) {
+          const manager = new MemoryManager({ isolated: true })
+          manager.monitor.start(often)
+          if (i === 0) manager.monitor.on('sample', () => manager.closed)
+          manager.monitor.relieve('mine', () => manager.closed)
+          refs.push(new WeakRef(manager), new WeakRef(manager.monitor))
+          await turn()
+        }
+      }
+      await started()
+      await settle(() => threads() > 0)
+      const before = threads()
+      const gone = await goneSoon(refs)
+      await settle(() => threads() === 0 && warnings.length > 0)
+      return [before, gone, threads(), warnings.length, /PLIMSOLL_LEAK A memory monitor with 1 listeners/.test(warnings[0])]
+    `),
+    ).toEqual([1, true, 0, 1, true])
+  })
+
+  test.each([
+    ['its manager', 'manager'],
+    ['its budget', 'manager.budget'],
+  ])('goes on as long as %s is there', (_, kept) => {
+    expect(
+      run(`
+      let heard = 0
+      const started = () => {
+        const manager = new MemoryManager({ isolated: true })
+        manager.monitor.on('sample', () => heard++)
+        manager.monitor.start(often)
+        return ${kept}
+      }
+      globalThis.kept = started()
+      for (let round = 0; round < 20; round++) { gc(); await new Promise((resolve) => setTimeout(resolve, 5)) }
+      const before = heard
+      const goesOn = await settle(() => heard > before + 3)
+      return [goesOn, threads(), warnings]
+    `),
+    ).toEqual([true, 1, []])
+  })
+
+  test('goes on as long as an iteration waits for it', () => {
+    expect(
+      run(`
+      let seen = 0
+      const watch = async () => { for await (const _ of new MemoryManager({ isolated: true }).monitor) if (++seen > 3) break }
+      const watched = watch()
+      const collecting = setInterval(gc, 3)
+      await watched
+      clearInterval(collecting)
+      return seen
+    `),
+    ).toBe(4)
+  })
 })

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -16,7 +17,7 @@ import {
 } from '../index'
 import { runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
-import { withFakeCuda } from './helpers/fake-cuda'
+import { fakeCuda, withFakeCuda } from './helpers/fake-cuda'
 import { rejectedBy } from './helpers/rejected-by'
 
 const kinds: DeviceKind[] = ['host', 'dma-heap', 'udmabuf', 'cuda', 'rknpu']
@@ -273,12 +274,21 @@ describe('CUDA, by a driver without a GPU', () => {
   describe('a library that is none', () => {
     const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))
     const text = join(folder, 'libcuda.so.1')
-    beforeAll(() => writeFileSync(text, 'this is no library\n'))
+    const [pipe, short] = [join(folder, 'pipe'), join(folder, 'short.so')]
+    beforeAll(() => {
+      writeFileSync(text, 'this is no library\n')
+      execFileSync('mkfifo', [pipe])
+      // Its program headers are there, and most of what they have mapped is not.
+      writeFileSync(short, readFileSync(fakeCuda).subarray(0, 5000))
+    })
     afterAll(() => rmSync(folder, { recursive: true }))
 
     test.each([
       ['a text file', text],
       ['a folder', folder],
+      ['a pipe', pipe],
+      ['a device', '/dev/zero'],
+      ['a library that was cut short', short],
       ['nothing at all', join(folder, 'nothing.so')],
       ['an empty name', ''],
     ])('%s: unavailable, and the process goes on', async (_, library) => {

@@ -69,11 +69,12 @@ test('--json gives every figure as a number of bytes, and null for what is not t
       swapTotalBytes: numberOrNull,
       swapFreeBytes: numberOrNull,
       nvmapUsedBytes: numberOrNull,
+      mappedFileBytes: numberOrNull,
       hugePagesBytes: numberOrNull,
       scope: machineMemory().scope,
       cgroup: machineMemory().cgroup ?? null,
     },
-    detected: expect.objectContaining({ name: expect.any(String), unifiedMemory: expect.any(Boolean) }),
+    detected: expect.objectContaining({ name: expect.any(String), unifiedMemory: detectBoard().unifiedMemory ?? null }),
     board: boardPresets.find(({ id }) => id === detectBoard().preset) ?? null,
     line: { lineBytes: expect.any(Number), binding: expect.any(String), terms: expect.any(Array) },
     headroom: {
@@ -173,10 +174,13 @@ describe('of a copy of a board', () => {
     ])
   })
 
-  test('the largest allocation is what the driver of that board accepts', () => {
-    const { headroom } = document('--root', tree(without(/^proc\/self|cgroup/)))
-    expect(headroom.bytes).toBe(5800000 * KiB - 256 * MiB)
-    const older = without(/^proc\/self|osrelease|meminfo/, {
+  test('the largest allocation is what the driver of that board accepts, and none where that is not told', () => {
+    const untold = tree(without(/^proc\/self|cgroup/))
+    const { headroom } = document('--root', untold)
+    expect(headroom).toMatchObject({ bytes: 5800000 * KiB - 256 * MiB, largestAllocationBytes: null })
+    expect(doctor('--root', untold).stdout).toMatch(/^ {2}largest allocation +not told by the driver$/m)
+    const older = without(/^proc\/self|osrelease|meminfo|nv_tegra_release/, {
+      'etc/nv_tegra_release': '# R35 (release), REVISION: 6.1, GCID: 39721438, BOARD: t186ref, EABI: aarch64\n',
       'proc/sys/kernel/osrelease': '5.10.104-tegra\n',
       'proc/meminfo': 'MemTotal: 7802880 kB\nMemAvailable: 1600000 kB\n',
     })
@@ -220,6 +224,7 @@ describe('of a copy of a board', () => {
       'kills',
       'kills',
       'zram-swap',
+      'largest-allocation',
       'huge-pages',
       'back-end',
     ])
@@ -235,7 +240,8 @@ describe('of a copy of a board', () => {
 })
 
 test('a board on which nothing is amiss gets no warning', () => {
-  const calm = without(/^proc\/self|vmstat|zram|hugepages/, {
+  const calm = without(/^proc\/self|vmstat|zram|hugepages|nv_tegra_release/, {
+    'etc/nv_tegra_release': '# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n',
     'proc/vmstat': 'oom_kill 0\n',
     'dev/nvmap': '',
     'usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1': '',
@@ -263,12 +269,6 @@ test.each<[string, Record<string, string>, string[], string]>([
     without(/meminfo/, { 'proc/meminfo': 'MemTotal: 7802880 kB\nMemAvailable: 1000000 kB\n' }),
     [],
     'machine-nearly-full',
-  ],
-  [
-    'a chip whose presets all have less memory',
-    without(/meminfo/, { 'proc/meminfo': 'MemTotal: 17802880 kB\nMemAvailable: 10000000 kB\n' }),
-    [],
-    'preset-mismatch',
   ],
   ['a preset of another board', jetson, ['--board', 'rk3588-8gb'], 'preset-mismatch'],
   ['a preset of a board with more memory', without(/device-tree/), ['--board', 'agx-orin-64gb'], 'preset-mismatch'],
@@ -318,6 +318,40 @@ test('a limit that may lie above what a container sees is a warning', () => {
   expect(unseen.message).toContain('/sys/fs/cgroup is the topmost control group that can be seen here')
 })
 
+test.each([1_802_880, 17_802_880])('a board of %d kB, for which there is no preset, is not blamed', (kilobytes) => {
+  const meminfo = `MemTotal: ${kilobytes} kB\nMemAvailable: 1500000 kB\n`
+  const root = tree(without(/meminfo/, { 'proc/meminfo': meminfo }))
+  const found = document('--root', root)
+  expect(found.board).toBeNull()
+  expect(codes(found)).not.toContain('preset-mismatch')
+  expect(doctor('--root', root).stdout).not.toContain('mem=')
+})
+
+test('memory of a driver that may refuse what it has room for is a warning, with a way round it', () => {
+  const boards = join(__dirname, '../crates/plimsoll/tests/boards')
+  const { warnings, headroom } = document('--root', join(boards, 'jetson-orin-nano-super'))
+  expect(headroom.largestAllocationBytes).toBeNull()
+  expect(warnings).toContainEqual({
+    code: 'largest-allocation',
+    message: expect.stringMatching(/^on L4T 36\.4\.7 .*CVE-2025-33177/),
+    advice: expect.stringContaining('chunks'),
+    command: expect.stringContaining('expandable_segments'),
+  })
+  expect(codes(document('--root', join(boards, 'jetson-orin-nx-16gb')))).not.toContain('largest-allocation')
+  expect(codes(document('--root', join(boards, 'dgx-spark')))).not.toContain('largest-allocation')
+})
+
+test('whether memory is shared is said only of chips that are known', () => {
+  const boards = join(__dirname, '../crates/plimsoll/tests/boards')
+  for (const [name, unifiedMemory, words] of [
+    ['dgx-spark', true, 'shared by the CPU and its accelerators'],
+    ['wsl', null, 'not known to share it, or not to'],
+  ] as const) {
+    expect(document('--root', join(boards, name)).detected.unifiedMemory).toBe(unifiedMemory)
+    expect(doctor('--root', join(boards, name)).stdout).toContain(words)
+  }
+})
+
 test('an unused device for compressed swap is no warning', () => {
   const unused = without(/zram|meminfo/, {
     'sys/block/zram0/mm_stat': '0 0 0 0 0 0 0 0\n',
@@ -328,7 +362,7 @@ test('an unused device for compressed swap is no warning', () => {
 
 describe('device memory', () => {
   test('what stands in the way comes with the line that mends it', () => {
-    const { stdout } = doctor('--root', newFolder())
+    const { stdout } = doctor('--root', tree({ '.dockerenv': '' }))
     expect(stdout).toMatch(/^ {2}dma-heap +not available: /m)
     expect(stdout).toMatch(/^ +\$ docker run --device \/dev\/dma_heap \.\.\.$/m)
     expect(stdout).toMatch(/^ {2}host +available$/m)
@@ -371,6 +405,14 @@ describe('device memory', () => {
       through: ['env', 'PLIMSOLL_CUDA_LIBRARY=/nowhere/libcuda.so'],
     })
     expect(status).toBe(0)
+    expect(JSON.parse(stdout).backEnds).toContainEqual(
+      expect.objectContaining({
+        kind: 'cuda',
+        available: false,
+        reason: 'PLIMSOLL_CUDA_LIBRARY names /nowhere/libcuda.so, which is not there',
+        remedy: 'unset PLIMSOLL_CUDA_LIBRARY',
+      }),
+    )
     expect(JSON.parse(stdout).auto.passedOver).toContainEqual({
       kind: 'cuda',
       reason: expect.stringContaining('/nowhere/libcuda.so'),

@@ -91,6 +91,9 @@ describe('processes that have the package loaded', () => {
       expect(pids).not.toContain(other.pid)
       expect(processes.find((each: { pid: number }) => each.pid === user.pid)).toEqual({
         pid: user.pid,
+        parentPid: process.pid,
+        name: expect.stringMatching(/node/i),
+        startTimeMs: expect.any(Number),
         command: expect.stringContaining(' a user \u001b[2J'),
         rssBytes: expect.any(Number),
         peakRssBytes: expect.any(Number),

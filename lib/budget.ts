@@ -35,6 +35,12 @@ export interface MachineBudgetOptions {
    * threads included, share what is allocated, each under its own line.
    */
   isolated?: boolean
+  /**
+   * Whether every grant is weighed against what the machine can give, too: the {@link MemoryBudget.headroom | headroom} of
+   * at most 100 ms ago, less what was granted since, and read anew when a request would use more than a quarter of that.
+   * True by default; with `false` the line alone decides.
+   */
+  headroom?: boolean
 }
 
 /** How headroom is worked out. */
@@ -49,6 +55,7 @@ export const machineBudgetChecks = {
   safetyMarginPercent: check.percent,
   maxBytes: (name: string, value: unknown) => check.bytes(name, value),
   isolated: check.boolean,
+  headroom: check.boolean,
 } as const
 
 /** The native budgets behind the public ones, for the parts of this package that count against a budget. */
@@ -102,6 +109,9 @@ export class MemoryBudget {
    * margin, the board's usable memory if there is a preset, the limit of every cgroup over the process less its floor
    * (3 %, at least 16 MiB), and `maxBytes`.
    *
+   * It grants what the line leaves *and* the machine can give, so that a granted byte is there: see `headroom` among the
+   * options.
+   *
    * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
    * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
    *
@@ -112,11 +122,14 @@ export class MemoryBudget {
    */
   static forThisMachine(options?: MachineBudgetOptions & ProcessOptions): MemoryBudget {
     const checks = { ...machineBudgetChecks, ...processChecks }
-    const { board, ...rest } = check.options<MachineBudgetOptions & ProcessOptions>(options, checks)
-    const detected = () => call(() => native.detectPreset(rest.root))
-    const preset = board === undefined || board === 'auto' ? detected() : board
-    const isolated = rest.isolated === true || rest.root !== undefined || rest.pid !== undefined
-    const made = call(() => native.NativeBudget.ofThisMachine({ ...rest, ...(preset && { board: preset }), isolated }))
+    const checked = check.options<MachineBudgetOptions & ProcessOptions>(options, checks)
+    const { board = 'auto', ...rest } = checked
+    const { root, pid } = checked
+    const preset = board === 'auto' ? call(() => native.detectPreset(root)) : board
+    const isolated = checked.isolated === true || root !== undefined || pid !== undefined
+    const headroom = checked.headroom !== false
+    const machine = check.own({ ...rest, ...(preset && { board: preset }), isolated, headroom })
+    const made = call(() => native.NativeBudget.ofThisMachine(machine))
     tellDoubts(made.untoldDoubts)
     return new MemoryBudget(internal, made)
   }
@@ -170,9 +183,18 @@ export class MemoryBudget {
     return this.#native.allocatedBytes
   }
 
-  /** What can still be allocated now, in bytes. */
+  /**
+   * What can still be allocated now, in bytes: what is left of the line, or what the machine can give where that is less.
+   * The machine is measured anew; 0 where it cannot be. A budget of numbers or of a preset, or one with
+   * `headroom: false`, has its line alone.
+   */
   get availableBytes(): number {
     return this.#native.availableBytes
+  }
+
+  /** What is left of the line, in bytes, whatever the machine can give: {@link usableBytes} less {@link allocatedBytes}. */
+  get lineAvailableBytes(): number {
+    return this.#native.lineAvailableBytes
   }
 
   /** The most that was ever allocated at once, in bytes. */
@@ -185,14 +207,18 @@ export class MemoryBudget {
     return this.#native.utilizationPercent
   }
 
-  /** The live allocations, oldest first; of all budgets that share the count, in all threads. */
+  /**
+   * The live allocations, oldest first; of all budgets that share the count, in all threads. What another copy of this
+   * package in the process holds is one line, the last.
+   */
   allocations(): AllocationInfo[] {
     return this.#native.allocations()
   }
 
   /**
    * What the system can give now: the least room of the machine and of every cgroup over the process, each less its
-   * floor, less what was granted here and not yet taken. Swap never counts.
+   * floor, less files that live processes have mapped, less what was granted in this process and not yet taken. Swap
+   * never counts.
    *
    * @throws {@link IoError} where the machine's memory cannot be read.
    */
@@ -204,8 +230,8 @@ export class MemoryBudget {
   }
 
   /**
-   * Whether {@link allocate} would grant this many bytes now. Another thread may take them in between: only the
-   * allocation is binding.
+   * Whether {@link allocate} would grant this many bytes now: whether the line has room for them, the machine can give
+   * them, and no {@link MemoryMonitor} refuses. Another thread may take them in between: only the allocation is binding.
    *
    * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 up.
    */
@@ -215,11 +241,13 @@ export class MemoryBudget {
 
   /**
    * Takes bytes off the budget, or refuses and takes nothing. It answers at once: guards that were dropped but are
-   * not yet collected still count.
+   * not yet collected still count. On a budget of this machine the machine is asked, too, by a reading of at most 100 ms
+   * ago or a new one; where it cannot be read, nothing is granted.
    *
    * @param bytes - a whole number from 0 up
    * @param label - what the bytes are for, as lists and errors will call it
-   * @throws {@link InsufficientMemoryError} when that many are not available.
+   * @throws {@link InsufficientMemoryError} when that many are not available; its `bindingConstraint` is the line or the
+   *   bound of the headroom, whichever leaves less.
    * @throws {@link InvalidArgumentError} when an argument is unfit.
    */
   allocate(bytes: number, label: string): Allocation {

@@ -137,8 +137,10 @@ export class PooledBuffer implements Disposable {
     if (this.#kept) return this.data
     if (this.#settled) throw released('the buffer')
     this.#settled = true
-    this.#kept = true
     this.#native.keep()
+    // Memory that was moved to another array buffer belongs to whoever moved it.
+    if (this.data.byteLength === 0) throw released('the buffer')
+    this.#kept = true
     return this.data
   }
 }

@@ -55,11 +55,19 @@ export function real<T extends object>(
 
 /** An AbortSignal, of any realm. */
 export function signal(name: string, value: unknown): AbortSignal {
-  const candidate = value as Partial<AbortSignal> | null
-  const listens =
-    typeof candidate?.addEventListener === 'function' && typeof candidate.removeEventListener === 'function'
-  if (listens && typeof candidate.aborted === 'boolean') return value as AbortSignal
+  if (isSignal(value)) return value
   throw invalidArgument(name, 'an AbortSignal', quoted(value))
+}
+
+function isSignal(value: unknown): value is AbortSignal {
+  const candidate = value as Partial<AbortSignal> | null
+  try {
+    const listens =
+      typeof candidate?.addEventListener === 'function' && typeof candidate.removeEventListener === 'function'
+    return listens && typeof candidate.aborted === 'boolean'
+  } catch {
+    return false
+  }
 }
 
 export function callback<T extends (...args: never[]) => unknown>(name: string, value: unknown): T {
@@ -96,6 +104,12 @@ export function options<T extends object>(value: unknown, checks: Checks<T>, nam
   }
   return checked as T
 }
+
+/**
+ * A part of checked options, or what is made of them, for functions that read it by name, the addon's among them: what
+ * it does not hold itself is not there, whatever `Object.prototype` holds.
+ */
+export const own = <T extends object>(part: T): T => Object.assign(Object.create(null) as T, part)
 
 function didYouMean(word: string, known: readonly string[]): string {
   return known.length === 0 ? '' : ` (did you mean "${closest(word, known as string[])}"?)`

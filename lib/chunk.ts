@@ -90,6 +90,11 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
     if (this.#kept) return this.#data
     if (this.#settled) throw released('the chunk')
     this.#settled = true
+    if (this.#data.byteLength === 0) {
+      // Its memory was moved to another array buffer, and belongs to whoever moved it.
+      this.#unit.keep()
+      throw released('the chunk')
+    }
     this.#kept = true
     if (this.#data.byteLength * 2 < this.#unit.sizeBytes) {
       this.#data = this.#data.slice() as TensorData<As>

@@ -1,10 +1,12 @@
-import { isArrayBuffer } from 'node:util/types'
+import { constants } from 'node:buffer'
 import type { ExportedFd } from '../binding.js'
 import * as check from './check.js'
 import { detach } from './detach.js'
 import { call, fromNative, invalidArgument, quoted, released } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import { freeBuffer, leakWarning, type NativePool } from './native.js'
+import { bytesOf } from './support/bytes.js'
+import { MiB } from './units.js'
 
 export type { ExportedFd } from '../binding.js'
 
@@ -40,25 +42,18 @@ const mappingChecks = {
 const readChecks = { ...rangeChecks, into: bytesView } as const
 
 /** The bytes of a view, not copied. */
-function bytesView(name: string, value: unknown): Uint8Array {
-  // What may shrink while it is copied is no safe place.
-  if (ArrayBuffer.isView(value) && isArrayBuffer(value.buffer) && !value.buffer.resizable) {
-    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
-  }
+function bytesView(name: string, value: unknown): Uint8Array<ArrayBuffer> {
+  const bytes = ArrayBuffer.isView(value) ? bytesOf(value) : undefined
+  if (bytes) return bytes
   throw invalidArgument(name, 'a view of an ArrayBuffer of fixed length, such as a Uint8Array', quoted(value))
 }
 
-/** What a read into the caller's memory has beside it, in bytes: a piece that is copied in a millisecond. */
-const WINDOW_BYTES = 4 * 1024 * 1024
+/** How much is copied from or to the caller's memory at a time, in bytes: what takes no millisecond. */
+const PIECE_BYTES = 4 * MiB
 
-/** Memory for so many bytes. How many one array can hold, the engine alone knows. */
-function newBytes(lengthBytes: number): Uint8Array {
-  try {
-    return new Uint8Array(lengthBytes)
-  } catch {
-    const expected = 'what one array can hold here; read larger buffers in parts, with offsetBytes and lengthBytes'
-    throw invalidArgument('lengthBytes', expected, `${lengthBytes} bytes`)
-  }
+function tooLong(lengthBytes: number): Error {
+  const expected = 'what one array can hold here; read larger buffers in parts, with offsetBytes and lengthBytes'
+  return invalidArgument('lengthBytes', expected, `${lengthBytes} bytes`)
 }
 
 /** Work of this package that is under way on memory which JavaScript sees. */
@@ -186,11 +181,10 @@ export class DeviceBuffer implements Disposable {
    */
   async read(options?: ReadOptions): Promise<Uint8Array> {
     const { into, ...range } = check.options<ReadOptions>(options, readChecks)
-    if (into) return this.#readInto(into as Uint8Array, range)
+    if (into) return this.#readInto(into as Uint8Array, check.own(range))
     const { offsetBytes, lengthBytes } = this.#range(range)
-    const bytes = newBytes(lengthBytes)
-    await this.#run(({ native, key }) => native.read(key, offsetBytes, bytes))
-    return bytes
+    if (lengthBytes > constants.MAX_LENGTH) throw tooLong(lengthBytes)
+    return new Uint8Array(await this.#run(({ native, key }) => native.read(key, offsetBytes, lengthBytes)))
   }
 
   async #readInto(target: Uint8Array, range: BufferRange): Promise<Uint8Array> {
@@ -198,24 +192,19 @@ export class DeviceBuffer implements Disposable {
     if ((range.lengthBytes ?? byteLength) !== byteLength) {
       throw invalidArgument('lengthBytes', `the ${byteLength} bytes of into, or left out`, range.lengthBytes)
     }
-    const { offsetBytes, lengthBytes } = this.#range({ ...range, lengthBytes: byteLength })
-    // Memory that nobody else knows: the caller's could be moved away while a device writes to it.
-    const window = new Uint8Array(Math.min(lengthBytes, WINDOW_BYTES))
-    let readBytes = 0
+    const { offsetBytes } = this.#range({ ...range, lengthBytes: byteLength })
+    let done = 0
     do {
-      const part = window.subarray(0, lengthBytes - readBytes)
-      await this.#run(({ native, key }) => native.read(key, offsetBytes + readBytes, part))
-      if (target.byteLength !== lengthBytes) {
-        throw invalidArgument('into', 'left in place while it is filled', 'memory moved away')
-      }
-      target.set(part, readBytes)
-      readBytes += part.byteLength
-    } while (readBytes < lengthBytes)
+      const piece = Math.min(byteLength - done, PIECE_BYTES)
+      await this.#run(({ native, key }) => native.readPiece(key, offsetBytes + done, piece, target, byteLength, done))
+      done += piece
+    } while (done < byteLength)
     return target
   }
 
   /**
-   * Copies bytes in. They must not change until the promise settles.
+   * Copies bytes in. They must not change until the promise settles. Those of a chunk or a {@link PooledBuffer} go straight
+   * to the device, and stay there for it even if they are released meanwhile; others in pieces of at most 4 MiB.
    *
    * @throws as of {@link read}.
    */
@@ -223,8 +212,20 @@ export class DeviceBuffer implements Disposable {
     const bytes = bytesView('data', data)
     const { offsetBytes = 0 } = check.options<{ offsetBytes?: number }>(options, { offsetBytes: count })
     this.#range({ offsetBytes, lengthBytes: bytes.byteLength })
-    const written = this.#run(({ native, key }) => native.write(key, offsetBytes, bytes))
-    await inUse(bytes.buffer, written)
+    await inUse(bytes.buffer, this.#write(bytes, bytes.byteLength, offsetBytes))
+  }
+
+  async #write(bytes: Uint8Array, byteLength: number, offsetBytes: number): Promise<void> {
+    // Whatever is released meanwhile, the rest is written too.
+    const held = byteLength > PIECE_BYTES ? call(() => this.#state.native.hold(this.#state.key)) : undefined
+    try {
+      let done = await this.#run(({ native, key }) => native.write(key, offsetBytes, bytes, byteLength, 0))
+      while (held && done < byteLength) {
+        done += await this.#run(() => held.write(offsetBytes + done, bytes, byteLength, done), true)
+      }
+    } finally {
+      await held?.finish()
+    }
   }
 
   /**
@@ -323,7 +324,8 @@ export class DeviceBuffer implements Disposable {
     return this.#state
   }
 
-  #range({ offsetBytes = 0, lengthBytes = this.sizeBytes - offsetBytes }: BufferRange): Required<BufferRange> {
+  #range(range: BufferRange): Required<BufferRange> {
+    const { offsetBytes = 0, lengthBytes = this.sizeBytes - offsetBytes } = check.own(range)
     const expected = `within the ${this.sizeBytes} bytes of the buffer`
     if (offsetBytes > this.sizeBytes) throw invalidArgument('offsetBytes', expected, offsetBytes)
     if (offsetBytes + lengthBytes > this.sizeBytes) {

@@ -3,8 +3,10 @@ import * as check from './check.js'
 import type { DeviceOptions, DeviceUsage } from './device.js'
 import type { DeviceBuffer } from './device-buffer.js'
 import { released } from './errors.js'
+import { expectInternal, type internal } from './internal.js'
 import type { MemoryPool, PoolStats } from './memory-pool.js'
 import type { SharedRelief } from './shared-relief.js'
+import { allSettled } from './support/settle.js'
 
 /** How a buffer of a family is taken. */
 export interface FamilyAllocateOptions<Kind extends string> {
@@ -100,7 +102,8 @@ export class DeviceFamily<Kind extends string> {
   #closed = false
 
   /** @internal */
-  constructor(family: Family<Kind>, budget: MemoryBudget, shared: SharedRelief) {
+  constructor(mark: typeof internal, family: Family<Kind>, budget: MemoryBudget, shared: SharedRelief) {
+    expectInternal(mark, 'DeviceFamily', 'new MemoryManager()')
     this.#family = family
     this.#budget = budget
     this.#shared = shared
@@ -155,7 +158,7 @@ export class DeviceFamily<Kind extends string> {
   async #openPool(kind: Kind): Promise<MemoryPool> {
     const { name, kinds } = this.#family
     const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` }
-    const pool = await this.#shared.makePool(options)
+    const pool = await this.#shared.makePool(check.own(options))
     this.#open.set(kind, pool)
     if (!this.#closed) return pool
     await pool.destroy()
@@ -189,6 +192,6 @@ export class DeviceFamily<Kind extends string> {
   /** @internal Gives back every buffer, and takes no more. */
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.all([...this.#open.values()].map((pool) => pool.destroy()))
+    await allSettled([...this.#open.values()].map((pool) => pool.destroy()))
   }
 }

@@ -107,9 +107,9 @@ export const nativeDevice = (device: Device): native.NativeDevice | undefined =>
 
 /** What a choice of device asks the addon for. */
 export function deviceOptions(name: string, choice: unknown): native.NativeDeviceOptions {
-  if (choice === 'auto') return { kind: 'auto' }
-  if (typeof choice === 'string') return { kind: check.oneOf(name, choice, [...kinds, 'auto']) }
-  const kind = (choice as { kind?: unknown } | null)?.kind
+  if (typeof choice === 'string') return check.own({ kind: check.oneOf(name, choice, [...kinds, 'auto']) })
+  const isObject = typeof choice === 'object' && choice !== null
+  const kind = isObject && Object.hasOwn(choice, 'kind') ? (choice as { kind: unknown }).kind : undefined
   if (typeof kind !== 'string')
     throw invalidArgument(name, 'a Device, its kind, its options, or "auto"', quoted(choice))
   return check.options(choice, checks[check.oneOf(`${name}.kind`, kind, kinds)] as typeof checks.host)
@@ -134,7 +134,8 @@ function bufferSizes(name: string, value: unknown): number[] {
  * It needs no device, and keeps to the rule of every driver: a buffer starts at a multiple of its size rounded up to a
  * power of two.
  *
- * @throws {@link InsufficientMemoryError} for the first buffer that has no place; `largestFreeBytes` is the largest hole.
+ * @throws {@link InsufficientMemoryError} for the first buffer that has no place; with `largestFreeBytes` in its
+ * place the same plan is accepted, unless that is 0: then the others alone are too many.
  * @throws {@link InvalidArgumentError} for a size that is none.
  *
  * @example

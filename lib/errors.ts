@@ -242,9 +242,24 @@ export function invalidArgument(argument: string, expected: string, received: un
 /** What the system said against writing a file. */
 export function ioError(path: string, cause: unknown): IoError {
   const { errno, message } = cause as NodeJS.ErrnoException
-  const text = `expected to write ${path}, got: ${message}; check that its folder exists and is writable`
+  const text = `expected to write ${path}, got: ${message}; ${writingAdvice(cause)}`
   // Node.js has the system's numbers negative.
   return new IoError('ERR_IO', text, { path, ...(errno !== undefined && { errno: Math.abs(errno) }) }, { cause })
+}
+
+/** What to do when a file could not be written. */
+export function writingAdvice(cause: unknown): string {
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'make room there, or choose another place'
+    case 'EISDIR':
+      return 'name a file in it'
+    case 'EPIPE':
+      return 'its reader went away before the end'
+    default:
+      return 'check that its folder exists, and that both may be written'
+  }
 }
 
 export function released(what: string): ReleasedError {

@@ -1,5 +1,6 @@
 import { constants } from 'node:buffer'
 import { fileURLToPath } from 'node:url'
+import { isTypedArray } from 'node:util/types'
 import type { GgufFileType, GgufSplit, NativeModelInfo, NativeStreamOptions, TensorInfo } from '../binding.js'
 import { BufferPool, nativePool } from './buffer-pool.js'
 import * as check from './check.js'
@@ -8,9 +9,10 @@ import { bufferPlace, type DeviceBuffer, inUse } from './device-buffer.js'
 import { call, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import { type GgufMetadata, metadataOf } from './metadata.js'
-import { type NativeBufferPool, NativeModel, type NativeStream } from './native.js'
+import { type NativeBufferPool, NativeModel, type NativeStream, type NativeUnit } from './native.js'
 import { elementBytes, type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs, view } from './output.js'
 import { chunks, drain, type LoadControl, type LoadProgress, Loads } from './stream.js'
+import { anyBytesOf, bytesOf } from './support/bytes.js'
 import { MiB } from './units.js'
 
 export type { GgufFileType, GgufSplit, TensorInfo } from '../binding.js'
@@ -55,8 +57,11 @@ export interface StreamOptions<As extends TensorOutput = TensorOutput> extends L
 /** What {@link GgufFile.load} takes. */
 export interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
   /**
-   * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. It must not be
-   * transferred away while the load runs, as with the buffers given to `fs.read`. New memory by default.
+   * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. New memory by default.
+   *
+   * That of a {@link PooledBuffer} or a lent chunk is filled straight, and is the load's until its end even if it is released
+   * meanwhile. Any other is filled a mebibyte at a time, on the event loop, through buffers of the file's pool. A load whose
+   * memory was moved away rejects.
    */
   into?: ArrayBuffer | ArrayBufferView
 }
@@ -171,10 +176,8 @@ export class GgufFile implements Disposable {
    */
   static fromBytes(bytes: Uint8Array, options?: OpenOptions): GgufFile {
     const { headerOnly = false, strict = false } = check.options<OpenOptions>(options, openChecks)
-    if (!ArrayBuffer.isView(bytes) || bytes.constructor.name === 'DataView') {
-      throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes))
-    }
-    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const view = isTypedArray(bytes) ? anyBytesOf(bytes) : undefined
+    if (!view) throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes))
     return new GgufFile(
       internal,
       call(() => NativeModel.fromBytes(view, { headerOnly, strict })),
@@ -290,7 +293,8 @@ export class GgufFile implements Disposable {
     const { pool, loads } = this.#context ?? standaloneContext()
     const through = nativePool(pool) as NativeBufferPool
     const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] }
-    const run = (native: NativeStream) => drain(native, this.#names(), info.sizeBytes, loads, control(checked))
+    const run = (native: NativeStream, deliver?: (unit: NativeUnit) => void) =>
+      drain(native, this.#names(), info.sizeBytes, loads, control(checked), deliver)
     const place = bufferPlace(into)
     if (place) {
       const offset = alignedOffset(offsetBytes ?? 0, elementBytes(as))
@@ -298,12 +302,35 @@ export class GgufFile implements Disposable {
       return into as DeviceBuffer
     }
     if (offsetBytes !== undefined) throw invalidArgument('offsetBytes', 'left to a DeviceBuffer', offsetBytes)
-    const memory = into as ArrayBuffer | ArrayBufferView | undefined
-    const target = windowOf(memory ?? newMemory(dataBytes), dataBytes, elementBytes(as))
-    await inUse(target.buffer, run(call(() => this.#native.streamInto(through, request, target))))
-    if (target.length !== dataBytes)
-      throw invalidArgument('into', 'left in place while it is filled', 'memory moved away')
+    if (into === undefined) {
+      if (dataBytes > constants.MAX_LENGTH) throw tooLarge(dataBytes)
+      const native = call(() => this.#native.streamIntoNew(through, request, dataBytes))
+      await run(native)
+      return view(as as As, native.takeFilled() as ArrayBuffer)
+    }
+    const target = windowOf(into as ArrayBuffer | ArrayBufferView, dataBytes, elementBytes(as))
+    const leased = call(() => this.#native.streamIntoLeased(through, request, target))
+    if (leased) await inUse(target.buffer, run(leased))
+    else await this.#loadInPieces(through, { ...request, chunkBytes: MiB }, target, run)
+    if (target.length !== dataBytes) throw movedAway()
     return over(as as As, target)
+  }
+
+  /** Fills memory that a script can move away: on the event loop, out of pooled buffers. */
+  async #loadInPieces(
+    through: NativeBufferPool,
+    request: NativeStreamOptions,
+    target: Uint8Array,
+    run: (native: NativeStream, deliver: (unit: NativeUnit) => void) => Promise<void>,
+  ): Promise<void> {
+    const { length } = target
+    let done = 0
+    await run(
+      call(() => this.#native.stream(through, request)),
+      (unit) => {
+        done += call(() => unit.copyInto(target, length, done))
+      },
+    )
   }
 
   /**
@@ -348,36 +375,27 @@ function urlPath(url: URL): string | undefined {
   }
 }
 
-/** Memory for a destination; the system hands out its pages when the reader first writes to them. */
-function newMemory(bytes: number): ArrayBuffer {
-  const unfit = (): Error =>
-    invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`)
-  if (bytes > constants.MAX_LENGTH) throw unfit()
-  try {
-    return new ArrayBuffer(bytes)
-  } catch {
-    throw unfit()
-  }
-}
+const tooLarge = (bytes: number): Error =>
+  invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`)
 
-/** Memory that stays where it is and as large as it is while a reader writes to it. */
+const movedAway = (): Error =>
+  invalidArgument('into', 'left in place until the work on it has ended', 'memory moved away')
+
+/** A place that a load can fill. */
 function destination(name: string, value: unknown): ArrayBuffer | ArrayBufferView | DeviceBuffer {
-  if (bufferPlace(value)) return value as DeviceBuffer
-  const buffer = ArrayBuffer.isView(value) ? value.buffer : value
-  const isFixed =
-    Object.prototype.toString.call(buffer) === '[object ArrayBuffer]' && !(buffer as ArrayBuffer).resizable
-  if (isFixed) return value as ArrayBuffer
+  if (bufferPlace(value) || bytesOf(value)) return value as ArrayBuffer | ArrayBufferView | DeviceBuffer
   throw invalidArgument(name, 'an ArrayBuffer of fixed length, a view of one, or a DeviceBuffer', quoted(value))
 }
 
 /** The first bytes of a destination, checked for size and alignment. */
 function windowOf(into: ArrayBuffer | ArrayBufferView, bytes: number, alignmentBytes: number): Uint8Array {
-  const [buffer, offset] = ArrayBuffer.isView(into) ? [into.buffer, into.byteOffset] : [into, 0]
-  if (into.byteLength < bytes) throw invalidArgument('into', `at least ${bytes} bytes long`, `${into.byteLength} bytes`)
-  if (offset % alignmentBytes !== 0) {
-    throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${offset}`)
+  const all = bytesOf(into)
+  if (!all) throw movedAway()
+  if (all.byteLength < bytes) throw invalidArgument('into', `at least ${bytes} bytes long`, `${all.byteLength} bytes`)
+  if (all.byteOffset % alignmentBytes !== 0) {
+    throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${all.byteOffset}`)
   }
-  return new Uint8Array(buffer, offset, bytes)
+  return new Uint8Array(all.buffer, all.byteOffset, bytes)
 }
 
 /** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */

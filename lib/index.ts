@@ -120,6 +120,7 @@ export {
 export type { Relief } from './relief.js'
 export type { Component, Stage } from './stages.js'
 export type { LoadProgress } from './stream.js'
+export { type ProcessesOptions, type ProcessInfo, processes } from './system/processes.js'
 export {
   type BackEnd,
   type BoardId,

@@ -13,6 +13,7 @@ import {
 } from './device-family.js'
 import { invalidArgument, quoted, released } from './errors.js'
 import { type GgufFile, type OpenOptions, openWith } from './gguf-file.js'
+import { internal } from './internal.js'
 import { type MemoryPool, type PoolStats, realPool } from './memory-pool.js'
 import { limitChecks, type MemoryLimits, MemoryMonitor } from './monitor.js'
 import type { MemoryPoolOptions, PoolBufferOptions } from './pool-options.js'
@@ -20,6 +21,7 @@ import { MemoryPools } from './pools.js'
 import { MemoryProfile, type ProfileOptions } from './profile.js'
 import { SharedRelief } from './shared-relief.js'
 import { Loads } from './stream.js'
+import { allSettled } from './support/settle.js'
 import {
   type BoardPreset,
   boardPresets,
@@ -125,26 +127,26 @@ export class MemoryManager implements AsyncDisposable {
     const {
       maxHeldBytes = 8 * MiB,
       device = 'auto',
+      board = 'auto',
       ...line
     } = check.options<MemoryManagerOptions>(options, {
       ...machineBudgetChecks,
       maxHeldBytes: (name, value) => check.bytes(name, value),
       device: deviceChoice,
     })
-    const { board = 'auto' } = line
     const preset = board === 'auto' ? this.machine.preset : board
     this.board = boardPresets.find(({ id }) => id === preset)
-    this.budget = MemoryBudget.forThisMachine(line)
+    this.budget = MemoryBudget.forThisMachine({ ...line, board })
     this.pool = new BufferPool({ maxHeldBytes, budget: this.budget })
     this.monitor = new MemoryMonitor(this.budget)
     this.monitor.relieve('buffer pool', () => this.pool.trim())
     this.profile = new MemoryProfile(this.budget)
     const relieve = (label: string, run: () => unknown) => this.monitor.relieve(label, run)
     const shared = new SharedRelief()
-    this.pools = new MemoryPools({ budget: this.budget, device, shared, relieve })
-    this.npu = new DeviceFamily(npuFamily, this.budget, shared)
-    this.gpu = new DeviceFamily(gpuFamily, this.budget, shared)
-    this.system = new DeviceFamily(systemFamily, this.budget, shared)
+    this.pools = new MemoryPools(internal, { budget: this.budget, device, shared, relieve })
+    this.npu = new DeviceFamily(internal, npuFamily, this.budget, shared)
+    this.gpu = new DeviceFamily(internal, gpuFamily, this.budget, shared)
+    this.system = new DeviceFamily(internal, systemFamily, this.budget, shared)
   }
 
   /**
@@ -292,9 +294,13 @@ export class MemoryManager implements AsyncDisposable {
     this.#closed = true
     this.monitor.close()
     this.pool.close()
-    await this.#loads.close(released('the memory manager'))
-    await Promise.all([this.pools, this.npu, this.gpu, this.system].map((part) => part.close()))
-    this.profile.stop()
+    // Whatever becomes of one of them, the others end.
+    try {
+      await this.#loads.close(released('the memory manager'))
+    } finally {
+      const closed = allSettled([this.pools, this.npu, this.gpu, this.system].map((part) => part.close()))
+      await closed.finally(() => this.profile.stop())
+    }
   }
 
   /** The same as {@link close}, for `await using`. */

@@ -22,6 +22,7 @@ import {
 import { poolsPage } from './pool-page.js'
 import type { PoolSnapshot } from './pool-snapshot.js'
 import { type PoolSettings, type PoolTrace, traceOf } from './pool-trace.js'
+import { type Abortion, abortion, absorb, onAbort } from './support/abort.js'
 
 export type { BlockInfo, DefragmentReport, PoolScope, PoolStats, SlabInfo } from '../binding.js'
 
@@ -138,12 +139,8 @@ export class MemoryPool implements AsyncDisposable {
       const settings = settingsOf(options)
       try {
         const of = nativeDevice(device) as native.NativeDevice
-        const made = await native.NativePool.create(of, budget && nativeBudget(budget), {
-          dedicated: false,
-          zeroOnFree,
-          ...settings,
-          label,
-        })
+        const slabs = check.own({ dedicated: false, zeroOnFree, ...settings, label })
+        const made = await native.NativePool.create(of, budget && nativeBudget(budget), slabs)
         const defragment = auto === true ? {} : auto || undefined
         return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner })
       } catch (error) {
@@ -237,16 +234,18 @@ export class MemoryPool implements AsyncDisposable {
    */
   async allocateAsync(bytes: number, options?: GrowingBufferOptions): Promise<PoolBuffer> {
     const sizeBytes = sizeOf('bytes', bytes)
-    const { signal, ...placing } = check.options<GrowingBufferOptions>(options, growingChecks)
+    const { signal, ...others } = check.options<GrowingBufferOptions>(options, growingChecks)
+    const placing = check.own(others)
     let defragmented = false
-    if (signal?.aborted) throw new AbortError(signal.reason)
+    throwAborted(signal)
     for (;;) {
       const before = this.#native.givenBackBytes()
       const grown = await this.#takeOrGrow(sizeBytes, placing)
-      if (signal?.aborted) {
+      const aborted = abortion(signal)
+      if (aborted) {
         // The slab that was taken for it goes back with it.
         if (!(grown instanceof InsufficientMemoryError)) grown.release()
-        throw new AbortError(signal.reason)
+        throw new AbortError(aborted.reason)
       }
       if (!(grown instanceof InsufficientMemoryError)) return grown
       if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
@@ -257,25 +256,26 @@ export class MemoryPool implements AsyncDisposable {
       if (defragmented) throw this.#refusal(grown, sizeBytes, placing.label)
       defragmented = true
       const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256
-      const enough = () => signal?.aborted === true || this.stats().largestFreeBytes >= surelyBytes
-      await this.#unlessEnded(this.#queue({}, enough), signal)
+      const enough = () => abortion(signal) !== undefined || this.stats().largestFreeBytes >= surelyBytes
+      await this.#unlessEnded(this.#queue(check.own({}), enough), signal)
     }
   }
 
   /** What others do for a request, unless that is given up or the pool destroyed before. */
   async #unlessEnded<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    let end = () => {}
-    const ended = new Promise<never>((_, reject) => {
-      end = () => reject(signal?.aborted ? new AbortError(signal.reason) : released('the memory pool'))
+    let reject: (error: Error) => void = () => {}
+    const ended = new Promise<never>((_, rejected) => {
+      reject = rejected
     })
-    this.#waiting.add(end)
-    signal?.addEventListener('abort', end)
-    if (signal?.aborted || this.#end.destroyed) end()
+    const destroyed = () => reject(released('the memory pool'))
+    this.#waiting.add(destroyed)
+    const unlisten = signal && onAbort(signal, (reason) => reject(new AbortError(reason)))
+    if (this.#end.destroyed) destroyed()
     try {
       return await Promise.race([work, ended])
     } finally {
-      this.#waiting.delete(end)
-      signal?.removeEventListener('abort', end)
+      this.#waiting.delete(destroyed)
+      unlisten?.()
     }
   }
 
@@ -333,7 +333,7 @@ export class MemoryPool implements AsyncDisposable {
 
   /** Whether anybody has given memory back. */
   async #relieved(missingBytes: number, signal: AbortSignal | undefined): Promise<boolean> {
-    const isWanted = () => !signal?.aborted && !this.#end.destroyed
+    const isWanted = () => !abortion(signal) && !this.#end.destroyed
     for (const relieve of [...this.#pressure]) {
       if (!isWanted()) return false
       if ((await relieve(missingBytes)) === true) return true
@@ -396,10 +396,9 @@ export class MemoryPool implements AsyncDisposable {
   }
 
   async #pass(
-    { dryRun = false, veto, onMoved, signal, ...bounds }: DefragmentOptions,
+    { dryRun = false, veto, onMoved, signal, maxBytes, maxMoves, maxMs }: DefragmentOptions,
     enough: () => boolean,
   ): Promise<DefragmentReport> {
-    const { maxBytes, maxMoves, maxMs } = bounds
     if (dryRun) return this.#run(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs))
     const report = {
       movedCount: 0,
@@ -412,13 +411,15 @@ export class MemoryPool implements AsyncDisposable {
     }
     const began = performance.now()
     const leftMs = () => maxMs && Math.max(0, maxMs - (performance.now() - began))
-    const bounded = Object.values(bounds).some((bound) => bound !== undefined)
+    const bounded = [maxBytes, maxMoves, maxMs].some((bound) => bound !== undefined)
     const pass = (bounded && this.#resumed(veto)) || this.#native.beginPass()
     this.#dropPass()
     let tried = false
     let failed = true
+    let rejected: Abortion | undefined
     const within = () =>
-      !signal?.aborted &&
+      !rejected &&
+      !abortion(signal) &&
       report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
       report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
       // A bound of any time lets one move be tried, or a slow machine would never get on.
@@ -448,8 +449,12 @@ export class MemoryPool implements AsyncDisposable {
         report.emptiedBytes += emptiedBytes
         report.movedCount += 1
         report.movedBytes += planned.bytes
-        onMoved?.(movable)
+        // One that is asynchronous is not waited for, but what it rejects with ends the pass, too.
+        absorb(onMoved?.(movable), (reason) => {
+          rejected = { reason }
+        })
       }
+      if (rejected) throw rejected.reason
       failed = false
     } finally {
       if (failed || report.complete || this.#end.destroyed) pass.end()
@@ -489,7 +494,16 @@ export class MemoryPool implements AsyncDisposable {
   #vetoes(veto: DefragmentOptions['veto'], movable: MovableBuffer, planned: native.NativeMove): boolean {
     let vetoed = true
     try {
-      vetoed = veto?.(movable) === true
+      const answer: unknown = veto?.(movable)
+      if (typeof (answer as PromiseLike<unknown> | undefined)?.then === 'function') {
+        absorb(answer)
+        throw invalidArgument(
+          'veto',
+          'a function that says at once whether the buffer stays',
+          'one that returns a promise',
+        )
+      }
+      vetoed = answer === true
     } finally {
       if (vetoed) this.#native.forgoMove(planned)
     }
@@ -571,10 +585,13 @@ export class MemoryPool implements AsyncDisposable {
     this.#pressure.clear()
     for (const end of this.#waiting) end()
     const { heldBytes } = this.stats()
-    await this.#giveBack(() => this.#native.destroy().then(() => heldBytes))
-    // What was on its way back before.
-    await this.#collecting
-    this.#owner?.destroyed(this)
+    try {
+      await this.#giveBack(() => this.#native.destroy().then(() => heldBytes))
+      // What was on its way back before.
+      await this.#collecting
+    } finally {
+      this.#owner?.destroyed(this)
+    }
   }
 
   /** The same as {@link destroy}, for `await using`. */
@@ -592,6 +609,8 @@ export class MemoryPool implements AsyncDisposable {
   #collect(): void {
     this.#collectAgain = true
     this.#collecting ??= this.#collectAll()
+    // Told to whoever waits for it.
+    this.#collecting.catch(() => {})
   }
 
   async #collectAll(): Promise<void> {
@@ -653,7 +672,14 @@ const settingNames = ['slabBytes', 'initialBytes', 'maxBytes', 'maxCachedBytes',
 
 /** The settings among the options that were given. */
 const settingsOf = (options: MemoryPoolOptions): PoolSettings =>
-  Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]))
+  check.own(
+    Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])),
+  )
+
+function throwAborted(signal: AbortSignal | undefined): void {
+  const aborted = abortion(signal)
+  if (aborted) throw new AbortError(aborted.reason)
+}
 
 /** What a call gave, or the refusal that it threw. */
 function refusalOf(allocate: () => PoolBuffer): PoolBuffer | InsufficientMemoryError {

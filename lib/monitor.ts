@@ -4,6 +4,7 @@ import { type MemoryBudget, nativeBudget } from './budget.js'
 import * as check from './check.js'
 import { call, invalidArgument, quoted, released } from './errors.js'
 import { collectGarbage } from './garbage.js'
+import { Samples } from './monitor/samples.js'
 import * as native from './native.js'
 import { type Relief, Reliefs } from './relief.js'
 import { type Stage, Stages } from './stages.js'
@@ -75,9 +76,6 @@ const events: readonly (keyof MonitorEvents)[] = [
   'unavailable',
 ]
 
-/** Samples that wait for a slow iteration at most; older ones are dropped, since the newest tells the state. */
-const MAX_WAITING = 16
-
 /** How long a round of reliefs waits at most to see what one of them came to. */
 const LONGEST_WAIT_MS = 250
 
@@ -98,9 +96,33 @@ const optionChecks = {
 } as const
 
 /**
+ * The monitors that watch, by their budgets: whoever uses a budget relies on what watches over it, also where nothing
+ * else refers to the monitor.
+ */
+const watching = new WeakMap<MemoryBudget, Set<MemoryMonitor>>()
+
+/** What the net needs to know of a monitor. It must not refer to the monitor, or that would never be collected. */
+interface MonitorState {
+  /** Whether it watches. */
+  running: boolean
+  /** How many listeners its events have. */
+  listenerCount: number
+}
+
+/** The net: says that a monitor to whose events somebody listens is no more. */
+const net = new FinalizationRegistry<MonitorState>(({ running, listenerCount }) => {
+  if (!running || listenerCount === 0) return
+  const message =
+    `A memory monitor with ${listenerCount} listeners was collected while it watched, and they hear no more. ` +
+    'Keep it, its budget or its manager as long as it is to watch, or stop() it.'
+  process.emitWarning(native.leakWarning(message, 'memory monitor', 0))
+})
+
+/**
  * Watches the memory under a budget, and tells of trouble before the kernel acts. It is off until {@link start}.
  *
- * One thread samples for every monitor of the process, and none of them keeps the process alive. Levels are drawn by
+ * It watches until it is stopped, or nothing refers to it, its budget or its manager any longer and no iteration waits for
+ * it. One thread samples for every monitor of the process, and none of them keeps the process alive. Levels are drawn by
  * what is really used: of the machine, of each cgroup over the process, and of the line by this process. What is merely
  * granted raises none; a well-packed budget is full and well.
  *
@@ -121,7 +143,9 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   /** The level last told; none after what was told is that it is not known. */
   #told: MemoryLevel | undefined = 'normal'
   #closed = false
+  /** What ends the iterations that have begun. */
   readonly #endings = new Set<() => void>()
+  readonly #state: MonitorState = { running: false, listenerCount: 0 }
 
   /** @throws {@link InvalidArgumentError} when `budget` is none. */
   constructor(budget: MemoryBudget, limits?: MemoryLimits) {
@@ -130,10 +154,16 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     this.#limits = check.options<MemoryLimits>(limits, limitChecks)
     this.#stages = new Stages(budget)
     // Samples wake the event loop only while somebody listens to them.
-    this.#emitter.on('newListener', (event) => event === 'sample' && this.#native?.hearAll(true))
+    this.#emitter.on('newListener', (event) => {
+      if (event === 'sample') this.#native?.hearAll(true)
+      this.#state.listenerCount += 1
+    })
     this.#emitter.on('removeListener', (event) => {
       if (event === 'sample') this.#native?.hearAll(this.#emitter.listenerCount('sample') > 0)
+      this.#state.listenerCount -= 1
     })
+    this.#state.listenerCount = 0
+    net.register(this, this.#state)
     this.#reliefs = new Reliefs({
       needed: () => this.level === 'critical',
       settled: () => this.#sampleFromNow(),
@@ -154,34 +184,45 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (this.#closed) throw released('the memory monitor')
     if (this.#native) return this
     const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked
-    const started = { ...this.#limits, ...rest, refuseAtCritical, hearsAll: this.#emitter.listenerCount('sample') > 0 }
+    const hearsAll = this.#emitter.listenerCount('sample') > 0
+    const started = check.own({ ...this.#limits, ...rest, refuseAtCritical, hearsAll })
     const run = {}
-    const observe = (notice: native.NativeNotice) => {
-      // A notice that was on its way while the monitor stopped comes too late, also when it has started again.
-      if (this.#run === run) this.#take(notice)
-    }
+    const observe = MemoryMonitor.#observer(new WeakRef(this), run)
     // Made from a budget, so it has a native half.
     const budget = nativeBudget(this.#budget) as native.NativeBudget
     this.#native = call(() => native.NativeMonitor.start(budget, started, observe))
     this.#run = run
+    this.#state.running = true
+    watching.set(this.#budget, (watching.get(this.#budget) ?? new Set()).add(this))
     this.#limits = limitsOf(started)
     this.#reliefs.first = collects ? { label: 'garbage collection', run: collectGarbage } : undefined
     return this
   }
 
-  /** Stops watching, until {@link start} is called again. The budget grants again. Idempotent. */
+  /** What takes the thread's notices. The thread holds on to it, so it must not hold on to the monitor. */
+  static #observer(self: WeakRef<MemoryMonitor>, run: object): (notice: native.NativeNotice) => void {
+    return (notice) => {
+      const monitor = self.deref()
+      // A notice that was on its way while the monitor stopped comes too late, also when it has started again.
+      if (monitor && monitor.#run === run) monitor.#take(notice)
+    }
+  }
+
+  /** Stops watching, until {@link start} is called again: iterations end, and the budget grants again. Idempotent. */
   stop(): void {
     this.#native?.close()
     this.#native = undefined
     this.#run = undefined
     this.#told = 'normal'
+    this.#state.running = false
+    watching.get(this.#budget)?.delete(this)
+    for (const end of [...this.#endings]) end()
   }
 
-  /** Stops watching for good: iterations end, listeners and reliefs are forgotten. Idempotent. */
+  /** Stops watching for good: listeners and reliefs are forgotten, too. Idempotent. */
   close(): void {
     this.stop()
     this.#closed = true
-    for (const end of [...this.#endings]) end()
     this.#emitter.removeAllListeners()
     this.#reliefs.clear()
   }
@@ -218,7 +259,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (warnPercent > criticalPercent) {
       throw invalidArgument('warnPercent', `at most criticalPercent, which is ${criticalPercent}`, warnPercent)
     }
-    call(() => this.#native?.setLimits({ ...checked, refuseAtCritical: true, hearsAll: false }))
+    call(() => this.#native?.setLimits(check.own({ ...checked, refuseAtCritical: true, hearsAll: false })))
     this.#limits = checked
   }
 
@@ -273,34 +314,22 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   }
 
   /**
-   * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link close}.
-   * It starts the monitor if it does not watch yet, and does not keep the process alive.
+   * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link stop} and
+   * {@link close}. It starts the monitor if it does not watch yet, and does not keep the process alive. A monitor whose next
+   * sample is waited for goes on though nothing else refers to it.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<MonitorSample, void, undefined> {
-    this.start()
-    const waiting: MonitorSample[] = []
-    let wake = () => {}
-    const take = (sample: MonitorSample) => {
-      waiting.push(sample)
-      if (waiting.length > MAX_WAITING) waiting.shift()
-      wake()
-    }
-    const end = () => wake()
-    this.#emitter.on('sample', take)
-    this.#endings.add(end)
-    try {
-      while (!this.#closed) {
-        const sample = waiting.shift()
-        if (sample) yield sample
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve
-          })
-      }
-    } finally {
-      this.#endings.delete(end)
-      this.#emitter.off('sample', take)
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<MonitorSample, void, undefined> {
+    return new Samples({
+      begin: (take, end) => {
+        this.start()
+        this.#emitter.on('sample', take)
+        this.#endings.add(end)
+        return () => {
+          this.#endings.delete(end)
+          this.#emitter.off('sample', take)
+        }
+      },
+    })
   }
 
   #take({ sample, stalled, killCount, unavailable }: native.NativeNotice): void {

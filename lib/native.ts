@@ -23,6 +23,7 @@ export const {
   machineMemory,
   parseBytes,
   planNpuDomains,
+  processes,
   processMemory,
   releaseGuard,
   signals,

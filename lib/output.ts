@@ -43,5 +43,7 @@ export function view<As extends TensorOutput>(
  */
 export function tensorDataBytes(tensor: Pick<TensorInfo, 'sizeBytes' | 'elementCount'>, as: TensorOutput): number {
   check.oneOf('as', as, tensorOutputs)
-  return as === 'raw' ? tensor.sizeBytes : tensor.elementCount * elementBytes(as)
+  // Given by a caller, unlike what a file says.
+  const figure = (name: 'sizeBytes' | 'elementCount') => check.bytes(`tensor.${name}`, tensor?.[name])
+  return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as)
 }

@@ -2,10 +2,12 @@ import type { MemoryBudget } from './budget.js'
 import * as check from './check.js'
 import type { DeviceChoice } from './device.js'
 import { released } from './errors.js'
+import { expectInternal, type internal } from './internal.js'
 import type { MemoryPool } from './memory-pool.js'
 import { type MemoryPoolOptions, poolChecks } from './pool-options.js'
 import { poolsPage } from './pool-page.js'
 import type { SharedRelief } from './shared-relief.js'
+import { allSettled } from './support/settle.js'
 
 /** What a manager's pools have in common. */
 interface Surroundings {
@@ -24,7 +26,8 @@ export class MemoryPools implements Iterable<MemoryPool> {
   #closed = false
 
   /** @internal */
-  constructor(surroundings: Surroundings) {
+  constructor(mark: typeof internal, surroundings: Surroundings) {
+    expectInternal(mark, 'MemoryPools', 'new MemoryManager()')
     this.#surroundings = surroundings
   }
 
@@ -40,7 +43,7 @@ export class MemoryPools implements Iterable<MemoryPool> {
     const checked = check.options<MemoryPoolOptions>(options, poolChecks)
     if (this.#closed) throw released('the memory manager')
     const { budget, device, shared } = this.#surroundings
-    const pool = await shared.makePool({ device, budget, ...checked }, (gone) => this.#forget(gone))
+    const pool = await shared.makePool(check.own({ device, budget, ...checked }), (gone) => this.#forget(gone))
     this.#pools.set(
       pool,
       this.#surroundings.relieve(`pool "${pool.label}"`, () => pool.trim()),
@@ -74,6 +77,6 @@ export class MemoryPools implements Iterable<MemoryPool> {
   /** @internal Destroys every pool, and makes no more. */
   async close(): Promise<void> {
     this.#closed = true
-    await Promise.all([...this.#pools.keys()].map((pool) => pool.destroy()))
+    await allSettled([...this.#pools.keys()].map((pool) => pool.destroy()))
   }
 }

@@ -155,8 +155,9 @@ export class MemoryProfile implements Disposable {
   }
 
   /**
-   * Writes {@link export | what is exported} to a file, which appears whole or not at all. The format is that of the
-   * name, `.html`, `.trace.json` or `.json`, unless one is given.
+   * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
+   * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
+   * somebody reads it. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
    *
    * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
    * @throws {@link IoError} when the file cannot be written.
@@ -164,7 +165,7 @@ export class MemoryProfile implements Disposable {
   async save(path: string, format?: ProfileFormat): Promise<void> {
     const text = this.export(format ?? profileFormat('path', path))
     try {
-      await replaceFile(path, text)
+      await replaceFile(path, [text])
     } catch (cause) {
       throw ioError(path, cause)
     }

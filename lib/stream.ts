@@ -3,6 +3,8 @@ import { type ChunkPlace, chunkOver, type TensorChunk } from './chunk.js'
 import { AbortError, fromNative } from './errors.js'
 import type { NativeStream, NativeUnit } from './native.js'
 import type { TensorOutput } from './output.js'
+import { type Abortion, absorb, onAbort } from './support/abort.js'
+import { allSettled } from './support/settle.js'
 
 /** How far a load has come. */
 export interface LoadProgress {
@@ -45,7 +47,7 @@ export class Loads {
 
   /** Ends every load: whoever waits for one gets an AbortError caused by `reason`. Resolves when all have stopped. */
   async end(reason: unknown): Promise<void> {
-    await Promise.all([...this.#running].map((load) => load.deref()?.end(reason)))
+    await allSettled([...this.#running].map(async (load) => load.deref()?.end(reason)))
   }
 
   /** Ends every load, and refuses those to come with the same reason. */
@@ -55,29 +57,39 @@ export class Loads {
   }
 }
 
-/** The loads of each signal: however many listen to one, it has a single listener. */
-const listening = new WeakMap<AbortSignal, { loads: Loads; stop: () => void }>()
+/** What the loads of one signal share: however many listen to it, it has a single listener. */
+interface Listening {
+  readonly loads: Loads
+  stop: () => void
+  /** That it has aborted, or could not be listened to. */
+  ended?: Abortion
+}
 
-/** Ends `load` when the signal aborts; the function returned undoes that. */
+const listening = new WeakMap<AbortSignal, Listening>()
+
+/** Ends `load` when the signal aborts, at once if it has; the function returned undoes that. */
 function listen(signal: AbortSignal, load: WeakRef<Load>): () => void {
   const entry = listening.get(signal) ?? startListening(signal)
   entry.loads.add(load)
+  if (entry.ended) load.deref()?.abort(entry.ended.reason)
   return () => {
     entry.loads.delete(load)
     if (entry.loads.size === 0) entry.stop()
   }
 }
 
-function startListening(signal: AbortSignal): { loads: Loads; stop: () => void } {
-  const loads = new Loads()
-  const onAbort = (): void => void loads.end(signal.reason)
-  const stop = (): void => {
-    signal.removeEventListener('abort', onAbort)
-    if (listening.get(signal)?.loads === loads) listening.delete(signal)
+function startListening(signal: AbortSignal): Listening {
+  const entry: Listening = { loads: new Loads(), stop: () => {} }
+  const unlisten = onAbort(signal, (reason) => {
+    entry.ended ??= { reason }
+    entry.loads.end(reason).catch(() => {}) // Each load tells its consumer.
+  })
+  entry.stop = () => {
+    unlisten()
+    if (listening.get(signal) === entry) listening.delete(signal)
   }
-  signal.addEventListener('abort', onAbort, { once: true })
-  listening.set(signal, { loads, stop })
-  return { loads, stop }
+  if (!entry.ended) listening.set(signal, entry)
+  return entry
 }
 
 /** A unit's chunks by place. Numbers come five a chunk from the addon, see `describe` in `src/stream.rs`. */
@@ -112,16 +124,18 @@ class Load {
 
   constructor(native: NativeStream, loads: Loads, signal: AbortSignal | undefined) {
     this.#native = native
+    this.#pending = Promise.resolve(null)
     const self = new WeakRef(this)
-    loads.add(self)
-    const unlisten = signal && listen(signal, self)
+    let unlisten = () => {}
     this.#forget = () => {
       loads.delete(self)
-      unlisten?.()
+      unlisten()
     }
+    loads.add(self)
     forgotten.register(this, this.#forget, this)
-    if (signal?.aborted) this.abort(signal.reason)
-    this.#pending = this.#request()
+    // Whatever the signal does meanwhile, closing the owner among it, meets a load that is whole.
+    if (signal) unlisten = listen(signal, self)
+    if (!this.#ended) this.#pending = this.#request()
   }
 
   /** The next unit. The one after it is asked for at once, so that reading and consuming overlap. */
@@ -215,20 +229,28 @@ async function* chunksOf<As extends TensorOutput>(
   }
 }
 
-/** Runs a native stream that fills a destination; after it settles nothing more is written there. */
+/**
+ * Runs a native stream that fills a destination, its own or that of `deliver`, which is given each unit; after it settles
+ * nothing more is written there.
+ */
 export async function drain(
   native: NativeStream,
   names: (index: number) => string,
   totalBytes: number,
   loads: Loads,
   control: LoadControl,
+  deliver: (unit: NativeUnit) => void = () => {},
 ): Promise<void> {
   const progress = reporter(totalBytes, control)
   const load = new Load(native, loads, control.signal)
   try {
     for (let unit = await load.next(); unit !== null; unit = await load.next()) {
       const filled = places(unit, names)
-      unit.discard()
+      try {
+        deliver(unit)
+      } finally {
+        unit.discard()
+      }
       filled.forEach(progress)
     }
   } finally {
@@ -239,9 +261,14 @@ export async function drain(
 function reporter(totalBytes: number, { onProgress }: LoadControl): (place: ChunkPlace) => void {
   let chunks = 0
   let loadedBytes = 0
+  let failed: Abortion | undefined
   return (place) => {
+    if (failed) throw failed.reason
     chunks += 1
     loadedBytes += place.byteEnd - place.byteStart
-    onProgress?.({ tensor: place.tensor, chunks, loadedBytes, totalBytes })
+    // One that is asynchronous is not waited for, but what it rejects with ends the load, too.
+    absorb(onProgress?.({ tensor: place.tensor, chunks, loadedBytes, totalBytes }), (reason) => {
+      failed = { reason }
+    })
   }
 }

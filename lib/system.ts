@@ -31,11 +31,14 @@ export type BoardId =
   | 'orin-nx-16gb'
   | 'agx-orin-32gb'
   | 'agx-orin-64gb'
+  | 't4000-64gb'
   | 'agx-thor-128gb'
   | 'xavier-nx-8gb'
   | 'xavier-nx-16gb'
+  | 'agx-xavier-16gb'
   | 'agx-xavier-32gb'
   | 'agx-xavier-64gb'
+  | 'gb10-128gb'
   | 'rk3588-4gb'
   | 'rk3588-8gb'
   | 'rk3588-16gb'
@@ -96,8 +99,9 @@ export function signals(options?: ProcessOptions): Signals {
 }
 
 /**
- * What this machine is: by what its device tree is compatible with, never by its model's name. A machine that nothing
- * is known of is a board too, without a preset.
+ * What this machine is: by what its device tree is compatible with, never by its model's name; where there is no tree, by
+ * its product's name in DMI. A machine that nothing is known of is a board too, without a preset and without
+ * `unifiedMemory`.
  */
 export function detectBoard(options?: SystemOptions): DetectedBoard {
   return native.detectBoard(rootOf(options))

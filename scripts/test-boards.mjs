@@ -117,9 +117,9 @@ for (const { model: name, compatible, release, memoryMiB, expected } of boards) 
       assert.ok(Math.abs(apart) < APART_BYTES, `it is ${apart} bytes off`)
     })
 
-    test('one allocation is bound by the rule of the driver, which only Jetson has', () => {
+    test('one allocation is bound by the driver on Jetson alone, of this release by a rule that nobody knows', () => {
       const { bytes, largestAllocationBytes } = seen.headroom
-      assert.equal(largestAllocationBytes < bytes, expected.vendor === 'NVIDIA')
+      assert.equal(largestAllocationBytes, expected.vendor === 'NVIDIA' ? undefined : bytes)
     })
 
     test('a load gives the same bytes as on this machine, and gives its grant back', () => {

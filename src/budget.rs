@@ -9,7 +9,7 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     Allocation, Error as CoreError, MemoryBudget,
-    budget::{MachineOptions, Term},
+    budget::{Headroom as CoreHeadroom, HeadroomOptions, MachineOptions, SystemOptions, Term},
     system::{Board, Machine, SystemRoot, board},
 };
 use slab::Slab;
@@ -83,6 +83,7 @@ pub struct NativeMachineOptions {
     pub safety_margin_percent: Option<f64>,
     pub max_bytes: Option<f64>,
     pub isolated: bool,
+    pub headroom: bool,
     pub root: Option<String>,
     pub pid: Option<u32>,
 }
@@ -167,16 +168,19 @@ impl NativeBudget {
             safety_margin_percent: options.safety_margin_percent.unwrap_or(defaults.safety_margin_percent),
             max_bytes: options.max_bytes.map(|bytes| bytes as u64),
         };
-        let make =
-            if options.isolated { MemoryBudget::for_machine } else { MemoryBudget::shared_for_machine };
         let options_are_own = options.root.is_none() && options.pid.is_none();
         let root = root_of(options.root, options.pid);
-        let machine = Machine::read_at(&root).map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        let budget = Self::wrap(env, make(&machine, &machine_options))?;
+        let made = MemoryBudget::for_system(&SystemOptions {
+            root: root.clone(),
+            line: machine_options,
+            isolated: options.isolated,
+            headroom: options.headroom.then(HeadroomOptions::default),
+        });
+        let budget = Self::wrap(env, made)?;
         // A budget over a copy or over another process is for looking.
-        let doubts = if options_are_own { machine.untold_doubts() } else { Vec::new() };
-        let untold_doubts = doubts.iter().map(ToString::to_string).collect();
-        Ok(Self { root, untold_doubts, ..budget })
+        let machine = if options_are_own { Machine::read_at(&root).ok() } else { None };
+        let doubts = machine.iter().flat_map(Machine::untold_doubts);
+        Ok(Self { untold_doubts: doubts.map(|doubt| doubt.to_string()).collect(), root, ..budget })
     }
 
     fn wrap(env: Env, budget: plimsoll::Result<MemoryBudget>) -> napi::Result<Self> {
@@ -228,10 +232,12 @@ impl NativeBudget {
 
     #[napi(catch_unwind)]
     pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
+        // In this order, so that what is taken in between does not count as neither pending nor taken.
+        let pending_bytes = self.core().pending_bytes();
         let machine = Machine::read_at(&self.root);
         let read = machine.and_then(|machine| Ok((machine, headroom_options(&self.root, floor_bytes)?)));
         let (machine, options) = read.map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Ok(Headroom::from(&self.core().headroom(&machine, &options)))
+        Ok(Headroom::from(&CoreHeadroom::of(&machine, pending_bytes, &options)))
     }
 
     #[napi(catch_unwind)]
@@ -267,6 +273,11 @@ impl NativeBudget {
     #[napi(getter, catch_unwind)]
     pub fn available_bytes(&self) -> f64 {
         self.core().available_bytes() as f64
+    }
+
+    #[napi(getter, catch_unwind)]
+    pub fn line_available_bytes(&self) -> f64 {
+        self.core().line_available_bytes() as f64
     }
 
     #[napi(getter, catch_unwind)]

@@ -15,8 +15,9 @@ pub struct Headroom {
     pub bytes: f64,
     /// What was granted and has not yet been taken, in bytes.
     pub pending_bytes: f64,
-    /// The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones.
-    pub largest_allocation_bytes: f64,
+    /// The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones; since
+    /// Linux for Tegra 36.4.7 by a rule that nobody outside it knows, and this is absent: no size is promised.
+    pub largest_allocation_bytes: Option<f64>,
     /// The bound with the least room.
     pub binding_term: HeadroomTerm,
     /// Every bound that was weighed: the machine, then the cgroups from the process's own upwards.
@@ -62,7 +63,7 @@ impl From<&CoreHeadroom> for Headroom {
         Self {
             bytes: headroom.bytes as f64,
             pending_bytes: headroom.pending_bytes as f64,
-            largest_allocation_bytes: headroom.largest_allocation_bytes as f64,
+            largest_allocation_bytes: headroom.largest_allocation_bytes.map(|bytes| bytes as f64),
             binding_term: (&headroom.binding).into(),
             terms: headroom.terms.iter().map(HeadroomTerm::from).collect(),
         }

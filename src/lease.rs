@@ -4,15 +4,22 @@
 #![allow(unsafe_code)]
 
 use std::{
+    collections::BTreeMap,
+    ffi::c_void,
     ops::Range,
+    ptr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
 
-use napi::{Env, bindgen_prelude::ArrayBuffer, sys};
+use napi::{
+    Env,
+    bindgen_prelude::{ArrayBuffer, FromNapiValue},
+    check_status, sys,
+};
 use plimsoll::{
     Result as CoreResult,
     loader::StreamedUnit,
@@ -25,6 +32,9 @@ use plimsoll::{
 /// then does the memory return to its pool, so it is never wrapped a second time while an old view could still see
 /// it. The finalizer runs on a later turn of the event loop.
 ///
+/// Work on a thread of ours that reads or writes the memory holds a share too, [`LeasedWork`]: however early JavaScript
+/// lets go of its views, nobody else is given the memory before the work has ended.
+///
 /// When a worker ends, Node.js runs the finalizers of all its array buffers, of those too whose memory was moved to
 /// another thread and is in use there. So a lease that outlives its environment is not unmapped: its pages go back
 /// to the system, and its addresses stay, reading zero. Those of a map go with its slab, which the pool of an ended
@@ -35,8 +45,111 @@ pub struct Lease(Arc<Lent>);
 struct Lent {
     base: *mut u8,
     size_bytes: usize,
+    is_map: bool,
     held: Mutex<Option<Held>>,
     environment_ended: AtomicBool,
+    /// How many shares are of work that is under way.
+    works: AtomicUsize,
+}
+
+/// The leases whose memory is wrapped, by which work finds the one that a view's address belongs to.
+///
+/// The address tells, and not a property of the view: a script can give an array any property, and an array buffer that
+/// was moved is another object over the same memory.
+static WRAPPED: Mutex<Wrapped> = Mutex::new(Wrapped { buffers: BTreeMap::new(), maps: Vec::new() });
+
+struct Wrapped {
+    /// Buffers by their first byte; no two of them overlap.
+    buffers: BTreeMap<usize, Place>,
+    /// Maps, of which several may show the same part of a slab. There are few at a time.
+    maps: Vec<Place>,
+}
+
+/// Where the memory of a lease lies.
+struct Place {
+    range: Range<usize>,
+    lent: Weak<Lent>,
+}
+
+impl Place {
+    fn is_of(&self, lent: &Lent) -> bool {
+        ptr::eq(self.lent.as_ptr(), lent)
+    }
+
+    fn contains(&self, range: &Range<usize>) -> bool {
+        self.range.start <= range.start && range.end <= self.range.end
+    }
+}
+
+impl Wrapped {
+    fn add(&mut self, lent: &Arc<Lent>) {
+        let start = lent.base.addr();
+        let place = Place { range: start..start.saturating_add(lent.size_bytes), lent: Arc::downgrade(lent) };
+        if lent.is_map {
+            self.maps.push(place);
+        } else {
+            self.buffers.insert(start, place);
+        }
+    }
+
+    fn remove(&mut self, lent: &Lent) {
+        let start = lent.base.addr();
+        if lent.is_map {
+            self.maps.retain(|place| !place.is_of(lent));
+        } else if self.buffers.get(&start).is_some_and(|place| place.is_of(lent)) {
+            self.buffers.remove(&start);
+        }
+    }
+
+    /// Every lease that `range` lies in. No other is touched: its last share must not be dropped under this lock.
+    fn around(&self, range: &Range<usize>) -> Vec<Lease> {
+        let buffer = self.buffers.range(..=range.start).next_back().map(|(_, place)| place);
+        let places = buffer.into_iter().chain(&self.maps).filter(|place| place.contains(range));
+        places.filter_map(|place| place.lent.upgrade()).map(Lease).collect()
+    }
+}
+
+/// Memory of leases while work of ours reads or writes it.
+pub struct LeasedWork {
+    /// Usually one; several where maps overlap.
+    leases: Vec<Lease>,
+    start: *mut u8,
+    len: usize,
+}
+
+// SAFETY: the memory is held by the leases, whose shares may move between threads.
+unsafe impl Send for LeasedWork {}
+
+impl LeasedWork {
+    /// A share of the lease that these bytes of a view belong to; `None` where they are no memory of ours.
+    pub fn on(start: *mut u8, len: usize) -> Option<Self> {
+        let range = start.addr()..start.addr().checked_add(len)?;
+        let leases = lock(&WRAPPED).around(&range);
+        for lease in &leases {
+            lease.0.works.fetch_add(1, Ordering::Relaxed);
+        }
+        (!leases.is_empty()).then_some(Self { leases, start, len })
+    }
+
+    /// The bytes, which JavaScript may be reading or writing too while it still has a view of them.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the range lies within the memory of the leases, which stays theirs, mapped, as long as this share.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+
+    /// The same, to be written.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
+    }
+}
+
+impl Drop for LeasedWork {
+    fn drop(&mut self) {
+        for lease in &self.leases {
+            lease.0.works.fetch_sub(1, Ordering::Release);
+        }
+    }
 }
 
 /// How an object of JavaScript's holds a lease: firmly until the memory is wrapped, then only as long as an array
@@ -62,7 +175,14 @@ impl LeaseHolder {
     /// The lease, to be wrapped; there is none a second time.
     pub fn take(&self) -> napi::Result<Lease> {
         let lease = lock(&self.unwrapped).take();
-        lease.ok_or_else(|| napi::Error::from_reason("expected memory that was not wrapped before"))
+        lease.ok_or_else(wrapped_before)
+    }
+
+    /// Lets `use_bytes` see memory that was not wrapped yet.
+    pub fn with_bytes<T>(&self, use_bytes: impl FnOnce(&[u8]) -> napi::Result<T>) -> napi::Result<T> {
+        let unwrapped = lock(&self.unwrapped);
+        let lease = unwrapped.as_ref();
+        use_bytes(lease.ok_or_else(wrapped_before)?.unwrapped_bytes())
     }
 
     /// The lease, wrapped or not, while anybody holds it.
@@ -116,16 +236,21 @@ impl Lease {
         Self(Arc::new(Lent {
             base,
             size_bytes,
+            is_map: matches!(held, Held::Map(_)),
             held: Mutex::new(Some(held)),
             environment_ended: AtomicBool::new(false),
+            works: AtomicUsize::new(0),
         }))
     }
 
-    /// Ends a map: the device sees what was written. Where no view is left it is given back at once, else with the last.
+    /// Ends a map: the device sees what was written. Where no view is left, and no work that began with one, it is given
+    /// back at once, else with the last.
     pub fn finish_map(&self, detached: bool) -> CoreResult<()> {
         let mut held = lock(&self.0.held);
+        // Without a view no work can begin.
+        let is_seen = !detached || self.0.works.load(Ordering::Acquire) > 0;
         match held.as_mut() {
-            Some(Held::Map(map)) if !detached => map.end(),
+            Some(Held::Map(map)) if is_seen => map.end(),
             Some(Held::Map(_)) => {
                 let Some(Held::Map(map)) = held.take() else { return Ok(()) };
                 drop(held); // A device may take its time.
@@ -141,6 +266,7 @@ impl Lease {
         env: Env,
         ranges: impl Iterator<Item = Range<usize>>,
     ) -> napi::Result<Vec<ArrayBuffer<'static>>> {
+        lock(&WRAPPED).add(&self.0);
         ranges.map(|range| self.array_buffer(env, range)).collect()
     }
 
@@ -149,29 +275,51 @@ impl Lease {
             return Err(napi::Error::from_reason("expected a range within the buffer"));
         }
         let len = range.end - range.start;
+        let start = self.0.base.wrapping_add(range.start);
+        let share = Arc::into_raw(Arc::clone(&self.0));
+        let mut value = ptr::null_mut();
         // SAFETY: the range lies within the buffer, which lives, unmoved, as long as the share of the lease that
         // the finalizer drops, and stays mapped after it where the environment ended first. No Rust reference to
         // it exists meanwhile.
-        let buffer = unsafe {
-            let start = self.0.base.add(range.start);
-            ArrayBuffer::from_external(&env, start, len, self.clone(), |env, lease| lease.finalize(env))
-        }?;
-        if len > 0 && buffer.as_ptr() != self.0.base.wrapping_add(range.start).cast_const() {
-            // Some engines refuse memory of others and were given a copy, which nobody would write back.
-            return Err(napi::Error::from_reason(
-                "expected an engine that takes memory of others in array buffers",
-            ));
+        let status = unsafe {
+            sys::napi_create_external_arraybuffer(
+                env.raw(),
+                start.cast(),
+                len,
+                Some(finalize),
+                share.cast_mut().cast(),
+                &raw mut value,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            // No array buffer was made, so none will drop the share: engines that take no memory of others say so, and
+            // so does one whose thread is ending, since the call began or before.
+            // SAFETY: the share is the one made above, which nobody else took.
+            drop(unsafe { Arc::from_raw(share) });
+            check_status!(status, "expected an engine that takes memory of others in array buffers")?;
         }
-        // SAFETY: the value is returned to JavaScript in the same call; the lifetime only ties it to `env`.
-        Ok(unsafe { std::mem::transmute::<ArrayBuffer<'_>, ArrayBuffer<'static>>(buffer) })
+        // SAFETY: the value is the array buffer just made.
+        unsafe { ArrayBuffer::from_napi_value(env.raw(), value) }
     }
 
-    /// Drops a share. When the environment is ending, nothing is known of the memory but that its array buffer will
-    /// not be seen through this environment again.
-    fn finalize(self, env: Env) {
-        if !runs_javascript(env) {
-            self.0.environment_ended.store(true, Ordering::Relaxed);
+    /// What was not wrapped yet. The lease must be this caller's alone.
+    fn unwrapped_bytes(&self) -> &[u8] {
+        if self.0.size_bytes == 0 {
+            return &[];
         }
+        // SAFETY: the memory belongs to `held`, which lives as long as the lease. Nobody writes to it: it was filled before
+        // it came here, and JavaScript has no view of it.
+        unsafe { std::slice::from_raw_parts(self.0.base, self.0.size_bytes) }
+    }
+}
+
+/// Drops an array buffer's share. When the environment is ending, nothing is known of the memory but that its array buffer
+/// will not be seen through this environment again.
+unsafe extern "C" fn finalize(env: sys::napi_env, _data: *mut c_void, share: *mut c_void) {
+    // SAFETY: the share was given to this array buffer, whose finalizer runs once.
+    let lent = unsafe { Arc::from_raw(share.cast_const().cast::<Lent>()) };
+    if !runs_javascript(Env::from_raw(env)) {
+        lent.environment_ended.store(true, Ordering::Relaxed);
     }
 }
 
@@ -184,6 +332,10 @@ pub fn runs_javascript(env: Env) -> bool {
         sys::napi_get_global(env.raw(), &raw mut global) == sys::Status::napi_ok
             && sys::napi_strict_equals(env.raw(), global, global, &raw mut is_equal) == sys::Status::napi_ok
     }
+}
+
+fn wrapped_before() -> napi::Error {
+    napi::Error::from_reason("expected memory that was not wrapped before")
 }
 
 impl Lent {
@@ -215,6 +367,7 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
+        lock(&WRAPPED).remove(self);
         if self.environment_ended.load(Ordering::Relaxed) {
             return self.retire();
         }

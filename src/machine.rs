@@ -27,6 +27,9 @@ pub struct MachineMemory {
     pub cma_free_bytes: Option<f64>,
     /// Shared memory, tmpfs and most driver memory (`Shmem`), in bytes.
     pub shmem_bytes: Option<f64>,
+    /// Pages of files that live processes have mapped, in bytes: `Mapped` less shared memory. They count as available,
+    /// and are not headroom: they are the weights of servers that map their models.
+    pub mapped_file_bytes: Option<f64>,
     /// Swap, compressed RAM included (`SwapTotal`), in bytes.
     pub swap_total_bytes: Option<f64>,
     /// Free swap (`SwapFree`), in bytes. It never counts as headroom.
@@ -67,6 +70,8 @@ pub struct Cgroup {
     pub usage_bytes: f64,
     /// Page cache that is reclaimed first, in bytes.
     pub inactive_file_bytes: f64,
+    /// Pages of files that its processes have mapped, in bytes. Headroom takes them for used.
+    pub mapped_file_bytes: f64,
     /// Kills by its own killer so far.
     pub oom_kill_count: Option<f64>,
 }
@@ -181,18 +186,18 @@ pub struct Signals {
 /// What this machine is.
 #[napi(object, object_from_js = false)]
 pub struct DetectedBoard {
-    /// What its device tree calls it, else a few words.
+    /// What its device tree calls it, or the firmware where that names a board that is known; else a few words.
     pub name: String,
     /// The id of the preset that fits it.
     pub preset: Option<String>,
     /// Who made its system on chip.
     pub vendor: Option<String>,
-    /// Its system on chip: `"Tegra234"`, `"RK3588S"`.
+    /// Its system on chip: `"Tegra234"`, `"RK3588S"`, `"GB10"`.
     pub soc: Option<String>,
     /// The number of its module: `"p3767-0005"`. Jetson only.
     pub module: Option<String>,
-    /// Whether CPU and accelerator share the RAM; false where no such chip is known.
-    pub unified_memory: bool,
+    /// Whether CPU and accelerator share the RAM: true of every chip that is known, and absent where it is not known.
+    pub unified_memory: Option<bool>,
     /// What its device tree is compatible with; empty on machines without one.
     pub compatible: Vec<String>,
     /// The release of Linux for Tegra. Jetson only.
@@ -232,6 +237,7 @@ impl From<&MemInfo> for MachineMemory {
             cma_total_bytes: some(memory.cma_total_bytes),
             cma_free_bytes: some(memory.cma_free_bytes),
             shmem_bytes: some(memory.shmem_bytes),
+            mapped_file_bytes: some(memory.mapped_bytes.map(|_| memory.mapped_file_bytes())),
             swap_total_bytes: some(memory.swap_total_bytes),
             swap_free_bytes: some(memory.swap_free_bytes),
             nvmap_used_bytes: some(memory.nvmap_used_bytes),
@@ -262,6 +268,7 @@ impl From<&CoreCgroup> for Cgroup {
             high_bytes: cgroup.high_bytes.map(|bytes| bytes as f64),
             usage_bytes: cgroup.usage_bytes as f64,
             inactive_file_bytes: cgroup.inactive_file_bytes as f64,
+            mapped_file_bytes: cgroup.mapped_file_bytes as f64,
             oom_kill_count: cgroup.oom_kill_count.map(|count| count as f64),
         }
     }

@@ -1,10 +1,15 @@
 //! The native half of `MemoryPool` and its buffers.
 
-use std::{ops::Deref, os::fd::IntoRawFd, time::Duration};
+use std::{
+    ops::Deref,
+    os::fd::IntoRawFd,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use napi::{
-    Env,
-    bindgen_prelude::{AsyncTask, External, ObjectFinalize, Uint8Array},
+    Env, Unknown,
+    bindgen_prelude::{ArrayBuffer, AsyncTask, External, ObjectFinalize},
 };
 use napi_derive::napi;
 use plimsoll::{
@@ -20,6 +25,7 @@ use crate::{
     defragment::{NativeMove, NativePass},
     device::NativeDevice,
     error::to_js,
+    js_memory::{FreshBuffer, Held as HeldValue, Source, deliver, zeroed},
     lease::{Held, LeaseHolder, runs_javascript},
     mapping::NativeMapping,
     pool_stats::{DefragmentReport, NativeCounter, NativeTrace, PoolScope, PoolStats, SlabInfo},
@@ -282,28 +288,73 @@ impl NativePool {
         Work::promise(move || pool.defragment(&options, &mut |_| true), |_, report| Ok(report.into()))
     }
 
-    /// Copies `into.length` bytes out, from `offset_bytes` on.
-    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
-    pub fn read(&self, key: f64, offset_bytes: f64, into: Uint8Array) -> AsyncTask<Work<(), ()>> {
+    /// Copies bytes out, from `offset_bytes` on, into memory that nobody has seen before.
+    #[napi(ts_return_type = "Promise<ArrayBuffer>", catch_unwind)]
+    pub fn read(
+        &self,
+        env: Env,
+        key: f64,
+        offset_bytes: f64,
+        bytes: f64,
+    ) -> napi::Result<AsyncTask<Work<FreshBuffer, ArrayBuffer<'static>>>> {
         let buffer = self.buffer_for_work(key);
-        let mut target = crate::stream::JsDestination::new(into);
+        let mut fresh = FreshBuffer::new(env, bytes as usize)?;
         let read = move || {
             let (buffer, _pin) = buffer?;
-            let window = target.whole();
-            buffer.read(offset_bytes as u64, window)
+            buffer.read(offset_bytes as u64, fresh.bytes_mut())?;
+            Ok(fresh)
         };
-        Work::promise(read, |_, ()| Ok(()))
+        Ok(Work::promise(read, |_, fresh| fresh.into_buffer()))
     }
 
-    /// Copies `from` in, from `offset_bytes` on.
+    /// Copies a piece of `bytes` bytes out, from `offset_bytes` on, and then into an array from `start` on, which still has to
+    /// have `len` bytes.
+    #[allow(clippy::too_many_arguments)] // As JavaScript gives them.
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
-    pub fn write(&self, key: f64, offset_bytes: f64, from: Uint8Array) -> AsyncTask<Work<(), ()>> {
+    pub fn read_piece(
+        &self,
+        env: Env,
+        key: f64,
+        offset_bytes: f64,
+        bytes: f64,
+        #[napi(ts_arg_type = "Uint8Array")] into: Unknown<'_>,
+        len: f64,
+        start: f64,
+    ) -> napi::Result<AsyncTask<Work<Vec<u8>, ()>>> {
         let buffer = self.buffer_for_work(key);
-        let write = move || {
+        let mut piece = zeroed(bytes as usize).map_err(|error| to_js(env, &error))?;
+        let into = HeldValue::new(&into)?;
+        let read = move || {
             let (buffer, _pin) = buffer?;
-            buffer.write(offset_bytes as u64, &from)
+            buffer.read(offset_bytes as u64, &mut piece)?;
+            Ok(piece)
         };
-        Work::promise(write, |_, ()| Ok(()))
+        let to_array =
+            move |env, piece: Vec<u8>| deliver(env, &into.value()?, len as usize, start as usize, &piece);
+        Ok(Work::promise(read, to_array))
+    }
+
+    /// Copies bytes in, from `offset_bytes` on: those of an array of `len` bytes from `start` on, or the first of them. A
+    /// promise of how many.
+    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
+    pub fn write(
+        &self,
+        env: Env,
+        key: f64,
+        offset_bytes: f64,
+        #[napi(ts_arg_type = "Uint8Array")] from: Unknown<'_>,
+        len: f64,
+        start: f64,
+    ) -> napi::Result<AsyncTask<Work<usize, f64>>> {
+        let source = Source::of(env, &from, start as usize, len as usize)?;
+        Ok(write(self.buffer_for_work(key), offset_bytes, source))
+    }
+
+    /// The buffer for a write in pieces, which goes on to its end whatever is released meanwhile.
+    #[napi(catch_unwind)]
+    pub fn hold(&self, env: Env, key: f64) -> napi::Result<NativeHeldBuffer> {
+        let buffer = self.buffer(key).map_err(|error| to_js(env, &error))?;
+        Ok(NativeHeldBuffer(Mutex::new(Some(buffer))))
     }
 
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
@@ -395,4 +446,68 @@ impl NativePool {
             },
         )
     }
+}
+
+/// A buffer that is written in pieces.
+#[napi]
+pub struct NativeHeldBuffer(Mutex<Option<PoolBuffer>>);
+
+impl NativeHeldBuffer {
+    fn held(&self) -> MutexGuard<'_, Option<PoolBuffer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[napi]
+impl NativeHeldBuffer {
+    /// As `NativePool.write`.
+    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
+    pub fn write(
+        &self,
+        env: Env,
+        offset_bytes: f64,
+        #[napi(ts_arg_type = "Uint8Array")] from: Unknown<'_>,
+        len: f64,
+        start: f64,
+    ) -> napi::Result<AsyncTask<Work<usize, f64>>> {
+        let source = Source::of(env, &from, start as usize, len as usize)?;
+        let buffer = self.held().clone().ok_or(CoreError::Released { what: "the buffer" });
+        let buffer = buffer.and_then(|buffer| buffer.try_pin().map(|pin| (buffer, pin)));
+        Ok(write(buffer, offset_bytes, source))
+    }
+
+    /// Lets go of it. Where it was released meanwhile its memory goes back now, which may take its time.
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn finish(&self) -> AsyncTask<Work<(), ()>> {
+        let buffer = self.held().take();
+        Work::promise(
+            move || {
+                drop(buffer);
+                Ok(())
+            },
+            |_, ()| Ok(()),
+        )
+    }
+}
+
+impl Drop for NativeHeldBuffer {
+    fn drop(&mut self) {
+        // Only of a thread that ended in the middle of a write.
+        if let Some(buffer) = self.held().take() {
+            buffer.free_without_waiting();
+        }
+    }
+}
+
+fn write(
+    buffer: CoreResult<(PoolBuffer, Option<Pin>)>,
+    offset_bytes: f64,
+    source: Source,
+) -> AsyncTask<Work<usize, f64>> {
+    let write = move || {
+        let (buffer, _pin) = buffer?;
+        buffer.write(offset_bytes as u64, source.bytes())?;
+        Ok(source.bytes().len())
+    };
+    Work::promise(write, |_, written| Ok(written as f64))
 }

@@ -3,9 +3,11 @@
 use gguf_file::{ArrayRef, MAX_EXACT, Value};
 use napi::{
     Env, Unknown,
-    bindgen_prelude::{BigInt, ToNapiValue, Uint8Array},
+    bindgen_prelude::{BigInt, ToNapiValue},
 };
 use napi_derive::napi;
+
+use crate::js_memory::owned_array;
 
 /// Describes an array without its elements.
 #[napi(object, object_from_js = false)]
@@ -59,7 +61,7 @@ pub fn elements_to_js<'env>(
     if let (Some(bytes), Some(fixed)) = (array.as_le_bytes(), array.element_type().fixed_bytes()) {
         let fixed = fixed as usize;
         let range = start.saturating_mul(fixed)..end.saturating_mul(fixed);
-        return unknown(env, Uint8Array::from(bytes.get(range).unwrap_or_default()));
+        return owned_array(*env, bytes.get(range).unwrap_or_default())?.into_unknown(env);
     }
     let values = array.iter().skip(start).take(end.saturating_sub(start));
     unknown(env, values.map(|value| to_js(env, &value)).collect::<napi::Result<Vec<_>>>()?)

@@ -3,10 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gguf_file::{ArrayRef, Tensor};
-use napi::{
-    Env, Unknown,
-    bindgen_prelude::{ObjectFinalize, Uint8Array},
-};
+use napi::{Env, Unknown, bindgen_prelude::ObjectFinalize};
 use napi_derive::napi;
 use plimsoll::{
     Error as CoreError,
@@ -18,9 +15,10 @@ use plimsoll::{
 use crate::{
     buffer_pool::NativeBufferPool,
     error::to_js,
+    js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
     memory_pool::NativePool,
     metadata,
-    stream::{JsDestination, NativeStream},
+    stream::NativeStream,
 };
 
 /// An open model until it is closed; streams hold on to it themselves.
@@ -144,8 +142,12 @@ impl NativeModel {
     }
 
     #[napi(factory, catch_unwind)]
-    pub fn from_bytes(env: Env, bytes: Uint8Array, options: NativeOpenOptions) -> napi::Result<Self> {
-        Self::wrap(env, ModelFile::from_bytes(bytes.to_vec(), &options.into()))
+    pub fn from_bytes(
+        env: Env,
+        #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown<'_>,
+        options: NativeOpenOptions,
+    ) -> napi::Result<Self> {
+        Self::wrap(env, ModelFile::from_bytes(copy_of(env, &bytes)?, &options.into()))
     }
 
     fn wrap(env: Env, model: plimsoll::Result<ModelFile>) -> napi::Result<Self> {
@@ -279,21 +281,46 @@ impl NativeModel {
         Ok(NativeStream::new(UnitStream::new(reader.map_err(|error| to_js(env, &error))?)))
     }
 
-    /// Fills `into` with the tensors, one after the other without padding.
+    /// Fills `into` with the tensors, one after the other without padding, where its memory is leased: the stream holds it
+    /// then. Of other memory there is no stream: a script could move it away.
     #[napi(catch_unwind)]
-    pub fn stream_into(
+    pub fn stream_into_leased(
         &self,
         env: Env,
         pool: &NativeBufferPool,
         options: NativeStreamOptions,
-        into: Uint8Array,
+        #[napi(ts_arg_type = "Uint8Array")] into: Unknown<'_>,
+    ) -> napi::Result<Option<NativeStream>> {
+        let Some(work) = leased(&into)? else { return Ok(None) };
+        self.fill(env, pool, options, LoadTarget::Leased(work)).map(|stream| Some(NativeStream::new(stream)))
+    }
+
+    /// Fills new memory of `bytes` bytes, see `takeFilled`.
+    #[napi(catch_unwind)]
+    pub fn stream_into_new(
+        &self,
+        env: Env,
+        pool: &NativeBufferPool,
+        options: NativeStreamOptions,
+        bytes: f64,
     ) -> napi::Result<NativeStream> {
+        let fresh = FreshBuffer::new(env, bytes as usize)?;
+        let stream = self.fill(env, pool, options, LoadTarget::Fresh(fresh.window()))?;
+        Ok(NativeStream::filling(stream, fresh))
+    }
+
+    fn fill(
+        &self,
+        env: Env,
+        pool: &NativeBufferPool,
+        options: NativeStreamOptions,
+        target: LoadTarget,
+    ) -> napi::Result<UnitStream> {
         let model = self.model(env)?;
-        let destination = Box::new(JsDestination::new(into));
         let reader = select(&model, options).and_then(|selection| {
-            Reader::into_destination(Arc::clone(&model), selection, pool.core().clone(), destination)
+            Reader::into_destination(Arc::clone(&model), selection, pool.core().clone(), Box::new(target))
         });
-        Ok(NativeStream::new(UnitStream::new(reader.map_err(|error| to_js(env, &error))?)))
+        Ok(UnitStream::new(reader.map_err(|error| to_js(env, &error))?))
     }
 }
 

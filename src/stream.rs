@@ -1,22 +1,23 @@
 //! The native half of a stream: units by promise, chunks as array buffers.
 
-// A destination in JavaScript's memory is raw memory here; the block says what keeps it alive.
-#![allow(unsafe_code)]
-
-use std::sync::{Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use napi::{
-    Env, JsValue,
-    bindgen_prelude::{ArrayBuffer, Object, Uint8Array},
+    Env, JsValue, Unknown,
+    bindgen_prelude::{ArrayBuffer, Object},
 };
 use napi_derive::napi;
 use plimsoll::{
-    Error as CoreError, Result as CoreResult,
-    loader::{Chunk, Destination, StreamedUnit, UnitStream},
+    Result as CoreResult,
+    loader::{Chunk, StreamedUnit, UnitStream},
 };
 
 use crate::{
     error::to_js,
+    js_memory::{FreshBuffer, deliver, owned_buffer},
     lease::{Held, LeaseHolder},
 };
 
@@ -25,13 +26,31 @@ const NUMBERS_PER_CHUNK: usize = 5;
 
 #[napi]
 pub struct NativeStream {
-    stream: Mutex<Option<UnitStream>>,
+    /// Dropped first: it waits for its reader, which may be writing to `fresh`.
+    stream: UnitStream,
+    /// What the stream fills, unless that is held by the stream or nothing.
+    fresh: Mutex<Option<FreshBuffer>>,
 }
 
 #[napi]
 impl NativeStream {
     pub(crate) fn new(stream: UnitStream) -> Self {
-        Self { stream: Mutex::new(Some(stream)) }
+        Self { stream, fresh: Mutex::new(None) }
+    }
+
+    /// A stream that fills memory which JavaScript gets when it is over.
+    pub(crate) fn filling(stream: UnitStream, fresh: FreshBuffer) -> Self {
+        Self { stream, fresh: Mutex::new(Some(fresh)) }
+    }
+
+    /// What was filled; `null` before the stream is over, and when there is no such memory or it was taken.
+    #[napi(catch_unwind)]
+    pub fn take_filled(&self) -> napi::Result<Option<ArrayBuffer<'static>>> {
+        if !self.stream.is_over() {
+            return Ok(None);
+        }
+        let filled = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take();
+        filled.map(FreshBuffer::into_buffer).transpose()
     }
 
     /// The next unit, `null` at the end.
@@ -44,11 +63,7 @@ impl NativeStream {
                 Err(error) => Err(to_js(env, &error)),
             });
         };
-        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        match stream.as_ref() {
-            Some(stream) => stream.request(deliver),
-            None => deliver(Err(CoreError::Cancelled)),
-        }
+        self.stream.request(deliver);
         // The promise goes straight back to JavaScript; its lifetime only ties it to `env`.
         Ok(Object::from_raw(env.raw(), promise.raw()))
     }
@@ -56,9 +71,7 @@ impl NativeStream {
     /// Ends the stream within one unit; whoever waits is told.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
-        if let Some(stream) = self.stream.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            stream.cancel();
-        }
+        self.stream.cancel();
     }
 }
 
@@ -72,6 +85,11 @@ pub struct NativeUnit {
 fn describe(chunk: &Chunk) -> [f64; NUMBERS_PER_CHUNK] {
     [chunk.tensor as u64, chunk.elements.start, chunk.elements.end, chunk.bytes.start, chunk.bytes.end]
         .map(|number| number as f64)
+}
+
+/// Where a chunk's data lies in its unit.
+fn data_of(chunk: &Chunk) -> Range<usize> {
+    chunk.data.start as usize..chunk.data.end as usize
 }
 
 #[napi]
@@ -93,11 +111,49 @@ impl NativeUnit {
         self.chunks.iter().flat_map(describe).collect()
     }
 
-    /// An array buffer for each chunk; to be called once. All in one call, so that a chunk costs none.
+    /// An array buffer for each chunk, lent; to be called once. All in one call, so that a chunk costs none.
     #[napi(catch_unwind)]
     pub fn array_buffers(&self, env: Env) -> napi::Result<Vec<ArrayBuffer<'static>>> {
-        let data = |chunk: &Chunk| chunk.data.start as usize..chunk.data.end as usize;
-        self.lease.take()?.array_buffers(env, self.chunks.iter().map(data))
+        self.lease.take()?.array_buffers(env, self.chunks.iter().map(data_of))
+    }
+
+    /// An array buffer for each chunk, the engine's own. The unit's memory goes back at once; to be called once.
+    #[napi(catch_unwind)]
+    pub fn copies(&self, env: Env) -> napi::Result<Vec<ArrayBuffer<'static>>> {
+        let copies = self.with_chunks(|parts| parts.map(|part| owned_buffer(env, part)).collect());
+        self.discard();
+        copies
+    }
+
+    /// Copies the chunks into an array, one after the other from `start` on; how many bytes that were. `len` is how many the
+    /// array has to have.
+    #[napi(catch_unwind)]
+    pub fn copy_into(
+        &self,
+        env: Env,
+        #[napi(ts_arg_type = "Uint8Array")] into: Unknown<'_>,
+        len: f64,
+        start: f64,
+    ) -> napi::Result<f64> {
+        let mut at = start as usize;
+        self.with_chunks(|parts| {
+            for part in parts {
+                deliver(env, &into, len as usize, at, part)?;
+                at += part.len();
+            }
+            Ok(())
+        })?;
+        Ok((at - start as usize) as f64)
+    }
+
+    /// Lets `use_parts` see the chunks' bytes, before they are wrapped.
+    fn with_chunks<T>(
+        &self,
+        use_parts: impl FnOnce(&mut dyn Iterator<Item = &[u8]>) -> napi::Result<T>,
+    ) -> napi::Result<T> {
+        self.lease.with_bytes(|bytes| {
+            use_parts(&mut self.chunks.iter().map(|chunk| bytes.get(data_of(chunk)).unwrap_or_default()))
+        })
     }
 
     /// Gives a unit back that will not be wrapped, without waiting for this object to be collected.
@@ -117,42 +173,4 @@ impl NativeUnit {
 #[napi(catch_unwind)]
 pub fn detach(buffer: ArrayBuffer<'_>) -> napi::Result<()> {
     buffer.detach()
-}
-
-/// A typed array of JavaScript's as destination.
-///
-/// `lib/` promises that the array is not transferred away while the load runs, as Node.js demands of the buffers
-/// given to `fs.read`; the reference in `array` keeps it from being collected.
-pub struct JsDestination {
-    array: Uint8Array,
-}
-
-impl JsDestination {
-    pub fn new(array: Uint8Array) -> Self {
-        Self { array }
-    }
-
-    /// All of it.
-    pub fn whole(&mut self) -> &mut [u8] {
-        // SAFETY: as in `window`.
-        unsafe { self.array.as_mut() }
-    }
-}
-
-impl Destination for JsDestination {
-    fn capacity_bytes(&self) -> u64 {
-        self.array.len() as u64
-    }
-
-    fn window(&mut self, offset_bytes: u64, len: usize) -> CoreResult<&mut [u8]> {
-        let capacity = self.capacity_bytes();
-        // SAFETY: the array is referenced, so its memory lives; JavaScript may read it meanwhile and see old or
-        // new bytes, as with any asynchronous read into a buffer.
-        let bytes = unsafe { self.array.as_mut() };
-        let start = offset_bytes as usize;
-        start.checked_add(len).and_then(|end| bytes.get_mut(start..end)).ok_or_else(|| {
-            let expected = format!("large enough for {len} bytes at {offset_bytes}");
-            CoreError::invalid_argument("into", expected, format!("{capacity} bytes"))
-        })
-    }
 }

@@ -72,9 +72,11 @@ function boardSection(page: Page, { detected, board, isNamed }: Findings): strin
       ['kernel', kernelRelease && visible(kernelRelease)],
       [
         'memory',
-        unifiedMemory
-          ? 'shared by the CPU and its accelerators'
-          : 'of a chip whose accelerators are not known to share it',
+        unifiedMemory === undefined
+          ? 'of a chip whose accelerators are not known to share it, or not to'
+          : unifiedMemory
+            ? 'shared by the CPU and its accelerators'
+            : 'not shared with accelerators',
       ],
       ['preset', board ? board.id + named : 'none'],
       ['compatible', compatible.length > 0 ? visible(compatible.join(', ')) : undefined],
@@ -135,7 +137,12 @@ function headroomSection(page: Page, { headroom, nodeAvailableBytes }: Findings)
     '',
     ...facts(page, [
       ['pending', formatBytes(headroom.pendingBytes)],
-      ['largest allocation', formatBytes(headroom.largestAllocationBytes)],
+      [
+        'largest allocation',
+        headroom.largestAllocationBytes === undefined
+          ? 'not told by the driver'
+          : formatBytes(headroom.largestAllocationBytes),
+      ],
       [
         'Node.js',
         nodeAvailableBytes === undefined ? undefined : `${formatBytes(nodeAvailableBytes)}, process.availableMemory()`,

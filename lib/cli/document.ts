@@ -17,7 +17,7 @@ type OptionalKey<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[k
 type Filled<T> = { [K in keyof T]-?: undefined extends T[K] ? Exclude<T[K], undefined> | null : T[K] }
 
 /** The nulls are all given, so that a field that comes to a type cannot be forgotten here. */
-function filled<T extends object>(object: T, nulls: Record<OptionalKey<T>, null>): Filled<T> {
+export function filled<T extends object>(object: T, nulls: Record<OptionalKey<T>, null>): Filled<T> {
   const absent = Object.keys(nulls).filter((key) => object[key as keyof T] === undefined)
   return { ...object, ...Object.fromEntries(absent.map((key) => [key, null])) } as Filled<T>
 }
@@ -28,6 +28,7 @@ export const machineDocument = (machine: MachineMemory) =>
     cmaTotalBytes: null,
     cmaFreeBytes: null,
     shmemBytes: null,
+    mappedFileBytes: null,
     swapTotalBytes: null,
     swapFreeBytes: null,
     nvmapUsedBytes: null,
@@ -41,6 +42,7 @@ export const detectedDocument = (detected: DetectedBoard) =>
     vendor: null,
     soc: null,
     module: null,
+    unifiedMemory: null,
     l4t: null,
     jetpack: null,
     kernelRelease: null,
@@ -49,7 +51,7 @@ export const detectedDocument = (detected: DetectedBoard) =>
 const termDocument = (term: HeadroomTerm) => filled(term, { path: null })
 
 export const headroomDocument = (headroom: Headroom) => ({
-  ...headroom,
+  ...filled(headroom, { largestAllocationBytes: null }),
   bindingTerm: termDocument(headroom.bindingTerm),
   terms: headroom.terms.map(termDocument),
 })

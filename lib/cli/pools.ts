@@ -104,7 +104,7 @@ async function fromTrace(file: InputFile, args: Arguments): Promise<Found> {
 async function writePage(path: string, snapshots: PoolSnapshot[]): Promise<void> {
   const page = poolsPage(snapshots)
   try {
-    await replaceFile(path, page)
+    await replaceFile(path, [page])
   } catch (error) {
     throw new FileError(`expected to write ${path}, got: ${(error as Error).message}`, Exit.trouble)
   }

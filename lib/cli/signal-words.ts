@@ -57,13 +57,16 @@ function wordsOf(signals: Signals, key: keyof typeof names): string[] {
 }
 
 function memoryWords(memory: MachineMemory): string[] {
-  const { cmaTotalBytes, cmaFreeBytes, shmemBytes, nvmapUsedBytes } = memory
+  const { cmaTotalBytes, cmaFreeBytes, shmemBytes, mappedFileBytes, nvmapUsedBytes } = memory
   return [
     `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.availableBytes)} available`,
     swapWords(memory),
     ...(cmaTotalBytes && cmaFreeBytes !== undefined
       ? [`${formatBytes(cmaTotalBytes)} contiguous (CMA), ${formatBytes(cmaFreeBytes)} of it free and not headroom`]
       : []),
+    ...(mappedFileBytes === undefined
+      ? []
+      : [`${formatBytes(mappedFileBytes)} of files that processes have mapped: available, and not headroom`]),
     ...(shmemBytes === undefined ? [] : [`${formatBytes(shmemBytes)} shared: tmpfs, memfd, most driver memory`]),
     ...(nvmapUsedBytes === undefined ? [] : [`${formatBytes(nvmapUsedBytes)} held by the GPU and engines`]),
   ]

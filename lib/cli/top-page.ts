@@ -1,8 +1,7 @@
-import { formatBytes, type MemoryLevel, type MonitorSample, type ProcessMemory } from '../index.js'
+import { formatBytes, type MemoryLevel, type MonitorSample, type ProcessInfo, type ProcessMemory } from '../index.js'
 import { bar } from './bar.js'
 import { boundTable } from './bounds.js'
 import type { Line } from './line.js'
-import type { LoadedProcess } from './processes.js'
 import { pressureWords, swapWords, zramWords } from './signal-words.js'
 import type { Style } from './style.js'
 import { facts, heading, table } from './table.js'
@@ -19,7 +18,7 @@ export interface View {
   line: Line
   /** Kills since the view began. */
   killCount: number
-  processes: readonly LoadedProcess[]
+  processes: readonly ProcessInfo[]
   intervalMs: number
 }
 
@@ -98,7 +97,9 @@ const processWords = ({ rssBytes, anonymousBytes, fileBytes, shmemBytes }: Proce
   `${formatBytes(rssBytes)} resident: ${formatBytes(anonymousBytes)} anonymous, ${formatBytes(fileBytes)} file, ` +
   `${formatBytes(shmemBytes)} shared`
 
-const processTable = (page: Page, processes: readonly LoadedProcess[]): string[] =>
+const sizeOrUnknown = (bytes: number | undefined): string => (bytes === undefined ? '?' : formatBytes(bytes))
+
+const processTable = (page: Page, processes: readonly ProcessInfo[]): string[] =>
   table(
     page,
     [
@@ -112,9 +113,9 @@ const processTable = (page: Page, processes: readonly LoadedProcess[]): string[]
     processes.map((process) => [
       String(process.pid),
       formatBytes(process.rssBytes),
-      formatBytes(process.anonymousBytes),
-      formatBytes(process.shmemBytes),
-      formatBytes(process.peakRssBytes),
+      sizeOrUnknown(process.anonymousBytes),
+      sizeOrUnknown(process.shmemBytes),
+      sizeOrUnknown(process.peakRssBytes),
       visible(process.command),
     ]),
   )

@@ -1,13 +1,12 @@
-import { MemoryBudget, MemoryMonitor, processMemory } from '../index.js'
+import { MemoryBudget, MemoryMonitor, type ProcessInfo, processes, processMemory } from '../index.js'
 import type { Arguments } from './arguments.js'
-import { headroomDocument, machineDocument } from './document.js'
+import { filled, headroomDocument, machineDocument } from './document.js'
 import { Exit, type ExitCode } from './exit.js'
 import { SystemError, UsageError } from './failure.js'
 import { type EndingSignal, onEndingSignal } from './interrupt.js'
 import { type Line, lineFrom, lineOf, lineOptions } from './line.js'
 import { measured, measuredMachine } from './machine.js'
 import { pageFor, printDocumentLine, printLines } from './output.js'
-import { LoadedProcesses } from './processes.js'
 import { onKey, Screen } from './screen.js'
 import { frame, plainLine, plainTitles, type View } from './top-page.js'
 import type { Verb } from './verb.js'
@@ -107,7 +106,6 @@ class Samples implements AsyncIterable<View> {
   readonly #monitor: MemoryMonitor
   readonly #intervalMs: number
   readonly #count: number
-  readonly #processes = new LoadedProcesses()
 
   constructor(args: Arguments) {
     const pid = otherProcess(args)
@@ -155,7 +153,7 @@ class Samples implements AsyncIterable<View> {
         isOther: this.#isOther,
         line: this.#line,
         killCount: Math.max((sample.oomKillCount ?? 0) - (firstKillCount ?? 0), 0),
-        processes: this.#processes.read(),
+        processes: await processes({ loaded: true }),
         intervalMs: this.#intervalMs,
       }
       shown += 1
@@ -172,6 +170,15 @@ function otherProcess(args: Arguments): number | undefined {
   throw new UsageError(`expected --pid to be the id of a running process, got "${pid}"`)
 }
 
+const processDocument = (process: ProcessInfo) =>
+  filled(process, {
+    parentPid: null,
+    peakRssBytes: null,
+    anonymousBytes: null,
+    fileBytes: null,
+    shmemBytes: null,
+  })
+
 const documentOf = ({ sample, pid, line, killCount, processes }: View): object => ({
   timeMs: sample.timeMs,
   level: sample.level,
@@ -186,5 +193,5 @@ const documentOf = ({ sample, pid, line, killCount, processes }: View): object =
   oomKillCount: sample.oomKillCount ?? null,
   killCount: sample.oomKillCount === undefined ? null : killCount,
   process: sample.process ?? null,
-  processes,
+  processes: processes.map(processDocument),
 })

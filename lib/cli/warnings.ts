@@ -1,11 +1,4 @@
-import {
-  type BoardPreset,
-  boardPresets,
-  formatBytes,
-  type HeadroomTerm,
-  type MachineMemory,
-  type Signals,
-} from '../index.js'
+import { type BoardPreset, formatBytes, type HeadroomTerm, type MachineMemory, type Signals } from '../index.js'
 import type { Findings } from './doctor.js'
 import { percent } from './text.js'
 
@@ -40,6 +33,7 @@ export const warningsOf = (found: Findings): Warning[] => [
   ...doubtfulMemory(found),
   ...kills(found),
   ...compressedSwap(found),
+  ...untoldAllocation(found),
   ...presets(found),
   ...hugePages(found),
   ...noPressure(found),
@@ -147,11 +141,25 @@ function compressedSwap({ machine, signals }: Findings): Warning[] {
   ]
 }
 
+/** Since L4T 36.4.7 the driver refuses pieces that it has room for; a release that is not told may be one of those. */
+function untoldAllocation({ headroom, detected }: Findings): Warning[] {
+  if (!headroom || headroom.largestAllocationBytes !== undefined) return []
+  const release = detected.l4t ? `L4T ${detected.l4t}` : 'an L4T whose release is not told'
+  return [
+    warning(
+      'largest-allocation',
+      `on ${release} the driver may refuse one large piece of device memory although there is room for it: since the ` +
+        'mend of CVE-2025-33177 in 36.4.7 loads end with "NvMapMemAllocInternalTagged: ... error 12"',
+      "Take it in pieces: plimsoll's CUDA slabs are put together from chunks of 64 MiB, and PyTorch does likewise when told",
+      'export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True',
+    ),
+  ]
+}
+
+/** A board without a preset that fits is not blamed: there are more boards than presets. */
 function presets({ machine, detected, board, isNamed }: Findings): Warning[] {
   // What a container may have is no board's size.
-  if (!machine || machine.scope === 'container') return []
-  if (!board) return chipWithoutPreset(machine, detected.soc)
-  if (!isNamed) return []
+  if (!machine || machine.scope === 'container' || !board || !isNamed) return []
   const better = detected.preset && detected.preset !== board.id ? `--board ${detected.preset}` : undefined
   if (!better && fits(board, machine)) return []
   const found = `${detected.name} with ${formatBytes(machine.totalBytes)}`
@@ -167,18 +175,6 @@ function presets({ machine, detected, board, isNamed }: Findings): Warning[] {
 /** Firmware takes a part of the memory, never half of it. */
 const fits = ({ totalBytes }: BoardPreset, machine: MachineMemory): boolean =>
   machine.totalBytes <= totalBytes && machine.totalBytes > totalBytes / 2
-
-function chipWithoutPreset({ totalBytes }: MachineMemory, soc: string | undefined): Warning[] {
-  if (soc === undefined || !boardPresets.some((preset) => soc.startsWith(preset.soc))) return []
-  return [
-    warning(
-      'preset-mismatch',
-      `no preset of a board with ${soc} fits ${formatBytes(totalBytes)}`,
-      'The line is drawn without one; see that the kernel is not told to use less (mem=), or name one with --board',
-      'plimsoll doctor --boards',
-    ),
-  ]
-}
 
 function hugePages({ signals }: Findings): Warning[] {
   const bytes = (signals.hugePages ?? []).reduce((sum, pool) => sum + pool.pageBytes * pool.totalCount, 0)

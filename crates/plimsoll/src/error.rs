@@ -11,7 +11,7 @@ pub enum Error {
     /// A budget has not got that much left.
     #[error(
         "expected at most {} to be asked for {label:?}, got {}: {binding_constraint}. {suggestion}",
-        format_bytes(*.available_bytes), format_bytes(*.requested_bytes)
+        apart(*.largest_free_bytes, *.requested_bytes), apart(*.requested_bytes, *.largest_free_bytes)
     )]
     InsufficientMemory {
         /// The label of the refused allocation.
@@ -164,6 +164,15 @@ impl Error {
             Self::Cancelled => "ABORT_ERR",
         }
     }
+}
+
+/// A size for people; with its bytes, where rounding would make it look like the other one that stands beside it.
+fn apart(bytes: u64, other: u64) -> String {
+    let text = format_bytes(bytes);
+    if bytes == other || text != format_bytes(other) {
+        return text;
+    }
+    format!("{text} ({bytes} bytes)")
 }
 
 /// A result whose error is [`Error`].

@@ -8,7 +8,9 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use BackEndKind::{Cuda, DmaHeap, Host, Rknpu, Udmabuf};
 use plimsoll::{
     budget::{Admission, Headroom, HeadroomKind, HeadroomOptions, Line, MachineOptions},
-    system::{BackEndKind, DetectedBoard, Machine, NpuDriver, Sampler, SystemRoot, back_ends},
+    system::{
+        BackEndKind, DetectedBoard, Machine, NpuDriver, Sampler, SystemRoot, back_ends, read_nvmap_clients,
+    },
     units::{GIB, MIB},
 };
 
@@ -34,6 +36,12 @@ const BOARDS: &[Row] = &[
     ("jetson-agx-orin-32gb",   Some("agx-orin-32gb"),  Some("Tegra234"), Some("5.1")),
     ("jetson-xavier-nx-8gb",   Some("xavier-nx-8gb"),  Some("Tegra194"), Some("5.1")),
     ("jetson-agx-thor",        Some("agx-thor-128gb"), Some("Tegra264"), Some("7")),
+    ("jetson-orin-nano-super", Some("orin-nano-8gb"),  Some("Tegra234"), Some("6.2.1")),
+    ("jetson-t4000",           Some("t4000-64gb"),     Some("Tegra264"), Some("7")),
+    ("jetson-agx-xavier-16gb", Some("agx-xavier-16gb"), Some("Tegra194"), Some("5.1")),
+    ("nixos-on-orin",          Some("orin-nano-8gb"),  Some("Tegra234"), None),
+    ("dgx-spark",              Some("gb10-128gb"),     Some("GB10"),     None),
+    ("radxa-e52c",             Some("rk3588-8gb"),     Some("RK3582"),   None),
     ("rock-5b-mainline",       Some("rk3588-16gb"),    Some("RK3588"),   None),
     ("rock-5b-plus-vendor",    Some("rk3588-16gb"),    Some("RK3588"),   None),
     ("orangepi-5-plus-vendor", Some("rk3588-8gb"),     Some("RK3588"),   None),
@@ -42,6 +50,7 @@ const BOARDS: &[Row] = &[
     ("rock-3a-mainline",       None,                   Some("RK3568"),   None),
     ("container-on-orin",      Some("orin-nano-8gb"),  Some("Tegra234"), None),
     ("pc",                     None,                   None,             None),
+    ("wsl",                    None,                   None,             None),
 ];
 
 #[test]
@@ -49,7 +58,7 @@ fn every_tree_is_recognised_and_names_its_source() {
     for (name, preset, soc, jetpack) in BOARDS {
         let board = DetectedBoard::read(&root(name));
         assert_eq!(board.preset.map(|preset| preset.id), *preset, "{name}");
-        assert_eq!((board.soc, board.unified_memory), (*soc, soc.is_some()), "{name}");
+        assert_eq!((board.soc, board.unified_memory), (*soc, soc.map(|_| true)), "{name}");
         assert_eq!(board.tegra_release.and_then(|release| release.jetpack), *jetpack, "{name}");
         assert!(!fs::read_to_string(folder().join(name).join("SOURCE")).unwrap().is_empty());
     }
@@ -66,6 +75,9 @@ fn names_and_modules_are_those_of_the_tree() {
     assert_eq!(nano.name, "NVIDIA Jetson Orin Nano Developer Kit");
     assert_eq!(nano.module.as_deref(), Some("p3767-0005"));
     assert_eq!(nano.tegra_release.unwrap().l4t, "36.4.7");
+    assert_eq!(DetectedBoard::read(&root("jetson-orin-nano-super")).module.as_deref(), Some("p3767-0005"));
+    let spark = DetectedBoard::read(&root("dgx-spark"));
+    assert_eq!((spark.name.as_str(), spark.module), ("NVIDIA_DGX_Spark", None));
     assert_eq!(DetectedBoard::read(&root("rock-5b-plus-vendor")).name, "Radxa ROCK 5B+");
 }
 
@@ -103,10 +115,31 @@ fn a_containers_limit_binds_before_the_boards_memory() {
 #[test]
 fn jetsons_driver_bounds_a_single_allocation_and_the_others_do_not() {
     let rule = |name| Admission::of_board(&DetectedBoard::read(&root(name)));
-    assert_eq!(rule("jetson-orin-nano-8gb"), Some(Admission::Nvmap { before_5_15: false }));
+    assert_eq!(rule("jetson-orin-nx-16gb"), Some(Admission::Nvmap { before_5_15: false }));
     assert_eq!(rule("jetson-xavier-nx-8gb"), Some(Admission::Nvmap { before_5_15: true }));
     assert_eq!(rule("jetson-agx-thor"), Some(Admission::Nvmap { before_5_15: false }));
-    assert_eq!((rule("rock-5b-mainline"), rule("pc")), (None, None));
+    assert_eq!((rule("rock-5b-mainline"), rule("pc"), rule("dgx-spark")), (None, None, None));
+}
+
+#[test]
+fn no_largest_allocation_is_promised_where_the_driver_refuses_what_it_has_room_for() {
+    for (name, promised) in [
+        ("jetson-orin-nano-super", false),
+        ("jetson-orin-nano-8gb", false),
+        // A container or a system that does not tell its release.
+        ("container-on-orin", false),
+        ("nixos-on-orin", false),
+        ("jetson-orin-nx-16gb", true),
+        ("jetson-xavier-nx-8gb", true),
+        ("jetson-agx-thor", true),
+        ("dgx-spark", true),
+    ] {
+        let admission = Admission::of_board(&DetectedBoard::read(&root(name)));
+        let options = HeadroomOptions { admission, ..HeadroomOptions::default() };
+        let headroom = Headroom::of(&Machine::read_at(&root(name)).unwrap(), 0, &options);
+        assert_eq!(headroom.largest_allocation_bytes.is_some(), promised, "{name}");
+        assert!(headroom.bytes > 0);
+    }
 }
 
 #[test]
@@ -117,6 +150,8 @@ fn signals_that_a_kernel_does_not_have_are_absent_with_a_reason() {
     assert_eq!(NpuDriver::read(&root("rock-5b-plus-vendor")).unwrap().version, "0.9.8");
     let thor = Machine::read_at(&root("jetson-agx-thor")).unwrap();
     assert_eq!(thor.memory.nvmap_used_bytes, None);
+    let clients = read_nvmap_clients(&root("jetson-agx-thor")).unwrap_err();
+    assert!(clients.to_string().contains("it counts 0 for each"), "{clients}");
     let zram = Sampler::new(root("orangepi-5-plus-vendor")).read().zram.unwrap();
     assert_eq!((zram.stored_bytes, zram.used_bytes), (4096, 12288));
 }
@@ -132,6 +167,9 @@ fn each_board_shows_the_device_memory_it_could_give() {
     assert_eq!(usable("rock-5b-mainline"), [Host, DmaHeap, Udmabuf]);
     assert_eq!(usable("container-on-orin"), [Host]);
     assert_eq!(usable("pc"), [Host]);
+    for name in ["dgx-spark", "nixos-on-orin", "wsl", "jetson-t4000", "jetson-agx-xavier-16gb"] {
+        assert_eq!(usable(name), [Host, Cuda], "{name}");
+    }
     let why = |name: &str, kind| {
         let all = back_ends(&root(name));
         all.into_iter().find(|back_end| back_end.kind == kind).unwrap().state.unwrap_err()

@@ -186,7 +186,7 @@ mod the_window {
             assert_eq!(usage.used_bytes, bytes.next_multiple_of(4096) * fit as u64);
             assert_eq!(
                 (usage.total_bytes, usage.free_bytes),
-                (Some(WINDOW_BYTES), Some(WINDOW_BYTES - usage.used_bytes))
+                (Some(WINDOW_BYTES), Some(WINDOW_BYTES - 4096 - usage.used_bytes))
             );
             assert_eq!(usage.largest_free_bytes, Some(hole_of(&refusal)));
             // What is named as the hole can be had.
@@ -436,6 +436,8 @@ mod the_node {
         board.driver().faults = Faults::once(0);
         unavailable(&board, "Permission denied");
         board.remove("dev/dri");
+        unavailable(&board, "/dev/dri/renderD129 is not");
+        board.add(".dockerenv");
         unavailable(&board, "the container does not show");
         board.remove("sys");
         board.add("dev/rknpu");
@@ -690,7 +692,14 @@ mod failures {
                 take(&backend, MIB).unwrap();
                 let (usage, window) = (backend.usage(), backend.window());
                 assert_eq!((usage.used_bytes, usage.slab_count, window.used_bytes()), (0, 0, 0));
-                assert_eq!(backend.plan(&[2 * GIB; 16]).unwrap().len(), 16, "every domain is empty");
+                // A failed question may have made it a driver with one domain.
+                let domains = if backend.info().unwrap().has_domains { 16 } else { 1 };
+                let planned = backend.plan(&vec![2 * GIB; domains]).unwrap().len();
+                assert_eq!(planned, domains, "every domain is empty");
+                assert!(
+                    backend.plan(&vec![2 * GIB; domains + 1]).is_err(),
+                    "none is planned that is not there"
+                );
                 assert_eq!(board.driver().live_bytes(), 0);
             }
         }

@@ -1,6 +1,10 @@
 //! The guard over a part of a budget.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     books::Books,
@@ -25,8 +29,9 @@ impl Allocation {
         bytes: u64,
         label: Cow<'static, str>,
         stack: Option<&str>,
+        since: Instant,
     ) -> Self {
-        let key = books.enter(label, bytes, stack);
+        let key = books.enter(label, bytes, stack, since);
         Self { books: Arc::clone(books), key, bytes }
     }
 
@@ -73,7 +78,7 @@ impl Drop for Allocation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AllocationInfo {
-    /// Its number, by which recordings know it.
+    /// Its number, by which recordings know it; the highest there is for what another copy of this crate holds.
     pub id: u64,
     /// The label it was taken under.
     pub label: Cow<'static, str>,

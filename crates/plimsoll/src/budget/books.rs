@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    ops::Deref,
     sync::atomic::{AtomicBool, AtomicU32},
     time::{Duration, Instant},
 };
@@ -11,7 +12,9 @@ use slab::Slab;
 use super::{
     allocation::AllocationInfo,
     counter::Counter,
+    pending::Pending,
     record::{Copied, EventKind, Journal, Note, Record, RecordOptions, Recorder},
+    resident::Resident,
 };
 use crate::sync::{Mutex, MutexGuard, Ordering, lock};
 
@@ -21,11 +24,33 @@ use crate::sync::{Mutex, MutexGuard, Ordering, lock};
 /// given, so the listed sum never exceeds the counted one.
 #[derive(Debug)]
 pub(crate) struct Books {
-    counter: Counter,
+    counter: Part<Counter>,
+    /// Of the counter, what is in these books; none where that is all of it.
+    own: Option<Counter>,
+    pending: Part<Pending>,
     live: Mutex<Live>,
     recorded: Recorded,
-    /// Tells what this process has resident, in bytes; only books over this machine's memory ask.
-    resident_bytes: fn() -> Option<u64>,
+    /// What this process has resident; only books over its own machine's memory know.
+    resident: Resident,
+}
+
+/// A figure of these books alone, or of the whole process, other copies of this crate included.
+#[derive(Debug)]
+pub(super) enum Part<T: 'static> {
+    Own(T),
+    #[cfg_attr(loom, allow(dead_code))] // Loom's atomics cannot be static.
+    Process(&'static T),
+}
+
+impl<T> Deref for Part<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Own(own) => own,
+            Self::Process(shared) => shared,
+        }
+    }
 }
 
 /// What recordings want to be told, for those who would otherwise not take the lock. Relaxed order suffices: what
@@ -42,14 +67,6 @@ struct Live {
     /// There while anybody records.
     journal: Option<Box<Journal>>,
     next_serial: u64,
-    /// What the entries have committed, as their holders said; in bytes.
-    committed_bytes: u64,
-    /// Entries that never said what they committed.
-    silent_count: usize,
-    /// What was resident when the first of them was entered, in bytes.
-    resident_before_bytes: Option<u64>,
-    /// What the others had committed by then, in bytes.
-    committed_before_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -65,23 +82,91 @@ struct Entry {
 // Derived `Default` is not there under loom.
 impl Default for Books {
     fn default() -> Self {
-        Self::measured_by(|| None)
+        Self::of(Part::Own(Counter::default()), Part::Own(Pending::new()), Resident::unknown())
     }
 }
 
 impl Books {
     /// Books that credit silent holders with the growth of what the process has resident.
     pub(super) fn measured_by(resident_bytes: fn() -> Option<u64>) -> Self {
+        Self::of(
+            Part::Own(Counter::default()),
+            Part::Own(Pending::new()),
+            Resident::measured_by(resident_bytes),
+        )
+    }
+
+    pub(super) fn of(counter: Part<Counter>, pending: Part<Pending>, resident: Resident) -> Self {
+        counter.begin();
+        let own = matches!(counter, Part::Process(_)).then(Counter::default);
         Self {
-            counter: Counter::default(),
+            counter,
+            own,
+            pending,
             live: Mutex::new(Live::default()),
             recorded: Recorded::default(),
-            resident_bytes,
+            resident,
         }
     }
 
-    pub(crate) fn counter(&self) -> &Counter {
-        &self.counter
+    /// Takes bytes below the line; else says how many were available. [`enter`](Self::enter) lists them, or
+    /// [`give`](Self::give) gives them back.
+    pub(super) fn try_take(&self, bytes: u64, line_bytes: u64) -> Result<(), u64> {
+        // First here, so that nobody takes for another copy's what is these books' own.
+        if let Some(own) = &self.own {
+            own.take(bytes);
+        }
+        self.counter.try_take(bytes, line_bytes).inspect_err(|_| {
+            if let Some(own) = &self.own {
+                own.give(bytes);
+            }
+        })
+    }
+
+    fn give(&self, bytes: u64) {
+        self.counter.give(bytes);
+        if let Some(own) = &self.own {
+            own.give(bytes);
+        }
+    }
+
+    /// What other copies of this crate in the process hold of the counter, as a line of the list; none where they hold
+    /// nothing.
+    pub(super) fn of_other_copies(&self) -> Option<AllocationInfo> {
+        let own = self.own.as_ref().filter(|_| is_shared())?;
+        // The higher of two, since these books may be granting or giving at the same time.
+        let before = own.allocated_bytes();
+        let all_bytes = self.counter.allocated_bytes();
+        let own_bytes = own.allocated_bytes().max(before);
+        let bytes = all_bytes.checked_sub(own_bytes).filter(|bytes| *bytes > 0)?;
+        Some(AllocationInfo {
+            id: u64::MAX,
+            label: label_of_others().into(),
+            bytes,
+            committed_bytes: None,
+            age: Duration::ZERO,
+            origin: None,
+        })
+    }
+
+    pub(super) fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    /// What the process has resident, as exactly as a holder of `bytes` needs it.
+    pub(super) fn resident_bytes(&self, bytes: u64, now: Instant) -> Option<u64> {
+        self.resident.before(bytes, now)
+    }
+
+    /// Counts bytes as granted and pending that nobody weighs.
+    pub(super) fn grant_unweighed(&self, bytes: u64, now: Instant) {
+        self.pending.begin(bytes, || self.resident_bytes(bytes, now));
+        self.pending.grant(bytes);
+    }
+
+    /// Takes back that bytes are pending which were not taken after all.
+    pub(super) fn ungrant(&self, bytes: u64) {
+        self.pending.end(bytes, None);
     }
 
     pub(crate) fn allocated_bytes(&self) -> u64 {
@@ -92,16 +177,16 @@ impl Books {
         self.counter.peak_bytes()
     }
 
-    /// Writes an entry for bytes already taken; the key strikes it again.
-    pub(super) fn enter(&self, label: Cow<'static, str>, bytes: u64, stack: Option<&str>) -> usize {
-        let since = Instant::now();
+    /// Writes an entry for bytes already taken and pending; the key strikes it again.
+    pub(super) fn enter(
+        &self,
+        label: Cow<'static, str>,
+        bytes: u64,
+        stack: Option<&str>,
+        since: Instant,
+    ) -> usize {
         let mut live = lock(&self.live);
         let serial = live.take_serial();
-        if live.silent_count == 0 {
-            live.resident_before_bytes = (self.resident_bytes)();
-            live.committed_before_bytes = live.committed_bytes;
-        }
-        live.silent_count += 1;
         let entry = Entry { serial, label, bytes, since, committed_bytes: None };
         let key = live.entries.insert(entry);
         if live.journal.is_some() {
@@ -115,7 +200,8 @@ impl Books {
         // The label is freed after the lock is.
         let entry = lock(&self.live).remove(key);
         if let Some(entry) = entry {
-            self.counter.give(entry.bytes);
+            self.pending.end(entry.bytes, entry.committed_bytes);
+            self.give(entry.bytes);
         }
     }
 
@@ -126,8 +212,7 @@ impl Books {
         let before = entry.committed_bytes;
         let committed = bytes.min(entry.bytes).max(before.unwrap_or(0));
         entry.committed_bytes = Some(committed);
-        live.committed_bytes += committed - before.unwrap_or(0);
-        live.silent_count -= usize::from(before.is_none());
+        self.pending.commit(entry.bytes, before, committed);
         if before != Some(committed) {
             live.record(key, EventKind::Commit);
         }
@@ -210,24 +295,9 @@ impl Books {
         self.recorded.stack_depth.store(stack_depth, Ordering::Relaxed);
     }
 
-    /// Bytes granted and not yet taken: of each holder that says what it took, the rest; of the silent ones together,
-    /// what they were granted less what the process has grown by since the first of them, the others' share aside.
+    /// Bytes granted and not yet taken, see [`Pending::bytes`].
     pub(super) fn pending_bytes(&self) -> u64 {
-        let (mut pending, mut silent) = (0_u64, 0_u64);
-        let live = lock(&self.live);
-        for (_, entry) in &live.entries {
-            match entry.committed_bytes {
-                Some(taken) => pending = pending.saturating_add(entry.bytes - taken),
-                None => silent = silent.saturating_add(entry.bytes),
-            }
-        }
-        if silent == 0 {
-            return pending;
-        }
-        let grown = (self.resident_bytes)().zip(live.resident_before_bytes);
-        let grown = grown.map_or(0, |(now, before)| now.saturating_sub(before));
-        let by_others = live.committed_bytes.saturating_sub(live.committed_before_bytes);
-        pending.saturating_add(silent.saturating_sub(grown.saturating_sub(by_others)))
+        self.pending.bytes(|| self.resident.now())
     }
 
     pub(super) fn label(&self, key: usize) -> String {
@@ -250,10 +320,7 @@ impl Live {
         if self.journal.is_some() {
             self.record(key, EventKind::Release);
         }
-        let entry = self.entries.try_remove(key)?;
-        self.silent_count -= usize::from(entry.committed_bytes.is_none());
-        self.committed_bytes -= entry.committed_bytes.unwrap_or(0);
-        Some(entry)
+        self.entries.try_remove(key)
     }
 
     /// Apart from those who call it, so that nobody who is not recorded pays for it.
@@ -302,6 +369,27 @@ impl Live {
     }
 }
 
+/// Whether another copy of this crate counts into the same counters.
+fn is_shared() -> bool {
+    #[cfg(not(loom))]
+    return super::registry::is_shared();
+    #[cfg(loom)]
+    false
+}
+
+/// What holds bytes that another copy of this crate has granted.
+fn label_of_others() -> String {
+    #[cfg(not(loom))]
+    let others = super::registry::other_copies();
+    #[cfg(loom)]
+    let others: Vec<String> = Vec::new();
+    match &*others {
+        [] => "another copy of plimsoll".to_owned(),
+        [one] => format!("another copy of plimsoll ({one})"),
+        several => format!("other copies of plimsoll ({})", several.join(", ")),
+    }
+}
+
 fn oldest_first(entries: &Slab<Entry>) -> impl Iterator<Item = &Entry> {
     let mut entries: Vec<_> = entries.iter().map(|(_, entry)| entry).collect();
     entries.sort_unstable_by_key(|entry| entry.serial);
@@ -321,84 +409,44 @@ impl Entry {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::Books;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::{
+        sync::atomic::{AtomicU64, Ordering},
+        time::Instant,
+    };
 
     static RESIDENT: AtomicU64 = AtomicU64::new(0);
 
     #[test]
-    fn silent_holders_are_credited_with_growth_and_never_above_their_grants() {
+    fn silent_holders_are_credited_with_growth_and_a_holder_that_speaks_counts_for_itself() {
+        const MIB: u64 = 1 << 20;
         let books = Books::measured_by(|| Some(RESIDENT.load(Ordering::Relaxed)));
-        RESIDENT.store(1000, Ordering::Relaxed);
-        let first = books.enter("first".into(), 300, None);
-        assert_eq!(books.pending_bytes(), 300);
-        RESIDENT.store(1100, Ordering::Relaxed);
-        let second = books.enter("second".into(), 50, None);
-        assert_eq!(books.pending_bytes(), 250);
-        RESIDENT.store(900, Ordering::Relaxed);
-        assert_eq!(books.pending_bytes(), 350, "shrinking takes no credit");
-        RESIDENT.store(9000, Ordering::Relaxed);
-        assert_eq!(books.pending_bytes(), 0);
-        books.strike(first);
+        let enter = |label: &'static str, bytes| {
+            let now = Instant::now();
+            books.grant_unweighed(bytes, now);
+            books.enter(label.into(), bytes, None, now)
+        };
+        RESIDENT.store(1000 * MIB, Ordering::Relaxed);
+        let first = enter("first", 300 * MIB);
+        assert_eq!(books.pending_bytes(), 300 * MIB);
+        RESIDENT.store(1100 * MIB, Ordering::Relaxed);
+        let second = enter("second", 50 * MIB);
+        assert_eq!(books.pending_bytes(), 250 * MIB);
+        books.commit(first, 100 * MIB);
+        assert_eq!(books.pending_bytes(), 250 * MIB);
+        books.commit(first, 50 * MIB);
+        assert_eq!(books.pending_bytes(), 250 * MIB, "it only rises");
+        books.commit(first, u64::MAX);
+        assert_eq!(books.pending_bytes(), 50 * MIB, "never above the grant");
         books.strike(second);
-        // All have gone: the next one starts from what is resident then.
-        let third = books.enter("third".into(), 70, None);
-        assert_eq!(books.pending_bytes(), 70);
-        books.strike(third);
-        assert_eq!(books.pending_bytes(), 0);
-    }
-
-    #[test]
-    fn what_a_holder_says_counts_for_it_alone() {
-        let books = Books::measured_by(|| Some(5000));
-        let key = books.enter("weights".into(), 400, None);
-        books.commit(key, 100);
-        assert_eq!(books.pending_bytes(), 300);
-        books.commit(key, 50);
-        assert_eq!(books.pending_bytes(), 300, "it only rises");
-        let silent = books.enter("silent".into(), 10, None);
-        assert_eq!(books.pending_bytes(), 310, "committed bytes are not the silent one's growth");
-        books.commit(key, u64::MAX);
-        assert_eq!(books.pending_bytes(), 10, "never above the grant");
-        books.strike(silent);
-        books.strike(key);
-        books.commit(key, 1);
-        assert_eq!(books.pending_bytes(), 0);
-    }
-
-    #[test]
-    fn what_was_committed_before_the_first_silent_holder_is_no_part_of_its_growth() {
-        static GROWING: AtomicU64 = AtomicU64::new(1000);
-        let books = Books::measured_by(|| Some(GROWING.load(Ordering::Relaxed)));
-        let weights = books.enter("weights".into(), 400, None);
-        GROWING.store(1400, Ordering::Relaxed);
-        books.commit(weights, 400);
-        let cache = books.enter("kv cache".into(), 100, None);
-        assert_eq!(books.pending_bytes(), 100);
-        GROWING.store(1500, Ordering::Relaxed);
-        assert_eq!(books.pending_bytes(), 0);
-        let more = books.enter("more".into(), 50, None);
-        GROWING.store(1550, Ordering::Relaxed);
-        books.commit(more, 50);
-        assert_eq!(books.pending_bytes(), 0, "its growth is its own");
-        books.strike(more);
-        books.strike(weights);
-        assert_eq!(books.pending_bytes(), 0);
-        books.strike(cache);
-    }
-
-    #[test]
-    fn where_nothing_can_be_measured_a_grant_is_pending_until_its_holder_speaks() {
-        let books = Books::default();
-        let key = books.enter("x".into(), 8, None);
-        assert_eq!(books.pending_bytes(), 8);
-        books.commit(key, 8);
+        books.strike(first);
+        books.commit(first, 1);
         assert_eq!(books.pending_bytes(), 0);
     }
 }
 
 #[cfg(all(test, loom))]
 mod model {
-    use super::{Books, EventKind, RecordOptions};
+    use super::{Books, EventKind, Instant, RecordOptions};
     use loom::{sync::Arc, thread};
 
     /// A guard taken and given on one thread while another looks: the list never tells of more than the counter
@@ -409,8 +457,9 @@ mod model {
             let books = Arc::new(Books::default());
             let other = Arc::clone(&books);
             let guard = thread::spawn(move || {
-                other.counter().try_take(40, 80).unwrap();
-                let key = other.enter("guard".into(), 40, None);
+                other.try_take(40, 80).unwrap();
+                other.grant_unweighed(40, Instant::now());
+                let key = other.enter("guard".into(), 40, None, Instant::now());
                 other.strike(key);
             });
             let listed: u64 = books.list().iter().map(|info| info.bytes).sum();
@@ -429,7 +478,9 @@ mod model {
             let books = Arc::new(Books::default());
             let other = Arc::clone(&books);
             let guard = thread::spawn(move || {
-                let key = other.enter("guard".into(), 40, None);
+                other.try_take(40, 80).unwrap();
+                other.grant_unweighed(40, Instant::now());
+                let key = other.enter("guard".into(), 40, None, Instant::now());
                 other.strike(key);
             });
             let recording = books.start_recording(RecordOptions::default());

@@ -7,6 +7,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// Relaxed order suffices: the counter guards no other memory, and read-modify-write operations on one atomic
 /// form a single order in which no sum passes the line.
 #[derive(Debug)]
+#[repr(C)] // Another copy of this crate may count into it.
 pub(crate) struct Counter {
     allocated_bytes: AtomicU64,
     peak_bytes: AtomicU64,
@@ -20,6 +21,23 @@ impl Default for Counter {
 }
 
 impl Counter {
+    #[cfg(not(loom))]
+    pub(crate) const fn new() -> Self {
+        Self { allocated_bytes: AtomicU64::new(0), peak_bytes: AtomicU64::new(0) }
+    }
+
+    /// Forgets the peak of those who came before, if nothing is allocated.
+    pub(crate) fn begin(&self) {
+        if self.allocated_bytes() == 0 {
+            self.peak_bytes.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts `bytes` whatever the sum is then.
+    pub(crate) fn take(&self, bytes: u64) {
+        self.allocated_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Takes `bytes` if the sum stays at or below `line_bytes`; else says how many were available.
     pub(crate) fn try_take(&self, bytes: u64, line_bytes: u64) -> Result<(), u64> {
         let mut allocated = self.allocated_bytes.load(Ordering::Relaxed);

@@ -1,13 +1,14 @@
 //! What the system can give at this moment: the least room of the machine and its cgroups, less what is pending.
 //!
 //! The line says how much may ever be used; headroom says how much of that is there now. The reserve has no place in
-//! it: what the system uses has already left `MemAvailable`.
+//! it: what the system uses has already left `MemAvailable`. Files that live processes have mapped come off it, which
+//! `MemAvailable` takes for free: they are the weights of servers that map their models.
 
 use std::fmt;
 
 use super::line::cgroup_floor_bytes;
 use crate::{
-    system::{Cgroup, DetectedBoard, Machine, Vendor},
+    system::{Cgroup, DetectedBoard, Machine},
     units::{MIB, format_bytes},
 };
 
@@ -19,8 +20,9 @@ pub struct Headroom {
     pub bytes: u64,
     /// What was granted and has not yet been taken, in bytes.
     pub pending_bytes: u64,
-    /// The largest single allocation the board would accept now, in bytes. On Jetson a driver refuses larger ones.
-    pub largest_allocation_bytes: u64,
+    /// The largest single allocation the board would accept now, in bytes. On Jetson a driver refuses larger ones; since
+    /// Linux for Tegra 36.4.7 by a rule that nobody outside it knows, so `None` there: no size is promised.
+    pub largest_allocation_bytes: Option<u64>,
     /// Every bound that was weighed: the machine, then the cgroups from the process's own upwards.
     pub terms: Vec<HeadroomTerm>,
     /// The bound with the least room.
@@ -84,6 +86,8 @@ pub enum Admission {
         /// Whether the kernel is one of the older ones.
         before_5_15: bool,
     },
+    /// nvmap since Linux for Tegra 36.4.7, or of a release that is not told: it may refuse a piece that it has room for.
+    Untold,
 }
 
 impl HeadroomTerm {
@@ -100,9 +104,11 @@ impl HeadroomTerm {
         let memory = &machine.memory;
         let total_bytes = memory.ordinary_bytes();
         let floor_bytes = options.floor_bytes.unwrap_or_else(|| (total_bytes / 100 * 3).max(256 * MIB));
+        let mapped_bytes = memory.mapped_file_bytes();
         let description = format!(
-            "{} available without CMA, less a floor of {}",
+            "{} available without CMA, less {} of files that are mapped and a floor of {}",
             format_bytes(memory.allocatable_bytes()),
+            format_bytes(mapped_bytes),
             format_bytes(floor_bytes)
         );
         Self {
@@ -111,7 +117,7 @@ impl HeadroomTerm {
             capacity_bytes: (total_bytes.saturating_sub(memory.cma_free_bytes.unwrap_or(0)))
                 .saturating_sub(floor_bytes),
             floor_bytes,
-            room_bytes: memory.allocatable_bytes().saturating_sub(floor_bytes),
+            room_bytes: memory.allocatable_bytes().saturating_sub(mapped_bytes).saturating_sub(floor_bytes),
             description,
         }
     }
@@ -154,11 +160,11 @@ impl Headroom {
         };
         let binding = others.iter().fold(first.clone(), least);
         let bytes = binding.room_bytes.saturating_sub(pending_bytes);
-        let accepted = options.admission.map_or(u64::MAX, |rule| rule.largest_bytes(machine));
+        let accepted = options.admission.map_or(Some(u64::MAX), |rule| rule.largest_bytes(machine));
         Self {
             bytes,
             pending_bytes,
-            largest_allocation_bytes: bytes.min(accepted),
+            largest_allocation_bytes: accepted.map(|accepted| bytes.min(accepted)),
             terms: std::iter::once(first).chain(others).collect(),
             binding,
         }
@@ -175,20 +181,34 @@ impl Admission {
     /// The rule of a board's driver: nvmap's on Jetson.
     #[must_use]
     pub fn of_board(board: &DetectedBoard) -> Option<Self> {
-        let is_jetson = board.vendor == Some(Vendor::Nvidia) && board.unified_memory;
+        /// Its CUDA takes no memory from nvmap.
+        const BESIDE_NVMAP: &str = "Tegra264";
         let release = board.kernel_release.as_deref().unwrap_or_default();
         let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
         let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         // Of a kernel without a number the stricter rule is taken.
-        is_jetson.then_some(Self::Nvmap { before_5_15: version < (5, 15) })
+        let before_5_15 = version < (5, 15);
+        let refuses_more = match &board.tegra_release {
+            Some(release) => release.refuses_large_pieces(),
+            None => !before_5_15,
+        };
+        board.is_jetson().then(|| {
+            if refuses_more && board.soc != Some(BESIDE_NVMAP) {
+                Self::Untold
+            } else {
+                Self::Nvmap { before_5_15 }
+            }
+        })
     }
 
-    /// The largest single allocation that the rule lets pass, in bytes. Source: `system_heap_free_mem` of nvmap.
-    fn largest_bytes(self, machine: &Machine) -> u64 {
+    /// The largest single allocation that the rule lets pass, in bytes; `None` where nobody can say. Source:
+    /// `system_heap_free_mem` of nvmap.
+    fn largest_bytes(self, machine: &Machine) -> Option<u64> {
         let allocatable = machine.memory.allocatable_bytes();
         match self {
-            Self::Nvmap { before_5_15: false } => allocatable / 1000 * 999,
-            Self::Nvmap { before_5_15: true } => allocatable / 16 * 15,
+            Self::Nvmap { before_5_15: false } => Some(allocatable / 1000 * 999),
+            Self::Nvmap { before_5_15: true } => Some(allocatable / 16 * 15),
+            Self::Untold => None,
         }
     }
 }
@@ -235,23 +255,46 @@ mod tests {
     }
 
     #[test]
+    fn files_that_are_mapped_are_no_headroom_and_are_in_use() {
+        let mut board = machine(8 * GIB, 6 * GIB, vec![]);
+        board.memory = MemInfo {
+            mapped_bytes: Some(3 * GIB),
+            shmem_bytes: Some(GIB),
+            file_cache_bytes: Some(4 * GIB),
+            ..board.memory
+        };
+        let none = HeadroomOptions { floor_bytes: Some(0), ..HeadroomOptions::default() };
+        let headroom = Headroom::of(&board, 0, &none);
+        assert_eq!(headroom.bytes, 4 * GIB);
+        assert!((headroom.used_percent() - 50.0).abs() < 1e-9);
+        let said = "6.00 GiB available without CMA, less 2.00 GiB of files that are mapped";
+        assert!(headroom.binding.description.starts_with(said), "{}", headroom.binding);
+        board.memory.available_bytes = GIB;
+        assert_eq!(Headroom::of(&board, 0, &none).bytes, 0);
+        let group = Cgroup { mapped_file_bytes: 60 * MIB, ..cgroup("/a", 512 * MIB, 300 * MIB, 100 * MIB) };
+        let grouped = Headroom::of(&machine(8 * GIB, 8 * GIB, vec![group]), 0, &none);
+        assert_eq!(grouped.bytes, (512 - 260 - 16) * MIB);
+    }
+
+    #[test]
     fn nothing_wraps_below_zero() {
         let full = machine(8 * GIB, 10 * MIB, vec![cgroup("/", 5 * MIB, 9 * MIB, 0)]);
         let headroom = Headroom::of(&full, u64::MAX, &HeadroomOptions::default());
-        assert_eq!((headroom.bytes, headroom.largest_allocation_bytes), (0, 0));
+        assert_eq!((headroom.bytes, headroom.largest_allocation_bytes), (0, Some(0)));
         assert!((headroom.used_percent() - 100.0).abs() < f64::EPSILON);
     }
 
     #[test]
     fn one_allocation_is_bound_by_the_drivers_rule_too() {
         let board = machine(8 * GIB, 4 * GIB, vec![]);
-        let options = |before_5_15| HeadroomOptions {
-            floor_bytes: Some(0),
-            admission: Some(Admission::Nvmap { before_5_15 }),
+        let largest = |admission| {
+            let options = HeadroomOptions { floor_bytes: Some(0), admission: Some(admission) };
+            Headroom::of(&board, 0, &options).largest_allocation_bytes
         };
-        assert_eq!(Headroom::of(&board, 0, &options(true)).largest_allocation_bytes, 4 * GIB / 16 * 15);
-        let newer = Headroom::of(&board, 0, &options(false)).largest_allocation_bytes;
+        assert_eq!(largest(Admission::Nvmap { before_5_15: true }), Some(4 * GIB / 16 * 15));
+        let newer = largest(Admission::Nvmap { before_5_15: false }).unwrap();
         assert!(newer < 4 * GIB && newer > 4 * GIB / 16 * 15);
+        assert_eq!(largest(Admission::Untold), None, "nobody can promise a size");
     }
 
     #[test]

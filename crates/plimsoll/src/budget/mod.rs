@@ -5,12 +5,21 @@
 
 mod allocation;
 mod books;
+mod cached_headroom;
 mod counter;
 mod gate;
 mod headroom;
 mod line;
+mod pending;
 mod record;
+mod refusal;
+#[cfg(not(loom))]
+mod registry;
+mod resident;
 mod shared;
+mod system_budget;
+mod uncharged;
+mod weighing;
 
 pub use allocation::{Allocation, AllocationInfo};
 pub use gate::Refusal;
@@ -18,6 +27,10 @@ pub use headroom::{Admission, Headroom, HeadroomKind, HeadroomOptions, HeadroomT
 pub use line::{Line, MachineOptions, Term, TermKind};
 pub(crate) use record::LoadNote;
 pub use record::{Event, EventKind, LabelTotals, MAX_CAPACITY, Origin, Record, RecordOptions, Recording};
+#[cfg(not(loom))]
+pub use registry::{ACCOUNTS_VERSION, OtherCopies, ProcessAccounts, join};
+pub use system_budget::SystemOptions;
+pub(crate) use uncharged::{Uncharged, Unseen, unseen_bytes};
 
 use std::{
     borrow::Cow,
@@ -25,15 +38,18 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use crate::{
     error::{Error, Result},
     system::{Board, Machine, resident_bytes},
-    units::{MAX_BYTES, format_bytes},
+    units::MAX_BYTES,
 };
 use books::Books;
 use gate::Gate;
+use refusal::Lacking;
+use weighing::Weighing;
 
 /// How much of a machine may be used, and who uses it.
 ///
@@ -57,6 +73,8 @@ pub struct MemoryBudget {
     ceiling: Arc<AtomicU64>,
     books: Arc<Books>,
     gate: Arc<Gate>,
+    /// What asks the machine too; budgets of numbers, and those whose maker wants the line alone, have none.
+    weighing: Option<Arc<Weighing>>,
 }
 
 /// A ceiling that bounds nothing.
@@ -79,7 +97,8 @@ impl MemoryBudget {
         Self::over(Line::from_board(board), Arc::default())
     }
 
-    /// A budget of its own for a machine: the lowest of the terms in [`Line::for_machine`].
+    /// A budget of its own for a machine: the lowest of the terms in [`Line::for_machine`]. It is one of just the numbers
+    /// in `machine`; see [`for_system`](Self::for_system) for one that asks the machine itself before it grants.
     ///
     /// # Errors
     ///
@@ -102,7 +121,7 @@ impl MemoryBudget {
 
     fn over(line: Line, books: Arc<Books>) -> Self {
         let ceiling = Arc::new(AtomicU64::new(NO_CEILING));
-        Self { line: Arc::new(line), ceiling, books, gate: Arc::default() }
+        Self { line: Arc::new(line), ceiling, books, gate: Arc::default(), weighing: None }
     }
 
     /// The line as it was drawn, with its terms and the binding one. A [maximum](Self::set_maximum) is not part of it.
@@ -178,9 +197,17 @@ impl MemoryBudget {
         self.books.peak_bytes()
     }
 
-    /// What can still be allocated now, in bytes.
+    /// What can still be allocated now, in bytes: what is left of the line, or what the machine can give where that is less
+    /// and the budget [asks it](Self::for_system). It is measured anew, and 0 where it cannot be.
     #[must_use]
     pub fn available_bytes(&self) -> u64 {
+        let of_line = self.line_available_bytes();
+        self.weighing.as_ref().map_or(of_line, |weighing| of_line.min(weighing.available_bytes(&self.books)))
+    }
+
+    /// What is left of the line, in bytes, whatever the machine can give.
+    #[must_use]
+    pub fn line_available_bytes(&self) -> u64 {
         self.usable_bytes().saturating_sub(self.allocated_bytes())
     }
 
@@ -199,7 +226,9 @@ impl MemoryBudget {
     /// between the question and the deed: the deed alone is binding.
     #[must_use]
     pub fn can_allocate(&self, bytes: u64) -> bool {
-        bytes <= self.available_bytes() && self.gate.reason().is_none()
+        self.gate.reason().is_none()
+            && bytes <= self.line_available_bytes()
+            && self.weighing.as_ref().is_none_or(|weighing| weighing.has(bytes, &self.books))
     }
 
     /// Takes `bytes` off the budget until the guard is dropped, or refuses and takes nothing.
@@ -207,9 +236,12 @@ impl MemoryBudget {
     /// No memory is allocated: the budget counts what its user is about to take. Zero bytes are granted and
     /// listed. One atomic step decides; the sum of live guards passes the line in no interleaving of threads.
     ///
+    /// A budget [of a system](Self::for_system) asks the machine, too: by a reading of at most 100 ms ago, less what was
+    /// granted since, and by a new one where a request would use more than a quarter of that.
+    ///
     /// # Errors
     ///
-    /// [`Error::InsufficientMemory`] when that many bytes are not available, or the budget is
+    /// [`Error::InsufficientMemory`] when that many bytes are not available, or cannot be known to be, or the budget is
     /// [refusing](Self::refuse).
     pub fn allocate(&self, bytes: u64, label: impl Into<Cow<'static, str>>) -> Result<Allocation> {
         self.allocate_from(bytes, label, None)
@@ -230,12 +262,31 @@ impl MemoryBudget {
         if let Some(reason) = self.gate.reason() {
             return Err(self.refused_at_gate(bytes, reason, self.recorded_refusal(bytes, label, stack)));
         }
-        match self.books.counter().try_take(bytes, self.usable_bytes()) {
-            Ok(()) => Ok(Allocation::enter(&self.books, bytes, label, stack)),
-            Err(available_bytes) => {
-                Err(self.refusal(bytes, available_bytes, self.recorded_refusal(bytes, label, stack)))
-            }
+        let now = Instant::now();
+        match self.take(bytes, now) {
+            Ok(()) => Ok(Allocation::enter(&self.books, bytes, label, stack, now)),
+            Err(lacking) => Err(self.refusal(bytes, lacking, self.recorded_refusal(bytes, label, stack))),
         }
+    }
+
+    /// Takes bytes off the line, and off what the machine can give.
+    fn take(&self, bytes: u64, now: Instant) -> std::result::Result<(), Lacking> {
+        let line_bytes = self.usable_bytes();
+        let Some(weighing) = &self.weighing else {
+            self.books.try_take(bytes, line_bytes).map_err(Lacking::Line)?;
+            self.books.grant_unweighed(bytes, now);
+            return Ok(());
+        };
+        let of_line = line_bytes.saturating_sub(self.allocated_bytes());
+        if bytes > of_line {
+            return Err(Lacking::Line(of_line));
+        }
+        // The machine first: a request that it cannot serve takes nothing off the line meanwhile.
+        weighing.grant(bytes, &self.books, now).map_err(Lacking::Machine)?;
+        self.books.try_take(bytes, line_bytes).map_err(|of_line| {
+            self.books.ungrant(bytes);
+            Lacking::Line(of_line)
+        })
     }
 
     /// Tells recordings of a refusal; returns the label for the error.
@@ -260,7 +311,8 @@ impl MemoryBudget {
         Recording::start(&self.books, options)
     }
 
-    /// What was granted and has not yet been taken, in bytes. See [`Allocation::commit`].
+    /// What was granted and has not yet been taken, in bytes: of this budget, or of all in this process where it is one of
+    /// this machine. See [`Allocation::commit`].
     #[must_use]
     pub fn pending_bytes(&self) -> u64 {
         self.books.pending_bytes()
@@ -272,10 +324,12 @@ impl MemoryBudget {
         Headroom::of(machine, self.pending_bytes(), options)
     }
 
-    /// The live allocations, oldest first.
+    /// The live allocations, oldest first. What another copy of this crate in the process holds is one line, the last.
     #[must_use]
     pub fn allocations(&self) -> Vec<AllocationInfo> {
-        self.books.list()
+        let mut list = self.books.list();
+        list.extend(self.books.of_other_copies());
+        list
     }
 
     /// Refuses every new allocation of this budget and its clones, for that reason, until the result is dropped. What
@@ -283,48 +337,6 @@ impl MemoryBudget {
     /// is critical.
     pub fn refuse(&self, reason: impl Into<String>) -> Refusal {
         self.gate.hold(reason.into())
-    }
-
-    fn refused_at_gate(&self, requested_bytes: u64, reason: String, label: String) -> Error {
-        Error::InsufficientMemory {
-            label,
-            requested_bytes,
-            available_bytes: 0,
-            largest_free_bytes: 0,
-            binding_constraint: reason,
-            suggestion: self.suggestion(0),
-        }
-    }
-
-    fn refusal(&self, requested_bytes: u64, available_bytes: u64, label: String) -> Error {
-        Error::InsufficientMemory {
-            label,
-            requested_bytes,
-            available_bytes,
-            largest_free_bytes: available_bytes,
-            binding_constraint: self.binding().to_string(),
-            suggestion: self.suggestion(requested_bytes),
-        }
-    }
-
-    fn suggestion(&self, requested_bytes: u64) -> String {
-        if requested_bytes > self.usable_bytes() {
-            return format!(
-                "More than the whole line of {} can never be granted: ask for less, or raise the line",
-                format_bytes(self.usable_bytes())
-            );
-        }
-        let largest = self.allocations().into_iter().max_by_key(|allocation| allocation.bytes);
-        largest.map_or_else(
-            || "Ask for less".to_owned(),
-            |largest| {
-                format!(
-                    "Ask for less, or release something first: the largest allocation is {:?} with {}",
-                    largest.label,
-                    format_bytes(largest.bytes)
-                )
-            },
-        )
     }
 }
 

@@ -1,12 +1,15 @@
 //! One set of books per board for the whole process, worker threads included. A process is in one memory cgroup, so
-//! that is one per board and cgroup.
+//! that is one per board and cgroup. Other copies of this crate have books of their own over the same counter.
 
 use std::{
     collections::HashMap,
     sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
 };
 
-use super::books::Books;
+use super::books::{Books, Part};
+#[cfg(not(loom))]
+use super::registry::process_accounts;
+use super::{counter::Counter, pending::Pending, resident::Resident};
 use crate::system::resident_bytes;
 
 /// A board by its id; `None` is the machine as it is.
@@ -20,7 +23,34 @@ pub(super) fn books(key: Key) -> Arc<Books> {
     if let Some(books) = shared.get(&key).and_then(Weak::upgrade) {
         return books;
     }
-    let books = Arc::new(Books::measured_by(resident_bytes));
+    let resident = Resident::measured_by(resident_bytes);
+    let books = Arc::new(Books::of(counter(key.unwrap_or_default()), pending(), resident));
     shared.insert(key, Arc::downgrade(&books));
     books
+}
+
+/// Books that count alone over the memory of this machine: what they have granted is promised of it all the same.
+pub(super) fn isolated_books() -> Arc<Books> {
+    let resident = Resident::measured_by(resident_bytes);
+    Arc::new(Books::of(Part::Own(Counter::default()), pending(), resident))
+}
+
+#[cfg(not(loom))]
+fn counter(name: &str) -> Part<Counter> {
+    Part::Process(process_accounts().counter(name))
+}
+
+#[cfg(not(loom))]
+fn pending() -> Part<Pending> {
+    Part::Process(&process_accounts().pending)
+}
+
+#[cfg(loom)]
+fn counter(_name: &str) -> Part<Counter> {
+    Part::Own(Counter::default())
+}
+
+#[cfg(loom)]
+fn pending() -> Part<Pending> {
+    Part::Own(Pending::new())
 }

@@ -39,13 +39,15 @@ impl DeviceContext {
         request.check_size()?;
         let bytes = request.bytes;
         let headroom = self.headroom(request.pending_bytes, charge)?;
-        if bytes <= headroom.largest_allocation_bytes {
+        // Where the driver's rule is not known, the driver itself refuses.
+        let largest_bytes = headroom.largest_allocation_bytes.unwrap_or(headroom.bytes);
+        if bytes <= largest_bytes {
             return Ok(());
         }
         let binding_constraint = if bytes <= headroom.bytes {
             format!(
                 "the driver takes at most {} at once of {}",
-                format_bytes(headroom.largest_allocation_bytes),
+                format_bytes(largest_bytes),
                 headroom.binding
             )
         } else {
@@ -53,7 +55,7 @@ impl DeviceContext {
         };
         Err(insufficient(
             request,
-            (headroom.bytes, headroom.largest_allocation_bytes),
+            (headroom.bytes, largest_bytes),
             binding_constraint,
             "Ask for less, in several slabs, or release something first",
         ))
@@ -99,7 +101,7 @@ impl DeviceContext {
         DeviceUsage {
             total_bytes: Machine::memory_at(&self.root).ok().map(|memory| memory.total_bytes),
             free_bytes: Some(headroom.bytes),
-            largest_free_bytes: Some(headroom.largest_allocation_bytes),
+            largest_free_bytes: headroom.largest_allocation_bytes,
             ..usage
         }
     }

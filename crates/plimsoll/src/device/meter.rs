@@ -1,17 +1,16 @@
 //! What a back end has given out.
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
-/// Bytes of slabs in the machine's RAM that the resident memory of this process does not show.
-static UNSEEN_BYTES: AtomicU64 = AtomicU64::new(0);
+use crate::budget::{self, Unseen};
 
 /// What this process has taken of the machine's RAM through devices and what its resident memory does not show, in bytes.
 #[must_use]
 pub fn unseen_bytes() -> u64 {
-    UNSEEN_BYTES.load(Ordering::Relaxed)
+    budget::unseen_bytes()
 }
 
 /// What a back end has given out, and what it knows of its device.
@@ -59,7 +58,7 @@ struct Counts {
 pub struct Metered {
     meter: Meter,
     bytes: u64,
-    unseen: AtomicBool,
+    unseen: Mutex<Option<Unseen>>,
 }
 
 impl Meter {
@@ -76,10 +75,8 @@ impl Meter {
         counts.peak.fetch_max(used, Ordering::Relaxed);
         counts.slabs.fetch_add(1, Ordering::Relaxed);
         counts.taken.fetch_add(1, Ordering::Relaxed);
-        if self.unseen {
-            UNSEEN_BYTES.fetch_add(bytes, Ordering::Relaxed);
-        }
-        Metered { meter: self.clone(), bytes, unseen: AtomicBool::new(self.unseen) }
+        let unseen = Mutex::new(self.unseen.then(|| Unseen::taken(bytes)));
+        Metered { meter: self.clone(), bytes, unseen }
     }
 
     /// Counts a refusal.
@@ -105,9 +102,7 @@ impl Meter {
 impl Metered {
     /// From now on the resident memory shows the slab.
     pub fn seen(&self) {
-        if self.unseen.swap(false, Ordering::Relaxed) {
-            UNSEEN_BYTES.fetch_sub(self.bytes, Ordering::Relaxed);
-        }
+        drop(self.unseen.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 

@@ -290,6 +290,12 @@ impl UnitStream {
             .map_err(|source: io::Error| Error::Io { path, tensor: None, offset_bytes: None, source })
     }
 
+    /// Whether nothing more will be read, or written to a destination.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.shared.state().finished
+    }
+
     /// Ends the stream within one unit: nothing more is read, and ready units go back to the pool. Whoever waits, or
     /// asks from now on, is told [`Error::Cancelled`] once the reader has stopped. A second call does nothing.
     pub fn cancel(&self) {

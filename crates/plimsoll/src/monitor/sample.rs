@@ -30,8 +30,8 @@ pub struct Sample {
     pub line_bytes: u64,
     /// What is granted under it, in bytes.
     pub allocated_bytes: u64,
-    /// What the process takes of RAM that cannot be dropped, in bytes: anonymous and shared pages, and slabs of devices that
-    /// its resident memory does not show.
+    /// What the process takes of RAM, in bytes: what it has resident, files that it has mapped too (its weights, where it
+    /// maps its model), and slabs of devices that its resident memory does not show.
     pub process_bytes: u64,
     /// Every signal it was drawn from.
     pub signals: Arc<Signals>,
@@ -55,7 +55,7 @@ impl Sample {
     ) -> Probe<Self> {
         let headroom = budget.headroom(&signals.machine()?, options);
         let process_bytes = match &signals.process {
-            Ok(process) => process.anonymous_bytes.saturating_add(process.shmem_bytes),
+            Ok(process) => process.rss_bytes,
             Err(unavailable) if unavailable.is_failure() => return Err(unavailable.clone()),
             // A process that has ended holds nothing, and of a copy none is known.
             Err(_) => 0,

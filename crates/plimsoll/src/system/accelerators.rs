@@ -9,7 +9,12 @@ use std::{
 
 use rustix::fs::{Access, access};
 
-use super::root::SystemRoot;
+use super::{
+    container::in_container,
+    libcuda::{LIBRARY_NAME, LIBRARY_VARIABLE, cuda_libraries, named_library},
+    root::SystemRoot,
+    shared_library::library_fault,
+};
 
 /// A kind of memory for an accelerator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,13 +127,13 @@ fn dma_heaps(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
     let heaps = dma_heap_paths(root);
     if heaps.is_empty() {
         let folder = DMA_HEAP_FOLDERS.into_iter().find(|folder| root.exists(folder));
-        return Err(if let Some(folder) = folder {
-            Obstacle::new(format!("{folder} holds no heap"))
-        } else {
-            Obstacle::mended_by(
+        return Err(match folder {
+            Some(folder) => Obstacle::new(format!("{folder} holds no heap")),
+            None if in_container(root) => Obstacle::mended_by(
                 "the kernel has no dma-heaps (CONFIG_DMABUF_HEAPS), or the container does not show them",
                 "docker run --device /dev/dma_heap ...",
-            )
+            ),
+            None => Obstacle::new("the kernel has no dma-heaps (CONFIG_DMABUF_HEAPS)"),
         });
     }
     // A heap gives memory to whoever may read it.
@@ -158,35 +163,62 @@ fn udmabuf(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
     Ok(vec![root.path(NODE)])
 }
 
-/// Where the driver's library is looked for: L4T's two places first, then those of distributions.
-const CUDA_FOLDERS: &[&str] = &[
-    "/usr/lib/aarch64-linux-gnu/nvidia",
-    "/usr/lib/aarch64-linux-gnu/tegra",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib64",
-    "/usr/lib",
-];
+/// The nodes of NVIDIA's drivers: Linux for Tegra's, everybody else's, and what WSL has in place of them.
+const CUDA_NODES: [&str; 3] = ["/dev/nvmap", "/dev/nvidiactl", "/dev/dxg"];
+
+/// What gives a container the GPU and its driver.
+const NVIDIA_RUNTIME: &str = "docker run --runtime nvidia ...";
 
 fn cuda(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
-    let library =
-        CUDA_FOLDERS.iter().map(|folder| format!("{folder}/libcuda.so.1")).find(|path| root.exists(path));
-    let node = ["/dev/nvmap", "/dev/nvidiactl"].into_iter().find(|node| root.exists(node));
+    // As opening does: what is named is taken, and nothing else.
+    let library = match named_library().filter(|_| root.is_this_machine()).map(PathBuf::from) {
+        // A name without a folder is for the loader to find.
+        Some(named) if named.components().count() == 1 || named.exists() => Some(named),
+        Some(named) => {
+            return Err(Obstacle::mended_by(
+                format!("{LIBRARY_VARIABLE} names {}, which is not there", named.display()),
+                format!("unset {LIBRARY_VARIABLE}"),
+            ));
+        }
+        None => {
+            let found = cuda_libraries(root);
+            // A copy is read by another machine than the one it was made of.
+            let fault = |path: &PathBuf| root.is_this_machine().then(|| library_fault(path)).flatten();
+            let sound = found.iter().find(|path| fault(path).is_none()).cloned();
+            // One is there, though none can be loaded: that is what is the matter, whatever else is there.
+            if let (None, Some(fault)) = (&sound, found.first().and_then(fault)) {
+                return Err(Obstacle::new(fault));
+            }
+            sound
+        }
+    };
+    let node = CUDA_NODES.into_iter().find(|node| root.exists(node));
     match (library, node) {
         (None, None) => Err(Obstacle::new("there is no NVIDIA driver")),
-        (None, Some(_)) => Err(Obstacle::mended_by(
-            "there is a GPU but no libcuda.so.1: the container does not show the driver",
-            "docker run --runtime nvidia ...",
+        (None, Some(_)) if in_container(root) => Err(Obstacle::mended_by(
+            format!("there is a GPU but no {LIBRARY_NAME}: the container does not show the driver"),
+            NVIDIA_RUNTIME,
+        )),
+        (None, Some(node)) => Err(Obstacle::mended_by(
+            format!(
+                "there is a GPU ({node}) but no {LIBRARY_NAME} where drivers are installed; name where it is"
+            ),
+            format!("export {LIBRARY_VARIABLE}=/path/to/{LIBRARY_NAME}"),
+        )),
+        (Some(_), None) if in_container(root) => Err(Obstacle::mended_by(
+            format!("there is {LIBRARY_NAME} but no GPU: the container does not show its device nodes"),
+            NVIDIA_RUNTIME,
         )),
         (Some(_), None) => Err(Obstacle::mended_by(
-            "there is libcuda.so.1 but no GPU: its device nodes are not there",
-            "docker run --runtime nvidia ...",
+            format!("there is {LIBRARY_NAME} but no GPU: its device nodes are not there"),
+            "sudo modprobe nvidia",
         )),
         (Some(_), Some(node)) if !may_use(root, Path::new(node)) => Err(Obstacle::mended_by(
             format!("{node} may not be opened by this user"),
             "sudo usermod -aG video,render \"$USER\"",
         )),
-        (Some(library), Some(_)) => Ok(vec![root.path(library)]),
+        (Some(library), Some(_)) if library.is_absolute() => Ok(vec![root.path(library)]),
+        (Some(library), Some(_)) => Ok(vec![library]),
     }
 }
 
@@ -199,10 +231,17 @@ fn rknpu(root: &SystemRoot) -> Result<Vec<PathBuf>, Obstacle> {
         });
     };
     if !root.exists(&node) {
-        return Err(Obstacle::mended_by(
-            format!("the container does not show {}", node.display()),
-            "docker run --device /dev/dri ...",
-        ));
+        return Err(if in_container(root) {
+            Obstacle::mended_by(
+                format!("the container does not show {}", node.display()),
+                "docker run --device /dev/dri ...",
+            )
+        } else {
+            Obstacle::mended_by(
+                format!("the driver is there, but {} is not", node.display()),
+                "sudo udevadm trigger --subsystem-match=drm",
+            )
+        });
     }
     if !may_use(root, &node) {
         return Err(Obstacle::mended_by(
@@ -261,7 +300,44 @@ mod tests {
         let device = folder.path().join("sys/class/drm/renderD129/device");
         fs::create_dir_all(&device).unwrap();
         fs::write(device.join("uevent"), "OF_COMPATIBLE_0=rockchip,rk3588-rknpu\n").unwrap();
-        let obstacle = state(&SystemRoot::at(folder.path()), BackEndKind::Rknpu).unwrap_err();
-        assert!(obstacle.remedy.unwrap().contains("--device /dev/dri"), "{}", obstacle.why);
+        let obstacle = || state(&SystemRoot::at(folder.path()), BackEndKind::Rknpu).unwrap_err();
+        assert!(obstacle().remedy.unwrap().contains("udevadm"), "{}", obstacle().why);
+        fs::write(folder.path().join(".dockerenv"), "").unwrap();
+        assert!(obstacle().remedy.unwrap().contains("--device /dev/dri"), "{}", obstacle().why);
+    }
+
+    #[test]
+    fn advice_about_containers_is_for_containers() {
+        for (file, kind) in [
+            ("dev/nvmap", BackEndKind::Cuda),
+            ("usr/lib/wsl/lib/libcuda.so.1", BackEndKind::Cuda),
+            ("proc/nothing", BackEndKind::DmaHeap),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+            let advice = || {
+                let Obstacle { why, remedy } = state(&SystemRoot::at(folder.path()), kind).unwrap_err();
+                format!("{why} {}", remedy.unwrap_or_default())
+            };
+            assert!(!advice().contains("docker") && !advice().contains("container"), "{}", advice());
+            fs::write(folder.path().join(".dockerenv"), "").unwrap();
+            assert!(advice().contains("docker run"), "{}", advice());
+        }
+    }
+
+    #[test]
+    fn a_gpu_whose_library_lies_elsewhere_is_mended_by_naming_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("dev")).unwrap();
+        fs::write(folder.path().join("dev/nvidiactl"), "").unwrap();
+        let root = SystemRoot::at(folder.path());
+        let obstacle = state(&root, BackEndKind::Cuda).unwrap_err();
+        assert_eq!(obstacle.remedy.as_deref(), Some("export PLIMSOLL_CUDA_LIBRARY=/path/to/libcuda.so.1"));
+        let driver = folder.path().join("run/opengl-driver/lib");
+        fs::create_dir_all(&driver).unwrap();
+        fs::write(driver.join("libcuda.so.1"), "").unwrap();
+        assert_eq!(state(&root, BackEndKind::Cuda).unwrap(), [driver.join("libcuda.so.1")]);
     }
 }

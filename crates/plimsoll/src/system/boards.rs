@@ -3,7 +3,7 @@
 //! `reserved_bytes` is what the system keeps for itself. On Jetson it follows the budgets that have been in use
 //! on these modules (a quarter up to 8 GB, an eighth above): it covers the firmware's carve-outs, which an 8 GB
 //! module never shows (its `MemTotal` reads about 7620 MiB), the desktop or the container runtime, and the CUDA
-//! context. RK3588 boards have smaller carve-outs and no CUDA context: an eighth, and never less than 1 GiB, the
+//! context; GB10 keeps as much as the Jetson of its size. RK3588 boards have smaller carve-outs and no CUDA context: an eighth, and never less than 1 GiB, the
 //! working set of a headless Debian with its NPU, GPU and video drivers loaded, plus page cache to run from.
 
 use crate::units::MIB;
@@ -11,7 +11,7 @@ use crate::units::MIB;
 /// Who made the system on chip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vendor {
-    /// NVIDIA Jetson.
+    /// NVIDIA: Jetson, and GB10.
     Nvidia,
     /// Rockchip: RK3588 and its kin.
     Rockchip,
@@ -88,11 +88,15 @@ pub const BOARDS: &[Board] = &[
     jetson("orin-nx-16gb",   "Jetson Orin NX 16 GB",    "Tegra234",  16_384,  14_336),
     jetson("agx-orin-32gb",  "Jetson AGX Orin 32 GB",   "Tegra234",  32_768,  28_672),
     jetson("agx-orin-64gb",  "Jetson AGX Orin 64 GB",   "Tegra234",  65_536,  57_344),
+    jetson("t4000-64gb",     "Jetson T4000 64 GB",      "Tegra264",  65_536,  57_344),
     jetson("agx-thor-128gb", "Jetson AGX Thor 128 GB",  "Tegra264", 131_072, 114_688),
     jetson("xavier-nx-8gb",  "Jetson Xavier NX 8 GB",   "Tegra194",   8_192,   6_144),
     jetson("xavier-nx-16gb", "Jetson Xavier NX 16 GB",  "Tegra194",  16_384,  14_336),
+    jetson("agx-xavier-16gb", "Jetson AGX Xavier 16 GB", "Tegra194", 16_384, 14_336),
     jetson("agx-xavier-32gb", "Jetson AGX Xavier 32 GB", "Tegra194", 32_768,  28_672),
     jetson("agx-xavier-64gb", "Jetson AGX Xavier 64 GB", "Tegra194", 65_536,  57_344),
+    // DGX Spark and the machines that other makers build of the same chip.
+    jetson("gb10-128gb",     "DGX Spark 128 GB",        "GB10",     131_072, 114_688),
     rk3588("rk3588-4gb",     "RK3588 board with 4 GB",                4_096,   3_072),
     rk3588("rk3588-8gb",     "RK3588 board with 8 GB",                8_192,   7_168),
     rk3588("rk3588-16gb",    "RK3588 board with 16 GB",              16_384,  14_336),

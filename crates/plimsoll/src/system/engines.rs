@@ -1,6 +1,7 @@
 //! What drivers of accelerators say about memory, where root lets them be read.
 
 use super::{
+    meminfo::MemInfo,
     root::{Probe, Reason, SystemRoot, Unavailable},
     text::kib,
 };
@@ -42,12 +43,31 @@ fn nvmap_client(row: &str) -> Option<NvmapClient> {
 
 /// Reads who holds memory of the GPU.
 ///
+/// Where nvmap counts for the whole machine nothing (no `NvMapMemUsed` in `/proc/meminfo`), CUDA takes its memory past it,
+/// as on Thor: a row of `0K` says nothing there of what its process holds, and is left out.
+///
 /// # Errors
 ///
-/// [`Unavailable`] on other boards, and for users other than root.
+/// [`Unavailable`] on other boards, for users other than root, and where every row is left out.
 pub fn read_nvmap_clients(root: &SystemRoot) -> Probe<Vec<NvmapClient>> {
     const PATH: &str = "/sys/kernel/debug/nvmap/iovmm/clients";
-    nvmap_clients(&root.read(PATH)?).map_err(|reason| Unavailable::new(root.path(PATH), reason))
+    let unavailable = |reason| Unavailable::new(root.path(PATH), reason);
+    let clients = nvmap_clients(&root.read(PATH)?).map_err(unavailable)?;
+    if clients.iter().all(|client| client.bytes > 0) || counts_nvmap(root) {
+        return Ok(clients);
+    }
+    let told: Vec<_> = clients.into_iter().filter(|client| client.bytes > 0).collect();
+    if told.is_empty() {
+        return Err(unavailable(Reason::Malformed(
+            "what processes hold: it counts 0 for each, for CUDA takes its memory past nvmap here",
+        )));
+    }
+    Ok(told)
+}
+
+fn counts_nvmap(root: &SystemRoot) -> bool {
+    let memory = root.read("/proc/meminfo").ok().and_then(|text| MemInfo::parse(&text).ok());
+    memory.is_some_and(|memory| memory.nvmap_used_bytes.is_some())
 }
 
 /// What the NPU's driver says. RK3588 and its kin with the vendor's kernel only. No file tells the NPU's use of RAM.
@@ -116,6 +136,32 @@ mod tests {
         for row in ["user x 1", "user x y 1K", "user x 1 -1K", "1K"] {
             assert!(nvmap_clients(format!("HEADER\n{row}\n").as_bytes()).is_err(), "{row:?}");
         }
+    }
+
+    #[test]
+    fn rows_of_0k_tell_nothing_where_nvmap_counts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = SystemRoot::at(folder.path());
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let thor = "MemTotal: 1000 kB\nMemAvailable: 500 kB\n";
+        let rows = |ollama: u64, xorg: u64| {
+            let rows =
+                format!("CLIENT PROCESS PID SIZE\nuser ollama 42 {ollama}K\nuser Xorg 9 {xorg}K\ntotal 0K\n");
+            write("sys/kernel/debug/nvmap/iovmm/clients", &rows);
+            read_nvmap_clients(&root)
+        };
+        write("proc/meminfo", thor);
+        let refusal = rows(0, 0).unwrap_err();
+        assert!(refusal.to_string().contains("past nvmap"), "{refusal}");
+        assert!(!refusal.is_absent(), "the file is there");
+        assert_eq!(rows(0, 4).unwrap().iter().map(|it| it.pid).collect::<Vec<_>>(), [9]);
+        // Where the machine's sum is told, nothing held is nothing held.
+        write("proc/meminfo", &format!("{thor}NvMapMemUsed: 0 kB\n"));
+        assert_eq!(rows(0, 0).unwrap().len(), 2);
     }
 
     #[test]

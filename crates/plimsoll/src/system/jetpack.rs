@@ -27,6 +27,15 @@ impl TegraRelease {
             .or_else(|| is_tegra.then(|| Self::from_packages(root)).flatten())
     }
 
+    /// Whether nvmap may refuse a piece that it has room for: since the mend of CVE-2025-33177 in 36.4.7 it does, by a rule
+    /// that is not published. Reports: llama.cpp#23732 and its discussion 16706.
+    #[must_use]
+    pub fn refuses_large_pieces(&self) -> bool {
+        const SINCE: [u64; 3] = [36, 4, 7];
+        let parts = self.l4t.split('.').map(|part| number(part).unwrap_or(0));
+        parts.take(SINCE.len()).ge(SINCE)
+    }
+
     /// Parses the first line: `# R36 (release), REVISION: 4.7, GCID: ...`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -97,6 +106,22 @@ mod tests {
         ] {
             let found = line(release, revision).unwrap();
             assert_eq!((found.l4t.as_str(), found.jetpack), (l4t, jetpack));
+        }
+    }
+
+    #[test]
+    fn large_pieces_are_refused_since_36_4_7() {
+        let refuses = |l4t: &str| TegraRelease { l4t: l4t.to_owned(), jetpack: None }.refuses_large_pieces();
+        for (l4t, expected) in [
+            ("35.6.1", false),
+            ("36.4", false),
+            ("36.4.4", false),
+            ("36.4.7", true),
+            ("36.4.10", true),
+            ("36.5.0", true),
+            ("38.2.0", true),
+        ] {
+            assert_eq!(refuses(l4t), expected, "{l4t}");
         }
     }
 

@@ -29,10 +29,6 @@ pub struct Machine {
     pub doubts: Vec<Unavailable>,
 }
 
-/// The readers of this machine and this process. Their files stay open, so that a limit that was once seen is not lost
-/// when the process has no descriptor left.
-static OWN: Mutex<Option<MachineReader>> = Mutex::new(None);
-
 impl Machine {
     /// Reads the machine this process runs on.
     ///
@@ -50,7 +46,7 @@ impl Machine {
     ///
     /// As [`read`](Self::read).
     pub fn read_at(root: &SystemRoot) -> Probe<Self> {
-        MachineReader::with(root, MachineReader::read)
+        MachineReader::new(root.clone()).read()
     }
 
     /// Reads what the kernel counts and no cgroup, which takes a tenth of the time.
@@ -59,7 +55,7 @@ impl Machine {
     ///
     /// [`Unavailable`](super::Unavailable) when it cannot be read.
     pub fn memory_at(root: &SystemRoot) -> Probe<MemInfo> {
-        MachineReader::with(root, |reader| reader.memory.read(&mut reader.buffer))
+        MachineReader::new(root.clone()).read_memory()
     }
 
     /// A machine with these figures, for plans and tests.
@@ -138,9 +134,50 @@ fn doubt_of(memory: &MemInfo) -> Option<Unavailable> {
     Some(Unavailable::new("/proc/meminfo", Reason::Doubtful(why.to_owned())))
 }
 
-/// Reads what a line and headroom need.
+/// The files of this machine and this process. They stay open, so that a limit that was once seen is not lost when the
+/// process has no descriptor left.
+static OWN: Mutex<Option<Files>> = Mutex::new(None);
+
+/// Reads [`Machine`] again and again; its files stay open in between. Those of this machine and process are shared.
 #[derive(Debug)]
-struct MachineReader {
+pub(crate) struct MachineReader {
+    root: SystemRoot,
+    /// Those of another machine or process.
+    files: Option<Files>,
+}
+
+impl MachineReader {
+    pub(crate) fn new(root: SystemRoot) -> Self {
+        let files = (root != SystemRoot::default()).then(|| Files::new(&root));
+        Self { root, files }
+    }
+
+    /// The machine now. Where a limit may be that cannot be read, there is no reading: half of it would be a wrong number.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](super::Unavailable) when the machine's memory cannot be read, or a limit over the process.
+    pub(crate) fn read(&mut self) -> Probe<Machine> {
+        self.with(Files::read)
+    }
+
+    fn read_memory(&mut self) -> Probe<MemInfo> {
+        self.with(|files| files.memory.read(&mut files.buffer))
+    }
+
+    fn with<T>(&mut self, read: impl FnOnce(&mut Files) -> T) -> T {
+        if let Some(files) = &mut self.files {
+            return read(files);
+        }
+        let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+        *own = own.take().filter(|files| files.process == process::id());
+        read(own.get_or_insert_with(|| Files::new(&self.root)))
+    }
+}
+
+/// What a line and headroom need.
+#[derive(Debug)]
+struct Files {
     root: SystemRoot,
     /// Files of `/proc/self` stay those of the process that opened them, also after a fork.
     process: u32,
@@ -149,7 +186,7 @@ struct MachineReader {
     buffer: Buffer,
 }
 
-impl MachineReader {
+impl Files {
     fn new(root: &SystemRoot) -> Self {
         Self {
             memory: MemoryReader::new(root),
@@ -158,16 +195,6 @@ impl MachineReader {
             process: process::id(),
             root: root.clone(),
         }
-    }
-
-    /// Lends the reader of this machine and process, or one of its own for another.
-    fn with<T>(root: &SystemRoot, read: impl FnOnce(&mut Self) -> T) -> T {
-        if *root != SystemRoot::default() {
-            return read(&mut Self::new(root));
-        }
-        let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
-        *own = own.take().filter(|reader| reader.process == process::id());
-        read(own.get_or_insert_with(|| Self::new(root)))
     }
 
     fn read(&mut self) -> Probe<Machine> {
@@ -369,7 +396,7 @@ mod tests {
         let signals = sampler.read_often();
         let full = signals.cgroups.as_ref().unwrap();
         assert_eq!(full.groups[0].room_bytes(), Some(0), "read anew, and its use taken for the worst");
-        assert!(full.doubts[0].path.ends_with("memory.current") && signals.machine().is_ok());
+        assert!(signals.machine().unwrap_err().path.ends_with("memory.current"));
         std::fs::write(folder.path().join("sys/fs/cgroup/a/memory.max"), "nonsense").unwrap();
         let unknown = sampler.read().machine().unwrap_err();
         assert!(unknown.path.ends_with("memory.max"), "a limit that is unknown is none to go without");
@@ -386,6 +413,33 @@ mod tests {
         let after = sampler.read();
         assert!(after.process.as_ref().unwrap_err().is_absent(), "{after:?}");
         assert!(after.machine().is_ok(), "{after:?}");
+    }
+
+    #[test]
+    fn a_reader_sees_what_changes_and_tells_of_a_limit_that_it_cannot_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let mut reader = MachineReader::new(SystemRoot::at(folder.path()));
+        assert!(reader.read().unwrap_err().is_absent());
+        write("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 900 kB\n");
+        assert_eq!(reader.read().unwrap().cgroups, [], "a machine without groups");
+        write("proc/self/cgroup", "0::/a\n");
+        write("proc/self/mountinfo", "33 32 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+        for (name, text) in
+            [("max", "100000\n"), ("high", "max\n"), ("current", "5000\n"), ("stat", "inactive_file 4000\n")]
+        {
+            write(&format!("sys/fs/cgroup/a/memory.{name}"), text);
+        }
+        assert_eq!(reader.read().unwrap().cgroups[0].room_bytes(), Some(99000));
+        write("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 400 kB\n");
+        assert_eq!(reader.read().unwrap().available_bytes(), 400 << 10);
+        write("sys/fs/cgroup/a/memory.max", "lots\n");
+        let unavailable = reader.read().unwrap_err();
+        assert!(unavailable.path.ends_with("a/memory.max"), "{unavailable}");
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub struct MemInfo {
     pub cma_free_bytes: Option<u64>,
     /// Shared memory, tmpfs and most driver memory (`Shmem`).
     pub shmem_bytes: Option<u64>,
+    /// Pages that some process has mapped (`Mapped`): of files, and of shared memory too.
+    pub mapped_bytes: Option<u64>,
+    /// Page cache of files (`Active(file)` and `Inactive(file)`): what `MemAvailable` takes for reclaimable of it.
+    pub file_cache_bytes: Option<u64>,
     /// Kernel memory that cannot be reclaimed (`SUnreclaim`).
     pub unreclaimable_slab_bytes: Option<u64>,
     /// Swap, compressed RAM included (`SwapTotal`).
@@ -148,6 +152,10 @@ impl MemInfo {
             cma_total_bytes,
             cma_free_bytes: part_of("CmaFree", cma_total_bytes),
             shmem_bytes: up_to_total("Shmem"),
+            mapped_bytes: up_to_total("Mapped"),
+            file_cache_bytes: up_to_total("Active(file)")
+                .zip(up_to_total("Inactive(file)"))
+                .map(|(active, inactive)| active.saturating_add(inactive)),
             unreclaimable_slab_bytes: up_to_total("SUnreclaim"),
             swap_total_bytes,
             swap_free_bytes: part_of("SwapFree", swap_total_bytes),
@@ -168,6 +176,18 @@ impl MemInfo {
     #[must_use]
     pub fn allocatable_bytes(&self) -> u64 {
         self.available_bytes.saturating_sub(self.cma_free_bytes.unwrap_or(0))
+    }
+
+    /// Pages of files that live processes have mapped, in bytes: the weights of servers that map their models.
+    /// `MemAvailable` takes them for free, and whoever takes them makes those servers read their files again and again.
+    ///
+    /// The kernel counts mapped pages of files and of shared memory together. Shared memory has left `MemAvailable`
+    /// already, so all of it comes off; where much of it is not mapped, this tells less than there is, never more. Nor is
+    /// it ever more than the page cache, which is all that `MemAvailable` counts: pages locked in memory have left it.
+    #[must_use]
+    pub fn mapped_file_bytes(&self) -> u64 {
+        let mapped = self.mapped_bytes.unwrap_or(0).saturating_sub(self.shmem_bytes.unwrap_or(0));
+        mapped.min(self.file_cache_bytes.unwrap_or(self.available_bytes))
     }
 }
 
@@ -195,6 +215,24 @@ mod tests {
         assert_eq!(memory.nvmap_used_bytes, Some(70 * KIB));
         assert_eq!(memory.swap_free_bytes, None, "more free than there is");
         assert_eq!(memory.unreclaimable_slab_bytes, None);
+    }
+
+    #[test]
+    fn mapped_files_are_what_is_mapped_less_shared_memory_and_never_more_than_the_cache() {
+        let mapped = |text: &str| {
+            let text = format!("MemTotal: 1000 kB\nMemAvailable: 600 kB\n{text}");
+            MemInfo::parse(text.as_bytes()).unwrap().mapped_file_bytes() / KIB
+        };
+        assert_eq!(
+            mapped("Mapped: 300 kB\nShmem: 40 kB\nActive(file): 100 kB\nInactive(file): 400 kB\n"),
+            260
+        );
+        // 200 kB of it are locked, and neither cache nor available any more.
+        assert_eq!(mapped("Mapped: 300 kB\nShmem: 0 kB\nActive(file): 60 kB\nInactive(file): 40 kB\n"), 100);
+        assert_eq!(mapped("Mapped: 30 kB\nShmem: 40 kB\nActive(file): 100 kB\nInactive(file): 400 kB\n"), 0);
+        assert_eq!(mapped("Mapped: 700 kB\n"), 600, "never more than is available");
+        assert_eq!(mapped("Mapped: 2000 kB\n"), 0, "more than there is tells nothing");
+        assert_eq!(mapped(""), 0);
     }
 
     #[test]

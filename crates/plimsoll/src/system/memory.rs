@@ -77,6 +77,8 @@ fn of_nodes(root: &SystemRoot) -> Option<MemInfo> {
             available_bytes: sum.available_bytes.saturating_add(node.available_bytes),
             free_bytes: both(sum.free_bytes, node.free_bytes),
             shmem_bytes: both(sum.shmem_bytes, node.shmem_bytes),
+            mapped_bytes: both(sum.mapped_bytes, node.mapped_bytes),
+            file_cache_bytes: both(sum.file_cache_bytes, node.file_cache_bytes),
             unreclaimable_slab_bytes: both(sum.unreclaimable_slab_bytes, node.unreclaimable_slab_bytes),
             ..MemInfo::default()
         }));

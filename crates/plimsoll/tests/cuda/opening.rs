@@ -48,8 +48,20 @@ fn a_driver_that_does_not_start_is_no_cuda_with_the_reason_and_what_to_do() {
 fn what_is_no_library_of_the_driver_is_no_cuda() {
     let folder = tempfile::tempdir().unwrap();
     assert_unavailable(&open_at(folder.path().join("nothing.so")), &["nothing.so", "cannot open"]);
-    assert_unavailable(&open_at(text_file(folder.path())), &["libcuda.so.1", "file too short"]);
-    assert_unavailable(&open_at(folder.path().to_owned()), &["could be loaded"]);
+    assert_unavailable(&open_at(text_file(folder.path())), &["libcuda.so.1", "no ELF file"]);
+    assert_unavailable(&open_at(folder.path().to_owned()), &["could be loaded", "no regular file"]);
+    for node in ["/dev/null", "/dev/zero"] {
+        assert_unavailable(&open_at(node.into()), &[node, "no regular file"]);
+    }
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert_unavailable(&open_at(pipe), &["pipe", "no regular file"]);
+    let whole = std::fs::read(Fake::new().path()).unwrap();
+    let short = folder.path().join("short.so");
+    for bytes in [1 << 16, 5000, 4096, 100] {
+        std::fs::write(&short, &whole[..bytes]).unwrap();
+        assert_unavailable(&open_at(short.clone()), &["short.so", &format!("ends after {bytes}")]);
+    }
     let other = Fake::without(&["cuMemAlloc_v2"]);
     assert_unavailable(&open_at(other.path()), &["is no driver of NVIDIA's", "cuMemAlloc_v2"]);
 }

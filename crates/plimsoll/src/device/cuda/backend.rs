@@ -305,9 +305,10 @@ fn check_kind(info: &CudaInfo, kind: CudaKind) -> Result<()> {
 /// On an integrated GPU memory is given by nvmap, which has a rule of its own for each single piece.
 fn with_rule_of_driver(mut context: DeviceContext, info: &CudaInfo) -> DeviceContext {
     if info.integrated && context.headroom.admission.is_none() {
-        let of_board = Admission::of_board(&DetectedBoard::read(&context.root));
-        // A container may hide which board it is; the newer rule costs a thousandth.
-        context.headroom.admission = of_board.or(Some(Admission::Nvmap { before_5_15: false }));
+        let board = DetectedBoard::read(&context.root);
+        // A container may hide which board it is; the newer rule costs a thousandth. GB10 is known, and has no nvmap.
+        let unknown = board.soc.is_none().then_some(Admission::Nvmap { before_5_15: false });
+        context.headroom.admission = Admission::of_board(&board).or(unknown);
     }
     context
 }

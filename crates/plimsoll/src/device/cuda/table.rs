@@ -4,32 +4,22 @@
 //! 32-bit addresses.
 
 use std::{
-    env,
     ffi::{CStr, OsStr, OsString, c_char, c_void},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use libloading::Library;
 
 use super::codes::{CuResult, SUCCESS, advice};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    system::{LIBRARY_NAME, LIBRARY_VARIABLE, SystemRoot, cuda_libraries, library_fault, named_library},
+};
 
 /// An address in the device's space.
 pub(super) type DevicePointer = u64;
 /// A context or a stream: a pointer of the driver's own, never followed here. 0 is none, or the default stream.
 pub(super) type Handle = usize;
-
-/// Which library is opened when the options name none.
-const LIBRARY_VARIABLE: &str = "PLIMSOLL_CUDA_LIBRARY";
-
-/// Where the driver's library is, first to last. The folders are those of Linux for Tegra, which a container's loader
-/// may not know.
-const LIBRARIES: [&str; 4] = [
-    "libcuda.so.1",
-    "libcuda.so",
-    "/usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1",
-    "/usr/lib/aarch64-linux-gnu/tegra/libcuda.so.1",
-];
 
 /// `CUmemLocation`.
 #[repr(C)]
@@ -168,9 +158,14 @@ impl Table {
     /// Opens the library that is named, by the argument or by the environment, or the first of the usual ones, and
     /// initialises it.
     pub fn open(path: Option<&Path>) -> Result<Self> {
-        let named = path.map(|path| path.as_os_str().to_owned()).or_else(|| env::var_os(LIBRARY_VARIABLE));
-        let candidates = named.map_or_else(|| LIBRARIES.map(OsString::from).to_vec(), |name| vec![name]);
-        let (name, library) = load_first(&candidates)?;
+        let named = path.map(|path| path.as_os_str().to_owned()).or_else(named_library);
+        let is_named = named.is_some();
+        let candidates = named.map_or_else(usual_libraries, |name| vec![name]);
+        let (name, library) = load_first(&candidates).map_err(|reasons| {
+            let elsewhere = format!("; if it lies elsewhere, name it in {LIBRARY_VARIABLE}");
+            let advice = if is_named { "" } else { elsewhere.as_str() };
+            unavailable(format!("no library of NVIDIA's driver could be loaded: {reasons}{advice}"))
+        })?;
         // SAFETY: a library of that name is NVIDIA's driver; whoever names another one answers for it.
         let table = unsafe { Self::find(&library, &name) };
         // Never unloaded: the driver keeps threads and handlers of its own in the process.
@@ -247,9 +242,24 @@ fn ask_text(
     })
 }
 
-fn load_first(candidates: &[OsString]) -> Result<(OsString, Library)> {
+/// Where the driver's library is looked for when none is named: as the machine's report looks for it; wherever else the
+/// loader may find it only where there is none, for what the loader finds is not looked at before.
+fn usual_libraries() -> Vec<OsString> {
+    let mut found = cuda_libraries(&SystemRoot::default());
+    if found.is_empty() {
+        found.push(LIBRARY_NAME.into());
+    }
+    found.into_iter().map(PathBuf::into_os_string).collect()
+}
+
+/// The first that loads, or why none does.
+fn load_first(candidates: &[OsString]) -> Result<(OsString, Library), String> {
     let mut reasons = Vec::new();
     for name in candidates {
+        if let Some(fault) = library_fault(Path::new(name)) {
+            reasons.push(fault);
+            continue;
+        }
         // SAFETY: opening a library runs its initialisers; those of NVIDIA's driver do no harm, and whoever names
         // another library answers for it.
         match unsafe { Library::new(name) } {
@@ -258,7 +268,7 @@ fn load_first(candidates: &[OsString]) -> Result<(OsString, Library)> {
         }
     }
     reasons.dedup();
-    Err(unavailable(format!("no library of NVIDIA's driver could be loaded: {}", reasons.join("; "))))
+    Err(reasons.join("; "))
 }
 
 /// What the loader said; the layers above it only say that it did.

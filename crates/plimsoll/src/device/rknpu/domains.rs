@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::window::{Alignment, Window};
+use super::window::{Alignment, PAGE_BYTES, WINDOW_BYTES, Window};
 use crate::{
     device::Meter,
     error::{Error, Result},
@@ -81,8 +81,8 @@ impl Domain {
 ///
 /// # Errors
 ///
-/// [`Error::InvalidArgument`] for a size of 0; [`Error::InsufficientMemory`], with the largest hole that is left, for
-/// the first buffer that has no place.
+/// [`Error::InvalidArgument`] for a size of 0; [`Error::InsufficientMemory`] for the first buffer that has no place, with
+/// the largest size that it could have instead, the others being as they are.
 ///
 /// ```
 /// use plimsoll::{device::rknpu::{Alignment, plan}, units::MIB};
@@ -90,50 +90,86 @@ impl Domain {
 /// assert_eq!(domains.iter().map(|domain| domain.get()).collect::<Vec<_>>(), [0, 1, 0]);
 /// ```
 pub fn plan(sizes: &[u64], alignment: Alignment) -> Result<Vec<DomainId>> {
-    plan_into(&mut vec![Window::default(); DOMAIN_COUNT], sizes, alignment)
+    plan_into(&vec![Window::default(); DOMAIN_COUNT], sizes, alignment)
 }
 
-/// The same for domains that are in use, which are filled as the plan has it.
-pub(super) fn plan_into(
-    windows: &mut [Window],
-    sizes: &[u64],
-    alignment: Alignment,
-) -> Result<Vec<DomainId>> {
+/// The same for domains that are in use.
+pub(super) fn plan_into(windows: &[Window], sizes: &[u64], alignment: Alignment) -> Result<Vec<DomainId>> {
+    if let Some(index) = sizes.iter().position(|bytes| *bytes == 0) {
+        return Err(Error::invalid_argument("sizes", "1 byte or more each", format!("0 at index {index}")));
+    }
+    let mut planned = windows.to_vec();
+    placed(&mut planned, sizes, alignment).map_err(|index| no_place(windows, sizes, index, alignment))
+}
+
+/// Fills the windows; or the index of the first buffer, the largest first, that has no place.
+fn placed(windows: &mut [Window], sizes: &[u64], alignment: Alignment) -> Result<Vec<DomainId>, usize> {
     let mut largest_first: Vec<_> = sizes.iter().copied().zip(0_usize..).collect();
     largest_first.sort_by_key(|(bytes, _)| Reverse(*bytes));
     let mut planned = Vec::with_capacity(sizes.len());
     for (bytes, index) in largest_first {
-        if bytes == 0 {
-            return Err(Error::invalid_argument(
-                "sizes",
-                "1 byte or more each",
-                format!("0 at index {index}"),
-            ));
-        }
-        let placed = windows.iter_mut().zip(DomainId::all()).find_map(|(window, domain)| {
+        let domain = windows.iter_mut().zip(DomainId::all()).find_map(|(window, domain)| {
             let (start, _) = window.fit(bytes, alignment)?;
             window.fill(start, bytes);
             Some(domain)
         });
-        planned.push((index, placed.ok_or_else(|| no_place(windows, index, bytes, alignment))?));
+        planned.push((index, domain.ok_or(index)?));
     }
     planned.sort_unstable_by_key(|(index, _)| *index);
     Ok(planned.into_iter().map(|(_, domain)| domain).collect())
 }
 
-fn no_place(windows: &[Window], index: usize, bytes: u64, alignment: Alignment) -> Error {
-    let hole = windows.iter().map(|window| window.largest_hole_bytes(alignment)).max().unwrap_or(0);
+/// The largest size with which that buffer would be planned, all others being what they are; 0 where no size is. It is
+/// tried, not guessed: a smaller buffer comes later in the order, and finds other holes.
+fn largest_in_its_place(windows: &[Window], sizes: &[u64], index: usize, alignment: Alignment) -> u64 {
+    let with = |bytes: u64| -> Vec<u64> {
+        let others = sizes.iter().copied().zip(0_usize..);
+        others.map(|(size, at)| if at == index { bytes } else { size }).filter(|size| *size > 0).collect()
+    };
+    let mut after_the_others = windows.to_vec();
+    if placed(&mut after_the_others, &with(0), alignment).is_err() {
+        return 0;
+    }
+    let holes = after_the_others.iter().map(|window| window.largest_hole_bytes(alignment));
+    let largest = holes.max().unwrap_or(0);
+    let is_planned = |bytes: &u64| placed(&mut windows.to_vec(), &with(*bytes), alignment).is_ok();
+    // Where the largest hole is no place in that order, a smaller power of two is.
+    let smaller = (PAGE_BYTES.ilog2()..WINDOW_BYTES.ilog2()).rev().map(|power| 1_u64 << power);
+    let candidates = std::iter::once(largest).chain(smaller.filter(|bytes| *bytes < largest));
+    candidates.filter(|bytes| *bytes > 0).find(is_planned).unwrap_or(0)
+}
+
+fn no_place(windows: &[Window], sizes: &[u64], index: usize, alignment: Alignment) -> Error {
+    let requested_bytes = sizes.get(index).copied().unwrap_or(0);
+    let largest = largest_in_its_place(windows, sizes, index, alignment);
+    let used: u64 = windows.iter().map(Window::used_bytes).sum();
+    let planned = sizes.iter().fold(0_u64, |sum, bytes| sum.saturating_add(*bytes));
+    let free: u64 = windows.iter().map(Window::free_bytes).sum();
+    let of_domains = if windows.len() == 1 {
+        "the one domain".to_owned()
+    } else {
+        format!("the {} domains", windows.len())
+    };
+    let (constraint, suggestion) = if largest == 0 {
+        (format!("the other buffers fill {of_domains}"), "Plan fewer buffers, or smaller ones")
+    } else {
+        let hole =
+            format!("the largest hole that the others leave in {of_domains} takes {}", format_bytes(largest));
+        (hole, "Split the buffer, in powers of two at best")
+    };
+    let total = format!(
+        "; all buffers together are {}, of {} that are free{}",
+        format_bytes(planned),
+        format_bytes(free),
+        if used > 0 { " there" } else { "" }
+    );
     Error::InsufficientMemory {
         label: format!("buffer {index} of the NPU's domains"),
-        requested_bytes: bytes,
-        available_bytes: windows.iter().map(Window::free_bytes).sum(),
-        largest_free_bytes: hole,
-        binding_constraint: format!(
-            "the largest hole of the {} domains takes {}",
-            windows.len(),
-            format_bytes(hole)
-        ),
-        suggestion: "Split the buffer, in powers of two at best".to_owned(),
+        requested_bytes,
+        available_bytes: free,
+        largest_free_bytes: largest,
+        binding_constraint: constraint + &total,
+        suggestion: suggestion.to_owned(),
     }
 }
 
@@ -141,6 +177,7 @@ fn no_place(windows: &[Window], index: usize, bytes: u64, alignment: Alignment) 
 mod tests {
     use super::*;
     use crate::units::{GIB, MIB};
+    use proptest::prelude::*;
 
     fn numbers(sizes: &[u64], alignment: Alignment) -> Vec<u8> {
         plan(sizes, alignment).unwrap().into_iter().map(DomainId::get).collect()
@@ -167,6 +204,52 @@ mod tests {
         // One of 17 halves has no domain left: each takes one but has a half that cannot be aligned.
         let refusal = plan(&[2 * GIB; 17], Alignment::Size).unwrap_err();
         assert!(matches!(refusal, Error::InsufficientMemory { largest_free_bytes: GIB, .. }), "{refusal}");
+        // Where the others alone are too many, no size is named.
+        let refusal = plan(&[2 * GIB; 18], Alignment::Size).unwrap_err();
+        assert!(matches!(refusal, Error::InsufficientMemory { largest_free_bytes: 0, .. }), "{refusal}");
+        assert!(refusal.to_string().contains("Plan fewer"), "{refusal}");
+    }
+
+    #[test]
+    fn a_refusal_at_the_edge_does_not_read_like_what_is_accepted() {
+        let refusal = plan(&[2 * GIB + 1], Alignment::Size).unwrap_err().to_string();
+        assert!(refusal.contains("2.00 GiB (2147483648 bytes)"), "{refusal}");
+        assert!(refusal.contains("got 2.00 GiB (2147483649 bytes)"), "{refusal}");
+    }
+
+    proptest! {
+        /// What a refusal names as the largest is accepted in its place, is smaller than what was refused, and the message
+        /// expects no more than it.
+        #[test]
+        fn what_a_refusal_names_is_accepted_in_its_place(
+            sizes in prop::collection::vec((1_u64..=(4096 << 8), 0_u64..3), 1..60), by_page in any::<bool>()
+        ) {
+            let alignment = if by_page { Alignment::Page } else { Alignment::Size };
+            let mut sizes: Vec<u64> = sizes.into_iter().map(|(pages, odd)| pages * 4096 + odd - 1).collect();
+            while let Err(refusal) = plan(&sizes, alignment) {
+                let text = refusal.to_string();
+                let Error::InsufficientMemory { label, requested_bytes, largest_free_bytes, .. } = refusal else {
+                    panic!("{text}")
+                };
+                prop_assert!(largest_free_bytes < requested_bytes, "{}", text);
+                let index = label.split(' ').nth(1).unwrap().parse::<usize>().unwrap();
+                prop_assert_eq!(sizes[index], requested_bytes);
+                if largest_free_bytes == 0 {
+                    sizes.swap_remove(index);
+                } else {
+                    sizes[index] = largest_free_bytes;
+                    prop_assert!(plan(&sizes, alignment).is_ok(), "{}", text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_driver_with_one_domain_plans_for_one() {
+        let one = [Window::default()];
+        assert_eq!(plan_into(&one, &[GIB; 3], Alignment::Size).unwrap(), [DomainId(0); 3]);
+        let refusal = plan_into(&one, &[GIB; 4], Alignment::Size).unwrap_err();
+        assert!(refusal.to_string().contains("the one domain"), "{refusal}");
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct RknpuBackend {
     owner: Arc<Owner<Npu>>,
     context: DeviceContext,
     alignment: Alignment,
+    /// How many domains the driver has: all of them, or the one of the older drivers.
+    domain_count: usize,
     domain: Arc<Domain>,
     domains: Arc<Mutex<BTreeMap<DomainId, Arc<Domain>>>>,
 }
@@ -100,13 +102,14 @@ impl RknpuBackend {
     pub fn open_on(kernel: Arc<dyn Kernel>, context: DeviceContext) -> Result<Self> {
         let (its_kernel, its_context) = (kernel.clone(), context.clone());
         let owner = Owner::start(move || Npu::open(its_kernel, &its_context))?;
-        let alignment = owner.call(|npu| npu.alignment())?;
+        let (alignment, domain_count) = owner.call(|npu| (npu.alignment(), npu.domain_count()))?;
         let backend = Self {
             name: String::new(),
             kernel,
             owner: Arc::new(owner),
             context,
             alignment,
+            domain_count,
             domain: Arc::default(),
             domains: Arc::default(),
         };
@@ -171,8 +174,9 @@ impl RknpuBackend {
     ///
     /// As [`plan()`].
     pub fn plan(&self, sizes: &[u64]) -> Result<Vec<DomainId>> {
-        let mut windows: Vec<_> = DomainId::all().map(|id| self.books(id).window().clone()).collect();
-        domains::plan_into(&mut windows, sizes, self.alignment)
+        let domains = DomainId::all().take(self.domain_count);
+        let windows: Vec<_> = domains.map(|id| self.books(id).window().clone()).collect();
+        domains::plan_into(&windows, sizes, self.alignment)
     }
 
     /// Gives a dma-buf an address of the NPU, in domain 0, where the driver puts them.

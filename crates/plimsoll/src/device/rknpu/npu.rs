@@ -13,12 +13,12 @@ use rustix::io::{Errno, Result as ErrnoResult};
 
 use super::{
     RknpuInfo,
-    domains::{Domain, DomainId},
+    domains::{DOMAIN_COUNT, Domain, DomainId},
     drm::{self, DRIVER},
     errno::refused,
     lock::{lock, unlock},
     uapi::{Action, Command, MemCreate, MemDestroy, MemMap, MemSync, action, memory},
-    window::{Alignment, PAGE_BYTES, WINDOW_BYTES},
+    window::{Alignment, PAGE_BYTES, WINDOW_BYTES, Window},
 };
 use crate::{
     device::{
@@ -100,6 +100,10 @@ impl Npu {
     /// The least strict rule by which the driver places buffers.
     pub(super) fn alignment(&self) -> Alignment {
         if self.version >= PAGE_ALIGNMENT_SINCE { Alignment::Page } else { Alignment::Size }
+    }
+
+    pub(super) fn domain_count(&self) -> usize {
+        if self.has_domains { DOMAIN_COUNT } else { 1 }
     }
 
     pub(super) fn live_domain(&self) -> Result<DomainId> {
@@ -285,9 +289,15 @@ impl Npu {
         unsafe { call(&*self.kernel, self.node.as_fd(), C::REQUEST, argument) }.map(drop)
     }
 
+    /// The largest buffer that has a place: sizes are rounded up to the kernel's pages, which may be larger than the NPU's.
+    fn largest_bytes(&self, window: &Window) -> u64 {
+        let hole = window.largest_hole_bytes(self.alignment());
+        hole - hole % granule_bytes()
+    }
+
     fn no_place(&self, request: &Request<'_>, domain: &Domain) -> Error {
         let window = domain.window();
-        let hole = window.largest_hole_bytes(self.alignment());
+        let hole = self.largest_bytes(&window);
         let constraint = format!(
             "the largest hole in domain {} of the NPU takes {}, of {} that are free there",
             domain.id,
@@ -312,7 +322,7 @@ impl Npu {
             }
             Errno::FAULT => {
                 let window = domain.window();
-                let hole = window.largest_hole_bytes(self.alignment()).min(request.bytes - 1);
+                let hole = self.largest_bytes(&window).min(request.bytes - 1);
                 let why = format!(
                     "the driver found no place in domain {} of the NPU (MEM_CREATE, error 14), where other programs have \
                      buffers too",

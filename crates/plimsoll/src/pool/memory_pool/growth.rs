@@ -8,7 +8,7 @@ use super::{
     slab::Slab,
 };
 use crate::{
-    budget::MemoryBudget,
+    budget::{MemoryBudget, Uncharged},
     device::Request,
     error::{Error, Result},
     pool::suballocator::GRANULE_BYTES,
@@ -251,6 +251,8 @@ impl Inner {
             budget.filter(|_| bytes > 0).map(|budget| budget.allocate(bytes, label.to_owned())).transpose()
         };
         let allocation = granted(bytes)?;
+        // What no budget counts is promised to nobody else while it comes.
+        let _coming = (budget.is_none() && self.limits.system_memory).then(|| Uncharged::coming(bytes));
         let pending = budget.map_or(0, |budget| budget.pending_bytes().saturating_sub(bytes));
         let memory = self.backend.take(&Request { bytes, label, pending_bytes: pending })?;
         // A device may round up by more than it says.

@@ -1,7 +1,7 @@
 //! The files of one control group.
 
 use super::{
-    group::{Cgroup, CgroupVersion},
+    group::{Cgroup, CgroupVersion, Cgroups},
     places::Place,
 };
 use crate::{
@@ -47,13 +47,10 @@ impl GroupReader {
 
     /// The group now. One without a memory controller, or that has just been removed, limits nothing and is `None`.
     ///
-    /// A limit that is there is read, or the group cannot be. What else is missing is taken for the worst and told in
-    /// `doubts`: a use that is not known is all that the limit allows, and cache that is not known is none.
-    pub(super) fn read(
-        &mut self,
-        buffer: &mut Buffer,
-        doubts: &mut Vec<Unavailable>,
-    ) -> Probe<Option<Cgroup>> {
+    /// A limit that is there is read, or the group cannot be. What else is missing is taken for the worst, a use that is
+    /// not known for all that the limit allows and cache that is not known for none, and told in `doubts`; a use that is
+    /// there and cannot be read, in `unavailable`.
+    pub(super) fn read(&mut self, buffer: &mut Buffer, told: &mut Cgroups) -> Probe<Option<Cgroup>> {
         let limit = if_there(self.limit.read(buffer, limit_in))?;
         let high = match &mut self.high {
             Some(high) => Some(if_there(high.read(buffer, limit_in))?),
@@ -64,6 +61,7 @@ impl GroupReader {
         if limit.is_err() && !has_high && usage.as_ref().is_err_and(Unavailable::is_absent) {
             return Ok(None);
         }
+        let doubts = &mut told.doubts;
         let own_limit_bytes = limit.unwrap_or_else(|missing| noted(doubts, missing));
         let high_bytes = high.unwrap_or(Ok(None)).unwrap_or_else(|missing| noted(doubts, missing));
         let stat = self.read_stat(buffer, doubts)?;
@@ -78,7 +76,8 @@ impl GroupReader {
             // The two files are read one after the other, so one may be a moment ahead.
             Ok(usage_bytes) => (usage_bytes, stat.inactive_file_bytes.unwrap_or(0).min(usage_bytes)),
             Err(unknown) => {
-                doubts.push(unknown);
+                let list = if unknown.is_absent() { doubts } else { &mut told.unavailable };
+                list.push(unknown);
                 let Some(full_bytes) = limit_bytes.into_iter().chain(high_bytes).min() else {
                     return Ok(None);
                 };
@@ -92,6 +91,7 @@ impl GroupReader {
             high_bytes,
             usage_bytes,
             inactive_file_bytes,
+            mapped_file_bytes: stat.mapped_file_bytes,
             oom_kill_count: self.events.read(buffer, oom_kill_in).ok(),
         }))
     }
@@ -151,8 +151,11 @@ fn limit_of(bytes: u64) -> Option<u64> {
 
 /// What is wanted from `memory.stat`.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_field_names)] // Each is a size, and says so.
 struct Stat {
     inactive_file_bytes: Option<u64>,
+    /// What is mapped, less shared memory: the kernel counts both together.
+    mapped_file_bytes: u64,
     /// Version 1 alone: the lowest limit on the way up, those of groups that cannot be seen from here included.
     hierarchical_limit_bytes: Option<u64>,
 }
@@ -162,15 +165,20 @@ impl Stat {
         const LIMIT: &str = "hierarchical_memory_limit";
         let text = text(bytes)?;
         // Version 1 writes the group's own figure under the short name and the subtree's under the long one.
-        let name = match version {
-            CgroupVersion::V1 => "total_inactive_file",
-            CgroupVersion::V2 => "inactive_file",
+        let (inactive, mapped, shmem) = match version {
+            CgroupVersion::V1 => ("total_inactive_file", "total_mapped_file", "total_shmem"),
+            CgroupVersion::V2 => ("inactive_file", "file_mapped", "shmem"),
         };
+        let told = |name| count_field(text, name).unwrap_or(0);
         let hierarchical_limit_bytes = match field(text, LIMIT, ' ').map(whole_number) {
             Some(None) => return Err(Reason::Malformed("a line \"hierarchical_memory_limit N\"")),
             limit => limit.flatten().and_then(limit_of),
         };
-        Ok(Self { inactive_file_bytes: count_field(text, name), hierarchical_limit_bytes })
+        Ok(Self {
+            inactive_file_bytes: count_field(text, inactive),
+            mapped_file_bytes: told(mapped).saturating_sub(told(shmem)),
+            hierarchical_limit_bytes,
+        })
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Cgroup {
     pub usage_bytes: u64,
     /// Page cache that was not used for a while, in bytes: the first to be reclaimed. Of the whole subtree.
     pub inactive_file_bytes: u64,
+    /// Pages of files that its processes have mapped, in bytes, as far as the kernel tells: the weights of servers that
+    /// map their models. Of the whole subtree.
+    pub mapped_file_bytes: u64,
     /// Kills by its own killer so far.
     pub oom_kill_count: Option<u64>,
 }
@@ -44,6 +47,7 @@ impl Cgroup {
             high_bytes: None,
             usage_bytes: 0,
             inactive_file_bytes: 0,
+            mapped_file_bytes: 0,
             oom_kill_count: None,
         }
     }
@@ -54,10 +58,12 @@ impl Cgroup {
         self.limit_bytes.into_iter().chain(self.high_bytes).min()
     }
 
-    /// What it holds less what is reclaimed first, in bytes.
+    /// What it holds less what is reclaimed first, in bytes. Page cache that is mapped is not: wherever the kernel keeps
+    /// it, the processes that mapped it are using it.
     #[must_use]
     pub fn working_set_bytes(&self) -> u64 {
-        self.usage_bytes.saturating_sub(self.inactive_file_bytes)
+        let reclaimable = self.inactive_file_bytes.saturating_sub(self.mapped_file_bytes);
+        self.usage_bytes.saturating_sub(reclaimable)
     }
 
     /// What its processes could still take, in bytes; `None` without a limit.
@@ -73,8 +79,8 @@ impl Cgroup {
 pub struct Cgroups {
     /// Those that have a memory controller.
     pub groups: Vec<Cgroup>,
-    /// Limits that are there and cannot be read or believed. Their groups are left out, and until they can be read
-    /// nothing may be granted.
+    /// Limits that are there and cannot be read or believed, whose groups are left out, and uses of groups, which then
+    /// count as full. Until they can be read nothing may be granted.
     pub unavailable: Vec<Unavailable>,
     /// Where a limit may exist that cannot be seen, and figures that stand for others.
     pub doubts: Vec<Unavailable>,

@@ -34,7 +34,7 @@ impl CgroupReader {
         }
         let mut cgroups = Cgroups { doubts: self.doubts.clone(), ..Cgroups::default() };
         for group in &mut self.groups {
-            match group.read(buffer, &mut cgroups.doubts) {
+            match group.read(buffer, &mut cgroups) {
                 Ok(group) => cgroups.groups.extend(group),
                 Err(error) => cgroups.unavailable.push(error),
             }

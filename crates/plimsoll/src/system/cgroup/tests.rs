@@ -65,6 +65,18 @@ fn every_ancestor_of_version_2_is_read_and_high_binds_below_max() {
 }
 
 #[test]
+fn mapped_files_are_no_cache_that_is_reclaimed_first() {
+    let stat = "inactive_file 41943040\nfile_mapped 31457280\nshmem 10485760\n";
+    let (folder, root) = tree(V2);
+    fs::write(folder.path().join("sys/fs/cgroup/outer/memory.stat"), stat).unwrap();
+    let outer = read(&root).unwrap().remove(1);
+    assert_eq!(outer.mapped_file_bytes, 20 * MIB);
+    assert_eq!(outer.working_set_bytes(), 80 * MIB, "20 MiB of the cache are mapped");
+    let more = Cgroup { mapped_file_bytes: 1 << 40, ..outer };
+    assert_eq!(more.working_set_bytes(), 100 * MIB, "never more than it holds");
+}
+
+#[test]
 fn version_1_counts_the_subtree_and_knows_its_way_of_writing_no_limit() {
     let (_folder, root) = tree(&[
         ("proc/self/cgroup", "9:cpu:/x\n4:memory:/a\n0::/ignored\n"),
@@ -74,12 +86,15 @@ fn version_1_counts_the_subtree_and_knows_its_way_of_writing_no_limit() {
         ("m/memory.stat", "inactive_file 1\ntotal_inactive_file 3000\n"),
         ("m/a/memory.limit_in_bytes", "10000\n"),
         ("m/a/memory.usage_in_bytes", "4000\n"),
-        ("m/a/memory.stat", "inactive_file 1\ntotal_inactive_file 3000\n"),
+        (
+            "m/a/memory.stat",
+            "inactive_file 1\nmapped_file 1\ntotal_inactive_file 3000\ntotal_mapped_file 900\ntotal_shmem 400\n",
+        ),
         ("m/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
     ]);
     let groups = read(&root).unwrap();
     assert_eq!(groups.len(), 2);
-    assert_eq!((groups[0].path.as_str(), groups[0].room_bytes()), ("/a", Some(9000)));
+    assert_eq!((groups[0].path.as_str(), groups[0].room_bytes()), ("/a", Some(8500)));
     assert_eq!((groups[1].path.as_str(), groups[1].room_bytes()), ("/", None));
 }
 
@@ -136,10 +151,13 @@ fn a_limit_is_kept_whatever_else_of_its_group_is_missing_and_the_rest_is_taken_f
         text.map_or_else(|| fs::remove_file(&path), |text| fs::write(&path, text)).unwrap();
         let cgroups = read_all(&root);
         let outer = &cgroups.groups[1];
-        assert_eq!((outer.bound_bytes(), cgroups.unavailable.len()), (Some(512 * MIB), 0), "{name} {text:?}");
+        assert_eq!(outer.bound_bytes(), Some(512 * MIB), "{name} {text:?}");
         let expected = if name == "current" { 0 } else { (512 - 100) * MIB };
         assert_eq!(outer.room_bytes(), Some(expected), "{name} {text:?}");
-        assert!(cgroups.doubts[0].path.ends_with(format!("outer/memory.{name}")), "{name} {text:?}");
+        let closes = name == "current" && text.is_some();
+        let told = if closes { &cgroups.unavailable } else { &cgroups.doubts };
+        assert!(told[0].path.ends_with(format!("outer/memory.{name}")), "{name} {text:?}");
+        assert_eq!(cgroups.unavailable.len(), usize::from(closes), "{name} {text:?}");
     }
 }
 

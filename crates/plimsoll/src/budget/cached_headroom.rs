@@ -1,0 +1,260 @@
+//! The last reading of headroom, as a bound on all that may be granted until the next.
+//!
+//! ```text
+//!   read at a time t:  limit = what was granted until t + the headroom at t
+//!   a grant since:     the sum of all grants rises, and stays at or below the limit
+//! ```
+//!
+//! So "less what was granted since" is one atomic step on the sum of all grants, whoever makes them: no interleaving grants
+//! more than a reading had. What is released meanwhile is not given back to a reading; the next one sees it.
+
+use super::pending::Pending;
+use crate::sync::{AtomicU64, Ordering};
+
+/// How long a reading may serve.
+pub(super) const MOST_AGE_NS: u64 = 100_000_000;
+
+/// A request that would use more than this part of what is left wants a reading of its own.
+const PART: u64 = 4;
+
+#[derive(Debug)]
+pub(super) struct CachedHeadroom {
+    limit_bytes: AtomicU64,
+    /// When it is too old; 0 while there is none.
+    until_ns: AtomicU64,
+}
+
+impl CachedHeadroom {
+    pub(super) fn new() -> Self {
+        Self { limit_bytes: AtomicU64::new(0), until_ns: AtomicU64::new(0) }
+    }
+
+    /// The limit, if there is a reading that is young enough at `now_ns`.
+    fn limit_bytes(&self, now_ns: u64) -> Option<u64> {
+        // In this order: who sees a reading's time sees its limit, or a later one.
+        let is_young = now_ns < self.until_ns.load(Ordering::Acquire);
+        is_young.then(|| self.limit_bytes.load(Ordering::Acquire))
+    }
+
+    /// What is left of a reading that is young enough.
+    fn left_bytes(&self, pending: &Pending, now_ns: u64) -> Option<u64> {
+        self.limit_bytes(now_ns).map(|limit| limit.saturating_sub(pending.granted_bytes()))
+    }
+
+    /// Whether the reading may serve a request of `bytes`: it is young enough, and has four times as much left.
+    pub(super) fn serves(&self, bytes: u64, pending: &Pending, now_ns: u64) -> bool {
+        bytes == 0 || self.left_bytes(pending, now_ns).is_some_and(|left| bytes <= left / PART)
+    }
+
+    /// Grants `bytes` by the reading there is, if it serves. `resident_bytes` as [`Pending::begin`] wants it.
+    pub(super) fn try_grant(
+        &self,
+        bytes: u64,
+        pending: &Pending,
+        now_ns: u64,
+        resident_bytes: impl FnOnce() -> Option<u64>,
+    ) -> bool {
+        if bytes == 0 {
+            return true;
+        }
+        let Some(limit) = self.limit_bytes(now_ns) else { return false };
+        if bytes > limit.saturating_sub(pending.granted_bytes()) / PART {
+            return false;
+        }
+        grant_below(limit, bytes, pending, resident_bytes).is_ok()
+    }
+
+    /// Grants `bytes` by a reading that was taken for them; else says how much it had left.
+    pub(super) fn grant(
+        &self,
+        bytes: u64,
+        pending: &Pending,
+        resident_bytes: impl FnOnce() -> Option<u64>,
+    ) -> Result<(), u64> {
+        let limit = self.limit_bytes.load(Ordering::Acquire);
+        let left = limit.saturating_sub(pending.granted_bytes());
+        if bytes > left { Err(left) } else { grant_below(limit, bytes, pending, resident_bytes) }
+    }
+
+    /// Takes a new reading: `granted_bytes` were granted before it was begun, and `headroom_bytes` is what it found. One
+    /// thread at a time.
+    pub(super) fn renew(&self, granted_bytes: u64, headroom_bytes: u64, now_ns: u64) {
+        self.limit_bytes.store(granted_bytes.saturating_add(headroom_bytes), Ordering::Release);
+        self.until_ns.store(now_ns.saturating_add(MOST_AGE_NS), Ordering::Release);
+    }
+
+    /// Forgets the reading: a newer one could not be taken.
+    pub(super) fn forget(&self) {
+        self.until_ns.store(0, Ordering::Release);
+        self.limit_bytes.store(0, Ordering::Release);
+    }
+}
+
+fn grant_below(
+    limit_bytes: u64,
+    bytes: u64,
+    pending: &Pending,
+    resident_bytes: impl FnOnce() -> Option<u64>,
+) -> Result<(), u64> {
+    pending.begin(bytes, resident_bytes);
+    pending.try_grant(bytes, limit_bytes).inspect_err(|_| pending.end(bytes, None))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{CachedHeadroom, MOST_AGE_NS, Pending};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_reading_serves_a_while_and_small_requests() {
+        let (cached, pending) = (CachedHeadroom::new(), Pending::new());
+        assert!(!cached.serves(1, &pending, 0) && cached.serves(0, &pending, 0));
+        cached.renew(0, 1000, 5);
+        assert!(cached.serves(250, &pending, 5) && !cached.serves(251, &pending, 5));
+        assert!(cached.try_grant(200, &pending, 5, || None));
+        assert_eq!(cached.left_bytes(&pending, 5), Some(800));
+        assert!(!cached.try_grant(201, &pending, 5, || None), "more than a quarter of what is left");
+        let too_old = 5 + MOST_AGE_NS;
+        assert!(cached.serves(200, &pending, too_old - 1) && !cached.serves(200, &pending, too_old));
+        assert_eq!(cached.grant(801, &pending, || None), Err(800));
+        assert_eq!(cached.grant(800, &pending, || None), Ok(()));
+        assert_eq!(pending.bytes(|| None), 1000);
+        cached.forget();
+        assert_eq!(cached.left_bytes(&pending, 5), None);
+    }
+
+    proptest! {
+        /// Whatever is asked, granted, released, committed and measured, and in whatever order: the grants since a reading
+        /// never pass what it found, and at no time is more promised and taken than the machine has.
+        #[test]
+        fn what_is_granted_is_there(steps in prop::collection::vec((0_u64..400, 0_u8..5), 1..120)) {
+            const MACHINE: u64 = 1000;
+            let (cached, pending) = (CachedHeadroom::new(), Pending::new());
+            let mut held: Vec<(u64, Option<u64>)> = Vec::new();
+            for (now_ns, (bytes, what)) in steps.into_iter().enumerate() {
+                let now_ns = now_ns as u64;
+                match what {
+                    0 if !held.is_empty() => {
+                        let (bytes, committed) = held.swap_remove(bytes as usize % held.len());
+                        pending.end(bytes, committed);
+                    }
+                    1 if !held.is_empty() => {
+                        let index = bytes as usize % held.len();
+                        let (size, before) = &mut held[index];
+                        let after = (*before).unwrap_or(0).max(bytes.min(*size));
+                        pending.commit(*size, *before, after);
+                        *before = Some(after);
+                    }
+                    _ => {
+                        let by_cache = cached.try_grant(bytes, &pending, now_ns, || None);
+                        let taken: u64 = held.iter().filter_map(|(_, committed)| *committed).sum();
+                        let granted = by_cache || {
+                            let before = pending.granted_bytes();
+                            let left = (MACHINE - taken).saturating_sub(pending.bytes(|| None));
+                            cached.renew(before, left, now_ns);
+                            let granted = cached.grant(bytes, &pending, || None).is_ok();
+                            prop_assert_eq!(granted, bytes <= left, "a fresh reading refuses nothing that is there");
+                            granted
+                        };
+                        if granted {
+                            held.push((bytes, None));
+                        }
+                    }
+                }
+                prop_assert!(held.iter().map(|(bytes, _)| bytes).sum::<u64>() <= MACHINE);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::{CachedHeadroom, Pending};
+    use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+    use loom::{sync::Arc, thread};
+
+    /// A machine whose free memory falls when it is taken.
+    struct Machine {
+        free_bytes: AtomicU64,
+        cached: CachedHeadroom,
+        pending: Pending,
+        reading: Mutex<()>,
+    }
+
+    impl Machine {
+        fn with(free_bytes: u64) -> Arc<Self> {
+            Arc::new(Self {
+                free_bytes: AtomicU64::new(free_bytes),
+                cached: CachedHeadroom::new(),
+                pending: Pending::new(),
+                reading: Mutex::new(()),
+            })
+        }
+
+        /// As a budget does it.
+        fn allocate(&self, bytes: u64) -> bool {
+            self.cached.try_grant(bytes, &self.pending, 0, || None) || {
+                let _reading = lock(&self.reading);
+                let granted = self.pending.granted_bytes();
+                let pending = self.pending.bytes(|| None);
+                let free = self.free_bytes.load(Ordering::Acquire);
+                self.cached.renew(granted, free.saturating_sub(pending), 0);
+                self.cached.grant(bytes, &self.pending, || None).is_ok()
+            }
+        }
+
+        /// Takes what was granted, then says so.
+        fn take(&self, bytes: u64) {
+            let before = self.free_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            assert!(before >= bytes, "granted and not there");
+            self.pending.commit(bytes, None, bytes);
+        }
+    }
+
+    /// Two ask for more than half at the same time, one by a reading that it takes, the other perhaps by that: never both
+    /// are granted, and one of them is.
+    #[test]
+    fn one_of_two_is_granted_when_one_fits() {
+        loom::model(|| {
+            let machine = Machine::with(100);
+            let other = Arc::clone(&machine);
+            let there = thread::spawn(move || {
+                let granted = other.allocate(60);
+                if granted {
+                    other.take(60);
+                }
+                granted
+            });
+            let here = machine.allocate(60);
+            if here {
+                machine.take(60);
+            }
+            assert!(here != there.join().unwrap());
+        });
+    }
+
+    /// One grants by the reading there is while the other renews it and takes what it got: what is granted is there in
+    /// every interleaving with up to three preemptions, which is as far as that many steps stay tractable.
+    #[test]
+    fn what_is_granted_by_an_older_reading_is_seen_by_the_next() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let machine = Machine::with(100);
+            assert!(machine.allocate(10));
+            machine.take(10);
+            let other = Arc::clone(&machine);
+            let small = thread::spawn(move || {
+                if other.allocate(20) {
+                    other.take(20);
+                }
+            });
+            if machine.allocate(80) {
+                machine.take(80);
+            }
+            small.join().unwrap();
+            assert!(machine.free_bytes.load(Ordering::Acquire) < 90, "both were refused");
+            assert_eq!(machine.pending.bytes(|| None), 0);
+        });
+    }
+}

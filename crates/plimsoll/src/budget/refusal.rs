@@ -1,0 +1,71 @@
+//! What a budget says when it refuses.
+
+use super::{MemoryBudget, weighing::Shortfall};
+use crate::{error::Error, units::format_bytes};
+
+/// What a request wants for.
+#[derive(Debug)]
+pub(super) enum Lacking {
+    /// Room below the line, of which so many bytes are left.
+    Line(u64),
+    /// Memory of the machine.
+    Machine(Shortfall),
+}
+
+impl MemoryBudget {
+    pub(super) fn refused_at_gate(&self, requested_bytes: u64, reason: String, label: String) -> Error {
+        Error::InsufficientMemory {
+            label,
+            requested_bytes,
+            available_bytes: 0,
+            largest_free_bytes: 0,
+            binding_constraint: reason,
+            suggestion: self.suggestion(0),
+        }
+    }
+
+    /// Whatever it failed by, it tells of the lesser of line and machine: who asks for that much is granted it.
+    pub(super) fn refusal(&self, requested_bytes: u64, lacking: Lacking, label: String) -> Error {
+        let (of_line, of_machine) = match lacking {
+            Lacking::Machine(shortfall) => (self.line_available_bytes(), Some(shortfall)),
+            Lacking::Line(of_line) => {
+                let weighed = self.weighing.as_ref().map(|weighing| weighing.shortfall(&self.books));
+                (of_line, weighed.map(|found| found.unwrap_or_else(|unreadable| unreadable)))
+            }
+        };
+        let binding = of_machine.filter(|found| found.available_bytes < of_line);
+        let available_bytes = binding.as_ref().map_or(of_line, |found| found.available_bytes);
+        let suggestion = match &binding {
+            Some(found) if requested_bytes <= self.usable_bytes() => found.suggestion().to_owned(),
+            _ => self.suggestion(requested_bytes),
+        };
+        Error::InsufficientMemory {
+            label,
+            requested_bytes,
+            available_bytes,
+            largest_free_bytes: available_bytes,
+            binding_constraint: binding.map_or_else(|| self.binding().to_string(), |found| found.constraint),
+            suggestion,
+        }
+    }
+
+    fn suggestion(&self, requested_bytes: u64) -> String {
+        if requested_bytes > self.usable_bytes() {
+            return format!(
+                "More than the whole line of {} can never be granted: ask for less, or raise the line",
+                format_bytes(self.usable_bytes())
+            );
+        }
+        let largest = self.allocations().into_iter().max_by_key(|allocation| allocation.bytes);
+        largest.map_or_else(
+            || "Ask for less".to_owned(),
+            |largest| {
+                format!(
+                    "Ask for less, or release something first: the largest allocation is {:?} with {}",
+                    largest.label,
+                    format_bytes(largest.bytes)
+                )
+            },
+        )
+    }
+}

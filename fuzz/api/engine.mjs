@@ -1,0 +1,319 @@
+import { isArrayBuffer, isPromise } from 'node:util/types'
+import { MessageChannel } from 'node:worker_threads'
+import * as hostile from './hostile.mjs'
+import { argumentsOf, makers } from './recipes.mjs'
+import { World } from './world.mjs'
+
+/** A call that holds up the event loop for longer is a finding. */
+const LONGEST_CALL_MS = Number(process.env.FUZZ_API_LONGEST_CALL_MS ?? 5000)
+
+/** Which classes each group calls; what these need is made all the same. */
+export const groups = {
+  budget: ['MemoryBudget', 'Allocation', 'MemoryProfile'],
+  buffers: ['BufferPool', 'PooledBuffer', 'GgufFile', 'DeviceBuffer', 'MemoryPool'],
+  models: ['GgufFile', 'BufferPool', 'GgufMetadata', 'GgufArray', 'TensorChunk'],
+  devices: ['Device', 'BufferPool', 'DeviceBuffer', 'PoolBuffer', 'MemoryPool', 'DeviceFamily'],
+  pools: ['MemoryPool', 'PoolBuffer', 'MemoryPools', 'DeviceBuffer'],
+  manager: ['MemoryManager', 'MemoryPools', 'DeviceFamily'],
+  monitor: ['MemoryMonitor', 'MemoryBudget'],
+}
+
+/** Chooses what is done next, and does it. */
+export class Engine extends World {
+  /** How often each member was called, and how often that succeeded. */
+  calls = new Map()
+  /** Called with a line for all that is done. */
+  log = () => {}
+  /** What to end in the end that is no object of the package. */
+  workers = new Set()
+  #byId = new Map()
+  #members
+  #spawn
+  #optionNames
+  #reads = new Set()
+
+  constructor({ only, spawn, optionNames, ...parts }) {
+    super(parts)
+    const { members } = parts.surface
+    for (const member of members) this.#byId.set(member.id, member)
+    const wanted = only && groups[only]
+    this.#members = new Map()
+    for (const member of members) {
+      if (wanted && !wanted.includes(member.owner ?? member.makes)) continue
+      const owner = member.owner ?? member.makes ?? 'functions'
+      this.#members.set(owner, [...(this.#members.get(owner) ?? []), member])
+    }
+    this.#spawn = spawn
+    this.#optionNames = optionNames
+  }
+
+  /** A live object of that class; one that is made for it where there is none, or `undefined` while that takes its time. */
+  make(name) {
+    const found = this.one(name)
+    if (found && this.random.chance(0.9)) return found
+    const maker = this.#byId.get(this.random.pick(makers[name] ?? [`new ${name}`]))
+    if (maker && this.depth < 6) {
+      this.depth += 1
+      try {
+        this.call(maker)
+      } finally {
+        this.depth -= 1
+      }
+    }
+    return this.one(name)
+  }
+
+  /** Does one thing; within a callback of the package's nothing that would nest further. */
+  act(nested = false) {
+    const { random } = this
+    const action = random.below(100)
+    if (action < 62) this.#anyCall()
+    else if (action < 76) this.#iterate()
+    else if (action < 82) this.#useMemory()
+    else if (action < 85) this.held.splice(random.below(this.held.length), 1)[0]?.()
+    else if (action < 88) random.pick(this.controllers)?.abort(this.judge.userError(random))
+    else if (action < 90) this.#disposeOne()
+    else if (action < 93) this.shadow.check()
+    else if (action < 95) this.#forget()
+    else if (action < 96) this.files.change()
+    else if (action < 97 && !nested) this.#spawn?.(this)
+    else if (action < 98) globalThis.gc?.({ type: random.chance(0.8) ? 'minor' : 'major' })
+    else this.#wrongReceiver()
+  }
+
+  #anyCall() {
+    const { random } = this
+    const members = this.#members.get(random.pick([...this.#members.keys()]))
+    const member = random.pick(members)
+    const ends = /release|close|destroy|dispose|deallocate/.test(member.id)
+    if (ends && random.chance(0.6)) return
+    this.call(member)
+  }
+
+  /** Calls a member with the arguments of its recipe, and looks at what comes of it. */
+  call(member) {
+    const { random } = this
+    const receiver = member.className ? this.make(member.className) : undefined
+    if (member.className && !receiver) return
+    this.receiver = receiver
+    const args = argumentsOf(member.id, this)
+    if (random.chance(0.03)) this.#inPollution(() => this.#invoke(member, receiver, args))
+    else this.#invoke(member, receiver, args)
+  }
+
+  #invoke(member, receiver, args) {
+    const { id } = member
+    this.log(id)
+    const { random } = this
+    // Budgets are looked at in the end, so what is attached to one would live until then.
+    if (id === 'Allocation#attach' && /Budget|Device$/.test(this.className(args[0]))) return
+    const count = this.calls.get(id) ?? [0, 0]
+    this.calls.set(id, [count[0] + 1, count[1]])
+    const succeeded = () => {
+      this.calls.get(id)[1] += 1
+    }
+    const method = /#(\w+)$/.exec(id)?.[1]
+    const isBuffer = /^(DeviceBuffer|PoolBuffer)#/.test(id)
+    const onDevice = isBuffer ? this.shadow.beginOnDevice(receiver, method, args) : () => {}
+    const end = this.shadow.begin(args)
+    const started = performance.now()
+    let value
+    try {
+      value = member.call(receiver, args)
+    } catch (error) {
+      end()
+      onDevice(false)
+      this.judge.threw(id, error)
+      return
+    } finally {
+      const tookMs = performance.now() - started
+      if (tookMs > LONGEST_CALL_MS) this.judge.fault('slow', `${id} held up the event loop for ${tookMs.toFixed(0)} ms`)
+    }
+    if (!isPromise(value)) {
+      end()
+      succeeded()
+      this.#noteStream(id, receiver, args, value)
+      this.absorb(id, value)
+      return
+    }
+    if (random.chance(0.3)) this.#pullAway(args)
+    const as = optionOf(args[1], 'as') ?? 'raw'
+    const path = id === 'GgufFile#load' ? { path: receiver.path } : undefined
+    const tensor = args[0]
+    this.track(id, value, (fulfilled, result) => {
+      end()
+      onDevice(fulfilled, result)
+      if (!fulfilled) return
+      succeeded()
+      if (path && optionOf(args[1], 'into') === undefined) this.shadow.loaded(path, tensor, as, result)
+    })
+  }
+
+  /** Takes the memory that work was just begun on, in one of the ways there are. */
+  #pullAway(args) {
+    const { random } = this
+    for (const buffer of this.shadow.buffersOf(args)) {
+      const kind = random.below(5)
+      this.log(`pull away ${kind}`)
+      try {
+        if (kind < 2) this.owners.get(buffer)?.release()
+        else if (kind === 2) structuredClone(buffer, { transfer: [buffer] })
+        else if (kind === 3) buffer.resize?.(0)
+        else this.iterators[0]?.return()?.catch?.(() => {})
+      } catch {
+        // Not all memory can be moved.
+      }
+    }
+    const drop = () => {
+      globalThis.gc?.()
+      for (const pool of this.live.get('BufferPool') ?? []) pool.trim()
+    }
+    // Memory that was released goes back to the system once its array buffer was collected, some turns later.
+    if (random.chance(0.2)) for (let turns = 0; turns < 3; turns++) setTimeout(drop, turns)
+  }
+
+  #noteStream(id, receiver, args, value) {
+    if (id === 'GgufFile#stream')
+      this.shadow.streaming(value, { path: receiver.path }, optionOf(args[0], 'as') ?? 'raw')
+  }
+
+  /** Goes on with an iterator, or several times at once. */
+  #iterate() {
+    const { random } = this
+    if (this.iterators.length === 0) return
+    const at = random.below(this.iterators.length)
+    const iterator = this.iterators[at]
+    const kind = random.below(12)
+    try {
+      if (kind === 0) return this.#step(iterator, 'return', [])
+      // A generator that passes on what a typed array gives has nothing to be thrown into.
+      if (kind === 1 && Symbol.asyncIterator in iterator)
+        return this.#step(iterator, 'throw', [this.judge.userError(random)])
+      for (let times = random.pick([1, 1, 1, 1, 3]); times > 0; times--) this.#step(iterator, 'next', [])
+    } finally {
+      if (kind < 2) this.iterators.splice(at, 1)
+    }
+  }
+
+  #step(iterator, method, args) {
+    this.log(`iterator.${method}`)
+    try {
+      const result = iterator[method](...args)
+      if (!isPromise(result)) return this.absorb(`iterator.${method}`, result)
+      this.track(`iterator.${method}`, result, (fulfilled, step) => {
+        if (!fulfilled) return
+        if (step.done) this.iterators = this.iterators.filter((other) => other !== iterator)
+        else this.shadow.chunk(iterator, step.value)
+      })
+    } catch (error) {
+      this.judge.threw(`iterator.${method}`, error)
+    }
+  }
+
+  /** Moves memory away, to another thread or in this one, or changes its size. */
+  #useMemory() {
+    const { random } = this
+    const array = this.random.pick(this.arrays)
+    if (!array) return
+    const buffer = ArrayBuffer.isView(array) ? array.buffer : array
+    const kind = random.below(6)
+    this.log(`memory ${kind}`)
+    try {
+      if (kind === 0) this.addArray(structuredClone(array, isArrayBuffer(buffer) ? { transfer: [buffer] } : {}))
+      else if (kind === 1) this.port().postMessage(array, [buffer])
+      else if (kind === 2) this.port().postMessage(array)
+      else if (kind === 3) buffer.resize?.(random.below(buffer.maxByteLength + 1))
+      else if (kind === 4) buffer.transfer?.(random.below(64))
+      else
+        new Response(array).arrayBuffer().then(
+          (copy) => this.addArray(copy),
+          () => {},
+        )
+    } catch {
+      // The engine refuses what cannot be moved.
+    }
+  }
+
+  /** A port whose other end keeps what it gets for a while. */
+  port() {
+    if (this.ports.length > 0 && this.random.chance(0.8)) return this.random.pick(this.ports)
+    const { port1, port2 } = new MessageChannel()
+    port2.on('message', (message) => this.addArray(message))
+    port1.unref()
+    port2.unref()
+    this.ports.push(port1)
+    if (this.ports.length > 4) this.ports.shift().close()
+    return port1
+  }
+
+  #disposeOne() {
+    const disposable = this.disposables.splice(this.random.below(this.disposables.length), 1)[0]
+    try {
+      disposable?.[Symbol.dispose]()
+    } catch (error) {
+      this.judge.threw('[Symbol.dispose]', error)
+    }
+  }
+
+  /** Leaves an object to the collector, released or not. */
+  #forget() {
+    const objects = this.random.pick([...this.live.values()])
+    const gone = objects?.splice(this.random.below(objects.length), 1)[0]
+    if (gone && this.random.chance(0.5)) this.end(gone)
+  }
+
+  /** Calls a method on what is no object of its class; as of any JavaScript class, that is a TypeError. */
+  #wrongReceiver() {
+    const { random } = this
+    const member = random.pick([...this.#byId.values()].filter(({ className }) => className))
+    const receiver = random.chance(0.5) ? this.anything() : hostile.value(this)
+    const isOwn = (error) =>
+      error instanceof TypeError || error instanceof this.plimsoll.PlimsollError || this.judge.isOwn(error)
+    try {
+      const value = member.call(receiver, argumentsOf(member.id, this))
+      if (isPromise(value)) value.catch((error) => isOwn(error) || this.judge.threw(member.id, error))
+    } catch (error) {
+      if (!isOwn(error)) this.judge.threw(`${member.id} on another object`, error)
+    }
+  }
+
+  /** Runs a call while the prototype of all objects has options, and notes when the package reads one there. */
+  #inPollution(run) {
+    const names = this.#optionNames.filter(() => this.random.chance(0.5)).filter((name) => !(name in Object.prototype))
+    for (const name of names) {
+      Object.defineProperty(Object.prototype, name, {
+        configurable: true,
+        get: () => this.#inherited(name),
+        set(value) {
+          Object.defineProperty(this, name, { value, configurable: true, writable: true, enumerable: true })
+        },
+      })
+    }
+    try {
+      run()
+    } finally {
+      for (const name of names) delete Object.prototype[name]
+    }
+  }
+
+  #inherited(name) {
+    const frames = (new Error().stack ?? '')
+      .split('\n')
+      .slice(1)
+      .filter((line) => !line.includes('engine.mjs'))
+    const place = frames[0] ?? ''
+    if (!/[/\\]index\.js:/.test(place) || this.#reads.has(name)) return undefined
+    this.#reads.add(name)
+    this.judge.fault('inherited', `"${name}" is read from Object.prototype${place.replace(/\(.*[/\\]/, '(')}`)
+    return undefined
+  }
+}
+
+/** The value of an option, where it is one that can be told without running anything. */
+function optionOf(options, name) {
+  try {
+    return Object.getOwnPropertyDescriptor(options, name)?.value
+  } catch {
+    return undefined
+  }
+}

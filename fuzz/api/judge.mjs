@@ -1,0 +1,69 @@
+/** Which errors a call may end with: those of the package, and what code of the caller's threw. */
+
+export class Judge {
+  #exported
+  /** What the fuzzer's own callbacks, getters and signals threw. */
+  #ours = new Set()
+  /** What did not hold, each once. */
+  findings = []
+
+  constructor(exported) {
+    this.#exported = exported
+  }
+
+  /** Something to throw; whoever gets it again got it from a caller. */
+  userError(random) {
+    const error = random.pick([
+      () => new Error('of the caller'),
+      () => new TypeError('of the caller'),
+      () => 'a string of the caller',
+      () => Symbol('of the caller'),
+      () => Object.freeze(new RangeError('of the caller, frozen')),
+      () => ({ code: 'ERR_OF_THE_CALLER' }),
+      () => null,
+      () => undefined,
+    ])()
+    this.#ours.add(error)
+    return error
+  }
+
+  /** Notes an error of the caller's that was made elsewhere. */
+  own(error) {
+    this.#ours.add(error)
+    return error
+  }
+
+  /** Whether it is what the caller's own code threw. */
+  isOwn(error) {
+    return this.#ours.has(error)
+  }
+
+  /** Lets go of them: an error holds on to what was called while it was made. */
+  forget() {
+    this.#ours.clear()
+  }
+
+  /** Looks at what a call threw, or its promise rejected with. */
+  threw(id, error) {
+    if (this.isOwn(error)) return
+    const { PlimsollError } = this.#exported
+    // A subclass tells its code by its class, too.
+    const isTyped = error instanceof PlimsollError && error.constructor !== PlimsollError
+    if (isTyped && /^(ERR_[A-Z_]+|ABORT_ERR)$/.test(error.code) && error.message !== '') return
+    this.fault('raw-error', `${id} ended with ${describe(error)}`)
+  }
+
+  fault(kind, text) {
+    if (this.findings.length < 20 && !this.findings.some((finding) => finding.kind === kind && finding.text === text)) {
+      this.findings.push({ kind, text })
+    }
+  }
+}
+
+export function describe(error) {
+  try {
+    return error instanceof Error ? String(error.stack).split('\n').slice(0, 6).join('\n') : String(error)
+  } catch {
+    return 'something that cannot be shown'
+  }
+}

@@ -1,0 +1,224 @@
+#!/usr/bin/env node
+// Calls everything that the package exports, in random order with hostile arguments, in one child process after the other:
+//
+//     npm run fuzz:api -- --seed 1 --seconds 60 [--only GROUP] [--runs N] [--steps N]
+//     npm run fuzz:api -- --storm 1000
+//
+// README.md in the folder above tells what is looked for. It ends with 1 when something was found.
+
+import { execFileSync, spawn } from 'node:child_process'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { groups } from './engine.mjs'
+import { largeModel, smallModel } from './models.mjs'
+import { Random } from './random.mjs'
+import { surfaceOf } from './surface.mjs'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const patience = Number(process.env.FUZZ_API_PATIENCE ?? 1)
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    seconds: { type: 'string' },
+    runs: { type: 'string' },
+    steps: { type: 'string', default: '1500' },
+    only: { type: 'string' },
+    storm: { type: 'string' },
+    workers: { type: 'string', default: 'yes' },
+    shrink: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+  },
+})
+
+function wholeNumber(name, least) {
+  const number = Number(values[name])
+  if (Number.isInteger(number) && number >= least) return number
+  console.error(`fuzz: expected --${name} to be a whole number from ${least} up, got "${values[name]}"`)
+  process.exit(2)
+}
+
+if (values.only !== undefined && !(values.only in groups)) {
+  console.error(`fuzz: expected --only to be one of ${Object.keys(groups).join(', ')}, got "${values.only}"`)
+  process.exit(2)
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'fuzz-api-'))
+
+/** A driver for CUDA without a GPU, where one is or can be built. */
+function fakeCuda() {
+  if (process.env.PLIMSOLL_FAKE_CUDA) return process.env.PLIMSOLL_FAKE_CUDA
+  try {
+    execFileSync('cargo', ['build', '--quiet', '--package', 'fake-libcuda'], {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+  } catch {
+    return undefined
+  }
+  const { target_directory } = JSON.parse(
+    execFileSync('cargo', ['metadata', '--no-deps', '--format-version=1'], { cwd: root, encoding: 'utf8' }),
+  )
+  const built = join(target_directory, 'debug/libfake_libcuda.so')
+  return existsSync(built) ? built : undefined
+}
+
+/** Models that every run reads: the sample, some small tensors, many, and two large ones. */
+function makeModels() {
+  const made = [smallModel(new Random(1), 12), smallModel(new Random(2), 800), largeModel(new Random(3))]
+  const paths = made.map((bytes, index) => {
+    const path = join(folder, `model-${index}.gguf`)
+    writeFileSync(path, bytes)
+    return path
+  })
+  return [join(root, 'examples/models/plimsoll-sample-llama.gguf'), ...paths]
+}
+
+const models = makeModels()
+const library = fakeCuda()
+if (!library) console.error('fuzz: no driver for CUDA was built, so its memory is not tried')
+
+/** How the driver without a GPU behaves in a run. */
+const cudaDevices = ['', 'orin=1', 'total_bytes=67108864', 'largest_alloc_bytes=1048576', 'init_code=100']
+
+/** Runs a program of Node.js to its end, or until it is taken for hung. */
+function runChild(script, plan, timeoutMs, cwd = folder) {
+  return new Promise((resolve) => {
+    const env = {
+      ...process.env,
+      // The runtime of a sanitizer, for the processes that load the addon alone.
+      ...(process.env.FUZZ_API_PRELOAD && { LD_PRELOAD: process.env.FUZZ_API_PRELOAD }),
+      ...(library && { PLIMSOLL_CUDA_LIBRARY: library, FAKE_CUDA: cudaDevices[plan.seed % cudaDevices.length] }),
+    }
+    const args = ['--expose-gc', '--no-warnings', join(root, 'fuzz/api', script), JSON.stringify(plan)]
+    // The trace comes as a descriptor of its own, and is written at once: it tells how far a run came that was killed.
+    const trace = openSync(join(folder, 'trace'), 'w')
+    const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe', trace] })
+    closeSync(trace)
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output = (output + text).slice(-20_000)
+      })
+    }
+    let hung = false
+    const timer = setTimeout(() => {
+      hung = true
+      child.kill('SIGKILL')
+    }, timeoutMs * patience)
+    child.on('close', (code, signal) => {
+      clearTimeout(timer)
+      resolve({ code, signal, hung, output })
+    })
+  })
+}
+
+const lastSteps = () => readFileSync(join(folder, 'trace'), 'utf8').trimEnd().split('\n').slice(-12)
+
+/** One run: what was found, and what was called. */
+async function runOnce(seed, steps) {
+  const runFolder = join(folder, 'files')
+  const report = join(folder, 'report.json')
+  for (const path of [runFolder, report]) rmSync(path, { recursive: true, force: true })
+  execFileSync('mkdir', [runFolder])
+  execFileSync('mkfifo', [join(runFolder, 'fifo')])
+  const plan = {
+    seed,
+    steps,
+    only: values.only,
+    folder: runFolder,
+    models,
+    report,
+    library,
+    trace: 3,
+    workers: values.workers === 'yes',
+  }
+  const { code, signal, hung, output } = await runChild('child.mjs', plan, 120_000, runFolder)
+  const { findings, calls } = existsSync(report)
+    ? JSON.parse(readFileSync(report, 'utf8'))
+    : { findings: [], calls: [] }
+  const ended = hung ? 'hung' : signal ? `ended by ${signal}` : code === 0 ? undefined : `exited with ${code}`
+  if (ended) {
+    const when = existsSync(report) ? 'after its end' : `after ${lastSteps().join(' | ')}`
+    findings.push({ kind: hung ? 'hang' : 'crash', text: `${ended} ${when}\n${output.slice(-6000)}` })
+  }
+  return { findings, calls }
+}
+
+/** The shortest beginning of a run, of some tried, that ends with a finding of that kind. */
+async function shrunk(seed, steps, kind) {
+  let shortest = steps
+  for (let tried = Math.floor(steps / 2); tried >= 10; tried = Math.floor(tried / 2)) {
+    const { findings } = await runOnce(seed, tried)
+    if (!findings.some((finding) => finding.kind === kind)) break
+    shortest = tried
+  }
+  return shortest
+}
+
+/** How often each was found: runs find the same again and again. */
+const seen = new Map()
+
+async function report(seed, steps, findings) {
+  for (const { kind, text } of findings) {
+    const key = `${kind}: ${text.split('\n').slice(0, 3).join(' ').replaceAll(/\d+/g, 'N').slice(0, 300)}`
+    seen.set(key, (seen.get(key) ?? 0) + 1)
+    if (seen.get(key) > 1) continue
+    const least = values.shrink ? await shrunk(seed, steps, kind) : steps
+    const only = values.only ? ` --only ${values.only}` : ''
+    console.log(`\n${kind}: ${text}\n  again: npm run fuzz:api -- --seed ${seed} --runs 1 --steps ${least}${only}`)
+  }
+}
+
+/** Whatever is exported and was not called, when every group was tried often enough to tell. */
+function neverCalled(calls) {
+  const { members } = surfaceOf(createRequire(import.meta.url)(join(root, 'index.js')))
+  return members.map(({ id }) => id).filter((id) => !calls.has(id))
+}
+
+async function fuzz() {
+  const first = wholeNumber('seed', 0)
+  const steps = wholeNumber('steps', 1)
+  const seconds = values.seconds === undefined ? undefined : wholeNumber('seconds', 1)
+  const runs =
+    values.runs === undefined ? (seconds === undefined ? 10 : Number.POSITIVE_INFINITY) : wholeNumber('runs', 1)
+  const deadline = Date.now() + (seconds ?? Number.POSITIVE_INFINITY) * 1000
+  const calls = new Map()
+  let found = 0
+  let run = 0
+  for (; run < runs && Date.now() < deadline; run++) {
+    const result = await runOnce(first + run, steps)
+    for (const [id, [called, succeeded]] of result.calls) {
+      const [calledBefore, succeededBefore] = calls.get(id) ?? [0, 0]
+      calls.set(id, [calledBefore + called, succeededBefore + succeeded])
+    }
+    found += result.findings.length
+    await report(first + run, steps, result.findings)
+  }
+  for (const [key, count] of seen) if (count > 1) console.log(`${count} times ${key.slice(0, 160)}`)
+  const sum = [...calls.values()].reduce((all, [called]) => all + called, 0)
+  console.log(`\n${run} runs of ${steps} steps, ${sum} calls of ${calls.size} members, ${found} findings`)
+  // Few runs, or those of one group, do not reach everything.
+  const missed = values.only || run < 5 ? [] : neverCalled(calls)
+  if (missed.length > 0) console.log(`never called: ${missed.join(', ')}`)
+  const failedAlways = [...calls].filter(([, [called, succeeded]]) => called > 20 && succeeded === 0).map(([id]) => id)
+  if (failedAlways.length > 0) console.log(`never successful: ${failedAlways.join(', ')}`)
+  return found + missed.length
+}
+
+async function storm() {
+  const plan = { seed: wholeNumber('seed', 0), workers: wholeNumber('storm', 1), trace: 3 }
+  const { code, signal, hung, output } = await runChild('storm.mjs', plan, 60_000 + 2000 * plan.workers)
+  console.log(output.trimEnd())
+  if (hung || signal) console.log(`the storm ${hung ? 'hung' : `was ended by ${signal}`}`)
+  return code === 0 ? 0 : 1
+}
+
+const found = await (values.storm === undefined ? fuzz() : storm())
+if (values.keep) console.log(`files: ${folder}`)
+else rmSync(folder, { recursive: true, force: true })
+process.exitCode = found > 0 ? 1 : 0

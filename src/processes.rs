@@ -1,0 +1,83 @@
+//! The processes of this machine, for JavaScript.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::UNIX_EPOCH,
+};
+
+use napi::bindgen_prelude::AsyncTask;
+use napi_derive::napi;
+use plimsoll::system::{ProcessInfo as CoreInfo, ProcessTable};
+
+use crate::work::Work;
+
+/// A process at one moment.
+#[napi(object, object_from_js = false)]
+pub struct ProcessInfo {
+    /// Its id.
+    pub pid: u32,
+    /// The id of the process that started it, where that can be seen.
+    pub parent_pid: Option<u32>,
+    /// The name of its program, at most 15 bytes of it.
+    pub name: String,
+    /// Its command line, or the first 4096 bytes of a long one; of a kernel's thread its name.
+    pub command: String,
+    /// When it started, in milliseconds since 1970, to the second.
+    pub start_time_ms: f64,
+    /// What it has resident, in bytes.
+    pub rss_bytes: f64,
+    /// The most that it ever had resident, in bytes, where this user may know.
+    pub peak_rss_bytes: Option<f64>,
+    /// Heap, stacks and other anonymous memory of it, in bytes, where this user may know.
+    pub anonymous_bytes: Option<f64>,
+    /// Its pages of mapped files, in bytes, where this user may know.
+    pub file_bytes: Option<f64>,
+    /// Its shared memory, memfd and tmpfs pages, in bytes, where this user may know.
+    pub shmem_bytes: Option<f64>,
+}
+
+impl From<CoreInfo> for ProcessInfo {
+    fn from(info: CoreInfo) -> Self {
+        let memory = |bytes: fn(&plimsoll::system::ProcessMemory) -> u64| {
+            info.memory.as_ref().map(|memory| bytes(memory) as f64)
+        };
+        Self {
+            pid: info.pid,
+            parent_pid: info.parent_pid,
+            peak_rss_bytes: memory(|memory| memory.peak_rss_bytes),
+            anonymous_bytes: memory(|memory| memory.anonymous_bytes),
+            file_bytes: memory(|memory| memory.file_bytes),
+            shmem_bytes: memory(|memory| memory.shmem_bytes),
+            start_time_ms: info.started_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1e3,
+            rss_bytes: info.rss_bytes as f64,
+            name: info.name,
+            command: info.command,
+        }
+    }
+}
+
+/// Which processes map the addon: it keeps in mind those that do.
+static TABLE: Mutex<Option<ProcessTable>> = Mutex::new(None);
+
+/// The processes of this machine, the largest first; of `loaded` those alone that have the addon loaded.
+#[napi(catch_unwind, ts_return_type = "Promise<Array<ProcessInfo>>")]
+pub fn processes(loaded: bool) -> AsyncTask<Work<Vec<CoreInfo>, Vec<ProcessInfo>>> {
+    let read = move || {
+        let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = table.get_or_insert_default();
+        let mut all = if loaded { table.read_mapping(is_addon)? } else { table.read()? };
+        all.sort_unstable_by(|a, b| b.rss_bytes.cmp(&a.rss_bytes).then(a.pid.cmp(&b.pid)));
+        Ok(all)
+    };
+    Work::promise(read, |_, all| Ok(all.into_iter().map(ProcessInfo::from).collect()))
+}
+
+/// Whether that path is the addon's, wherever it is installed: `plimsoll.linux-arm64-gnu.node`.
+fn is_addon(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let platform = name.strip_prefix("plimsoll.").and_then(|rest| rest.strip_suffix(".node"));
+    platform.is_some_and(|platform| {
+        !platform.is_empty()
+            && platform.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    })
+}
