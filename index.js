@@ -6,7 +6,7 @@ const fastestLevenshtein = require('fastest-levenshtein');
 const node_fs = require('node:fs');
 const node_path = require('node:path');
 const node_buffer = require('node:buffer');
-const types = require('node:util/types');
+const types$3 = require('node:util/types');
 const node_url = require('node:url');
 const node_util = require('node:util');
 const node_events = require('node:events');
@@ -58,6 +58,29 @@ function report() {
     }
     finally {
         source.excludeNetwork = excludeNetwork;
+    }
+}
+
+/** Under this name every class of every copy of this package tells which copy it is of. */
+const key = Symbol.for('plimsoll.copy');
+const { version: version$1 } = require('./package.json');
+/** Which copy of the package this is. */
+const thisCopy = `${version$1} in ${__dirname}`;
+/** Makes objects of a class tell that they are of this copy. */
+function markCopy(type) {
+    Object.defineProperty(type.prototype, key, { value: thisCopy });
+}
+/** What to say of an object of another copy of this package; nothing of all else. */
+function otherCopy(value) {
+    try {
+        const copy = value?.[key];
+        if (typeof copy !== 'string' || copy === thisCopy)
+            return undefined;
+        return (`of another copy of plimsoll, ${copy}, where ${thisCopy} was asked; two are installed: \`npm ls plimsoll\` shows why, ` +
+            'and `npm dedupe` makes them one where their versions allow it');
+    }
+    catch {
+        return undefined; // A proxy may throw whatever it likes.
     }
 }
 
@@ -208,8 +231,19 @@ function describe(value) {
         return `${value}n`;
     if (typeof value !== 'object')
         return String(value);
-    const name = value.constructor?.name ?? 'object';
-    return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}`;
+    const name = className(value);
+    const other = otherCopy(value);
+    return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}${other ? ` ${other}` : ''}`;
+}
+/** What its class is called, as far as that can be asked without the object's having a say in it. */
+function className(value) {
+    try {
+        const name = value.constructor?.name;
+        return typeof name === 'string' && name !== '' ? name : 'object';
+    }
+    catch {
+        return 'object';
+    }
 }
 /** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */
 const quoted = (value) => (typeof value === 'string' ? JSON.stringify(value) : value);
@@ -282,10 +316,34 @@ function callback(name, value) {
     throw invalidArgument(name, 'a function', quoted(value));
 }
 function strings(name, value) {
-    // Array.from also visits the holes of a sparse array.
-    if (Array.isArray(value) && Array.from(value).every((item) => typeof item === 'string'))
-        return value;
-    throw invalidArgument(name, 'an array of strings', quoted(value));
+    return array(name, 'an array of strings', value, (item) => {
+        if (typeof item === 'string')
+            return item;
+        throw invalidArgument(name, 'an array of strings', quoted(value));
+    });
+}
+/** The elements of an array, each by its check; a hole is an element. Read once, so that what is checked is what is used. */
+function array(name, expected, value, element) {
+    if (!isArray(value))
+        throw invalidArgument(name, expected, quoted(value));
+    const checked = [];
+    // One at a time: an array may say that it is much longer than it is.
+    for (let index = 0; index < value.length; index++)
+        checked.push(element(value[index], index));
+    return checked;
+}
+const isArray = (value) => canBeAsked(value) && Array.isArray(value);
+/** Whether anything can be asked of a value: a proxy that was revoked fails at every touch. */
+function canBeAsked(value) {
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null)
+        return true;
+    try {
+        Reflect.getPrototypeOf(value);
+        return true;
+    }
+    catch {
+        return false;
+    }
 }
 /**
  * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
@@ -294,7 +352,8 @@ function strings(name, value) {
 function options(value, checks, name = 'options') {
     if (value === undefined)
         return Object.create(null);
-    if (Object.prototype.toString.call(value) !== '[object Object]') {
+    const isPlain = canBeAsked(value) && Object.prototype.toString.call(value) === '[object Object]';
+    if (!isPlain || otherCopy(value) !== undefined) {
         throw invalidArgument(name, 'a plain object', quoted(value));
     }
     const known = Object.keys(checks);
@@ -530,7 +589,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
+const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, gpuProcesses: gpuProcesses$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, tensorTypes, valueTypes, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -1112,14 +1171,15 @@ function view(as, buffer, byteOffset, length) {
 /**
  * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
  *
- * @throws {@link InvalidArgumentError} for a form that there is none of.
+ * @throws {@link InvalidArgumentError} for a form that there is none of, and what is no tensor.
  * @example
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */
 function tensorDataBytes(tensor, as) {
     oneOf$1('as', as, tensorOutputs);
     // Given by a caller, unlike what a file says.
-    const figure = (name) => bytes(`tensor.${name}`, tensor?.[name]);
+    const given = canBeAsked(tensor) ? (tensor ?? {}) : {};
+    const figure = (name) => bytes(`tensor.${name}`, given[name]);
     return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as);
 }
 
@@ -1236,7 +1296,7 @@ const nativeDevice = (device) => natives.get(device);
 function deviceOptions(name, choice) {
     if (typeof choice === 'string')
         return own$2({ kind: oneOf$1(name, choice, [...kinds, 'auto']) });
-    const isObject = typeof choice === 'object' && choice !== null;
+    const isObject = typeof choice === 'object' && choice !== null && canBeAsked(choice);
     const kind = isObject && Object.hasOwn(choice, 'kind') ? choice.kind : undefined;
     if (typeof kind !== 'string')
         throw invalidArgument(name, 'a Device, its kind, its options, or "auto"', quoted(choice));
@@ -1251,9 +1311,7 @@ function deviceChoice(name, choice) {
 }
 /** Checks the sizes of buffers that are to be planned. */
 function bufferSizes(name, value) {
-    if (!Array.isArray(value))
-        throw invalidArgument(name, 'an array of sizes in bytes', quoted(value));
-    return Array.from(value, (size, index) => bytes(`${name}[${index}]`, size, 1));
+    return array(name, 'an array of sizes in bytes', value, (size, index) => bytes(`${name}[${index}]`, size, 1));
 }
 /**
  * Which domain of Rockchip's NPU, 0 to 15, each buffer goes to while all are empty: the largest first, each into the
@@ -1351,7 +1409,7 @@ const Bytes = Uint8Array;
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
 const ofView = (name) => {
     const [ofArray, ofDataView] = [getter(typedArray, name), getter(DataView.prototype, name)];
-    return (view) => (types.isDataView(view) ? ofDataView(view) : ofArray(view));
+    return (view) => (types$3.isDataView(view) ? ofDataView(view) : ofArray(view));
 };
 const bufferOf = ofView('buffer');
 const offsetOf = ofView('byteOffset');
@@ -1359,7 +1417,7 @@ const lengthOf = ofView('byteLength');
 const isResizable = getter(ArrayBuffer.prototype, 'resizable');
 const bufferLength = getter(ArrayBuffer.prototype, 'byteLength');
 /** A buffer that is no shared and no resizable one. */
-const isFixed = (buffer) => types.isArrayBuffer(buffer) && isResizable(buffer) !== true;
+const isFixed = (buffer) => types$3.isArrayBuffer(buffer) && isResizable(buffer) !== true;
 /**
  * The bytes of an `ArrayBuffer` of fixed length or of a view of one, not copied; `undefined` of anything else, and of memory
  * that was moved away before. What a script has made of the properties of these objects is not asked.
@@ -1671,140 +1729,41 @@ class PoolBuffer extends DeviceBuffer {
     }
 }
 
-/** Waits until all have settled, whatever becomes of each, and then throws what the first of them failed with. */
-async function allSettled(work) {
-    const outcomes = await Promise.allSettled(work);
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed)
-        throw failed.reason;
+/** How many tensors cross over at once. Their names are parts of one text, which each of them keeps. */
+const BATCH$1 = 512;
+/** Numbers that describe a tensor; see `describe` in `src/model.rs`. */
+const NUMBERS = 9;
+const types$2 = new Map(tensorTypes().map((type) => [type.typeId, type]));
+/** All tensors of a file, in its order. Columns cross over, and become objects here, which is ten times as fast. */
+function tensorInfos(model, count) {
+    const infos = [];
+    for (let start = 0; start < count; start += BATCH$1) {
+        const { names, numbers } = call(() => model.tensors(start, start + BATCH$1));
+        const list = names.split('\0');
+        for (let i = 0; i < list.length - 1; i++)
+            infos.push(infoOf(list[i], numbers, i * NUMBERS));
+    }
+    return infos;
 }
-
-/** Buffers of the GPU: the device's own memory, pinned RAM, or managed memory. */
-const gpuFamily = {
-    name: 'GPU',
-    kinds: {
-        device: { kind: 'cuda', memory: 'device' },
-        pinned: { kind: 'cuda', memory: 'pinned' },
-        managed: { kind: 'cuda', memory: 'managed' },
-    },
-    preferred: ['device'],
-};
-/** Buffers for the NPU: what its runtime imports; or, by name, its driver's own. */
-const npuFamily = {
-    name: 'NPU',
-    kinds: { 'dma-heap': { kind: 'dma-heap' }, udmabuf: { kind: 'udmabuf' }, rknpu: { kind: 'rknpu' } },
-    preferred: ['dma-heap', 'udmabuf'],
-};
-/** Buffers of ordinary RAM: of this process alone, or memory files that other processes can map. */
-const systemFamily = {
-    name: 'system',
-    kinds: { anonymous: { kind: 'host' }, 'memory-file': { kind: 'host', memoryFile: true } },
-    preferred: ['anonymous'],
-};
-/**
- * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
- *
- * @example
- * using input = await manager.npu.allocate(640 * 640 * 3, { label: 'input' })
- * const { fd } = await input.exportFd()
- */
-class DeviceFamily {
-    #family;
-    #budget;
-    #shared;
-    #pools = new Map();
-    #open = new Map();
-    #peak = { bytes: 0 };
-    #closed = false;
-    /** @internal */
-    constructor(mark, family, budget, shared) {
-        expectInternal(mark, 'DeviceFamily', 'new MemoryManager()');
-        this.#family = family;
-        this.#budget = budget;
-        this.#shared = shared;
-    }
-    /**
-     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
-     * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
-     * for what comes next.
-     *
-     * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
-     * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
-     * @throws {@link DeviceError} as the device says.
-     * @throws {@link InvalidArgumentError} for an unfit size or option; {@link ReleasedError} after the manager was closed.
-     */
-    async allocate(bytes$1, options$1) {
-        const sizeBytes = bytes('bytes', bytes$1, 1);
-        const kinds = Object.keys(this.#family.kinds);
-        const { label, kind, signal: signal$1 } = options(options$1, {
-            label: string,
-            kind: (name, value) => oneOf$1(name, value, kinds),
-            signal: signal,
-        });
-        const pool = await (kind === undefined ? this.#preferred() : this.#pool(kind));
-        const buffer = await pool.allocateAsync(sizeBytes, { label: label ?? '', ...(signal$1 && { signal: signal$1 }) });
-        this.#peak.bytes = Math.max(this.#peak.bytes, this.#usedBytes());
-        return buffer;
-    }
-    /** The first kind whose device can be opened; the refusal of the first where none can. */
-    async #preferred() {
-        let refusal;
-        for (const kind of this.#family.preferred) {
-            try {
-                return await this.#pool(kind);
-            }
-            catch (error) {
-                refusal ??= error;
-            }
-        }
-        throw refusal;
-    }
-    #pool(kind) {
-        if (this.#closed)
-            throw released('the memory manager');
-        const open = this.#pools.get(kind) ?? this.#openPool(kind);
-        this.#pools.set(kind, open);
-        // What is missing now may be there later.
-        open.catch(() => this.#pools.delete(kind));
-        return open;
-    }
-    async #openPool(kind) {
-        const { name, kinds } = this.#family;
-        const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` };
-        const pool = await this.#shared.makePool(own$2(options));
-        this.#open.set(kind, pool);
-        if (!this.#closed)
-            return pool;
-        await pool.destroy();
-        throw released('the memory manager');
-    }
-    #usedBytes() {
-        return [...this.#open.values()].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0);
-    }
-    /** What was given out. Never waits for a device. */
-    stats() {
-        const kinds = Object.keys(this.#family.kinds);
-        const open = kinds.flatMap((kind) => this.#open.get(kind) ?? []);
-        const devices = open.map((pool) => [pool.device.name, { usage: pool.device.usage(), pool: pool.stats() }]);
-        const { totalBytes = 0, freeBytes = 0, largestFreeBytes = freeBytes } = devices[0]?.[1].usage ?? {};
-        const sum = (of) => devices.reduce((all, [, { pool }]) => all + of(pool), 0);
-        return {
-            usedBytes: sum(({ requestedBytes }) => requestedBytes),
-            peakBytes: this.#peak.bytes,
-            count: sum(({ bufferCount }) => bufferCount),
-            allocatedCount: sum(({ allocatedCount }) => allocatedCount),
-            totalBytes,
-            freeBytes,
-            largestFreeBytes,
-            fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,
-            devices: Object.fromEntries(devices),
-        };
-    }
-    /** @internal Gives back every buffer, and takes no more. */
-    async close() {
-        this.#closed = true;
-        await allSettled([...this.#open.values()].map((pool) => pool.destroy()));
-    }
+function infoOf(name, numbers, start) {
+    const number = (column) => numbers[start + column];
+    // Every type that a file may have is among them.
+    const { name: type, convertible, blockElements, blockBytes } = types$2.get(number(0));
+    const dimensions = [];
+    for (let axis = 0; axis < number(1); axis++)
+        dimensions.push(number(2 + axis));
+    return Object.freeze({
+        name,
+        type,
+        typeId: number(0),
+        convertible,
+        dimensions,
+        elementCount: number(6),
+        blockElements,
+        blockBytes,
+        sizeBytes: number(7),
+        offsetBytes: number(8),
+    });
 }
 
 /** Typed views over packed little-endian bytes; every supported machine is little-endian. */
@@ -1820,67 +1779,95 @@ const views = {
     i64: BigInt64Array,
     f64: Float64Array,
 };
-/**
- * How many elements an iterator decodes at a time. Batches double, because each walks past those before it: strings
- * have no fixed place.
- */
-const FIRST_BATCH = 1024;
-const LARGEST_BATCH = 1 << 20;
-/** Makes the array under a key, or nested in it at a path. */
+/** How many elements an iterator decodes at a time. */
+const BATCH = 1024;
+/** How many entries one goes over at a time: keys may be long. */
+const ENTRIES_BATCH = 64;
+/** How many values that are no numbers are decoded at once at most: each takes tens of bytes as JavaScript has it. */
+const MAX_VALUES = 2 ** 22;
+/** The types by their ids. */
+const types$1 = valueTypes();
+/** Makes the array at a place. */
 let arrayAt;
-/** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
+/**
+ * An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. Where those of
+ * strings and arrays stand is found in one walk, the first time that one of a large array is asked for.
+ */
 class GgufArray {
-    #native;
-    #key;
-    #path;
+    #model;
+    #place;
     /** The type all elements have. */
     elementType;
     /** Number of elements. */
     length;
     static {
-        arrayAt = (native, key, path, info) => new GgufArray(internal, native, key, path, info);
+        arrayAt = (model, place) => new GgufArray(internal, model, place);
     }
-    constructor(mark, native, key, path, info) {
+    constructor(mark, model, place) {
         expectInternal(mark, 'GgufArray', 'model.metadata.get()');
-        this.#native = native;
-        this.#key = key;
-        this.#path = path;
-        this.elementType = info.elementType;
-        this.length = info.length;
+        this.#model = model;
+        this.#place = place;
+        this.elementType = types$1[place.elementTypeId];
+        this.length = place.length;
     }
-    /** Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`. */
+    /**
+     * Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`.
+     *
+     * @throws {@link InvalidArgumentError} when one of them is no number, and for more than 4,194,304 elements at once that
+     * are no numbers: go over them, or take them in parts.
+     */
     slice(start = 0, end = this.length) {
-        const from = clamp(start, this.length);
-        const to = Math.max(from, clamp(end, this.length));
-        const elements = call(() => this.#native.metadataElements(this.#key, this.#path, from, to));
+        const from = clamp('start', start, this.length);
+        const to = Math.max(from, clamp('end', end, this.length));
         const View = views[this.elementType];
+        if (!View && to - from > MAX_VALUES) {
+            const expected = `at most ${MAX_VALUES} elements behind start; go over the array, or take it in parts`;
+            throw invalidArgument('end', expected, `${to - from} elements`);
+        }
+        const elements = call(() => this.#model.metadataElements(this.#place, from, to));
         if (View)
             return new View(elements.slice().buffer);
         if (this.elementType === 'bool')
             return Array.from(elements, (byte) => byte !== 0);
         if (this.elementType === 'string')
             return elements;
-        const nested = (info, index) => arrayAt(this.#native, this.#key, [...this.#path, from + index], info);
-        return elements.map(nested);
+        return placesOf$1(elements).map((place) => arrayAt(this.#model, place));
     }
-    /** Decodes every element. */
+    /**
+     * Decodes every element.
+     *
+     * @throws as of {@link slice}.
+     */
     toArray() {
         return this.slice();
     }
-    /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
+    /**
+     * Decodes one element; negative indices count from the end.
+     *
+     * @throws {@link InvalidArgumentError} when the index is no number.
+     */
     at(index) {
-        const from = clamp(index, this.length);
+        const from = clamp('index', index, this.length);
         return index < -this.length ? undefined : this.slice(from, from + 1)[0];
     }
     /** Walks the elements, a batch at a time. */
     *[Symbol.iterator]() {
-        let batch = FIRST_BATCH;
-        for (let start = 0; start < this.length; start += batch, batch = Math.min(2 * batch, LARGEST_BATCH)) {
-            yield* this.slice(start, start + batch);
-        }
+        for (let start = 0; start < this.length; start += BATCH)
+            yield* this.slice(start, start + BATCH);
     }
 }
-function clamp(index, length) {
+/** Reads the numbers of nested arrays, four each; see `elements_to_js` in `src/metadata.rs`. */
+function placesOf$1(numbers) {
+    const places = [];
+    for (let i = 0; i < numbers.length; i += 4) {
+        const number = (column) => numbers[i + column];
+        places.push({ elementTypeId: number(0), length: number(1), offset: number(2), sizeBytes: number(3) });
+    }
+    return places;
+}
+function clamp(name, index, length) {
+    if (typeof index !== 'number')
+        throw invalidArgument(name, 'a number', quoted(index));
     const whole = Math.trunc(index) || 0;
     return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length);
 }
@@ -1898,13 +1885,15 @@ class GgufMetadata {
     }
     /** Number of entries. */
     get size() {
-        return call(() => this.#native.metadataKeys()).length;
+        return call(() => this.#native.metadataCount());
     }
     /** The value under `key`, `undefined` if there is none. */
     get(key) {
-        const value = call(() => this.#native.metadataValue(string('key', key)));
+        return this.#valueOf(call(() => this.#native.metadataValue(string('key', key))));
+    }
+    #valueOf(value) {
         const isArray = typeof value === 'object' && value !== null;
-        return isArray ? arrayAt(this.#native, key, [], value) : value;
+        return isArray ? arrayAt(this.#native, value) : value;
     }
     /** Whether there is a value under `key`. */
     has(key) {
@@ -1920,8 +1909,13 @@ class GgufMetadata {
     }
     /** Keys and values, in file order. */
     *entries() {
-        for (const key of this.keys())
-            yield [key, this.get(key)];
+        for (let start = 0;; start += ENTRIES_BATCH) {
+            const entries = call(() => this.#native.metadataEntries(start, start + ENTRIES_BATCH));
+            for (let i = 0; i < entries.length; i += 2)
+                yield [entries[i], this.#valueOf(entries[i + 1])];
+            if (entries.length === 0)
+                return;
+        }
     }
     /** The same as {@link entries}. */
     [Symbol.iterator]() {
@@ -1983,6 +1977,14 @@ function absorb(returned, rejected = () => { }) {
     if ((typeof returned === 'object' && returned !== null) || typeof returned === 'function') {
         Promise.resolve(returned).catch(rejected);
     }
+}
+
+/** Waits until all have settled, whatever becomes of each, and then throws what the first of them failed with. */
+async function allSettled(work) {
+    const outcomes = await Promise.allSettled(work);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed)
+        throw failed.reason;
 }
 
 /**
@@ -2270,7 +2272,7 @@ class GgufFile {
      */
     static fromBytes(bytes, options$1) {
         const { headerOnly = false, strict = false } = options(options$1, openChecks);
-        const view = types.isTypedArray(bytes) ? anyBytesOf(bytes) : undefined;
+        const view = types$3.isTypedArray(bytes) ? anyBytesOf(bytes) : undefined;
         if (!view)
             throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes));
         return new GgufFile(internal, call(() => NativeModel.fromBytes(view, { headerOnly, strict })), headerOnly);
@@ -2313,7 +2315,7 @@ class GgufFile {
     }
     /** The tensors, in file order. */
     get tensors() {
-        this.#tensors ??= Object.freeze(call(() => this.#native.tensors()).map((tensor) => Object.freeze(tensor)));
+        this.#tensors ??= Object.freeze(tensorInfos(this.#native, this.#info.tensorCount));
         return this.#tensors;
     }
     /** The tensor of that name, `undefined` if there is none. */
@@ -2338,7 +2340,8 @@ class GgufFile {
         const { pool: ownPool, loads } = this.#context ?? standaloneContext();
         const request = { output: as, chunkBytes, tensors };
         const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request));
-        return chunks(native, as, this.#names(), this.#storedBytes(tensors), loads, control(checked));
+        const totalBytes = call(() => this.#native.storedBytes(tensors));
+        return chunks(native, as, this.#names(), totalBytes, loads, control(checked));
     }
     async load(name, options$1) {
         const checked = options(options$1, intoChecks);
@@ -2398,12 +2401,16 @@ class GgufFile {
     }
     /** Names by index; a stream that outlives the file takes them along. */
     #names() {
-        const { tensors } = this;
-        return (index) => tensors[index]?.name ?? '';
-    }
-    #storedBytes(names) {
-        const infos = names?.map((name) => this.tensor(name)) ?? this.tensors;
-        return infos.reduce((sum, info) => sum + (info?.sizeBytes ?? 0), 0);
+        const names = call(() => this.#native.tensorNames());
+        // The chunks of a tensor come one after the other.
+        let last = -1;
+        let name = '';
+        return (index) => {
+            if (index !== last)
+                name = names.at(index);
+            last = index;
+            return name;
+        };
     }
 }
 const control = ({ signal, onProgress }) => ({ signal, onProgress });
@@ -2449,6 +2456,134 @@ function alignedOffset(offsetBytes, alignmentBytes) {
 }
 function over(as, bytes) {
     return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes(as));
+}
+
+/** Buffers of the GPU: the device's own memory, pinned RAM, or managed memory. */
+const gpuFamily = {
+    name: 'GPU',
+    kinds: {
+        device: { kind: 'cuda', memory: 'device' },
+        pinned: { kind: 'cuda', memory: 'pinned' },
+        managed: { kind: 'cuda', memory: 'managed' },
+    },
+    preferred: ['device'],
+};
+/** Buffers for the NPU: what its runtime imports; or, by name, its driver's own. */
+const npuFamily = {
+    name: 'NPU',
+    kinds: { 'dma-heap': { kind: 'dma-heap' }, udmabuf: { kind: 'udmabuf' }, rknpu: { kind: 'rknpu' } },
+    preferred: ['dma-heap', 'udmabuf'],
+};
+/** Buffers of ordinary RAM: of this process alone, or memory files that other processes can map. */
+const systemFamily = {
+    name: 'system',
+    kinds: { anonymous: { kind: 'host' }, 'memory-file': { kind: 'host', memoryFile: true } },
+    preferred: ['anonymous'],
+};
+/**
+ * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
+ *
+ * @example
+ * using input = await manager.npu.allocate(640 * 640 * 3, { label: 'input' })
+ * const { fd } = await input.exportFd()
+ */
+class DeviceFamily {
+    #family;
+    #budget;
+    #shared;
+    #pools = new Map();
+    #open = new Map();
+    #peak = { bytes: 0 };
+    #closed = false;
+    /** @internal */
+    constructor(mark, family, budget, shared) {
+        expectInternal(mark, 'DeviceFamily', 'new MemoryManager()');
+        this.#family = family;
+        this.#budget = budget;
+        this.#shared = shared;
+    }
+    /**
+     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
+     * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
+     * for what comes next.
+     *
+     * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
+     * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
+     * @throws {@link DeviceError} as the device says.
+     * @throws {@link InvalidArgumentError} for an unfit size or option; {@link ReleasedError} after the manager was closed.
+     */
+    async allocate(bytes$1, options$1) {
+        const sizeBytes = bytes('bytes', bytes$1, 1);
+        const kinds = Object.keys(this.#family.kinds);
+        const { label, kind, signal: signal$1 } = options(options$1, {
+            label: string,
+            kind: (name, value) => oneOf$1(name, value, kinds),
+            signal: signal,
+        });
+        const pool = await (kind === undefined ? this.#preferred() : this.#pool(kind));
+        const buffer = await pool.allocateAsync(sizeBytes, { label: label ?? '', ...(signal$1 && { signal: signal$1 }) });
+        this.#peak.bytes = Math.max(this.#peak.bytes, this.#usedBytes());
+        return buffer;
+    }
+    /** The first kind whose device can be opened; the refusal of the first where none can. */
+    async #preferred() {
+        let refusal;
+        for (const kind of this.#family.preferred) {
+            try {
+                return await this.#pool(kind);
+            }
+            catch (error) {
+                refusal ??= error;
+            }
+        }
+        throw refusal;
+    }
+    #pool(kind) {
+        if (this.#closed)
+            throw released('the memory manager');
+        const open = this.#pools.get(kind) ?? this.#openPool(kind);
+        this.#pools.set(kind, open);
+        // What is missing now may be there later.
+        open.catch(() => this.#pools.delete(kind));
+        return open;
+    }
+    async #openPool(kind) {
+        const { name, kinds } = this.#family;
+        const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` };
+        const pool = await this.#shared.makePool(own$2(options));
+        this.#open.set(kind, pool);
+        if (!this.#closed)
+            return pool;
+        await pool.destroy();
+        throw released('the memory manager');
+    }
+    #usedBytes() {
+        return [...this.#open.values()].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0);
+    }
+    /** What was given out. Never waits for a device. */
+    stats() {
+        const kinds = Object.keys(this.#family.kinds);
+        const open = kinds.flatMap((kind) => this.#open.get(kind) ?? []);
+        const devices = open.map((pool) => [pool.device.name, { usage: pool.device.usage(), pool: pool.stats() }]);
+        const { totalBytes = 0, freeBytes = 0, largestFreeBytes = freeBytes } = devices[0]?.[1].usage ?? {};
+        const sum = (of) => devices.reduce((all, [, { pool }]) => all + of(pool), 0);
+        return {
+            usedBytes: sum(({ requestedBytes }) => requestedBytes),
+            peakBytes: this.#peak.bytes,
+            count: sum(({ bufferCount }) => bufferCount),
+            allocatedCount: sum(({ allocatedCount }) => allocatedCount),
+            totalBytes,
+            freeBytes,
+            largestFreeBytes,
+            fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,
+            devices: Object.fromEntries(devices),
+        };
+    }
+    /** @internal Gives back every buffer, and takes no more. */
+    async close() {
+        this.#closed = true;
+        await allSettled([...this.#open.values()].map((pool) => pool.destroy()));
+    }
 }
 
 const count$1 = (name, value) => bytes(name, value);
@@ -2637,14 +2772,12 @@ function blockInfo(name, value) {
     };
 }
 function fields(name, value) {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    if (typeof value === 'object' && value !== null && canBeAsked(value) && !Array.isArray(value))
         return value;
     throw invalidArgument(name, 'an object', quoted(value));
 }
 function list(name, value, item) {
-    if (Array.isArray(value))
-        return Array.from(value, (each, i) => item(`${name}[${i}]`, each));
-    throw invalidArgument(name, 'an array', quoted(value));
+    return array(name, 'an array', value, (each, i) => item(`${name}[${i}]`, each));
 }
 
 /** Units that a slab is wide. */
@@ -4716,6 +4849,26 @@ function realBuffer(buffer) {
 }
 
 /**
+ * What each process holds on NVIDIA's GPUs: as nvmap tells it where it does (root, on a Jetson but for Thor), else as the
+ * management library NVML does, which is opened for it when it is there. What a driver does not tell is absent, not 0.
+ *
+ * @throws {@link DeviceUnavailableError} where neither tells, with what is the matter with each.
+ * @throws {@link InvalidArgumentError} for an unknown option.
+ *
+ * @example
+ * for (const { pid, bytes } of await gpuProcesses()) console.log(pid, bytes ?? 'not told')
+ */
+async function gpuProcesses(options$1) {
+    const { root } = options(options$1, { root: string });
+    try {
+        return await gpuProcesses$1(root);
+    }
+    catch (error) {
+        throw fromNative(error);
+    }
+}
+
+/**
  * The processes of this machine, the largest first, as far as this user may look: names, parents, start times, command
  * lines and memory. There are none of a copy of a board's files.
  *
@@ -4737,6 +4890,23 @@ async function processes(options$1) {
         throw fromNative(error);
     }
 }
+
+const types = [
+    Allocation,
+    BufferPool,
+    Device,
+    DeviceBuffer,
+    GgufFile,
+    MemoryBudget,
+    MemoryManager,
+    MemoryMonitor,
+    MemoryPool,
+    MemoryProfile,
+    PooledBuffer,
+    TensorChunk,
+];
+for (const type of types)
+    markCopy(type);
 
 exports.AbortError = AbortError;
 exports.AddonUnavailableError = AddonUnavailableError;
@@ -4774,6 +4944,7 @@ exports.backEnds = backEnds;
 exports.boardPresets = boardPresets;
 exports.detectBoard = detectBoard;
 exports.formatBytes = formatBytes;
+exports.gpuProcesses = gpuProcesses;
 exports.instructionSet = instructionSet;
 exports.loadedAddon = loadedAddon;
 exports.machineMemory = machineMemory;

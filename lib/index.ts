@@ -1,3 +1,16 @@
+import { Allocation } from './allocation.js'
+import { MemoryBudget } from './budget.js'
+import { BufferPool, PooledBuffer } from './buffer-pool.js'
+import { TensorChunk } from './chunk.js'
+import { Device } from './device.js'
+import { DeviceBuffer } from './device-buffer.js'
+import { GgufFile } from './gguf-file.js'
+import { MemoryManager } from './manager.js'
+import { MemoryPool } from './memory-pool.js'
+import { MemoryMonitor } from './monitor.js'
+import { MemoryProfile } from './profile.js'
+import { markCopy } from './support/copy.js'
+
 export { Allocation } from './allocation.js'
 export {
   type AllocationInfo,
@@ -11,6 +24,7 @@ export {
 } from './budget.js'
 export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer } from './buffer-pool.js'
 export { TensorChunk } from './chunk.js'
+export { type GpuProcess, gpuProcesses } from './device/gpu-processes.js'
 export {
   type CudaAdvice,
   type CudaDeviceOptions,
@@ -129,6 +143,7 @@ export {
   boardPresets,
   type Cgroup,
   type CgroupLimit,
+  type DarkMemory,
   type DetectedBoard,
   detectBoard,
   type HugePages,
@@ -151,3 +166,19 @@ export {
   type Zram,
 } from './system.js'
 export { formatBytes, GiB, KiB, MiB, parseBytes } from './units.js'
+
+const types = [
+  Allocation,
+  BufferPool,
+  Device,
+  DeviceBuffer,
+  GgufFile,
+  MemoryBudget,
+  MemoryManager,
+  MemoryMonitor,
+  MemoryPool,
+  MemoryProfile,
+  PooledBuffer,
+  TensorChunk,
+]
+for (const type of types) markCopy(type)

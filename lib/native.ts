@@ -18,6 +18,7 @@ export const {
   detectPreset,
   formatBytes,
   freeBuffer,
+  gpuProcesses,
   instructionSet,
   leakWarning,
   machineMemory,
@@ -27,6 +28,8 @@ export const {
   processMemory,
   releaseGuard,
   signals,
+  tensorTypes,
+  valueTypes,
 } = binding
 
 export const NativeBudget = binding.NativeBudget
@@ -54,5 +57,6 @@ export type {
   NativePooledBuffer,
   NativePoolOptions,
   NativeStream,
+  NativeTensorType,
   NativeUnit,
 } from '../binding.js'

@@ -9,6 +9,7 @@ export type {
   BoardPreset,
   Cgroup,
   CgroupLimit,
+  DarkMemory,
   DetectedBoard,
   HugePages,
   MachineMemory,

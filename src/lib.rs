@@ -16,6 +16,7 @@
 // JavaScript reads sizes by the suffix `Bytes`.
 #![allow(clippy::struct_field_names)]
 
+mod accounts;
 mod budget;
 mod buffer_pool;
 mod cuda;

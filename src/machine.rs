@@ -3,10 +3,10 @@
 use napi::Env;
 use napi_derive::napi;
 use plimsoll::system::{
-    BackEnd as CoreBackEnd, Cgroup as CoreCgroup, CgroupVersion, DetectedBoard as CoreBoard,
-    HugePages as CorePool, Machine, MemInfo, NpuDriver as CoreNpuDriver, Pressure as CorePressure, Probe,
-    Sampler, Signals as CoreSignals, Stall as CoreStall, SystemRoot, Unavailable, Zram as CoreZram,
-    back_ends as core_back_ends, read_nvmap_clients, transparent_huge_pages,
+    BackEnd as CoreBackEnd, Cgroup as CoreCgroup, CgroupVersion, DarkMemory as CoreDark,
+    DetectedBoard as CoreBoard, HugePages as CorePool, Machine, MemInfo, NpuDriver as CoreNpuDriver,
+    Pressure as CorePressure, Probe, Sampler, Signals as CoreSignals, Stall as CoreStall, SystemRoot,
+    Unavailable, Zram as CoreZram, back_ends as core_back_ends, read_nvmap_clients, transparent_huge_pages,
 };
 
 use crate::{error::to_js, system::ProcessMemory};
@@ -118,6 +118,17 @@ pub struct HugePages {
     pub free_count: f64,
 }
 
+/// RAM that no counter owns: what drivers have taken for devices, which stands in no process and no cgroup.
+#[napi(object, object_from_js = false)]
+pub struct DarkMemory {
+    /// All of it, in bytes: the total less everything that `/proc/meminfo` names. A few hundred MiB are the kernel's own; it
+    /// is the growth that tells.
+    pub bytes: f64,
+    /// How fast it has grown since the sample before, in bytes a second, below 0 where it shrank; absent in the first, and in
+    /// `signals()`, which has none before it.
+    pub growth_bytes_per_second: Option<f64>,
+}
+
 /// Memory of one process in the hands of a Jetson's GPU and engines.
 #[napi(object, object_from_js = false)]
 pub struct NvmapClient {
@@ -169,6 +180,10 @@ pub struct Signals {
     pub process: Option<ProcessMemory>,
     /// The largest contiguous run of free pages, in bytes.
     pub largest_free_run_bytes: Option<f64>,
+    /// Free blocks of 2 MiB: what a driver that maps such blocks could get at once.
+    pub free_huge_block_count: Option<f64>,
+    /// RAM that no counter owns: what drivers have taken.
+    pub dark: Option<DarkMemory>,
     /// Kills by the kernel's killer since the start.
     pub oom_kill_count: Option<f64>,
     /// Pools of huge pages.
@@ -280,6 +295,12 @@ impl From<&CoreZram> for Zram {
     }
 }
 
+impl From<&CoreDark> for DarkMemory {
+    fn from(dark: &CoreDark) -> Self {
+        Self { bytes: dark.bytes as f64, growth_bytes_per_second: dark.growth_bytes_per_second }
+    }
+}
+
 impl From<&CorePressure> for Pressure {
     fn from(pressure: &CorePressure) -> Self {
         Self { some: Stall::from(&pressure.some), full: Stall::from(&pressure.full) }
@@ -350,6 +371,9 @@ fn gathered(root: &SystemRoot, read: CoreSignals) -> Signals {
         process: missing.some("process", read.process, ProcessMemory::from),
         largest_free_run_bytes: missing
             .some("largestFreeRunBytes", read.largest_free_run_bytes, |b| b as f64),
+        free_huge_block_count: missing
+            .some("freeHugeBlockCount", read.free_huge_block_count, |count| count as f64),
+        dark: missing.some("dark", read.dark, |dark| DarkMemory::from(&dark)),
         oom_kill_count: missing.some("oomKillCount", read.oom_kill_count, |count| count as f64),
         huge_pages: missing.some("hugePages", CorePool::read(root), pools),
         transparent_huge_pages: missing

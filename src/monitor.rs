@@ -23,7 +23,7 @@ use crate::{
     budget::NativeBudget,
     error::to_js,
     headroom::{Headroom, headroom_options},
-    machine::{MachineMemory, Pressure, Zram},
+    machine::{DarkMemory, MachineMemory, Pressure, Zram},
     system::ProcessMemory,
 };
 
@@ -69,6 +69,10 @@ pub struct MonitorSample {
     pub pressure: Option<Pressure>,
     /// What swap on compressed RAM costs, where there is any.
     pub zram: Option<Zram>,
+    /// RAM that no counter owns, what drivers have taken, and how fast it grows; where the kernel's lines tell it.
+    pub dark: Option<DarkMemory>,
+    /// Free blocks of 2 MiB, up to a second old while there is room, where the kernel counts them.
+    pub free_huge_block_count: Option<f64>,
     /// Kills by the kernel's killer since the start, where the kernel counts them.
     pub oom_kill_count: Option<f64>,
 }
@@ -101,6 +105,8 @@ impl From<&Sample> for MonitorSample {
             memory: signals.machine().as_ref().map_or_else(|_| MachineMemory::default(), MachineMemory::from),
             pressure: signals.pressure.as_ref().ok().map(Pressure::from),
             zram: signals.zram.as_ref().ok().map(Zram::from),
+            dark: signals.dark.as_ref().ok().map(DarkMemory::from),
+            free_huge_block_count: signals.free_huge_block_count.as_ref().ok().map(|count| *count as f64),
             oom_kill_count: signals.oom_kill_count.as_ref().ok().map(|count| *count as f64),
         }
     }

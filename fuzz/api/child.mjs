@@ -80,12 +80,15 @@ async function steps() {
   ]) {
     engine.call(surface.members.find(({ id }) => id === name))
   }
+  // Some runs keep it up across turns, which single calls do not.
+  const clean = random.chance(0.15) ? engine.pollute() : () => {}
   for (let step = 0; step < plan.steps; step++) {
     engine.act()
     const wait = random.below(100)
     if (wait < 30) await turn()
     else if (wait < 34) await pause(random.below(4))
   }
+  clean()
 }
 
 /** Settles what the run itself keeps waiting. */

@@ -78,7 +78,7 @@ export class Shadow {
   /** What a call wrote to held memory is no longer what it has to hold. */
   #restore(buffer) {
     const pattern = this.#patterns.get(buffer)
-    if (pattern && !this.#isInWork(buffer)) pattern.data.fill(pattern.byte)
+    if (pattern && pattern.data.byteLength > 0 && !this.#isInWork(buffer)) pattern.data.fill(pattern.byte)
   }
 
   /** The memory that is among these arguments. */

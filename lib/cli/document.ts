@@ -1,5 +1,6 @@
 import type {
   Cgroup,
+  DarkMemory,
   DetectedBoard,
   DeviceLimits,
   DeviceUsage,
@@ -58,6 +59,8 @@ export const headroomDocument = (headroom: Headroom) => ({
 
 const cgroupDocument = (cgroup: Cgroup) => filled(cgroup, { limitBytes: null, highBytes: null, oomKillCount: null })
 
+export const darkDocument = (dark: DarkMemory) => filled(dark, { growthBytesPerSecond: null })
+
 /** Without the cgroup's limit, which is a signal of its own and is not looked up here. */
 const memoryDocument = (memory: MachineMemory) => {
   const { cgroup: _, ...rest } = machineDocument(memory)
@@ -72,6 +75,8 @@ export const signalsDocument = (signals: Signals) => ({
     zram: null,
     process: null,
     largestFreeRunBytes: null,
+    freeHugeBlockCount: null,
+    dark: null,
     oomKillCount: null,
     hugePages: null,
     transparentHugePages: null,
@@ -79,6 +84,7 @@ export const signalsDocument = (signals: Signals) => ({
     npuDriver: null,
   }),
   memory: signals.memory ? memoryDocument(signals.memory) : null,
+  dark: signals.dark ? darkDocument(signals.dark) : null,
   cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
   missing: signals.missing.map((missing) => filled(missing, { remedy: null })),
 })

@@ -1,8 +1,11 @@
 import {
   type Cgroup,
+  type DarkMemory,
   formatBytes,
+  type GpuProcess,
   type HugePages,
   type MachineMemory,
+  MiB,
   type NvmapClient,
   type Signals,
 } from '../index.js'
@@ -17,6 +20,8 @@ const names: Record<Exclude<keyof Signals, 'missing'>, string> = {
   zram: 'zram',
   process: 'process',
   largestFreeRunBytes: 'largest free run',
+  freeHugeBlockCount: 'blocks of 2 MiB',
+  dark: 'dark memory',
   oomKillCount: 'kills',
   hugePages: 'huge pages',
   transparentHugePages: 'transparent huge pages',
@@ -45,6 +50,8 @@ function wordsOf(signals: Signals, key: keyof typeof names): string[] {
     zram: zramWords,
     process: ({ rssBytes }) => `${formatBytes(rssBytes)} resident`,
     largestFreeRunBytes: (bytes) => `${formatBytes(bytes)} in one piece`,
+    freeHugeBlockCount: blockWords,
+    dark: darkWords,
     oomKillCount: (count) => `${count} by the kernel's killer since the start`,
     hugePages: hugePageWords,
     transparentHugePages: (word) => word,
@@ -84,6 +91,16 @@ export function swapWords({ swapTotalBytes, swapFreeBytes }: MachineMemory): str
 export const zramWords = ({ storedBytes, usedBytes }: NonNullable<Signals['zram']>): string =>
   `${formatBytes(storedBytes)} swapped out take ${formatBytes(usedBytes)} of RAM`
 
+/** Free blocks for drivers in a few words. */
+export const blockWords = (count: number): string => `${count} free, ${formatBytes(count * 2 * MiB)}`
+
+/** What no counter owns, in a few words. */
+export function darkWords({ bytes, growthBytesPerSecond: growth }: DarkMemory): string {
+  const sign = growth !== undefined && growth < 0 ? '-' : '+'
+  const grows = growth === undefined ? '' : `, ${sign}${formatBytes(Math.round(Math.abs(growth)))}/s`
+  return `${formatBytes(bytes)} that no counter owns: drivers and the kernel itself${grows}`
+}
+
 /** Stalls in a few words. */
 export const pressureWords = ({ some, full }: NonNullable<Signals['pressure']>): string =>
   `some tasks stood still ${some.avg10Percent.toFixed(2)} % of the last 10 s, all of them ${full.avg10Percent.toFixed(2)} %`
@@ -106,11 +123,17 @@ function hugePageWords(pools: readonly HugePages[]): string {
   return set.map(words).join('; ')
 }
 
+const nvmapWords = (clients: readonly NvmapClient[]): string =>
+  holderWords(clients.map(({ process, pid, bytes }) => ({ name: process, pid, bytes })))
+
 /** The largest holders stand for all of them. */
-function nvmapWords(clients: readonly NvmapClient[]): string {
+export function holderWords(holders: readonly GpuProcess[]): string {
   const SHOWN = 3
-  const sorted = [...clients].sort((a, b) => b.bytes - a.bytes)
-  const shown = sorted.slice(0, SHOWN).map(({ process, pid, bytes }) => `${process} (${pid}) ${formatBytes(bytes)}`)
-  const rest = clients.length > SHOWN ? [`${clients.length - SHOWN} more`] : []
-  return clients.length > 0 ? `held by ${[...shown, ...rest].join(', ')}` : 'held by no process'
+  const sorted = [...holders].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
+  const words = ({ name = 'process', pid, bytes }: GpuProcess) =>
+    `${name} (${pid}) ${bytes === undefined ? 'not told' : formatBytes(bytes)}`
+  const rest = holders.length > SHOWN ? [`${holders.length - SHOWN} more`] : []
+  return holders.length > 0
+    ? `held by ${[...sorted.slice(0, SHOWN).map(words), ...rest].join(', ')}`
+    : 'held by no process'
 }

@@ -123,6 +123,8 @@ mod tests {
             zram: Err(missing()),
             process: Err(missing()),
             largest_free_run_bytes: Err(missing()),
+            free_huge_block_count: Err(missing()),
+            dark: Err(missing()),
             oom_kill_count: Err(missing()),
         }
     }

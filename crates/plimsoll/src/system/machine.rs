@@ -2,9 +2,10 @@
 
 use super::{
     cgroup::{Cgroup, CgroupReader, Cgroups},
+    dark::DarkMemory,
     meminfo::{MemInfo, MemoryScope},
     memory::MemoryReader,
-    pages::{largest_free_run_bytes, oom_kill_count},
+    pages::{free_huge_block_count, kept_page_count, largest_free_run_bytes, oom_kill_count},
     pressure::Pressure,
     process::ProcessMemory,
     root::{Buffer, Probe, Reason, Source, SystemRoot, Unavailable},
@@ -219,6 +220,10 @@ pub struct Signals {
     pub process: Probe<ProcessMemory>,
     /// The largest contiguous run of free pages, in bytes.
     pub largest_free_run_bytes: Probe<u64>,
+    /// Free blocks of 2 MiB.
+    pub free_huge_block_count: Probe<u64>,
+    /// RAM that no counter owns: what drivers have taken.
+    pub dark: Probe<DarkMemory>,
     /// Kills by the kernel's killer since the start.
     pub oom_kill_count: Probe<u64>,
 }
@@ -251,8 +256,11 @@ pub struct Sampler {
     process: Source,
     resident: Source,
     buddyinfo: Source,
+    zoneinfo: Source,
     vmstat: Source,
     buffer: Buffer,
+    /// The last reading of what no counter owns, and when that was.
+    dark: Option<(Instant, DarkMemory)>,
     /// The last reading of everything, and when that was.
     rare: Option<(Instant, Signals)>,
 }
@@ -275,8 +283,10 @@ impl Sampler {
             process: Source::new(&root, root.process_file("status")),
             resident: Source::new(&root, root.process_file("statm")),
             buddyinfo: Source::new(&root, "/proc/buddyinfo"),
+            zoneinfo: Source::new(&root, "/proc/zoneinfo"),
             vmstat: Source::new(&root, "/proc/vmstat"),
             buffer: Buffer::default(),
+            dark: None,
             rare: None,
             root,
         }
@@ -300,29 +310,66 @@ impl Sampler {
     }
 
     fn read_all(&mut self) -> Signals {
+        let zram = self.zram.read(&mut self.buffer);
+        let (memory, dark) = self.read_memory(&zram);
+        let (largest_free_run_bytes, free_huge_block_count) = self.read_free_runs();
         let buffer = &mut self.buffer;
-        let is_this_machine = self.root.is_this_machine();
         Signals {
-            memory: self.memory.read(buffer),
+            memory,
+            dark,
             cgroups: self.cgroups.read(&self.root, buffer),
             pressure: self.pressure.read(buffer, Pressure::parse),
             process: self.process.read(buffer, ProcessMemory::parse),
-            zram: self.zram.read(buffer),
-            largest_free_run_bytes: self.buddyinfo.read(buffer, |bytes| {
-                // A copy does not say how large its pages are, and the pages of this machine may be others.
-                let unknown = Reason::Unreadable("the size of its pages is not in the copy".to_owned());
-                let page_bytes = is_this_machine.then(|| page_size() as u64).ok_or(unknown)?;
-                largest_free_run_bytes(bytes, page_bytes)
-            }),
+            zram,
+            largest_free_run_bytes,
+            free_huge_block_count,
             oom_kill_count: self.vmstat.read(buffer, oom_kill_count),
         }
     }
 
+    /// What the kernel counts, and what it does not: both from one text, so that they belong together.
+    fn read_memory(&mut self, zram: &Probe<Zram>) -> (Probe<MemInfo>, Probe<DarkMemory>) {
+        let mut dark = Err(Reason::Missing);
+        let memory = self.memory.read_and(&mut self.buffer, |bytes| dark = DarkMemory::parse(bytes));
+        // A file that could not be read says why.
+        let missing = |reason| match (&memory, reason) {
+            (Err(unavailable), Reason::Missing) => unavailable.clone(),
+            (_, reason) => Unavailable::new(self.root.path("/proc/meminfo"), reason),
+        };
+        // Of a copy the size of its pages is not known.
+        let page_bytes = if self.root.is_this_machine() { page_size() as u64 } else { 0 };
+        let kept = self.zoneinfo.read(&mut self.buffer, kept_page_count).unwrap_or(0);
+        let other = kept.saturating_mul(page_bytes) + zram.as_ref().map_or(0, |zram| zram.used_bytes);
+        let dark = dark.map_err(missing).map(|dark| {
+            let dark = dark.less(other);
+            let now = Instant::now();
+            let dark = self
+                .dark
+                .map_or(dark, |(at, before)| dark.since(&before, now.duration_since(at).as_secs_f64()));
+            self.dark = Some((now, dark));
+            dark
+        });
+        (memory, dark)
+    }
+
+    /// The largest free run, in bytes, and the free blocks of 2 MiB.
+    fn read_free_runs(&mut self) -> (Probe<u64>, Probe<u64>) {
+        let is_this_machine = self.root.is_this_machine();
+        let both = self.buddyinfo.read(&mut self.buffer, |bytes| {
+            // A copy does not say how large its pages are, and the pages of this machine may be others.
+            let unknown = Reason::Unreadable("the size of its pages is not in the copy".to_owned());
+            let page_bytes = is_this_machine.then(|| page_size() as u64).ok_or(unknown)?;
+            Ok((largest_free_run_bytes(bytes, page_bytes)?, free_huge_block_count(bytes, page_bytes)?))
+        });
+        (both.clone().map(|(largest, _)| largest), both.map(|(_, blocks)| blocks))
+    }
+
     /// The signals of before, with fresh figures where that is cheap; `None` where something is not as it was.
     fn refresh(&mut self, before: &Signals) -> Option<Signals> {
-        let buffer = &mut self.buffer;
         let mut signals = before.clone();
-        signals.memory = Ok(self.memory.read(buffer).ok()?);
+        let (memory, dark) = self.read_memory(&before.zram);
+        (signals.memory, signals.dark) = (Ok(memory.ok()?), dark);
+        let buffer = &mut self.buffer;
         if let Ok(cgroups) = signals.cgroups {
             signals.cgroups = Ok(self.cgroups.refresh(cgroups, buffer)?);
         }
@@ -443,6 +490,33 @@ mod tests {
     }
 
     #[test]
+    fn what_no_counter_owns_is_fresh_in_every_reading_and_grows_by_what_a_driver_takes() {
+        const MIB: u64 = 1 << 20;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("proc")).unwrap();
+        let meminfo = |free_mib: u64| {
+            let text = format!(
+                "MemTotal: 1024000 kB\nMemAvailable: 500000 kB\nMemFree: {} kB\nBuffers: 0 kB\nCached: 102400 kB\n\
+                 AnonPages: 0 kB\nSlab: 0 kB\n",
+                free_mib * 1024
+            );
+            std::fs::write(folder.path().join("proc/meminfo"), text).unwrap();
+        };
+        meminfo(800);
+        let mut sampler = Sampler::new(SystemRoot::at(folder.path()));
+        let first = sampler.read().dark.unwrap();
+        assert_eq!((first.bytes, first.growth_bytes_per_second), (100 * MIB, None));
+        meminfo(700);
+        std::thread::sleep(Duration::from_millis(5));
+        let second = sampler.read_often().dark.unwrap();
+        assert_eq!(second.bytes, 200 * MIB);
+        assert!(second.growth_bytes_per_second.unwrap() > 0.0);
+        std::fs::write(folder.path().join("proc/meminfo"), "MemTotal: 10 kB\nMemAvailable: 5 kB\n").unwrap();
+        let none = sampler.read_often();
+        assert!(none.memory.is_ok() && none.dark.unwrap_err().to_string().contains("AnonPages"));
+    }
+
+    #[test]
     fn a_tree_without_files_gives_a_reason_for_each_signal() {
         let folder = tempfile::tempdir().unwrap();
         let signals = Sampler::new(SystemRoot::at(folder.path())).read();
@@ -452,6 +526,8 @@ mod tests {
         assert!(signals.zram.unwrap_err().is_absent());
         assert!(signals.process.unwrap_err().is_absent());
         assert!(signals.largest_free_run_bytes.unwrap_err().is_absent());
+        assert!(signals.free_huge_block_count.unwrap_err().is_absent());
+        assert!(signals.dark.unwrap_err().is_absent());
         assert!(signals.oom_kill_count.unwrap_err().is_absent());
     }
 }

@@ -3,6 +3,7 @@
 use rustix::system::sysinfo;
 
 use super::{
+    mapped::tell_shared,
     meminfo::{MemInfo, MemoryScope, StandIn},
     mounts::{MemInfoMount, Mounts},
     pages::HugePages,
@@ -29,16 +30,29 @@ impl MemoryReader {
     /// The memory now. Where `/proc/meminfo` does not tell it, what the kernel tells elsewhere [stands for
     /// it](MemInfo::stand_in).
     pub(super) fn read(&mut self, buffer: &mut Buffer) -> Probe<MemInfo> {
+        self.read_and(buffer, |_| ())
+    }
+
+    /// The same, and shows the text that it comes from, if there is one.
+    pub(super) fn read_and(&mut self, buffer: &mut Buffer, show: impl FnOnce(&[u8])) -> Probe<MemInfo> {
         let mount = match self.mount {
             Some(mount) => mount,
             None => *self.mount.insert(Mounts::read_if_there(&self.root)?.meminfo),
         };
         let scope = if mount == MemInfoMount::Lxcfs { MemoryScope::Container } else { MemoryScope::Machine };
-        self.source.read(buffer, |bytes| MemInfo::parse_as(bytes, scope)).or_else(|unavailable| {
-            // What is mounted may have changed.
-            self.mount = None;
-            stand_in(&self.root).ok_or_else(|| explained(unavailable, mount))
-        })
+        let read = self.source.read(buffer, |bytes| {
+            show(bytes);
+            MemInfo::parse_as(bytes, scope)
+        });
+        match read {
+            Ok(memory) if scope == MemoryScope::Machine => Ok(tell_shared(memory, &self.root)),
+            Ok(memory) => Ok(memory),
+            Err(unavailable) => {
+                // What is mounted may have changed.
+                self.mount = None;
+                stand_in(&self.root).ok_or_else(|| explained(unavailable, mount))
+            }
+        }
     }
 }
 

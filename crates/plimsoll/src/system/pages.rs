@@ -14,21 +14,55 @@ use crate::units::MAX_BYTES;
 ///
 /// [`Reason::Malformed`] when there is no zone, or a column is no number.
 pub fn largest_free_run_bytes(bytes: &[u8], page_bytes: u64) -> Result<u64, Reason> {
+    let zones = free_runs(bytes, page_bytes)?;
+    let free = zones.iter().flatten().filter(|run| run.count > 0);
+    Ok(free.map(|run| run.bytes).max().unwrap_or(0))
+}
+
+/// How many free blocks of 2 MiB, each at a multiple of its size, the text of `/proc/buddyinfo` tells: what a driver that
+/// maps such blocks can get without moving other pages. Longer runs count as the blocks that they hold.
+///
+/// # Errors
+///
+/// As [`largest_free_run_bytes`].
+pub fn free_huge_block_count(bytes: &[u8], page_bytes: u64) -> Result<u64, Reason> {
+    const BLOCK_BYTES: u64 = 2 << 20;
+    let zones = free_runs(bytes, page_bytes)?;
+    let blocks = zones.iter().flatten().map(|run| (run.bytes / BLOCK_BYTES).saturating_mul(run.count));
+    Ok(blocks.fold(0, u64::saturating_add))
+}
+
+/// The free runs of one length in a zone.
+struct FreeRuns {
+    bytes: u64,
+    count: u64,
+}
+
+fn free_runs(bytes: &[u8], page_bytes: u64) -> Result<Vec<Vec<FreeRuns>>, Reason> {
     const EXPECTED: Reason = Reason::Malformed("lines \"Node N, zone NAME\" with a count for each order");
-    let mut largest: Option<u64> = None;
-    for line in text(bytes)?.lines().filter(|line| !line.trim().is_empty()) {
-        let (_, zone) = line.split_once(" zone ").ok_or(EXPECTED)?;
-        let counts =
-            zone.split_ascii_whitespace().skip(1).map(number).collect::<Option<Vec<_>>>().ok_or(EXPECTED)?;
-        let order = counts.iter().rposition(|count| *count > 0);
-        let run_of = |order: usize| {
-            let run = 1_u64.checked_shl(order as u32)?.checked_mul(page_bytes)?;
-            Some(run).filter(|run| *run <= MAX_BYTES)
-        };
-        let run = order.map_or(Some(0), run_of).ok_or(EXPECTED)?;
-        largest = largest.max(Some(run));
-    }
-    largest.ok_or(EXPECTED)
+    let run_of = |order: usize| {
+        let run = 1_u64.checked_shl(order as u32)?.checked_mul(page_bytes)?;
+        Some(run).filter(|run| *run <= MAX_BYTES)
+    };
+    let zone = |line: &str| {
+        let counts = line.split_once(" zone ")?.1.split_ascii_whitespace().skip(1);
+        let runs = counts.enumerate().map(|(order, count)| match number(count)? {
+            // No machine has runs of orders that are beyond all memory.
+            0 => Some(FreeRuns { bytes: run_of(order).unwrap_or(0), count: 0 }),
+            count => Some(FreeRuns { bytes: run_of(order)?, count }),
+        });
+        runs.collect::<Option<Vec<_>>>()
+    };
+    let lines = text(bytes)?.lines().filter(|line| !line.trim().is_empty());
+    let zones = lines.map(zone).collect::<Option<Vec<_>>>().ok_or(EXPECTED)?;
+    if zones.is_empty() { Err(EXPECTED) } else { Ok(zones) }
+}
+
+/// Free pages that the kernel keeps apart for each processor, by the text of `/proc/zoneinfo`: they come and go by some 20
+/// MiB, and `MemFree` does not count them. Source: `proc_zoneinfo(5)`, under `pagesets`.
+pub(super) fn kept_page_count(bytes: &[u8]) -> Result<u64, Reason> {
+    let counts = text(bytes)?.lines().filter_map(|line| number(line.trim_start().strip_prefix("count:")?));
+    Ok(counts.fold(0, u64::saturating_add))
 }
 
 /// Kills by the kernel's killer since the start, by the text of `/proc/vmstat`.
@@ -121,6 +155,26 @@ mod tests {
         }
         let endless = format!("Node 0, zone DMA {}", "1 ".repeat(100));
         assert!(largest_free_run_bytes(endless.as_bytes(), 4096).is_err());
+    }
+
+    #[test]
+    fn blocks_of_2_mib_are_counted_in_every_zone_and_in_longer_runs() {
+        let count = |text: &str, page_bytes| free_huge_block_count(text.as_bytes(), page_bytes);
+        // Orders 9 and 10 of pages of 4 KiB: 1 + 2 x 3 in DMA, 0 + 0 in Normal.
+        assert_eq!(count(BUDDYINFO, 4096), Ok(7));
+        assert_eq!(count("Node 0, zone DMA 9 9 9 9 9 9 9 9 9 0 0\n", 4096), Ok(0), "none is whole");
+        // Of pages of 16 KiB order 7 is the first that is large enough.
+        assert_eq!(count("Node 0, zone DMA 0 0 0 0 0 0 5 3 1 0 0\n", 16384), Ok(3 + 2));
+        assert!(count("Node 0, zone DMA x", 4096).is_err());
+    }
+
+    #[test]
+    fn pages_that_processors_keep_are_summed_over_zones_and_processors() {
+        let text = "Node 0, zone      DMA\n  pages free     3840\n        high     37\n  pagesets\n    cpu: 0\n\
+                                  count:    12\n              high:     0\n    cpu: 1\n              count:    30\n\
+                    Node 0, zone   Normal\n  pagesets\n    cpu: 0\n              count:    400\n";
+        assert_eq!(kept_page_count(text.as_bytes()), Ok(442));
+        assert_eq!(kept_page_count(b"count: many\n"), Ok(0));
     }
 
     #[test]
