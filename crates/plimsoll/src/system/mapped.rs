@@ -36,11 +36,10 @@ pub(super) fn tell_shared(mut memory: MemInfo, root: &SystemRoot) -> MemInfo {
     }
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if last.is_none_or(|asked| asked.at.elapsed() >= SERVES) {
-        *last = sees_all_processes().then(|| asked_of_processes(root)).flatten().map(|mapped_bytes| Asked {
-            at: Instant::now(),
-            mapped_bytes,
-            shmem_bytes,
-        });
+        let asked = sees_all_processes().then(|| asked_of_processes(root)).flatten();
+        let now = asked.map(|mapped_bytes| Asked { at: Instant::now(), mapped_bytes, shmem_bytes });
+        // Where they cannot be asked now, for want of descriptors, the last answer tells more than none.
+        *last = now.or(*last);
     }
     memory.mapped_shmem_bytes = last.map(|asked| asked.at_most_bytes(shmem_bytes));
     memory
