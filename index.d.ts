@@ -310,6 +310,20 @@ interface CudaSuitedMemory {
   reason: string
 }
 
+/** RAM that no counter owns: what drivers have taken for devices, which stands in no process and no cgroup. */
+interface DarkMemory {
+  /**
+   * All of it, in bytes: the total less everything that `/proc/meminfo` names. A few hundred MiB are the kernel's own; it
+   * is the growth that tells.
+   */
+  bytes: number
+  /**
+   * How fast it has grown since the sample before, in bytes a second, below 0 where it shrank; absent in the first, and in
+   * `signals()`, which has none before it.
+   */
+  growthBytesPerSecond?: number
+}
+
 /** What came of a defragmentation. */
 interface DefragmentReport {
   /** Buffers moved. */
@@ -422,6 +436,18 @@ interface GgufSplit {
   count: number
   /** Tensors of all files together, if it is given. */
   tensorCount?: number
+}
+
+/** What a process holds on a GPU. */
+interface GpuProcess {
+  /** Its id. Of NVML, as the machine's first namespace has it: in a container that is another. */
+  pid: number
+  /** Its name, where the driver tells it. */
+  name?: string
+  /** The GPU's number, where the driver tells it. */
+  gpu?: number
+  /** What it holds, in bytes; absent where the driver does not tell. */
+  bytes?: number
 }
 
 /** What the system can give at one moment, and why not more. */
@@ -542,6 +568,10 @@ interface MonitorSample {
   pressure?: Pressure
   /** What swap on compressed RAM costs, where there is any. */
   zram?: Zram
+  /** RAM that no counter owns, what drivers have taken, and how fast it grows; where the kernel's lines tell it. */
+  dark?: DarkMemory
+  /** Free blocks of 2 MiB, up to a second old while there is room, where the kernel counts them. */
+  freeHugeBlockCount?: number
   /** Kills by the kernel's killer since the start, where the kernel counts them. */
   oomKillCount?: number
 }
@@ -736,6 +766,10 @@ interface Signals {
   process?: ProcessMemory
   /** The largest contiguous run of free pages, in bytes. */
   largestFreeRunBytes?: number
+  /** Free blocks of 2 MiB: what a driver that maps such blocks could get at once. */
+  freeHugeBlockCount?: number
+  /** RAM that no counter owns: what drivers have taken. */
+  dark?: DarkMemory
   /** Kills by the kernel's killer since the start. */
   oomKillCount?: number
   /** Pools of huge pages. */
@@ -1163,7 +1197,7 @@ declare const tensorOutputs: readonly TensorOutput[];
 /**
  * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
  *
- * @throws {@link InvalidArgumentError} for a form that there is none of.
+ * @throws {@link InvalidArgumentError} for a form that there is none of, and what is no tensor.
  * @example
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */
@@ -1172,9 +1206,12 @@ declare function tensorDataBytes(tensor: Pick<TensorInfo, 'sizeBytes' | 'element
 /**
  * A run of whole blocks of one tensor.
  *
- * It is valid until the next one is asked for, or until {@link release}: then its memory goes back to the pool and
- * every view of it, `data` and any made from it, has length 0. An asynchronous operation that was given `data` must be
- * awaited before that, or be given a copy.
+ * It is its consumer's own: `data` may be kept, queued, written to a response or posted to another thread, and nothing
+ * changes it. Its memory is ordinary memory of JavaScript's, collected with the last array over it.
+ *
+ * A chunk of a stream with `reuse: true` is lent: it is valid until the next one is asked for, or until {@link release}. Then
+ * its memory goes back to the pool and every view of it, `data` and any made from it, has length 0. An asynchronous
+ * operation that was given `data` must be awaited before that, or be given a copy.
  */
 declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Disposable {
     #private;
@@ -1191,18 +1228,35 @@ declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Dis
     private constructor();
     /** The data: `Uint8Array` of stored bytes, `Float32Array`, or `Uint16Array` of half-float bits. */
     get data(): TensorData<As>;
-    /** Gives the memory back before the next chunk is asked for. A second call, or one after {@link keep}, does nothing. */
+    /**
+     * Lets go of the data: that of the chunk has length 0 from then on. Lent memory goes back to its pool, and every other view
+     * of it has length 0 too. Of a chunk that is its consumer's own, arrays that were taken before stay as they are. A second
+     * call, or one after {@link keep}, does nothing.
+     */
     release(): void;
     /** The same as {@link release}, for `using`. */
     [Symbol.dispose](): void;
     /**
-     * Takes the data out of the pool for good and returns it; it lives until it is collected. A chunk much smaller than
-     * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
+     * Returns the data for good: it lives until it is collected, whatever is released. Lent memory is taken out of the pool for
+     * it; a chunk much smaller than the pooled buffer it lies in is copied instead, so that a small array does not hold on to a
+     * large buffer.
      *
-     * @throws {@link ReleasedError} after the chunk was released.
+     * @throws {@link ReleasedError} after the chunk was released, and when lent memory was moved to another array buffer.
      */
     keep(): TensorData<As>;
 }
+
+/**
+ * What each process holds on NVIDIA's GPUs: as nvmap tells it where it does (root, on a Jetson but for Thor), else as the
+ * management library NVML does, which is opened for it when it is there. What a driver does not tell is absent, not 0.
+ *
+ * @throws {@link DeviceUnavailableError} where neither tells, with what is the matter with each.
+ * @throws {@link InvalidArgumentError} for an unknown option.
+ *
+ * @example
+ * for (const { pid, bytes } of await gpuProcesses()) console.log(pid, bytes ?? 'not told')
+ */
+declare function gpuProcesses(options?: SystemOptions): Promise<GpuProcess[]>;
 
 /** The kinds of device memory. */
 type DeviceKind = 'host' | 'dma-heap' | 'udmabuf' | 'cuda' | 'rknpu';
@@ -1855,6 +1909,49 @@ declare class AddonUnavailableError extends PlimsollError {
     readonly path?: string;
 }
 
+/**
+ * A `Readable` of Node.js's. Its members are named here, for programs without Node.js's types; to those with them it is
+ * a `NodeJS.ReadableStream`.
+ */
+interface TensorReadStream extends AsyncIterable<Uint8Array> {
+    readonly readable: boolean;
+    readonly readableEnded: boolean;
+    readonly readableFlowing: boolean | null;
+    readonly readableHighWaterMark: number;
+    readonly readableLength: number;
+    readonly destroyed: boolean;
+    readonly closed: boolean;
+    readonly errored: Error | null;
+    destroy(error?: Error): this;
+    read(size?: number): any;
+    setEncoding(encoding?: any): this;
+    pause(): this;
+    resume(): this;
+    isPaused(): boolean;
+    pipe<T>(destination: T, options?: {
+        end?: boolean | undefined;
+    }): T;
+    unpipe(destination?: any): this;
+    unshift(chunk: any, encoding?: any): void;
+    wrap(stream: any): this;
+    addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+    once(event: string | symbol, listener: (...args: any[]) => void): this;
+    removeListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    off(event: string | symbol, listener: (...args: any[]) => void): this;
+    removeAllListeners(event?: string | symbol): this;
+    setMaxListeners(count: number): this;
+    getMaxListeners(): number;
+    listeners(event: string | symbol): any[];
+    rawListeners(event: string | symbol): any[];
+    emit(event: string | symbol, ...args: any[]): boolean;
+    listenerCount(event: string | symbol): number;
+    prependListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    eventNames(): (string | symbol)[];
+    [Symbol.asyncIterator](): AsyncIterator<any>;
+}
+
 /** The type of a metadata value, as GGUF names it. */
 type GgufValueType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'bool' | 'string' | 'array' | 'u64' | 'i64' | 'f64';
 /**
@@ -1864,7 +1961,10 @@ type GgufValueType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'bool
 type GgufValue = number | bigint | boolean | string | GgufArray;
 /** The elements of an array: a typed array for numbers, else an array of values. */
 type GgufElements = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array | BigUint64Array | BigInt64Array | boolean[] | string[] | GgufArray[];
-/** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
+/**
+ * An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. Where those of
+ * strings and arrays stand is found in one walk, the first time that one of a large array is asked for.
+ */
 declare class GgufArray implements Iterable<unknown> {
     #private;
     /** The type all elements have. */
@@ -1872,11 +1972,24 @@ declare class GgufArray implements Iterable<unknown> {
     /** Number of elements. */
     readonly length: number;
     private constructor();
-    /** Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`. */
+    /**
+     * Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`.
+     *
+     * @throws {@link InvalidArgumentError} when one of them is no number, and for more than 4,194,304 elements at once that
+     * are no numbers: go over them, or take them in parts.
+     */
     slice(start?: number, end?: number): GgufElements;
-    /** Decodes every element. */
+    /**
+     * Decodes every element.
+     *
+     * @throws as of {@link slice}.
+     */
     toArray(): GgufElements;
-    /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
+    /**
+     * Decodes one element; negative indices count from the end.
+     *
+     * @throws {@link InvalidArgumentError} when the index is no number.
+     */
     at(index: number): number | bigint | boolean | string | GgufArray | undefined;
     /** Walks the elements, a batch at a time. */
     [Symbol.iterator](): Generator<number | bigint | boolean | string | GgufArray>;
@@ -1944,7 +2057,22 @@ interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOpti
      * 1 GiB, and no less than one block of every tensor: 1024 bytes for `Q4_K` as `'f32'`.
      */
     chunkBytes?: number;
-    /** The pool whose buffers carry the chunks. The manager's, or one shared by the files of this thread, by default. */
+    /** The pool whose buffers the file is read into. The manager's, or one shared by the files of this thread, by default. */
+    pool?: BufferPool;
+    /**
+     * Whether chunks are lent: valid until the next one is asked for or until their `release()`, then of length 0. It saves the
+     * copy, and memory; every use of a chunk must have ended before the next iteration. `false` by default: chunks are their
+     * consumer's own.
+     */
+    reuse?: boolean;
+}
+/** What {@link GgufFile.createReadStream} takes. */
+interface ReadStreamOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
+    /** The most bytes in a chunk, as of {@link StreamOptions}. 1 MiB by default. */
+    chunkBytes?: number;
+    /** How many bytes the stream reads ahead of its consumer before it waits, beside its units. `chunkBytes` by default. */
+    highWaterMark?: number;
+    /** The pool whose buffers the file is read into, as of {@link StreamOptions}. */
     pool?: BufferPool;
 }
 /** What {@link GgufFile.load} takes. */
@@ -2021,7 +2149,7 @@ declare class GgufFile implements Disposable {
     tensor(name: string): TensorInfo | undefined;
     /**
      * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
-     * about a megabyte ahead and waits. All work happens on a thread of the stream's own, which starts with the first
+     * about a megabyte ahead and waits. Each chunk is its consumer's own, unless they are lent by `reuse: true`. All work happens on a thread of the stream's own, which starts with the first
      * chunk asked for and ends with the stream.
      *
      * Leaving the loop ends the stream. Errors of the file reject the iteration: {@link IoError} when it cannot be read
@@ -2032,6 +2160,18 @@ declare class GgufFile implements Disposable {
      * @throws {@link ReleasedError} after {@link close}.
      */
     stream<As extends TensorOutput = 'raw'>(options?: StreamOptions<As>): AsyncGenerator<TensorChunk<As>, void, undefined>;
+    /**
+     * The bytes of one tensor as a `Readable` of Node.js's, for `pipeline`, a response, or any other consumer of streams. Numbers
+     * are in the byte order of this machine.
+     *
+     * Destroying it, by itself or by its signal, ends the reading. It is destroyed with the errors that {@link stream} rejects
+     * with.
+     *
+     * @throws as of {@link stream}.
+     * @example
+     * await pipeline(model.createReadStream('output.weight', { as: 'f16' }), response)
+     */
+    createReadStream(tensor: string, options?: ReadStreamOptions): TensorReadStream;
     /**
      * Reads one tensor whole, into new memory or into yours, and returns an array over exactly its data. When it
      * rejects, nothing is written to the destination afterwards.
@@ -2328,20 +2468,21 @@ interface ProfileReport {
     /** The threads that appear in it. */
     threads: ProfileThread[];
 }
-/** All of a profile, as it is exported. */
-interface ProfileRecord extends ProfileReport {
-    /** The events that are kept, oldest first. */
-    events: ProfileEvent[];
+/** The same before it is decoded: rows become objects as they are gone over, as often as that is. */
+interface RecordRows extends Omit<ProfileReport, 'labels' | 'live'> {
+    labels: Iterable<LabelTotals>;
+    live: Iterable<LiveAllocation>;
+    events: Iterable<ProfileEvent>;
 }
 
 /**
  * The profile as one page: nothing outside of it is loaded, and nothing in it is run but its own script, whatever the
- * labels say: they travel as JSON, and the policy names the script and the style by their hashes.
+ * labels say: they travel as JSON, and the policy names the script and the style by their hashes. It comes in pieces.
  */
-declare function toPage(record: ProfileRecord): string;
+declare function toPage(record: RecordRows): Generator<string>;
 
-/** The profile in the Trace Event Format. */
-declare function toTrace(record: ProfileRecord): string;
+/** The profile in the Trace Event Format, in pieces. */
+declare function toTrace(record: RecordRows): Generator<string>;
 
 /** How a profile is taken. */
 interface ProfileOptions {
@@ -2358,7 +2499,7 @@ interface LeakOptions {
     olderThanMs?: number;
 }
 declare const writers: {
-    json: (record: ProfileRecord) => string;
+    json(record: RecordRows): Generator<string>;
     trace: typeof toTrace;
     html: typeof toPage;
 };
@@ -2409,15 +2550,17 @@ declare class MemoryProfile implements Disposable {
     report(): ProfileReport;
     /**
      * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; `'html'`, a
-     * page with a flame graph by label that needs nothing but a browser.
+     * page with a flame graph by label that needs nothing but a browser. A hundred thousand events take a good part of a
+     * second, during which nothing else runs: {@link save} lets the event loop go on.
      *
-     * @throws {@link InvalidArgumentError} for a format that there is none of.
+     * @throws {@link InvalidArgumentError} for a format that there is none of, and for a text that is longer than a string
+     * can be: {@link save} it then.
      */
     export(format: ProfileFormat): string;
     /**
      * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
      * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
-     * somebody reads it. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
+     * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
      *
      * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
      * @throws {@link IoError} when the file cannot be written.
@@ -2607,7 +2750,8 @@ declare const GiB: number;
  * Reads a size as people write it.
  *
  * A bare number, or one with `B`, is bytes; `KiB`, `MiB`, `GiB` and so on, and the bare letters `K`, `M`, `G`, `T`, are
- * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space.
+ * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space. A fraction is
+ * exact: of its bytes, only what is less than one is left out.
  *
  * @throws {@link InvalidArgumentError} for anything else.
  * @example
@@ -2623,5 +2767,5 @@ declare function parseBytes(text: string): number;
  */
 declare function formatBytes(bytes: number): string;
 
-export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };
+export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, ReadStreamOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };

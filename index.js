@@ -6,8 +6,9 @@ const fastestLevenshtein = require('fastest-levenshtein');
 const node_fs = require('node:fs');
 const node_path = require('node:path');
 const node_buffer = require('node:buffer');
-const types = require('node:util/types');
+const types$3 = require('node:util/types');
 const node_url = require('node:url');
+const node_stream = require('node:stream');
 const node_util = require('node:util');
 const node_events = require('node:events');
 const promises = require('node:timers/promises');
@@ -58,6 +59,29 @@ function report() {
     }
     finally {
         source.excludeNetwork = excludeNetwork;
+    }
+}
+
+/** Under this name every class of every copy of this package tells which copy it is of. */
+const key = Symbol.for('plimsoll.copy');
+const { version: version$1 } = require('./package.json');
+/** Which copy of the package this is. */
+const thisCopy = `${version$1} in ${__dirname}`;
+/** Makes objects of a class tell that they are of this copy. */
+function markCopy(type) {
+    Object.defineProperty(type.prototype, key, { value: thisCopy });
+}
+/** What to say of an object of another copy of this package; nothing of all else. */
+function otherCopy(value) {
+    try {
+        const copy = value?.[key];
+        if (typeof copy !== 'string' || copy === thisCopy)
+            return undefined;
+        return (`of another copy of plimsoll, ${copy}, where ${thisCopy} was asked; two are installed: \`npm ls plimsoll\` shows why, ` +
+            'and `npm dedupe` makes them one where their versions allow it');
+    }
+    catch {
+        return undefined; // A proxy may throw whatever it likes.
     }
 }
 
@@ -208,8 +232,19 @@ function describe(value) {
         return `${value}n`;
     if (typeof value !== 'object')
         return String(value);
-    const name = value.constructor?.name ?? 'object';
-    return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}`;
+    const name = className(value);
+    const other = otherCopy(value);
+    return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}${other ? ` ${other}` : ''}`;
+}
+/** What its class is called, as far as that can be asked without the object's having a say in it. */
+function className(value) {
+    try {
+        const name = value.constructor?.name;
+        return typeof name === 'string' && name !== '' ? name : 'object';
+    }
+    catch {
+        return 'object';
+    }
 }
 /** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */
 const quoted = (value) => (typeof value === 'string' ? JSON.stringify(value) : value);
@@ -282,10 +317,34 @@ function callback(name, value) {
     throw invalidArgument(name, 'a function', quoted(value));
 }
 function strings(name, value) {
-    // Array.from also visits the holes of a sparse array.
-    if (Array.isArray(value) && Array.from(value).every((item) => typeof item === 'string'))
-        return value;
-    throw invalidArgument(name, 'an array of strings', quoted(value));
+    return array(name, 'an array of strings', value, (item) => {
+        if (typeof item === 'string')
+            return item;
+        throw invalidArgument(name, 'an array of strings', quoted(value));
+    });
+}
+/** The elements of an array, each by its check; a hole is an element. Read once, so that what is checked is what is used. */
+function array(name, expected, value, element) {
+    if (!isArray(value))
+        throw invalidArgument(name, expected, quoted(value));
+    const checked = [];
+    // One at a time: an array may say that it is much longer than it is.
+    for (let index = 0; index < value.length; index++)
+        checked.push(element(value[index], index));
+    return checked;
+}
+const isArray = (value) => canBeAsked(value) && Array.isArray(value);
+/** Whether anything can be asked of a value: a proxy that was revoked fails at every touch. */
+function canBeAsked(value) {
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null)
+        return true;
+    try {
+        Reflect.getPrototypeOf(value);
+        return true;
+    }
+    catch {
+        return false;
+    }
 }
 /**
  * Checks an options object: every key must be known, every value pass its check. A misspelt option is an error that
@@ -294,7 +353,8 @@ function strings(name, value) {
 function options(value, checks, name = 'options') {
     if (value === undefined)
         return Object.create(null);
-    if (Object.prototype.toString.call(value) !== '[object Object]') {
+    const isPlain = canBeAsked(value) && Object.prototype.toString.call(value) === '[object Object]';
+    if (!isPlain || otherCopy(value) !== undefined) {
         throw invalidArgument(name, 'a plain object', quoted(value));
     }
     const known = Object.keys(checks);
@@ -530,7 +590,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
+const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, gpuProcesses: gpuProcesses$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, tensorTypes, valueTypes, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -965,7 +1025,8 @@ const GiB = 1024 * MiB;
  * Reads a size as people write it.
  *
  * A bare number, or one with `B`, is bytes; `KiB`, `MiB`, `GiB` and so on, and the bare letters `K`, `M`, `G`, `T`, are
- * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space.
+ * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space. A fraction is
+ * exact: of its bytes, only what is less than one is left out.
  *
  * @throws {@link InvalidArgumentError} for anything else.
  * @example
@@ -1112,27 +1173,32 @@ function view(as, buffer, byteOffset, length) {
 /**
  * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
  *
- * @throws {@link InvalidArgumentError} for a form that there is none of.
+ * @throws {@link InvalidArgumentError} for a form that there is none of, and what is no tensor.
  * @example
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */
 function tensorDataBytes(tensor, as) {
     oneOf$1('as', as, tensorOutputs);
     // Given by a caller, unlike what a file says.
-    const figure = (name) => bytes(`tensor.${name}`, tensor?.[name]);
+    const given = canBeAsked(tensor) ? (tensor ?? {}) : {};
+    const figure = (name) => bytes(`tensor.${name}`, given[name]);
     return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as);
 }
 
-/** Makes the chunk over its array buffer. */
+/** Makes the chunk over its array buffer; one that is not lent belongs to no unit. */
 let chunkOver;
 /**
  * A run of whole blocks of one tensor.
  *
- * It is valid until the next one is asked for, or until {@link release}: then its memory goes back to the pool and
- * every view of it, `data` and any made from it, has length 0. An asynchronous operation that was given `data` must be
- * awaited before that, or be given a copy.
+ * It is its consumer's own: `data` may be kept, queued, written to a response or posted to another thread, and nothing
+ * changes it. Its memory is ordinary memory of JavaScript's, collected with the last array over it.
+ *
+ * A chunk of a stream with `reuse: true` is lent: it is valid until the next one is asked for, or until {@link release}. Then
+ * its memory goes back to the pool and every view of it, `data` and any made from it, has length 0. An asynchronous
+ * operation that was given `data` must be awaited before that, or be given a copy.
  */
 class TensorChunk {
+    /** What it is lent by. */
     #unit;
     #buffer;
     /** Whether its memory was given back, or away. */
@@ -1167,24 +1233,34 @@ class TensorChunk {
     get data() {
         return this.#data;
     }
-    /** Gives the memory back before the next chunk is asked for. A second call, or one after {@link keep}, does nothing. */
+    /**
+     * Lets go of the data: that of the chunk has length 0 from then on. Lent memory goes back to its pool, and every other view
+     * of it has length 0 too. Of a chunk that is its consumer's own, arrays that were taken before stay as they are. A second
+     * call, or one after {@link keep}, does nothing.
+     */
     release() {
         if (this.#settled)
             return;
         this.#settled = true;
-        // Memory that was moved to another array buffer belongs to whoever moved it.
-        if (!detach(this.#buffer))
-            this.#unit.keep();
+        if (this.#unit) {
+            // Memory that was moved to another array buffer belongs to whoever moved it.
+            if (!detach(this.#buffer))
+                this.#unit.keep();
+        }
+        else {
+            this.#data = this.#data.subarray(0, 0);
+        }
     }
     /** The same as {@link release}, for `using`. */
     [Symbol.dispose]() {
         this.release();
     }
     /**
-     * Takes the data out of the pool for good and returns it; it lives until it is collected. A chunk much smaller than
-     * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
+     * Returns the data for good: it lives until it is collected, whatever is released. Lent memory is taken out of the pool for
+     * it; a chunk much smaller than the pooled buffer it lies in is copied instead, so that a small array does not hold on to a
+     * large buffer.
      *
-     * @throws {@link ReleasedError} after the chunk was released.
+     * @throws {@link ReleasedError} after the chunk was released, and when lent memory was moved to another array buffer.
      */
     keep() {
         if (this.#kept)
@@ -1192,18 +1268,19 @@ class TensorChunk {
         if (this.#settled)
             throw released('the chunk');
         this.#settled = true;
-        if (this.#data.byteLength === 0) {
+        const unit = this.#unit;
+        if (unit && this.#data.byteLength === 0) {
             // Its memory was moved to another array buffer, and belongs to whoever moved it.
-            this.#unit.keep();
+            unit.keep();
             throw released('the chunk');
         }
         this.#kept = true;
-        if (this.#data.byteLength * 2 < this.#unit.sizeBytes) {
+        if (unit && this.#data.byteLength * 2 < unit.sizeBytes) {
             this.#data = this.#data.slice();
             detach(this.#buffer);
         }
         else {
-            this.#unit.keep();
+            unit?.keep();
         }
         return this.#data;
     }
@@ -1236,7 +1313,7 @@ const nativeDevice = (device) => natives.get(device);
 function deviceOptions(name, choice) {
     if (typeof choice === 'string')
         return own$2({ kind: oneOf$1(name, choice, [...kinds, 'auto']) });
-    const isObject = typeof choice === 'object' && choice !== null;
+    const isObject = typeof choice === 'object' && choice !== null && canBeAsked(choice);
     const kind = isObject && Object.hasOwn(choice, 'kind') ? choice.kind : undefined;
     if (typeof kind !== 'string')
         throw invalidArgument(name, 'a Device, its kind, its options, or "auto"', quoted(choice));
@@ -1251,9 +1328,7 @@ function deviceChoice(name, choice) {
 }
 /** Checks the sizes of buffers that are to be planned. */
 function bufferSizes(name, value) {
-    if (!Array.isArray(value))
-        throw invalidArgument(name, 'an array of sizes in bytes', quoted(value));
-    return Array.from(value, (size, index) => bytes(`${name}[${index}]`, size, 1));
+    return array(name, 'an array of sizes in bytes', value, (size, index) => bytes(`${name}[${index}]`, size, 1));
 }
 /**
  * Which domain of Rockchip's NPU, 0 to 15, each buffer goes to while all are empty: the largest first, each into the
@@ -1351,7 +1426,7 @@ const Bytes = Uint8Array;
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
 const ofView = (name) => {
     const [ofArray, ofDataView] = [getter(typedArray, name), getter(DataView.prototype, name)];
-    return (view) => (types.isDataView(view) ? ofDataView(view) : ofArray(view));
+    return (view) => (types$3.isDataView(view) ? ofDataView(view) : ofArray(view));
 };
 const bufferOf = ofView('buffer');
 const offsetOf = ofView('byteOffset');
@@ -1359,7 +1434,7 @@ const lengthOf = ofView('byteLength');
 const isResizable = getter(ArrayBuffer.prototype, 'resizable');
 const bufferLength = getter(ArrayBuffer.prototype, 'byteLength');
 /** A buffer that is no shared and no resizable one. */
-const isFixed = (buffer) => types.isArrayBuffer(buffer) && isResizable(buffer) !== true;
+const isFixed = (buffer) => types$3.isArrayBuffer(buffer) && isResizable(buffer) !== true;
 /**
  * The bytes of an `ArrayBuffer` of fixed length or of a view of one, not copied; `undefined` of anything else, and of memory
  * that was moved away before. What a script has made of the properties of these objects is not asked.
@@ -1671,264 +1746,6 @@ class PoolBuffer extends DeviceBuffer {
     }
 }
 
-/** Waits until all have settled, whatever becomes of each, and then throws what the first of them failed with. */
-async function allSettled(work) {
-    const outcomes = await Promise.allSettled(work);
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed)
-        throw failed.reason;
-}
-
-/** Buffers of the GPU: the device's own memory, pinned RAM, or managed memory. */
-const gpuFamily = {
-    name: 'GPU',
-    kinds: {
-        device: { kind: 'cuda', memory: 'device' },
-        pinned: { kind: 'cuda', memory: 'pinned' },
-        managed: { kind: 'cuda', memory: 'managed' },
-    },
-    preferred: ['device'],
-};
-/** Buffers for the NPU: what its runtime imports; or, by name, its driver's own. */
-const npuFamily = {
-    name: 'NPU',
-    kinds: { 'dma-heap': { kind: 'dma-heap' }, udmabuf: { kind: 'udmabuf' }, rknpu: { kind: 'rknpu' } },
-    preferred: ['dma-heap', 'udmabuf'],
-};
-/** Buffers of ordinary RAM: of this process alone, or memory files that other processes can map. */
-const systemFamily = {
-    name: 'system',
-    kinds: { anonymous: { kind: 'host' }, 'memory-file': { kind: 'host', memoryFile: true } },
-    preferred: ['anonymous'],
-};
-/**
- * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
- *
- * @example
- * using input = await manager.npu.allocate(640 * 640 * 3, { label: 'input' })
- * const { fd } = await input.exportFd()
- */
-class DeviceFamily {
-    #family;
-    #budget;
-    #shared;
-    #pools = new Map();
-    #open = new Map();
-    #peak = { bytes: 0 };
-    #closed = false;
-    /** @internal */
-    constructor(mark, family, budget, shared) {
-        expectInternal(mark, 'DeviceFamily', 'new MemoryManager()');
-        this.#family = family;
-        this.#budget = budget;
-        this.#shared = shared;
-    }
-    /**
-     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
-     * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
-     * for what comes next.
-     *
-     * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
-     * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
-     * @throws {@link DeviceError} as the device says.
-     * @throws {@link InvalidArgumentError} for an unfit size or option; {@link ReleasedError} after the manager was closed.
-     */
-    async allocate(bytes$1, options$1) {
-        const sizeBytes = bytes('bytes', bytes$1, 1);
-        const kinds = Object.keys(this.#family.kinds);
-        const { label, kind, signal: signal$1 } = options(options$1, {
-            label: string,
-            kind: (name, value) => oneOf$1(name, value, kinds),
-            signal: signal,
-        });
-        const pool = await (kind === undefined ? this.#preferred() : this.#pool(kind));
-        const buffer = await pool.allocateAsync(sizeBytes, { label: label ?? '', ...(signal$1 && { signal: signal$1 }) });
-        this.#peak.bytes = Math.max(this.#peak.bytes, this.#usedBytes());
-        return buffer;
-    }
-    /** The first kind whose device can be opened; the refusal of the first where none can. */
-    async #preferred() {
-        let refusal;
-        for (const kind of this.#family.preferred) {
-            try {
-                return await this.#pool(kind);
-            }
-            catch (error) {
-                refusal ??= error;
-            }
-        }
-        throw refusal;
-    }
-    #pool(kind) {
-        if (this.#closed)
-            throw released('the memory manager');
-        const open = this.#pools.get(kind) ?? this.#openPool(kind);
-        this.#pools.set(kind, open);
-        // What is missing now may be there later.
-        open.catch(() => this.#pools.delete(kind));
-        return open;
-    }
-    async #openPool(kind) {
-        const { name, kinds } = this.#family;
-        const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` };
-        const pool = await this.#shared.makePool(own$2(options));
-        this.#open.set(kind, pool);
-        if (!this.#closed)
-            return pool;
-        await pool.destroy();
-        throw released('the memory manager');
-    }
-    #usedBytes() {
-        return [...this.#open.values()].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0);
-    }
-    /** What was given out. Never waits for a device. */
-    stats() {
-        const kinds = Object.keys(this.#family.kinds);
-        const open = kinds.flatMap((kind) => this.#open.get(kind) ?? []);
-        const devices = open.map((pool) => [pool.device.name, { usage: pool.device.usage(), pool: pool.stats() }]);
-        const { totalBytes = 0, freeBytes = 0, largestFreeBytes = freeBytes } = devices[0]?.[1].usage ?? {};
-        const sum = (of) => devices.reduce((all, [, { pool }]) => all + of(pool), 0);
-        return {
-            usedBytes: sum(({ requestedBytes }) => requestedBytes),
-            peakBytes: this.#peak.bytes,
-            count: sum(({ bufferCount }) => bufferCount),
-            allocatedCount: sum(({ allocatedCount }) => allocatedCount),
-            totalBytes,
-            freeBytes,
-            largestFreeBytes,
-            fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,
-            devices: Object.fromEntries(devices),
-        };
-    }
-    /** @internal Gives back every buffer, and takes no more. */
-    async close() {
-        this.#closed = true;
-        await allSettled([...this.#open.values()].map((pool) => pool.destroy()));
-    }
-}
-
-/** Typed views over packed little-endian bytes; every supported machine is little-endian. */
-const views = {
-    u8: Uint8Array,
-    i8: Int8Array,
-    u16: Uint16Array,
-    i16: Int16Array,
-    u32: Uint32Array,
-    i32: Int32Array,
-    f32: Float32Array,
-    u64: BigUint64Array,
-    i64: BigInt64Array,
-    f64: Float64Array,
-};
-/**
- * How many elements an iterator decodes at a time. Batches double, because each walks past those before it: strings
- * have no fixed place.
- */
-const FIRST_BATCH = 1024;
-const LARGEST_BATCH = 1 << 20;
-/** Makes the array under a key, or nested in it at a path. */
-let arrayAt;
-/** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
-class GgufArray {
-    #native;
-    #key;
-    #path;
-    /** The type all elements have. */
-    elementType;
-    /** Number of elements. */
-    length;
-    static {
-        arrayAt = (native, key, path, info) => new GgufArray(internal, native, key, path, info);
-    }
-    constructor(mark, native, key, path, info) {
-        expectInternal(mark, 'GgufArray', 'model.metadata.get()');
-        this.#native = native;
-        this.#key = key;
-        this.#path = path;
-        this.elementType = info.elementType;
-        this.length = info.length;
-    }
-    /** Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`. */
-    slice(start = 0, end = this.length) {
-        const from = clamp(start, this.length);
-        const to = Math.max(from, clamp(end, this.length));
-        const elements = call(() => this.#native.metadataElements(this.#key, this.#path, from, to));
-        const View = views[this.elementType];
-        if (View)
-            return new View(elements.slice().buffer);
-        if (this.elementType === 'bool')
-            return Array.from(elements, (byte) => byte !== 0);
-        if (this.elementType === 'string')
-            return elements;
-        const nested = (info, index) => arrayAt(this.#native, this.#key, [...this.#path, from + index], info);
-        return elements.map(nested);
-    }
-    /** Decodes every element. */
-    toArray() {
-        return this.slice();
-    }
-    /** Decodes one element; negative indices count from the end. Strings and arrays are walked from the start. */
-    at(index) {
-        const from = clamp(index, this.length);
-        return index < -this.length ? undefined : this.slice(from, from + 1)[0];
-    }
-    /** Walks the elements, a batch at a time. */
-    *[Symbol.iterator]() {
-        let batch = FIRST_BATCH;
-        for (let start = 0; start < this.length; start += batch, batch = Math.min(2 * batch, LARGEST_BATCH)) {
-            yield* this.slice(start, start + batch);
-        }
-    }
-}
-function clamp(index, length) {
-    const whole = Math.trunc(index) || 0;
-    return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length);
-}
-/** Makes the metadata of a file. */
-let metadataOf;
-/** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
-class GgufMetadata {
-    #native;
-    static {
-        metadataOf = (native) => new GgufMetadata(internal, native);
-    }
-    constructor(mark, native) {
-        expectInternal(mark, 'GgufMetadata', 'model.metadata');
-        this.#native = native;
-    }
-    /** Number of entries. */
-    get size() {
-        return call(() => this.#native.metadataKeys()).length;
-    }
-    /** The value under `key`, `undefined` if there is none. */
-    get(key) {
-        const value = call(() => this.#native.metadataValue(string('key', key)));
-        const isArray = typeof value === 'object' && value !== null;
-        return isArray ? arrayAt(this.#native, key, [], value) : value;
-    }
-    /** Whether there is a value under `key`. */
-    has(key) {
-        return this.type(key) !== undefined;
-    }
-    /** The type of the value under `key` as the file declares it, `undefined` if there is none. */
-    type(key) {
-        return (call(() => this.#native.metadataType(string('key', key))) ?? undefined);
-    }
-    /** The keys, in file order. */
-    keys() {
-        return call(() => this.#native.metadataKeys()).values();
-    }
-    /** Keys and values, in file order. */
-    *entries() {
-        for (const key of this.keys())
-            yield [key, this.get(key)];
-    }
-    /** The same as {@link entries}. */
-    [Symbol.iterator]() {
-        return this.entries();
-    }
-}
-
 /**
  * Why a signal ends its work; `undefined` while it does not. Never throws: a signal that cannot be asked ends the work,
  * with what it threw for a reason.
@@ -1983,6 +1800,239 @@ function absorb(returned, rejected = () => { }) {
     if ((typeof returned === 'object' && returned !== null) || typeof returned === 'function') {
         Promise.resolve(returned).catch(rejected);
     }
+}
+
+/** The bytes of chunks that are their consumer's own, as a stream of Node.js's. */
+function readStream(chunks, highWaterMark, signal) {
+    const next = async (stream) => {
+        const { done, value } = await chunks.next();
+        if (done)
+            stream.push(null);
+        else
+            stream.push(Buffer.from(value.data.buffer, value.data.byteOffset, value.data.byteLength));
+    };
+    let unlisten = () => { };
+    const stream = new node_stream.Readable({
+        highWaterMark,
+        read() {
+            next(this).catch((error) => this.destroy(error));
+        },
+        // Whoever waits for the close finds the reader stopped, and its buffers in their pool.
+        destroy(error, done) {
+            unlisten();
+            chunks.return().then(() => done(error), (trouble) => done(error ?? trouble));
+        },
+    });
+    if (signal)
+        unlisten = onAbort(signal, (reason) => void stream.destroy(new AbortError(reason)));
+    if (stream.destroyed)
+        unlisten(); // It had aborted before.
+    // Its `pipe` wants a stream of Node.js's; here any destination is taken.
+    return stream;
+}
+
+/** How many tensors cross over at once. Their names are parts of one text, which each of them keeps. */
+const BATCH$1 = 512;
+/** Numbers that describe a tensor; see `describe` in `src/model.rs`. */
+const NUMBERS = 9;
+const types$2 = new Map(tensorTypes().map((type) => [type.typeId, type]));
+/** All tensors of a file, in its order. Columns cross over, and become objects here, which is ten times as fast. */
+function tensorInfos(model, count) {
+    const infos = [];
+    for (let start = 0; start < count; start += BATCH$1) {
+        const { names, numbers } = call(() => model.tensors(start, start + BATCH$1));
+        const list = names.split('\0');
+        for (let i = 0; i < list.length - 1; i++)
+            infos.push(infoOf(list[i], numbers, i * NUMBERS));
+    }
+    return infos;
+}
+function infoOf(name, numbers, start) {
+    const number = (column) => numbers[start + column];
+    // Every type that a file may have is among them.
+    const { name: type, convertible, blockElements, blockBytes } = types$2.get(number(0));
+    const dimensions = [];
+    for (let axis = 0; axis < number(1); axis++)
+        dimensions.push(number(2 + axis));
+    return Object.freeze({
+        name,
+        type,
+        typeId: number(0),
+        convertible,
+        dimensions,
+        elementCount: number(6),
+        blockElements,
+        blockBytes,
+        sizeBytes: number(7),
+        offsetBytes: number(8),
+    });
+}
+
+/** Typed views over packed little-endian bytes; every supported machine is little-endian. */
+const views = {
+    u8: Uint8Array,
+    i8: Int8Array,
+    u16: Uint16Array,
+    i16: Int16Array,
+    u32: Uint32Array,
+    i32: Int32Array,
+    f32: Float32Array,
+    u64: BigUint64Array,
+    i64: BigInt64Array,
+    f64: Float64Array,
+};
+/** How many elements an iterator decodes at a time. */
+const BATCH = 1024;
+/** How many entries one goes over at a time: keys may be long. */
+const ENTRIES_BATCH = 64;
+/** How many values that are no numbers are decoded at once at most: each takes tens of bytes as JavaScript has it. */
+const MAX_VALUES = 2 ** 22;
+/** The types by their ids. */
+const types$1 = valueTypes();
+/** Makes the array at a place. */
+let arrayAt;
+/**
+ * An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. Where those of
+ * strings and arrays stand is found in one walk, the first time that one of a large array is asked for.
+ */
+class GgufArray {
+    #model;
+    #place;
+    /** The type all elements have. */
+    elementType;
+    /** Number of elements. */
+    length;
+    static {
+        arrayAt = (model, place) => new GgufArray(internal, model, place);
+    }
+    constructor(mark, model, place) {
+        expectInternal(mark, 'GgufArray', 'model.metadata.get()');
+        this.#model = model;
+        this.#place = place;
+        this.elementType = types$1[place.elementTypeId];
+        this.length = place.length;
+    }
+    /**
+     * Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`.
+     *
+     * @throws {@link InvalidArgumentError} when one of them is no number, and for more than 4,194,304 elements at once that
+     * are no numbers: go over them, or take them in parts.
+     */
+    slice(start = 0, end = this.length) {
+        const from = clamp('start', start, this.length);
+        const to = Math.max(from, clamp('end', end, this.length));
+        const View = views[this.elementType];
+        if (!View && to - from > MAX_VALUES) {
+            const expected = `at most ${MAX_VALUES} elements behind start; go over the array, or take it in parts`;
+            throw invalidArgument('end', expected, `${to - from} elements`);
+        }
+        const { elementTypeId, length, offset, sizeBytes } = this.#place;
+        const elements = call(() => this.#model.metadataElements(elementTypeId, length, offset, sizeBytes, from, to));
+        if (View)
+            return new View(elements.slice().buffer);
+        if (this.elementType === 'bool')
+            return Array.from(elements, (byte) => byte !== 0);
+        if (this.elementType === 'string')
+            return elements;
+        return placesOf$1(elements).map((place) => arrayAt(this.#model, place));
+    }
+    /**
+     * Decodes every element.
+     *
+     * @throws as of {@link slice}.
+     */
+    toArray() {
+        return this.slice();
+    }
+    /**
+     * Decodes one element; negative indices count from the end.
+     *
+     * @throws {@link InvalidArgumentError} when the index is no number.
+     */
+    at(index) {
+        const from = clamp('index', index, this.length);
+        return index < -this.length ? undefined : this.slice(from, from + 1)[0];
+    }
+    /** Walks the elements, a batch at a time. */
+    *[Symbol.iterator]() {
+        for (let start = 0; start < this.length; start += BATCH)
+            yield* this.slice(start, start + BATCH);
+    }
+}
+/** Reads the numbers of nested arrays, four each; see `elements_to_js` in `src/metadata.rs`. */
+function placesOf$1(bytes) {
+    const numbers = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Float64Array.BYTES_PER_ELEMENT);
+    const places = [];
+    for (let i = 0; i < numbers.length; i += 4) {
+        const number = (column) => numbers[i + column];
+        places.push({ elementTypeId: number(0), length: number(1), offset: number(2), sizeBytes: number(3) });
+    }
+    return places;
+}
+function clamp(name, index, length) {
+    if (typeof index !== 'number')
+        throw invalidArgument(name, 'a number', quoted(index));
+    const whole = Math.trunc(index) || 0;
+    return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length);
+}
+/** Makes the metadata of a file. */
+let metadataOf;
+/** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
+class GgufMetadata {
+    #native;
+    static {
+        metadataOf = (native) => new GgufMetadata(internal, native);
+    }
+    constructor(mark, native) {
+        expectInternal(mark, 'GgufMetadata', 'model.metadata');
+        this.#native = native;
+    }
+    /** Number of entries. */
+    get size() {
+        return call(() => this.#native.metadataCount());
+    }
+    /** The value under `key`, `undefined` if there is none. */
+    get(key) {
+        return this.#valueOf(call(() => this.#native.metadataValue(string('key', key))));
+    }
+    #valueOf(value) {
+        const isArray = typeof value === 'object' && value !== null;
+        return isArray ? arrayAt(this.#native, value) : value;
+    }
+    /** Whether there is a value under `key`. */
+    has(key) {
+        return this.type(key) !== undefined;
+    }
+    /** The type of the value under `key` as the file declares it, `undefined` if there is none. */
+    type(key) {
+        return (call(() => this.#native.metadataType(string('key', key))) ?? undefined);
+    }
+    /** The keys, in file order. */
+    keys() {
+        return call(() => this.#native.metadataKeys()).values();
+    }
+    /** Keys and values, in file order. */
+    *entries() {
+        for (let start = 0;; start += ENTRIES_BATCH) {
+            const entries = call(() => this.#native.metadataEntries(start, start + ENTRIES_BATCH));
+            for (let i = 0; i < entries.length; i += 2)
+                yield [entries[i], this.#valueOf(entries[i + 1])];
+            if (entries.length === 0)
+                return;
+        }
+    }
+    /** The same as {@link entries}. */
+    [Symbol.iterator]() {
+        return this.entries();
+    }
+}
+
+/** Waits until all have settled, whatever becomes of each, and then throws what the first of them failed with. */
+async function allSettled(work) {
+    const outcomes = await Promise.allSettled(work);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed)
+        throw failed.reason;
 }
 
 /**
@@ -2123,21 +2173,32 @@ class Load {
         return unit;
     }
 }
-/** The chunks of a native stream, one at a time. */
-async function* chunks(native, as, names, totalBytes, loads, control) {
+/** The chunks of a native stream, one at a time: their consumer's own, or lent. */
+async function* chunks(native, as, reuse, names, totalBytes, loads, control) {
     const progress = reporter(totalBytes, control);
     const load = new Load(native, loads, control.signal);
     try {
         for (let unit = await load.next(); unit !== null; unit = await load.next()) {
-            yield* chunksOf(unit, as, names, load, progress);
+            yield* reuse ? lentChunks(unit, as, names, load, progress) : ownChunks(unit, as, names, load, progress);
         }
     }
     finally {
         await load.close();
     }
 }
-/** The chunks of one unit. However the consumer leaves, the unit's memory goes back. */
-async function* chunksOf(unit, as, names, load, progress) {
+/** Copies of the chunks of one unit, whose memory is back before the first of them is there. */
+async function* ownChunks(unit, as, names, load, progress) {
+    const list = places(unit, names);
+    // Backwards, so that nothing here holds on to what was handed out.
+    const buffers = unit.copies().reverse();
+    for (const place of list) {
+        load.check();
+        progress(place);
+        yield chunkOver(undefined, buffers.pop(), as, place);
+    }
+}
+/** The chunks of one unit, lent. However the consumer leaves, the unit's memory goes back. */
+async function* lentChunks(unit, as, names, load, progress) {
     const buffers = unit.arrayBuffers();
     const list = places(unit, names).map((place, i) => chunkOver(unit, buffers[i], as, place));
     try {
@@ -2203,6 +2264,12 @@ const streamChecks = {
     tensors: strings,
     chunkBytes: (name, value) => bytes(name, value, 1),
     pool: (name, value) => real(name, value, BufferPool, nativePool),
+    reuse: boolean,
+};
+const { tensors: _tensors, reuse: _reuse, ...chunkChecks } = streamChecks;
+const readStreamChecks = {
+    ...chunkChecks,
+    highWaterMark: (name, value) => bytes(name, value),
 };
 const intoChecks = {
     ...loadChecks,
@@ -2270,7 +2337,7 @@ class GgufFile {
      */
     static fromBytes(bytes, options$1) {
         const { headerOnly = false, strict = false } = options(options$1, openChecks);
-        const view = types.isTypedArray(bytes) ? anyBytesOf(bytes) : undefined;
+        const view = types$3.isTypedArray(bytes) ? anyBytesOf(bytes) : undefined;
         if (!view)
             throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes));
         return new GgufFile(internal, call(() => NativeModel.fromBytes(view, { headerOnly, strict })), headerOnly);
@@ -2313,7 +2380,7 @@ class GgufFile {
     }
     /** The tensors, in file order. */
     get tensors() {
-        this.#tensors ??= Object.freeze(call(() => this.#native.tensors()).map((tensor) => Object.freeze(tensor)));
+        this.#tensors ??= Object.freeze(tensorInfos(this.#native, this.#info.tensorCount));
         return this.#tensors;
     }
     /** The tensor of that name, `undefined` if there is none. */
@@ -2322,7 +2389,7 @@ class GgufFile {
     }
     /**
      * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
-     * about a megabyte ahead and waits. All work happens on a thread of the stream's own, which starts with the first
+     * about a megabyte ahead and waits. Each chunk is its consumer's own, unless they are lent by `reuse: true`. All work happens on a thread of the stream's own, which starts with the first
      * chunk asked for and ends with the stream.
      *
      * Leaving the loop ends the stream. Errors of the file reject the iteration: {@link IoError} when it cannot be read
@@ -2334,11 +2401,29 @@ class GgufFile {
      */
     stream(options$1) {
         const checked = options(options$1, streamChecks);
-        const { as = 'raw', tensors, chunkBytes = MiB, pool } = checked;
+        const { as = 'raw', tensors, chunkBytes = MiB, pool, reuse = false } = checked;
         const { pool: ownPool, loads } = this.#context ?? standaloneContext();
         const request = { output: as, chunkBytes, tensors };
         const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request));
-        return chunks(native, as, this.#names(), this.#storedBytes(tensors), loads, control(checked));
+        const totalBytes = call(() => this.#native.storedBytes(tensors));
+        return chunks(native, as, reuse, this.#names(), totalBytes, loads, control(checked));
+    }
+    /**
+     * The bytes of one tensor as a `Readable` of Node.js's, for `pipeline`, a response, or any other consumer of streams. Numbers
+     * are in the byte order of this machine.
+     *
+     * Destroying it, by itself or by its signal, ends the reading. It is destroyed with the errors that {@link stream} rejects
+     * with.
+     *
+     * @throws as of {@link stream}.
+     * @example
+     * await pipeline(model.createReadStream('output.weight', { as: 'f16' }), response)
+     */
+    createReadStream(tensor, options$1) {
+        const checked = options(options$1, readStreamChecks);
+        const { highWaterMark, signal, ...rest } = checked;
+        const chunks = this.stream({ ...rest, tensors: [string('tensor', tensor)] });
+        return readStream(chunks, highWaterMark ?? rest.chunkBytes ?? MiB, signal);
     }
     async load(name, options$1) {
         const checked = options(options$1, intoChecks);
@@ -2398,12 +2483,16 @@ class GgufFile {
     }
     /** Names by index; a stream that outlives the file takes them along. */
     #names() {
-        const { tensors } = this;
-        return (index) => tensors[index]?.name ?? '';
-    }
-    #storedBytes(names) {
-        const infos = names?.map((name) => this.tensor(name)) ?? this.tensors;
-        return infos.reduce((sum, info) => sum + (info?.sizeBytes ?? 0), 0);
+        const names = call(() => this.#native.tensorNames());
+        // The chunks of a tensor come one after the other.
+        let last = -1;
+        let name = '';
+        return (index) => {
+            if (index !== last)
+                name = names.at(index);
+            last = index;
+            return name;
+        };
     }
 }
 const control = ({ signal, onProgress }) => ({ signal, onProgress });
@@ -2449,6 +2538,134 @@ function alignedOffset(offsetBytes, alignmentBytes) {
 }
 function over(as, bytes) {
     return view(as, bytes.buffer, bytes.byteOffset, bytes.byteLength / elementBytes(as));
+}
+
+/** Buffers of the GPU: the device's own memory, pinned RAM, or managed memory. */
+const gpuFamily = {
+    name: 'GPU',
+    kinds: {
+        device: { kind: 'cuda', memory: 'device' },
+        pinned: { kind: 'cuda', memory: 'pinned' },
+        managed: { kind: 'cuda', memory: 'managed' },
+    },
+    preferred: ['device'],
+};
+/** Buffers for the NPU: what its runtime imports; or, by name, its driver's own. */
+const npuFamily = {
+    name: 'NPU',
+    kinds: { 'dma-heap': { kind: 'dma-heap' }, udmabuf: { kind: 'udmabuf' }, rknpu: { kind: 'rknpu' } },
+    preferred: ['dma-heap', 'udmabuf'],
+};
+/** Buffers of ordinary RAM: of this process alone, or memory files that other processes can map. */
+const systemFamily = {
+    name: 'system',
+    kinds: { anonymous: { kind: 'host' }, 'memory-file': { kind: 'host', memoryFile: true } },
+    preferred: ['anonymous'],
+};
+/**
+ * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
+ *
+ * @example
+ * using input = await manager.npu.allocate(640 * 640 * 3, { label: 'input' })
+ * const { fd } = await input.exportFd()
+ */
+class DeviceFamily {
+    #family;
+    #budget;
+    #shared;
+    #pools = new Map();
+    #open = new Map();
+    #peak = { bytes: 0 };
+    #closed = false;
+    /** @internal */
+    constructor(mark, family, budget, shared) {
+        expectInternal(mark, 'DeviceFamily', 'new MemoryManager()');
+        this.#family = family;
+        this.#budget = budget;
+        this.#shared = shared;
+    }
+    /**
+     * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
+     * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
+     * for what comes next.
+     *
+     * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.
+     * @throws {@link InsufficientMemoryError} when the budget or the machine has not that much.
+     * @throws {@link DeviceError} as the device says.
+     * @throws {@link InvalidArgumentError} for an unfit size or option; {@link ReleasedError} after the manager was closed.
+     */
+    async allocate(bytes$1, options$1) {
+        const sizeBytes = bytes('bytes', bytes$1, 1);
+        const kinds = Object.keys(this.#family.kinds);
+        const { label, kind, signal: signal$1 } = options(options$1, {
+            label: string,
+            kind: (name, value) => oneOf$1(name, value, kinds),
+            signal: signal,
+        });
+        const pool = await (kind === undefined ? this.#preferred() : this.#pool(kind));
+        const buffer = await pool.allocateAsync(sizeBytes, { label: label ?? '', ...(signal$1 && { signal: signal$1 }) });
+        this.#peak.bytes = Math.max(this.#peak.bytes, this.#usedBytes());
+        return buffer;
+    }
+    /** The first kind whose device can be opened; the refusal of the first where none can. */
+    async #preferred() {
+        let refusal;
+        for (const kind of this.#family.preferred) {
+            try {
+                return await this.#pool(kind);
+            }
+            catch (error) {
+                refusal ??= error;
+            }
+        }
+        throw refusal;
+    }
+    #pool(kind) {
+        if (this.#closed)
+            throw released('the memory manager');
+        const open = this.#pools.get(kind) ?? this.#openPool(kind);
+        this.#pools.set(kind, open);
+        // What is missing now may be there later.
+        open.catch(() => this.#pools.delete(kind));
+        return open;
+    }
+    async #openPool(kind) {
+        const { name, kinds } = this.#family;
+        const options = { device: kinds[kind], dedicated: true, budget: this.#budget, label: `${name} memory` };
+        const pool = await this.#shared.makePool(own$2(options));
+        this.#open.set(kind, pool);
+        if (!this.#closed)
+            return pool;
+        await pool.destroy();
+        throw released('the memory manager');
+    }
+    #usedBytes() {
+        return [...this.#open.values()].reduce((sum, pool) => sum + pool.stats().requestedBytes, 0);
+    }
+    /** What was given out. Never waits for a device. */
+    stats() {
+        const kinds = Object.keys(this.#family.kinds);
+        const open = kinds.flatMap((kind) => this.#open.get(kind) ?? []);
+        const devices = open.map((pool) => [pool.device.name, { usage: pool.device.usage(), pool: pool.stats() }]);
+        const { totalBytes = 0, freeBytes = 0, largestFreeBytes = freeBytes } = devices[0]?.[1].usage ?? {};
+        const sum = (of) => devices.reduce((all, [, { pool }]) => all + of(pool), 0);
+        return {
+            usedBytes: sum(({ requestedBytes }) => requestedBytes),
+            peakBytes: this.#peak.bytes,
+            count: sum(({ bufferCount }) => bufferCount),
+            allocatedCount: sum(({ allocatedCount }) => allocatedCount),
+            totalBytes,
+            freeBytes,
+            largestFreeBytes,
+            fragmentationPercent: freeBytes === 0 ? 0 : (1 - largestFreeBytes / freeBytes) * 100,
+            devices: Object.fromEntries(devices),
+        };
+    }
+    /** @internal Gives back every buffer, and takes no more. */
+    async close() {
+        this.#closed = true;
+        await allSettled([...this.#open.values()].map((pool) => pool.destroy()));
+    }
 }
 
 const count$1 = (name, value) => bytes(name, value);
@@ -2637,14 +2854,12 @@ function blockInfo(name, value) {
     };
 }
 function fields(name, value) {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    if (typeof value === 'object' && value !== null && canBeAsked(value) && !Array.isArray(value))
         return value;
     throw invalidArgument(name, 'an object', quoted(value));
 }
 function list(name, value, item) {
-    if (Array.isArray(value))
-        return Array.from(value, (each, i) => item(`${name}[${i}]`, each));
-    throw invalidArgument(name, 'an array', quoted(value));
+    return array(name, 'an array', value, (each, i) => item(`${name}[${i}]`, each));
 }
 
 /** Units that a slab is wide. */
@@ -4017,6 +4232,66 @@ class MemoryPools {
     }
 }
 
+/** Characters of a piece, from which on it is given out. */
+const PIECE = 64 * 1024;
+/** What something that is iterated says when it has worked for a while without an element: the piece is given out as it is. */
+const pause = Symbol('pause');
+/** What is written as an object without being made one: keys out of files may be long, and all have the same hash then. */
+class JsonEntries {
+    entries;
+    constructor(entries) {
+        this.entries = entries;
+    }
+}
+/**
+ * The text of `JSON.stringify(value, null, indent)` in pieces: a text of hundreds of megabytes is more than a string
+ * can hold, and takes longer than an event loop should stand still. What can be iterated is an array. The value, and the
+ * arrays in it, are walked over; what they hold is written whole. Nothing with `toJSON` is expected.
+ */
+function* jsonPieces(value, indent = 0) {
+    // Joined, a piece is one flat text: added up, it would be a tree of its parts for as long as it is kept.
+    const parts = [];
+    let length = 0;
+    for (const token of tokens(value, indent, '\n', true)) {
+        parts.push(token);
+        length += token.length;
+        if (length < PIECE && token !== '')
+            continue;
+        yield parts.splice(0).join('');
+        length = 0;
+    }
+    yield parts.join('');
+}
+function* tokens(value, indent, newline, walked = false) {
+    if (typeof value !== 'object' || value === null || !(walked || isIterable(value) || value instanceof JsonEntries)) {
+        yield textOf(value, indent).replaceAll('\n', newline);
+        return;
+    }
+    const inner = indent > 0 ? newline + ' '.repeat(indent) : '';
+    const [open, close] = isIterable(value) ? '[]' : '{}';
+    let count = 0;
+    yield open;
+    if (isIterable(value)) {
+        for (const element of value) {
+            if (element === pause)
+                yield '';
+            else
+                yield (count++ > 0 ? ',' : '') + inner + textOf(element, indent).replaceAll('\n', inner);
+        }
+    }
+    else {
+        for (const [key, item] of value instanceof JsonEntries ? value.entries : Object.entries(value)) {
+            if (item === undefined)
+                continue;
+            yield `${count++ > 0 ? ',' : ''}${inner}${JSON.stringify(key)}:${indent > 0 ? ' ' : ''}`;
+            yield* tokens(item, indent, inner);
+        }
+    }
+    yield (count > 0 && indent > 0 ? newline : '') + close;
+}
+const isIterable = (value) => Symbol.iterator in value;
+const textOf = (value, indent) => JSON.stringify(value, null, indent) ?? 'null';
+
 const own = ":root {\n  --fill: #2f6feb22;\n  --saturation: 62%;\n  --lightness: 78%;\n  --box-ink: #1c2330;\n  --rest: repeating-linear-gradient(135deg, #d5d9e0 0 5px, #e6e9ee 5px 10px);\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --fill: #6ea1ff2b;\n    --saturation: 38%;\n    --lightness: 36%;\n    --box-ink: #f4f6f9;\n    --rest: repeating-linear-gradient(135deg, #2b323c 0 5px, #343c47 5px 10px);\n  }\n}\n\nbutton {\n  border: 0;\n  background: none;\n  color: inherit;\n  font: inherit;\n  cursor: pointer;\n}\n\n.choice {\n  display: flex;\n  padding: 3px;\n  border-radius: 8px;\n  background: var(--page);\n}\n\n.option {\n  padding: 4px 14px;\n  border-radius: 6px;\n}\n\n.option[aria-checked=\"true\"] {\n  background: var(--card);\n  box-shadow: var(--shadow);\n  color: var(--accent);\n  font-weight: 600;\n}\n\n:focus-visible {\n  outline: 2px solid var(--accent);\n  outline-offset: 1px;\n}\n\ninput {\n  width: 240px;\n  padding: 6px 10px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--page);\n  color: inherit;\n  font: inherit;\n}\n\n#chart {\n  height: 132px;\n  margin-top: 12px;\n}\n\nsvg {\n  display: block;\n  width: 100%;\n  height: 100%;\n}\n\n.area {\n  fill: var(--fill);\n}\n\n.edge {\n  fill: none;\n  stroke: var(--accent);\n  stroke-width: 1.5;\n  vector-effect: non-scaling-stroke;\n}\n\nnav {\n  min-height: 30px;\n  padding-top: 8px;\n  overflow-wrap: anywhere;\n}\n\n.step {\n  padding: 0 2px;\n  color: var(--accent);\n}\n\n#flame {\n  position: relative;\n  overflow: hidden;\n}\n\n.box {\n  position: absolute;\n  height: 25px;\n  padding: 0 7px;\n  overflow: hidden;\n  border: 1px solid var(--card);\n  border-radius: 4px;\n  background: hsl(var(--hue) var(--saturation) calc(var(--lightness) + var(--shade)));\n  color: var(--box-ink);\n  font-size: 12.5px;\n  line-height: 23px;\n  text-align: left;\n  text-overflow: ellipsis;\n  white-space: nowrap;\n}\n\n.box:hover {\n  filter: brightness(1.07) saturate(1.3);\n}\n\n.box.root {\n  --saturation: 8%;\n}\n\n.box.narrow {\n  padding: 0 3px;\n  text-align: center;\n}\n\n.box.rest {\n  background: var(--rest);\n  cursor: default;\n}\n\n.box span {\n  opacity: 0.7;\n}\n\n#note {\n  margin-top: 10px;\n}\n\n#tip {\n  position: fixed;\n  z-index: 1;\n  max-width: 460px;\n  padding: 10px 12px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--card);\n  box-shadow: 0 8px 24px #0003;\n  font-size: 13px;\n  pointer-events: none;\n  overflow-wrap: anywhere;\n}\n\n.tip-table {\n  margin-top: 6px;\n}\n\n.tip-cell {\n  padding: 1px 16px 1px 0;\n  border: 0;\n}\n\n.order {\n  padding: 0;\n}\n\n.order[aria-pressed=\"true\"] {\n  color: var(--ink);\n  font-weight: 600;\n}\n\ndetails {\n  border-bottom: 1px solid var(--line);\n}\n\ndetails:last-of-type {\n  border-bottom: 0;\n}\n\nsummary {\n  display: flex;\n  gap: 12px;\n  align-items: baseline;\n  padding: 8px 0;\n  cursor: pointer;\n}\n\nsummary::before {\n  content: \"▸\";\n  color: var(--quiet);\n}\n\n[open] > summary::before {\n  content: \"▾\";\n}\n\n.without summary {\n  cursor: default;\n}\n\n.without summary::before {\n  visibility: hidden;\n}\n\nsummary bdi {\n  flex: 1;\n  overflow-wrap: anywhere;\n}\n\n.held {\n  font-variant-numeric: tabular-nums;\n  font-weight: 600;\n}\n\npre {\n  margin: 0 0 10px 20px;\n  color: var(--quiet);\n  font:\n    12.5px / 1.6 ui-monospace,\n    monospace;\n  white-space: pre-wrap;\n  overflow-wrap: anywhere;\n}\n\n@media (max-width: 640px) {\n  body {\n    padding: 16px 10px;\n  }\n\n  .optional {\n    display: none;\n  }\n}\n";
 
 const template = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{{policy}}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Memory profile</title>\n<style>{{style}}</style>\n</head>\n<body>\n<header>\n  <h1>Memory profile</h1>\n  <p id=\"about\"></p>\n</header>\n<main>\n  <section id=\"figures\" class=\"figures\" aria-label=\"Figures\"></section>\n  <section>\n    <div class=\"bar\">\n      <h2>Allocated over time</h2>\n      <span id=\"range\" class=\"quiet\"></span>\n    </div>\n    <div id=\"chart\"></div>\n  </section>\n  <section>\n    <div class=\"bar\">\n      <h2>By label</h2>\n      <div id=\"measures\" class=\"choice\" role=\"radiogroup\" aria-label=\"Sizes\"></div>\n    </div>\n    <nav id=\"trail\" aria-label=\"Zoom\"></nav>\n    <div id=\"flame\"></div>\n    <p id=\"note\" class=\"quiet\"></p>\n  </section>\n  <section>\n    <div class=\"bar\">\n      <h2>Labels</h2>\n      <input id=\"filter\" type=\"search\" placeholder=\"Filter\" aria-label=\"Filter labels\" spellcheck=\"false\">\n    </div>\n    <table id=\"labels\"></table>\n    <p id=\"more\" class=\"quiet\"></p>\n  </section>\n  <section>\n    <h2>Live allocations</h2>\n    <div id=\"places\"></div>\n  </section>\n</main>\n<div id=\"tip\" role=\"tooltip\" hidden></div>\n<noscript>The figures of this page are drawn by its script.</noscript>\n<script id=\"data\" type=\"application/json\">{{data}}</script>\n<script type=\"module\">{{script}}</script>\n</body>\n</html>\n";
@@ -4028,25 +4303,36 @@ const style = `${base}\n${own}`;
 const MAX_STEPS = 600;
 /** Places that live allocations came from, shown at most. */
 const MAX_PLACES = 500;
+/** Rows gone over before others get their turn. */
+const ROWS_A_TURN = 10_000;
+/** Stands in the page where its data will. */
+const DATA = '\u0000';
 /**
  * The profile as one page: nothing outside of it is loaded, and nothing in it is run but its own script, whatever the
- * labels say: they travel as JSON, and the policy names the script and the style by their hashes.
+ * labels say: they travel as JSON, and the policy names the script and the style by their hashes. It comes in pieces.
  */
-function toPage(record) {
-    return filledIn(template, {
+function* toPage(record) {
+    const page = filledIn(template, {
         policy: `default-src 'none'; style-src ${sourceOf(style)}; script-src ${sourceOf(script)}`,
         style,
         script,
-        // Nothing in it ends the element that holds it.
-        data: JSON.stringify(dataOf(record)).replaceAll('<', '\\u003c'),
+        data: DATA,
     });
+    const [head = '', tail = ''] = page.split(DATA);
+    const data = yield* dataOf(record);
+    yield head;
+    // Nothing in it ends the element that holds it.
+    for (const piece of jsonPieces(data))
+        yield piece.replaceAll('<', '\\u003c');
+    yield tail;
 }
-function dataOf({ labels, live, events, threads: _, ...figures }) {
-    const places = placesOf(live);
+/** What is drawn. Pieces without a text are given out while it is worked out. */
+function* dataOf({ labels, live, events, threads: _, ...figures }) {
+    const places = yield* placesOf(live);
     const stepMs = Math.max(figures.durationMs / MAX_STEPS, 1e-3);
     return {
         ...figures,
-        labels: labels.map((totals) => [
+        labels: Array.from(labels, (totals) => [
             totals.label,
             totals.liveBytes,
             totals.peakBytes,
@@ -4056,13 +4342,14 @@ function dataOf({ labels, live, events, threads: _, ...figures }) {
             totals.refusedCount,
         ]),
         stepMs,
-        steps: stepsOf(events, stepMs),
+        steps: yield* stepsOf(events, stepMs),
         places: places.slice(0, MAX_PLACES),
         hiddenPlaceCount: Math.max(places.length - MAX_PLACES, 0),
     };
 }
-function placesOf(live) {
+function* placesOf(live) {
     const places = new Map();
+    let count = 0;
     for (const { label, stack = '', sizeBytes, ageMs } of live) {
         const key = JSON.stringify([label, stack]);
         const place = places.get(key) ?? { label, stack, count: 0, bytes: 0, oldestMs: 0 };
@@ -4070,16 +4357,21 @@ function placesOf(live) {
         place.bytes += sizeBytes;
         place.oldestMs = Math.max(place.oldestMs, ageMs);
         places.set(key, place);
+        if (++count % ROWS_A_TURN === 0)
+            yield '';
     }
     return [...places.values()].sort((a, b) => b.bytes - a.bytes);
 }
 /** What was allocated over time, in equal steps; those in which nothing happened are left out. */
-function stepsOf(events, stepMs) {
+function* stepsOf(events, stepMs) {
     const steps = new Map();
+    let count = 0;
     for (const { timeMs, allocatedBytes } of events) {
         const number = Math.floor(timeMs / stepMs);
         const highest = Math.max(steps.get(number)?.[1] ?? 0, allocatedBytes);
         steps.set(number, [number * stepMs, highest, allocatedBytes]);
+        if (++count % ROWS_A_TURN === 0)
+            yield '';
     }
     return [...steps.values()];
 }
@@ -4099,6 +4391,11 @@ const nothing = {
 };
 /** Reads the columns of the addon, whose rows `src/profile.rs` describes. */
 function decode(native) {
+    const rows = rowsOf(native);
+    return { ...rows, labels: [...rows.labels], live: [...rows.live], events: [...rows.events] };
+}
+/** The same, a row at a time. */
+function rowsOf(native) {
     const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = native;
     const text = (place) => native.texts[place];
     return {
@@ -4114,14 +4411,14 @@ function decode(native) {
         events: rows(native.events, 8, (cell) => eventOf(cell, text)),
     };
 }
-function rows(numbers, width, read) {
-    const list = [];
-    let start = 0;
-    const cell = (column) => numbers[start + column];
-    for (; start < numbers.length; start += width)
-        list.push(read(cell));
-    return list;
-}
+const rows = (numbers, width, read) => ({
+    *[Symbol.iterator]() {
+        let start = 0;
+        const cell = (column) => numbers[start + column];
+        for (; start < numbers.length; start += width)
+            yield read(cell);
+    },
+});
 function eventOf(cell, text) {
     const event = {
         timeMs: cell(0),
@@ -4169,37 +4466,52 @@ const subjectOf = ({ kind, id }) => ({
 const beginnings = new Set(['held', 'grant', 'load-start']);
 const endings$1 = new Set(['release', 'load-end', 'load-failed', 'load-cancelled']);
 const changes = new Set(['held', 'grant', 'release']);
-/** The profile in the Trace Event Format. */
+/** Events gone over before others get their turn. */
+const EVENTS_A_TURN = 10_000;
+/** The profile in the Trace Event Format, in pieces. */
 function toTrace(record) {
     const { startTimeMs, durationMs, eventCount, droppedCount } = record;
-    const traceEvents = [
-        { ph: 'M', name: 'process_name', pid: process.pid, tid: 0, ts: 0, args: { name: process.title } },
-        ...record.threads.map(({ id, name }) => ({
-            ph: 'M',
-            name: 'thread_name',
-            pid: process.pid,
-            tid: id,
-            ts: 0,
-            args: { name },
-        })),
-        ...forgottenBeginnings(record),
-        ...record.events.flatMap(traced),
-    ];
     const otherData = { startTime: new Date(startTimeMs).toISOString(), durationMs, eventCount, droppedCount };
-    return JSON.stringify({ displayTimeUnit: 'ms', otherData, traceEvents });
+    return jsonPieces({ displayTimeUnit: 'ms', otherData, traceEvents: traceEvents(record) });
+}
+function* traceEvents(record) {
+    yield { ph: 'M', name: 'process_name', pid: process.pid, tid: 0, ts: 0, args: { name: process.title } };
+    for (const { id, name } of record.threads) {
+        yield { ph: 'M', name: 'thread_name', pid: process.pid, tid: id, ts: 0, args: { name } };
+    }
+    yield* forgottenBeginnings(record);
+    for (const event of record.events)
+        yield* traced(event);
 }
 /** Where the ring has dropped the grant of what is seen to live or to end, it begins with the first event kept. */
-function forgottenBeginnings({ events, live }) {
-    const begun = new Set(events.filter(({ kind }) => beginnings.has(kind)).map(({ id }) => id));
-    const first = events[0]?.timeMs ?? 0;
+function* forgottenBeginnings({ events, live }) {
+    const begun = new Set();
+    let first;
+    let count = 0;
+    for (const { kind, id, timeMs } of events) {
+        first ??= timeMs;
+        if (beginnings.has(kind))
+            begun.add(id);
+        if (++count % EVENTS_A_TURN === 0)
+            yield pause;
+    }
+    const timeMs = first ?? 0;
     const seen = new Map();
-    const since = { kind: 'grant', timeMs: first, allocatedBytes: 0 };
-    for (const { committedBytes, ageMs, ...rest } of live)
-        seen.set(rest.id, { threadId: 0, ...rest, ...since });
-    for (const event of events)
-        if (endings$1.has(event.kind))
-            seen.set(event.id, { ...event, timeMs: first });
-    return [...seen.values()].filter(({ id }) => !begun.has(id)).map((event) => spanned('b', event));
+    const since = { kind: 'grant', timeMs, allocatedBytes: 0 };
+    for (const { committedBytes, ageMs, ...rest } of live) {
+        if (!begun.has(rest.id))
+            seen.set(rest.id, { threadId: 0, ...rest, ...since });
+        if (++count % EVENTS_A_TURN === 0)
+            yield pause;
+    }
+    for (const event of events) {
+        if (endings$1.has(event.kind) && !begun.has(event.id))
+            seen.set(event.id, { ...event, timeMs });
+        if (++count % EVENTS_A_TURN === 0)
+            yield pause;
+    }
+    for (const event of seen.values())
+        yield spanned('b', event);
 }
 function traced(event) {
     const { kind } = event;
@@ -4236,7 +4548,7 @@ const closedFolder = ['EACCES', 'EPERM', 'EROFS', 'EBUSY'];
  *
  * What cannot be replaced is written in place: what is no regular file (a device, a pipe, which is waited for until
  * somebody reads it), a file with other names, one whose owner could not be kept, and one in a folder that takes no new
- * files. The pieces are asked for one at a time, between writes, so that the event loop goes on.
+ * files. The pieces are asked for one at a time, between writes or, where one is empty, turns of the event loop.
  */
 async function replaceFile(path, pieces) {
     const found = await unless(['ENOENT'], node_fs.promises.stat(path));
@@ -4353,6 +4665,8 @@ async function writeThrough(path, found, pieces) {
 }
 async function writePieces(file, pieces) {
     for (const piece of pieces) {
+        if (piece === '')
+            await promises.setImmediate();
         let rest = Buffer.from(piece);
         while (rest.length > 0) {
             const written = await unless(['EAGAIN'], file.write(rest));
@@ -4365,7 +4679,10 @@ async function writePieces(file, pieces) {
 }
 
 const writers = {
-    json: (record) => `${JSON.stringify(record, null, 1)}\n`,
+    *json(record) {
+        yield* jsonPieces(record, 1);
+        yield '\n';
+    },
     trace: toTrace,
     html: toPage,
 };
@@ -4460,34 +4777,67 @@ class MemoryProfile {
     }
     /**
      * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; `'html'`, a
-     * page with a flame graph by label that needs nothing but a browser.
+     * page with a flame graph by label that needs nothing but a browser. A hundred thousand events take a good part of a
+     * second, during which nothing else runs: {@link save} lets the event loop go on.
      *
-     * @throws {@link InvalidArgumentError} for a format that there is none of.
+     * @throws {@link InvalidArgumentError} for a format that there is none of, and for a text that is longer than a string
+     * can be: {@link save} it then.
      */
     export(format) {
-        return writers[oneOf$1('format', format, formats)](this.#read(true));
+        const write = writers[oneOf$1('format', format, formats)];
+        const rows = this.#rows();
+        // Known at once, before seconds go by over a text that is then thrown away.
+        if (format !== 'html')
+            expectString(format, leastLength(rows));
+        const pieces = [];
+        let length = 0;
+        for (const piece of write(rows)) {
+            length += piece.length;
+            expectString(format, length);
+            pieces.push(piece);
+        }
+        return pieces.join('');
     }
     /**
      * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
      * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
-     * somebody reads it. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
+     * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
      *
      * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
      * @throws {@link IoError} when the file cannot be written.
      */
     async save(path, format) {
-        const text = this.export(format ?? profileFormat('path', path));
+        const write = writers[oneOf$1('format', format ?? profileFormat('path', path), formats)];
+        const record = await this.#native?.readAside();
         try {
-            await replaceFile(path, [text]);
+            await replaceFile(path, write(record ? rowsOf(record) : nothing));
         }
         catch (cause) {
             throw ioError(path, cause);
         }
     }
+    #rows() {
+        const native = this.#native;
+        return native ? rowsOf(call(() => native.read(true))) : nothing;
+    }
     #read(withEvents) {
         const native = this.#native;
         return native ? decode(call(() => native.read(withEvents))) : nothing;
     }
+}
+/** A text of so many characters has to fit in a string. */
+function expectString(format, length) {
+    if (length <= node_buffer.constants.MAX_STRING_LENGTH)
+        return;
+    const expected = 'one whose text fits in a string; save() writes a text of any length to a file';
+    throw invalidArgument('format', expected, `"${format}" of more than ${node_buffer.constants.MAX_STRING_LENGTH} characters`);
+}
+/** Characters that the events take at the least, each with the names of its fields. */
+function leastLength({ events }) {
+    let length = 0;
+    for (const { label, stack = '' } of events)
+        length += 100 + label.length + stack.length;
+    return length;
 }
 /** The format that a file's name tells. */
 function profileFormat(name, path) {
@@ -4716,6 +5066,26 @@ function realBuffer(buffer) {
 }
 
 /**
+ * What each process holds on NVIDIA's GPUs: as nvmap tells it where it does (root, on a Jetson but for Thor), else as the
+ * management library NVML does, which is opened for it when it is there. What a driver does not tell is absent, not 0.
+ *
+ * @throws {@link DeviceUnavailableError} where neither tells, with what is the matter with each.
+ * @throws {@link InvalidArgumentError} for an unknown option.
+ *
+ * @example
+ * for (const { pid, bytes } of await gpuProcesses()) console.log(pid, bytes ?? 'not told')
+ */
+async function gpuProcesses(options$1) {
+    const { root } = options(options$1, { root: string });
+    try {
+        return await gpuProcesses$1(root);
+    }
+    catch (error) {
+        throw fromNative(error);
+    }
+}
+
+/**
  * The processes of this machine, the largest first, as far as this user may look: names, parents, start times, command
  * lines and memory. There are none of a copy of a board's files.
  *
@@ -4737,6 +5107,23 @@ async function processes(options$1) {
         throw fromNative(error);
     }
 }
+
+const types = [
+    Allocation,
+    BufferPool,
+    Device,
+    DeviceBuffer,
+    GgufFile,
+    MemoryBudget,
+    MemoryManager,
+    MemoryMonitor,
+    MemoryPool,
+    MemoryProfile,
+    PooledBuffer,
+    TensorChunk,
+];
+for (const type of types)
+    markCopy(type);
 
 exports.AbortError = AbortError;
 exports.AddonUnavailableError = AddonUnavailableError;
@@ -4774,6 +5161,7 @@ exports.backEnds = backEnds;
 exports.boardPresets = boardPresets;
 exports.detectBoard = detectBoard;
 exports.formatBytes = formatBytes;
+exports.gpuProcesses = gpuProcesses;
 exports.instructionSet = instructionSet;
 exports.loadedAddon = loadedAddon;
 exports.machineMemory = machineMemory;

@@ -66,6 +66,7 @@ test('--json gives every figure as a number of bytes, and null for what is not t
       cmaTotalBytes: numberOrNull,
       cmaFreeBytes: numberOrNull,
       shmemBytes: numberOrNull,
+      mappedFileBytes: numberOrNull,
       swapTotalBytes: numberOrNull,
       swapFreeBytes: numberOrNull,
       nvmapUsedBytes: numberOrNull,

@@ -4,8 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import { MiB } from '../index'
+import { GiB, gpuProcesses, MiB } from '../index'
 import { root, runNode } from './helpers/child'
+import { fakeCuda } from './helpers/fake-cuda'
 
 const top = (...args: string[]) => runNode(['cli.js', 'top', ...args], { timeoutMs: 20_000 })
 
@@ -55,6 +56,7 @@ describe('with --json', () => {
         killCount: sample.oomKillCount === null ? null : 0,
         process: expect.objectContaining({ rssBytes: expect.any(Number) }),
         processes: expect.any(Array),
+        gpuProcesses: sample.gpuProcesses && expect.any(Array),
       })
     }
     const times = lines.map(({ timeMs }) => timeMs)
@@ -138,6 +140,26 @@ describe('processes that have the package loaded', () => {
     view.kill('SIGINT')
     expect(await once(view, 'close')).toEqual([130, null])
   })
+})
+
+test('who holds memory of a GPU is told by NVML, and what it does not tell is not 0', () => {
+  const view = (settings: string) =>
+    JSON.parse(
+      runNode(['cli.js', 'top', '--json', '--count', '1', '--interval', '20ms'], {
+        through: ['env', `PLIMSOLL_NVML_LIBRARY=${fakeCuda}`, `FAKE_CUDA=${settings}`],
+      }).stdout,
+    ).gpuProcesses
+  const of = (pid: number, bytes: number | null) => ({ pid, name: null, gpu: 0, bytes })
+  expect(view('nvml.processes=2')).toEqual([of(1000, GiB), of(1001, 2 * GiB)])
+  expect(view('nvml.untold=1')).toEqual([of(1000, null), of(1001, null)])
+  expect(view('nvml.init_code=9')).toBeNull()
+})
+
+test('of a copy nvmap alone can tell who holds memory of the GPU, and where it counts nothing that is said', async () => {
+  const boards = join(root, 'crates/plimsoll/tests/boards')
+  await expect(gpuProcesses({ root: join(boards, 'jetson-agx-thor') })).rejects.toThrow('it counts 0 for each')
+  await expect(gpuProcesses({ root: join(boards, 'pc') })).rejects.toMatchObject({ code: 'ERR_DEVICE_UNAVAILABLE' })
+  await expect(gpuProcesses({ folder: 'x' } as never)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
 })
 
 describe('--pid', () => {

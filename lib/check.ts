@@ -77,9 +77,37 @@ export function callback<T extends (...args: never[]) => unknown>(name: string, 
 }
 
 export function strings(name: string, value: unknown): string[] {
-  // Array.from also visits the holes of a sparse array.
-  if (Array.isArray(value) && Array.from(value).every((item) => typeof item === 'string')) return value
-  throw invalidArgument(name, 'an array of strings', quoted(value))
+  return array(name, 'an array of strings', value, (item) => {
+    if (typeof item === 'string') return item
+    throw invalidArgument(name, 'an array of strings', quoted(value))
+  })
+}
+
+/** The elements of an array, each by its check; a hole is an element. Read once, so that what is checked is what is used. */
+export function array<T>(
+  name: string,
+  expected: string,
+  value: unknown,
+  element: (value: unknown, index: number) => T,
+): T[] {
+  if (!isArray(value)) throw invalidArgument(name, expected, quoted(value))
+  const checked: T[] = []
+  // One at a time: an array may say that it is much longer than it is.
+  for (let index = 0; index < value.length; index++) checked.push(element(value[index], index))
+  return checked
+}
+
+export const isArray = (value: unknown): value is unknown[] => canBeAsked(value) && Array.isArray(value)
+
+/** Whether anything can be asked of a value: a proxy that was revoked fails at every touch. */
+export function canBeAsked(value: unknown): boolean {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return true
+  try {
+    Reflect.getPrototypeOf(value)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Reads one option with its check; an option that is absent or `undefined` is left out. */
@@ -91,7 +119,8 @@ type Checks<T> = { readonly [K in keyof T]-?: (name: string, value: unknown) => 
  */
 export function options<T extends object>(value: unknown, checks: Checks<T>, name = 'options'): T {
   if (value === undefined) return Object.create(null) as T
-  if (Object.prototype.toString.call(value) !== '[object Object]' || otherCopy(value) !== undefined) {
+  const isPlain = canBeAsked(value) && Object.prototype.toString.call(value) === '[object Object]'
+  if (!isPlain || otherCopy(value) !== undefined) {
     throw invalidArgument(name, 'a plain object', quoted(value))
   }
   const known = Object.keys(checks)

@@ -108,7 +108,7 @@ export const nativeDevice = (device: Device): native.NativeDevice | undefined =>
 /** What a choice of device asks the addon for. */
 export function deviceOptions(name: string, choice: unknown): native.NativeDeviceOptions {
   if (typeof choice === 'string') return check.own({ kind: check.oneOf(name, choice, [...kinds, 'auto']) })
-  const isObject = typeof choice === 'object' && choice !== null
+  const isObject = typeof choice === 'object' && choice !== null && check.canBeAsked(choice)
   const kind = isObject && Object.hasOwn(choice, 'kind') ? (choice as { kind: unknown }).kind : undefined
   if (typeof kind !== 'string')
     throw invalidArgument(name, 'a Device, its kind, its options, or "auto"', quoted(choice))
@@ -124,8 +124,9 @@ export function deviceChoice(name: string, choice: unknown): DeviceChoice {
 
 /** Checks the sizes of buffers that are to be planned. */
 function bufferSizes(name: string, value: unknown): number[] {
-  if (!Array.isArray(value)) throw invalidArgument(name, 'an array of sizes in bytes', quoted(value))
-  return Array.from(value, (size, index) => check.bytes(`${name}[${index}]`, size, 1))
+  return check.array(name, 'an array of sizes in bytes', value, (size, index) =>
+    check.bytes(`${name}[${index}]`, size, 1),
+  )
 }
 
 /**

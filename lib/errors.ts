@@ -275,9 +275,19 @@ function describe(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value !== 'object') return String(value)
-  const name = value.constructor?.name ?? 'object'
+  const name = className(value)
   const other = otherCopy(value)
   return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}${other ? ` ${other}` : ''}`
+}
+
+/** What its class is called, as far as that can be asked without the object's having a say in it. */
+function className(value: object): string {
+  try {
+    const name: unknown = value.constructor?.name
+    return typeof name === 'string' && name !== '' ? name : 'object'
+  } catch {
+    return 'object'
+  }
 }
 
 /** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */

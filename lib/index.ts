@@ -24,6 +24,7 @@ export {
 } from './budget.js'
 export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer } from './buffer-pool.js'
 export { TensorChunk } from './chunk.js'
+export { type GpuProcess, gpuProcesses } from './device/gpu-processes.js'
 export {
   type CudaAdvice,
   type CudaDeviceOptions,
@@ -75,9 +76,11 @@ export {
   type LoadIntoOptions,
   type LoadOptions,
   type OpenOptions,
+  type ReadStreamOptions,
   type StreamOptions,
   type TensorInfo,
 } from './gguf-file.js'
+export type { TensorReadStream } from './loader/read-stream.js'
 export {
   type ManagedPoolStats,
   type ManagerLimits,

@@ -1,6 +1,6 @@
 import type { NativeArrayPlace } from '../binding.js'
 import * as check from './check.js'
-import { call, invalidArgument } from './errors.js'
+import { call, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import type { NativeModel } from './native.js'
 import * as native from './native.js'
@@ -99,12 +99,12 @@ export class GgufArray implements Iterable<unknown> {
   /**
    * Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`.
    *
-   * @throws {@link InvalidArgumentError} for more than 4,194,304 elements at once that are no numbers: go over them, or
-   * take them in parts.
+   * @throws {@link InvalidArgumentError} when one of them is no number, and for more than 4,194,304 elements at once that
+   * are no numbers: go over them, or take them in parts.
    */
   slice(start = 0, end: number = this.length): GgufElements {
-    const from = clamp(start, this.length)
-    const to = Math.max(from, clamp(end, this.length))
+    const from = clamp('start', start, this.length)
+    const to = Math.max(from, clamp('end', end, this.length))
     const View = views[this.elementType]
     if (!View && to - from > MAX_VALUES) {
       const expected = `at most ${MAX_VALUES} elements behind start; go over the array, or take it in parts`
@@ -127,9 +127,13 @@ export class GgufArray implements Iterable<unknown> {
     return this.slice()
   }
 
-  /** Decodes one element; negative indices count from the end. */
+  /**
+   * Decodes one element; negative indices count from the end.
+   *
+   * @throws {@link InvalidArgumentError} when the index is no number.
+   */
   at(index: number): number | bigint | boolean | string | GgufArray | undefined {
-    const from = clamp(index, this.length)
+    const from = clamp('index', index, this.length)
     return index < -this.length ? undefined : this.slice(from, from + 1)[0]
   }
 
@@ -150,7 +154,8 @@ function placesOf(bytes: Uint8Array<ArrayBuffer>): NativeArrayPlace[] {
   return places
 }
 
-function clamp(index: number, length: number): number {
+function clamp(name: string, index: unknown, length: number): number {
+  if (typeof index !== 'number') throw invalidArgument(name, 'a number', quoted(index))
   const whole = Math.trunc(index) || 0
   return Math.min(Math.max(whole < 0 ? whole + length : whole, 0), length)
 }

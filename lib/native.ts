@@ -17,6 +17,7 @@ export const {
   detectBoard,
   formatBytes,
   freeBuffer,
+  gpuProcesses,
   instructionSet,
   leakWarning,
   machineMemory,

@@ -37,13 +37,14 @@ export function view<As extends TensorOutput>(
 /**
  * Bytes that a tensor's data takes in this form: what a program that keeps it has to reserve.
  *
- * @throws {@link InvalidArgumentError} for a form that there is none of.
+ * @throws {@link InvalidArgumentError} for a form that there is none of, and what is no tensor.
  * @example
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */
 export function tensorDataBytes(tensor: Pick<TensorInfo, 'sizeBytes' | 'elementCount'>, as: TensorOutput): number {
   check.oneOf('as', as, tensorOutputs)
   // Given by a caller, unlike what a file says.
-  const figure = (name: 'sizeBytes' | 'elementCount') => check.bytes(`tensor.${name}`, tensor?.[name])
+  const given: Partial<TensorInfo> = check.canBeAsked(tensor) ? (tensor ?? {}) : {}
+  const figure = (name: 'sizeBytes' | 'elementCount') => check.bytes(`tensor.${name}`, given[name])
   return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as)
 }

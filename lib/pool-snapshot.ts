@@ -129,11 +129,11 @@ function blockInfo(name: string, value: unknown): BlockInfo {
 }
 
 function fields(name: string, value: unknown): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  if (typeof value === 'object' && value !== null && check.canBeAsked(value) && !Array.isArray(value))
+    return value as Record<string, unknown>
   throw invalidArgument(name, 'an object', quoted(value))
 }
 
 function list<T>(name: string, value: unknown, item: (name: string, value: unknown) => T): T[] {
-  if (Array.isArray(value)) return Array.from(value, (each, i) => item(`${name}[${i}]`, each))
-  throw invalidArgument(name, 'an array', quoted(value))
+  return check.array(name, 'an array', value, (each, i) => item(`${name}[${i}]`, each))
 }

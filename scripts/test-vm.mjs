@@ -1,5 +1,5 @@
-// Runs the Rust tests of device memory where its kernel is, and a program in JavaScript: in a guest with dma-heaps, udmabuf
-// and a DRM driver without hardware. A guest is fully emulated and may be hurt: some tests bring the kernel's killer.
+// Runs the Rust tests of device memory and of headroom beside mapped files where their kernel is, and a program in
+// JavaScript: in a guest with dma-heaps, udmabuf, a DRM driver without hardware and a disk. A guest is fully emulated and may be hurt: some tests bring the kernel's killer.
 //
 //     npm run test:vm
 
@@ -15,6 +15,7 @@ const addon = 'plimsoll.linux-x64-gnu.node'
 const suites = {
   backends: { with: ['--include-ignored'] },
   vgem: { by: ['env', 'PLIMSOLL_DRM_NODE=/dev/dri/card0'] },
+  mapped: { with: ['--ignored', '--show-output'] },
   // The last, as it brings the killer; and it says what it measured.
   guest: { with: ['--ignored', '--show-output'] },
 }

@@ -7,9 +7,12 @@ use std::{
 
 use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
-use plimsoll::system::{ProcessInfo as CoreInfo, ProcessTable};
+use plimsoll::{
+    device::{GpuProcess as CoreGpuProcess, gpu_processes as core_gpu_processes},
+    system::{ProcessInfo as CoreInfo, ProcessTable},
+};
 
-use crate::work::Work;
+use crate::{machine::root_at, work::Work};
 
 /// A process at one moment.
 #[napi(object, object_from_js = false)]
@@ -54,6 +57,35 @@ impl From<CoreInfo> for ProcessInfo {
             command: info.command,
         }
     }
+}
+
+/// What a process holds on a GPU.
+#[napi(object, object_from_js = false)]
+pub struct GpuProcess {
+    /// Its id. Of NVML, as the machine's first namespace has it: in a container that is another.
+    pub pid: u32,
+    /// Its name, where the driver tells it.
+    pub name: Option<String>,
+    /// The GPU's number, where the driver tells it.
+    pub gpu: Option<u32>,
+    /// What it holds, in bytes; absent where the driver does not tell.
+    pub bytes: Option<f64>,
+}
+
+impl From<CoreGpuProcess> for GpuProcess {
+    fn from(held: CoreGpuProcess) -> Self {
+        Self { pid: held.pid, name: held.name, gpu: held.gpu, bytes: held.bytes.map(|bytes| bytes as f64) }
+    }
+}
+
+/// Who holds memory of the GPUs.
+#[napi(catch_unwind, ts_return_type = "Promise<Array<GpuProcess>>")]
+pub fn gpu_processes(root: Option<String>) -> AsyncTask<Work<Vec<CoreGpuProcess>, Vec<GpuProcess>>> {
+    let root = root_at(root);
+    Work::promise(
+        move || core_gpu_processes(&root),
+        |_, all| Ok(all.into_iter().map(GpuProcess::from).collect()),
+    )
 }
 
 /// Which processes map the addon: it keeps in mind those that do.

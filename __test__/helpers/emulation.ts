@@ -24,6 +24,6 @@ export const emulatorBytes = emulated ? 32 * 2 ** 20 : 0
  * `npm run test:arm64` knows its exceptions.
  */
 export function unlessEmulated(declare: jest.It | jest.Describe, reason: string) {
-  return (name: string, body: () => void): void =>
-    emulated ? declare.skip(`${name} [not under emulation: ${reason}]`, body) : declare(name, body)
+  return (name: string, body: () => void, timeoutMs?: number): void =>
+    emulated ? declare.skip(`${name} [not under emulation: ${reason}]`, body) : declare(name, body, timeoutMs)
 }

@@ -2,6 +2,7 @@ import { isArrayBuffer, isPromise } from 'node:util/types'
 import { MessageChannel } from 'node:worker_threads'
 import * as hostile from './hostile.mjs'
 import { argumentsOf, makers } from './recipes.mjs'
+import { workTogether } from './together.mjs'
 import { World } from './world.mjs'
 
 /** A call that holds up the event loop for longer is a finding. */
@@ -26,11 +27,15 @@ export class Engine extends World {
   log = () => {}
   /** What to end in the end that is no object of the package. */
   workers = new Set()
+  /** How much work on memory that is taken away is under way: it takes much memory. */
+  together = 0
   #byId = new Map()
   #members
   #spawn
   #optionNames
   #reads = new Set()
+  /** Whether what is read from a prototype matters now. */
+  #minds = true
 
   constructor({ only, spawn, optionNames, ...parts }) {
     super(parts)
@@ -76,6 +81,7 @@ export class Engine extends World {
     else if (action < 93) this.shadow.check()
     else if (action < 95) this.#forget()
     else if (action < 96) this.files.change()
+    else if (action < 97 && !nested && random.chance(0.7)) this.#workTogether()
     else if (action < 97 && !nested) this.#spawn?.(this)
     else if (action < 98) globalThis.gc?.({ type: random.chance(0.8) ? 'minor' : 'major' })
     else this.#wrongReceiver()
@@ -137,7 +143,7 @@ export class Engine extends World {
       return
     }
     if (random.chance(0.3)) this.#pullAway(args)
-    const as = optionOf(args[1], 'as') ?? 'raw'
+    const as = formOf(args[1])
     const path = id === 'GgufFile#load' ? { path: receiver.path } : undefined
     const tensor = args[0]
     this.track(id, value, (fulfilled, result) => {
@@ -145,7 +151,7 @@ export class Engine extends World {
       onDevice(fulfilled, result)
       if (!fulfilled) return
       succeeded()
-      if (path && optionOf(args[1], 'into') === undefined) this.shadow.loaded(path, tensor, as, result)
+      if (path && as && !hasOption(args[1], 'into')) this.shadow.loaded(path, tensor, as, result)
     })
   }
 
@@ -173,8 +179,19 @@ export class Engine extends World {
   }
 
   #noteStream(id, receiver, args, value) {
-    if (id === 'GgufFile#stream')
-      this.shadow.streaming(value, { path: receiver.path }, optionOf(args[0], 'as') ?? 'raw')
+    if (id === 'GgufFile#stream') this.shadow.streaming(value, { path: receiver.path }, formOf(args[0]) ?? 'unknown')
+  }
+
+  #workTogether() {
+    if (this.together > 0) return
+    this.together += 1
+    this.log('together')
+    const work = workTogether(this)
+    const end = () => {
+      this.together -= 1
+    }
+    work.then(end, end)
+    this.track('work on memory that is taken away', work)
   }
 
   /** Goes on with an iterator, or several times at once. */
@@ -203,11 +220,20 @@ export class Engine extends World {
       this.track(`iterator.${method}`, result, (fulfilled, step) => {
         if (!fulfilled) return
         if (step.done) this.iterators = this.iterators.filter((other) => other !== iterator)
-        else this.shadow.chunk(iterator, step.value)
+        else this.#take(iterator, step.value)
       })
     } catch (error) {
       this.judge.threw(`iterator.${method}`, error)
     }
+  }
+
+  /** Looks at what an iterator gave, and calls one of its methods while it is new: a chunk may not be there for long. */
+  #take(iterator, value) {
+    this.shadow.chunk(iterator, value)
+    const name = this.className(value)
+    if (name === undefined || this.ending || this.random.chance(0.6)) return
+    const members = [...this.#byId.values()].filter(({ className }) => className === name)
+    this.#invoke(this.random.pick(members), value, [])
   }
 
   /** Moves memory away, to another thread or in this one, or changes its size. */
@@ -269,16 +295,30 @@ export class Engine extends World {
     const receiver = random.chance(0.5) ? this.anything() : hostile.value(this)
     const isOwn = (error) =>
       error instanceof TypeError || error instanceof this.plimsoll.PlimsollError || this.judge.isOwn(error)
+    // What a method reads of an object that is none of its class is not there.
+    this.#minds = false
     try {
       const value = member.call(receiver, argumentsOf(member.id, this))
       if (isPromise(value)) value.catch((error) => isOwn(error) || this.judge.threw(member.id, error))
     } catch (error) {
       if (!isOwn(error)) this.judge.threw(`${member.id} on another object`, error)
+    } finally {
+      this.#minds = true
     }
   }
 
-  /** Runs a call while the prototype of all objects has options, and notes when the package reads one there. */
+  /** Runs a call while the prototype of all objects has options. */
   #inPollution(run) {
+    const clean = this.pollute()
+    try {
+      run()
+    } finally {
+      clean()
+    }
+  }
+
+  /** Gives the prototype of all objects options, and notes when the package reads one there, until what is returned is called. */
+  pollute() {
     const names = this.#optionNames.filter(() => this.random.chance(0.5)).filter((name) => !(name in Object.prototype))
     for (const name of names) {
       Object.defineProperty(Object.prototype, name, {
@@ -289,9 +329,7 @@ export class Engine extends World {
         },
       })
     }
-    try {
-      run()
-    } finally {
+    return () => {
       for (const name of names) delete Object.prototype[name]
     }
   }
@@ -302,18 +340,28 @@ export class Engine extends World {
       .slice(1)
       .filter((line) => !line.includes('engine.mjs'))
     const place = frames[0] ?? ''
-    if (!/[/\\]index\.js:/.test(place) || this.#reads.has(name)) return undefined
+    if (!/[/\\]index\.js:/.test(place) || this.#reads.has(name) || !this.#minds) return undefined
     this.#reads.add(name)
     this.judge.fault('inherited', `"${name}" is read from Object.prototype${place.replace(/\(.*[/\\]/, '(')}`)
     return undefined
   }
 }
 
-/** The value of an option, where it is one that can be told without running anything. */
-function optionOf(options, name) {
+/** What a call's data come out as; `undefined` where only running something could tell. */
+function formOf(options) {
+  if (options === undefined) return 'raw'
   try {
-    return Object.getOwnPropertyDescriptor(options, name)?.value
+    const property = Object.getOwnPropertyDescriptor(options, 'as')
+    return property ? property.value : 'raw'
   } catch {
     return undefined
+  }
+}
+
+function hasOption(options, name) {
+  try {
+    return options !== undefined && name in options
+  } catch {
+    return true
   }
 }

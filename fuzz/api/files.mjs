@@ -7,7 +7,6 @@ import { mutated, smallModel } from './models.mjs'
 export class Files {
   #random
   #folder
-  #models
   #tensors = []
   #expected = new Map()
   #changing
@@ -24,14 +23,15 @@ export class Files {
     this.#random = random
     this.#folder = folder
     this.#library = library
-    this.#models = models
+    /** Files that stay as they are. */
+    this.models = models
     this.#changing = join(folder, 'changing.gguf')
     copyFileSync(models[1], this.#changing)
   }
 
   /** Reads what the tensors hold, by the package itself before anything is tried with it. */
   async learn({ GgufFile }) {
-    for (const path of this.#models) {
+    for (const path of this.models) {
       const model = GgufFile.open(path)
       const tensors = model.tensors.slice(0, 40)
       this.#tensors.push(...tensors)
@@ -56,7 +56,7 @@ export class Files {
     const random = this.#random
     if (random.chance(0.1))
       return random.pick(['/nowhere', this.#folder, '/dev/null', '/dev/full', '/proc/self/mem', `${this.#folder}/fifo`])
-    const path = random.chance(0.15) ? this.#changing : random.pick(this.#models)
+    const path = random.chance(0.15) ? this.#changing : random.pick(this.models)
     return random.chance(0.1) ? pathToFileURL(path) : path
   }
 
@@ -87,7 +87,7 @@ export class Files {
   /** Changes the model that changes. */
   change() {
     const random = this.#random
-    const small = this.#models[1]
+    const small = this.models[1]
     if (random.chance(0.3)) truncateSync(this.#changing, random.below(readFileSync(small).length))
     else if (random.chance(0.5)) copyFileSync(small, this.#changing)
     else utimesSync(this.#changing, new Date(), new Date())

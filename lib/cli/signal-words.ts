@@ -2,6 +2,7 @@ import {
   type Cgroup,
   type DarkMemory,
   formatBytes,
+  type GpuProcess,
   type HugePages,
   type MachineMemory,
   MiB,
@@ -120,11 +121,17 @@ function hugePageWords(pools: readonly HugePages[]): string {
   return set.map(words).join('; ')
 }
 
+const nvmapWords = (clients: readonly NvmapClient[]): string =>
+  holderWords(clients.map(({ process, pid, bytes }) => ({ name: process, pid, bytes })))
+
 /** The largest holders stand for all of them. */
-function nvmapWords(clients: readonly NvmapClient[]): string {
+export function holderWords(holders: readonly GpuProcess[]): string {
   const SHOWN = 3
-  const sorted = [...clients].sort((a, b) => b.bytes - a.bytes)
-  const shown = sorted.slice(0, SHOWN).map(({ process, pid, bytes }) => `${process} (${pid}) ${formatBytes(bytes)}`)
-  const rest = clients.length > SHOWN ? [`${clients.length - SHOWN} more`] : []
-  return clients.length > 0 ? `held by ${[...shown, ...rest].join(', ')}` : 'held by no process'
+  const sorted = [...holders].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
+  const words = ({ name = 'process', pid, bytes }: GpuProcess) =>
+    `${name} (${pid}) ${bytes === undefined ? 'not told' : formatBytes(bytes)}`
+  const rest = holders.length > SHOWN ? [`${holders.length - SHOWN} more`] : []
+  return holders.length > 0
+    ? `held by ${[...sorted.slice(0, SHOWN).map(words), ...rest].join(', ')}`
+    : 'held by no process'
 }

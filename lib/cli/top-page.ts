@@ -1,8 +1,15 @@
-import { formatBytes, type MemoryLevel, type MonitorSample, type ProcessInfo, type ProcessMemory } from '../index.js'
+import {
+  formatBytes,
+  type GpuProcess,
+  type MemoryLevel,
+  type MonitorSample,
+  type ProcessInfo,
+  type ProcessMemory,
+} from '../index.js'
 import { bar } from './bar.js'
 import { boundTable } from './bounds.js'
 import type { Line } from './line.js'
-import { blockWords, darkWords, pressureWords, swapWords, zramWords } from './signal-words.js'
+import { blockWords, darkWords, holderWords, pressureWords, swapWords, zramWords } from './signal-words.js'
 import type { Style } from './style.js'
 import { facts, heading, table } from './table.js'
 import { clip, percent, visible } from './text.js'
@@ -19,6 +26,8 @@ export interface View {
   /** Kills since the view began. */
   killCount: number
   processes: readonly ProcessInfo[]
+  /** Who holds memory of the GPUs, where a driver tells. */
+  gpuProcesses: readonly GpuProcess[] | undefined
   intervalMs: number
 }
 
@@ -76,7 +85,7 @@ function gauge(page: Page, name: string, style: Style, share: number, figure: st
   return `  ${page.paint('dim', name.padEnd(NAME_CELLS))}  ${drawn}  ${figure.padStart(FIGURE_CELLS)}${words}`
 }
 
-function memoryFacts({ sample, pid, isOther, killCount }: View): [string, string | undefined][] {
+function memoryFacts({ sample, pid, isOther, killCount, gpuProcesses }: View): [string, string | undefined][] {
   const { memory, zram, dark, freeHugeBlockCount, pressure, oomKillCount, process } = sample
   return [
     ['machine', `${formatBytes(memory.availableBytes)} of ${formatBytes(memory.totalBytes)} available`],
@@ -84,6 +93,7 @@ function memoryFacts({ sample, pid, isOther, killCount }: View): [string, string
     ['zram', zram?.storedBytes ? zramWords(zram) : undefined],
     ['dark memory', dark && darkWords(dark)],
     ['blocks of 2 MiB', freeHugeBlockCount === undefined ? undefined : blockWords(freeHugeBlockCount)],
+    ['GPU memory', gpuProcesses && visible(holderWords(gpuProcesses))],
     ['pressure', pressure ? pressureWords(pressure) : 'not told by the kernel'],
     [
       'kills',

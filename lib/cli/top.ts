@@ -1,4 +1,13 @@
-import { MemoryBudget, MemoryMonitor, type ProcessInfo, processes, processMemory } from '../index.js'
+import {
+  DeviceUnavailableError,
+  type GpuProcess,
+  gpuProcesses,
+  MemoryBudget,
+  MemoryMonitor,
+  type ProcessInfo,
+  processes,
+  processMemory,
+} from '../index.js'
 import type { Arguments } from './arguments.js'
 import { darkDocument, filled, headroomDocument, machineDocument } from './document.js'
 import { Exit, type ExitCode } from './exit.js'
@@ -106,6 +115,7 @@ class Samples implements AsyncIterable<View> {
   readonly #monitor: MemoryMonitor
   readonly #intervalMs: number
   readonly #count: number
+  #tellsGpus = true
 
   constructor(args: Arguments) {
     const pid = otherProcess(args)
@@ -135,6 +145,18 @@ class Samples implements AsyncIterable<View> {
     }
   }
 
+  /** Who holds memory of the GPUs. A machine that does not tell is not asked again: its libraries would be looked for. */
+  async #gpuProcesses(): Promise<GpuProcess[] | undefined> {
+    if (!this.#tellsGpus) return undefined
+    try {
+      return await gpuProcesses()
+    } catch (error) {
+      if (!(error instanceof DeviceUnavailableError)) throw error
+      this.#tellsGpus = false
+      return undefined
+    }
+  }
+
   async *#views(): AsyncGenerator<View, void, undefined> {
     let failure: string | undefined
     this.#monitor.on('unavailable', (reason) => {
@@ -154,6 +176,7 @@ class Samples implements AsyncIterable<View> {
         line: this.#line,
         killCount: Math.max((sample.oomKillCount ?? 0) - (firstKillCount ?? 0), 0),
         processes: await processes({ loaded: true }),
+        gpuProcesses: await this.#gpuProcesses(),
         intervalMs: this.#intervalMs,
       }
       shown += 1
@@ -179,7 +202,9 @@ const processDocument = (process: ProcessInfo) =>
     shmemBytes: null,
   })
 
-const documentOf = ({ sample, pid, line, killCount, processes }: View): object => ({
+const gpuProcessDocument = (process: GpuProcess) => filled(process, { name: null, gpu: null, bytes: null })
+
+const documentOf = ({ sample, pid, line, killCount, processes, gpuProcesses }: View): object => ({
   timeMs: sample.timeMs,
   level: sample.level,
   usedPercent: sample.usedPercent,
@@ -196,4 +221,5 @@ const documentOf = ({ sample, pid, line, killCount, processes }: View): object =
   killCount: sample.oomKillCount === undefined ? null : killCount,
   process: sample.process ?? null,
   processes: processes.map(processDocument),
+  gpuProcesses: gpuProcesses?.map(gpuProcessDocument) ?? null,
 })

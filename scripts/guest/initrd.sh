@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the file system of a guest for x86-64: initrd.sh FOLDER IMAGE. FOLDER holds programs of this machine, /job among
-# them, which is what the guest runs; they get the libraries that they ask for, busybox, and the module of a DRM driver
-# without hardware.
+# them, which is what the guest runs; they get the libraries that they ask for, busybox, and the modules of a DRM driver
+# without hardware and of a disk.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH=$PATH:/usr/sbin:/sbin
@@ -14,11 +14,11 @@ bash scripts/guest/fetch.sh amd64
 { find "$root" -type f -exec ldd {} + 2>/dev/null || true; } | sed -n 's|^[^/]*\(/[^ ]*\.so[^ ]*\).*|\1|p' | sort --unique |
   while read -r library; do install -D "$library" "$root$library"; done
 
-mkdir -p "$root"/{bin,dev,proc,sys,tmp,modules}
+mkdir -p "$root"/{bin,dev,disk,proc,sys,tmp,modules}
 cp "$debian/root/usr/bin/busybox" "$root/bin"
 install scripts/guest/init-pc "$root/init"
-modprobe --config /dev/null --dirname "$debian/kernel" --set-version "$(cat "$debian/release")" --show-depends vgem |
-  awk '$1 == "insmod" { print $2 }' |
+modprobe --config /dev/null --dirname "$debian/kernel" --set-version "$(cat "$debian/release")" --show-depends --all vgem virtio_pci virtio_blk ext4 |
+  awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
   while read -r module; do
     name=$(basename "$module" .xz)
     xz --decompress --stdout "$module" >"$root/modules/$name"

@@ -46,11 +46,11 @@ function kernel() {
  * standard output as it comes. Throws when a step failed.
  */
 export async function runPc({ name, memoryMiB, files, steps }) {
-  shell('tools.sh', 'qemu-system-x86_64', 'modprobe', 'cpio', 'xz')
+  shell('tools.sh', 'qemu-system-x86_64', 'modprobe', 'mke2fs', 'cpio', 'xz')
   mkdirSync(kept, { recursive: true })
   const folder = mkdtempSync(join(kept, 'run-'))
   try {
-    const [root, image] = [join(folder, 'root'), join(folder, 'initrd.img')]
+    const [root, image, disk] = ['root', 'initrd.img', 'disk.img'].map((name) => join(folder, name))
     mkdirSync(root)
     for (const [there, here] of Object.entries(files)) {
       mkdirSync(dirname(join(root, there)), { recursive: true })
@@ -58,6 +58,7 @@ export async function runPc({ name, memoryMiB, files, steps }) {
     }
     writeFileSync(join(root, 'job'), script(steps))
     shell('initrd.sh', root, image)
+    shell('disk.sh', disk)
     const args = [
       ...['-accel', 'tcg,thread=multi', '-cpu', PROCESSOR, '-smp', '2', '-m', `${memoryMiB}`],
       ...[
@@ -75,6 +76,7 @@ export async function runPc({ name, memoryMiB, files, steps }) {
         '-initrd',
         image,
       ],
+      ...['-drive', `file=${disk},format=raw,if=virtio`],
       ...['-append', quietly('ttyS0')],
     ]
     return await boot('qemu-system-x86_64', args, join(kept, `${name}.log`), (text) => process.stdout.write(text))

@@ -25,7 +25,7 @@ pub unsafe extern "C" fn fake_cuda_set(key: *const c_char, value: i64) -> i32 {
     i32::from(!driver().settings.set(key, value))
 }
 
-/// Tells: `live` things not given back, the primary context `retained`, contexts `pushed`, `calls`, `injected`
+/// Tells: `live` things not given back, the primary context `retained`, contexts `pushed`, how often `nvml` is in use, `calls`, `injected`
 /// failures, calls of one function by its name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fake_cuda_get(key: *const c_char) -> i64 {
@@ -36,6 +36,7 @@ pub unsafe extern "C" fn fake_cuda_get(key: *const c_char) -> i64 {
         "live" => driver.memory.live() + driver.streams.live(),
         "retained" => driver.retained,
         "pushed" => return driver.pushed,
+        "nvml" => return driver.nvml_count,
         "calls" => driver.call_count,
         "injected" => driver.failures.injected,
         name => driver.calls.get(name).copied().unwrap_or_default(),

@@ -39,6 +39,8 @@ pub struct Driver {
     pub call_count: u64,
     pub pushed: i64,
     pub failures: Failures,
+    /// How often NVML is initialised and not shut down.
+    pub nvml_count: i64,
 }
 
 /// Which calls fail.

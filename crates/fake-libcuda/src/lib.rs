@@ -13,5 +13,6 @@ mod control;
 mod driver;
 mod entry;
 mod memory;
+mod nvml;
 mod settings;
 mod stream;

@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use BackEndKind::{Cuda, DmaHeap, Host, Rknpu, Udmabuf};
 use plimsoll::{
     budget::{Admission, Headroom, HeadroomKind, HeadroomOptions, Line, MachineOptions},
+    device::gpu_processes,
     system::{
         BackEndKind, DetectedBoard, Machine, NpuDriver, Sampler, SystemRoot, back_ends, read_nvmap_clients,
     },
@@ -152,6 +153,8 @@ fn signals_that_a_kernel_does_not_have_are_absent_with_a_reason() {
     assert_eq!(thor.memory.nvmap_used_bytes, None);
     let clients = read_nvmap_clients(&root("jetson-agx-thor")).unwrap_err();
     assert!(clients.to_string().contains("it counts 0 for each"), "{clients}");
+    let held = gpu_processes(&root("jetson-agx-thor")).unwrap_err();
+    assert!(held.to_string().contains("it counts 0 for each"), "{held}");
     let zram = Sampler::new(root("orangepi-5-plus-vendor")).read().zram.unwrap();
     assert_eq!((zram.stored_bytes, zram.used_bytes), (4096, 12288));
 }

@@ -12,18 +12,23 @@ use std::{
     },
     path::Path,
     process::{Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use plimsoll::{
+    budget::MemoryBudget,
     device::{
         Backend, DeviceContext, DeviceMemory, DmaHeapBackend, HostBackend, HostOptions, HostSource, HostView,
         HugePages, Request, UdmabufBackend,
         kernel::{Kernel, RealKernel},
     },
-    system::{HugePages as HugePagePool, Machine, MemInfo, SystemRoot, oom_kill_count, process_memory},
-    units::{KIB, MIB},
+    monitor::{Monitor, MonitorOptions, Notice, Sample},
+    system::{
+        HugePages as HugePagePool, Machine, MemInfo, Sampler, SystemRoot, oom_kill_count, process_memory,
+    },
+    units::{GIB, KIB, MIB},
 };
 use rustix::{
     fs::OFlags,
@@ -133,6 +138,82 @@ fn slabs_are_taken_until_headroom_ends_and_nobody_is_killed() {
     assert!((248 * MIB..320 * MIB).contains(&left), "the floor is left: {} MiB", inmib(left));
     assert_eq!(kills(), before);
     println!("{} slabs of 16 MiB, then: {refusal}", slabs.len());
+}
+
+/// How far the reading of what no counter owns is off, in percent of what was taken.
+fn off_percent(grown: u64, taken: u64) -> f64 {
+    (grown as f64 - taken as f64) / taken as f64 * 100.0
+}
+
+#[test]
+#[ignore = "in a guest: npm run test:vm"]
+fn what_a_heap_gives_is_ram_that_no_counter_owns_to_within_two_percent() {
+    const TAKEN: u64 = 256 * MIB;
+    in_a_guest();
+    let (backend, mut sampler) = (system_heap(), Sampler::default());
+    // The first taking fills the kernel's own caches.
+    drop(backend.take(&Request::new(16 * MIB, "warm")).unwrap());
+    let mut dark = || sampler.read_often().dark.unwrap().bytes;
+    for slab_bytes in [TAKEN, 16 * MIB, MIB] {
+        let before = dark();
+        let slabs: Vec<_> = (0..TAKEN / slab_bytes)
+            .map(|_| backend.take(&Request::new(slab_bytes, "a model")).unwrap())
+            .collect();
+        let off = off_percent(dark() - before, TAKEN);
+        assert!(off.abs() < 2.0, "{off:.2} % off in slabs of {} MiB", inmib(slab_bytes));
+        drop(slabs);
+        let start = Instant::now();
+        while dark().abs_diff(before) > TAKEN / 50 {
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "{} MiB stayed",
+                inmib(dark().abs_diff(before))
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        println!(
+            "256 MiB of a dma-heap in slabs of {} MiB: dark memory is {off:+.2} % off",
+            inmib(slab_bytes)
+        );
+    }
+}
+
+#[test]
+#[ignore = "in a guest: npm run test:vm"]
+fn a_monitor_sees_what_a_heap_gives_in_its_next_sample() {
+    const TAKEN: u64 = 256 * MIB;
+    in_a_guest();
+    let samples = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&samples);
+    let options = MonitorOptions { interval: Some(Duration::from_millis(50)), ..MonitorOptions::default() };
+    let monitor = Monitor::start(MemoryBudget::new(GIB, 0).unwrap(), options, move |notice| {
+        if let Notice::Sample { sample, .. } = notice {
+            seen.lock().unwrap().push(sample);
+        }
+    })
+    .unwrap();
+    let dark = |sample: &Sample| sample.signals.dark.as_ref().unwrap().bytes;
+    assert!(settle(|| samples.lock().unwrap().len() > 3));
+    let before = dark(samples.lock().unwrap().last().unwrap());
+    let slab = system_heap().take(&Request::new(TAKEN, "a model")).unwrap();
+    let taken_at = SystemTime::now();
+    let find = || {
+        let samples = samples.lock().unwrap();
+        let later: Vec<_> = samples.iter().filter(|sample| sample.at >= taken_at).cloned().collect();
+        let at = later.iter().position(|sample| dark(sample).saturating_sub(before) >= TAKEN / 50 * 49)?;
+        Some((at, later[at].clone()))
+    };
+    assert!(settle(|| find().is_some()), "no sample shows it");
+    let (earlier, sample) = find().unwrap();
+    // One may have been read before the taking ended.
+    assert!(earlier <= 1, "{earlier} samples did not show it");
+    let delay = sample.at.duration_since(taken_at).unwrap();
+    println!("a monitor at 50 ms shows 256 MiB of a dma-heap {} ms after they were taken", delay.as_millis());
+    let samples = samples.lock().unwrap();
+    let growth = samples.iter().filter_map(|it| it.signals.dark.as_ref().ok()?.growth_bytes_per_second);
+    assert!(growth.fold(0.0, f64::max) > 0.0);
+    drop(samples);
+    drop((slab, monitor));
 }
 
 /// Asks the driver itself, as a program without headroom would.

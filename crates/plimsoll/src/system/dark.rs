@@ -15,8 +15,8 @@ use super::{
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DarkMemory {
-    /// All of it, in bytes: the total less everything that `/proc/meminfo` names, and less what zram takes. A few hundred
-    /// MiB are the kernel's own; it is the growth that tells.
+    /// All of it, in bytes: the total less everything that `/proc/meminfo` names, less what zram takes and the free pages
+    /// that processors keep apart. A few hundred MiB are the kernel's own; it is the growth that tells.
     pub bytes: u64,
     /// How fast it has grown since the reading before, in bytes a second, below 0 where it shrank; `None` at the first.
     pub growth_bytes_per_second: Option<f64>,
@@ -84,7 +84,7 @@ impl DarkMemory {
         Ok(Self { bytes: total.saturating_sub(named), growth_bytes_per_second: None })
     }
 
-    /// Less what is known of compressed swap, which is in none of those lines.
+    /// Less what is known elsewhere and is in none of those lines.
     pub(super) fn less(self, bytes: u64) -> Self {
         Self { bytes: self.bytes.saturating_sub(bytes), ..self }
     }
@@ -123,8 +123,8 @@ mod tests {
         all.extend([("AnonPages", 3000), ("Slab", 200)]);
         all.retain(|(name, _)| lines.iter().all(|(other, _)| other != name));
         all.extend_from_slice(lines);
-        let text: String = all.iter().map(|(name, mib)| format!("{name}: {} kB\n", mib * 1024)).collect();
-        DarkMemory::parse(text.as_bytes()).map(|dark| dark.bytes / MIB)
+        let lines: Vec<_> = all.iter().map(|(name, mib)| format!("{name}: {} kB", mib * 1024)).collect();
+        DarkMemory::parse(lines.join("\n").as_bytes()).map(|dark| dark.bytes / MIB)
     }
 
     #[test]

@@ -29,19 +29,29 @@ const FOLDERS: &[&str] = &[
 
 /// What the environment names as the library, if it does.
 pub(crate) fn named_library() -> Option<OsString> {
-    env::var_os(LIBRARY_VARIABLE).filter(|name| !name.is_empty())
+    variable(LIBRARY_VARIABLE)
 }
 
-/// Every place where the library lies on the machine under that root, in the order in which it is tried: as the loader
-/// would look (`LD_LIBRARY_PATH`, its cache), then [`FOLDERS`]. Nothing is loaded for it, and none is looked into.
+/// What a variable of the environment says, unless it is empty.
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|text| !text.is_empty())
+}
+
+/// Every place where the driver's library lies; see [`driver_libraries`].
 pub(crate) fn cuda_libraries(root: &SystemRoot) -> Vec<PathBuf> {
-    let in_folder = |folder: PathBuf| folder.join(LIBRARY_NAME);
-    let named = root.is_this_machine().then(|| env::var_os("LD_LIBRARY_PATH")).flatten().unwrap_or_default();
-    let named = env::split_paths(&named).filter(|folder| folder.is_absolute()).map(in_folder);
+    driver_libraries(root, LIBRARY_NAME)
+}
+
+/// Every place where a library of the driver's lies on the machine under that root, in the order in which it is tried: as
+/// the loader would look (`LD_LIBRARY_PATH`, its cache), then [`FOLDERS`]. Nothing is loaded for it, and none is looked into.
+pub(crate) fn driver_libraries(root: &SystemRoot, name: &str) -> Vec<PathBuf> {
+    let in_folder = |folder: PathBuf| folder.join(name);
+    let listed = root.is_this_machine().then(|| env::var_os("LD_LIBRARY_PATH")).flatten().unwrap_or_default();
+    let listed = env::split_paths(&listed).filter(|folder| folder.is_absolute()).map(in_folder);
     let usual = FOLDERS.iter().map(|folder| in_folder(PathBuf::from(folder)));
     let mut seen = BTreeSet::new();
-    named
-        .chain(cached(root))
+    listed
+        .chain(cached(root, name))
         .chain(usual)
         .filter(|path| seen.insert(path.clone()) && root.exists(path))
         .collect()
@@ -49,18 +59,12 @@ pub(crate) fn cuda_libraries(root: &SystemRoot) -> Vec<PathBuf> {
 
 /// What the loader's cache has under that name. The cache is a table of strings that end in zero, whatever its version;
 /// see `ldconfig(8)`.
-fn cached(root: &SystemRoot) -> Vec<PathBuf> {
+fn cached(root: &SystemRoot, name: &str) -> Vec<PathBuf> {
     const LARGEST: usize = 8 << 20;
     let cache = root.read_up_to("/etc/ld.so.cache", LARGEST).unwrap_or_default();
-    let mut paths: Vec<PathBuf> = Vec::new();
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(PathBuf::from);
-    let is_library = |path: &PathBuf| path.is_absolute() && path.ends_with(LIBRARY_NAME);
-    for path in cache.split(|byte| *byte == 0).filter_map(text).filter(is_library) {
-        if !paths.contains(&path) {
-            paths.push(path);
-        }
-    }
-    paths
+    let is_library = |path: &PathBuf| path.is_absolute() && path.ends_with(name);
+    cache.split(|byte| *byte == 0).filter_map(text).filter(is_library).collect()
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use super::{
     cgroup::{Cgroup, CgroupReader, Cgroups},
     dark::DarkMemory,
+    mapped::tell_shared,
     meminfo::MemInfo,
-    pages::{free_huge_block_count, largest_free_run_bytes, oom_kill_count},
+    pages::{free_huge_block_count, kept_page_count, largest_free_run_bytes, oom_kill_count},
     pressure::Pressure,
     process::ProcessMemory,
     root::{Buffer, Probe, Reason, Source, SystemRoot, Unavailable},
@@ -47,7 +48,8 @@ impl Machine {
 
     /// Reads what the kernel counts and no cgroup, which takes a tenth of the time.
     pub(crate) fn memory_at(root: &SystemRoot) -> Probe<MemInfo> {
-        Source::new(root, "/proc/meminfo").read(&mut Buffer::default(), MemInfo::parse)
+        let memory = Source::new(root, "/proc/meminfo").read(&mut Buffer::default(), MemInfo::parse)?;
+        Ok(tell_shared(memory, root))
     }
 
     /// A machine with these figures, for plans and tests.
@@ -94,7 +96,7 @@ impl MachineReader {
     ///
     /// [`Unavailable`](super::Unavailable) when the machine's memory cannot be read, or a cgroup over the process.
     pub(crate) fn read(&mut self) -> Probe<Machine> {
-        let memory = self.memory.read(&mut self.buffer, MemInfo::parse)?;
+        let memory = tell_shared(self.memory.read(&mut self.buffer, MemInfo::parse)?, &self.root);
         let cgroups = match self.cgroups.read(&self.root, &mut self.buffer) {
             Ok(Cgroups { groups, unavailable }) => match unavailable.into_iter().next() {
                 Some(unavailable) => return Err(unavailable),
@@ -155,8 +157,11 @@ pub struct Sampler {
     process: Source,
     resident: Source,
     buddyinfo: Source,
+    zoneinfo: Source,
     vmstat: Source,
     buffer: Buffer,
+    /// What no line counted when the pages that processors keep were last read, and those pages; both in bytes.
+    kept: Option<(u64, u64)>,
     /// The last reading of what no counter owns, and when that was.
     dark: Option<(Instant, DarkMemory)>,
     /// The last reading of everything, and when that was.
@@ -181,8 +186,10 @@ impl Sampler {
             process: Source::new(&root, root.process_file("status")),
             resident: Source::new(&root, root.process_file("statm")),
             buddyinfo: Source::new(&root, "/proc/buddyinfo"),
+            zoneinfo: Source::new(&root, "/proc/zoneinfo"),
             vmstat: Source::new(&root, "/proc/vmstat"),
             buffer: Buffer::default(),
+            kept: None,
             dark: None,
             rare: None,
             root,
@@ -236,8 +243,10 @@ impl Sampler {
             (Err(unavailable), Reason::Missing) => unavailable.clone(),
             (_, reason) => Unavailable::new(self.root.path("/proc/meminfo"), reason),
         };
-        let dark = dark.map_err(missing).map(|dark| {
-            let dark = dark.less(zram.as_ref().map_or(0, |zram| zram.used_bytes));
+        let dark: Probe<DarkMemory> = dark.map_err(missing);
+        let dark = dark.map(|dark| {
+            let kept_bytes = self.kept_bytes(dark.bytes);
+            let dark = dark.less(kept_bytes.saturating_add(zram.as_ref().map_or(0, |zram| zram.used_bytes)));
             let now = Instant::now();
             let dark = self
                 .dark
@@ -245,7 +254,26 @@ impl Sampler {
             self.dark = Some((now, dark));
             dark
         });
-        (memory, dark)
+        (memory.map(|memory| tell_shared(memory, &self.root)), dark)
+    }
+
+    /// The free pages that processors keep apart, in bytes, which are among those that no line counts. To read them takes
+    /// several times as long as the rest, so it is done when that rest has moved.
+    fn kept_bytes(&mut self, uncounted_bytes: u64) -> u64 {
+        const MOVED_BYTES: u64 = 2 << 20;
+        // Of a copy the size of its pages is not known.
+        if !self.root.is_this_machine() {
+            return 0;
+        }
+        if let Some((then, kept_bytes)) = self.kept
+            && then.abs_diff(uncounted_bytes) < MOVED_BYTES
+        {
+            return kept_bytes;
+        }
+        let pages = self.zoneinfo.read(&mut self.buffer, kept_page_count).unwrap_or(0);
+        let kept_bytes = pages.saturating_mul(page_size() as u64);
+        self.kept = Some((uncounted_bytes, kept_bytes));
+        kept_bytes
     }
 
     /// The largest free run, in bytes, and the free blocks of 2 MiB.

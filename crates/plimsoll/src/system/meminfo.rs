@@ -26,6 +26,9 @@ pub struct MemInfo {
     pub shmem_bytes: Option<u64>,
     /// Pages that some process has mapped (`Mapped`): of files, and of shared memory too.
     pub mapped_bytes: Option<u64>,
+    /// What of it is shared memory, at most, as the processes say; `None` where they were not asked, and all of `Shmem` may
+    /// be. No figure of `/proc/meminfo`.
+    pub mapped_shmem_bytes: Option<u64>,
     /// Page cache of files (`Active(file)` and `Inactive(file)`): what `MemAvailable` takes for reclaimable of it.
     pub file_cache_bytes: Option<u64>,
     /// Kernel memory that cannot be reclaimed (`SUnreclaim`).
@@ -64,6 +67,7 @@ impl MemInfo {
             cma_free_bytes: part_of("CmaFree", cma_total_bytes),
             shmem_bytes: up_to_total("Shmem"),
             mapped_bytes: up_to_total("Mapped"),
+            mapped_shmem_bytes: None,
             file_cache_bytes: up_to_total("Active(file)")
                 .zip(up_to_total("Inactive(file)"))
                 .map(|(active, inactive)| active.saturating_add(inactive)),
@@ -84,11 +88,13 @@ impl MemInfo {
     /// `MemAvailable` takes them for free, and whoever takes them makes those servers read their files again and again.
     ///
     /// The kernel counts mapped pages of files and of shared memory together. Shared memory has left `MemAvailable`
-    /// already, so all of it comes off; where much of it is not mapped, this tells less than there is, never more. Nor is
-    /// it ever more than the page cache, which is all that `MemAvailable` counts: pages locked in memory have left it.
+    /// already, so it comes off: what the processes have mapped of it, and all there is where they cannot be asked. So this
+    /// tells less than there is where much of that is not mapped, never more. Nor is it ever more than the page cache, which
+    /// is all that `MemAvailable` counts: pages locked in memory have left it.
     #[must_use]
     pub fn mapped_file_bytes(&self) -> u64 {
-        let mapped = self.mapped_bytes.unwrap_or(0).saturating_sub(self.shmem_bytes.unwrap_or(0));
+        let shared = self.mapped_shmem_bytes.or(self.shmem_bytes).unwrap_or(0);
+        let mapped = self.mapped_bytes.unwrap_or(0).saturating_sub(shared);
         mapped.min(self.file_cache_bytes.unwrap_or(self.available_bytes))
     }
 }

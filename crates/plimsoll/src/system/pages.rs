@@ -58,6 +58,13 @@ fn free_runs(bytes: &[u8], page_bytes: u64) -> Result<Vec<Vec<FreeRuns>>, Reason
     if zones.is_empty() { Err(EXPECTED) } else { Ok(zones) }
 }
 
+/// Free pages that the kernel keeps apart for each processor, by the text of `/proc/zoneinfo`: they come and go by some 20
+/// MiB, and `MemFree` does not count them. Source: `proc_zoneinfo(5)`, under `pagesets`.
+pub(super) fn kept_page_count(bytes: &[u8]) -> Result<u64, Reason> {
+    let counts = text(bytes)?.lines().filter_map(|line| number(line.trim_start().strip_prefix("count:")?));
+    Ok(counts.fold(0, u64::saturating_add))
+}
+
 /// Kills by the kernel's killer since the start, by the text of `/proc/vmstat`.
 ///
 /// # Errors
@@ -158,6 +165,15 @@ mod tests {
         // Of pages of 16 KiB order 7 is the first that is large enough.
         assert_eq!(count("Node 0, zone DMA 0 0 0 0 0 0 5 3 1 0 0\n", 16384), Ok(3 + 2));
         assert!(count("Node 0, zone DMA x", 4096).is_err());
+    }
+
+    #[test]
+    fn pages_that_processors_keep_are_summed_over_zones_and_processors() {
+        let text = "Node 0, zone      DMA\n  pages free     3840\n        high     37\n  pagesets\n    cpu: 0\n\
+                                  count:    12\n              high:     0\n    cpu: 1\n              count:    30\n\
+                    Node 0, zone   Normal\n  pagesets\n    cpu: 0\n              count:    400\n";
+        assert_eq!(kept_page_count(text.as_bytes()), Ok(442));
+        assert_eq!(kept_page_count(b"count: many\n"), Ok(0));
     }
 
     #[test]

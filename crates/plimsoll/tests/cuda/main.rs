@@ -9,6 +9,7 @@ mod device;
 mod failures;
 mod fake;
 mod fork;
+mod nvml;
 mod opening;
 mod orin;
 #[path = "../suite/mod.rs"]

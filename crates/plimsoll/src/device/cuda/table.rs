@@ -5,15 +5,16 @@
 
 use std::{
     ffi::{CStr, OsStr, OsString, c_char, c_void},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use libloading::Library;
 
 use super::codes::{CuResult, SUCCESS, advice};
 use crate::{
+    device::library::{load_first, usual_libraries},
     error::{Error, Result},
-    system::{LIBRARY_NAME, LIBRARY_VARIABLE, SystemRoot, cuda_libraries, library_fault, named_library},
+    system::{LIBRARY_NAME, LIBRARY_VARIABLE, named_library},
 };
 
 /// An address in the device's space.
@@ -160,7 +161,7 @@ impl Table {
     pub fn open(path: Option<&Path>) -> Result<Self> {
         let named = path.map(|path| path.as_os_str().to_owned()).or_else(named_library);
         let is_named = named.is_some();
-        let candidates = named.map_or_else(usual_libraries, |name| vec![name]);
+        let candidates = named.map_or_else(|| usual_libraries(LIBRARY_NAME), |name| vec![name]);
         let (name, library) = load_first(&candidates).map_err(|reasons| {
             let elsewhere = format!("; if it lies elsewhere, name it in {LIBRARY_VARIABLE}");
             let advice = if is_named { "" } else { elsewhere.as_str() };
@@ -240,40 +241,6 @@ fn ask_text(
         // SAFETY: a text of the driver's own, which lives as long as its library: for good.
         unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
     })
-}
-
-/// Where the driver's library is looked for when none is named: as the machine's report looks for it; wherever else the
-/// loader may find it only where there is none, for what the loader finds is not looked at before.
-fn usual_libraries() -> Vec<OsString> {
-    let mut found = cuda_libraries(&SystemRoot::default());
-    if found.is_empty() {
-        found.push(LIBRARY_NAME.into());
-    }
-    found.into_iter().map(PathBuf::into_os_string).collect()
-}
-
-/// The first that loads, or why none does.
-fn load_first(candidates: &[OsString]) -> Result<(OsString, Library), String> {
-    let mut reasons = Vec::new();
-    for name in candidates {
-        if let Some(fault) = library_fault(Path::new(name)) {
-            reasons.push(fault);
-            continue;
-        }
-        // SAFETY: opening a library runs its initialisers; those of NVIDIA's driver do no harm, and whoever names
-        // another library answers for it.
-        match unsafe { Library::new(name) } {
-            Ok(library) => return Ok((name.clone(), library)),
-            Err(reason) => reasons.push(innermost(&reason)),
-        }
-    }
-    reasons.dedup();
-    Err(reasons.join("; "))
-}
-
-/// What the loader said; the layers above it only say that it did.
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 pub(super) fn unavailable(reason: impl Into<String>) -> Error {

@@ -1,0 +1,104 @@
+import { spawnSync } from 'node:child_process'
+import { resolve } from 'node:path'
+import * as plimsoll from '../index'
+import { root } from './helpers/child'
+import { unlessEmulated } from './helpers/emulation'
+import { fakeCuda } from './helpers/fake-cuda'
+import { samplePath } from './helpers/models'
+
+const { InvalidArgumentError } = plimsoll
+
+// What the fuzzer of calls has found, by kind, and a short run of it; fuzz/README.md tells of the long ones.
+
+/** Every way in for a value that is checked: options, arrays, choices, sizes, names. */
+const calls: [name: string, call: (value: never) => unknown][] = [
+  ['options', (value) => plimsoll.machineMemory(value)],
+  ['an option', (value) => new plimsoll.BufferPool({ budget: value })],
+  ['a size', (value) => new plimsoll.BufferPool().get(value)],
+  ['a label', (value) => new plimsoll.MemoryBudget({ totalBytes: 1 }).allocate(1, value)],
+  ['an array of sizes', (value) => plimsoll.planNpuDomains(value)],
+  ['an array of names', (value) => plimsoll.GgufFile.open(samplePath).stream({ tensors: value })],
+  ['an array of snapshots', (value) => plimsoll.poolsPage(value)],
+  ['a tensor', (value) => plimsoll.tensorDataBytes(value, 'raw')],
+  ['a device', (value) => new plimsoll.MemoryManager({ device: value })],
+  ['an event', (value) => new plimsoll.MemoryManager().monitor.on('sample', value)],
+]
+
+const values: [name: string, make: () => unknown][] = [
+  ['a proxy that was revoked', revoked],
+  ['an object whose class has no name in text', () => ({ constructor: { name: Symbol('no text') } })],
+  ['an array that says it is four billion long', () => Object.assign([], { length: 2 ** 32 - 1 })],
+  ['a symbol', () => Symbol('hostile')],
+]
+
+function revoked(): unknown {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
+describe.each(calls)('%s', (_, call) => {
+  test.each(values)('that is %s is refused, with an error that says so', (_, make) => {
+    expect(() => call(make() as never)).toThrow(InvalidArgumentError)
+  })
+})
+
+test('a device that is a revoked proxy is refused', async () => {
+  await expect(plimsoll.Device.open(revoked() as never)).rejects.toThrow(InvalidArgumentError)
+})
+
+const { Allocation, Device, DeviceBuffer, DeviceFamily, GgufArray, MemoryPool, MemoryPools, TensorChunk } = plimsoll
+
+test.each(
+  [Allocation, Device, DeviceBuffer, DeviceFamily, GgufArray, MemoryPool, MemoryPools, TensorChunk].map(
+    (type) => [type.name, type as unknown as new () => unknown] as const,
+  ),
+)('new %s() is left to the package', (_, type) => {
+  expect(() => new type()).toThrow(InvalidArgumentError)
+})
+
+test.each([Symbol('index'), 1n, {}, 'x'])('an index of metadata has to be a number: %p', (index) => {
+  const model = plimsoll.GgufFile.open(samplePath)
+  const array = model.metadata.get('tokenizer.ggml.tokens') as plimsoll.GgufArray
+  expect(() => array.at(index as never)).toThrow(InvalidArgumentError)
+  expect(() => array.slice(index as never)).toThrow(InvalidArgumentError)
+  expect(() => array.slice(0, index as never)).toThrow(InvalidArgumentError)
+})
+
+test('names of tensors are those that were checked, whatever the array says the second time', () => {
+  const model = plimsoll.GgufFile.open(samplePath)
+  const name = model.tensors[0]?.name
+  let asked = 0
+  const names = new Proxy([name], { get: (target, key) => (key === '0' && asked++ > 0 ? 7 : Reflect.get(target, key)) })
+  expect(() => model.stream({ tensors: names as string[] })).not.toThrow()
+})
+
+/** Runs the fuzzer; what it found is what it printed. */
+function fuzz(...args: string[]): { status: number | null; output: string } {
+  const env = { ...process.env, PLIMSOLL_FAKE_CUDA: fakeCuda }
+  const script = resolve(root, 'fuzz/api/run.mjs')
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], { env, encoding: 'utf8' })
+  return { status, output: stdout + stderr }
+}
+
+describe('a short run of the fuzzer', () => {
+  const natively = unlessEmulated(test, 'its calls take minutes')
+
+  natively(
+    'finds nothing in every call that is exported',
+    () => {
+      const { status, output } = fuzz('--seed', '1', '--runs', '8')
+      expect({ status, output }).toEqual({ status: 0, output: expect.stringContaining('0 findings') })
+    },
+    300_000,
+  )
+
+  natively(
+    'finds that workers which are terminated leave nothing',
+    () => {
+      const { status, output } = fuzz('--storm', '40')
+      expect({ status, output }).toEqual({ status: 0, output: expect.stringContaining('left in the budget: 0 bytes') })
+    },
+    300_000,
+  )
+})

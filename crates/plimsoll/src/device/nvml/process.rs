@@ -1,0 +1,77 @@
+//! The rows that the library writes.
+
+use super::table::Layout;
+
+/// A row of the longer layout. The library fills it; nothing in it is a pointer.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
+pub(super) struct Row {
+    pub pid: u32,
+    padding: u32,
+    pub used_gpu_memory: u64,
+    gpu_instance: u32,
+    compute_instance: u32,
+}
+
+/// A row of the shorter one.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct ShortRow {
+    pid: u32,
+    padding: u32,
+    used_gpu_memory: u64,
+}
+
+const _: () = assert!(size_of::<Row>() == 24 && size_of::<ShortRow>() == 16);
+
+/// `NVML_VALUE_NOT_AVAILABLE`.
+const NOT_AVAILABLE: u64 = u64::MAX;
+
+impl Row {
+    /// The first rows of what was written into that memory by a function of that layout.
+    pub fn laid_out(written: &[Self], layout: Layout, count: usize) -> Vec<Self> {
+        match layout {
+            Layout::Long => written.iter().take(count).copied().collect(),
+            Layout::Short => {
+                let bytes: &[u8] = bytemuck::cast_slice(written);
+                let rows = bytes.chunks_exact(size_of::<ShortRow>()).take(count);
+                rows.map(|row| Self::from(bytemuck::pod_read_unaligned::<ShortRow>(row))).collect()
+            }
+        }
+    }
+
+    /// What the process holds, where the driver tells it.
+    pub fn bytes(&self) -> Option<u64> {
+        (self.used_gpu_memory != NOT_AVAILABLE).then_some(self.used_gpu_memory)
+    }
+}
+
+impl From<ShortRow> for Row {
+    fn from(row: ShortRow) -> Self {
+        Self { pid: row.pid, used_gpu_memory: row.used_gpu_memory, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shorter_rows_are_read_out_of_the_same_memory() {
+        let mut written = vec![Row::default(); 3];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut written);
+        for (row, pid) in bytes.chunks_exact_mut(16).zip([7_u32, 8, 9]) {
+            row[..4].copy_from_slice(&pid.to_ne_bytes());
+            row[8..].copy_from_slice(&(u64::from(pid) << 20).to_ne_bytes());
+        }
+        let rows = Row::laid_out(&written, Layout::Short, 2);
+        let told: Vec<_> = rows.iter().map(|row| (row.pid, row.bytes())).collect();
+        assert_eq!(told, [(7, Some(7 << 20)), (8, Some(8 << 20))]);
+    }
+
+    #[test]
+    fn what_is_not_told_is_not_zero() {
+        assert_eq!(Row { used_gpu_memory: u64::MAX, ..Row::default() }.bytes(), None);
+        assert_eq!(Row::default().bytes(), Some(0));
+    }
+}
