@@ -88,15 +88,23 @@ export declare class NativeModel {
   static fromBytes(bytes: Uint8Array, options: NativeOpenOptions): NativeModel
   close(): void
   info(): NativeModelInfo
-  tensors(): Array<TensorInfo>
+  /** Tensors `start..end`: a hundred thousand as objects would hold the event loop up for ten calls of the engine each. */
+  tensors(start: number, end: number): NativeTensors
   tensor(name: string): TensorInfo | null
+  /** The names by position, for as long as the object lives. */
+  tensorNames(): NativeTensorNames
+  /** Bytes that the tensors of these names take in the file, all by default; names that it has not got take none. */
+  storedBytes(names?: Array<string> | undefined | null): number
   metadataKeys(): Array<string>
+  metadataCount(): number
+  /** Keys and values in turn, of entries `start..end`; a value is as of `metadataValue`. */
+  metadataEntries(start: number, end: number): unknown[]
   /** The value's type name, `null` for a key that is not there. */
   metadataType(key: string): string | null
-  /** A scalar, the description of an array, or `undefined` for a key that is not there. */
+  /** A scalar, the place of an array, or `undefined` for a key that is not there. */
   metadataValue(key: string): unknown
-  /** Elements `start..end` of the array under `key`, or of the array nested in it at `path`. */
-  metadataElements(key: string, path: Array<number>, start: number, end: number): Uint8Array | unknown[]
+  /** Elements `start..end` of the array at a place of this file's. */
+  metadataElements(place: NativeArrayPlace, start: number, end: number): Uint8Array | Float64Array | string[]
   stream(pool: NativeBufferPool, options: NativeStreamOptions): NativeStream
   /** The same into a buffer of a device, from `offset_bytes` on. */
   streamIntoBuffer(pool: NativeBufferPool, options: NativeStreamOptions, into: NativePool, key: number, offsetBytes: number): NativeStream
@@ -230,6 +238,12 @@ export declare class NativeStream {
   next(): Promise<NativeUnit | null>
   /** Ends the stream within one unit; whoever waits is told. */
   cancel(): void
+}
+
+/** The names of a file's tensors. Streams that outlive the file take them along; they do not keep it open. */
+export declare class NativeTensorNames {
+  /** The name of the tensor at a position, empty for one that there is none at. */
+  at(index: number): string
 }
 
 /** One unit in JavaScript's hands. */
@@ -561,6 +575,21 @@ export interface GgufSplit {
   tensorCount?: number
 }
 
+/** What a process holds on a GPU. */
+export interface GpuProcess {
+  /** Its id. Of NVML, as the machine's first namespace has it: in a container that is another. */
+  pid: number
+  /** Its name, where the driver tells it. */
+  name?: string
+  /** The GPU's number, where the driver tells it. */
+  gpu?: number
+  /** What it holds, in bytes; absent where the driver does not tell. */
+  bytes?: number
+}
+
+/** Who holds memory of the GPUs. */
+export declare function gpuProcesses(root?: string | undefined | null): Promise<Array<GpuProcess>>
+
 /** What the system can give at one moment, and why not more. */
 export interface Headroom {
   /** The least room of the terms, less what is pending; in bytes. */
@@ -698,10 +727,13 @@ export interface MonitorSample {
   oomKillCount?: number
 }
 
-/** Describes an array without its elements. */
-export interface NativeArrayInfo {
-  elementType: string
+/** Describes an array without its elements: by where it stands it is found again without a walk. */
+export interface NativeArrayPlace {
+  /** The id of the type that all elements have: its place in `valueTypes()`. */
+  elementTypeId: number
   length: number
+  offset: number
+  sizeBytes: number
 }
 
 /** One of PyTorch's figures. */
@@ -807,6 +839,23 @@ export interface NativeStreamOptions {
   tensors?: Array<string>
   output: string
   chunkBytes: number
+}
+
+/** Tensors as columns, for `lib/gguf-file.ts`. */
+export interface NativeTensors {
+  /** The names, each followed by a NUL, which no name contains. */
+  names: string
+  /** Nine numbers a tensor: see `describe`. */
+  numbers: Float64Array
+}
+
+/** What all tensors of a type have in common. */
+export interface NativeTensorType {
+  name: string
+  typeId: number
+  convertible: boolean
+  blockElements: number
+  blockBytes: number
 }
 
 export interface NativeThread {
@@ -1048,6 +1097,12 @@ export interface TensorInfo {
   /** Where the data starts, in bytes from the start of the file. */
   offsetBytes: number
 }
+
+/** The types that tensors can be of. */
+export declare function tensorTypes(): Array<NativeTensorType>
+
+/** The names of the types that metadata values have, in the order of their ids. */
+export declare function valueTypes(): Array<string>
 
 /** The version of the addon, which has to be that of the package around it. */
 export declare function version(): string

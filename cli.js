@@ -318,8 +318,17 @@ const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 /** A text of unknown origin as one line that only shows: names and values in a file can hold commands to a terminal. */
 const visible = (text) => text.replace(invisible, (character) => shortEscapes[character] ?? unicodeEscape(character));
 const shortEscapes = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+/** The same of a text's beginning, for texts of any length; the end of one that is longer shows as `…`. */
+function beginning(text, width) {
+    return clip(visible(text.slice(0, 2 * width + 2)), width);
+}
 /** The JSON escape of every UTF-16 unit. */
-const unicodeEscape = (text) => Array.from({ length: text.length }, (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`).join('');
+function unicodeEscape(text) {
+    let escapes = '';
+    for (let i = 0; i < text.length; i++)
+        escapes += `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`;
+    return escapes;
+}
 /** A text shortened to a number of characters. */
 function clip(text, width) {
     // Characters are at most two units each, so what lies beyond need not be counted.
@@ -567,13 +576,16 @@ function hugePageWords(pools) {
     const words = ({ pageBytes, totalCount, freeCount }) => `${totalCount} of ${plimsoll.formatBytes(pageBytes)}, ${freeCount} of them free`;
     return set.map(words).join('; ');
 }
+const nvmapWords = (clients) => holderWords(clients.map(({ process, pid, bytes }) => ({ name: process, pid, bytes })));
 /** The largest holders stand for all of them. */
-function nvmapWords(clients) {
+function holderWords(holders) {
     const SHOWN = 3;
-    const sorted = [...clients].sort((a, b) => b.bytes - a.bytes);
-    const shown = sorted.slice(0, SHOWN).map(({ process, pid, bytes }) => `${process} (${pid}) ${plimsoll.formatBytes(bytes)}`);
-    const rest = clients.length > SHOWN ? [`${clients.length - SHOWN} more`] : [];
-    return clients.length > 0 ? `held by ${[...shown, ...rest].join(', ')}` : 'held by no process';
+    const sorted = [...holders].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
+    const words = ({ name = 'process', pid, bytes }) => `${name} (${pid}) ${bytes === undefined ? 'not told' : plimsoll.formatBytes(bytes)}`;
+    const rest = holders.length > SHOWN ? [`${holders.length - SHOWN} more`] : [];
+    return holders.length > 0
+        ? `held by ${[...sorted.slice(0, SHOWN).map(words), ...rest].join(', ')}`
+        : 'held by no process';
 }
 
 /** A diagnosis for people. */
@@ -1118,6 +1130,58 @@ const exitCodes = (page) => [
 const called = (verb) => (verb.operand ? `${verb.name} ${verb.operand}` : verb.name);
 const flag = (name, { value, multiple }) => `--${name}${value ? ` ${value}` : ''}${multiple ? ' ...' : ''}`;
 
+/** Characters of a piece, from which on it is given out. */
+const PIECE = 64 * 1024;
+/** What is written as an object without being made one: keys out of files may be long, and all have the same hash then. */
+class JsonEntries {
+    entries;
+    constructor(entries) {
+        this.entries = entries;
+    }
+}
+/**
+ * The text of `JSON.stringify(value, null, indent)` in pieces: a text of hundreds of megabytes is more than a string
+ * can hold, and takes longer than an event loop should stand still. What can be iterated is an array. The value, and the
+ * arrays in it, are walked over; what they hold is written whole. Nothing with `toJSON` is expected.
+ */
+function* jsonPieces(value, indent = 0) {
+    let piece = '';
+    for (const token of tokens(value, indent, '\n', true)) {
+        piece += token;
+        if (piece.length < PIECE)
+            continue;
+        yield piece;
+        piece = '';
+    }
+    yield piece;
+}
+function* tokens(value, indent, newline, walked = false) {
+    if (typeof value !== 'object' || value === null || !(walked || isIterable(value) || value instanceof JsonEntries)) {
+        yield textOf$1(value, indent).replaceAll('\n', newline);
+        return;
+    }
+    const inner = indent > 0 ? newline + ' '.repeat(indent) : '';
+    const [open, close] = isIterable(value) ? '[]' : '{}';
+    let count = 0;
+    yield open;
+    if (isIterable(value)) {
+        for (const element of value) {
+            yield (count++ > 0 ? ',' : '') + inner + textOf$1(element, indent).replaceAll('\n', inner);
+        }
+    }
+    else {
+        for (const [key, item] of value instanceof JsonEntries ? value.entries : Object.entries(value)) {
+            if (item === undefined)
+                continue;
+            yield `${count++ > 0 ? ',' : ''}${inner}${JSON.stringify(key)}:${indent > 0 ? ' ' : ''}`;
+            yield* tokens(item, indent, inner);
+        }
+    }
+    yield (count > 0 && indent > 0 ? newline : '') + close;
+}
+const isIterable = (value) => Symbol.iterator in value;
+const textOf$1 = (value, indent) => JSON.stringify(value, null, indent) ?? 'null';
+
 /** Opens the file of a command; one that cannot be opened is broken input. */
 function openInput(open) {
     try {
@@ -1130,6 +1194,8 @@ function openInput(open) {
 
 /** How many elements of an array stand for all of them. */
 const FIRST = 8;
+/** Characters of a text shown at most: more than fit on a line. */
+const MAX_TEXT = 1000;
 /** A value for `--json`. What JSON has no number for is a string: big integers, `"NaN"`, `"Infinity"`. */
 function documentOf$1(value) {
     if (value instanceof plimsoll.GgufArray)
@@ -1145,17 +1211,14 @@ const summaryOf = (array) => ({
 });
 const firstOf = (array) => Array.from(array.slice(0, FIRST));
 /** The type of a value for people: `u32`, `string[768]`. */
-function typeOf(metadata, key) {
-    const value = metadata.get(key);
-    return value instanceof plimsoll.GgufArray ? arrayType(value) : String(metadata.type(key));
-}
+const typeOf = (metadata, key, value) => value instanceof plimsoll.GgufArray ? arrayType(value) : String(metadata.type(key));
 const arrayType = (array) => `${array.elementType}[${array.length}]`;
 /** A value for people, on one line. */
 function textOf(value, type) {
     if (value instanceof plimsoll.GgufArray)
         return arrayText(value);
     if (typeof value === 'string')
-        return visible(value);
+        return beginning(value, MAX_TEXT);
     return type === 'f32' ? shortFloat(value) : String(value);
 }
 function arrayText(array) {
@@ -1165,7 +1228,7 @@ function arrayText(array) {
 function elementText(element, type) {
     if (element instanceof plimsoll.GgufArray)
         return arrayType(element);
-    return typeof element === 'string' ? `"${visible(element)}"` : textOf(element, type);
+    return typeof element === 'string' ? `"${beginning(element, MAX_TEXT)}"` : textOf(element, type);
 }
 /** The shortest decimal that is read back as the same 32-bit float: 0.00001, not 0.000009999999747378752. */
 function shortFloat(value) {
@@ -1177,6 +1240,10 @@ function shortFloat(value) {
     return String(Number(value.toPrecision(9)));
 }
 
+/** Rows of a table shown at most; the document has all. */
+const MAX_ROWS = 10_000;
+/** Characters shown of a name at most. */
+const MAX_NAME$1 = 200;
 const inspect = {
     name: 'inspect',
     operand: 'FILE',
@@ -1195,7 +1262,10 @@ function run$2(args) {
     const model = openInput(() => plimsoll.GgufFile.open(file, { headerOnly }));
     const totals = totalsOf(model.tensors);
     return {
-        document: documentOfModel(model, totals),
+        // Made only when it is asked for: a stranger's file may have a million tensors.
+        get document() {
+            return documentOfModel(model, totals);
+        },
         lines: (page) => [
             ...overview$1(page, model),
             '',
@@ -1244,19 +1314,23 @@ const documentOfModel = (model, types) => ({
     dataBytes: model.dataBytes,
     metadataCount: model.metadata.size,
     tensorCount: model.tensors.length,
-    metadata: Object.fromEntries(Array.from(model.metadata, ([key, value]) => [key, { type: model.metadata.type(key), value: documentOf$1(value) }])),
+    metadata: new JsonEntries(metadataDocuments(model)),
     tensors: model.tensors,
     types,
 });
+function* metadataDocuments({ metadata }) {
+    for (const [key, value] of metadata)
+        yield [key, { type: metadata.type(key), value: documentOf$1(value) }];
+}
 function overview$1(page, model) {
     const { fileType, split, architecture } = model;
     const name = nameOf(model);
     return [
-        heading(page, visible(node_path.basename(model.path))),
+        heading(page, beginning(node_path.basename(model.path), MAX_NAME$1)),
         '',
         ...facts(page, [
-            ['name', name && visible(name)],
-            ['architecture', architecture && visible(architecture)],
+            ['name', name && beginning(name, MAX_NAME$1)],
+            ['architecture', architecture && beginning(architecture, MAX_NAME$1)],
             ['file type', fileType && (fileType.name ?? `unknown (${fileType.id})`)],
             ['part', split && `${split.number + 1} of ${split.count}`],
             ['version', String(model.version)],
@@ -1269,8 +1343,23 @@ function overview$1(page, model) {
 const metadataSection = (page, { metadata }) => [
     heading(page, 'Metadata', grouped(metadata.size)),
     '',
-    ...table(page, [{ title: 'key' }, { title: 'type', style: 'dim' }, { title: 'value' }], Array.from(metadata, ([key, value]) => [visible(key), typeOf(metadata, key), textOf(value, metadata.type(key))])),
+    ...table(page, [{ title: 'key' }, { title: 'type', style: 'dim' }, { title: 'value' }], Array.from(firstRows(metadata), ([key, value]) => [
+        beginning(key, MAX_NAME$1),
+        typeOf(metadata, key, value),
+        textOf(value, metadata.type(key)),
+    ])),
+    ...moreThan(metadata.size),
 ];
+function* firstRows(all) {
+    let count = 0;
+    for (const row of all) {
+        if (count++ === MAX_ROWS)
+            return;
+        yield row;
+    }
+}
+/** That there are more than those shown, if there are. */
+const moreThan = (count) => count > MAX_ROWS ? [`  and ${grouped(count - MAX_ROWS)} more; --json has them all`] : [];
 const tensorSection = (page, tensors) => [
     heading(page, 'Tensors', grouped(tensors.length)),
     '',
@@ -1280,13 +1369,16 @@ const tensorSection = (page, tensors) => [
         { title: 'dimensions', align: 'right' },
         { title: 'size', align: 'right' },
         { title: 'offset', align: 'right', style: 'dim' },
-    ], tensors.map((tensor) => [
-        visible(tensor.name),
+    ], tensors
+        .slice(0, MAX_ROWS)
+        .map((tensor) => [
+        beginning(tensor.name, MAX_NAME$1),
         tensor.type,
         tensor.dimensions.map(String).join(' × ') || 'scalar',
         plimsoll.formatBytes(tensor.sizeBytes),
         grouped(tensor.offsetBytes),
     ])),
+    ...moreThan(tensors.length),
 ];
 const totalSection = (page, totals) => [
     heading(page, 'Types'),
@@ -1332,14 +1424,14 @@ function bar(paint, style, share, cells) {
     return paint(style, '━'.repeat(filled)) + paint('dim', '─'.repeat(cells - filled));
 }
 
-const plain = (_, text) => text;
+const plain$1 = (_, text) => text;
 // The stream was asked before, so the text must not be checked against another one.
 const coloured = (style, text) => node_util.styleText(style, text, { validateStream: false });
 /**
  * Colours for a terminal that has them and whose user has not set `NO_COLOR`; plain text for anything else. A terminal
  * answers for `NO_COLOR` and `TERM=dumb` itself, see `tty.WriteStream.hasColors`.
  */
-const paintFor = (stream) => (stream.isTTY && stream.hasColors() ? coloured : plain);
+const paintFor = (stream) => (stream.isTTY && stream.hasColors() ? coloured : plain$1);
 
 /** Redrawing faster than the eye follows only takes time from the work. */
 const INTERVAL_MS = 100;
@@ -1509,7 +1601,8 @@ function chosen(model, names) {
         const tensor = model.tensor(name);
         if (tensor)
             return tensor;
-        const known = model.tensors.map((each) => each.name);
+        // The nearest of a million would take seconds to find.
+        const known = model.tensors.slice(0, 10_000).map((each) => each.name);
         const hint = known.length > 0 ? `; did you mean "${nearest(name, known)}"?` : '';
         throw new UsageError(`unknown tensor "${name}"${hint}`);
     });
@@ -1580,8 +1673,13 @@ const printLines = (lines) => {
 };
 /** Characters that JSON leaves as they are and that act on a terminal or end a line; line feeds are the document's own. */
 const unescaped = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+/** What most pieces of most documents are: looking for more than that takes a hundred times as long. */
+const plain = /^[\n\x20-\x7e]*$/;
+const escaped = (piece) => piece.replace(unescaped, unicodeEscape);
 const print = (document, indent) => {
-    process.stdout.write(`${JSON.stringify(document, null, indent).replace(unescaped, unicodeEscape)}\n`);
+    for (const piece of jsonPieces(document, indent))
+        process.stdout.write(plain.test(piece) ? piece : escaped(piece));
+    process.stdout.write('\n');
 };
 const printDocument = (document) => print(document, 2);
 /** Prints a document that is one of many, each on a line. */
@@ -2725,7 +2823,7 @@ function gauge(page, name, style, share, figure, why) {
     const words = left > 0 ? `  ${clip(visible(why), left)}` : '';
     return `  ${page.paint('dim', name.padEnd(NAME_CELLS))}  ${drawn}  ${figure.padStart(FIGURE_CELLS)}${words}`;
 }
-function memoryFacts({ sample, pid, isOther, killCount }) {
+function memoryFacts({ sample, pid, isOther, killCount, gpuProcesses }) {
     const { memory, zram, dark, freeHugeBlockCount, pressure, oomKillCount, process } = sample;
     return [
         ['machine', `${plimsoll.formatBytes(memory.availableBytes)} of ${plimsoll.formatBytes(memory.totalBytes)} available`],
@@ -2733,6 +2831,7 @@ function memoryFacts({ sample, pid, isOther, killCount }) {
         ['zram', zram?.storedBytes ? zramWords(zram) : undefined],
         ['dark memory', dark && darkWords(dark)],
         ['blocks of 2 MiB', freeHugeBlockCount === undefined ? undefined : blockWords(freeHugeBlockCount)],
+        ['GPU memory', gpuProcesses && visible(holderWords(gpuProcesses))],
         ['pressure', pressure ? pressureWords(pressure) : 'not told by the kernel'],
         [
             'kills',
@@ -2935,6 +3034,7 @@ class Samples {
     #monitor;
     #intervalMs;
     #count;
+    #tellsGpus = true;
     constructor(args) {
         const pid = otherProcess(args);
         this.#intervalMs = args.duration('interval') ?? 1000;
@@ -2961,6 +3061,20 @@ class Samples {
             this.close();
         }
     }
+    /** Who holds memory of the GPUs. A machine that does not tell is not asked again: its libraries would be looked for. */
+    async #gpuProcesses() {
+        if (!this.#tellsGpus)
+            return undefined;
+        try {
+            return await plimsoll.gpuProcesses();
+        }
+        catch (error) {
+            if (!(error instanceof plimsoll.DeviceUnavailableError))
+                throw error;
+            this.#tellsGpus = false;
+            return undefined;
+        }
+    }
     async *#views() {
         let failure;
         this.#monitor.on('unavailable', (reason) => {
@@ -2981,6 +3095,7 @@ class Samples {
                 line: this.#line,
                 killCount: Math.max((sample.oomKillCount ?? 0) - (firstKillCount ?? 0), 0),
                 processes: await plimsoll.processes({ loaded: true }),
+                gpuProcesses: await this.#gpuProcesses(),
                 intervalMs: this.#intervalMs,
             };
             shown += 1;
@@ -3005,7 +3120,8 @@ const processDocument = (process) => filled(process, {
     fileBytes: null,
     shmemBytes: null,
 });
-const documentOf = ({ sample, pid, line, killCount, processes }) => ({
+const gpuProcessDocument = (process) => filled(process, { name: null, gpu: null, bytes: null });
+const documentOf = ({ sample, pid, line, killCount, processes, gpuProcesses }) => ({
     timeMs: sample.timeMs,
     level: sample.level,
     usedPercent: sample.usedPercent,
@@ -3022,6 +3138,7 @@ const documentOf = ({ sample, pid, line, killCount, processes }) => ({
     killCount: sample.oomKillCount === undefined ? null : killCount,
     process: sample.process ?? null,
     processes: processes.map(processDocument),
+    gpuProcesses: gpuProcesses?.map(gpuProcessDocument) ?? null,
 });
 
 /** Every verb of the command line, in the order of the help. */

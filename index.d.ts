@@ -438,6 +438,18 @@ interface GgufSplit {
   tensorCount?: number
 }
 
+/** What a process holds on a GPU. */
+interface GpuProcess {
+  /** Its id. Of NVML, as the machine's first namespace has it: in a container that is another. */
+  pid: number
+  /** Its name, where the driver tells it. */
+  name?: string
+  /** The GPU's number, where the driver tells it. */
+  gpu?: number
+  /** What it holds, in bytes; absent where the driver does not tell. */
+  bytes?: number
+}
+
 /** What the system can give at one moment, and why not more. */
 interface Headroom {
   /** The least room of the terms, less what is pending; in bytes. */
@@ -1226,6 +1238,18 @@ declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Dis
     keep(): TensorData<As>;
 }
 
+/**
+ * What each process holds on NVIDIA's GPUs: as nvmap tells it where it does (root, on a Jetson but for Thor), else as the
+ * management library NVML does, which is opened for it when it is there. What a driver does not tell is absent, not 0.
+ *
+ * @throws {@link DeviceUnavailableError} where neither tells, with what is the matter with each.
+ * @throws {@link InvalidArgumentError} for an unknown option.
+ *
+ * @example
+ * for (const { pid, bytes } of await gpuProcesses()) console.log(pid, bytes ?? 'not told')
+ */
+declare function gpuProcesses(options?: SystemOptions): Promise<GpuProcess[]>;
+
 /** The kinds of device memory. */
 type DeviceKind = 'host' | 'dma-heap' | 'udmabuf' | 'cuda' | 'rknpu';
 /** Ordinary RAM. */
@@ -1886,7 +1910,10 @@ type GgufValueType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'bool
 type GgufValue = number | bigint | boolean | string | GgufArray;
 /** The elements of an array: a typed array for numbers, else an array of values. */
 type GgufElements = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array | BigUint64Array | BigInt64Array | boolean[] | string[] | GgufArray[];
-/** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
+/**
+ * An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. Where those of
+ * strings and arrays stand is found in one walk, the first time that one of a large array is asked for.
+ */
 declare class GgufArray implements Iterable<unknown> {
     #private;
     /** The type all elements have. */
@@ -1897,13 +1924,18 @@ declare class GgufArray implements Iterable<unknown> {
     /**
      * Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`.
      *
-     * @throws {@link InvalidArgumentError} when one of them is no number.
+     * @throws {@link InvalidArgumentError} when one of them is no number, and for more than 4,194,304 elements at once that
+     * are no numbers: go over them, or take them in parts.
      */
     slice(start?: number, end?: number): GgufElements;
-    /** Decodes every element. */
+    /**
+     * Decodes every element.
+     *
+     * @throws as of {@link slice}.
+     */
     toArray(): GgufElements;
     /**
-     * Decodes one element; negative indices count from the end. Strings and arrays are walked from the start.
+     * Decodes one element; negative indices count from the end.
      *
      * @throws {@link InvalidArgumentError} when the index is no number.
      */
@@ -2653,5 +2685,5 @@ declare function parseBytes(text: string): number;
  */
 declare function formatBytes(bytes: number): string;
 
-export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };
+export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };

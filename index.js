@@ -6,7 +6,7 @@ const fastestLevenshtein = require('fastest-levenshtein');
 const node_fs = require('node:fs');
 const node_path = require('node:path');
 const node_buffer = require('node:buffer');
-const types$1 = require('node:util/types');
+const types$3 = require('node:util/types');
 const node_url = require('node:url');
 const node_util = require('node:util');
 const node_events = require('node:events');
@@ -589,7 +589,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, } = binding;
+const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, gpuProcesses: gpuProcesses$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, tensorTypes, valueTypes, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -1409,7 +1409,7 @@ const Bytes = Uint8Array;
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
 const ofView = (name) => {
     const [ofArray, ofDataView] = [getter(typedArray, name), getter(DataView.prototype, name)];
-    return (view) => (types$1.isDataView(view) ? ofDataView(view) : ofArray(view));
+    return (view) => (types$3.isDataView(view) ? ofDataView(view) : ofArray(view));
 };
 const bufferOf = ofView('buffer');
 const offsetOf = ofView('byteOffset');
@@ -1417,7 +1417,7 @@ const lengthOf = ofView('byteLength');
 const isResizable = getter(ArrayBuffer.prototype, 'resizable');
 const bufferLength = getter(ArrayBuffer.prototype, 'byteLength');
 /** A buffer that is no shared and no resizable one. */
-const isFixed = (buffer) => types$1.isArrayBuffer(buffer) && isResizable(buffer) !== true;
+const isFixed = (buffer) => types$3.isArrayBuffer(buffer) && isResizable(buffer) !== true;
 /**
  * The bytes of an `ArrayBuffer` of fixed length or of a view of one, not copied; `undefined` of anything else, and of memory
  * that was moved away before. What a script has made of the properties of these objects is not asked.
@@ -1729,6 +1729,43 @@ class PoolBuffer extends DeviceBuffer {
     }
 }
 
+/** How many tensors cross over at once. Their names are parts of one text, which each of them keeps. */
+const BATCH$1 = 512;
+/** Numbers that describe a tensor; see `describe` in `src/model.rs`. */
+const NUMBERS = 9;
+const types$2 = new Map(tensorTypes().map((type) => [type.typeId, type]));
+/** All tensors of a file, in its order. Columns cross over, and become objects here, which is ten times as fast. */
+function tensorInfos(model, count) {
+    const infos = [];
+    for (let start = 0; start < count; start += BATCH$1) {
+        const { names, numbers } = call(() => model.tensors(start, start + BATCH$1));
+        const list = names.split('\0');
+        for (let i = 0; i < list.length - 1; i++)
+            infos.push(infoOf(list[i], numbers, i * NUMBERS));
+    }
+    return infos;
+}
+function infoOf(name, numbers, start) {
+    const number = (column) => numbers[start + column];
+    // Every type that a file may have is among them.
+    const { name: type, convertible, blockElements, blockBytes } = types$2.get(number(0));
+    const dimensions = [];
+    for (let axis = 0; axis < number(1); axis++)
+        dimensions.push(number(2 + axis));
+    return Object.freeze({
+        name,
+        type,
+        typeId: number(0),
+        convertible,
+        dimensions,
+        elementCount: number(6),
+        blockElements,
+        blockBytes,
+        sizeBytes: number(7),
+        offsetBytes: number(8),
+    });
+}
+
 /** Typed views over packed little-endian bytes; every supported machine is little-endian. */
 const views = {
     u8: Uint8Array,
@@ -1742,59 +1779,70 @@ const views = {
     i64: BigInt64Array,
     f64: Float64Array,
 };
-/**
- * How many elements an iterator decodes at a time. Batches double, because each walks past those before it: strings
- * have no fixed place.
- */
-const FIRST_BATCH = 1024;
-const LARGEST_BATCH = 1 << 20;
-/** Makes the array under a key, or nested in it at a path. */
+/** How many elements an iterator decodes at a time. */
+const BATCH = 1024;
+/** How many entries one goes over at a time: keys may be long. */
+const ENTRIES_BATCH = 64;
+/** How many values that are no numbers are decoded at once at most: each takes tens of bytes as JavaScript has it. */
+const MAX_VALUES = 2 ** 22;
+/** The types by their ids. */
+const types$1 = valueTypes();
+/** Makes the array at a place. */
 let arrayAt;
-/** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
+/**
+ * An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. Where those of
+ * strings and arrays stand is found in one walk, the first time that one of a large array is asked for.
+ */
 class GgufArray {
-    #native;
-    #key;
-    #path;
+    #model;
+    #place;
     /** The type all elements have. */
     elementType;
     /** Number of elements. */
     length;
     static {
-        arrayAt = (native, key, path, info) => new GgufArray(internal, native, key, path, info);
+        arrayAt = (model, place) => new GgufArray(internal, model, place);
     }
-    constructor(mark, native, key, path, info) {
+    constructor(mark, model, place) {
         expectInternal(mark, 'GgufArray', 'model.metadata.get()');
-        this.#native = native;
-        this.#key = key;
-        this.#path = path;
-        this.elementType = info.elementType;
-        this.length = info.length;
+        this.#model = model;
+        this.#place = place;
+        this.elementType = types$1[place.elementTypeId];
+        this.length = place.length;
     }
     /**
      * Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`.
      *
-     * @throws {@link InvalidArgumentError} when one of them is no number.
+     * @throws {@link InvalidArgumentError} when one of them is no number, and for more than 4,194,304 elements at once that
+     * are no numbers: go over them, or take them in parts.
      */
     slice(start = 0, end = this.length) {
         const from = clamp('start', start, this.length);
         const to = Math.max(from, clamp('end', end, this.length));
-        const elements = call(() => this.#native.metadataElements(this.#key, this.#path, from, to));
         const View = views[this.elementType];
+        if (!View && to - from > MAX_VALUES) {
+            const expected = `at most ${MAX_VALUES} elements behind start; go over the array, or take it in parts`;
+            throw invalidArgument('end', expected, `${to - from} elements`);
+        }
+        const elements = call(() => this.#model.metadataElements(this.#place, from, to));
         if (View)
             return new View(elements.slice().buffer);
         if (this.elementType === 'bool')
             return Array.from(elements, (byte) => byte !== 0);
         if (this.elementType === 'string')
             return elements;
-        const nested = (info, index) => arrayAt(this.#native, this.#key, [...this.#path, from + index], info);
-        return elements.map(nested);
+        return placesOf$1(elements).map((place) => arrayAt(this.#model, place));
     }
-    /** Decodes every element. */
+    /**
+     * Decodes every element.
+     *
+     * @throws as of {@link slice}.
+     */
     toArray() {
         return this.slice();
     }
     /**
-     * Decodes one element; negative indices count from the end. Strings and arrays are walked from the start.
+     * Decodes one element; negative indices count from the end.
      *
      * @throws {@link InvalidArgumentError} when the index is no number.
      */
@@ -1804,11 +1852,18 @@ class GgufArray {
     }
     /** Walks the elements, a batch at a time. */
     *[Symbol.iterator]() {
-        let batch = FIRST_BATCH;
-        for (let start = 0; start < this.length; start += batch, batch = Math.min(2 * batch, LARGEST_BATCH)) {
-            yield* this.slice(start, start + batch);
-        }
+        for (let start = 0; start < this.length; start += BATCH)
+            yield* this.slice(start, start + BATCH);
     }
+}
+/** Reads the numbers of nested arrays, four each; see `elements_to_js` in `src/metadata.rs`. */
+function placesOf$1(numbers) {
+    const places = [];
+    for (let i = 0; i < numbers.length; i += 4) {
+        const number = (column) => numbers[i + column];
+        places.push({ elementTypeId: number(0), length: number(1), offset: number(2), sizeBytes: number(3) });
+    }
+    return places;
 }
 function clamp(name, index, length) {
     if (typeof index !== 'number')
@@ -1830,13 +1885,15 @@ class GgufMetadata {
     }
     /** Number of entries. */
     get size() {
-        return call(() => this.#native.metadataKeys()).length;
+        return call(() => this.#native.metadataCount());
     }
     /** The value under `key`, `undefined` if there is none. */
     get(key) {
-        const value = call(() => this.#native.metadataValue(string('key', key)));
+        return this.#valueOf(call(() => this.#native.metadataValue(string('key', key))));
+    }
+    #valueOf(value) {
         const isArray = typeof value === 'object' && value !== null;
-        return isArray ? arrayAt(this.#native, key, [], value) : value;
+        return isArray ? arrayAt(this.#native, value) : value;
     }
     /** Whether there is a value under `key`. */
     has(key) {
@@ -1852,8 +1909,13 @@ class GgufMetadata {
     }
     /** Keys and values, in file order. */
     *entries() {
-        for (const key of this.keys())
-            yield [key, this.get(key)];
+        for (let start = 0;; start += ENTRIES_BATCH) {
+            const entries = call(() => this.#native.metadataEntries(start, start + ENTRIES_BATCH));
+            for (let i = 0; i < entries.length; i += 2)
+                yield [entries[i], this.#valueOf(entries[i + 1])];
+            if (entries.length === 0)
+                return;
+        }
     }
     /** The same as {@link entries}. */
     [Symbol.iterator]() {
@@ -2210,7 +2272,7 @@ class GgufFile {
      */
     static fromBytes(bytes, options$1) {
         const { headerOnly = false, strict = false } = options(options$1, openChecks);
-        const view = types$1.isTypedArray(bytes) ? anyBytesOf(bytes) : undefined;
+        const view = types$3.isTypedArray(bytes) ? anyBytesOf(bytes) : undefined;
         if (!view)
             throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes));
         return new GgufFile(internal, call(() => NativeModel.fromBytes(view, { headerOnly, strict })), headerOnly);
@@ -2253,7 +2315,7 @@ class GgufFile {
     }
     /** The tensors, in file order. */
     get tensors() {
-        this.#tensors ??= Object.freeze(call(() => this.#native.tensors()).map((tensor) => Object.freeze(tensor)));
+        this.#tensors ??= Object.freeze(tensorInfos(this.#native, this.#info.tensorCount));
         return this.#tensors;
     }
     /** The tensor of that name, `undefined` if there is none. */
@@ -2278,7 +2340,8 @@ class GgufFile {
         const { pool: ownPool, loads } = this.#context ?? standaloneContext();
         const request = { output: as, chunkBytes, tensors };
         const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request));
-        return chunks(native, as, this.#names(), this.#storedBytes(tensors), loads, control(checked));
+        const totalBytes = call(() => this.#native.storedBytes(tensors));
+        return chunks(native, as, this.#names(), totalBytes, loads, control(checked));
     }
     async load(name, options$1) {
         const checked = options(options$1, intoChecks);
@@ -2338,12 +2401,16 @@ class GgufFile {
     }
     /** Names by index; a stream that outlives the file takes them along. */
     #names() {
-        const { tensors } = this;
-        return (index) => tensors[index]?.name ?? '';
-    }
-    #storedBytes(names) {
-        const infos = names?.map((name) => this.tensor(name)) ?? this.tensors;
-        return infos.reduce((sum, info) => sum + (info?.sizeBytes ?? 0), 0);
+        const names = call(() => this.#native.tensorNames());
+        // The chunks of a tensor come one after the other.
+        let last = -1;
+        let name = '';
+        return (index) => {
+            if (index !== last)
+                name = names.at(index);
+            last = index;
+            return name;
+        };
     }
 }
 const control = ({ signal, onProgress }) => ({ signal, onProgress });
@@ -4782,6 +4849,26 @@ function realBuffer(buffer) {
 }
 
 /**
+ * What each process holds on NVIDIA's GPUs: as nvmap tells it where it does (root, on a Jetson but for Thor), else as the
+ * management library NVML does, which is opened for it when it is there. What a driver does not tell is absent, not 0.
+ *
+ * @throws {@link DeviceUnavailableError} where neither tells, with what is the matter with each.
+ * @throws {@link InvalidArgumentError} for an unknown option.
+ *
+ * @example
+ * for (const { pid, bytes } of await gpuProcesses()) console.log(pid, bytes ?? 'not told')
+ */
+async function gpuProcesses(options$1) {
+    const { root } = options(options$1, { root: string });
+    try {
+        return await gpuProcesses$1(root);
+    }
+    catch (error) {
+        throw fromNative(error);
+    }
+}
+
+/**
  * The processes of this machine, the largest first, as far as this user may look: names, parents, start times, command
  * lines and memory. There are none of a copy of a board's files.
  *
@@ -4857,6 +4944,7 @@ exports.backEnds = backEnds;
 exports.boardPresets = boardPresets;
 exports.detectBoard = detectBoard;
 exports.formatBytes = formatBytes;
+exports.gpuProcesses = gpuProcesses;
 exports.instructionSet = instructionSet;
 exports.loadedAddon = loadedAddon;
 exports.machineMemory = machineMemory;

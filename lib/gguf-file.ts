@@ -9,6 +9,7 @@ import { bufferPlace, type DeviceBuffer, inUse } from './device-buffer.js'
 import { call, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import { readStream, type TensorReadStream } from './loader/read-stream.js'
+import { tensorInfos } from './loader/tensor-infos.js'
 import { type GgufMetadata, metadataOf } from './metadata.js'
 import { type NativeBufferPool, NativeModel, type NativeStream, type NativeUnit } from './native.js'
 import { elementBytes, type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs, view } from './output.js'
@@ -256,7 +257,7 @@ export class GgufFile implements Disposable {
 
   /** The tensors, in file order. */
   get tensors(): readonly Readonly<TensorInfo>[] {
-    this.#tensors ??= Object.freeze(call(() => this.#native.tensors()).map((tensor) => Object.freeze(tensor)))
+    this.#tensors ??= Object.freeze(tensorInfos(this.#native, this.#info.tensorCount))
     return this.#tensors
   }
 
@@ -285,7 +286,8 @@ export class GgufFile implements Disposable {
     const { pool: ownPool, loads } = this.#context ?? standaloneContext()
     const request = { output: as, chunkBytes, tensors } as NativeStreamOptions
     const native = call(() => this.#native.stream(nativePool(pool ?? ownPool) as NativeBufferPool, request))
-    return chunks(native, as as As, reuse, this.#names(), this.#storedBytes(tensors), loads, control(checked))
+    const totalBytes = call(() => this.#native.storedBytes(tensors))
+    return chunks(native, as as As, reuse, this.#names(), totalBytes, loads, control(checked))
   }
 
   /**
@@ -391,13 +393,15 @@ export class GgufFile implements Disposable {
 
   /** Names by index; a stream that outlives the file takes them along. */
   #names(): (index: number) => string {
-    const { tensors } = this
-    return (index) => tensors[index]?.name ?? ''
-  }
-
-  #storedBytes(names: string[] | undefined): number {
-    const infos = names?.map((name) => this.tensor(name)) ?? this.tensors
-    return infos.reduce((sum, info) => sum + (info?.sizeBytes ?? 0), 0)
+    const names = call(() => this.#native.tensorNames())
+    // The chunks of a tensor come one after the other.
+    let last = -1
+    let name = ''
+    return (index) => {
+      if (index !== last) name = names.at(index)
+      last = index
+      return name
+    }
   }
 }
 

@@ -1,7 +1,9 @@
+import type { NativeArrayPlace } from '../binding.js'
 import * as check from './check.js'
 import { call, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import type { NativeModel } from './native.js'
+import * as native from './native.js'
 
 /** The type of a metadata value, as GGUF names it. */
 export type GgufValueType =
@@ -55,69 +57,78 @@ const views: Record<string, new (buffer: ArrayBuffer) => GgufElements> = {
   f64: Float64Array,
 }
 
+/** How many elements an iterator decodes at a time. */
+const BATCH = 1024
+
+/** How many entries one goes over at a time: keys may be long. */
+const ENTRIES_BATCH = 64
+
+/** How many values that are no numbers are decoded at once at most: each takes tens of bytes as JavaScript has it. */
+const MAX_VALUES = 2 ** 22
+
+/** The types by their ids. */
+const types = native.valueTypes() as readonly GgufValueType[]
+
+/** Makes the array at a place. */
+let arrayAt: (model: NativeModel, place: NativeArrayPlace) => GgufArray
+
 /**
- * How many elements an iterator decodes at a time. Batches double, because each walks past those before it: strings
- * have no fixed place.
+ * An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. Where those of
+ * strings and arrays stand is found in one walk, the first time that one of a large array is asked for.
  */
-const FIRST_BATCH = 1024
-const LARGEST_BATCH = 1 << 20
-
-interface ArrayInfo {
-  elementType: GgufValueType
-  length: number
-}
-
-/** Makes the array under a key, or nested in it at a path. */
-let arrayAt: (native: NativeModel, key: string, path: number[], info: ArrayInfo) => GgufArray
-
-/** An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. */
 export class GgufArray implements Iterable<unknown> {
-  readonly #native: NativeModel
-  readonly #key: string
-  readonly #path: number[]
+  readonly #model: NativeModel
+  readonly #place: NativeArrayPlace
   /** The type all elements have. */
   readonly elementType: GgufValueType
   /** Number of elements. */
   readonly length: number
 
   static {
-    arrayAt = (native, key, path, info) => new GgufArray(internal, native, key, path, info)
+    arrayAt = (model, place) => new GgufArray(internal, model, place)
   }
 
-  private constructor(mark: typeof internal, native: NativeModel, key: string, path: number[], info: ArrayInfo) {
+  private constructor(mark: typeof internal, model: NativeModel, place: NativeArrayPlace) {
     expectInternal(mark, 'GgufArray', 'model.metadata.get()')
-    this.#native = native
-    this.#key = key
-    this.#path = path
-    this.elementType = info.elementType
-    this.length = info.length
+    this.#model = model
+    this.#place = place
+    this.elementType = types[place.elementTypeId] as GgufValueType
+    this.length = place.length
   }
 
   /**
    * Decodes the elements from `start` to `end` (all by default), with the meaning of `Array.prototype.slice`.
    *
-   * @throws {@link InvalidArgumentError} when one of them is no number.
+   * @throws {@link InvalidArgumentError} when one of them is no number, and for more than 4,194,304 elements at once that
+   * are no numbers: go over them, or take them in parts.
    */
   slice(start = 0, end: number = this.length): GgufElements {
     const from = clamp('start', start, this.length)
     const to = Math.max(from, clamp('end', end, this.length))
-    const elements = call(() => this.#native.metadataElements(this.#key, this.#path, from, to))
     const View = views[this.elementType]
+    if (!View && to - from > MAX_VALUES) {
+      const expected = `at most ${MAX_VALUES} elements behind start; go over the array, or take it in parts`
+      throw invalidArgument('end', expected, `${to - from} elements`)
+    }
+    const { elementTypeId, length, offset, sizeBytes } = this.#place
+    const elements = call(() => this.#model.metadataElements(elementTypeId, length, offset, sizeBytes, from, to))
     if (View) return new View((elements as Uint8Array<ArrayBuffer>).slice().buffer)
     if (this.elementType === 'bool') return Array.from(elements as Uint8Array, (byte) => byte !== 0)
     if (this.elementType === 'string') return elements as string[]
-    const nested = (info: ArrayInfo, index: number) =>
-      arrayAt(this.#native, this.#key, [...this.#path, from + index], info)
-    return (elements as ArrayInfo[]).map(nested)
+    return placesOf(elements as Uint8Array<ArrayBuffer>).map((place) => arrayAt(this.#model, place))
   }
 
-  /** Decodes every element. */
+  /**
+   * Decodes every element.
+   *
+   * @throws as of {@link slice}.
+   */
   toArray(): GgufElements {
     return this.slice()
   }
 
   /**
-   * Decodes one element; negative indices count from the end. Strings and arrays are walked from the start.
+   * Decodes one element; negative indices count from the end.
    *
    * @throws {@link InvalidArgumentError} when the index is no number.
    */
@@ -128,11 +139,19 @@ export class GgufArray implements Iterable<unknown> {
 
   /** Walks the elements, a batch at a time. */
   *[Symbol.iterator](): Generator<number | bigint | boolean | string | GgufArray> {
-    let batch = FIRST_BATCH
-    for (let start = 0; start < this.length; start += batch, batch = Math.min(2 * batch, LARGEST_BATCH)) {
-      yield* this.slice(start, start + batch)
-    }
+    for (let start = 0; start < this.length; start += BATCH) yield* this.slice(start, start + BATCH)
   }
+}
+
+/** Reads the numbers of nested arrays, four each; see `elements_to_js` in `src/metadata.rs`. */
+function placesOf(bytes: Uint8Array<ArrayBuffer>): NativeArrayPlace[] {
+  const numbers = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Float64Array.BYTES_PER_ELEMENT)
+  const places: NativeArrayPlace[] = []
+  for (let i = 0; i < numbers.length; i += 4) {
+    const number = (column: number): number => numbers[i + column] as number
+    places.push({ elementTypeId: number(0), length: number(1), offset: number(2), sizeBytes: number(3) })
+  }
+  return places
 }
 
 function clamp(name: string, index: unknown, length: number): number {
@@ -159,14 +178,17 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
 
   /** Number of entries. */
   get size(): number {
-    return call(() => this.#native.metadataKeys()).length
+    return call(() => this.#native.metadataCount())
   }
 
   /** The value under `key`, `undefined` if there is none. */
   get(key: string): GgufValue | undefined {
-    const value = call(() => this.#native.metadataValue(check.string('key', key)))
+    return this.#valueOf(call(() => this.#native.metadataValue(check.string('key', key))))
+  }
+
+  #valueOf(value: unknown): GgufValue | undefined {
     const isArray = typeof value === 'object' && value !== null
-    return isArray ? arrayAt(this.#native, key, [], value as ArrayInfo) : (value as GgufValue | undefined)
+    return isArray ? arrayAt(this.#native, value as NativeArrayPlace) : (value as GgufValue | undefined)
   }
 
   /** Whether there is a value under `key`. */
@@ -186,7 +208,12 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
 
   /** Keys and values, in file order. */
   *entries(): Generator<[string, GgufValue]> {
-    for (const key of this.keys()) yield [key, this.get(key) as GgufValue]
+    for (let start = 0; ; start += ENTRIES_BATCH) {
+      const entries = call(() => this.#native.metadataEntries(start, start + ENTRIES_BATCH))
+      for (let i = 0; i < entries.length; i += 2)
+        yield [entries[i] as string, this.#valueOf(entries[i + 1]) as GgufValue]
+      if (entries.length === 0) return
+    }
   }
 
   /** The same as {@link entries}. */

@@ -27,6 +27,8 @@ export const {
   processMemory,
   releaseGuard,
   signals,
+  tensorTypes,
+  valueTypes,
 } = binding
 
 export const NativeBudget = binding.NativeBudget
@@ -54,5 +56,6 @@ export type {
   NativePooledBuffer,
   NativePoolOptions,
   NativeStream,
+  NativeTensorType,
   NativeUnit,
 } from '../binding.js'

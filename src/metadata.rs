@@ -1,6 +1,12 @@
 //! Metadata values on their way to JavaScript: scalars at once, arrays when their elements are asked for.
 
-use gguf_file::{ArrayRef, MAX_EXACT, Value};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use gguf_file::{ArrayIndex, ArrayPlace, ArrayRef, MAX_EXACT, Metadata, Value, ValueType};
 use napi::{
     Env, Unknown,
     bindgen_prelude::{BigInt, ToNapiValue},
@@ -9,25 +15,67 @@ use napi_derive::napi;
 
 use crate::js_memory::owned_array;
 
-/// Describes an array without its elements.
+/// Arrays of no more bytes are walked over at every access; larger ones are worth an index.
+const SMALL_BYTES: u64 = 4096;
+
+/// Describes an array without its elements: by where it stands it is found again without a walk.
 #[napi(object, object_from_js = false)]
-pub struct NativeArrayInfo {
-    pub element_type: String,
+pub struct NativeArrayPlace {
+    /// The id of the type that all elements have: its place in `valueTypes()`.
+    pub element_type_id: u32,
     pub length: f64,
+    pub offset: f64,
+    pub size_bytes: f64,
 }
 
-impl From<ArrayRef<'_>> for NativeArrayInfo {
-    fn from(array: ArrayRef<'_>) -> Self {
-        Self { element_type: array.element_type().name().to_owned(), length: array.len() as f64 }
+impl From<ArrayPlace> for NativeArrayPlace {
+    fn from(place: ArrayPlace) -> Self {
+        Self {
+            element_type_id: place.element_type.id(),
+            length: place.len as f64,
+            offset: place.offset as f64,
+            size_bytes: place.size_bytes as f64,
+        }
     }
 }
 
-/// A scalar as number, bigint, boolean or string; an array as its description.
-pub fn to_js<'env>(env: &'env Env, value: &Value<'_>) -> napi::Result<Unknown<'env>> {
+/// The place that four numbers of JavaScript's say: each time as an object would take longer than what is found there.
+pub fn place_of([element_type_id, len, offset, size_bytes]: [f64; 4]) -> Option<ArrayPlace> {
+    Some(ArrayPlace {
+        element_type: ValueType::from_id(element_type_id as u32)?,
+        len: len as usize,
+        offset: offset as u64,
+        size_bytes: size_bytes as u64,
+    })
+}
+
+/// The names of the types that metadata values have, in the order of their ids.
+#[napi(catch_unwind)]
+pub fn value_types() -> Vec<&'static str> {
+    ValueType::ALL.iter().map(|value_type| value_type.name()).collect()
+}
+
+/// The indexes of the arrays that were asked for, by where their elements begin. No two arrays that have elements begin at
+/// one place, so all of them together are a small part of the header.
+#[derive(Default)]
+pub struct ArrayIndexes(Mutex<HashMap<u64, Arc<ArrayIndex>>>);
+
+impl ArrayIndexes {
+    fn of(&self, place: ArrayPlace, array: ArrayRef<'_>) -> Arc<ArrayIndex> {
+        if place.size_bytes <= SMALL_BYTES || place.element_type.fixed_bytes().is_some() {
+            return Arc::default();
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(place.offset).or_insert_with(|| Arc::new(ArrayIndex::of(array))))
+    }
+}
+
+/// A scalar as number, bigint, boolean or string; an array as its place.
+pub fn to_js<'env>(env: &'env Env, metadata: Metadata<'_>, value: &Value<'_>) -> napi::Result<Unknown<'env>> {
     match value {
         Value::Bool(boolean) => unknown(env, *boolean),
         Value::String(text) => unknown(env, text.to_string_lossy().as_ref()),
-        Value::Array(array) => unknown(env, NativeArrayInfo::from(*array)),
+        Value::Array(array) => unknown(env, metadata.place_of(*array).map(NativeArrayPlace::from)),
         Value::U64(number) => match i64::try_from(*number) {
             Ok(number) => integer(env, number),
             Err(_) => unknown(env, BigInt::from(*number)),
@@ -37,6 +85,16 @@ pub fn to_js<'env>(env: &'env Env, value: &Value<'_>) -> napi::Result<Unknown<'e
             (None, number) => unknown(env, number),
         },
     }
+}
+
+/// Keys and values in turn, of the entries of `range`.
+pub fn entries_to_js<'env>(
+    env: &'env Env,
+    metadata: Metadata<'_>,
+    range: Range<usize>,
+) -> napi::Result<Vec<Unknown<'env>>> {
+    let entries = metadata.iter().skip(range.start).take(range.len());
+    entries.flat_map(|(key, value)| [unknown(env, key), to_js(env, metadata, &value)]).collect()
 }
 
 fn integer(env: &Env, number: i64) -> napi::Result<Unknown<'_>> {
@@ -51,20 +109,33 @@ fn unknown<T: ToNapiValue>(env: &Env, value: T) -> napi::Result<Unknown<'_>> {
     value.into_unknown(env)
 }
 
-/// Elements of an array: little-endian bytes for fixed sizes, strings, or descriptions of nested arrays.
+/// Elements of an array: little-endian bytes for fixed sizes, strings, or for each nested array the bytes of four doubles, in
+/// the order of [`NativeArrayPlace`].
 pub fn elements_to_js<'env>(
     env: &'env Env,
-    array: ArrayRef<'_>,
-    start: usize,
-    end: usize,
+    metadata: Metadata<'_>,
+    indexes: &ArrayIndexes,
+    place: ArrayPlace,
+    range: Range<usize>,
 ) -> napi::Result<Unknown<'env>> {
+    let Some(array) = metadata.array_at(place) else { return undefined(env) };
     if let (Some(bytes), Some(fixed)) = (array.as_le_bytes(), array.element_type().fixed_bytes()) {
         let fixed = fixed as usize;
-        let range = start.saturating_mul(fixed)..end.saturating_mul(fixed);
+        let range = range.start.saturating_mul(fixed)..range.end.saturating_mul(fixed);
         return owned_array(*env, bytes.get(range).unwrap_or_default())?.into_unknown(env);
     }
-    let values = array.iter().skip(start).take(end.saturating_sub(start));
-    unknown(env, values.map(|value| to_js(env, &value)).collect::<napi::Result<Vec<_>>>()?)
+    let index = indexes.of(place, array);
+    let elements = index.elements(array, range);
+    if place.element_type == ValueType::Array {
+        let places = elements.filter_map(|element| metadata.place_of(element.as_array()?));
+        let bytes: Vec<u8> = places.flat_map(numbers_of).flat_map(f64::to_le_bytes).collect();
+        return owned_array(*env, &bytes)?.into_unknown(env);
+    }
+    unknown(env, elements.map(|element| to_js(env, metadata, &element)).collect::<napi::Result<Vec<_>>>()?)
+}
+
+fn numbers_of(place: ArrayPlace) -> [f64; 4] {
+    [place.element_type.id().into(), place.len as f64, place.offset as f64, place.size_bytes as f64]
 }
 
 pub fn undefined(env: &Env) -> napi::Result<Unknown<'_>> {

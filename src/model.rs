@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gguf_file::{ArrayRef, Tensor};
-use napi::{Env, Unknown, bindgen_prelude::ObjectFinalize};
+use gguf_file::{GgufFile, Tensor, TensorType};
+use napi::{
+    Env, Unknown,
+    bindgen_prelude::{Float64Array, ObjectFinalize},
+};
 use napi_derive::napi;
 use plimsoll::{
     Error as CoreError,
@@ -17,7 +20,7 @@ use crate::{
     error::to_js,
     js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
     memory_pool::NativePool,
-    metadata,
+    metadata::{self, ArrayIndexes},
     stream::NativeStream,
 };
 
@@ -28,6 +31,7 @@ use crate::{
 #[napi(custom_finalize)]
 pub struct NativeModel {
     model: Mutex<Option<Arc<ModelFile>>>,
+    indexes: ArrayIndexes,
     memory_bytes: i64,
 }
 
@@ -121,6 +125,81 @@ impl From<Tensor<'_>> for TensorInfo {
     }
 }
 
+/// The names of a file's tensors. Streams that outlive the file take them along; they do not keep it open.
+#[napi]
+pub struct NativeTensorNames(Arc<GgufFile>);
+
+#[napi]
+impl NativeTensorNames {
+    /// The name of the tensor at a position, empty for one that there is none at.
+    #[napi(catch_unwind)]
+    pub fn at(&self, index: f64) -> String {
+        let tensor = self.0.tensor_at(index as usize);
+        tensor.map_or_else(String::new, |tensor| tensor.name().to_owned())
+    }
+}
+
+/// Tensors as columns, for `lib/gguf-file.ts`.
+#[napi(object, object_from_js = false)]
+pub struct NativeTensors {
+    /// The names, each followed by a NUL, which no name contains.
+    pub names: String,
+    /// Nine numbers a tensor: see `describe`.
+    pub numbers: Float64Array,
+}
+
+/// What all tensors of a type have in common.
+#[napi(object, object_from_js = false)]
+pub struct NativeTensorType {
+    pub name: String,
+    pub type_id: u32,
+    pub convertible: bool,
+    pub block_elements: f64,
+    pub block_bytes: f64,
+}
+
+/// The types that tensors can be of.
+#[napi(catch_unwind)]
+pub fn tensor_types() -> Vec<NativeTensorType> {
+    let described = |tensor_type: &TensorType| NativeTensorType {
+        name: tensor_type.name().to_owned(),
+        type_id: tensor_type.id(),
+        convertible: Output::F32.takes(*tensor_type),
+        block_elements: tensor_type.block_elements() as f64,
+        block_bytes: tensor_type.block_bytes() as f64,
+    };
+    TensorType::ALL.iter().map(described).collect()
+}
+
+/// Id of the type, number of dimensions and four of them, elements, bytes, offset in the file.
+fn describe(tensor: &Tensor<'_>) -> [f64; 9] {
+    let dims = tensor.dims();
+    let dim = |axis: usize| dims.get(axis).copied().unwrap_or(1) as f64;
+    [
+        tensor.tensor_type().id().into(),
+        dims.len() as f64,
+        dim(0),
+        dim(1),
+        dim(2),
+        dim(3),
+        tensor.element_count() as f64,
+        tensor.size_bytes() as f64,
+        tensor.file_offset_bytes() as f64,
+    ]
+}
+
+impl NativeTensors {
+    fn of<'a>(tensors: impl Iterator<Item = Tensor<'a>>) -> Self {
+        let (mut names, mut numbers) = (String::new(), Vec::new());
+        for tensor in tensors {
+            names.push_str(tensor.name());
+            names.push('\0');
+            numbers.extend(describe(&tensor));
+        }
+        Self { names, numbers: Float64Array::new(numbers) }
+    }
+}
+
 #[napi(object, object_to_js = false)]
 pub struct NativeStreamOptions {
     pub tensors: Option<Vec<String>>,
@@ -154,7 +233,8 @@ impl NativeModel {
         let model = model.map_err(|error| to_js(env, &error))?;
         let memory_bytes = i64::try_from(model.memory_bytes()).unwrap_or(i64::MAX);
         env.adjust_external_memory(memory_bytes)?;
-        Ok(Self { model: Mutex::new(Some(Arc::new(model))), memory_bytes })
+        let indexes = ArrayIndexes::default();
+        Ok(Self { model: Mutex::new(Some(Arc::new(model))), indexes, memory_bytes })
     }
 
     fn model(&self, env: Env) -> napi::Result<Arc<ModelFile>> {
@@ -198,9 +278,12 @@ impl NativeModel {
         })
     }
 
+    /// Tensors `start..end`: a hundred thousand as objects would hold the event loop up for ten calls of the engine each.
     #[napi(catch_unwind)]
-    pub fn tensors(&self, env: Env) -> napi::Result<Vec<TensorInfo>> {
-        Ok(self.model(env)?.layout().tensors().map(TensorInfo::from).collect())
+    pub fn tensors(&self, env: Env, start: f64, end: f64) -> napi::Result<NativeTensors> {
+        let model = self.model(env)?;
+        let (start, end) = (start as usize, end as usize);
+        Ok(NativeTensors::of(model.layout().tensors().skip(start).take(end.saturating_sub(start))))
     }
 
     #[napi(catch_unwind)]
@@ -208,10 +291,45 @@ impl NativeModel {
         Ok(self.model(env)?.layout().tensor(&name).map(TensorInfo::from))
     }
 
+    /// The names by position, for as long as the object lives.
+    #[napi(catch_unwind)]
+    pub fn tensor_names(&self, env: Env) -> napi::Result<NativeTensorNames> {
+        Ok(NativeTensorNames(self.model(env)?.shared_layout()))
+    }
+
+    /// Bytes that the tensors of these names take in the file, all by default; names that it has not got take none.
+    #[napi(catch_unwind)]
+    pub fn stored_bytes(&self, env: Env, names: Option<Vec<String>>) -> napi::Result<f64> {
+        let model = self.model(env)?;
+        let layout = model.layout();
+        let sum = |sizes: &mut dyn Iterator<Item = u64>| sizes.sum::<u64>() as f64;
+        Ok(match names {
+            None => sum(&mut layout.tensors().map(|tensor| tensor.size_bytes())),
+            Some(names) => sum(&mut names.iter().filter_map(|name| Some(layout.tensor(name)?.size_bytes()))),
+        })
+    }
+
     #[napi(catch_unwind)]
     pub fn metadata_keys(&self, env: Env) -> napi::Result<Vec<String>> {
         let model = self.model(env)?;
         Ok(model.layout().metadata().iter().map(|(key, _)| key.to_owned()).collect())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn metadata_count(&self, env: Env) -> napi::Result<f64> {
+        Ok(self.model(env)?.layout().metadata().len() as f64)
+    }
+
+    /// Keys and values in turn, of entries `start..end`; a value is as of `metadataValue`.
+    #[napi(ts_return_type = "unknown[]", catch_unwind)]
+    pub fn metadata_entries<'env>(
+        &self,
+        env: &'env Env,
+        start: f64,
+        end: f64,
+    ) -> napi::Result<Vec<Unknown<'env>>> {
+        let model = self.model(*env)?;
+        metadata::entries_to_js(env, model.layout().metadata(), start as usize..end as usize)
     }
 
     /// The value's type name, `null` for a key that is not there.
@@ -221,30 +339,36 @@ impl NativeModel {
         Ok(model.layout().metadata().get(&key).map(|value| value.value_type().name()))
     }
 
-    /// A scalar, the description of an array, or `undefined` for a key that is not there.
+    /// A scalar, the place of an array, or `undefined` for a key that is not there.
     #[napi(ts_return_type = "unknown", catch_unwind)]
     pub fn metadata_value<'env>(&self, env: &'env Env, key: String) -> napi::Result<Unknown<'env>> {
         let model = self.model(*env)?;
         match model.layout().metadata().get(&key) {
-            Some(value) => metadata::to_js(env, &value),
+            Some(value) => metadata::to_js(env, model.layout().metadata(), &value),
             None => metadata::undefined(env),
         }
     }
 
-    /// Elements `start..end` of the array under `key`, or of the array nested in it at `path`.
-    #[napi(ts_return_type = "Uint8Array | unknown[]", catch_unwind)]
+    /// Elements `start..end` of the array at a place of this file's, which its four numbers say.
+    #[napi(ts_return_type = "Uint8Array | string[]", catch_unwind)]
+    #[allow(clippy::too_many_arguments)] // Numbers cross over in a tenth of the time of objects.
     pub fn metadata_elements<'env>(
         &self,
         env: &'env Env,
-        key: String,
-        path: Vec<u32>,
+        element_type_id: f64,
+        length: f64,
+        offset: f64,
+        size_bytes: f64,
         start: f64,
         end: f64,
     ) -> napi::Result<Unknown<'env>> {
         let model = self.model(*env)?;
-        let array = model.layout().metadata().get(&key).and_then(|value| value.as_array());
-        match array.and_then(|array| nested(array, &path)) {
-            Some(array) => metadata::elements_to_js(env, array, start as usize, end as usize),
+        let metadata = model.layout().metadata();
+        match metadata::place_of([element_type_id, length, offset, size_bytes]) {
+            Some(place) => {
+                let range = start as usize..end as usize;
+                metadata::elements_to_js(env, metadata, &self.indexes, place, range)
+            }
             None => metadata::undefined(env),
         }
     }
@@ -322,10 +446,6 @@ impl NativeModel {
         });
         Ok(UnitStream::new(reader.map_err(|error| to_js(env, &error))?))
     }
-}
-
-fn nested<'a>(array: ArrayRef<'a>, path: &[u32]) -> Option<ArrayRef<'a>> {
-    path.iter().try_fold(array, |array, index| array.get(*index as usize)?.as_array())
 }
 
 fn select(model: &ModelFile, options: NativeStreamOptions) -> plimsoll::Result<Selection> {

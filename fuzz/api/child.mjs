@@ -80,12 +80,15 @@ async function steps() {
   ]) {
     engine.call(surface.members.find(({ id }) => id === name))
   }
+  // Some runs keep it up across turns, which single calls do not.
+  const clean = random.chance(0.15) ? engine.pollute() : () => {}
   for (let step = 0; step < plan.steps; step++) {
     engine.act()
     const wait = random.below(100)
     if (wait < 30) await turn()
     else if (wait < 34) await pause(random.below(4))
   }
+  clean()
 }
 
 /** Settles what the run itself keeps waiting. */
@@ -127,6 +130,7 @@ async function expectNothingLeft() {
   for (const list of [engine.live, engine.pending]) list.clear()
   for (const list of [engine.arrays, engine.disposables]) list.length = 0
   engine.shadow = undefined
+  engine.receiver = undefined
   judge.forget()
   const held = () =>
     [...budgets].some((budget) => budget.allocatedBytes > 0) ||

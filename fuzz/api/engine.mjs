@@ -34,6 +34,8 @@ export class Engine extends World {
   #spawn
   #optionNames
   #reads = new Set()
+  /** Whether what is read from a prototype matters now. */
+  #minds = true
 
   constructor({ only, spawn, optionNames, ...parts }) {
     super(parts)
@@ -218,11 +220,20 @@ export class Engine extends World {
       this.track(`iterator.${method}`, result, (fulfilled, step) => {
         if (!fulfilled) return
         if (step.done) this.iterators = this.iterators.filter((other) => other !== iterator)
-        else this.shadow.chunk(iterator, step.value)
+        else this.#take(iterator, step.value)
       })
     } catch (error) {
       this.judge.threw(`iterator.${method}`, error)
     }
+  }
+
+  /** Looks at what an iterator gave, and calls one of its methods while it is new: a chunk may not be there for long. */
+  #take(iterator, value) {
+    this.shadow.chunk(iterator, value)
+    const name = this.className(value)
+    if (name === undefined || this.ending || this.random.chance(0.6)) return
+    const members = [...this.#byId.values()].filter(({ className }) => className === name)
+    this.#invoke(this.random.pick(members), value, [])
   }
 
   /** Moves memory away, to another thread or in this one, or changes its size. */
@@ -284,16 +295,30 @@ export class Engine extends World {
     const receiver = random.chance(0.5) ? this.anything() : hostile.value(this)
     const isOwn = (error) =>
       error instanceof TypeError || error instanceof this.plimsoll.PlimsollError || this.judge.isOwn(error)
+    // What a method reads of an object that is none of its class is not there.
+    this.#minds = false
     try {
       const value = member.call(receiver, argumentsOf(member.id, this))
       if (isPromise(value)) value.catch((error) => isOwn(error) || this.judge.threw(member.id, error))
     } catch (error) {
       if (!isOwn(error)) this.judge.threw(`${member.id} on another object`, error)
+    } finally {
+      this.#minds = true
     }
   }
 
-  /** Runs a call while the prototype of all objects has options, and notes when the package reads one there. */
+  /** Runs a call while the prototype of all objects has options. */
   #inPollution(run) {
+    const clean = this.pollute()
+    try {
+      run()
+    } finally {
+      clean()
+    }
+  }
+
+  /** Gives the prototype of all objects options, and notes when the package reads one there, until what is returned is called. */
+  pollute() {
     const names = this.#optionNames.filter(() => this.random.chance(0.5)).filter((name) => !(name in Object.prototype))
     for (const name of names) {
       Object.defineProperty(Object.prototype, name, {
@@ -304,9 +329,7 @@ export class Engine extends World {
         },
       })
     }
-    try {
-      run()
-    } finally {
+    return () => {
       for (const name of names) delete Object.prototype[name]
     }
   }
@@ -317,7 +340,7 @@ export class Engine extends World {
       .slice(1)
       .filter((line) => !line.includes('engine.mjs'))
     const place = frames[0] ?? ''
-    if (!/[/\\]index\.js:/.test(place) || this.#reads.has(name)) return undefined
+    if (!/[/\\]index\.js:/.test(place) || this.#reads.has(name) || !this.#minds) return undefined
     this.#reads.add(name)
     this.judge.fault('inherited', `"${name}" is read from Object.prototype${place.replace(/\(.*[/\\]/, '(')}`)
     return undefined

@@ -12,6 +12,8 @@ export class Shadow {
   #work = new WeakMap()
   /** The byte that all of a device buffer holds, and how much work is under way on it. */
   #devices = new WeakMap()
+  /** Chunks that came, as long as their data are there: these never change. */
+  #chunks = []
   /** The file that a stream reads, by its iterator. */
   #streams = new WeakMap()
   #nextByte = 1
@@ -45,6 +47,9 @@ export class Shadow {
         this.#patterns.delete(buffer)
       }
     }
+    // Until somebody has them written to.
+    this.#chunks = this.#chunks.filter(({ data }) => data.byteLength > 0 && !this.#work.has(data.buffer))
+    for (const chunk of this.#chunks) this.#compare(chunk)
   }
 
   #isInWork(buffer) {
@@ -112,23 +117,23 @@ export class Shadow {
     if (!of || !chunk?.data?.byteLength) return
     const whole = this.#world.files.expected(of.model, chunk.tensor, of.as)
     if (!whole) return
-    const perElement = chunk.data.BYTES_PER_ELEMENT
-    const from = of.as === 'raw' ? chunk.byteStart : chunk.elementStart * perElement
-    this.#compare(
-      `a chunk of ${chunk.tensor} as ${of.as}`,
-      chunk.data,
-      whole.subarray(from, from + chunk.data.byteLength),
-    )
+    const { data } = chunk
+    const from = of.as === 'raw' ? chunk.byteStart : chunk.elementStart * data.BYTES_PER_ELEMENT
+    const expected = whole.subarray(from, from + data.byteLength)
+    const known = { what: `a chunk of ${chunk.tensor} as ${of.as}`, data, expected }
+    this.#compare(known)
+    this.#chunks.push(known)
+    if (this.#chunks.length > 32) this.#chunks.shift()
   }
 
   /** A tensor was loaded. */
   loaded(model, tensor, as, data) {
     if (!ArrayBuffer.isView(data) || data.byteLength === 0) return
     const whole = this.#world.files.expected(model, tensor, as)
-    if (whole) this.#compare(`${tensor} as ${as}`, data, whole)
+    if (whole) this.#compare({ what: `${tensor} as ${as}`, data, expected: whole })
   }
 
-  #compare(what, data, expected) {
+  #compare({ what, data, expected }) {
     const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
     if (!bytes.equals(expected)) this.#world.judge.fault('wrong-bytes', `${what} is not what the file holds`)
   }
@@ -138,7 +143,7 @@ export class Shadow {
     const buffer = ArrayBuffer.isView(data) ? bufferOf(data) : undefined
     const pattern = this.#patterns.get(buffer)
     const work = this.#entry(this.#work, buffer ?? {})
-    const offset = options === undefined ? 0 : Object.getOwnPropertyDescriptor(options, 'offsetBytes')?.value
+    const offset = options === undefined ? 0 : ownValue(options, 'offsetBytes')
     if (!pattern || work.count !== 0 || !Number.isInteger(offset)) return undefined
     const { began } = work
     // Work that is noted after this one began.
@@ -196,6 +201,15 @@ function ownKeys(value) {
     return Object.keys(value)
   } catch {
     return [] // A proxy that fails.
+  }
+}
+
+/** A property that is plainly there; nothing is run to learn of it. */
+function ownValue(object, key) {
+  try {
+    return Object.getOwnPropertyDescriptor(object, key)?.value
+  } catch {
+    return undefined
   }
 }
 

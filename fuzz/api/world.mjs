@@ -29,6 +29,8 @@ export class World {
   devices = new Set()
   /** Promises that have not settled, with the call each came from. */
   pending = new Map()
+  /** What the call that is prepared is of. */
+  receiver
   /** How deep callbacks are nested now. */
   depth = 0
   ending = false

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use gguf_file::{GgufFile, Limits, MAX_EXACT, Options, Value};
+use gguf_file::{ArrayIndex, GgufFile, Limits, MAX_EXACT, Options, Value};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -47,6 +47,8 @@ fn read_value(value: Value<'_>) {
     if let Some(array) = value.as_array() {
         assert_eq!(array.iter().count(), array.len());
         assert!(array.get(array.len()).is_none());
+        let index = ArrayIndex::of(array);
+        assert_eq!(index.elements(array, 0..usize::MAX).count(), array.len());
         array.iter().for_each(read_value);
     }
 }

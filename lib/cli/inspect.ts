@@ -1,11 +1,18 @@
 import { basename } from 'node:path'
 import { formatBytes, GgufFile, type TensorInfo } from '../index.js'
+import { JsonEntries } from '../support/json.js'
 import type { Arguments } from './arguments.js'
 import { openInput } from './input.js'
 import { documentOf, textOf, typeOf } from './metadata-value.js'
 import { facts, heading, table } from './table.js'
-import { grouped, visible } from './text.js'
+import { beginning, grouped } from './text.js'
 import type { Page, Report, Verb } from './verb.js'
+
+/** Rows of a table shown at most; the document has all. */
+const MAX_ROWS = 10_000
+
+/** Characters shown of a name at most. */
+const MAX_NAME = 200
 
 export const inspect: Verb = {
   name: 'inspect',
@@ -26,7 +33,10 @@ function run(args: Arguments): Report {
   const model = openInput(() => GgufFile.open(file, { headerOnly }))
   const totals = totalsOf(model.tensors)
   return {
-    document: documentOfModel(model, totals),
+    // Made only when it is asked for: a stranger's file may have a million tensors.
+    get document() {
+      return documentOfModel(model, totals)
+    },
     lines: (page) => [
       ...overview(page, model),
       '',
@@ -88,22 +98,24 @@ const documentOfModel = (model: GgufFile, types: TypeTotal[]): object => ({
   dataBytes: model.dataBytes,
   metadataCount: model.metadata.size,
   tensorCount: model.tensors.length,
-  metadata: Object.fromEntries(
-    Array.from(model.metadata, ([key, value]) => [key, { type: model.metadata.type(key), value: documentOf(value) }]),
-  ),
+  metadata: new JsonEntries(metadataDocuments(model)),
   tensors: model.tensors,
   types,
 })
+
+function* metadataDocuments({ metadata }: GgufFile): Generator<[string, object]> {
+  for (const [key, value] of metadata) yield [key, { type: metadata.type(key), value: documentOf(value) }]
+}
 
 function overview(page: Page, model: GgufFile): string[] {
   const { fileType, split, architecture } = model
   const name = nameOf(model)
   return [
-    heading(page, visible(basename(model.path))),
+    heading(page, beginning(basename(model.path), MAX_NAME)),
     '',
     ...facts(page, [
-      ['name', name && visible(name)],
-      ['architecture', architecture && visible(architecture)],
+      ['name', name && beginning(name, MAX_NAME)],
+      ['architecture', architecture && beginning(architecture, MAX_NAME)],
       ['file type', fileType && (fileType.name ?? `unknown (${fileType.id})`)],
       ['part', split && `${split.number + 1} of ${split.count}`],
       ['version', String(model.version)],
@@ -120,9 +132,26 @@ const metadataSection = (page: Page, { metadata }: GgufFile): string[] => [
   ...table(
     page,
     [{ title: 'key' }, { title: 'type', style: 'dim' }, { title: 'value' }],
-    Array.from(metadata, ([key, value]) => [visible(key), typeOf(metadata, key), textOf(value, metadata.type(key))]),
+    Array.from(firstRows(metadata), ([key, value]) => [
+      beginning(key, MAX_NAME),
+      typeOf(metadata, key, value),
+      textOf(value, metadata.type(key)),
+    ]),
   ),
+  ...moreThan(metadata.size),
 ]
+
+function* firstRows<T>(all: Iterable<T>): Generator<T> {
+  let count = 0
+  for (const row of all) {
+    if (count++ === MAX_ROWS) return
+    yield row
+  }
+}
+
+/** That there are more than those shown, if there are. */
+const moreThan = (count: number): string[] =>
+  count > MAX_ROWS ? [`  and ${grouped(count - MAX_ROWS)} more; --json has them all`] : []
 
 const tensorSection = (page: Page, tensors: readonly TensorInfo[]): string[] => [
   heading(page, 'Tensors', grouped(tensors.length)),
@@ -136,14 +165,17 @@ const tensorSection = (page: Page, tensors: readonly TensorInfo[]): string[] => 
       { title: 'size', align: 'right' },
       { title: 'offset', align: 'right', style: 'dim' },
     ],
-    tensors.map((tensor) => [
-      visible(tensor.name),
-      tensor.type,
-      tensor.dimensions.map(String).join(' × ') || 'scalar',
-      formatBytes(tensor.sizeBytes),
-      grouped(tensor.offsetBytes),
-    ]),
+    tensors
+      .slice(0, MAX_ROWS)
+      .map((tensor) => [
+        beginning(tensor.name, MAX_NAME),
+        tensor.type,
+        tensor.dimensions.map(String).join(' × ') || 'scalar',
+        formatBytes(tensor.sizeBytes),
+        grouped(tensor.offsetBytes),
+      ]),
   ),
+  ...moreThan(tensors.length),
 ]
 
 const totalSection = (page: Page, totals: readonly TypeTotal[]): string[] => [

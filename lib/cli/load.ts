@@ -92,7 +92,8 @@ function chosen(model: GgufFile, names: string[] | undefined): readonly TensorIn
   return [...new Set(names)].map((name) => {
     const tensor = model.tensor(name)
     if (tensor) return tensor
-    const known = model.tensors.map((each) => each.name)
+    // The nearest of a million would take seconds to find.
+    const known = model.tensors.slice(0, 10_000).map((each) => each.name)
     const hint = known.length > 0 ? `; did you mean "${nearest(name, known)}"?` : ''
     throw new UsageError(`unknown tensor "${name}"${hint}`)
   })

@@ -1,8 +1,11 @@
 import { GgufArray, type GgufMetadata, type GgufValue } from '../index.js'
-import { visible } from './text.js'
+import { beginning } from './text.js'
 
 /** How many elements of an array stand for all of them. */
 const FIRST = 8
+
+/** Characters of a text shown at most: more than fit on a line. */
+const MAX_TEXT = 1000
 
 /** An array for `--json`: what it is and how it begins. */
 interface ArraySummary {
@@ -27,17 +30,15 @@ const summaryOf = (array: GgufArray): ArraySummary => ({
 const firstOf = (array: GgufArray): GgufValue[] => Array.from<GgufValue>(array.slice(0, FIRST) as Iterable<GgufValue>)
 
 /** The type of a value for people: `u32`, `string[768]`. */
-export function typeOf(metadata: GgufMetadata, key: string): string {
-  const value = metadata.get(key)
-  return value instanceof GgufArray ? arrayType(value) : String(metadata.type(key))
-}
+export const typeOf = (metadata: GgufMetadata, key: string, value: GgufValue): string =>
+  value instanceof GgufArray ? arrayType(value) : String(metadata.type(key))
 
 const arrayType = (array: GgufArray): string => `${array.elementType}[${array.length}]`
 
 /** A value for people, on one line. */
 export function textOf(value: GgufValue, type: string | undefined): string {
   if (value instanceof GgufArray) return arrayText(value)
-  if (typeof value === 'string') return visible(value)
+  if (typeof value === 'string') return beginning(value, MAX_TEXT)
   return type === 'f32' ? shortFloat(value as number) : String(value)
 }
 
@@ -48,7 +49,7 @@ function arrayText(array: GgufArray): string {
 
 function elementText(element: GgufValue, type: string): string {
   if (element instanceof GgufArray) return arrayType(element)
-  return typeof element === 'string' ? `"${visible(element)}"` : textOf(element, type)
+  return typeof element === 'string' ? `"${beginning(element, MAX_TEXT)}"` : textOf(element, type)
 }
 
 /** The shortest decimal that is read back as the same 32-bit float: 0.00001, not 0.000009999999747378752. */

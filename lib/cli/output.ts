@@ -1,3 +1,4 @@
+import { jsonPieces } from '../support/json.js'
 import { Exit } from './exit.js'
 import { paintFor } from './style.js'
 import { unicodeEscape, visible } from './text.js'
@@ -19,8 +20,14 @@ export const printLines = (lines: readonly string[]): void => {
 /** Characters that JSON leaves as they are and that act on a terminal or end a line; line feeds are the document's own. */
 const unescaped = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
+/** What most pieces of most documents are: looking for more than that takes a hundred times as long. */
+const plain = /^[\n\x20-\x7e]*$/
+
+const escaped = (piece: string): string => piece.replace(unescaped, unicodeEscape)
+
 const print = (document: object, indent: number): void => {
-  process.stdout.write(`${JSON.stringify(document, null, indent).replace(unescaped, unicodeEscape)}\n`)
+  for (const piece of jsonPieces(document, indent)) process.stdout.write(plain.test(piece) ? piece : escaped(piece))
+  process.stdout.write('\n')
 }
 
 export const printDocument = (document: object): void => print(document, 2)

@@ -7,9 +7,17 @@ export const visible = (text: string): string =>
 
 const shortEscapes: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
+/** The same of a text's beginning, for texts of any length; the end of one that is longer shows as `…`. */
+export function beginning(text: string, width: number): string {
+  return clip(visible(text.slice(0, 2 * width + 2)), width)
+}
+
 /** The JSON escape of every UTF-16 unit. */
-export const unicodeEscape = (text: string): string =>
-  Array.from({ length: text.length }, (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')
+export function unicodeEscape(text: string): string {
+  let escapes = ''
+  for (let i = 0; i < text.length; i++) escapes += `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`
+  return escapes
+}
 
 /** A text shortened to a number of characters. */
 export function clip(text: string, width: number): string {

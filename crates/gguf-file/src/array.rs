@@ -8,7 +8,7 @@ use crate::{Value, ValueType, decode};
 ///
 /// Nothing is decoded until it is asked for, and nothing is allocated then. Walking with [`iter`](Self::iter)
 /// takes time in proportion to the elements; [`get`](Self::get) is immediate for elements of fixed size and
-/// walks from the start for strings and arrays.
+/// walks from the start for strings and arrays, where an [`ArrayIndex`](crate::ArrayIndex) spares whoever asks often.
 #[derive(Clone, Copy, PartialEq)]
 pub struct ArrayRef<'a> {
     element_type: ValueType,
@@ -56,6 +56,10 @@ impl<'a> ArrayRef<'a> {
     #[must_use]
     pub fn as_le_bytes(&self) -> Option<&'a [u8]> {
         self.element_type.fixed_bytes().map(|_| self.bytes)
+    }
+
+    pub(crate) const fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Bytes the elements take in the file.

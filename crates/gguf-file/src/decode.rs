@@ -29,10 +29,18 @@ pub(crate) fn whole_value(value_type: ValueType, bytes: &[u8]) -> Option<Value<'
     })
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many values were measured on this thread, for tests of how much work something takes.
+    pub(crate) static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// How many of `bytes` the value at their start takes.
 ///
 /// Recursion is bounded: the parser admits no deeper nesting than [`Limits::MAX_ARRAY_DEPTH`](crate::Limits).
 pub(crate) fn extent_bytes(value_type: ValueType, bytes: &[u8]) -> Option<usize> {
+    #[cfg(test)]
+    STEPS.set(STEPS.get() + 1);
     match value_type {
         ValueType::String => size_of::<u64>().checked_add(u64::from_le_bytes(word(bytes)?) as usize),
         ValueType::Array => {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod array;
+mod array_index;
 mod decode;
 mod error;
 mod file;
@@ -17,10 +18,11 @@ mod tensor_type;
 mod value;
 
 pub use array::{ArrayIter, ArrayRef};
+pub use array_index::{ArrayIndex, IndexedElements};
 pub use error::Error;
 pub use file::{GgufFile, Split};
 pub use file_type::FileType;
-pub use metadata::{Metadata, MetadataIter};
+pub use metadata::{ArrayPlace, Metadata, MetadataIter};
 pub use open::{FileKind, open_file};
 pub use options::{Limits, Options};
 pub use read_at::ReadAt;

@@ -1,6 +1,6 @@
 //! The metadata of a file: keys and values in file order.
 
-use crate::{Error, Value, ValueType, decode, names::NameIndex};
+use crate::{ArrayRef, Error, Value, ValueType, decode, names::NameIndex};
 
 /// A stretch of the header, in bytes from its start, which is also the start of the file.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,19 @@ pub(crate) struct Entries {
 /// The key of the entry at `position`.
 pub(crate) fn key_at<'h>(list: &[Entry], position: u32, header: &'h [u8]) -> &'h [u8] {
     list.get(position as usize).map_or(&[], |entry| entry.key.of(header))
+}
+
+/// Where an array of the metadata stands in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ArrayPlace {
+    /// The type all elements have.
+    pub element_type: ValueType,
+    /// Number of elements.
+    pub len: usize,
+    /// Where the first element begins, in bytes from the start of the file.
+    pub offset: u64,
+    /// Bytes the elements take.
+    pub size_bytes: u64,
 }
 
 /// The metadata of a file, in file order. A view: copying it costs nothing.
@@ -109,6 +122,30 @@ impl<'a> Metadata<'a> {
         string.to_str().map_err(|_| Error::ValueNotUtf8 { offset: entry.offset(), key: key.to_owned() })
     }
 
+    /// Where an array of this metadata stands, also one that lies in another, so that it can be found again by
+    /// [`array_at`](Self::array_at) without a walk. `None` for an array of another file.
+    #[must_use]
+    pub fn place_of(&self, array: ArrayRef<'_>) -> Option<ArrayPlace> {
+        let bytes = array.bytes();
+        let offset = bytes.as_ptr().addr().checked_sub(self.header.as_ptr().addr())?;
+        // An array without elements may end where the header does.
+        (offset.checked_add(bytes.len())? <= self.header.len()).then(|| ArrayPlace {
+            element_type: array.element_type(),
+            len: array.len(),
+            offset: offset as u64,
+            size_bytes: array.size_bytes(),
+        })
+    }
+
+    /// The array at a place that [`place_of`](Self::place_of) gave for the same file. A place of another file gives `None`,
+    /// or an array of whatever stands there: reading it is safe, and means nothing.
+    #[must_use]
+    pub fn array_at(&self, place: ArrayPlace) -> Option<ArrayRef<'a>> {
+        let start = usize::try_from(place.offset).ok()?;
+        let end = start.checked_add(usize::try_from(place.size_bytes).ok()?)?;
+        Some(ArrayRef::new(place.element_type, place.len, self.header.get(start..end)?))
+    }
+
     fn entry(&self, key: &str) -> Option<&'a Entry> {
         let list = &self.entries.list;
         let position =
@@ -176,6 +213,14 @@ impl<'a> Iterator for MetadataIter<'a> {
         let entry = self.entries.next()?;
         let key = str::from_utf8(entry.key.of(self.metadata.header)).ok()?;
         Some((key, self.metadata.value(entry)?))
+    }
+
+    /// In constant time: keys and values before it are not looked at.
+    fn nth(&mut self, count: usize) -> Option<Self::Item> {
+        if let Some(before) = count.checked_sub(1) {
+            self.entries.nth(before)?;
+        }
+        self.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -23,7 +24,7 @@ const BYTES_PATH: &str = "<bytes>";
 #[derive(Debug)]
 pub struct ModelFile {
     path: PathBuf,
-    layout: GgufFile,
+    layout: Arc<GgufFile>,
     source: Source,
 }
 
@@ -59,7 +60,7 @@ impl ModelFile {
         let file = gguf_file::open_file(path).map_err(|error| header_error(path, error))?;
         let stamp = Stamp::of(&file).map_err(|source| io_error(path, None, None, source))?;
         let layout = GgufFile::parse(&file, options).map_err(|error| header_error(path, error))?;
-        Ok(Self { path: path.to_owned(), layout, source: Source::File { file, stamp } })
+        Ok(Self { path: path.to_owned(), layout: Arc::new(layout), source: Source::File { file, stamp } })
     }
 
     /// Takes the bytes of a whole file, or of its header alone with `header_only`.
@@ -70,7 +71,7 @@ impl ModelFile {
     pub fn from_bytes(bytes: Vec<u8>, options: &OpenOptions) -> Result<Self> {
         let path = Path::new(BYTES_PATH);
         let layout = GgufFile::parse(&bytes, options).map_err(|error| header_error(path, error))?;
-        Ok(Self { path: path.to_owned(), layout, source: Source::Bytes(bytes) })
+        Ok(Self { path: path.to_owned(), layout: Arc::new(layout), source: Source::Bytes(bytes) })
     }
 
     /// The path it was opened under, `<bytes>` for bytes.
@@ -83,6 +84,12 @@ impl ModelFile {
     #[must_use]
     pub fn layout(&self) -> &GgufFile {
         &self.layout
+    }
+
+    /// The same for whoever needs it longer than the file.
+    #[must_use]
+    pub fn shared_layout(&self) -> Arc<GgufFile> {
+        Arc::clone(&self.layout)
     }
 
     /// The size of the file when it was opened, in bytes.

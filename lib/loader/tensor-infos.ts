@@ -1,0 +1,42 @@
+import type { TensorInfo } from '../../binding.js'
+import { call } from '../errors.js'
+import * as native from '../native.js'
+
+/** How many tensors cross over at once. Their names are parts of one text, which each of them keeps. */
+const BATCH = 512
+
+/** Numbers that describe a tensor; see `describe` in `src/model.rs`. */
+const NUMBERS = 9
+
+const types = new Map(native.tensorTypes().map((type) => [type.typeId, type]))
+
+/** All tensors of a file, in its order. Columns cross over, and become objects here, which is ten times as fast. */
+export function tensorInfos(model: native.NativeModel, count: number): readonly Readonly<TensorInfo>[] {
+  const infos: Readonly<TensorInfo>[] = []
+  for (let start = 0; start < count; start += BATCH) {
+    const { names, numbers } = call(() => model.tensors(start, start + BATCH))
+    const list = names.split('\0')
+    for (let i = 0; i < list.length - 1; i++) infos.push(infoOf(list[i] as string, numbers, i * NUMBERS))
+  }
+  return infos
+}
+
+function infoOf(name: string, numbers: Float64Array, start: number): Readonly<TensorInfo> {
+  const number = (column: number): number => numbers[start + column] as number
+  // Every type that a file may have is among them.
+  const { name: type, convertible, blockElements, blockBytes } = types.get(number(0)) as native.NativeTensorType
+  const dimensions: number[] = []
+  for (let axis = 0; axis < number(1); axis++) dimensions.push(number(2 + axis))
+  return Object.freeze({
+    name,
+    type,
+    typeId: number(0),
+    convertible,
+    dimensions,
+    elementCount: number(6),
+    blockElements,
+    blockBytes,
+    sizeBytes: number(7),
+    offsetBytes: number(8),
+  })
+}
