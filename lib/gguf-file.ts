@@ -408,9 +408,18 @@ export class GgufFile implements Disposable {
 const control = ({ signal, onProgress }: LoadOptions): LoadControl => ({ signal, onProgress })
 
 function filePath(value: unknown): string {
-  const path = value instanceof URL ? urlPath(value) : value
+  const url = urlOf(value)
+  const path = url ? urlPath(url) : value
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
-  throw invalidArgument('path', 'a path or a file: URL', quoted(value instanceof URL ? value.href : value))
+  throw invalidArgument('path', 'a path or a file: URL', quoted(url ? url.href : value))
+}
+
+function urlOf(value: unknown): URL | undefined {
+  try {
+    return value instanceof URL ? value : undefined
+  } catch {
+    return undefined // A proxy may throw whatever it likes.
+  }
 }
 
 function urlPath(url: URL): string | undefined {
