@@ -18,6 +18,8 @@ export async function main(): Promise<number> {
       chunk.release()
       if (floats.length > 0) break
     }
+    for await (const chunk of model.stream({ reuse: true })) chunk.keep()
+    for await (const part of model.createReadStream('output.weight', { as: 'f16', highWaterMark: MiB })) return part.length
   } catch (error) {
     if (error instanceof InsufficientMemoryError) {
       const code: 'ERR_INSUFFICIENT_MEMORY' = error.code

@@ -480,6 +480,44 @@ describe('exports', () => {
     expect(readdirSync(folder).sort()).toEqual(['p.html', 'p.json', 'p.trace.json', 'p.txt'])
   })
 
+  test('save lets the event loop go on, and writes the same', async () => {
+    const busy = new MemoryBudget({ totalBytes: 2 ** 40 })
+    const long = new MemoryProfile(busy).start()
+    for (let i = 0; i < 20_000; i++) busy.allocate(i, `label ${i % 100}`).release()
+    long.stop()
+    const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))
+    for (const format of ['json', 'trace', 'html'] as const) {
+      let turns = 0
+      let saving = true
+      const turn = () => {
+        turns += 1
+        if (saving) setImmediate(turn)
+      }
+      turn()
+      await long.save(join(folder, 'p'), format)
+      saving = false
+      // A turn for every ten thousand rows at the least.
+      expect(turns).toBeGreaterThan(4)
+      expect(readFileSync(join(folder, 'p'), 'utf8') === long.export(format)).toBe(true)
+    }
+    rmSync(folder, { recursive: true })
+  })
+
+  test('what is longer than a string can be is refused, with the way to write it', () => {
+    const { value } = runChild<[string, string][]>(
+      `const budget = new MemoryBudget({ totalBytes: 2 ** 50 })
+      const profile = new plimsoll.MemoryProfile(budget).start({ capacity: 2 ** 19 })
+      for (let i = 0; i < 2 ** 18; i++) budget.allocate(i, 'l'.repeat(1024)).release()
+      return ['json', 'trace'].map((format) => {
+        try { return profile.export(format).length } catch (error) { return [error.code, error.message] }
+      })`,
+    )
+    for (const [code, message] of value) {
+      expect(code).toBe('ERR_INVALID_ARGUMENT')
+      expect(message).toContain('save() writes a text of any length to a file')
+    }
+  })
+
   test('save leaves nothing behind where it cannot write, and says where', async () => {
     const profile = hostileProfile()
     const taken = join(folder, 'folder.json')

@@ -25,15 +25,15 @@ const isRight = ({ tensor, byteStart, byteEnd, data }: TensorChunk): boolean =>
 
 /** The first chunk of a stream and the stream, which goes on from there. */
 async function first(options: Parameters<GgufFile['stream']>[0] = {}) {
-  const stream = model.stream(options)
+  const stream = model.stream({ reuse: true, ...options })
   const { value } = await stream.next()
   return { chunk: value as TensorChunk, stream }
 }
 
-describe.each([KiB, 64 * KiB, MiB])('a view of a chunk of %d bytes', (chunkBytes) => {
+describe.each([KiB, 64 * KiB, MiB])('a view of a lent chunk of %d bytes', (chunkBytes) => {
   test('holds the right bytes until the next chunk is asked for, and then has length 0', async () => {
     const seen: { view: Uint8Array; part: Uint8Array; buffer: ArrayBufferLike }[] = []
-    for await (const chunk of model.stream({ chunkBytes })) {
+    for await (const chunk of model.stream({ chunkBytes, reuse: true })) {
       for (const { view, part, buffer } of seen.slice(-3)) {
         expect([view.length, part.length, buffer.byteLength]).toEqual([0, 0, 0])
       }
@@ -45,7 +45,7 @@ describe.each([KiB, 64 * KiB, MiB])('a view of a chunk of %d bytes', (chunkBytes
 
   test('does not change while its reader takes time and the next units are read', async () => {
     let count = 0
-    for await (const chunk of model.stream({ chunkBytes })) {
+    for await (const chunk of model.stream({ chunkBytes, reuse: true })) {
       if (count++ % 100 === 0) await pause(10)
       expect(isRight(chunk)).toBe(true)
     }
@@ -67,9 +67,9 @@ describe.each([KiB, 64 * KiB, MiB])('a view of a chunk of %d bytes', (chunkBytes
 
   test('has length 0 after the loop was left', async () => {
     const views: Uint8Array[] = []
-    for await (const { data } of model.stream({ chunkBytes })) if (views.push(data) === 3) break
+    for await (const { data } of model.stream({ chunkBytes, reuse: true })) if (views.push(data) === 3) break
     const failing = async () => {
-      for await (const { data } of model.stream({ chunkBytes })) {
+      for await (const { data } of model.stream({ chunkBytes, reuse: true })) {
         views.push(data)
         throw new Error('the consumer failed')
       }
@@ -83,7 +83,7 @@ describe('chunks of one unit', () => {
   test('are independent: one released, one kept, the others right', async () => {
     const kept: TensorChunk[] = []
     let [count, right] = [0, 0]
-    for await (const chunk of model.stream({ tensors: ['output.weight'], chunkBytes: 10_000 })) {
+    for await (const chunk of model.stream({ tensors: ['output.weight'], chunkBytes: 10_000, reuse: true })) {
       if (isRight(chunk)) right++
       if (count % 3 === 0) chunk.release()
       else if (count % 7 === 4) {
@@ -102,13 +102,13 @@ describe('keep()', () => {
   test.each([KiB, 64 * KiB, MiB])('takes chunks of %d bytes out of the pool for good', async (chunkBytes) => {
     const pool = new BufferPool()
     const kept: { chunk: TensorChunk; data: Uint8Array }[] = []
-    for await (const chunk of model.stream({ pool, chunkBytes })) kept.push({ chunk, data: chunk.keep() })
+    for await (const chunk of model.stream({ pool, chunkBytes, reuse: true })) kept.push({ chunk, data: chunk.keep() })
     await settled(pool)
     for (let i = 0; i < 3; i++) {
       collectGarbage()
       await pause(1)
     }
-    for await (const chunk of model.stream({ pool, chunkBytes, as: 'f32' })) chunk.data.fill(Number.NaN)
+    for await (const chunk of model.stream({ pool, chunkBytes, as: 'f32', reuse: true })) chunk.data.fill(Number.NaN)
     expect(kept.length).toBeGreaterThanOrEqual(39)
     expect(kept.every(({ chunk, data }) => chunk.data === data && data.length > 0 && isRight(chunk))).toBe(true)
   })
@@ -157,7 +157,7 @@ describe('keep()', () => {
     const path = written(file('20-mib.gguf'), { tensors: [tensor] })
     using large = GgufFile.open(path)
     const kept: Uint8Array[] = []
-    for await (const chunk of large.stream()) kept.push(chunk.keep())
+    for await (const chunk of large.stream({ reuse: true })) kept.push(chunk.keep())
     expect(Buffer.concat(kept).equals(tensor.data)).toBe(true)
   })
 
@@ -165,7 +165,7 @@ describe('keep()', () => {
     const tensor = randomTensor('a', tensorTypes.I8, MiB)
     using halves = GgufFile.open(written(file('halves.gguf'), { tensors: [tensor] }))
     const kept: Uint8Array[] = []
-    for await (const chunk of halves.stream({ chunkBytes: MiB / 2 })) kept.push(chunk.keep())
+    for await (const chunk of halves.stream({ chunkBytes: MiB / 2, reuse: true })) kept.push(chunk.keep())
     collectGarbage()
     await pause(5)
     expect(kept.map(({ length }) => length)).toEqual([MiB / 2, MiB / 2])
@@ -175,7 +175,7 @@ describe('keep()', () => {
 
 describe('a consumer that asks for several chunks at once', () => {
   test('gets each of them once, in order, and only the last is still valid', async () => {
-    const stream = model.stream({ chunkBytes: 100_000 })
+    const stream = model.stream({ chunkBytes: 100_000, reuse: true })
     const results = await Promise.all(Array.from({ length: 5 }, () => stream.next()))
     const chunks = results.map(({ value }) => value as TensorChunk)
     expect(chunks.slice(0, 4).every(({ data }) => data.length === 0)).toBe(true)
@@ -186,6 +186,6 @@ describe('a consumer that asks for several chunks at once', () => {
 })
 
 test('what a consumer writes into its chunk is seen by nobody else', async () => {
-  for await (const { data } of model.stream({ chunkBytes: 10_000 })) data.fill(0xee)
-  for await (const chunk of model.stream({ chunkBytes: 10_000 })) expect(isRight(chunk)).toBe(true)
+  for await (const { data } of model.stream({ chunkBytes: 10_000, reuse: true })) data.fill(0xee)
+  for await (const chunk of model.stream({ chunkBytes: 10_000, reuse: true })) expect(isRight(chunk)).toBe(true)
 })

@@ -39,7 +39,7 @@ describe('a slow consumer', () => {
     for await (const _ of model.stream({ as: 'f32', pool })) if (count++ % 50 === 0) await pause(5)
     await settled(pool)
     expect(pool.stats().peakBytes).toBeLessThanOrEqual(6 * MiB)
-    expect(pool.stats().hits).toBeGreaterThan(10 * pool.stats().misses)
+    expect(pool.stats().misses).toBeLessThanOrEqual(4)
   })
 
   test('that holds a stream open for good keeps a bounded number of bytes', async () => {
@@ -75,7 +75,7 @@ describe('the buffers', () => {
   test('all return when the consumer keeps chunks: what is kept is no longer the pool’s', async () => {
     const pool = new BufferPool()
     const kept: Uint8Array[] = []
-    for await (const chunk of model.stream({ pool })) if (kept.length < 5) kept.push(chunk.keep())
+    for await (const chunk of model.stream({ pool, reuse: true })) if (kept.length < 5) kept.push(chunk.keep())
     await settled(pool)
     expect(kept.every(({ length }) => length > 0)).toBe(true)
   })

@@ -56,7 +56,7 @@ describe('an aborted signal', () => {
       const { signal } = controller
       const views: { length: number }[] = []
       const failing = async () => {
-        for await (const { data } of model.stream({ signal, pool, as })) {
+        for await (const { data } of model.stream({ signal, pool, as, reuse: true })) {
           if (views.push(data) === abortAt) controller.abort()
         }
       }
@@ -92,7 +92,7 @@ describe('an aborted signal', () => {
 
   test('leaves the chunk in hand valid until the consumer goes on', async () => {
     const controller = new AbortController()
-    const stream = model.stream({ signal: controller.signal })
+    const stream = model.stream({ signal: controller.signal, reuse: true })
     const { tensor, data, byteStart, byteEnd } = (await stream.next()).value as TensorChunk
     controller.abort()
     await pause(20)
@@ -257,7 +257,7 @@ describe('closing a manager', () => {
     const waiting = managed.stream({ as: 'f32' })
     const first = waiting.next()
     const loading = managed.load(largest, { as: 'f32' })
-    const idle = managed.stream()
+    const idle = managed.stream({ reuse: true })
     const { data } = (await idle.next()).value as TensorChunk
     const ended = [rejectedBy(AbortError, loading), first.then(() => rejectedBy(AbortError, waiting.next()))]
     await first
@@ -324,10 +324,14 @@ describe('a process ends by itself', () => {
 describe('a worker that is terminated in the middle', () => {
   test.each([
     ['of a stream', 'for (;;) for await (const chunk of model.stream({ chunkBytes: 65536 })) tell()'],
+    [
+      'of a stream that lends',
+      'for (;;) for await (const chunk of model.stream({ chunkBytes: 65536, reuse: true })) tell()',
+    ],
     ['of a converting stream', "for (;;) for await (const chunk of model.stream({ as: 'f32' })) tell()"],
     [
       'of a stream whose chunks it keeps',
-      'const all = []; for await (const chunk of model.stream()) { all.push(chunk.keep()); tell() }',
+      'const all = []; for await (const chunk of model.stream({ reuse: true })) { all.push(chunk.keep()); tell() }',
     ],
     ['of a load', `for (;;) await model.load(${JSON.stringify(largest)}, { as: 'f32', onProgress: tell })`],
   ])(

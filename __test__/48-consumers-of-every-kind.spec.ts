@@ -54,12 +54,13 @@ async function consume(
 ): Promise<{ as: TensorOutput; kept: TensorChunk[]; wrong: number }> {
   const roll = dice(seed)
   const as = outputs[roll(3)] as TensorOutput
+  const reuse = roll(2) === 0
   const controller = new AbortController()
   const chunkBytes = 1024 + roll(roll(2) === 0 ? 4096 : 2 * MiB)
   const kept: TensorChunk[] = []
   let wrong = 0
   try {
-    for await (const chunk of model.stream({ as, pool, chunkBytes, signal: controller.signal })) {
+    for await (const chunk of model.stream({ as, pool, chunkBytes, signal: controller.signal, reuse })) {
       if (!isRight(as, chunk)) wrong++
       const action = roll(400)
       if (action < 20) chunk.release()

@@ -7,7 +7,7 @@ describe('memory that was moved away', () => {
   test('belongs to whoever moved it, and does not hold the stream back', () => {
     const { value } = runChild<{ bytes: number; expected: number }>(`
       const model = plimsoll.GgufFile.open(${JSON.stringify(samplePath)})
-      const chunks = model.stream({ as: 'f32', chunkBytes: 4096 })
+      const chunks = model.stream({ as: 'f32', chunkBytes: 4096, reuse: true })
       const body = new ReadableStream({
         type: 'bytes',
         async pull(controller) {
@@ -27,7 +27,7 @@ describe('memory that was moved away', () => {
       const { Worker } = require('node:worker_threads')
       const worker = new Worker(\`
         const { GgufFile } = require(\${JSON.stringify(require.resolve('plimsoll'))})
-        const chunks = GgufFile.open(${JSON.stringify(samplePath)}).stream({ as: 'f32' })
+        const chunks = GgufFile.open(${JSON.stringify(samplePath)}).stream({ as: 'f32', reuse: true })
         const body = new ReadableStream({
           type: 'bytes',
           async pull(controller) {

@@ -39,14 +39,14 @@ describe('native work whose memory a script takes back', () => {
     expect(
       outcomes(`
         const all = []
-        const fill = async () => {
-          for await (const chunk of model.stream({ chunkBytes: 16 * MiB })) {
+        const fill = async (reuse) => {
+          for await (const chunk of model.stream({ chunkBytes: 16 * MiB, reuse })) {
             const written = buffer.write(chunk.data)
             all.push(outcome(written))
             await Promise.all([written, Promise.reject(new Error('mine'))])
           }
         }
-        for (let round = 0; round < 10; round++) await fill().catch(() => {})
+        for (let round = 0; round < 10; round++) await fill(round % 2 === 0).catch(() => {})
         return tally(await Promise.all(all))`),
     ).toEqual({ done: 10 })
   })
@@ -232,7 +232,7 @@ describe('keep() of memory that was moved away', () => {
       }
       const seen = []
       for (const chunkBytes of [4096, MiB]) {
-        const options = { chunkBytes }
+        const options = { chunkBytes, reuse: true }
         const expected = await count(options, () => {})
         const codes = new Set()
         const chunks = await count(options, async (chunk) => {
@@ -290,9 +290,9 @@ describe('workers that are terminated', () => {
     const tensors = model.tensors.filter(({ blockBytes }) => blockBytes <= 64).map(({ name }) => name)
     parentPort.postMessage('begun')`
 
-  test('while they stream chunks of 64 bytes leave no byte behind', () => {
+  test.each([true, false])('while they stream chunks of 64 bytes (reuse: %s) leave no byte behind', (reuse) => {
     const body = `${small}
-      for (;;) for await (const chunk of model.stream({ tensors, chunkBytes: 64 })) chunk.data[0]++`
+      for (;;) for await (const chunk of model.stream({ tensors, chunkBytes: 64, reuse: ${reuse} })) chunk.data[0]++`
     expect(storm(60, body)).toBe(0)
   })
 

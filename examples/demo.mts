@@ -73,7 +73,8 @@ async function stream(as: TensorOutput): Promise<void> {
   const onProgress = ({ loadedBytes, totalBytes }: { loadedBytes: number; totalBytes: number }): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r  ${as} ${((loadedBytes / totalBytes) * 100).toFixed(0)} %`)
   }
-  for await (const chunk of model.stream({ as, tensors, onProgress })) {
+  // Each chunk is only counted before the next: they may be lent.
+  for await (const chunk of model.stream({ as, tensors, onProgress, reuse: true })) {
     chunks += 1
     bytes += chunk.data.byteLength
   }

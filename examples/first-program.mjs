@@ -10,7 +10,7 @@ const model = manager.open(process.argv[2] ?? 'examples/models/plimsoll-sample-l
 const weights = budget.allocate(model.dataBytes, 'weights') // refused here, or never
 
 let largest = 0
-for await (const chunk of model.stream({ as: 'f32' })) {
+for await (const chunk of model.stream({ as: 'f32', reuse: true })) {
   for (const weight of chunk.data) largest = Math.max(largest, Math.abs(weight))
 }
 console.log(`${model.tensors.length} tensors of ${formatBytes(weights.sizeBytes)}, largest weight ${largest}`)

@@ -8,7 +8,7 @@ async function largestWeight(path: string): Promise<number> {
   console.log(`${formatBytes(weights.sizeBytes)} of ${formatBytes(manager.budget.lineBytes)} reserved`)
 
   let largest = 0
-  for await (const chunk of model.stream({ as: 'f32' })) {
+  for await (const chunk of model.stream({ as: 'f32', reuse: true })) {
     for (const weight of chunk.data) largest = Math.max(largest, Math.abs(weight))
   }
   return largest

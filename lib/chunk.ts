@@ -13,9 +13,9 @@ export interface ChunkPlace {
   byteEnd: number
 }
 
-/** Makes the chunk over its array buffer. */
+/** Makes the chunk over its array buffer; one that is not lent belongs to no unit. */
 export let chunkOver: <As extends TensorOutput>(
-  unit: NativeUnit,
+  unit: NativeUnit | undefined,
   buffer: ArrayBuffer,
   as: As,
   place: ChunkPlace,
@@ -24,12 +24,16 @@ export let chunkOver: <As extends TensorOutput>(
 /**
  * A run of whole blocks of one tensor.
  *
- * It is valid until the next one is asked for, or until {@link release}: then its memory goes back to the pool and
- * every view of it, `data` and any made from it, has length 0. An asynchronous operation that was given `data` must be
- * awaited before that, or be given a copy.
+ * It is its consumer's own: `data` may be kept, queued, written to a response or posted to another thread, and nothing
+ * changes it. Its memory is ordinary memory of JavaScript's, collected with the last array over it.
+ *
+ * A chunk of a stream with `reuse: true` is lent: it is valid until the next one is asked for, or until {@link release}. Then
+ * its memory goes back to the pool and every view of it, `data` and any made from it, has length 0. An asynchronous
+ * operation that was given `data` must be awaited before that, or be given a copy.
  */
 export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disposable {
-  readonly #unit: NativeUnit
+  /** What it is lent by. */
+  readonly #unit: NativeUnit | undefined
   readonly #buffer: ArrayBuffer
   /** Whether its memory was given back, or away. */
   #settled = false
@@ -50,7 +54,13 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
     chunkOver = (unit, buffer, as, place) => new TensorChunk(internal, unit, buffer, as, place)
   }
 
-  private constructor(mark: typeof internal, unit: NativeUnit, buffer: ArrayBuffer, as: As, place: ChunkPlace) {
+  private constructor(
+    mark: typeof internal,
+    unit: NativeUnit | undefined,
+    buffer: ArrayBuffer,
+    as: As,
+    place: ChunkPlace,
+  ) {
     expectInternal(mark, 'TensorChunk', 'model.stream()')
     this.#unit = unit
     this.#buffer = buffer
@@ -67,12 +77,20 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
     return this.#data
   }
 
-  /** Gives the memory back before the next chunk is asked for. A second call, or one after {@link keep}, does nothing. */
+  /**
+   * Lets go of the data: that of the chunk has length 0 from then on. Lent memory goes back to its pool, and every other view
+   * of it has length 0 too. Of a chunk that is its consumer's own, arrays that were taken before stay as they are. A second
+   * call, or one after {@link keep}, does nothing.
+   */
   release(): void {
     if (this.#settled) return
     this.#settled = true
-    // Memory that was moved to another array buffer belongs to whoever moved it.
-    if (!detach(this.#buffer)) this.#unit.keep()
+    if (this.#unit) {
+      // Memory that was moved to another array buffer belongs to whoever moved it.
+      if (!detach(this.#buffer)) this.#unit.keep()
+    } else {
+      this.#data = this.#data.subarray(0, 0) as TensorData<As>
+    }
   }
 
   /** The same as {@link release}, for `using`. */
@@ -81,26 +99,28 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
   }
 
   /**
-   * Takes the data out of the pool for good and returns it; it lives until it is collected. A chunk much smaller than
-   * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
+   * Returns the data for good: it lives until it is collected, whatever is released. Lent memory is taken out of the pool for
+   * it; a chunk much smaller than the pooled buffer it lies in is copied instead, so that a small array does not hold on to a
+   * large buffer.
    *
-   * @throws {@link ReleasedError} after the chunk was released.
+   * @throws {@link ReleasedError} after the chunk was released, and when lent memory was moved to another array buffer.
    */
   keep(): TensorData<As> {
     if (this.#kept) return this.#data
     if (this.#settled) throw released('the chunk')
     this.#settled = true
-    if (this.#data.byteLength === 0) {
+    const unit = this.#unit
+    if (unit && this.#data.byteLength === 0) {
       // Its memory was moved to another array buffer, and belongs to whoever moved it.
-      this.#unit.keep()
+      unit.keep()
       throw released('the chunk')
     }
     this.#kept = true
-    if (this.#data.byteLength * 2 < this.#unit.sizeBytes) {
+    if (unit && this.#data.byteLength * 2 < unit.sizeBytes) {
       this.#data = this.#data.slice() as TensorData<As>
       detach(this.#buffer)
     } else {
-      this.#unit.keep()
+      unit?.keep()
     }
     return this.#data
   }

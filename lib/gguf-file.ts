@@ -8,6 +8,7 @@ import type { TensorChunk } from './chunk.js'
 import { bufferPlace, type DeviceBuffer, inUse } from './device-buffer.js'
 import { call, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
+import { readStream, type TensorReadStream } from './loader/read-stream.js'
 import { tensorInfos } from './loader/tensor-infos.js'
 import { type GgufMetadata, metadataOf } from './metadata.js'
 import { type NativeBufferPool, NativeModel, type NativeStream, type NativeUnit } from './native.js'
@@ -51,7 +52,23 @@ export interface StreamOptions<As extends TensorOutput = TensorOutput> extends L
    * 1 GiB, and no less than one block of every tensor: 1024 bytes for `Q4_K` as `'f32'`.
    */
   chunkBytes?: number
-  /** The pool whose buffers carry the chunks. The manager's, or one shared by the files of this thread, by default. */
+  /** The pool whose buffers the file is read into. The manager's, or one shared by the files of this thread, by default. */
+  pool?: BufferPool
+  /**
+   * Whether chunks are lent: valid until the next one is asked for or until their `release()`, then of length 0. It saves the
+   * copy, and memory; every use of a chunk must have ended before the next iteration. `false` by default: chunks are their
+   * consumer's own.
+   */
+  reuse?: boolean
+}
+
+/** What {@link GgufFile.createReadStream} takes. */
+export interface ReadStreamOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
+  /** The most bytes in a chunk, as of {@link StreamOptions}. 1 MiB by default. */
+  chunkBytes?: number
+  /** How many bytes the stream reads ahead of its consumer before it waits, beside its units. `chunkBytes` by default. */
+  highWaterMark?: number
+  /** The pool whose buffers the file is read into, as of {@link StreamOptions}. */
   pool?: BufferPool
 }
 
@@ -94,6 +111,13 @@ const streamChecks = {
   tensors: check.strings,
   chunkBytes: (name: string, value: unknown) => check.bytes(name, value, 1),
   pool: (name: string, value: unknown) => check.real(name, value, BufferPool, nativePool),
+  reuse: check.boolean,
+} as const
+
+const { tensors: _tensors, reuse: _reuse, ...chunkChecks } = streamChecks
+const readStreamChecks = {
+  ...chunkChecks,
+  highWaterMark: (name: string, value: unknown) => check.bytes(name, value),
 } as const
 
 const intoChecks = {
@@ -244,7 +268,7 @@ export class GgufFile implements Disposable {
 
   /**
    * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
-   * about a megabyte ahead and waits. All work happens on a thread of the stream's own, which starts with the first
+   * about a megabyte ahead and waits. Each chunk is its consumer's own, unless they are lent by `reuse: true`. All work happens on a thread of the stream's own, which starts with the first
    * chunk asked for and ends with the stream.
    *
    * Leaving the loop ends the stream. Errors of the file reject the iteration: {@link IoError} when it cannot be read
@@ -258,12 +282,30 @@ export class GgufFile implements Disposable {
     options?: StreamOptions<As>,
   ): AsyncGenerator<TensorChunk<As>, void, undefined> {
     const checked = check.options<StreamOptions>(options, streamChecks)
-    const { as = 'raw', tensors, chunkBytes = MiB, pool } = checked
+    const { as = 'raw', tensors, chunkBytes = MiB, pool, reuse = false } = checked
     const { pool: ownPool, loads } = this.#context ?? standaloneContext()
     const request = { output: as, chunkBytes, tensors } as NativeStreamOptions
     const native = call(() => this.#native.stream(nativePool(pool ?? ownPool) as NativeBufferPool, request))
     const totalBytes = call(() => this.#native.storedBytes(tensors))
-    return chunks(native, as as As, this.#names(), totalBytes, loads, control(checked))
+    return chunks(native, as as As, reuse, this.#names(), totalBytes, loads, control(checked))
+  }
+
+  /**
+   * The bytes of one tensor as a `Readable` of Node.js's, for `pipeline`, a response, or any other consumer of streams. Numbers
+   * are in the byte order of this machine.
+   *
+   * Destroying it, by itself or by its signal, ends the reading. It is destroyed with the errors that {@link stream} rejects
+   * with.
+   *
+   * @throws as of {@link stream}.
+   * @example
+   * await pipeline(model.createReadStream('output.weight', { as: 'f16' }), response)
+   */
+  createReadStream(tensor: string, options?: ReadStreamOptions): TensorReadStream {
+    const checked = check.options<ReadStreamOptions>(options, readStreamChecks)
+    const { highWaterMark, signal, ...rest } = checked
+    const chunks = this.stream({ ...rest, tensors: [check.string('tensor', tensor)] })
+    return readStream(chunks, highWaterMark ?? rest.chunkBytes ?? MiB, signal)
   }
 
   /**

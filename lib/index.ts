@@ -76,9 +76,11 @@ export {
   type LoadIntoOptions,
   type LoadOptions,
   type OpenOptions,
+  type ReadStreamOptions,
   type StreamOptions,
   type TensorInfo,
 } from './gguf-file.js'
+export type { TensorReadStream } from './loader/read-stream.js'
 export {
   type ManagedPoolStats,
   type ManagerLimits,

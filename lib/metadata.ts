@@ -110,11 +110,12 @@ export class GgufArray implements Iterable<unknown> {
       const expected = `at most ${MAX_VALUES} elements behind start; go over the array, or take it in parts`
       throw invalidArgument('end', expected, `${to - from} elements`)
     }
-    const elements = call(() => this.#model.metadataElements(this.#place, from, to))
+    const { elementTypeId, length, offset, sizeBytes } = this.#place
+    const elements = call(() => this.#model.metadataElements(elementTypeId, length, offset, sizeBytes, from, to))
     if (View) return new View((elements as Uint8Array<ArrayBuffer>).slice().buffer)
     if (this.elementType === 'bool') return Array.from(elements as Uint8Array, (byte) => byte !== 0)
     if (this.elementType === 'string') return elements as string[]
-    return placesOf(elements as Float64Array).map((place) => arrayAt(this.#model, place))
+    return placesOf(elements as Uint8Array<ArrayBuffer>).map((place) => arrayAt(this.#model, place))
   }
 
   /**
@@ -143,7 +144,8 @@ export class GgufArray implements Iterable<unknown> {
 }
 
 /** Reads the numbers of nested arrays, four each; see `elements_to_js` in `src/metadata.rs`. */
-function placesOf(numbers: Float64Array): NativeArrayPlace[] {
+function placesOf(bytes: Uint8Array<ArrayBuffer>): NativeArrayPlace[] {
+  const numbers = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Float64Array.BYTES_PER_ELEMENT)
   const places: NativeArrayPlace[] = []
   for (let i = 0; i < numbers.length; i += 4) {
     const number = (column: number): number => numbers[i + column] as number

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { type MemoryBudget, nativeBudget } from './budget.js'
 import * as check from './check.js'
 import { call, invalidArgument, ioError, quoted } from './errors.js'
@@ -11,9 +12,12 @@ import {
   type ProfileEvent,
   type ProfileRecord,
   type ProfileReport,
+  type RecordRows,
+  rowsOf,
 } from './profile/record.js'
 import { toTrace } from './profile/trace.js'
 import { replaceFile } from './replace-file.js'
+import { jsonPieces } from './support/json.js'
 
 /** How a profile is taken. */
 export interface ProfileOptions {
@@ -32,7 +36,10 @@ export interface LeakOptions {
 }
 
 const writers = {
-  json: (record: ProfileRecord) => `${JSON.stringify(record, null, 1)}\n`,
+  *json(record: RecordRows): Generator<string> {
+    yield* jsonPieces(record, 1)
+    yield '\n'
+  },
   trace: toTrace,
   html: toPage,
 }
@@ -146,35 +153,68 @@ export class MemoryProfile implements Disposable {
 
   /**
    * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; `'html'`, a
-   * page with a flame graph by label that needs nothing but a browser.
+   * page with a flame graph by label that needs nothing but a browser. A hundred thousand events take a good part of a
+   * second, during which nothing else runs: {@link save} lets the event loop go on.
    *
-   * @throws {@link InvalidArgumentError} for a format that there is none of.
+   * @throws {@link InvalidArgumentError} for a format that there is none of, and for a text that is longer than a string
+   * can be: {@link save} it then.
    */
   export(format: ProfileFormat): string {
-    return writers[check.oneOf('format', format, formats)](this.#read(true))
+    const write = writers[check.oneOf('format', format, formats)]
+    const rows = this.#rows()
+    // Known at once, before seconds go by over a text that is then thrown away.
+    if (format !== 'html') expectString(format, leastLength(rows))
+    const pieces: string[] = []
+    let length = 0
+    for (const piece of write(rows)) {
+      length += piece.length
+      expectString(format, length)
+      pieces.push(piece)
+    }
+    return pieces.join('')
   }
 
   /**
    * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
    * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
-   * somebody reads it. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
+   * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
    *
    * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
    * @throws {@link IoError} when the file cannot be written.
    */
   async save(path: string, format?: ProfileFormat): Promise<void> {
-    const text = this.export(format ?? profileFormat('path', path))
+    const write = writers[check.oneOf('format', format ?? profileFormat('path', path), formats)]
+    const record = await this.#native?.readAside()
     try {
-      await replaceFile(path, [text])
+      await replaceFile(path, write(record ? rowsOf(record) : nothing))
     } catch (cause) {
       throw ioError(path, cause)
     }
+  }
+
+  #rows(): RecordRows {
+    const native = this.#native
+    return native ? rowsOf(call(() => native.read(true))) : nothing
   }
 
   #read(withEvents: boolean): ProfileRecord {
     const native = this.#native
     return native ? decode(call(() => native.read(withEvents))) : nothing
   }
+}
+
+/** A text of so many characters has to fit in a string. */
+function expectString(format: ProfileFormat, length: number): void {
+  if (length <= constants.MAX_STRING_LENGTH) return
+  const expected = 'one whose text fits in a string; save() writes a text of any length to a file'
+  throw invalidArgument('format', expected, `"${format}" of more than ${constants.MAX_STRING_LENGTH} characters`)
+}
+
+/** Characters that the events take at the least, each with the names of its fields. */
+function leastLength({ events }: RecordRows): number {
+  let length = 0
+  for (const { label, stack = '' } of events) length += 100 + label.length + stack.length
+  return length
 }
 
 /** The format that a file's name tells. */

@@ -1,6 +1,6 @@
 import { constants, promises, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
 /** What Linux follows at most. */
 const MAX_LINKS = 40
@@ -19,7 +19,7 @@ type Pieces = Iterable<string>
  *
  * What cannot be replaced is written in place: what is no regular file (a device, a pipe, which is waited for until
  * somebody reads it), a file with other names, one whose owner could not be kept, and one in a folder that takes no new
- * files. The pieces are asked for one at a time, between writes, so that the event loop goes on.
+ * files. The pieces are asked for one at a time, between writes or, where one is empty, turns of the event loop.
  */
 export async function replaceFile(path: string, pieces: Pieces): Promise<void> {
   const found = await unless(['ENOENT'], promises.stat(path))
@@ -125,6 +125,7 @@ async function writeThrough(path: string, found: Stats, pieces: Pieces): Promise
 
 async function writePieces(file: promises.FileHandle, pieces: Pieces): Promise<void> {
   for (const piece of pieces) {
+    if (piece === '') await nextTurn()
     let rest = Buffer.from(piece)
     while (rest.length > 0) {
       const written = await unless(['EAGAIN'], file.write(rest))

@@ -187,10 +187,11 @@ class Load {
   }
 }
 
-/** The chunks of a native stream, one at a time. */
+/** The chunks of a native stream, one at a time: their consumer's own, or lent. */
 export async function* chunks<As extends TensorOutput>(
   native: NativeStream,
   as: As,
+  reuse: boolean,
   names: (index: number) => string,
   totalBytes: number,
   loads: Loads,
@@ -200,15 +201,33 @@ export async function* chunks<As extends TensorOutput>(
   const load = new Load(native, loads, control.signal)
   try {
     for (let unit = await load.next(); unit !== null; unit = await load.next()) {
-      yield* chunksOf(unit, as, names, load, progress)
+      yield* reuse ? lentChunks(unit, as, names, load, progress) : ownChunks(unit, as, names, load, progress)
     }
   } finally {
     await load.close()
   }
 }
 
-/** The chunks of one unit. However the consumer leaves, the unit's memory goes back. */
-async function* chunksOf<As extends TensorOutput>(
+/** Copies of the chunks of one unit, whose memory is back before the first of them is there. */
+async function* ownChunks<As extends TensorOutput>(
+  unit: NativeUnit,
+  as: As,
+  names: (index: number) => string,
+  load: Load,
+  progress: (place: ChunkPlace) => void,
+): AsyncGenerator<TensorChunk<As>, void, undefined> {
+  const list = places(unit, names)
+  // Backwards, so that nothing here holds on to what was handed out.
+  const buffers = unit.copies().reverse()
+  for (const place of list) {
+    load.check()
+    progress(place)
+    yield chunkOver(undefined, buffers.pop() as ArrayBuffer, as, place)
+  }
+}
+
+/** The chunks of one unit, lent. However the consumer leaves, the unit's memory goes back. */
+async function* lentChunks<As extends TensorOutput>(
   unit: NativeUnit,
   as: As,
   names: (index: number) => string,

@@ -13,7 +13,8 @@ export const GiB = 1024 * MiB
  * Reads a size as people write it.
  *
  * A bare number, or one with `B`, is bytes; `KiB`, `MiB`, `GiB` and so on, and the bare letters `K`, `M`, `G`, `T`, are
- * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space.
+ * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space. A fraction is
+ * exact: of its bytes, only what is less than one is left out.
  *
  * @throws {@link InvalidArgumentError} for anything else.
  * @example

@@ -174,7 +174,12 @@ pub fn owned_array(env: Env, bytes: &[u8]) -> napi::Result<Uint8Array> {
 
 /// An array buffer with a copy of `bytes`, in memory of the engine's own.
 pub fn owned_buffer(env: Env, bytes: &[u8]) -> napi::Result<ArrayBuffer<'static>> {
-    let (buffer, start) = new_buffer(env, bytes.len())?;
+    /// From here on, zeroing memory that is overwritten costs more than the `Buffer` whose memory is not zeroed.
+    const LEAST_UNZEROED: usize = 4096;
+    let (buffer, start) = match bytes.len() {
+        LEAST_UNZEROED.. => unzeroed_buffer(env, bytes.len())?,
+        len => new_buffer(env, len)?,
+    };
     // SAFETY: as in `owned_array`.
     unsafe {
         if !bytes.is_empty() {
@@ -184,14 +189,47 @@ pub fn owned_buffer(env: Env, bytes: &[u8]) -> napi::Result<ArrayBuffer<'static>
     }
 }
 
+/// Memory of the engine's own that may hold anything, to be written before a script sees it.
+fn unzeroed_buffer(env: Env, len: usize) -> napi::Result<(sys::napi_value, *mut u8)> {
+    expect_room(env, len)?;
+    let (mut array, mut start, mut buffer) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    let (mut first, mut buffer_len) = (ptr::null_mut(), 0);
+    // SAFETY: the environment is that of this call, and the array the one just made; what is not asked for may be null.
+    unsafe {
+        check_status!(sys::napi_create_buffer(env.raw(), len, &raw mut start, &raw mut array))?;
+        check_status!(sys::napi_get_typedarray_info(
+            env.raw(),
+            array,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            &raw mut buffer,
+            ptr::null_mut(),
+        ))?;
+        check_status!(sys::napi_get_arraybuffer_info(
+            env.raw(),
+            buffer,
+            &raw mut first,
+            &raw mut buffer_len
+        ))?;
+    }
+    // Memory that an engine shares out to several is no chunk's own.
+    if first == start && buffer_len == len { Ok((buffer, start.cast())) } else { new_buffer(env, len) }
+}
+
+/// Asks the system for address space, and no more than that: the engine ends the process where it refuses.
+fn expect_room(env: Env, len: usize) -> napi::Result<()> {
+    /// Below, the system is not asked.
+    const LARGE: usize = 1024 * 1024;
+    if len < LARGE {
+        return Ok(());
+    }
+    room_for(len).map(drop).map_err(|error| to_js(env, &error))
+}
+
 /// Memory of the engine's own that reads zero.
 fn new_buffer(env: Env, len: usize) -> napi::Result<(sys::napi_value, *mut u8)> {
-    /// Below, what the system can give is not asked first.
-    const LARGE: usize = 1024 * 1024;
-    if len >= LARGE {
-        // The engine ends the process where the system refuses; so it is asked before, for address space and no more.
-        room_for(len).map(drop).map_err(|error| to_js(env, &error))?;
-    }
+    expect_room(env, len)?;
     let (mut buffer, mut start) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: the environment is that of this call.
     check_status!(unsafe { sys::napi_create_arraybuffer(env.raw(), len, &raw mut start, &raw mut buffer) })?;

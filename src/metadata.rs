@@ -9,7 +9,7 @@ use std::{
 use gguf_file::{ArrayIndex, ArrayPlace, ArrayRef, MAX_EXACT, Metadata, Value, ValueType};
 use napi::{
     Env, Unknown,
-    bindgen_prelude::{BigInt, Float64Array, ToNapiValue},
+    bindgen_prelude::{BigInt, ToNapiValue},
 };
 use napi_derive::napi;
 
@@ -19,7 +19,7 @@ use crate::js_memory::owned_array;
 const SMALL_BYTES: u64 = 4096;
 
 /// Describes an array without its elements: by where it stands it is found again without a walk.
-#[napi(object)]
+#[napi(object, object_from_js = false)]
 pub struct NativeArrayPlace {
     /// The id of the type that all elements have: its place in `valueTypes()`.
     pub element_type_id: u32,
@@ -39,15 +39,14 @@ impl From<ArrayPlace> for NativeArrayPlace {
     }
 }
 
-impl NativeArrayPlace {
-    pub fn core(&self) -> Option<ArrayPlace> {
-        Some(ArrayPlace {
-            element_type: ValueType::from_id(self.element_type_id)?,
-            len: self.length as usize,
-            offset: self.offset as u64,
-            size_bytes: self.size_bytes as u64,
-        })
-    }
+/// The place that four numbers of JavaScript's say: each time as an object would take longer than what is found there.
+pub fn place_of([element_type_id, len, offset, size_bytes]: [f64; 4]) -> Option<ArrayPlace> {
+    Some(ArrayPlace {
+        element_type: ValueType::from_id(element_type_id as u32)?,
+        len: len as usize,
+        offset: offset as u64,
+        size_bytes: size_bytes as u64,
+    })
 }
 
 /// The names of the types that metadata values have, in the order of their ids.
@@ -110,8 +109,8 @@ fn unknown<T: ToNapiValue>(env: &Env, value: T) -> napi::Result<Unknown<'_>> {
     value.into_unknown(env)
 }
 
-/// Elements of an array: little-endian bytes for fixed sizes, strings, or four numbers for each nested array, in the order
-/// of [`NativeArrayPlace`].
+/// Elements of an array: little-endian bytes for fixed sizes, strings, or for each nested array the bytes of four doubles, in
+/// the order of [`NativeArrayPlace`].
 pub fn elements_to_js<'env>(
     env: &'env Env,
     metadata: Metadata<'_>,
@@ -129,7 +128,8 @@ pub fn elements_to_js<'env>(
     let elements = index.elements(array, range);
     if place.element_type == ValueType::Array {
         let places = elements.filter_map(|element| metadata.place_of(element.as_array()?));
-        return unknown(env, Float64Array::new(places.flat_map(numbers_of).collect()));
+        let bytes: Vec<u8> = places.flat_map(numbers_of).flat_map(f64::to_le_bytes).collect();
+        return owned_array(*env, &bytes)?.into_unknown(env);
     }
     unknown(env, elements.map(|element| to_js(env, metadata, &element)).collect::<napi::Result<Vec<_>>>()?)
 }

@@ -1,4 +1,4 @@
-// Prints the peak RSS of one workload: node peak.cjs idle | loop BYTES | read FILE | stream FILE raw|f32
+// Prints the peak RSS of one workload: node peak.cjs idle | loop BYTES | read FILE | stream FILE raw|f32 lent|own
 
 // Loaded by `require`: for `import`, Node first runs a WebAssembly lexer over the package, whose megabytes would hide
 // part of what is measured.
@@ -9,7 +9,8 @@ const WORKLOADS = {
   idle: () => {},
   loop: (bytes) => require('../workloads/loop.cjs').loop(Number(bytes), MiB),
   read: (path) => require('../workloads/read-file.cjs').readFile(path, MiB),
-  stream: (path, as) => require('../workloads/stream-file.cjs').streamFile(path, { as, chunkBytes: MiB }),
+  stream: (path, as, how) =>
+    require('../workloads/stream-file.cjs').streamFile(path, { as, chunkBytes: MiB, reuse: how === 'lent' }),
 }
 
 /** The most this process ever had resident: `VmHWM` of `/proc/self/status`, see proc_pid_status(5). */

@@ -22,7 +22,26 @@ export async function measure(note) {
     const target = index === 0 ? { target: { of: 'value', is: 'below', bound: 1.5 } } : {}
     return { name, unit: 'µs', value, peer, ratio: floor / value, ...target }
   })
-  return [...guards, ...profiles(budget, ways['allocate, release'])]
+  return [...guards, ...machine(ways['allocate, release']), ...profiles(budget, ways['allocate, release'])]
+}
+
+/** The same on a budget of this machine, which weighs headroom too; the peer is the guard that does not. */
+function machine(plain) {
+  const target = { target: { of: 'value', is: 'below', bound: 1.5 } }
+  const options = { 'of this machine': {}, 'of this machine, headroom: false': { headroom: false } }
+  return Object.entries(options).map(([name, chosen], index) => {
+    const budget = MemoryBudget.forThisMachine(chosen)
+    const off = microseconds(plain)
+    const value = microseconds(() => budget.allocate(BYTES, 'bench').release())
+    return {
+      name,
+      unit: 'µs',
+      value,
+      peer: { name: 'a budget of numbers', value: off },
+      ratio: off / value,
+      ...(index === 0 && target),
+    }
+  })
 }
 
 /** The same while a profile records it; the peer is the same guard in the same run while none does. */

@@ -26,17 +26,19 @@ async function measureModel(sizeBytes, idle) {
     size: formatBytes(sizeBytes),
     loop: over('loop', String(sizeBytes)),
     read: over('read', path),
-    raw: over('stream', path, 'raw'),
-    f32: over('stream', path, 'f32'),
+    raw: over('stream', path, 'raw', 'lent'),
+    f32: over('stream', path, 'f32', 'lent'),
+    own: over('stream', path, 'raw', 'own'),
   }))
 }
 
-function overIdle({ size, loop, read, raw, f32 }) {
+function overIdle({ size, loop, read, raw, f32, own }) {
   const unit = 'MiB'
   const peer = { name: 'fh.read 1 MiB', value: read }
   return [
     { name: `${size} raw`, unit, value: raw, peer, target: TARGET },
     { name: `${size} f32`, unit, value: f32, peer },
+    { name: `${size} raw, chunks its own`, unit, value: own, peer },
     { name: `${size} raw, over the loop without a file`, unit, value: raw - loop },
   ]
 }

@@ -3,7 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use plimsoll::system::{MemInfo, Pressure, ProcessMemory, Zram, largest_free_run_bytes, oom_kill_count};
+use plimsoll::system::{
+    DarkMemory, MemInfo, Pressure, ProcessMemory, Zram, free_huge_block_count, largest_free_run_bytes,
+    oom_kill_count,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(memory) = MemInfo::parse(bytes) {
@@ -24,8 +27,12 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(process) = ProcessMemory::parse(bytes) {
         assert!(process.peak_rss_bytes >= process.rss_bytes);
     }
+    if let (Ok(dark), Ok(memory)) = (DarkMemory::parse(bytes), MemInfo::parse(bytes)) {
+        assert!(dark.bytes <= memory.total_bytes);
+    }
     let _ = (
         Zram::parse(bytes),
+        free_huge_block_count(bytes, 4096),
         largest_free_run_bytes(bytes, 4096),
         largest_free_run_bytes(bytes, 65536),
         oom_kill_count(bytes),

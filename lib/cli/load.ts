@@ -123,7 +123,7 @@ async function reservedStream(manager: MemoryManager, model: GgufFile, request: 
   const start = performance.now()
   try {
     const names = named ? { tensors: tensors.map((tensor) => tensor.name) } : {}
-    for await (const chunk of model.stream({ as, chunkBytes, ...names, signal })) {
+    for await (const chunk of model.stream({ as, chunkBytes, ...names, signal, reuse: true })) {
       counts.chunks += 1
       counts.storedBytes += chunk.byteEnd - chunk.byteStart
       counts.dataBytes += chunk.data.byteLength

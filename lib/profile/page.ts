@@ -1,9 +1,10 @@
 import { filledIn, sourceOf } from '../html.js'
 import base from '../page/base.css?text'
+import { jsonPieces } from '../support/json.js'
 import own from './page/page.css?text'
 import template from './page/page.html?text'
 import script from './page/page.js?text'
-import type { LiveAllocation, ProfileEvent, ProfileRecord } from './record.js'
+import type { LiveAllocation, ProfileEvent, RecordRows } from './record.js'
 
 const style = `${base}\n${own}`
 
@@ -41,26 +42,38 @@ interface Place {
   oldestMs: number
 }
 
+/** Rows gone over before others get their turn. */
+const ROWS_A_TURN = 10_000
+
+/** Stands in the page where its data will. */
+const DATA = '\u0000'
+
 /**
  * The profile as one page: nothing outside of it is loaded, and nothing in it is run but its own script, whatever the
- * labels say: they travel as JSON, and the policy names the script and the style by their hashes.
+ * labels say: they travel as JSON, and the policy names the script and the style by their hashes. It comes in pieces.
  */
-export function toPage(record: ProfileRecord): string {
-  return filledIn(template, {
+export function* toPage(record: RecordRows): Generator<string> {
+  const page = filledIn(template, {
     policy: `default-src 'none'; style-src ${sourceOf(style)}; script-src ${sourceOf(script)}`,
     style,
     script,
-    // Nothing in it ends the element that holds it.
-    data: JSON.stringify(dataOf(record)).replaceAll('<', '\\u003c'),
+    data: DATA,
   })
+  const [head = '', tail = ''] = page.split(DATA)
+  const data = yield* dataOf(record)
+  yield head
+  // Nothing in it ends the element that holds it.
+  for (const piece of jsonPieces(data)) yield piece.replaceAll('<', '\\u003c')
+  yield tail
 }
 
-function dataOf({ labels, live, events, threads: _, ...figures }: ProfileRecord): PageData {
-  const places = placesOf(live)
+/** What is drawn. Pieces without a text are given out while it is worked out. */
+function* dataOf({ labels, live, events, threads: _, ...figures }: RecordRows): Generator<string, PageData> {
+  const places = yield* placesOf(live)
   const stepMs = Math.max(figures.durationMs / MAX_STEPS, 1e-3)
   return {
     ...figures,
-    labels: labels.map((totals) => [
+    labels: Array.from(labels, (totals) => [
       totals.label,
       totals.liveBytes,
       totals.peakBytes,
@@ -70,14 +83,15 @@ function dataOf({ labels, live, events, threads: _, ...figures }: ProfileRecord)
       totals.refusedCount,
     ]),
     stepMs,
-    steps: stepsOf(events, stepMs),
+    steps: yield* stepsOf(events, stepMs),
     places: places.slice(0, MAX_PLACES),
     hiddenPlaceCount: Math.max(places.length - MAX_PLACES, 0),
   }
 }
 
-function placesOf(live: LiveAllocation[]): Place[] {
+function* placesOf(live: Iterable<LiveAllocation>): Generator<string, Place[]> {
   const places = new Map<string, Place>()
+  let count = 0
   for (const { label, stack = '', sizeBytes, ageMs } of live) {
     const key = JSON.stringify([label, stack])
     const place = places.get(key) ?? { label, stack, count: 0, bytes: 0, oldestMs: 0 }
@@ -85,17 +99,20 @@ function placesOf(live: LiveAllocation[]): Place[] {
     place.bytes += sizeBytes
     place.oldestMs = Math.max(place.oldestMs, ageMs)
     places.set(key, place)
+    if (++count % ROWS_A_TURN === 0) yield ''
   }
   return [...places.values()].sort((a, b) => b.bytes - a.bytes)
 }
 
 /** What was allocated over time, in equal steps; those in which nothing happened are left out. */
-function stepsOf(events: ProfileEvent[], stepMs: number): [number, number, number][] {
+function* stepsOf(events: Iterable<ProfileEvent>, stepMs: number): Generator<string, [number, number, number][]> {
   const steps = new Map<number, [number, number, number]>()
+  let count = 0
   for (const { timeMs, allocatedBytes } of events) {
     const number = Math.floor(timeMs / stepMs)
     const highest = Math.max(steps.get(number)?.[1] ?? 0, allocatedBytes)
     steps.set(number, [number * stepMs, highest, allocatedBytes])
+    if (++count % ROWS_A_TURN === 0) yield ''
   }
   return [...steps.values()]
 }

@@ -108,6 +108,13 @@ export interface ProfileRecord extends ProfileReport {
   events: ProfileEvent[]
 }
 
+/** The same before it is decoded: rows become objects as they are gone over, as often as that is. */
+export interface RecordRows extends Omit<ProfileReport, 'labels' | 'live'> {
+  labels: Iterable<LabelTotals>
+  live: Iterable<LiveAllocation>
+  events: Iterable<ProfileEvent>
+}
+
 /** What was recorded by a profile that never ran. */
 export const nothing: ProfileRecord = {
   startTimeMs: 0,
@@ -124,6 +131,12 @@ export const nothing: ProfileRecord = {
 
 /** Reads the columns of the addon, whose rows `src/profile.rs` describes. */
 export function decode(native: NativeRecord): ProfileRecord {
+  const rows = rowsOf(native)
+  return { ...rows, labels: [...rows.labels], live: [...rows.live], events: [...rows.events] }
+}
+
+/** The same, a row at a time. */
+export function rowsOf(native: NativeRecord): RecordRows {
   const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = native
   const text = (place: number): string => native.texts[place] as string
   return {
@@ -146,13 +159,13 @@ type Text = (place: number) => string
 /** The number in a column of the row that is being read. */
 type Cell = (column: number) => number
 
-function rows<T>(numbers: Float64Array, width: number, read: (cell: Cell) => T): T[] {
-  const list: T[] = []
-  let start = 0
-  const cell: Cell = (column) => numbers[start + column] as number
-  for (; start < numbers.length; start += width) list.push(read(cell))
-  return list
-}
+const rows = <T>(numbers: Float64Array, width: number, read: (cell: Cell) => T): Iterable<T> => ({
+  *[Symbol.iterator]() {
+    let start = 0
+    const cell: Cell = (column) => numbers[start + column] as number
+    for (; start < numbers.length; start += width) yield read(cell)
+  },
+})
 
 function eventOf(cell: Cell, text: Text): ProfileEvent {
   const event: ProfileEvent = {

@@ -1,4 +1,5 @@
-import type { ProfileEvent, ProfileRecord } from './record.js'
+import { jsonPieces, pause } from '../support/json.js'
+import type { ProfileEvent, RecordRows } from './record.js'
 
 /**
  * An event of the Trace Event Format, which chrome://tracing and Perfetto read: "Trace Event Format", Google, sections
@@ -31,35 +32,47 @@ const beginnings = new Set<string>(['held', 'grant', 'load-start'])
 const endings = new Set<string>(['release', 'load-end', 'load-failed', 'load-cancelled'])
 const changes = new Set<string>(['held', 'grant', 'release'])
 
-/** The profile in the Trace Event Format. */
-export function toTrace(record: ProfileRecord): string {
+/** Events gone over before others get their turn. */
+const EVENTS_A_TURN = 10_000
+
+/** The profile in the Trace Event Format, in pieces. */
+export function toTrace(record: RecordRows): Generator<string> {
   const { startTimeMs, durationMs, eventCount, droppedCount } = record
-  const traceEvents = [
-    { ph: 'M', name: 'process_name', pid: process.pid, tid: 0, ts: 0, args: { name: process.title } },
-    ...record.threads.map(({ id, name }) => ({
-      ph: 'M',
-      name: 'thread_name',
-      pid: process.pid,
-      tid: id,
-      ts: 0,
-      args: { name },
-    })),
-    ...forgottenBeginnings(record),
-    ...record.events.flatMap(traced),
-  ]
   const otherData = { startTime: new Date(startTimeMs).toISOString(), durationMs, eventCount, droppedCount }
-  return JSON.stringify({ displayTimeUnit: 'ms', otherData, traceEvents })
+  return jsonPieces({ displayTimeUnit: 'ms', otherData, traceEvents: traceEvents(record) })
+}
+
+function* traceEvents(record: RecordRows): Generator<TraceEvent | typeof pause> {
+  yield { ph: 'M', name: 'process_name', pid: process.pid, tid: 0, ts: 0, args: { name: process.title } }
+  for (const { id, name } of record.threads) {
+    yield { ph: 'M', name: 'thread_name', pid: process.pid, tid: id, ts: 0, args: { name } }
+  }
+  yield* forgottenBeginnings(record)
+  for (const event of record.events) yield* traced(event)
 }
 
 /** Where the ring has dropped the grant of what is seen to live or to end, it begins with the first event kept. */
-function forgottenBeginnings({ events, live }: ProfileRecord): TraceEvent[] {
-  const begun = new Set(events.filter(({ kind }) => beginnings.has(kind)).map(({ id }) => id))
-  const first = events[0]?.timeMs ?? 0
+function* forgottenBeginnings({ events, live }: RecordRows): Generator<TraceEvent | typeof pause> {
+  const begun = new Set<number>()
+  let first: number | undefined
+  let count = 0
+  for (const { kind, id, timeMs } of events) {
+    first ??= timeMs
+    if (beginnings.has(kind)) begun.add(id)
+    if (++count % EVENTS_A_TURN === 0) yield pause
+  }
+  const timeMs = first ?? 0
   const seen = new Map<number, ProfileEvent>()
-  const since = { kind: 'grant', timeMs: first, allocatedBytes: 0 } as const
-  for (const { committedBytes, ageMs, ...rest } of live) seen.set(rest.id, { threadId: 0, ...rest, ...since })
-  for (const event of events) if (endings.has(event.kind)) seen.set(event.id, { ...event, timeMs: first })
-  return [...seen.values()].filter(({ id }) => !begun.has(id)).map((event) => spanned('b', event))
+  const since = { kind: 'grant', timeMs, allocatedBytes: 0 } as const
+  for (const { committedBytes, ageMs, ...rest } of live) {
+    if (!begun.has(rest.id)) seen.set(rest.id, { threadId: 0, ...rest, ...since })
+    if (++count % EVENTS_A_TURN === 0) yield pause
+  }
+  for (const event of events) {
+    if (endings.has(event.kind) && !begun.has(event.id)) seen.set(event.id, { ...event, timeMs })
+    if (++count % EVENTS_A_TURN === 0) yield pause
+  }
+  for (const event of seen.values()) yield spanned('b', event)
 }
 
 function traced(event: ProfileEvent): TraceEvent[] {

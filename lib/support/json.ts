@@ -1,6 +1,9 @@
 /** Characters of a piece, from which on it is given out. */
 const PIECE = 64 * 1024
 
+/** What something that is iterated says when it has worked for a while without an element: the piece is given out as it is. */
+export const pause: unique symbol = Symbol('pause')
+
 /** What is written as an object without being made one: keys out of files may be long, and all have the same hash then. */
 export class JsonEntries {
   readonly entries: Iterable<readonly [string, unknown]>
@@ -16,14 +19,17 @@ export class JsonEntries {
  * arrays in it, are walked over; what they hold is written whole. Nothing with `toJSON` is expected.
  */
 export function* jsonPieces(value: unknown, indent = 0): Generator<string> {
-  let piece = ''
+  // Joined, a piece is one flat text: added up, it would be a tree of its parts for as long as it is kept.
+  const parts: string[] = []
+  let length = 0
   for (const token of tokens(value, indent, '\n', true)) {
-    piece += token
-    if (piece.length < PIECE) continue
-    yield piece
-    piece = ''
+    parts.push(token)
+    length += token.length
+    if (length < PIECE && token !== '') continue
+    yield parts.splice(0).join('')
+    length = 0
   }
-  yield piece
+  yield parts.join('')
 }
 
 function* tokens(value: unknown, indent: number, newline: string, walked = false): Generator<string> {
@@ -37,7 +43,8 @@ function* tokens(value: unknown, indent: number, newline: string, walked = false
   yield open as string
   if (isIterable(value)) {
     for (const element of value) {
-      yield (count++ > 0 ? ',' : '') + inner + textOf(element, indent).replaceAll('\n', inner)
+      if (element === pause) yield ''
+      else yield (count++ > 0 ? ',' : '') + inner + textOf(element, indent).replaceAll('\n', inner)
     }
   } else {
     for (const [key, item] of value instanceof JsonEntries ? value.entries : Object.entries(value)) {

@@ -19,7 +19,11 @@ use std::{
 };
 
 use counter::Counter;
-use plimsoll::{MemoryBudget, budget::RecordOptions, units::GIB};
+use plimsoll::{
+    MemoryBudget,
+    budget::{RecordOptions, SystemOptions},
+    units::GIB,
+};
 
 const BATCHES: usize = 501;
 const PER_BATCH: u32 = 10_000;
@@ -29,6 +33,11 @@ fn main() -> plimsoll::Result<()> {
     report("counter", counter_ns(), "Mutex<u64>", locked_sum_ns());
     let budget = MemoryBudget::new(GIB, 0)?;
     report("guard", guard_ns(&budget), "Mutex<HashMap>", locked_map_ns());
+    let of_machine = MemoryBudget::for_system(&SystemOptions::default())?;
+    report("guard of this machine", guard_ns(&of_machine), "guard", guard_ns(&budget));
+    let by_line = MemoryBudget::for_system(&SystemOptions { headroom: None, ..SystemOptions::default() })?;
+    report("guard of this machine, by its line", guard_ns(&by_line), "guard", guard_ns(&budget));
+    report("guard of this machine, measured anew", measured_ns(&of_machine), "guard", guard_ns(&budget));
     let _others: Vec<_> = (0..1000).map(|_| budget.allocate(BYTES, "other")).collect::<Result<_, _>>()?;
     report("guard among 1000", guard_ns(&budget), "Mutex<HashMap>", locked_map_ns());
     {
@@ -67,6 +76,15 @@ fn counter_ns() -> f64 {
 
 fn guard_ns(budget: &MemoryBudget) -> f64 {
     median_ns(|| drop(black_box(budget.allocate(black_box(BYTES), "bench"))))
+}
+
+/// More than a quarter of what is left, so that each is weighed by a reading of its own.
+fn measured_ns(budget: &MemoryBudget) -> f64 {
+    let bytes = budget.available_bytes() / 2;
+    let start = Instant::now();
+    let runs = 2000_u32;
+    (0..runs).for_each(|_| drop(black_box(budget.allocate(black_box(bytes), "bench"))));
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(runs)
 }
 
 /// As the addon does: every label is a string made for its guard.

@@ -223,6 +223,31 @@ fn the_reader_stays_a_few_units_ahead_and_no_further() {
 }
 
 #[test]
+fn a_stream_keeps_its_units_whatever_its_pool_keeps() {
+    let model = from_bytes(&[TensorSpec::patterned("big", 20 << 20, 24, 20 << 20)], 0);
+    let pool = BufferPool::new(BufferPoolOptions { max_held_bytes: 0, ..BufferPoolOptions::default() });
+    let units = stream(&model, &options(Output::Raw, 2 * MIB), &pool);
+    assert_eq!(units.map(|unit| unit.unwrap().unit().chunks.len()).sum::<usize>(), 10);
+    let stats = pool.stats();
+    assert!(stats.misses <= 3 && stats.peak_bytes <= 6 * MIB, "{stats:?}");
+    assert_eq!((stats.in_use_count, stats.held_count), (0, 0), "and gives them back at its end");
+}
+
+#[test]
+fn a_stream_whose_pool_was_closed_ends_though_it_has_units_of_its_own() {
+    let model = from_bytes(&[TensorSpec::patterned("big", 20 << 20, 24, 20 << 20)], 0);
+    let pool = pool();
+    let mut units = stream(&model, &options(Output::Raw, MIB), &pool);
+    for _ in 0..6 {
+        units.next().unwrap().unwrap();
+    }
+    pool.close();
+    let error = units.find_map(Result::err).unwrap();
+    assert_eq!(error.code(), "ERR_RELEASED");
+    assert_eq!(pool.stats().in_use_count, 0);
+}
+
+#[test]
 fn nothing_is_read_before_the_first_request_and_a_dropped_stream_gives_all_back() {
     let pool = pool();
     let mut units = stream(&open(SAMPLE), &StreamOptions::default(), &pool);

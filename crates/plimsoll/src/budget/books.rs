@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Cow,
-    ops::Deref,
     sync::atomic::{AtomicBool, AtomicU32},
     time::{Duration, Instant},
 };
@@ -12,6 +11,7 @@ use slab::Slab;
 use super::{
     allocation::AllocationInfo,
     counter::Counter,
+    other_copies::Part,
     pending::Pending,
     record::{Copied, EventKind, Journal, Note, Record, RecordOptions, Recorder},
     resident::Resident,
@@ -24,33 +24,14 @@ use crate::sync::{Mutex, MutexGuard, Ordering, lock};
 /// given, so the listed sum never exceeds the counted one.
 #[derive(Debug)]
 pub(crate) struct Books {
-    counter: Part<Counter>,
+    pub(super) counter: Part<Counter>,
     /// Of the counter, what is in these books; none where that is all of it.
-    own: Option<Counter>,
+    pub(super) own: Option<Counter>,
     pending: Part<Pending>,
     live: Mutex<Live>,
     recorded: Recorded,
     /// What this process has resident; only books over its own machine's memory know.
     resident: Resident,
-}
-
-/// A figure of these books alone, or of the whole process, other copies of this crate included.
-#[derive(Debug)]
-pub(super) enum Part<T: 'static> {
-    Own(T),
-    #[cfg_attr(loom, allow(dead_code))] // Loom's atomics cannot be static.
-    Process(&'static T),
-}
-
-impl<T> Deref for Part<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        match self {
-            Self::Own(own) => own,
-            Self::Process(shared) => shared,
-        }
-    }
 }
 
 /// What recordings want to be told, for those who would otherwise not take the lock. Relaxed order suffices: what
@@ -128,25 +109,6 @@ impl Books {
         if let Some(own) = &self.own {
             own.give(bytes);
         }
-    }
-
-    /// What other copies of this crate in the process hold of the counter, as a line of the list; none where they hold
-    /// nothing.
-    pub(super) fn of_other_copies(&self) -> Option<AllocationInfo> {
-        let own = self.own.as_ref().filter(|_| is_shared())?;
-        // The higher of two, since these books may be granting or giving at the same time.
-        let before = own.allocated_bytes();
-        let all_bytes = self.counter.allocated_bytes();
-        let own_bytes = own.allocated_bytes().max(before);
-        let bytes = all_bytes.checked_sub(own_bytes).filter(|bytes| *bytes > 0)?;
-        Some(AllocationInfo {
-            id: u64::MAX,
-            label: label_of_others().into(),
-            bytes,
-            committed_bytes: None,
-            age: Duration::ZERO,
-            origin: None,
-        })
     }
 
     pub(super) fn pending(&self) -> &Pending {
@@ -366,27 +328,6 @@ impl Live {
     fn end_recording(&mut self, key: usize) -> (Option<Recorder>, Option<Box<Journal>>) {
         let ended = self.journal.as_mut().and_then(|journal| journal.end(key));
         (ended, self.journal.take_if(|journal| journal.is_empty()))
-    }
-}
-
-/// Whether another copy of this crate counts into the same counters.
-fn is_shared() -> bool {
-    #[cfg(not(loom))]
-    return super::registry::is_shared();
-    #[cfg(loom)]
-    false
-}
-
-/// What holds bytes that another copy of this crate has granted.
-fn label_of_others() -> String {
-    #[cfg(not(loom))]
-    let others = super::registry::other_copies();
-    #[cfg(loom)]
-    let others: Vec<String> = Vec::new();
-    match &*others {
-        [] => "another copy of plimsoll".to_owned(),
-        [one] => format!("another copy of plimsoll ({one})"),
-        several => format!("other copies of plimsoll ({})", several.join(", ")),
     }
 }
 

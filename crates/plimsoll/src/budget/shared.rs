@@ -6,10 +6,9 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
 };
 
-use super::books::{Books, Part};
 #[cfg(not(loom))]
 use super::registry::process_accounts;
-use super::{counter::Counter, pending::Pending, resident::Resident};
+use super::{books::Books, counter::Counter, other_copies::Part, pending::Pending, resident::Resident};
 use crate::system::resident_bytes;
 
 /// A board by its id; `None` is the machine as it is.

@@ -13,6 +13,7 @@ mod model;
 mod output;
 mod reader;
 mod selection;
+mod spare;
 mod stream;
 
 pub use destination::{Destination, SliceDestination};

@@ -7,6 +7,7 @@ use super::{
     model::ModelFile,
     output::Output,
     selection::{Chunk, Cursor, PlannedChunk, Selection, UnitPlan},
+    spare::Spare,
 };
 use crate::{
     budget::LoadNote,
@@ -39,8 +40,15 @@ pub struct Reader {
     retry_unit: Option<UnitPlan>,
     retry_chunk: Option<PlannedChunk>,
     pool: BufferPool,
+    spare: Spare,
     window: Option<Window>,
     destination: Option<Box<dyn Destination>>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.spare.close();
+    }
 }
 
 /// Stored bytes fetched ahead of their conversion.
@@ -60,6 +68,7 @@ impl Reader {
             retry_unit: None,
             retry_chunk: None,
             pool,
+            spare: Spare::new(),
             window: None,
             destination: None,
         }
@@ -83,13 +92,20 @@ impl Reader {
             let expected = format!("at least {needed} bytes long");
             return Err(Error::invalid_argument("into", expected, format!("{capacity} bytes")));
         }
-        Ok(Self { destination: Some(destination), ..Self::new(model, selection, pool) })
+        let mut reader = Self::new(model, selection, pool);
+        reader.destination = Some(destination);
+        Ok(reader)
     }
 
     /// The selection being read.
     #[must_use]
     pub fn selection(&self) -> &Selection {
         &self.selection
+    }
+
+    /// Where buffers of units come back to.
+    pub(super) fn spare(&self) -> Spare {
+        self.spare.clone()
     }
 
     pub(super) fn has_destination(&self) -> bool {
@@ -133,7 +149,7 @@ impl Reader {
     }
 
     fn read_unit(&mut self, plan: &UnitPlan) -> Result<PooledBuffer> {
-        let mut buffer = self.pool.get(self.selection.unit_bytes())?;
+        let mut buffer = self.spare.get(&self.pool, self.selection.unit_bytes())?;
         if self.selection.output() == Output::Raw {
             let out = buffer.get_mut(..plan.data_bytes as usize).ok_or_else(broken_plan)?;
             self.model.read(out, plan.span.start, self.tensor_name(plan))?;

@@ -8,7 +8,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::reader::{Reader, Unit};
+use super::{
+    reader::{Reader, Unit},
+    spare::Spare,
+};
 use crate::{
     budget::LoadNote,
     error::{Error, Result},
@@ -55,7 +58,17 @@ struct State {
 /// A unit that counts as live until it is dropped.
 pub struct StreamedUnit {
     unit: Unit,
-    permit: Permit,
+    spare: Spare,
+    /// Given back after the buffer was.
+    _permit: Permit,
+}
+
+impl Drop for StreamedUnit {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.unit.buffer.take() {
+            self.spare.put(buffer);
+        }
+    }
 }
 
 /// One of the live units of a stream.
@@ -96,13 +109,12 @@ impl StreamedUnit {
     /// Takes the unit out of the stream for good: its buffer leaves the pool, and the stream may read another in
     /// its place.
     #[must_use]
-    pub fn keep(self) -> Unit {
-        let mut unit = self.unit;
-        if let Some(buffer) = &mut unit.buffer {
+    pub fn keep(mut self) -> Unit {
+        let mut buffer = self.unit.buffer.take();
+        if let Some(buffer) = &mut buffer {
             buffer.keep();
         }
-        drop(self.permit);
-        unit
+        Unit { chunks: std::mem::take(&mut self.unit.chunks), buffer }
     }
 }
 
@@ -203,12 +215,13 @@ fn run(shared: &Arc<Shared>, reader: Reader) {
 
 /// Reads to the end or until cancelled. The reader and its buffers are gone when it returns.
 fn read_all(shared: &Arc<Shared>, mut reader: Reader, note: &mut LoadNote) -> Result<()> {
+    let spare = reader.spare();
     while let Some(permit) = shared.wait_for_room() {
         let returned_units = shared.state().returned_units;
         match reader.next_unit() {
             Ok(Some(unit)) => {
                 note.read(stored_bytes(&unit));
-                shared.deliver(StreamedUnit { unit, permit });
+                shared.deliver(StreamedUnit { unit, spare: spare.clone(), _permit: permit });
             }
             Ok(None) => {
                 note.completed();
@@ -218,6 +231,9 @@ fn read_all(shared: &Arc<Shared>, mut reader: Reader, note: &mut LoadNote) -> Re
             // try follows the return of a unit that may have made room.
             Err(error @ Error::InsufficientMemory { .. }) => {
                 permit.unused();
+                if spare.give_back() {
+                    continue; // What was refused may be of another size.
+                }
                 if !shared.wait_for_return(returned_units) {
                     return Err(error);
                 }

@@ -147,6 +147,15 @@ impl BufferPool {
         Ok(PooledBuffer { memory: Some(memory), len: bytes as usize, pool: Some(Arc::clone(&self.0)) })
     }
 
+    /// That it was not closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Released`] after [`close`](Self::close).
+    pub(crate) fn expect_open(&self) -> Result<()> {
+        self.0.state().expect_open()
+    }
+
     /// What the pool has done and holds.
     #[must_use]
     pub fn stats(&self) -> BufferPoolStats {
@@ -181,9 +190,7 @@ impl Inner {
 
     fn reuse(&self, class_bytes: u64) -> Result<Option<Memory>> {
         let mut state = self.state();
-        if state.closed {
-            return Err(Error::Released { what: "the buffer pool" });
-        }
+        state.expect_open()?;
         let found = state.idle.get_mut(&class_bytes).and_then(Vec::pop);
         if found.is_some() {
             state.stats.hits += 1;
@@ -264,6 +271,10 @@ impl Inner {
 }
 
 impl State {
+    fn expect_open(&self) -> Result<()> {
+        if self.closed { Err(Error::Released { what: "the buffer pool" }) } else { Ok(()) }
+    }
+
     fn hand_out(&mut self, class_bytes: u64) {
         self.stats.in_use_bytes += class_bytes;
         self.stats.in_use_count += 1;

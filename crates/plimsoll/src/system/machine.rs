@@ -160,6 +160,8 @@ pub struct Sampler {
     zoneinfo: Source,
     vmstat: Source,
     buffer: Buffer,
+    /// What no line counted when the pages that processors keep were last read, and those pages; both in bytes.
+    kept: Option<(u64, u64)>,
     /// The last reading of what no counter owns, and when that was.
     dark: Option<(Instant, DarkMemory)>,
     /// The last reading of everything, and when that was.
@@ -187,6 +189,7 @@ impl Sampler {
             zoneinfo: Source::new(&root, "/proc/zoneinfo"),
             vmstat: Source::new(&root, "/proc/vmstat"),
             buffer: Buffer::default(),
+            kept: None,
             dark: None,
             rare: None,
             root,
@@ -240,12 +243,10 @@ impl Sampler {
             (Err(unavailable), Reason::Missing) => unavailable.clone(),
             (_, reason) => Unavailable::new(self.root.path("/proc/meminfo"), reason),
         };
-        // Of a copy the size of its pages is not known.
-        let page_bytes = if self.root.is_this_machine() { page_size() as u64 } else { 0 };
-        let kept = self.zoneinfo.read(&mut self.buffer, kept_page_count).unwrap_or(0);
-        let other = kept.saturating_mul(page_bytes) + zram.as_ref().map_or(0, |zram| zram.used_bytes);
-        let dark = dark.map_err(missing).map(|dark| {
-            let dark = dark.less(other);
+        let dark: Probe<DarkMemory> = dark.map_err(missing);
+        let dark = dark.map(|dark| {
+            let kept_bytes = self.kept_bytes(dark.bytes);
+            let dark = dark.less(kept_bytes.saturating_add(zram.as_ref().map_or(0, |zram| zram.used_bytes)));
             let now = Instant::now();
             let dark = self
                 .dark
@@ -254,6 +255,25 @@ impl Sampler {
             dark
         });
         (memory.map(|memory| tell_shared(memory, &self.root)), dark)
+    }
+
+    /// The free pages that processors keep apart, in bytes, which are among those that no line counts. To read them takes
+    /// several times as long as the rest, so it is done when that rest has moved.
+    fn kept_bytes(&mut self, uncounted_bytes: u64) -> u64 {
+        const MOVED_BYTES: u64 = 2 << 20;
+        // Of a copy the size of its pages is not known.
+        if !self.root.is_this_machine() {
+            return 0;
+        }
+        if let Some((then, kept_bytes)) = self.kept
+            && then.abs_diff(uncounted_bytes) < MOVED_BYTES
+        {
+            return kept_bytes;
+        }
+        let pages = self.zoneinfo.read(&mut self.buffer, kept_page_count).unwrap_or(0);
+        let kept_bytes = pages.saturating_mul(page_size() as u64);
+        self.kept = Some((uncounted_bytes, kept_bytes));
+        kept_bytes
     }
 
     /// The largest free run, in bytes, and the free blocks of 2 MiB.

@@ -1,0 +1,150 @@
+//! Budgets of numbers and of presets, and what they share.
+
+use super::*;
+use crate::{
+    system::{BOARDS, board},
+    units::MIB,
+};
+use proptest::prelude::*;
+use std::thread;
+
+#[test]
+fn a_refusal_takes_nothing_and_says_why() {
+    let budget = MemoryBudget::for_board(board("orin-nano-8gb").unwrap());
+    let _model = budget.allocate(5000 * MIB, "model").unwrap();
+    let Err(Error::InsufficientMemory { requested_bytes, available_bytes, suggestion, .. }) =
+        budget.allocate(2000 * MIB, "kv_cache")
+    else {
+        panic!("5000 + 2000 MiB do not fit in 6144 MiB");
+    };
+    assert_eq!((requested_bytes, available_bytes), (2000 * MIB, 1144 * MIB));
+    assert!(suggestion.contains("\"model\" with 4.88 GiB"), "{suggestion}");
+    assert_eq!(budget.allocated_bytes(), 5000 * MIB);
+    assert!(budget.can_allocate(1144 * MIB) && !budget.can_allocate(1144 * MIB + 1));
+}
+
+#[test]
+fn while_all_is_refused_what_is_allocated_stays_and_other_budgets_go_on() {
+    let budget = MemoryBudget::new(100, 0).unwrap();
+    let held = budget.allocate(40, "held").unwrap();
+    let (critical, other) = (budget.refuse("memory is critical"), budget.refuse("another reason"));
+    drop(other);
+    assert!(!budget.can_allocate(1));
+    let refused = budget.clone().allocate(1, "new").unwrap_err();
+    assert!(refused.to_string().contains("memory is critical"), "{refused}");
+    assert_eq!(budget.allocated_bytes(), 40);
+    assert!(MemoryBudget::new(100, 0).unwrap().allocate(1, "elsewhere").is_ok());
+    drop(critical);
+    assert!(budget.allocate(60, "new").is_ok());
+    drop(held);
+}
+
+#[test]
+fn a_maximum_set_while_running_binds_from_then_on_and_takes_nothing_back() {
+    let budget = MemoryBudget::new(100, 0).unwrap();
+    let held = budget.allocate(80, "held").unwrap();
+    budget.clone().set_maximum(Some(50)).unwrap();
+    assert_eq!((budget.usable_bytes(), budget.available_bytes(), budget.allocated_bytes()), (50, 0, 80));
+    let refusal = budget.allocate(1, "new").unwrap_err();
+    assert!(refusal.to_string().contains("set while running"), "{refusal}");
+    assert_eq!((budget.terms().len(), budget.binding().bytes), (2, 50));
+    budget.set_maximum(Some(1000)).unwrap();
+    assert_eq!((budget.usable_bytes(), budget.binding().bytes), (100, 100), "it never raises the line");
+    budget.set_maximum(None).unwrap();
+    assert_eq!((budget.maximum(), budget.terms().len()), (None, 1));
+    assert_eq!(budget.set_maximum(Some(u64::MAX)).unwrap_err().code(), "ERR_INVALID_ARGUMENT");
+    drop(held);
+}
+
+#[test]
+fn no_size_overflows_the_count() {
+    let budget = MemoryBudget::new(100, 0).unwrap();
+    let held = budget.allocate(60, "held").unwrap();
+    for bytes in [41, u64::MAX, u64::MAX - 59, u64::MAX - 60, 1 << 63] {
+        assert_eq!(budget.allocate(bytes, "too much").unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
+    }
+    drop(held);
+    assert_eq!(budget.allocated_bytes(), 0);
+}
+
+#[test]
+fn live_allocations_are_listed_oldest_first_with_label_and_age() {
+    let budget = MemoryBudget::new(1000, 0).unwrap();
+    let first = budget.allocate(1, "first").unwrap();
+    let second = budget.allocate(0, "second").unwrap();
+    drop(first);
+    let third = budget.allocate(3, String::from("third")).unwrap();
+    let list = budget.allocations();
+    let labels: Vec<_> = list.iter().map(|info| info.label.as_ref()).collect();
+    assert_eq!(labels, ["second", "third"]);
+    assert!(list[0].age >= list[1].age);
+    drop((second, third));
+    assert!(budget.allocations().is_empty());
+}
+
+#[test]
+fn budgets_of_one_board_and_cgroup_share_what_is_allocated_and_keep_their_own_line() {
+    let machine = Machine::new(8192 * MIB, 8000 * MIB, vec![]);
+    let options = MachineOptions { board: board("rk3588-8gb"), ..MachineOptions::default() };
+    let small = MachineOptions { max_bytes: Some(100 * MIB), ..options };
+    let wide = MemoryBudget::shared_for_machine(&machine, &options).unwrap();
+    let narrow = MemoryBudget::shared_for_machine(&machine, &small).unwrap();
+    let apart = MemoryBudget::for_machine(&machine, &options).unwrap();
+    let held = wide.allocate(200 * MIB, "held").unwrap();
+    assert_eq!(narrow.allocated_bytes(), 200 * MIB);
+    assert_eq!(narrow.available_bytes(), 0);
+    assert!(narrow.allocate(1, "over the narrow line").is_err());
+    assert_eq!(apart.allocated_bytes(), 0);
+    drop(held);
+    assert!(narrow.allocate(100 * MIB, "fits").is_ok());
+}
+
+#[test]
+fn many_threads_never_pass_the_line_and_leave_nothing() {
+    let budget = MemoryBudget::new(1000, 0).unwrap();
+    thread::scope(|scope| {
+        for seed in 0..8_u64 {
+            let budget = &budget;
+            scope.spawn(move || {
+                for step in 0..5_000_u64 {
+                    let guard = budget.allocate((seed * 7919 + step * 31) % 400, "worker");
+                    assert!(budget.allocated_bytes() <= 1000);
+                    drop(guard);
+                }
+            });
+        }
+    });
+    assert_eq!(budget.allocated_bytes(), 0);
+    assert!(budget.peak_bytes() <= 1000);
+    assert!(budget.allocations().is_empty());
+}
+
+#[test]
+fn preset_budgets_are_the_boards_numbers() {
+    for board in BOARDS {
+        let budget = MemoryBudget::for_board(board);
+        assert_eq!(budget.usable_bytes(), budget.total_bytes() - budget.reserved_bytes(), "{}", board.id);
+    }
+}
+
+proptest! {
+    /// Against a plain list as the model: the same grants, the same balance, whatever the order.
+    #[test]
+    fn grants_follow_the_plain_sum(steps in prop::collection::vec((0_u64..600, any::<bool>()), 1..80)) {
+        let budget = MemoryBudget::new(1500, 500).unwrap();
+        let mut live: Vec<Allocation> = Vec::new();
+        for (bytes, give_back) in steps {
+            if give_back && !live.is_empty() {
+                drop(live.swap_remove(bytes as usize % live.len()));
+            } else {
+                let sum: u64 = live.iter().map(Allocation::bytes).sum();
+                match budget.allocate(bytes, "step") {
+                    Ok(guard) => { prop_assert!(sum + bytes <= 1000); live.push(guard); }
+                    Err(_) => prop_assert!(sum + bytes > 1000),
+                }
+            }
+            prop_assert_eq!(budget.allocated_bytes(), live.iter().map(Allocation::bytes).sum::<u64>());
+            prop_assert_eq!(budget.allocations().len(), live.len());
+        }
+    }
+}
