@@ -11,6 +11,11 @@ export declare class NativeBudget {
   static ofNumbers(totalBytes: number, reservedBytes: number): NativeBudget
   static ofBoard(id: string): NativeBudget
   static ofThisMachine(options: NativeMachineOptions): NativeBudget
+  /**
+   * Where a limit may exist that the line does not know of, and figures that stand for others, in words: those that no
+   * budget of this process had before.
+   */
+  get untoldDoubts(): Array<string>
   /** What `allocateGuard` and `releaseGuard` take. */
   guards(): object
   /** As `allocateGuard`, for a caller who tells its stack. */
@@ -502,6 +507,9 @@ export interface DetectedBoard {
   totalBytes: number
 }
 
+/** The preset of the board for a line, which must not be drawn higher because the board's files could not be opened. */
+export declare function detectPreset(root?: string | undefined | null): string | null
+
 /** What a device can and cannot do. */
 export interface DeviceLimits {
   /** Sizes are rounded up to a multiple of this, in bytes. */
@@ -683,11 +691,21 @@ export interface MachineMemory {
   swapFreeBytes?: number
   /** Held by GPU and engines of a Jetson (`NvMapMemUsed`), in bytes. */
   nvmapUsedBytes?: number
+  /**
+   * Set aside as huge pages of every size (`Hugetlb`), in bytes: in `totalBytes`, and nothing that ordinary allocations
+   * get. A line is drawn without them.
+   */
+  hugePagesBytes?: number
+  /** Whose memory it is: in a container with lxcfs the container's, by its control group. */
+  scope: 'machine' | 'container'
   /** The tightest memory limit over the process's cgroup, if there is one below `totalBytes`. */
   cgroup?: CgroupLimit
 }
 
-/** Why a signal is not there. */
+/**
+ * Why a signal is not there, or a part of it: a limit that may exist and cannot be seen, a figure that another stands
+ * for.
+ */
 export interface MissingSignal {
   /** The name of the signal: a key of `Signals`. */
   signal: string
@@ -695,6 +713,8 @@ export interface MissingSignal {
   path: string
   /** What is the matter, in words. */
   reason: string
+  /** What to do about it, where its cause is known. */
+  remedy?: string
 }
 
 /** One look at the memory. */
@@ -1015,7 +1035,10 @@ export declare function releaseGuard(guards: object, key: number): void
 
 export declare function signals(root?: string | undefined | null, pid?: number | undefined | null): Signals
 
-/** Every signal at one moment. What this machine does not give is absent here and listed in `missing` with the reason. */
+/**
+ * Every signal at one moment. What this machine does not give is absent here and listed in `missing` with the reason; what
+ * of a signal is not certain is listed there too.
+ */
 export interface Signals {
   /** The machine's memory. */
   memory?: MachineMemory
@@ -1043,7 +1066,7 @@ export interface Signals {
   nvmapClients?: Array<NvmapClient>
   /** The NPU's driver. RK3588 with the vendor's kernel, root only. */
   npuDriver?: NpuDriver
-  /** What is not there, and why. */
+  /** What is not there or not certain, and why. */
   missing: Array<MissingSignal>
 }
 

@@ -92,6 +92,18 @@ class SnapshotError extends CommandError {
         this.received = received;
     }
 }
+/** What a command would take is more than it should, on this machine and now. */
+class NoRoomError extends CommandError {
+    code = 'ERR_INSUFFICIENT_MEMORY';
+    exitCode = Exit.doesNotFit;
+    availableBytes;
+    requestedBytes;
+    constructor(message, availableBytes, requestedBytes) {
+        super(message);
+        this.availableBytes = availableBytes;
+        this.requestedBytes = requestedBytes;
+    }
+}
 /** The system does not give what the command needs. */
 class SystemError extends CommandError {
     code = 'ERR_SYSTEM';
@@ -499,7 +511,9 @@ const names = {
 function signalEntries(signals) {
     return Object.entries(names).flatMap(([key, name]) => {
         const reasons = signals.missing.filter(({ signal }) => signal === key);
-        const missing = reasons.map(({ reason }) => `not available: ${reason}`);
+        // What is there may be known in part alone.
+        const state = signals[key] === undefined ? 'not available' : 'not certain';
+        const missing = reasons.map(({ reason }) => `${state}: ${reason}`);
         const texts = [...wordsOf(signals, key), ...missing];
         return texts.map((text, i) => ({ name: i === 0 ? name : '', text: visible(text) }));
     });
@@ -621,12 +635,14 @@ const programSection = (page, found) => [
     ]),
 ];
 const addonText = ({ platform, sizeBytes, sha256Verified }) => `${platform}, ${plimsoll.formatBytes(sizeBytes)}${sha256Verified ? ', SHA-256 verified' : ''}`;
-const machineSection = (page, { totalBytes, availableBytes, cgroup }) => [
+const machineSection = (page, { totalBytes, availableBytes, hugePagesBytes, scope, cgroup }) => [
     heading(page, 'Machine'),
     '',
     ...facts(page, [
         ['total', plimsoll.formatBytes(totalBytes)],
         ['available', plimsoll.formatBytes(availableBytes)],
+        ['huge pages', hugePagesBytes ? `${plimsoll.formatBytes(hugePagesBytes)} set aside, not in the line` : undefined],
+        ['of', scope === 'container' ? 'the container (lxcfs)' : undefined],
         ['cgroup', cgroup ? `${plimsoll.formatBytes(cgroup.limitBytes)}, ${visible(cgroup.path)}` : 'no limit'],
     ]),
 ];
@@ -755,6 +771,7 @@ const machineDocument = (machine) => filled(machine, {
     swapTotalBytes: null,
     swapFreeBytes: null,
     nvmapUsedBytes: null,
+    hugePagesBytes: null,
     cgroup: null,
 });
 const detectedDocument = (detected) => filled(detected, {
@@ -799,6 +816,7 @@ const signalsDocument = (signals) => ({
     memory: signals.memory ? memoryDocument(signals.memory) : null,
     dark: signals.dark ? darkDocument(signals.dark) : null,
     cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
+    missing: signals.missing.map((missing) => filled(missing, { remedy: null })),
 });
 const limitsDocument = (limits) => filled(limits, { largestBytes: null });
 const usageDocument = (usage) => filled(usage, { totalBytes: null, freeBytes: null, largestFreeBytes: null });
@@ -879,6 +897,7 @@ const warningsOf = (found) => [
     ...fullBounds(found),
     ...limit(found),
     ...unreadableCgroups(found),
+    ...doubtfulMemory(found),
     ...kills(found),
     ...compressedSwap(found),
     ...untoldAllocation(found),
@@ -890,13 +909,33 @@ const warningsOf = (found) => [
 function unknownMemory({ machine, signals, root }) {
     if (machine)
         return [];
-    const reason = signals.missing.find(({ signal }) => signal === 'memory')?.reason ?? '/proc/meminfo changed meanwhile';
+    const missing = (name) => signals.missing.find(({ signal }) => signal === name);
+    if (signals.memory) {
+        const reason = missing('cgroups')?.reason ?? 'a cgroup changed meanwhile';
+        const message = `a limit over this process is there and cannot be read, so there is no line: ${reason}`;
+        return [warning('limit-unknown', message, 'Until it can be read nothing is granted: see to that file')];
+    }
+    const { reason, remedy } = missing('memory') ?? { reason: '/proc/meminfo changed meanwhile' };
     const message = `the machine's memory is unknown, so there is no line: ${reason}`;
+    if (root !== undefined) {
+        const copy = "Copy the board's /proc/meminfo to that place";
+        return [warning('memory-unknown', message, remedy === undefined ? copy : `${remedy}. Then copy it again`)];
+    }
     return [
-        root === undefined
+        remedy === undefined
             ? warning('memory-unknown', message, 'Mount /proc', 'mount -t proc proc /proc')
-            : warning('memory-unknown', message, "Copy the board's /proc/meminfo to that place"),
+            : warning('memory-unknown', message, remedy),
     ];
+}
+/** Figures that others stand for, and those of a container whose host may have less. */
+function doubtfulMemory({ machine, signals }) {
+    const doubt = signals.missing.find(({ signal }) => signal === 'memory');
+    if (!machine || !doubt)
+        return [];
+    const advice = machine.scope === 'container'
+        ? 'Plan with what the host can spare, or set a limit (maxBytes, --max)'
+        : 'Headroom may be less than there is; see that /proc/meminfo is that of the kernel';
+    return [warning('memory-doubtful', doubt.reason, doubt.remedy ?? advice)];
 }
 function fullBounds({ headroom }) {
     const full = headroom?.terms.filter(({ usedPercent }) => usedPercent >= NEARLY_FULL_PERCENT) ?? [];
@@ -914,11 +953,11 @@ function limit({ machine }) {
     ];
 }
 /** Where no cgroup can be read there are none, as on kernels without them; half of them is another matter. */
-function unreadableCgroups({ signals }) {
-    if (!signals.cgroups)
+function unreadableCgroups({ machine, signals }) {
+    if (!machine || !signals.cgroups)
         return [];
     const unreadable = signals.missing.filter(({ signal }) => signal === 'cgroups');
-    return unreadable.map(({ reason }) => warning('cgroup-unreadable', reason, 'A limit of that cgroup is not seen: ask who runs the container'));
+    return unreadable.map(({ reason }) => warning('cgroup-unreadable', reason, 'A limit may not be seen: ask who runs the container, and set it as --max (maxBytes) where there is one'));
 }
 function kills({ signals }) {
     const { oomKillCount = 0, cgroups = [] } = signals;
@@ -956,7 +995,8 @@ function untoldAllocation({ headroom, detected }) {
 }
 /** A board without a preset that fits is not blamed: there are more boards than presets. */
 function presets$1({ machine, detected, board, isNamed }) {
-    if (!machine || !board || !isNamed)
+    // What a container may have is no board's size.
+    if (!machine || machine.scope === 'container' || !board || !isNamed)
         return [];
     const better = detected.preset && detected.preset !== board.id ? `--board ${detected.preset}` : undefined;
     if (!better && fits(board, machine))
@@ -973,7 +1013,7 @@ function hugePages({ signals }) {
     if (bytes === 0)
         return [];
     return [
-        warning('huge-pages', `${plimsoll.formatBytes(bytes)} are set aside as huge pages, which ordinary allocations cannot use`, 'Give them back if nothing needs them', 'sudo sysctl vm.nr_hugepages=0'),
+        warning('huge-pages', `${plimsoll.formatBytes(bytes)} are set aside as huge pages, which ordinary allocations cannot use; the line is drawn without them`, 'Give them back if nothing needs them', 'sudo sysctl vm.nr_hugepages=0'),
     ];
 }
 function noPressure({ signals }) {
@@ -1028,7 +1068,8 @@ async function examine$1(args) {
     const named = boardFrom(args);
     const detected = plimsoll.detectBoard(tree);
     const found = plimsoll.backEnds(tree);
-    const budget = measured(() => plimsoll.MemoryBudget.forThisMachine({ ...lineFrom(args), ...tree }));
+    // With its root named it is for looking: what is not certain is a warning on the page, and none in the log.
+    const budget = measured(() => plimsoll.MemoryBudget.forThisMachine({ ...lineFrom(args), root: root ?? '/' }));
     return {
         version: packageVersion(),
         node: process.versions.node,
@@ -1061,10 +1102,11 @@ function signalsOf(tree) {
     const { root } = tree;
     if (root === undefined)
         return read;
+    const named = (path) => (path.startsWith(root) ? `/${node_path.relative(root, path)}` : path);
     const missing = read.missing.map(({ path, reason, ...rest }) => ({
         ...rest,
         path,
-        reason: reason.replace(path, () => `/${node_path.relative(root, path)}`),
+        reason: reason.replace(path, () => named(path)),
     }));
     return { ...read, missing };
 }
@@ -2371,6 +2413,8 @@ var __disposeResources$2 = (undefined && undefined.__disposeResources) || (funct
 });
 /** A snapshot is read whole; half a million blocks take this much. */
 const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024;
+/** Which part of what the machine can give a picture takes at most: a file of two lines can ask for all of it. */
+const PART = 4;
 /** Slabs of a pool shown at most. */
 const MAX_SLABS = 100;
 /** Characters of a name shown at most. */
@@ -2444,11 +2488,13 @@ async function fromTrace(file, args) {
     try {
         const signal = untilInterrupted();
         const trace = await TraceFile.read(file);
-        const settings = settingsFrom(args, trace.header.settings);
+        const { mostBytes, ...settings } = boundedSettings(args, settingsFrom(args, trace.header.settings));
         const pool = __addDisposableResource$2(env_2, await plimsoll.MemoryPool.create({ device: 'host', ...settings }), true);
         const replayer = __addDisposableResource$2(env_2, new Replayer(pool, { signal, atMost: args.count('at'), labelled: true }), false);
         await replayer.run(trace, () => { });
-        const { eventCount, failureCount } = replayer.replayed;
+        const { eventCount, failureCount, failures } = replayer.replayed;
+        for (const { heldBytes, requestedBytes } of failures)
+            expectRoom(mostBytes, heldBytes + requestedBytes);
         const snapshot = { ...pool.snapshot(), label: trace.header.label };
         return { replayed: { eventCount, failureCount }, snapshots: [snapshot] };
     }
@@ -2461,6 +2507,22 @@ async function fromTrace(file, args) {
         if (result_2)
             await result_2;
     }
+}
+/** The settings with a bound of what the machine can give now, unless one is given that the user answers for. */
+function boundedSettings(args, settings) {
+    if (args.size('max') !== undefined)
+        return { ...settings, mostBytes: Number.POSITIVE_INFINITY };
+    const mostBytes = Math.floor(plimsoll.MemoryBudget.forThisMachine().headroom().bytes / PART);
+    const { initialBytes = 0, maxBytes = Number.POSITIVE_INFINITY } = settings;
+    expectRoom(mostBytes, Math.max(initialBytes, 1));
+    return { ...settings, maxBytes: Math.min(maxBytes, mostBytes), mostBytes };
+}
+function expectRoom(mostBytes, bytes) {
+    if (bytes <= mostBytes)
+        return;
+    const message = `expected a trace whose pool takes at most ${plimsoll.formatBytes(mostBytes)}, a quarter of what this machine can give now, ` +
+        `got one that takes ${plimsoll.formatBytes(bytes)} or more; allow it with --max`;
+    throw new NoRoomError(message, mostBytes, bytes);
 }
 async function writePage(path, snapshots) {
     const page = plimsoll.poolsPage(snapshots);

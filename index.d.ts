@@ -12,6 +12,11 @@ declare class NativeBudget {
   static ofNumbers(totalBytes: number, reservedBytes: number): NativeBudget
   static ofBoard(id: string): NativeBudget
   static ofThisMachine(options: NativeMachineOptions): NativeBudget
+  /**
+   * Where a limit may exist that the line does not know of, and figures that stand for others, in words: those that no
+   * budget of this process had before.
+   */
+  get untoldDoubts(): Array<string>
   /** What `allocateGuard` and `releaseGuard` take. */
   guards(): object
   /** As `allocateGuard`, for a caller who tells its stack. */
@@ -530,11 +535,21 @@ interface MachineMemory {
   swapFreeBytes?: number
   /** Held by GPU and engines of a Jetson (`NvMapMemUsed`), in bytes. */
   nvmapUsedBytes?: number
+  /**
+   * Set aside as huge pages of every size (`Hugetlb`), in bytes: in `totalBytes`, and nothing that ordinary allocations
+   * get. A line is drawn without them.
+   */
+  hugePagesBytes?: number
+  /** Whose memory it is: in a container with lxcfs the container's, by its control group. */
+  scope: 'machine' | 'container'
   /** The tightest memory limit over the process's cgroup, if there is one below `totalBytes`. */
   cgroup?: CgroupLimit
 }
 
-/** Why a signal is not there. */
+/**
+ * Why a signal is not there, or a part of it: a limit that may exist and cannot be seen, a figure that another stands
+ * for.
+ */
 interface MissingSignal {
   /** The name of the signal: a key of `Signals`. */
   signal: string
@@ -542,6 +557,8 @@ interface MissingSignal {
   path: string
   /** What is the matter, in words. */
   reason: string
+  /** What to do about it, where its cause is known. */
+  remedy?: string
 }
 
 /** One look at the memory. */
@@ -752,7 +769,10 @@ interface ProcessMemory {
   shmemBytes: number
 }
 
-/** Every signal at one moment. What this machine does not give is absent here and listed in `missing` with the reason. */
+/**
+ * Every signal at one moment. What this machine does not give is absent here and listed in `missing` with the reason; what
+ * of a signal is not certain is listed there too.
+ */
 interface Signals {
   /** The machine's memory. */
   memory?: MachineMemory
@@ -780,7 +800,7 @@ interface Signals {
   nvmapClients?: Array<NvmapClient>
   /** The NPU's driver. RK3588 with the vendor's kernel, root only. */
   npuDriver?: NpuDriver
-  /** What is not there, and why. */
+  /** What is not there or not certain, and why. */
   missing: Array<MissingSignal>
 }
 
@@ -1038,10 +1058,13 @@ declare class MemoryBudget {
      * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
      * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
      *
-     * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
+     * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`).
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+     * @throws {@link IoError} when the machine's memory cannot be read, or a limit over the process that is there.
      */
     static forThisMachine(options?: MachineBudgetOptions & ProcessOptions): MemoryBudget;
-    /** Memory of the board or machine, in bytes. */
+    /** Memory of the board, or of the machine without what is set aside as huge pages, in bytes. */
     get totalBytes(): number;
     /** What is kept for the system, in bytes. */
     get reservedBytes(): number;
@@ -2283,8 +2306,9 @@ interface MonitorEvents {
     /** A relief has run. */
     relief: [relief: Relief];
     /**
-     * The machine's memory cannot be read; the monitor goes on trying. The level is unknown and nothing is refused for it;
-     * if it has changed by the next sample, that tells so.
+     * The machine's memory, or a limit over the process that is there, cannot be read; the monitor goes on trying. Nobody
+     * can tell that it is not critical, so it counts as that and the budget refuses. The next sample tells its level,
+     * whatever it is.
      */
     unavailable: [reason: string];
 }
@@ -2321,7 +2345,7 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
     [Symbol.dispose](): void;
     /** Whether it watches. */
     get running(): boolean;
-    /** The level of the last sample; `'normal'` before the first, and while the machine's memory cannot be read. */
+    /** The level of the last sample; `'normal'` before the first, `'critical'` while the memory or a limit cannot be read. */
     get level(): MemoryLevel;
     /** The last sample, if one was taken. */
     get sample(): MonitorSample | undefined;

@@ -590,7 +590,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, formatBytes: formatBytes$1, freeBuffer, gpuProcesses: gpuProcesses$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, tensorTypes, valueTypes, } = binding;
+const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, detectPreset, formatBytes: formatBytes$1, freeBuffer, gpuProcesses: gpuProcesses$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, tensorTypes, valueTypes, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -733,6 +733,19 @@ function callersOf(callee, depth) {
     return frames.map((frame) => frame.trim().replace(/^at /, '')).join('\n');
 }
 
+/**
+ * Tells the process's log of limits that a line cannot know of, and of figures that stand for others. The addon names each
+ * once in a process, worker threads included.
+ */
+function tellDoubts(doubts) {
+    for (const doubt of doubts) {
+        process.emitWarning(`${doubt}. "plimsoll doctor" says what to do about it.`, {
+            type: 'PlimsollWarning',
+            code: 'PLIMSOLL_UNSEEN_LIMIT',
+        });
+    }
+}
+
 /** The boards this package knows by name. */
 const boardPresets = Object.freeze(boardPresets$1().map((board) => Object.freeze(board)));
 const ids = boardPresets.map((board) => board.id);
@@ -849,20 +862,25 @@ class MemoryBudget {
      * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
      * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
      *
-     * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
+     * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`).
+     *
+     * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+     * @throws {@link IoError} when the machine's memory cannot be read, or a limit over the process that is there.
      */
     static forThisMachine(options$1) {
         const checks = { ...machineBudgetChecks, ...processChecks };
         const checked = options(options$1, checks);
         const { board = 'auto', ...rest } = checked;
         const { root, pid } = checked;
-        const preset = board === 'auto' ? detectBoard$1(root).preset : board;
+        const preset = board === 'auto' ? call(() => detectPreset(root)) : board;
         const isolated = checked.isolated === true || root !== undefined || pid !== undefined;
         const headroom = checked.headroom !== false;
         const machine = own$2({ ...rest, ...(preset && { board: preset }), isolated, headroom });
-        return new _a(internal, call(() => NativeBudget.ofThisMachine(machine)));
+        const made = call(() => NativeBudget.ofThisMachine(machine));
+        tellDoubts(made.untoldDoubts);
+        return new _a(internal, made);
     }
-    /** Memory of the board or machine, in bytes. */
+    /** Memory of the board, or of the machine without what is set aside as huge pages, in bytes. */
     get totalBytes() {
         return this.#native.totalBytes;
     }
@@ -1200,6 +1218,7 @@ let chunkOver;
 class TensorChunk {
     /** What it is lent by. */
     #unit;
+    #as;
     #buffer;
     /** Whether its memory was given back, or away. */
     #settled = false;
@@ -1221,6 +1240,7 @@ class TensorChunk {
     constructor(mark, unit, buffer, as, place) {
         expectInternal(mark, 'TensorChunk', 'model.stream()');
         this.#unit = unit;
+        this.#as = as;
         this.#buffer = buffer;
         this.#data = view(as, buffer);
         this.tensor = place.tensor;
@@ -1248,7 +1268,7 @@ class TensorChunk {
                 this.#unit.keep();
         }
         else {
-            this.#data = this.#data.subarray(0, 0);
+            this.#data = view(this.#as, new ArrayBuffer(0));
         }
     }
     /** The same as {@link release}, for `using`. */
@@ -2497,10 +2517,20 @@ class GgufFile {
 }
 const control = ({ signal, onProgress }) => ({ signal, onProgress });
 function filePath(value) {
-    const path = value instanceof URL ? urlPath(value) : value;
+    const url = urlText(value);
+    const path = url === undefined ? value : urlPath(url);
     if (typeof path === 'string' && path !== '' && !path.includes('\0'))
         return path;
-    throw invalidArgument('path', 'a path or a file: URL', quoted(value instanceof URL ? value.href : value));
+    throw invalidArgument('path', 'a path or a file: URL', quoted(url ?? value));
+}
+/** The text of a URL; `undefined` of what is none, or only looks like one. */
+function urlText(value) {
+    try {
+        return value instanceof URL ? URL.prototype.toString.call(value) : undefined;
+    }
+    catch {
+        return undefined;
+    }
 }
 function urlPath(url) {
     try {
@@ -3934,7 +3964,7 @@ class MemoryMonitor {
     #native;
     /** What tells this start from earlier ones. */
     #run;
-    /** The level last told. */
+    /** The level last told; none after what was told is that it is not known. */
     #told = 'normal';
     #closed = false;
     /** What ends the iterations that have begun. */
@@ -4030,7 +4060,7 @@ class MemoryMonitor {
     get running() {
         return this.#native !== undefined;
     }
-    /** The level of the last sample; `'normal'` before the first, and while the machine's memory cannot be read. */
+    /** The level of the last sample; `'normal'` before the first, `'critical'` while the memory or a limit cannot be read. */
     get level() {
         return this.#native?.level ?? 'normal';
     }
@@ -4114,8 +4144,10 @@ class MemoryMonitor {
         });
     }
     #take({ sample, stalled, killCount, unavailable }) {
-        if (unavailable !== undefined)
+        if (unavailable !== undefined) {
+            this.#told = undefined;
             this.#tell([['unavailable', unavailable]]);
+        }
         if (!sample)
             return;
         if (sample.level === 'critical')
