@@ -8,13 +8,14 @@ import type { TensorChunk } from './chunk.js'
 import { bufferPlace, type DeviceBuffer, inUse } from './device-buffer.js'
 import { call, invalidArgument, quoted } from './errors.js'
 import { expectInternal, internal } from './internal.js'
+import { destination, movedAway, tooLarge, windowOf } from './loader/destination.js'
 import { readStream, type TensorReadStream } from './loader/read-stream.js'
 import { tensorInfos } from './loader/tensor-infos.js'
 import { type GgufMetadata, metadataOf } from './metadata.js'
 import { type NativeBufferPool, NativeModel, type NativeStream, type NativeUnit } from './native.js'
 import { elementBytes, type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs, view } from './output.js'
 import { chunks, drain, type LoadControl, type LoadProgress, Loads } from './stream.js'
-import { anyBytesOf, bytesOf } from './support/bytes.js'
+import { anyBytesOf } from './support/bytes.js'
 import { MiB } from './units.js'
 
 export type { GgufFileType, GgufSplit, TensorInfo } from '../binding.js'
@@ -429,29 +430,6 @@ function urlPath(url: string): string | undefined {
   } catch {
     return undefined
   }
-}
-
-const tooLarge = (bytes: number): Error =>
-  invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`)
-
-const movedAway = (): Error =>
-  invalidArgument('into', 'left in place until the work on it has ended', 'memory moved away')
-
-/** A place that a load can fill. */
-function destination(name: string, value: unknown): ArrayBuffer | ArrayBufferView | DeviceBuffer {
-  if (bufferPlace(value) || bytesOf(value)) return value as ArrayBuffer | ArrayBufferView | DeviceBuffer
-  throw invalidArgument(name, 'an ArrayBuffer of fixed length, a view of one, or a DeviceBuffer', quoted(value))
-}
-
-/** The first bytes of a destination, checked for size and alignment. */
-function windowOf(into: ArrayBuffer | ArrayBufferView, bytes: number, alignmentBytes: number): Uint8Array {
-  const all = bytesOf(into)
-  if (!all) throw movedAway()
-  if (all.byteLength < bytes) throw invalidArgument('into', `at least ${bytes} bytes long`, `${all.byteLength} bytes`)
-  if (all.byteOffset % alignmentBytes !== 0) {
-    throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${all.byteOffset}`)
-  }
-  return new Uint8Array(all.buffer, all.byteOffset, bytes)
 }
 
 /** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */

@@ -24,6 +24,7 @@ mod defragment;
 mod device;
 mod error;
 mod headroom;
+mod held_buffer;
 mod js_memory;
 mod lease;
 mod machine;
