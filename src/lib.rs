@@ -39,4 +39,5 @@ mod processes;
 mod profile;
 mod stream;
 mod system;
+mod tensors;
 mod work;
