@@ -16,6 +16,7 @@ const calls: [name: string, call: (value: never) => unknown][] = [
   ['an option', (value) => new plimsoll.BufferPool({ budget: value })],
   ['a size', (value) => new plimsoll.BufferPool().get(value)],
   ['a label', (value) => new plimsoll.MemoryBudget({ totalBytes: 1 }).allocate(1, value)],
+  ['a path', (value) => plimsoll.GgufFile.open(value)],
   ['an array of sizes', (value) => plimsoll.planNpuDomains(value)],
   ['an array of names', (value) => plimsoll.GgufFile.open(samplePath).stream({ tensors: value })],
   ['an array of snapshots', (value) => plimsoll.poolsPage(value)],
@@ -41,6 +42,10 @@ describe.each(calls)('%s', (_, call) => {
   test.each(values)('that is %s is refused, with an error that says so', (_, make) => {
     expect(() => call(make() as never)).toThrow(InvalidArgumentError)
   })
+})
+
+test('an object that only looks like a URL is no path', () => {
+  expect(() => plimsoll.GgufFile.open(Object.create(URL.prototype))).toThrow(InvalidArgumentError)
 })
 
 test('a device that is a revoked proxy is refused', async () => {

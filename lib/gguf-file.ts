@@ -408,12 +408,22 @@ export class GgufFile implements Disposable {
 const control = ({ signal, onProgress }: LoadOptions): LoadControl => ({ signal, onProgress })
 
 function filePath(value: unknown): string {
-  const path = value instanceof URL ? urlPath(value) : value
+  const url = urlText(value)
+  const path = url === undefined ? value : urlPath(url)
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
-  throw invalidArgument('path', 'a path or a file: URL', quoted(value instanceof URL ? value.href : value))
+  throw invalidArgument('path', 'a path or a file: URL', quoted(url ?? value))
 }
 
-function urlPath(url: URL): string | undefined {
+/** The text of a URL; `undefined` of what is none, or only looks like one. */
+function urlText(value: unknown): string | undefined {
+  try {
+    return value instanceof URL ? URL.prototype.toString.call(value) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function urlPath(url: string): string | undefined {
   try {
     return fileURLToPath(url)
   } catch {

@@ -167,7 +167,7 @@ async function main() {
 main()
   .catch((error) => judge.fault('fuzzer', `the run itself failed: ${describe(error)}`))
   .then(() => {
-    const report = { findings: judge.findings, calls: [...engine.calls] }
+    const report = { findings: judge.findings, calls: [...engine.calls], members: surface.members.map(({ id }) => id) }
     if (isMainThread) writeFileSync(plan.report, JSON.stringify(report))
     else parentPort.postMessage(report)
     // Nothing is ended from here on: the process has to end by itself.

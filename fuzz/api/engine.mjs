@@ -89,10 +89,12 @@ export class Engine extends World {
 
   #anyCall() {
     const { random } = this
-    const members = this.#members.get(random.pick([...this.#members.keys()]))
-    const member = random.pick(members)
+    const all = [...this.#members.values()]
+    // Now and then one that was not called yet, so that a short run comes to each.
+    const fresh = random.chance(0.1) ? random.pick(all.flat().filter(({ id }) => !this.calls.has(id))) : undefined
+    const member = fresh ?? random.pick(random.pick(all))
     const ends = /release|close|destroy|dispose|deallocate/.test(member.id)
-    if (ends && random.chance(0.6)) return
+    if (ends && !fresh && random.chance(0.6)) return
     this.call(member)
   }
 

@@ -161,6 +161,9 @@ function odd(world) {
       }),
     () => ({ [Symbol.iterator]: fail }),
     () => new URL('https://example.org/model.gguf'),
+    () => Object.create(URL.prototype),
+    () => Object.create(AbortSignal.prototype),
+    () => Object.create(Uint8Array.prototype),
     () =>
       new (class extends EventTarget {
         aborted = false

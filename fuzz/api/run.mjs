@@ -8,7 +8,6 @@
 
 import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +16,6 @@ import { groups } from './engine.mjs'
 import { largeModel, smallModel } from './models.mjs'
 import { Random } from './random.mjs'
 import { recipes } from './recipes.mjs'
-import { surfaceOf } from './surface.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const patience = Number(process.env.FUZZ_API_PATIENCE ?? 1)
@@ -139,7 +137,7 @@ async function runOnce(seed, steps) {
     workers: values.workers === 'yes',
   }
   const { code, signal, hung, output } = await runChild('child.mjs', plan, 120_000, runFolder)
-  const { findings, calls } = existsSync(report)
+  const { findings, calls, members } = existsSync(report)
     ? JSON.parse(readFileSync(report, 'utf8'))
     : { findings: [], calls: [] }
   const ended = hung ? 'hung' : signal ? `ended by ${signal}` : code === 0 ? undefined : `exited with ${code}`
@@ -147,7 +145,7 @@ async function runOnce(seed, steps) {
     const when = existsSync(report) ? 'after its end' : `after ${lastSteps().join(' | ')}`
     findings.push({ kind: hung ? 'hang' : 'crash', text: `${ended} ${when}\n${output.slice(-6000)}` })
   }
-  return { findings, calls }
+  return { findings, calls, members }
 }
 
 /** The shortest beginning of a run, of some tried, that ends with a finding of that kind. */
@@ -175,12 +173,6 @@ async function report(seed, steps, findings) {
   }
 }
 
-/** Whatever is exported and was not called, when every group was tried often enough to tell. */
-function neverCalled(calls) {
-  const { members } = surfaceOf(createRequire(import.meta.url)(join(root, 'index.js')))
-  return members.map(({ id }) => id).filter((id) => !calls.has(id))
-}
-
 async function fuzz() {
   const first = wholeNumber('seed', 0)
   const steps = wholeNumber('steps', 1)
@@ -189,6 +181,7 @@ async function fuzz() {
     values.runs === undefined ? (seconds === undefined ? 10 : Number.POSITIVE_INFINITY) : wholeNumber('runs', 1)
   const deadline = Date.now() + (seconds ?? Number.POSITIVE_INFINITY) * 1000
   const calls = new Map()
+  let members = []
   let found = 0
   let run = 0
   for (; run < runs && Date.now() < deadline; run++) {
@@ -198,13 +191,14 @@ async function fuzz() {
       calls.set(id, [calledBefore + called, succeededBefore + succeeded])
     }
     found += result.findings.length
+    members = result.members ?? members
     await report(first + run, steps, result.findings)
   }
   for (const [key, count] of seen) if (count > 1) console.log(`${count} times ${key.slice(0, 160)}`)
   const sum = [...calls.values()].reduce((all, [called]) => all + called, 0)
   console.log(`\n${run} runs of ${steps} steps, ${sum} calls of ${calls.size} members, ${found} findings`)
   // Few runs, or those of one group, do not reach everything.
-  const missed = values.only || run < 5 ? [] : neverCalled(calls)
+  const missed = values.only || run < 5 ? [] : members.filter((id) => !calls.has(id))
   if (missed.length > 0) console.log(`never called: ${missed.join(', ')}`)
   // Constructors without a recipe are the package's own.
   const isMeant = (id) => !id.startsWith('new ') || id in recipes
