@@ -40,4 +40,5 @@ mod processes;
 mod profile;
 mod stream;
 mod system;
+mod tensors;
 mod work;

@@ -2,11 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gguf_file::{GgufFile, Tensor, TensorType};
-use napi::{
-    Env, Unknown,
-    bindgen_prelude::{Float64Array, ObjectFinalize},
-};
+use gguf_file::Tensor;
+use napi::{Env, Unknown, bindgen_prelude::ObjectFinalize};
 use napi_derive::napi;
 use plimsoll::{
     Error as CoreError,
@@ -22,6 +19,7 @@ use crate::{
     memory_pool::NativePool,
     metadata::{self, ArrayIndexes},
     stream::NativeStream,
+    tensors::{NativeTensorNames, NativeTensors},
 };
 
 /// An open model until it is closed; streams hold on to it themselves.
@@ -125,81 +123,6 @@ impl From<Tensor<'_>> for TensorInfo {
     }
 }
 
-/// The names of a file's tensors. Streams that outlive the file take them along; they do not keep it open.
-#[napi]
-pub struct NativeTensorNames(Arc<GgufFile>);
-
-#[napi]
-impl NativeTensorNames {
-    /// The name of the tensor at a position, empty for one that there is none at.
-    #[napi(catch_unwind)]
-    pub fn at(&self, index: f64) -> String {
-        let tensor = self.0.tensor_at(index as usize);
-        tensor.map_or_else(String::new, |tensor| tensor.name().to_owned())
-    }
-}
-
-/// Tensors as columns, for `lib/gguf-file.ts`.
-#[napi(object, object_from_js = false)]
-pub struct NativeTensors {
-    /// The names, each followed by a NUL, which no name contains.
-    pub names: String,
-    /// Nine numbers a tensor: see `describe`.
-    pub numbers: Float64Array,
-}
-
-/// What all tensors of a type have in common.
-#[napi(object, object_from_js = false)]
-pub struct NativeTensorType {
-    pub name: String,
-    pub type_id: u32,
-    pub convertible: bool,
-    pub block_elements: f64,
-    pub block_bytes: f64,
-}
-
-/// The types that tensors can be of.
-#[napi(catch_unwind)]
-pub fn tensor_types() -> Vec<NativeTensorType> {
-    let described = |tensor_type: &TensorType| NativeTensorType {
-        name: tensor_type.name().to_owned(),
-        type_id: tensor_type.id(),
-        convertible: Output::F32.takes(*tensor_type),
-        block_elements: tensor_type.block_elements() as f64,
-        block_bytes: tensor_type.block_bytes() as f64,
-    };
-    TensorType::ALL.iter().map(described).collect()
-}
-
-/// Id of the type, number of dimensions and four of them, elements, bytes, offset in the file.
-fn describe(tensor: &Tensor<'_>) -> [f64; 9] {
-    let dims = tensor.dims();
-    let dim = |axis: usize| dims.get(axis).copied().unwrap_or(1) as f64;
-    [
-        tensor.tensor_type().id().into(),
-        dims.len() as f64,
-        dim(0),
-        dim(1),
-        dim(2),
-        dim(3),
-        tensor.element_count() as f64,
-        tensor.size_bytes() as f64,
-        tensor.file_offset_bytes() as f64,
-    ]
-}
-
-impl NativeTensors {
-    fn of<'a>(tensors: impl Iterator<Item = Tensor<'a>>) -> Self {
-        let (mut names, mut numbers) = (String::new(), Vec::new());
-        for tensor in tensors {
-            names.push_str(tensor.name());
-            names.push('\0');
-            numbers.extend(describe(&tensor));
-        }
-        Self { names, numbers: Float64Array::new(numbers) }
-    }
-}
-
 #[napi(object, object_to_js = false)]
 pub struct NativeStreamOptions {
     pub tensors: Option<Vec<String>>,
@@ -294,7 +217,7 @@ impl NativeModel {
     /// The names by position, for as long as the object lives.
     #[napi(catch_unwind)]
     pub fn tensor_names(&self, env: Env) -> napi::Result<NativeTensorNames> {
-        Ok(NativeTensorNames(self.model(env)?.shared_layout()))
+        Ok(NativeTensorNames::new(self.model(env)?.shared_layout()))
     }
 
     /// Bytes that the tensors of these names take in the file, all by default; names that it has not got take none.

@@ -1,0 +1,87 @@
+//! Many tensors at once, on their way to JavaScript.
+
+use std::sync::Arc;
+
+use gguf_file::{GgufFile, Tensor, TensorType};
+use napi::bindgen_prelude::Float64Array;
+use napi_derive::napi;
+use plimsoll::loader::Output;
+
+/// The names of a file's tensors. Streams that outlive the file take them along; they do not keep it open.
+#[napi]
+pub struct NativeTensorNames(Arc<GgufFile>);
+
+#[napi]
+impl NativeTensorNames {
+    pub(crate) fn new(layout: Arc<GgufFile>) -> Self {
+        Self(layout)
+    }
+
+    /// The name of the tensor at a position, empty for one that there is none at.
+    #[napi(catch_unwind)]
+    pub fn at(&self, index: f64) -> String {
+        let tensor = self.0.tensor_at(index as usize);
+        tensor.map_or_else(String::new, |tensor| tensor.name().to_owned())
+    }
+}
+
+/// Tensors as columns, for `lib/loader/tensor-infos.ts`.
+#[napi(object, object_from_js = false)]
+pub struct NativeTensors {
+    /// The names, each followed by a NUL, which no name contains.
+    pub names: String,
+    /// Nine numbers a tensor: see `describe`.
+    pub numbers: Float64Array,
+}
+
+/// What all tensors of a type have in common.
+#[napi(object, object_from_js = false)]
+pub struct NativeTensorType {
+    pub name: String,
+    pub type_id: u32,
+    pub convertible: bool,
+    pub block_elements: f64,
+    pub block_bytes: f64,
+}
+
+/// The types that tensors can be of.
+#[napi(catch_unwind)]
+pub fn tensor_types() -> Vec<NativeTensorType> {
+    let described = |tensor_type: &TensorType| NativeTensorType {
+        name: tensor_type.name().to_owned(),
+        type_id: tensor_type.id(),
+        convertible: Output::F32.takes(*tensor_type),
+        block_elements: tensor_type.block_elements() as f64,
+        block_bytes: tensor_type.block_bytes() as f64,
+    };
+    TensorType::ALL.iter().map(described).collect()
+}
+
+/// Id of the type, number of dimensions and four of them, elements, bytes, offset in the file.
+fn describe(tensor: &Tensor<'_>) -> [f64; 9] {
+    let dims = tensor.dims();
+    let dim = |axis: usize| dims.get(axis).copied().unwrap_or(1) as f64;
+    [
+        tensor.tensor_type().id().into(),
+        dims.len() as f64,
+        dim(0),
+        dim(1),
+        dim(2),
+        dim(3),
+        tensor.element_count() as f64,
+        tensor.size_bytes() as f64,
+        tensor.file_offset_bytes() as f64,
+    ]
+}
+
+impl NativeTensors {
+    pub fn of<'a>(tensors: impl Iterator<Item = Tensor<'a>>) -> Self {
+        let (mut names, mut numbers) = (String::new(), Vec::new());
+        for tensor in tensors {
+            names.push_str(tensor.name());
+            names.push('\0');
+            numbers.extend(describe(&tensor));
+        }
+        Self { names, numbers: Float64Array::new(numbers) }
+    }
+}
