@@ -88,7 +88,8 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
     if (this.#unit) {
       // Memory that was moved to another array buffer belongs to whoever moved it.
       if (!detach(this.#buffer)) this.#unit.keep()
-    } else {
+    } else if (this.#data.byteLength > 0) {
+      // Where it was moved away, its length is 0 already, and no view can be made of it.
       this.#data = this.#data.subarray(0, 0) as TensorData<As>
     }
   }
