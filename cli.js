@@ -1132,6 +1132,8 @@ const flag = (name, { value, multiple }) => `--${name}${value ? ` ${value}` : ''
 
 /** Characters of a piece, from which on it is given out. */
 const PIECE = 64 * 1024;
+/** What something that is iterated says when it has worked for a while without an element: the piece is given out as it is. */
+const pause = Symbol('pause');
 /** What is written as an object without being made one: keys out of files may be long, and all have the same hash then. */
 class JsonEntries {
     entries;
@@ -1145,15 +1147,18 @@ class JsonEntries {
  * arrays in it, are walked over; what they hold is written whole. Nothing with `toJSON` is expected.
  */
 function* jsonPieces(value, indent = 0) {
-    let piece = '';
+    // Joined, a piece is one flat text: added up, it would be a tree of its parts for as long as it is kept.
+    const parts = [];
+    let length = 0;
     for (const token of tokens(value, indent, '\n', true)) {
-        piece += token;
-        if (piece.length < PIECE)
+        parts.push(token);
+        length += token.length;
+        if (length < PIECE && token !== '')
             continue;
-        yield piece;
-        piece = '';
+        yield parts.splice(0).join('');
+        length = 0;
     }
-    yield piece;
+    yield parts.join('');
 }
 function* tokens(value, indent, newline, walked = false) {
     if (typeof value !== 'object' || value === null || !(walked || isIterable(value) || value instanceof JsonEntries)) {
@@ -1166,7 +1171,10 @@ function* tokens(value, indent, newline, walked = false) {
     yield open;
     if (isIterable(value)) {
         for (const element of value) {
-            yield (count++ > 0 ? ',' : '') + inner + textOf$1(element, indent).replaceAll('\n', inner);
+            if (element === pause)
+                yield '';
+            else
+                yield (count++ > 0 ? ',' : '') + inner + textOf$1(element, indent).replaceAll('\n', inner);
         }
     }
     else {
@@ -1621,7 +1629,7 @@ async function reservedStream(manager, model, request) {
         const start = performance.now();
         try {
             const names = named ? { tensors: tensors.map((tensor) => tensor.name) } : {};
-            for await (const chunk of model.stream({ as, chunkBytes, ...names, signal })) {
+            for await (const chunk of model.stream({ as, chunkBytes, ...names, signal, reuse: true })) {
                 counts.chunks += 1;
                 counts.storedBytes += chunk.byteEnd - chunk.byteStart;
                 counts.dataBytes += chunk.data.byteLength;
@@ -1712,7 +1720,7 @@ const closedFolder = ['EACCES', 'EPERM', 'EROFS', 'EBUSY'];
  *
  * What cannot be replaced is written in place: what is no regular file (a device, a pipe, which is waited for until
  * somebody reads it), a file with other names, one whose owner could not be kept, and one in a folder that takes no new
- * files. The pieces are asked for one at a time, between writes, so that the event loop goes on.
+ * files. The pieces are asked for one at a time, between writes or, where one is empty, turns of the event loop.
  */
 async function replaceFile(path, pieces) {
     const found = await unless(['ENOENT'], node_fs.promises.stat(path));
@@ -1829,6 +1837,8 @@ async function writeThrough(path, found, pieces) {
 }
 async function writePieces(file, pieces) {
     for (const piece of pieces) {
+        if (piece === '')
+            await promises.setImmediate();
         let rest = Buffer.from(piece);
         while (rest.length > 0) {
             const written = await unless(['EAGAIN'], file.write(rest));

@@ -1206,9 +1206,12 @@ declare function tensorDataBytes(tensor: Pick<TensorInfo, 'sizeBytes' | 'element
 /**
  * A run of whole blocks of one tensor.
  *
- * It is valid until the next one is asked for, or until {@link release}: then its memory goes back to the pool and
- * every view of it, `data` and any made from it, has length 0. An asynchronous operation that was given `data` must be
- * awaited before that, or be given a copy.
+ * It is its consumer's own: `data` may be kept, queued, written to a response or posted to another thread, and nothing
+ * changes it. Its memory is ordinary memory of JavaScript's, collected with the last array over it.
+ *
+ * A chunk of a stream with `reuse: true` is lent: it is valid until the next one is asked for, or until {@link release}. Then
+ * its memory goes back to the pool and every view of it, `data` and any made from it, has length 0. An asynchronous
+ * operation that was given `data` must be awaited before that, or be given a copy.
  */
 declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Disposable {
     #private;
@@ -1225,15 +1228,20 @@ declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Dis
     private constructor();
     /** The data: `Uint8Array` of stored bytes, `Float32Array`, or `Uint16Array` of half-float bits. */
     get data(): TensorData<As>;
-    /** Gives the memory back before the next chunk is asked for. A second call, or one after {@link keep}, does nothing. */
+    /**
+     * Lets go of the data: that of the chunk has length 0 from then on. Lent memory goes back to its pool, and every other view
+     * of it has length 0 too. Of a chunk that is its consumer's own, arrays that were taken before stay as they are. A second
+     * call, or one after {@link keep}, does nothing.
+     */
     release(): void;
     /** The same as {@link release}, for `using`. */
     [Symbol.dispose](): void;
     /**
-     * Takes the data out of the pool for good and returns it; it lives until it is collected. A chunk much smaller than
-     * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
+     * Returns the data for good: it lives until it is collected, whatever is released. Lent memory is taken out of the pool for
+     * it; a chunk much smaller than the pooled buffer it lies in is copied instead, so that a small array does not hold on to a
+     * large buffer.
      *
-     * @throws {@link ReleasedError} after the chunk was released.
+     * @throws {@link ReleasedError} after the chunk was released, and when lent memory was moved to another array buffer.
      */
     keep(): TensorData<As>;
 }
@@ -1901,6 +1909,49 @@ declare class AddonUnavailableError extends PlimsollError {
     readonly path?: string;
 }
 
+/**
+ * A `Readable` of Node.js's. Its members are named here, for programs without Node.js's types; to those with them it is
+ * a `NodeJS.ReadableStream`.
+ */
+interface TensorReadStream extends AsyncIterable<Uint8Array> {
+    readonly readable: boolean;
+    readonly readableEnded: boolean;
+    readonly readableFlowing: boolean | null;
+    readonly readableHighWaterMark: number;
+    readonly readableLength: number;
+    readonly destroyed: boolean;
+    readonly closed: boolean;
+    readonly errored: Error | null;
+    destroy(error?: Error): this;
+    read(size?: number): any;
+    setEncoding(encoding?: any): this;
+    pause(): this;
+    resume(): this;
+    isPaused(): boolean;
+    pipe<T>(destination: T, options?: {
+        end?: boolean | undefined;
+    }): T;
+    unpipe(destination?: any): this;
+    unshift(chunk: any, encoding?: any): void;
+    wrap(stream: any): this;
+    addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+    once(event: string | symbol, listener: (...args: any[]) => void): this;
+    removeListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    off(event: string | symbol, listener: (...args: any[]) => void): this;
+    removeAllListeners(event?: string | symbol): this;
+    setMaxListeners(count: number): this;
+    getMaxListeners(): number;
+    listeners(event: string | symbol): any[];
+    rawListeners(event: string | symbol): any[];
+    emit(event: string | symbol, ...args: any[]): boolean;
+    listenerCount(event: string | symbol): number;
+    prependListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    eventNames(): (string | symbol)[];
+    [Symbol.asyncIterator](): AsyncIterator<any>;
+}
+
 /** The type of a metadata value, as GGUF names it. */
 type GgufValueType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'bool' | 'string' | 'array' | 'u64' | 'i64' | 'f64';
 /**
@@ -2006,7 +2057,22 @@ interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOpti
      * 1 GiB, and no less than one block of every tensor: 1024 bytes for `Q4_K` as `'f32'`.
      */
     chunkBytes?: number;
-    /** The pool whose buffers carry the chunks. The manager's, or one shared by the files of this thread, by default. */
+    /** The pool whose buffers the file is read into. The manager's, or one shared by the files of this thread, by default. */
+    pool?: BufferPool;
+    /**
+     * Whether chunks are lent: valid until the next one is asked for or until their `release()`, then of length 0. It saves the
+     * copy, and memory; every use of a chunk must have ended before the next iteration. `false` by default: chunks are their
+     * consumer's own.
+     */
+    reuse?: boolean;
+}
+/** What {@link GgufFile.createReadStream} takes. */
+interface ReadStreamOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
+    /** The most bytes in a chunk, as of {@link StreamOptions}. 1 MiB by default. */
+    chunkBytes?: number;
+    /** How many bytes the stream reads ahead of its consumer before it waits, beside its units. `chunkBytes` by default. */
+    highWaterMark?: number;
+    /** The pool whose buffers the file is read into, as of {@link StreamOptions}. */
     pool?: BufferPool;
 }
 /** What {@link GgufFile.load} takes. */
@@ -2083,7 +2149,7 @@ declare class GgufFile implements Disposable {
     tensor(name: string): TensorInfo | undefined;
     /**
      * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
-     * about a megabyte ahead and waits. All work happens on a thread of the stream's own, which starts with the first
+     * about a megabyte ahead and waits. Each chunk is its consumer's own, unless they are lent by `reuse: true`. All work happens on a thread of the stream's own, which starts with the first
      * chunk asked for and ends with the stream.
      *
      * Leaving the loop ends the stream. Errors of the file reject the iteration: {@link IoError} when it cannot be read
@@ -2094,6 +2160,18 @@ declare class GgufFile implements Disposable {
      * @throws {@link ReleasedError} after {@link close}.
      */
     stream<As extends TensorOutput = 'raw'>(options?: StreamOptions<As>): AsyncGenerator<TensorChunk<As>, void, undefined>;
+    /**
+     * The bytes of one tensor as a `Readable` of Node.js's, for `pipeline`, a response, or any other consumer of streams. Numbers
+     * are in the byte order of this machine.
+     *
+     * Destroying it, by itself or by its signal, ends the reading. It is destroyed with the errors that {@link stream} rejects
+     * with.
+     *
+     * @throws as of {@link stream}.
+     * @example
+     * await pipeline(model.createReadStream('output.weight', { as: 'f16' }), response)
+     */
+    createReadStream(tensor: string, options?: ReadStreamOptions): TensorReadStream;
     /**
      * Reads one tensor whole, into new memory or into yours, and returns an array over exactly its data. When it
      * rejects, nothing is written to the destination afterwards.
@@ -2390,20 +2468,21 @@ interface ProfileReport {
     /** The threads that appear in it. */
     threads: ProfileThread[];
 }
-/** All of a profile, as it is exported. */
-interface ProfileRecord extends ProfileReport {
-    /** The events that are kept, oldest first. */
-    events: ProfileEvent[];
+/** The same before it is decoded: rows become objects as they are gone over, as often as that is. */
+interface RecordRows extends Omit<ProfileReport, 'labels' | 'live'> {
+    labels: Iterable<LabelTotals>;
+    live: Iterable<LiveAllocation>;
+    events: Iterable<ProfileEvent>;
 }
 
 /**
  * The profile as one page: nothing outside of it is loaded, and nothing in it is run but its own script, whatever the
- * labels say: they travel as JSON, and the policy names the script and the style by their hashes.
+ * labels say: they travel as JSON, and the policy names the script and the style by their hashes. It comes in pieces.
  */
-declare function toPage(record: ProfileRecord): string;
+declare function toPage(record: RecordRows): Generator<string>;
 
-/** The profile in the Trace Event Format. */
-declare function toTrace(record: ProfileRecord): string;
+/** The profile in the Trace Event Format, in pieces. */
+declare function toTrace(record: RecordRows): Generator<string>;
 
 /** How a profile is taken. */
 interface ProfileOptions {
@@ -2420,7 +2499,7 @@ interface LeakOptions {
     olderThanMs?: number;
 }
 declare const writers: {
-    json: (record: ProfileRecord) => string;
+    json(record: RecordRows): Generator<string>;
     trace: typeof toTrace;
     html: typeof toPage;
 };
@@ -2471,15 +2550,17 @@ declare class MemoryProfile implements Disposable {
     report(): ProfileReport;
     /**
      * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; `'html'`, a
-     * page with a flame graph by label that needs nothing but a browser.
+     * page with a flame graph by label that needs nothing but a browser. A hundred thousand events take a good part of a
+     * second, during which nothing else runs: {@link save} lets the event loop go on.
      *
-     * @throws {@link InvalidArgumentError} for a format that there is none of.
+     * @throws {@link InvalidArgumentError} for a format that there is none of, and for a text that is longer than a string
+     * can be: {@link save} it then.
      */
     export(format: ProfileFormat): string;
     /**
      * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
      * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
-     * somebody reads it. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
+     * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
      *
      * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
      * @throws {@link IoError} when the file cannot be written.
@@ -2669,7 +2750,8 @@ declare const GiB: number;
  * Reads a size as people write it.
  *
  * A bare number, or one with `B`, is bytes; `KiB`, `MiB`, `GiB` and so on, and the bare letters `K`, `M`, `G`, `T`, are
- * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space.
+ * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space. A fraction is
+ * exact: of its bytes, only what is less than one is left out.
  *
  * @throws {@link InvalidArgumentError} for anything else.
  * @example
@@ -2686,4 +2768,4 @@ declare function parseBytes(text: string): number;
 declare function formatBytes(bytes: number): string;
 
 export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, UdmabufDeviceOptions, Zram };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, ReadStreamOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };

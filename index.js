@@ -8,6 +8,7 @@ const node_path = require('node:path');
 const node_buffer = require('node:buffer');
 const types$3 = require('node:util/types');
 const node_url = require('node:url');
+const node_stream = require('node:stream');
 const node_util = require('node:util');
 const node_events = require('node:events');
 const promises = require('node:timers/promises');
@@ -1024,7 +1025,8 @@ const GiB = 1024 * MiB;
  * Reads a size as people write it.
  *
  * A bare number, or one with `B`, is bytes; `KiB`, `MiB`, `GiB` and so on, and the bare letters `K`, `M`, `G`, `T`, are
- * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space.
+ * powers of two; `KB`, `MB`, `GB` and so on are powers of ten. Upper or lower case, with or without a space. A fraction is
+ * exact: of its bytes, only what is less than one is left out.
  *
  * @throws {@link InvalidArgumentError} for anything else.
  * @example
@@ -1183,16 +1185,20 @@ function tensorDataBytes(tensor, as) {
     return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as);
 }
 
-/** Makes the chunk over its array buffer. */
+/** Makes the chunk over its array buffer; one that is not lent belongs to no unit. */
 let chunkOver;
 /**
  * A run of whole blocks of one tensor.
  *
- * It is valid until the next one is asked for, or until {@link release}: then its memory goes back to the pool and
- * every view of it, `data` and any made from it, has length 0. An asynchronous operation that was given `data` must be
- * awaited before that, or be given a copy.
+ * It is its consumer's own: `data` may be kept, queued, written to a response or posted to another thread, and nothing
+ * changes it. Its memory is ordinary memory of JavaScript's, collected with the last array over it.
+ *
+ * A chunk of a stream with `reuse: true` is lent: it is valid until the next one is asked for, or until {@link release}. Then
+ * its memory goes back to the pool and every view of it, `data` and any made from it, has length 0. An asynchronous
+ * operation that was given `data` must be awaited before that, or be given a copy.
  */
 class TensorChunk {
+    /** What it is lent by. */
     #unit;
     #buffer;
     /** Whether its memory was given back, or away. */
@@ -1227,24 +1233,34 @@ class TensorChunk {
     get data() {
         return this.#data;
     }
-    /** Gives the memory back before the next chunk is asked for. A second call, or one after {@link keep}, does nothing. */
+    /**
+     * Lets go of the data: that of the chunk has length 0 from then on. Lent memory goes back to its pool, and every other view
+     * of it has length 0 too. Of a chunk that is its consumer's own, arrays that were taken before stay as they are. A second
+     * call, or one after {@link keep}, does nothing.
+     */
     release() {
         if (this.#settled)
             return;
         this.#settled = true;
-        // Memory that was moved to another array buffer belongs to whoever moved it.
-        if (!detach(this.#buffer))
-            this.#unit.keep();
+        if (this.#unit) {
+            // Memory that was moved to another array buffer belongs to whoever moved it.
+            if (!detach(this.#buffer))
+                this.#unit.keep();
+        }
+        else {
+            this.#data = this.#data.subarray(0, 0);
+        }
     }
     /** The same as {@link release}, for `using`. */
     [Symbol.dispose]() {
         this.release();
     }
     /**
-     * Takes the data out of the pool for good and returns it; it lives until it is collected. A chunk much smaller than
-     * the pooled buffer it lies in is copied instead, so that a small array does not hold on to a large buffer.
+     * Returns the data for good: it lives until it is collected, whatever is released. Lent memory is taken out of the pool for
+     * it; a chunk much smaller than the pooled buffer it lies in is copied instead, so that a small array does not hold on to a
+     * large buffer.
      *
-     * @throws {@link ReleasedError} after the chunk was released.
+     * @throws {@link ReleasedError} after the chunk was released, and when lent memory was moved to another array buffer.
      */
     keep() {
         if (this.#kept)
@@ -1252,18 +1268,19 @@ class TensorChunk {
         if (this.#settled)
             throw released('the chunk');
         this.#settled = true;
-        if (this.#data.byteLength === 0) {
+        const unit = this.#unit;
+        if (unit && this.#data.byteLength === 0) {
             // Its memory was moved to another array buffer, and belongs to whoever moved it.
-            this.#unit.keep();
+            unit.keep();
             throw released('the chunk');
         }
         this.#kept = true;
-        if (this.#data.byteLength * 2 < this.#unit.sizeBytes) {
+        if (unit && this.#data.byteLength * 2 < unit.sizeBytes) {
             this.#data = this.#data.slice();
             detach(this.#buffer);
         }
         else {
-            this.#unit.keep();
+            unit?.keep();
         }
         return this.#data;
     }
@@ -1729,6 +1746,91 @@ class PoolBuffer extends DeviceBuffer {
     }
 }
 
+/**
+ * Why a signal ends its work; `undefined` while it does not. Never throws: a signal that cannot be asked ends the work,
+ * with what it threw for a reason.
+ */
+function abortion(signal) {
+    if (signal === undefined)
+        return undefined;
+    try {
+        if (!signal.aborted)
+            return undefined;
+    }
+    catch (reason) {
+        return { reason };
+    }
+    return { reason: reasonOf(signal) };
+}
+function reasonOf(signal) {
+    try {
+        return signal.reason;
+    }
+    catch (error) {
+        return error;
+    }
+}
+/**
+ * Calls `end` with the reason when the signal aborts, and at once if it has or cannot be listened to. Neither this nor
+ * what it returns, which stops listening, ever throws, whatever the signal does.
+ */
+function onAbort(signal, end) {
+    const listener = () => end(reasonOf(signal));
+    let failed;
+    try {
+        absorb(signal.addEventListener('abort', listener));
+    }
+    catch (reason) {
+        failed = { reason };
+    }
+    const ended = failed ?? abortion(signal);
+    if (ended)
+        end(ended.reason);
+    return () => {
+        try {
+            absorb(signal.removeEventListener('abort', listener));
+        }
+        catch {
+            // The work has its outcome by now.
+        }
+    };
+}
+/** Takes note of what a callback returned that should return nothing: should it be a promise, its rejection is handled. */
+function absorb(returned, rejected = () => { }) {
+    if ((typeof returned === 'object' && returned !== null) || typeof returned === 'function') {
+        Promise.resolve(returned).catch(rejected);
+    }
+}
+
+/** The bytes of chunks that are their consumer's own, as a stream of Node.js's. */
+function readStream(chunks, highWaterMark, signal) {
+    const next = async (stream) => {
+        const { done, value } = await chunks.next();
+        if (done)
+            stream.push(null);
+        else
+            stream.push(Buffer.from(value.data.buffer, value.data.byteOffset, value.data.byteLength));
+    };
+    let unlisten = () => { };
+    const stream = new node_stream.Readable({
+        highWaterMark,
+        read() {
+            next(this).catch((error) => this.destroy(error));
+        },
+        // Whoever waits for the close finds the reader stopped, and its buffers in their pool.
+        destroy(error, done) {
+            unlisten();
+            chunks.return().then(() => done(error), (trouble) => done(error ?? trouble));
+        },
+    });
+    if (signal)
+        unlisten = onAbort(signal, (reason) => void stream.destroy(new AbortError(reason)));
+    if (stream.destroyed)
+        unlisten(); // It had aborted before.
+    // Its `pipe` wants a stream of Node.js's; here any destination is taken.
+    return stream;
+}
+
 /** How many tensors cross over at once. Their names are parts of one text, which each of them keeps. */
 const BATCH$1 = 512;
 /** Numbers that describe a tensor; see `describe` in `src/model.rs`. */
@@ -1824,7 +1926,8 @@ class GgufArray {
             const expected = `at most ${MAX_VALUES} elements behind start; go over the array, or take it in parts`;
             throw invalidArgument('end', expected, `${to - from} elements`);
         }
-        const elements = call(() => this.#model.metadataElements(this.#place, from, to));
+        const { elementTypeId, length, offset, sizeBytes } = this.#place;
+        const elements = call(() => this.#model.metadataElements(elementTypeId, length, offset, sizeBytes, from, to));
         if (View)
             return new View(elements.slice().buffer);
         if (this.elementType === 'bool')
@@ -1857,7 +1960,8 @@ class GgufArray {
     }
 }
 /** Reads the numbers of nested arrays, four each; see `elements_to_js` in `src/metadata.rs`. */
-function placesOf$1(numbers) {
+function placesOf$1(bytes) {
+    const numbers = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Float64Array.BYTES_PER_ELEMENT);
     const places = [];
     for (let i = 0; i < numbers.length; i += 4) {
         const number = (column) => numbers[i + column];
@@ -1920,62 +2024,6 @@ class GgufMetadata {
     /** The same as {@link entries}. */
     [Symbol.iterator]() {
         return this.entries();
-    }
-}
-
-/**
- * Why a signal ends its work; `undefined` while it does not. Never throws: a signal that cannot be asked ends the work,
- * with what it threw for a reason.
- */
-function abortion(signal) {
-    if (signal === undefined)
-        return undefined;
-    try {
-        if (!signal.aborted)
-            return undefined;
-    }
-    catch (reason) {
-        return { reason };
-    }
-    return { reason: reasonOf(signal) };
-}
-function reasonOf(signal) {
-    try {
-        return signal.reason;
-    }
-    catch (error) {
-        return error;
-    }
-}
-/**
- * Calls `end` with the reason when the signal aborts, and at once if it has or cannot be listened to. Neither this nor
- * what it returns, which stops listening, ever throws, whatever the signal does.
- */
-function onAbort(signal, end) {
-    const listener = () => end(reasonOf(signal));
-    let failed;
-    try {
-        absorb(signal.addEventListener('abort', listener));
-    }
-    catch (reason) {
-        failed = { reason };
-    }
-    const ended = failed ?? abortion(signal);
-    if (ended)
-        end(ended.reason);
-    return () => {
-        try {
-            absorb(signal.removeEventListener('abort', listener));
-        }
-        catch {
-            // The work has its outcome by now.
-        }
-    };
-}
-/** Takes note of what a callback returned that should return nothing: should it be a promise, its rejection is handled. */
-function absorb(returned, rejected = () => { }) {
-    if ((typeof returned === 'object' && returned !== null) || typeof returned === 'function') {
-        Promise.resolve(returned).catch(rejected);
     }
 }
 
@@ -2125,21 +2173,32 @@ class Load {
         return unit;
     }
 }
-/** The chunks of a native stream, one at a time. */
-async function* chunks(native, as, names, totalBytes, loads, control) {
+/** The chunks of a native stream, one at a time: their consumer's own, or lent. */
+async function* chunks(native, as, reuse, names, totalBytes, loads, control) {
     const progress = reporter(totalBytes, control);
     const load = new Load(native, loads, control.signal);
     try {
         for (let unit = await load.next(); unit !== null; unit = await load.next()) {
-            yield* chunksOf(unit, as, names, load, progress);
+            yield* reuse ? lentChunks(unit, as, names, load, progress) : ownChunks(unit, as, names, load, progress);
         }
     }
     finally {
         await load.close();
     }
 }
-/** The chunks of one unit. However the consumer leaves, the unit's memory goes back. */
-async function* chunksOf(unit, as, names, load, progress) {
+/** Copies of the chunks of one unit, whose memory is back before the first of them is there. */
+async function* ownChunks(unit, as, names, load, progress) {
+    const list = places(unit, names);
+    // Backwards, so that nothing here holds on to what was handed out.
+    const buffers = unit.copies().reverse();
+    for (const place of list) {
+        load.check();
+        progress(place);
+        yield chunkOver(undefined, buffers.pop(), as, place);
+    }
+}
+/** The chunks of one unit, lent. However the consumer leaves, the unit's memory goes back. */
+async function* lentChunks(unit, as, names, load, progress) {
     const buffers = unit.arrayBuffers();
     const list = places(unit, names).map((place, i) => chunkOver(unit, buffers[i], as, place));
     try {
@@ -2205,6 +2264,12 @@ const streamChecks = {
     tensors: strings,
     chunkBytes: (name, value) => bytes(name, value, 1),
     pool: (name, value) => real(name, value, BufferPool, nativePool),
+    reuse: boolean,
+};
+const { tensors: _tensors, reuse: _reuse, ...chunkChecks } = streamChecks;
+const readStreamChecks = {
+    ...chunkChecks,
+    highWaterMark: (name, value) => bytes(name, value),
 };
 const intoChecks = {
     ...loadChecks,
@@ -2324,7 +2389,7 @@ class GgufFile {
     }
     /**
      * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
-     * about a megabyte ahead and waits. All work happens on a thread of the stream's own, which starts with the first
+     * about a megabyte ahead and waits. Each chunk is its consumer's own, unless they are lent by `reuse: true`. All work happens on a thread of the stream's own, which starts with the first
      * chunk asked for and ends with the stream.
      *
      * Leaving the loop ends the stream. Errors of the file reject the iteration: {@link IoError} when it cannot be read
@@ -2336,12 +2401,29 @@ class GgufFile {
      */
     stream(options$1) {
         const checked = options(options$1, streamChecks);
-        const { as = 'raw', tensors, chunkBytes = MiB, pool } = checked;
+        const { as = 'raw', tensors, chunkBytes = MiB, pool, reuse = false } = checked;
         const { pool: ownPool, loads } = this.#context ?? standaloneContext();
         const request = { output: as, chunkBytes, tensors };
         const native = call(() => this.#native.stream(nativePool(pool ?? ownPool), request));
         const totalBytes = call(() => this.#native.storedBytes(tensors));
-        return chunks(native, as, this.#names(), totalBytes, loads, control(checked));
+        return chunks(native, as, reuse, this.#names(), totalBytes, loads, control(checked));
+    }
+    /**
+     * The bytes of one tensor as a `Readable` of Node.js's, for `pipeline`, a response, or any other consumer of streams. Numbers
+     * are in the byte order of this machine.
+     *
+     * Destroying it, by itself or by its signal, ends the reading. It is destroyed with the errors that {@link stream} rejects
+     * with.
+     *
+     * @throws as of {@link stream}.
+     * @example
+     * await pipeline(model.createReadStream('output.weight', { as: 'f16' }), response)
+     */
+    createReadStream(tensor, options$1) {
+        const checked = options(options$1, readStreamChecks);
+        const { highWaterMark, signal, ...rest } = checked;
+        const chunks = this.stream({ ...rest, tensors: [string('tensor', tensor)] });
+        return readStream(chunks, highWaterMark ?? rest.chunkBytes ?? MiB, signal);
     }
     async load(name, options$1) {
         const checked = options(options$1, intoChecks);
@@ -4150,6 +4232,66 @@ class MemoryPools {
     }
 }
 
+/** Characters of a piece, from which on it is given out. */
+const PIECE = 64 * 1024;
+/** What something that is iterated says when it has worked for a while without an element: the piece is given out as it is. */
+const pause = Symbol('pause');
+/** What is written as an object without being made one: keys out of files may be long, and all have the same hash then. */
+class JsonEntries {
+    entries;
+    constructor(entries) {
+        this.entries = entries;
+    }
+}
+/**
+ * The text of `JSON.stringify(value, null, indent)` in pieces: a text of hundreds of megabytes is more than a string
+ * can hold, and takes longer than an event loop should stand still. What can be iterated is an array. The value, and the
+ * arrays in it, are walked over; what they hold is written whole. Nothing with `toJSON` is expected.
+ */
+function* jsonPieces(value, indent = 0) {
+    // Joined, a piece is one flat text: added up, it would be a tree of its parts for as long as it is kept.
+    const parts = [];
+    let length = 0;
+    for (const token of tokens(value, indent, '\n', true)) {
+        parts.push(token);
+        length += token.length;
+        if (length < PIECE && token !== '')
+            continue;
+        yield parts.splice(0).join('');
+        length = 0;
+    }
+    yield parts.join('');
+}
+function* tokens(value, indent, newline, walked = false) {
+    if (typeof value !== 'object' || value === null || !(walked || isIterable(value) || value instanceof JsonEntries)) {
+        yield textOf(value, indent).replaceAll('\n', newline);
+        return;
+    }
+    const inner = indent > 0 ? newline + ' '.repeat(indent) : '';
+    const [open, close] = isIterable(value) ? '[]' : '{}';
+    let count = 0;
+    yield open;
+    if (isIterable(value)) {
+        for (const element of value) {
+            if (element === pause)
+                yield '';
+            else
+                yield (count++ > 0 ? ',' : '') + inner + textOf(element, indent).replaceAll('\n', inner);
+        }
+    }
+    else {
+        for (const [key, item] of value instanceof JsonEntries ? value.entries : Object.entries(value)) {
+            if (item === undefined)
+                continue;
+            yield `${count++ > 0 ? ',' : ''}${inner}${JSON.stringify(key)}:${indent > 0 ? ' ' : ''}`;
+            yield* tokens(item, indent, inner);
+        }
+    }
+    yield (count > 0 && indent > 0 ? newline : '') + close;
+}
+const isIterable = (value) => Symbol.iterator in value;
+const textOf = (value, indent) => JSON.stringify(value, null, indent) ?? 'null';
+
 const own = ":root {\n  --fill: #2f6feb22;\n  --saturation: 62%;\n  --lightness: 78%;\n  --box-ink: #1c2330;\n  --rest: repeating-linear-gradient(135deg, #d5d9e0 0 5px, #e6e9ee 5px 10px);\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --fill: #6ea1ff2b;\n    --saturation: 38%;\n    --lightness: 36%;\n    --box-ink: #f4f6f9;\n    --rest: repeating-linear-gradient(135deg, #2b323c 0 5px, #343c47 5px 10px);\n  }\n}\n\nbutton {\n  border: 0;\n  background: none;\n  color: inherit;\n  font: inherit;\n  cursor: pointer;\n}\n\n.choice {\n  display: flex;\n  padding: 3px;\n  border-radius: 8px;\n  background: var(--page);\n}\n\n.option {\n  padding: 4px 14px;\n  border-radius: 6px;\n}\n\n.option[aria-checked=\"true\"] {\n  background: var(--card);\n  box-shadow: var(--shadow);\n  color: var(--accent);\n  font-weight: 600;\n}\n\n:focus-visible {\n  outline: 2px solid var(--accent);\n  outline-offset: 1px;\n}\n\ninput {\n  width: 240px;\n  padding: 6px 10px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--page);\n  color: inherit;\n  font: inherit;\n}\n\n#chart {\n  height: 132px;\n  margin-top: 12px;\n}\n\nsvg {\n  display: block;\n  width: 100%;\n  height: 100%;\n}\n\n.area {\n  fill: var(--fill);\n}\n\n.edge {\n  fill: none;\n  stroke: var(--accent);\n  stroke-width: 1.5;\n  vector-effect: non-scaling-stroke;\n}\n\nnav {\n  min-height: 30px;\n  padding-top: 8px;\n  overflow-wrap: anywhere;\n}\n\n.step {\n  padding: 0 2px;\n  color: var(--accent);\n}\n\n#flame {\n  position: relative;\n  overflow: hidden;\n}\n\n.box {\n  position: absolute;\n  height: 25px;\n  padding: 0 7px;\n  overflow: hidden;\n  border: 1px solid var(--card);\n  border-radius: 4px;\n  background: hsl(var(--hue) var(--saturation) calc(var(--lightness) + var(--shade)));\n  color: var(--box-ink);\n  font-size: 12.5px;\n  line-height: 23px;\n  text-align: left;\n  text-overflow: ellipsis;\n  white-space: nowrap;\n}\n\n.box:hover {\n  filter: brightness(1.07) saturate(1.3);\n}\n\n.box.root {\n  --saturation: 8%;\n}\n\n.box.narrow {\n  padding: 0 3px;\n  text-align: center;\n}\n\n.box.rest {\n  background: var(--rest);\n  cursor: default;\n}\n\n.box span {\n  opacity: 0.7;\n}\n\n#note {\n  margin-top: 10px;\n}\n\n#tip {\n  position: fixed;\n  z-index: 1;\n  max-width: 460px;\n  padding: 10px 12px;\n  border: 1px solid var(--line);\n  border-radius: 8px;\n  background: var(--card);\n  box-shadow: 0 8px 24px #0003;\n  font-size: 13px;\n  pointer-events: none;\n  overflow-wrap: anywhere;\n}\n\n.tip-table {\n  margin-top: 6px;\n}\n\n.tip-cell {\n  padding: 1px 16px 1px 0;\n  border: 0;\n}\n\n.order {\n  padding: 0;\n}\n\n.order[aria-pressed=\"true\"] {\n  color: var(--ink);\n  font-weight: 600;\n}\n\ndetails {\n  border-bottom: 1px solid var(--line);\n}\n\ndetails:last-of-type {\n  border-bottom: 0;\n}\n\nsummary {\n  display: flex;\n  gap: 12px;\n  align-items: baseline;\n  padding: 8px 0;\n  cursor: pointer;\n}\n\nsummary::before {\n  content: \"▸\";\n  color: var(--quiet);\n}\n\n[open] > summary::before {\n  content: \"▾\";\n}\n\n.without summary {\n  cursor: default;\n}\n\n.without summary::before {\n  visibility: hidden;\n}\n\nsummary bdi {\n  flex: 1;\n  overflow-wrap: anywhere;\n}\n\n.held {\n  font-variant-numeric: tabular-nums;\n  font-weight: 600;\n}\n\npre {\n  margin: 0 0 10px 20px;\n  color: var(--quiet);\n  font:\n    12.5px / 1.6 ui-monospace,\n    monospace;\n  white-space: pre-wrap;\n  overflow-wrap: anywhere;\n}\n\n@media (max-width: 640px) {\n  body {\n    padding: 16px 10px;\n  }\n\n  .optional {\n    display: none;\n  }\n}\n";
 
 const template = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{{policy}}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Memory profile</title>\n<style>{{style}}</style>\n</head>\n<body>\n<header>\n  <h1>Memory profile</h1>\n  <p id=\"about\"></p>\n</header>\n<main>\n  <section id=\"figures\" class=\"figures\" aria-label=\"Figures\"></section>\n  <section>\n    <div class=\"bar\">\n      <h2>Allocated over time</h2>\n      <span id=\"range\" class=\"quiet\"></span>\n    </div>\n    <div id=\"chart\"></div>\n  </section>\n  <section>\n    <div class=\"bar\">\n      <h2>By label</h2>\n      <div id=\"measures\" class=\"choice\" role=\"radiogroup\" aria-label=\"Sizes\"></div>\n    </div>\n    <nav id=\"trail\" aria-label=\"Zoom\"></nav>\n    <div id=\"flame\"></div>\n    <p id=\"note\" class=\"quiet\"></p>\n  </section>\n  <section>\n    <div class=\"bar\">\n      <h2>Labels</h2>\n      <input id=\"filter\" type=\"search\" placeholder=\"Filter\" aria-label=\"Filter labels\" spellcheck=\"false\">\n    </div>\n    <table id=\"labels\"></table>\n    <p id=\"more\" class=\"quiet\"></p>\n  </section>\n  <section>\n    <h2>Live allocations</h2>\n    <div id=\"places\"></div>\n  </section>\n</main>\n<div id=\"tip\" role=\"tooltip\" hidden></div>\n<noscript>The figures of this page are drawn by its script.</noscript>\n<script id=\"data\" type=\"application/json\">{{data}}</script>\n<script type=\"module\">{{script}}</script>\n</body>\n</html>\n";
@@ -4161,25 +4303,36 @@ const style = `${base}\n${own}`;
 const MAX_STEPS = 600;
 /** Places that live allocations came from, shown at most. */
 const MAX_PLACES = 500;
+/** Rows gone over before others get their turn. */
+const ROWS_A_TURN = 10_000;
+/** Stands in the page where its data will. */
+const DATA = '\u0000';
 /**
  * The profile as one page: nothing outside of it is loaded, and nothing in it is run but its own script, whatever the
- * labels say: they travel as JSON, and the policy names the script and the style by their hashes.
+ * labels say: they travel as JSON, and the policy names the script and the style by their hashes. It comes in pieces.
  */
-function toPage(record) {
-    return filledIn(template, {
+function* toPage(record) {
+    const page = filledIn(template, {
         policy: `default-src 'none'; style-src ${sourceOf(style)}; script-src ${sourceOf(script)}`,
         style,
         script,
-        // Nothing in it ends the element that holds it.
-        data: JSON.stringify(dataOf(record)).replaceAll('<', '\\u003c'),
+        data: DATA,
     });
+    const [head = '', tail = ''] = page.split(DATA);
+    const data = yield* dataOf(record);
+    yield head;
+    // Nothing in it ends the element that holds it.
+    for (const piece of jsonPieces(data))
+        yield piece.replaceAll('<', '\\u003c');
+    yield tail;
 }
-function dataOf({ labels, live, events, threads: _, ...figures }) {
-    const places = placesOf(live);
+/** What is drawn. Pieces without a text are given out while it is worked out. */
+function* dataOf({ labels, live, events, threads: _, ...figures }) {
+    const places = yield* placesOf(live);
     const stepMs = Math.max(figures.durationMs / MAX_STEPS, 1e-3);
     return {
         ...figures,
-        labels: labels.map((totals) => [
+        labels: Array.from(labels, (totals) => [
             totals.label,
             totals.liveBytes,
             totals.peakBytes,
@@ -4189,13 +4342,14 @@ function dataOf({ labels, live, events, threads: _, ...figures }) {
             totals.refusedCount,
         ]),
         stepMs,
-        steps: stepsOf(events, stepMs),
+        steps: yield* stepsOf(events, stepMs),
         places: places.slice(0, MAX_PLACES),
         hiddenPlaceCount: Math.max(places.length - MAX_PLACES, 0),
     };
 }
-function placesOf(live) {
+function* placesOf(live) {
     const places = new Map();
+    let count = 0;
     for (const { label, stack = '', sizeBytes, ageMs } of live) {
         const key = JSON.stringify([label, stack]);
         const place = places.get(key) ?? { label, stack, count: 0, bytes: 0, oldestMs: 0 };
@@ -4203,16 +4357,21 @@ function placesOf(live) {
         place.bytes += sizeBytes;
         place.oldestMs = Math.max(place.oldestMs, ageMs);
         places.set(key, place);
+        if (++count % ROWS_A_TURN === 0)
+            yield '';
     }
     return [...places.values()].sort((a, b) => b.bytes - a.bytes);
 }
 /** What was allocated over time, in equal steps; those in which nothing happened are left out. */
-function stepsOf(events, stepMs) {
+function* stepsOf(events, stepMs) {
     const steps = new Map();
+    let count = 0;
     for (const { timeMs, allocatedBytes } of events) {
         const number = Math.floor(timeMs / stepMs);
         const highest = Math.max(steps.get(number)?.[1] ?? 0, allocatedBytes);
         steps.set(number, [number * stepMs, highest, allocatedBytes]);
+        if (++count % ROWS_A_TURN === 0)
+            yield '';
     }
     return [...steps.values()];
 }
@@ -4232,6 +4391,11 @@ const nothing = {
 };
 /** Reads the columns of the addon, whose rows `src/profile.rs` describes. */
 function decode(native) {
+    const rows = rowsOf(native);
+    return { ...rows, labels: [...rows.labels], live: [...rows.live], events: [...rows.events] };
+}
+/** The same, a row at a time. */
+function rowsOf(native) {
     const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = native;
     const text = (place) => native.texts[place];
     return {
@@ -4247,14 +4411,14 @@ function decode(native) {
         events: rows(native.events, 8, (cell) => eventOf(cell, text)),
     };
 }
-function rows(numbers, width, read) {
-    const list = [];
-    let start = 0;
-    const cell = (column) => numbers[start + column];
-    for (; start < numbers.length; start += width)
-        list.push(read(cell));
-    return list;
-}
+const rows = (numbers, width, read) => ({
+    *[Symbol.iterator]() {
+        let start = 0;
+        const cell = (column) => numbers[start + column];
+        for (; start < numbers.length; start += width)
+            yield read(cell);
+    },
+});
 function eventOf(cell, text) {
     const event = {
         timeMs: cell(0),
@@ -4302,37 +4466,52 @@ const subjectOf = ({ kind, id }) => ({
 const beginnings = new Set(['held', 'grant', 'load-start']);
 const endings$1 = new Set(['release', 'load-end', 'load-failed', 'load-cancelled']);
 const changes = new Set(['held', 'grant', 'release']);
-/** The profile in the Trace Event Format. */
+/** Events gone over before others get their turn. */
+const EVENTS_A_TURN = 10_000;
+/** The profile in the Trace Event Format, in pieces. */
 function toTrace(record) {
     const { startTimeMs, durationMs, eventCount, droppedCount } = record;
-    const traceEvents = [
-        { ph: 'M', name: 'process_name', pid: process.pid, tid: 0, ts: 0, args: { name: process.title } },
-        ...record.threads.map(({ id, name }) => ({
-            ph: 'M',
-            name: 'thread_name',
-            pid: process.pid,
-            tid: id,
-            ts: 0,
-            args: { name },
-        })),
-        ...forgottenBeginnings(record),
-        ...record.events.flatMap(traced),
-    ];
     const otherData = { startTime: new Date(startTimeMs).toISOString(), durationMs, eventCount, droppedCount };
-    return JSON.stringify({ displayTimeUnit: 'ms', otherData, traceEvents });
+    return jsonPieces({ displayTimeUnit: 'ms', otherData, traceEvents: traceEvents(record) });
+}
+function* traceEvents(record) {
+    yield { ph: 'M', name: 'process_name', pid: process.pid, tid: 0, ts: 0, args: { name: process.title } };
+    for (const { id, name } of record.threads) {
+        yield { ph: 'M', name: 'thread_name', pid: process.pid, tid: id, ts: 0, args: { name } };
+    }
+    yield* forgottenBeginnings(record);
+    for (const event of record.events)
+        yield* traced(event);
 }
 /** Where the ring has dropped the grant of what is seen to live or to end, it begins with the first event kept. */
-function forgottenBeginnings({ events, live }) {
-    const begun = new Set(events.filter(({ kind }) => beginnings.has(kind)).map(({ id }) => id));
-    const first = events[0]?.timeMs ?? 0;
+function* forgottenBeginnings({ events, live }) {
+    const begun = new Set();
+    let first;
+    let count = 0;
+    for (const { kind, id, timeMs } of events) {
+        first ??= timeMs;
+        if (beginnings.has(kind))
+            begun.add(id);
+        if (++count % EVENTS_A_TURN === 0)
+            yield pause;
+    }
+    const timeMs = first ?? 0;
     const seen = new Map();
-    const since = { kind: 'grant', timeMs: first, allocatedBytes: 0 };
-    for (const { committedBytes, ageMs, ...rest } of live)
-        seen.set(rest.id, { threadId: 0, ...rest, ...since });
-    for (const event of events)
-        if (endings$1.has(event.kind))
-            seen.set(event.id, { ...event, timeMs: first });
-    return [...seen.values()].filter(({ id }) => !begun.has(id)).map((event) => spanned('b', event));
+    const since = { kind: 'grant', timeMs, allocatedBytes: 0 };
+    for (const { committedBytes, ageMs, ...rest } of live) {
+        if (!begun.has(rest.id))
+            seen.set(rest.id, { threadId: 0, ...rest, ...since });
+        if (++count % EVENTS_A_TURN === 0)
+            yield pause;
+    }
+    for (const event of events) {
+        if (endings$1.has(event.kind) && !begun.has(event.id))
+            seen.set(event.id, { ...event, timeMs });
+        if (++count % EVENTS_A_TURN === 0)
+            yield pause;
+    }
+    for (const event of seen.values())
+        yield spanned('b', event);
 }
 function traced(event) {
     const { kind } = event;
@@ -4369,7 +4548,7 @@ const closedFolder = ['EACCES', 'EPERM', 'EROFS', 'EBUSY'];
  *
  * What cannot be replaced is written in place: what is no regular file (a device, a pipe, which is waited for until
  * somebody reads it), a file with other names, one whose owner could not be kept, and one in a folder that takes no new
- * files. The pieces are asked for one at a time, between writes, so that the event loop goes on.
+ * files. The pieces are asked for one at a time, between writes or, where one is empty, turns of the event loop.
  */
 async function replaceFile(path, pieces) {
     const found = await unless(['ENOENT'], node_fs.promises.stat(path));
@@ -4486,6 +4665,8 @@ async function writeThrough(path, found, pieces) {
 }
 async function writePieces(file, pieces) {
     for (const piece of pieces) {
+        if (piece === '')
+            await promises.setImmediate();
         let rest = Buffer.from(piece);
         while (rest.length > 0) {
             const written = await unless(['EAGAIN'], file.write(rest));
@@ -4498,7 +4679,10 @@ async function writePieces(file, pieces) {
 }
 
 const writers = {
-    json: (record) => `${JSON.stringify(record, null, 1)}\n`,
+    *json(record) {
+        yield* jsonPieces(record, 1);
+        yield '\n';
+    },
     trace: toTrace,
     html: toPage,
 };
@@ -4593,34 +4777,67 @@ class MemoryProfile {
     }
     /**
      * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; `'html'`, a
-     * page with a flame graph by label that needs nothing but a browser.
+     * page with a flame graph by label that needs nothing but a browser. A hundred thousand events take a good part of a
+     * second, during which nothing else runs: {@link save} lets the event loop go on.
      *
-     * @throws {@link InvalidArgumentError} for a format that there is none of.
+     * @throws {@link InvalidArgumentError} for a format that there is none of, and for a text that is longer than a string
+     * can be: {@link save} it then.
      */
     export(format) {
-        return writers[oneOf$1('format', format, formats)](this.#read(true));
+        const write = writers[oneOf$1('format', format, formats)];
+        const rows = this.#rows();
+        // Known at once, before seconds go by over a text that is then thrown away.
+        if (format !== 'html')
+            expectString(format, leastLength(rows));
+        const pieces = [];
+        let length = 0;
+        for (const piece of write(rows)) {
+            length += piece.length;
+            expectString(format, length);
+            pieces.push(piece);
+        }
+        return pieces.join('');
     }
     /**
      * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
      * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
-     * somebody reads it. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
+     * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
      *
      * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
      * @throws {@link IoError} when the file cannot be written.
      */
     async save(path, format) {
-        const text = this.export(format ?? profileFormat('path', path));
+        const write = writers[oneOf$1('format', format ?? profileFormat('path', path), formats)];
+        const record = await this.#native?.readAside();
         try {
-            await replaceFile(path, [text]);
+            await replaceFile(path, write(record ? rowsOf(record) : nothing));
         }
         catch (cause) {
             throw ioError(path, cause);
         }
     }
+    #rows() {
+        const native = this.#native;
+        return native ? rowsOf(call(() => native.read(true))) : nothing;
+    }
     #read(withEvents) {
         const native = this.#native;
         return native ? decode(call(() => native.read(withEvents))) : nothing;
     }
+}
+/** A text of so many characters has to fit in a string. */
+function expectString(format, length) {
+    if (length <= node_buffer.constants.MAX_STRING_LENGTH)
+        return;
+    const expected = 'one whose text fits in a string; save() writes a text of any length to a file';
+    throw invalidArgument('format', expected, `"${format}" of more than ${node_buffer.constants.MAX_STRING_LENGTH} characters`);
+}
+/** Characters that the events take at the least, each with the names of its fields. */
+function leastLength({ events }) {
+    let length = 0;
+    for (const { label, stack = '' } of events)
+        length += 100 + label.length + stack.length;
+    return length;
 }
 /** The format that a file's name tells. */
 function profileFormat(name, path) {

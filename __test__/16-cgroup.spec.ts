@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type LineTerm, type MachineMemory, MemoryBudget, MiB, machineMemory, signals } from '../index'
 import { MemoryGroup } from './helpers/cgroup'
-import { runChild } from './helpers/child'
+import { runChild, runNode } from './helpers/child'
 
 const group = MemoryGroup.make('plimsoll-test')
 if (typeof group === 'string') console.warn(`Lines under a cgroup are not tested on this machine: ${group}.`)
@@ -15,7 +15,7 @@ interface Seen {
 }
 
 /** The line as a process in the group sees it. */
-function seenFrom(inside: MemoryGroup, options = '{}'): Seen {
+function seenFrom(inside: Pick<MemoryGroup, 'through'>, options = '{}'): Seen {
   const script = `
     const budget = MemoryBudget.forThisMachine(${options})
     let refused = ''
@@ -100,6 +100,70 @@ describeWithGroups('under a memory cgroup of version 1', () => {
     expect(signals({ pid }).cgroups?.[0]).toMatchObject({ path: inner.path, limitBytes: 512 * MiB })
     child.stdin.end('\n')
     await ended
+  })
+
+  test.each([0, 1, 2, 3, 4])('with %i descriptors left the limit counts, or there is no line at all', (free) => {
+    inner.limit(400 * MiB)
+    const through = [...inner.through, 'bash', '-c', 'ulimit -n 100 && exec "$0" "$@"']
+    const take = `
+      const { openSync, closeSync } = require('node:fs')
+      const held = []
+      for (;;) try { held.push(openSync('/dev/null')) } catch { break }
+      for (const each of held.splice(0, ${free})) closeSync(each)
+      const codeOf = (call) => { try { return call() } catch ({ code }) { return code } }`
+    const first = runChild(`${take}; return codeOf(() => MemoryBudget.forThisMachine().lineBytes)`, { through })
+    expect(['ERR_IO', 384 * MiB]).toContain(first.value)
+    // Files that were opened once stay open.
+    const script = `
+      const budget = MemoryBudget.forThisMachine()
+      budget.headroom()
+      ${take}
+      const { bindingTerm, terms } = budget.headroom()
+      return [bindingTerm.path, terms.length > 1, codeOf(() => Device.open('host').allocate(1 * GiB))]`
+    const later = runChild<unknown[]>(script, { through }).value
+    expect(later.slice(0, 2)).toEqual([inner.path, true])
+  })
+
+  const unshare = (flags: string[]) => runNode(['-e', '0'], { through: ['unshare', ...flags] }).status === 0
+  const testIf = (possible: boolean) => (possible ? test : test.skip)
+
+  testIf(unshare(['-C']))('in a namespace of its own, under the mount of the host, the group is found', () => {
+    inner.limit(512 * MiB)
+    outer.limit(900 * MiB)
+    const { lineBytes, cgroup, binding } = seenFrom({ through: [...inner.through, 'unshare', '-C'] })
+    expect({ lineBytes, limitBytes: cgroup?.limitBytes }).toEqual({ lineBytes: 496 * MiB, limitBytes: 512 * MiB })
+    expect(binding.description).toContain(inner.path)
+    inner.limit(-1)
+    expect(seenFrom({ through: [...inner.through, 'unshare', '-C'] }).lineBytes).toBe(873 * MiB)
+  })
+
+  testIf(unshare(['-m']))('where /proc shows processes alone there is a line all the same, and a warning', () => {
+    inner.limit(512 * MiB)
+    const hide = 'mount -t proc -o subset=pid proc /proc && exec "$0" "$@"'
+    const through = [...inner.through, 'unshare', '-m', 'bash', '-c', hide]
+    const script = `
+      const { totalBytes } = plimsoll.machineMemory()
+      const reasons = plimsoll.signals().missing.filter(({ signal }) => signal === 'memory').map(({ reason }) => reason)
+      new MemoryManager({ isolated: true })
+      new MemoryManager({ isolated: true })
+      return { totalBytes, lineBytes: MemoryBudget.forThisMachine().lineBytes, reasons }`
+    const { value, stderr } = runChild<Record<string, unknown>>(script, { through })
+    expect(value).toMatchObject({ totalBytes: expect.any(Number), lineBytes: 496 * MiB })
+    expect(value.totalBytes).toBeGreaterThan(512 * MiB)
+    expect(value.reasons).toEqual([expect.stringContaining('are taken from')])
+    expect(stderr.match(/PLIMSOLL_UNSEEN_LIMIT/g)).toHaveLength(1)
+  })
+
+  testIf(unshare(['-m']))('a hierarchy that is not there any more is a limit that may not be seen', () => {
+    inner.limit(512 * MiB)
+    const hide = 'mount -t tmpfs none /sys/fs/cgroup/memory && exec "$0" "$@"'
+    const through = [...inner.through, 'unshare', '-m', 'bash', '-c', hide]
+    const script = `
+      MemoryBudget.forThisMachine()
+      return plimsoll.signals().missing.filter(({ signal }) => signal === 'cgroups').map(({ reason }) => reason)`
+    const { value, stderr } = runChild<string[]>(script, { through })
+    expect(value).toEqual([expect.stringContaining(inner.path)])
+    expect(stderr).toContain(inner.path)
   })
 
   test('a process that fills the line under its limit is not killed', () => {

@@ -263,18 +263,21 @@ describe('over the files of a machine that a test writes', () => {
   })
   afterAll(() => rmSync(folder, { recursive: true }))
 
-  test('what cannot be read is told, refuses nothing, and ends with the level told anew', async () => {
-    using monitor = watching()
-    available(2)
+  test('what cannot be read is told, refuses all, and ends with the level told anew', async () => {
+    const budget = MemoryBudget.forThisMachine({ root: folder })
+    using monitor = new MemoryMonitor(budget)
     monitor.start({ ...often, floorBytes: 0 })
-    await next(monitor, 'critical')
+    await next(monitor, 'sample')
     const reason = new Promise<string>((resolve) => monitor.once('unavailable', resolve))
     write('meminfo', 'nonsense')
     expect(await reason).toContain('meminfo')
-    expect([monitor.level, monitor.sample]).toEqual(['normal', undefined])
+    expect([monitor.level, monitor.sample]).toEqual(['critical', undefined])
+    const refusal = thrownBy(InsufficientMemoryError, () => budget.allocate(1, 'blind'))
+    expect(refusal.bindingConstraint).toContain('meminfo')
     const normal = next(monitor, 'normal')
     available(90)
     expect((await normal).level).toBe('normal')
+    budget.allocate(1, 'seen again').release()
   })
 
   test('kills are counted from one sample to the next', async () => {

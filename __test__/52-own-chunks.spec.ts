@@ -154,7 +154,8 @@ describe('a chunk that is its consumer’s own', () => {
       ['f16', Uint16Array],
       ['raw', Uint8Array],
     ] as const) {
-      for await (const { data } of sample.stream({ as, chunkBytes: 4096 })) {
+      for await (const chunk of sample.stream({ as, chunkBytes: 4096 })) {
+        const { data } = chunk
         const copy = data.slice()
         const moved = structuredClone(data, { transfer: [data.buffer as ArrayBuffer] })
         expect([
@@ -162,6 +163,8 @@ describe('a chunk that is its consumer’s own', () => {
           moved.constructor.name === type.name,
           Buffer.compare(Buffer.from(moved.buffer), Buffer.from(copy.buffer)),
         ]).toEqual([0, true, 0])
+        chunk.release() // There is nothing left to let go of.
+        expect(chunk.data).toHaveLength(0)
         break
       }
     }

@@ -66,10 +66,12 @@ test('--json gives every figure as a number of bytes, and null for what is not t
       cmaTotalBytes: numberOrNull,
       cmaFreeBytes: numberOrNull,
       shmemBytes: numberOrNull,
-      mappedFileBytes: numberOrNull,
       swapTotalBytes: numberOrNull,
       swapFreeBytes: numberOrNull,
       nvmapUsedBytes: numberOrNull,
+      mappedFileBytes: numberOrNull,
+      hugePagesBytes: numberOrNull,
+      scope: machineMemory().scope,
       cgroup: machineMemory().cgroup ?? null,
     },
     detected: expect.objectContaining({ name: expect.any(String), unifiedMemory: detectBoard().unifiedMemory ?? null }),
@@ -111,7 +113,7 @@ test('--max moves the line', () => {
 test('--margin moves its term', () => {
   const { machine, line } = document('--margin', '50')
   const term = line.terms.find((each: { kind: string }) => each.kind === 'safety-margin')
-  expect(term.bytes).toBe(machine.totalBytes / 2)
+  expect(term.bytes).toBe((machine.totalBytes - (machine.hugePagesBytes ?? 0)) / 2)
 })
 
 test('--board adds the preset and its term', () => {
@@ -280,6 +282,40 @@ test.each<[string, Record<string, string>, string[], string]>([
   const calm = document('--root', tree(without(/vmstat/)))
   expect(codes(calm)).not.toContain(code)
   expect(codes(document('--root', tree(files), ...args))).toContain(code)
+})
+
+test('what hides the memory is mended by what shows it again, and a mount is advised only where one is missing', () => {
+  const mountinfo = '40 30 0:50 / /proc rw - proc proc rw,subset=pid\n'
+  const hidden = document('--root', tree(without(/meminfo|mountinfo/, { 'proc/self/mountinfo': mountinfo })))
+  const { code, message, advice, command } = hidden.warnings[0]
+  expect({ code, command }).toEqual({ code: 'memory-unknown', command: null })
+  expect(message).toContain('subset=pid')
+  expect(advice).toContain('ProcSubset=all')
+})
+
+test('a limit that is there and cannot be read leaves no line, and that is said of the limit', () => {
+  const root = tree(without(/none/, { 'sys/fs/cgroup/a/memory.max': 'lots\n' }))
+  expect(doctor('--root', root).status).toBe(3)
+  const { line, headroom, signals, warnings } = document('--root', root)
+  expect({ line, headroom }).toEqual({ line: null, headroom: null })
+  expect(signals.cgroups.map(({ path }: { path: string }) => path)).toEqual(['/a/b'])
+  expect(warnings[0]).toMatchObject({ code: 'limit-unknown', message: expect.stringContaining('/a/memory.max') })
+})
+
+test('of a container whose memory lxcfs tells there is no board to miss, and its host is a warning', () => {
+  const mountinfo = `${jetson['proc/self/mountinfo']}41 20 0:45 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n`
+  const root = tree(without(/mountinfo/, { 'proc/self/mountinfo': mountinfo }))
+  const found = document('--root', root)
+  expect(found.machine).toMatchObject({ scope: 'container', cmaFreeBytes: null })
+  expect(codes(found)).toContain('memory-doubtful')
+  expect(codes(document('--root', root, '--board', 'rk3588-8gb'))).not.toContain('preset-mismatch')
+})
+
+test('a limit that may lie above what a container sees is a warning', () => {
+  const top = without(/cgroup$/, { 'proc/self/cgroup': '0::/\n', 'sys/fs/cgroup/cgroup.events': 'populated 1\n' })
+  const { warnings } = document('--root', tree(top))
+  const unseen = warnings.find(({ code }: { code: string }) => code === 'cgroup-unreadable')
+  expect(unseen.message).toContain('/sys/fs/cgroup is the topmost control group that can be seen here')
 })
 
 test.each([1_802_880, 17_802_880])('a board of %d kB, for which there is no preset, is not blamed', (kilobytes) => {
@@ -458,7 +494,8 @@ describe('a tree that cannot be believed', () => {
     const { missing, ...values } = signals
     for (const [signal, value] of Object.entries(values)) {
       expect({ signal, value }).toEqual({ signal, value: null })
-      expect(missing).toContainEqual({ signal, path: expect.any(String), reason: expect.stringMatching(/.../) })
+      const reason = expect.stringMatching(/.../)
+      expect(missing).toContainEqual({ signal, path: expect.any(String), reason, remedy: null })
     }
   })
 

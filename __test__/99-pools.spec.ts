@@ -10,6 +10,7 @@ import {
   MemoryManager,
   MemoryPool,
   MiB,
+  machineMemory,
   type PoolSnapshot,
   parsePoolSnapshots,
   poolsPage,
@@ -277,6 +278,26 @@ describe('the command', () => {
     expect(text).toContain(`${'#'.repeat(16)}${'.'.repeat(16)}${'+'.repeat(32)}`)
     const other = JSON.parse(pools(trace, '--slab', '4MiB', '--json').stdout)
     expect(other.snapshots[0].stats.heldBytes).toBe(4 * MiB)
+  })
+
+  test('a trace that asks for most of the machine is refused before or as it takes it', () => {
+    const header = (settings: object) => JSON.stringify({ plimsollTrace: 1, device: 'host', label: 'p', settings })
+    const { totalBytes } = machineMemory()
+    const traces = [
+      [header({ initialBytes: totalBytes })],
+      [header({}), JSON.stringify({ event: 'allocate', atUs: 1, buffer: '1', bytes: Math.floor(totalBytes / 2) })],
+      [header({ maxBytes: totalBytes }), JSON.stringify({ event: 'present', atUs: 0, buffer: '1', bytes: totalBytes })],
+    ]
+    for (const [i, lines] of traces.entries()) {
+      const path = join(folder, `greedy-${i}.jsonl`)
+      writeFileSync(path, `${lines.join('\n')}\n`)
+      const { status, stdout, stderr } = pools(path, '--json')
+      expect([status, stderr]).toEqual([1, expect.stringContaining('a quarter of what this machine can give now')])
+      expect(JSON.parse(stdout).error).toMatchObject({ code: 'ERR_INSUFFICIENT_MEMORY' })
+    }
+    // What a user allows is asked of the machine alone.
+    const path = join(folder, 'greedy-1.jsonl')
+    expect(pools(path, '--max', '1MiB').stdout).toContain('found no place')
   })
 
   test('what of a trace found no place is told', () => {

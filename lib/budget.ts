@@ -5,6 +5,7 @@ import { call, fromNative } from './errors.js'
 import { internal } from './internal.js'
 import * as native from './native.js'
 import { callersOf } from './stack.js'
+import { tellDoubts } from './system/doubts.js'
 import { autoOrBoardId, type BoardId, boardId, type ProcessOptions, processChecks } from './system.js'
 
 export type { AllocationInfo, Headroom, HeadroomTerm, LineTerm } from '../binding.js'
@@ -114,24 +115,26 @@ export class MemoryBudget {
    * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
    * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
    *
-   * @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read.
+   * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`).
+   *
+   * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+   * @throws {@link IoError} when the machine's memory cannot be read, or a limit over the process that is there.
    */
   static forThisMachine(options?: MachineBudgetOptions & ProcessOptions): MemoryBudget {
     const checks = { ...machineBudgetChecks, ...processChecks }
     const checked = check.options<MachineBudgetOptions & ProcessOptions>(options, checks)
     const { board = 'auto', ...rest } = checked
     const { root, pid } = checked
-    const preset = board === 'auto' ? native.detectBoard(root).preset : board
+    const preset = board === 'auto' ? call(() => native.detectPreset(root)) : board
     const isolated = checked.isolated === true || root !== undefined || pid !== undefined
     const headroom = checked.headroom !== false
     const machine = check.own({ ...rest, ...(preset && { board: preset }), isolated, headroom })
-    return new MemoryBudget(
-      internal,
-      call(() => native.NativeBudget.ofThisMachine(machine)),
-    )
+    const made = call(() => native.NativeBudget.ofThisMachine(machine))
+    tellDoubts(made.untoldDoubts)
+    return new MemoryBudget(internal, made)
   }
 
-  /** Memory of the board or machine, in bytes. */
+  /** Memory of the board, or of the machine without what is set aside as huge pages, in bytes. */
   get totalBytes(): number {
     return this.#native.totalBytes
   }

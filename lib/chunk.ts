@@ -34,6 +34,7 @@ export let chunkOver: <As extends TensorOutput>(
 export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disposable {
   /** What it is lent by. */
   readonly #unit: NativeUnit | undefined
+  readonly #as: As
   readonly #buffer: ArrayBuffer
   /** Whether its memory was given back, or away. */
   #settled = false
@@ -63,6 +64,7 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
   ) {
     expectInternal(mark, 'TensorChunk', 'model.stream()')
     this.#unit = unit
+    this.#as = as
     this.#buffer = buffer
     this.#data = view(as, buffer)
     this.tensor = place.tensor
@@ -88,9 +90,8 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
     if (this.#unit) {
       // Memory that was moved to another array buffer belongs to whoever moved it.
       if (!detach(this.#buffer)) this.#unit.keep()
-    } else if (this.#data.byteLength > 0) {
-      // Where it was moved away, its length is 0 already, and no view can be made of it.
-      this.#data = this.#data.subarray(0, 0) as TensorData<As>
+    } else {
+      this.#data = view(this.#as, new ArrayBuffer(0))
     }
   }
 

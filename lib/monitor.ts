@@ -58,8 +58,9 @@ export interface MonitorEvents {
   /** A relief has run. */
   relief: [relief: Relief]
   /**
-   * The machine's memory cannot be read; the monitor goes on trying. The level is unknown and nothing is refused for it;
-   * if it has changed by the next sample, that tells so.
+   * The machine's memory, or a limit over the process that is there, cannot be read; the monitor goes on trying. Nobody
+   * can tell that it is not critical, so it counts as that and the budget refuses. The next sample tells its level,
+   * whatever it is.
    */
   unavailable: [reason: string]
 }
@@ -139,8 +140,8 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   #native: native.NativeMonitor | undefined
   /** What tells this start from earlier ones. */
   #run: object | undefined
-  /** The level last told. */
-  #told: MemoryLevel = 'normal'
+  /** The level last told; none after what was told is that it is not known. */
+  #told: MemoryLevel | undefined = 'normal'
   #closed = false
   /** What ends the iterations that have begun. */
   readonly #endings = new Set<() => void>()
@@ -236,7 +237,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     return this.#native !== undefined
   }
 
-  /** The level of the last sample; `'normal'` before the first, and while the machine's memory cannot be read. */
+  /** The level of the last sample; `'normal'` before the first, `'critical'` while the memory or a limit cannot be read. */
   get level(): MemoryLevel {
     return this.#native?.level ?? 'normal'
   }
@@ -332,7 +333,10 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   }
 
   #take({ sample, stalled, killCount, unavailable }: native.NativeNotice): void {
-    if (unavailable !== undefined) this.#tell([['unavailable', unavailable]])
+    if (unavailable !== undefined) {
+      this.#told = undefined
+      this.#tell([['unavailable', unavailable]])
+    }
     if (!sample) return
     if (sample.level === 'critical') queueMicrotask(() => this.#relieve(sample))
     const before = this.#told

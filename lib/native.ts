@@ -15,6 +15,7 @@ export const {
   boardPresets,
   detach,
   detectBoard,
+  detectPreset,
   formatBytes,
   freeBuffer,
   gpuProcesses,

@@ -15,7 +15,7 @@ const addon = 'plimsoll.linux-x64-gnu.node'
 const suites = {
   backends: { with: ['--include-ignored'] },
   vgem: { by: ['env', 'PLIMSOLL_DRM_NODE=/dev/dri/card0'] },
-  mapped: { with: ['--ignored', '--show-output'] },
+  headroom: { with: ['--ignored', '--show-output'] },
   // The last, as it brings the killer; and it says what it measured.
   guest: { with: ['--ignored', '--show-output'] },
 }

@@ -29,6 +29,8 @@ pub struct NativeBudget {
     guards: Arc<Guards>,
     /// Where headroom is read.
     root: SystemRoot,
+    /// What was not certain as the line was drawn, and has not been told yet; in words.
+    untold_doubts: Vec<String>,
 }
 
 /// What `allocateGuard` and `releaseGuard` take: every guard goes through both, and finding the native half of a class
@@ -166,6 +168,7 @@ impl NativeBudget {
             safety_margin_percent: options.safety_margin_percent.unwrap_or(defaults.safety_margin_percent),
             max_bytes: options.max_bytes.map(|bytes| bytes as u64),
         };
+        let options_are_own = options.root.is_none() && options.pid.is_none();
         let root = root_of(options.root, options.pid);
         let made = MemoryBudget::for_system(&SystemOptions {
             root: root.clone(),
@@ -173,13 +176,17 @@ impl NativeBudget {
             isolated: options.isolated,
             headroom: options.headroom.then(HeadroomOptions::default),
         });
-        Ok(Self { root, ..Self::wrap(env, made)? })
+        let budget = Self::wrap(env, made)?;
+        // A budget over a copy or over another process is for looking.
+        let machine = if options_are_own { Machine::read_at(&root).ok() } else { None };
+        let doubts = machine.iter().flat_map(Machine::untold_doubts);
+        Ok(Self { untold_doubts: doubts.map(|doubt| doubt.to_string()).collect(), root, ..budget })
     }
 
     fn wrap(env: Env, budget: plimsoll::Result<MemoryBudget>) -> napi::Result<Self> {
         let budget = budget.map_err(|error| to_js(env, &error))?;
         let guards = Arc::new(Guards { budget, live: Mutex::default() });
-        Ok(Self { guards, root: SystemRoot::default() })
+        Ok(Self { guards, root: SystemRoot::default(), untold_doubts: Vec::new() })
     }
 
     pub(crate) fn core(&self) -> &MemoryBudget {
@@ -188,6 +195,13 @@ impl NativeBudget {
 
     pub(crate) fn root(&self) -> &SystemRoot {
         &self.root
+    }
+
+    /// Where a limit may exist that the line does not know of, and figures that stand for others, in words: those that no
+    /// budget of this process had before.
+    #[napi(getter, catch_unwind)]
+    pub fn untold_doubts(&self) -> Vec<String> {
+        self.untold_doubts.clone()
     }
 
     /// What `allocateGuard` and `releaseGuard` take.
@@ -220,8 +234,9 @@ impl NativeBudget {
     pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
         // In this order, so that what is taken in between does not count as neither pending nor taken.
         let pending_bytes = self.core().pending_bytes();
-        let machine = Machine::read_at(&self.root).map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        let options = headroom_options(&self.root, floor_bytes);
+        let machine = Machine::read_at(&self.root);
+        let read = machine.and_then(|machine| Ok((machine, headroom_options(&self.root, floor_bytes)?)));
+        let (machine, options) = read.map_err(|unavailable| to_js(env, &unavailable.into()))?;
         Ok(Headroom::from(&CoreHeadroom::of(&machine, pending_bytes, &options)))
     }
 

@@ -1,11 +1,11 @@
 //! What the system can give now, for JavaScript.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use napi_derive::napi;
 use plimsoll::{
     budget::{Admission, Headroom as CoreHeadroom, HeadroomOptions, HeadroomTerm as CoreTerm},
-    system::{DetectedBoard, SystemRoot},
+    system::{DetectedBoard, Probe, SystemRoot},
 };
 
 /// What the system can give at one moment, and why not more.
@@ -71,11 +71,18 @@ impl From<&CoreHeadroom> for Headroom {
 }
 
 /// The rule of this machine, which does not change while a process runs.
-static ADMISSION: LazyLock<Option<Admission>> =
-    LazyLock::new(|| Admission::of_board(&DetectedBoard::read(&SystemRoot::default())));
+static ADMISSION: OnceLock<Option<Admission>> = OnceLock::new();
 
-pub fn headroom_options(root: &SystemRoot, floor_bytes: Option<f64>) -> HeadroomOptions {
-    let admission =
-        if root.is_this_machine() { *ADMISSION } else { Admission::of_board(&DetectedBoard::read(root)) };
-    HeadroomOptions { floor_bytes: floor_bytes.map(|bytes| bytes as u64), admission }
+/// Fails where the files that tell the rule could not be opened for want of descriptors.
+pub fn headroom_options(root: &SystemRoot, floor_bytes: Option<f64>) -> Probe<HeadroomOptions> {
+    let of = |root| DetectedBoard::probe(root).map(|board| Admission::of_board(&board));
+    let admission = match ADMISSION.get().filter(|_| root.is_this_machine()) {
+        Some(admission) => *admission,
+        None if root.is_this_machine() => {
+            let found = of(root)?;
+            *ADMISSION.get_or_init(|| found)
+        }
+        None => of(root)?,
+    };
+    Ok(HeadroomOptions { floor_bytes: floor_bytes.map(|bytes| bytes as u64), admission })
 }

@@ -36,6 +36,12 @@ pub struct MachineMemory {
     pub swap_free_bytes: Option<f64>,
     /// Held by GPU and engines of a Jetson (`NvMapMemUsed`), in bytes.
     pub nvmap_used_bytes: Option<f64>,
+    /// Set aside as huge pages of every size (`Hugetlb`), in bytes: in `totalBytes`, and nothing that ordinary allocations
+    /// get. A line is drawn without them.
+    pub huge_pages_bytes: Option<f64>,
+    /// Whose memory it is: in a container with lxcfs the container's, by its control group.
+    #[napi(ts_type = "'machine' | 'container'")]
+    pub scope: String,
     /// The tightest memory limit over the process's cgroup, if there is one below `totalBytes`.
     pub cgroup: Option<CgroupLimit>,
 }
@@ -143,7 +149,8 @@ pub struct NpuDriver {
     pub load_percent: Vec<u32>,
 }
 
-/// Why a signal is not there.
+/// Why a signal is not there, or a part of it: a limit that may exist and cannot be seen, a figure that another stands
+/// for.
 #[napi(object, object_from_js = false)]
 pub struct MissingSignal {
     /// The name of the signal: a key of `Signals`.
@@ -152,9 +159,12 @@ pub struct MissingSignal {
     pub path: String,
     /// What is the matter, in words.
     pub reason: String,
+    /// What to do about it, where its cause is known.
+    pub remedy: Option<String>,
 }
 
-/// Every signal at one moment. What this machine does not give is absent here and listed in `missing` with the reason.
+/// Every signal at one moment. What this machine does not give is absent here and listed in `missing` with the reason; what
+/// of a signal is not certain is listed there too.
 #[napi(object, object_from_js = false)]
 #[derive(Default)]
 pub struct Signals {
@@ -184,7 +194,7 @@ pub struct Signals {
     pub nvmap_clients: Option<Vec<NvmapClient>>,
     /// The NPU's driver. RK3588 with the vendor's kernel, root only.
     pub npu_driver: Option<NpuDriver>,
-    /// What is not there, and why.
+    /// What is not there or not certain, and why.
     pub missing: Vec<MissingSignal>,
 }
 
@@ -246,6 +256,8 @@ impl From<&MemInfo> for MachineMemory {
             swap_total_bytes: some(memory.swap_total_bytes),
             swap_free_bytes: some(memory.swap_free_bytes),
             nvmap_used_bytes: some(memory.nvmap_used_bytes),
+            huge_pages_bytes: some(memory.huge_pages_bytes),
+            scope: memory.scope.name().to_owned(),
             cgroup: None,
         }
     }
@@ -326,6 +338,7 @@ impl Missing {
             signal: signal.to_owned(),
             path: unavailable.path.to_string_lossy().into_owned(),
             reason: unavailable.to_string(),
+            remedy: unavailable.remedy().map(str::to_owned),
         });
     }
 }
@@ -344,8 +357,11 @@ fn gathered(root: &SystemRoot, read: CoreSignals) -> Signals {
         version: driver.version,
         load_percent: driver.load_percent.into_iter().map(u32::from).collect(),
     };
-    for unreadable in read.cgroups.iter().flat_map(|cgroups| &cgroups.unavailable) {
-        missing.note("cgroups", unreadable);
+    if let Some(doubt) = &read.memory_doubt() {
+        missing.note("memory", doubt);
+    }
+    for doubt in read.cgroups.iter().flat_map(|cgroups| cgroups.unavailable.iter().chain(&cgroups.doubts)) {
+        missing.note("cgroups", doubt);
     }
     let signals = Signals {
         memory: missing.some("memory", read.memory, |memory| MachineMemory::from(&memory)),
@@ -420,8 +436,15 @@ pub fn detect_board(root: Option<String>) -> DetectedBoard {
         l4t,
         jetpack,
         kernel_release: board.kernel_release,
-        total_bytes: Machine::read_at(&root).map_or(0.0, |machine| machine.total_bytes() as f64),
+        total_bytes: Machine::memory_at(&root).map_or(0.0, |memory| memory.total_bytes as f64),
     }
+}
+
+/// The preset of the board for a line, which must not be drawn higher because the board's files could not be opened.
+#[napi(catch_unwind)]
+pub fn detect_preset(env: Env, root: Option<String>) -> napi::Result<Option<String>> {
+    let board = CoreBoard::probe(&root_at(root)).map_err(|unavailable| to_js(env, &unavailable.into()))?;
+    Ok(board.preset.map(|preset| preset.id.to_owned()))
 }
 
 #[napi(catch_unwind)]

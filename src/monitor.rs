@@ -16,7 +16,7 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     monitor::{Level, Limits, Monitor, MonitorOptions, Notice, Sample},
-    system::SystemRoot,
+    system::{Probe, SystemRoot},
 };
 
 use crate::{
@@ -142,10 +142,16 @@ struct Listener {
     told: Mutex<Told>,
 }
 
-#[derive(Default)]
 struct Told {
-    level: Level,
+    /// None after the memory could not be read: whatever it is then, it is news.
+    level: Option<Level>,
     untold_kill_count: u64,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { level: Some(Level::Normal), untold_kill_count: 0 }
+    }
 }
 
 impl Listener {
@@ -157,14 +163,18 @@ impl Listener {
                 told.untold_kill_count += kill_count;
                 let kill_count = told.untold_kill_count;
                 let level = sample.level;
-                let is_news = stalled || kill_count > 0 || level != told.level || level == Level::Critical;
+                let is_news =
+                    stalled || kill_count > 0 || Some(level) != told.level || level == Level::Critical;
                 if (is_news || self.hears_all.load(Ordering::Relaxed))
                     && tell(News::Sample { sample, stalled, kill_count })
                 {
-                    *told = Told { level, untold_kill_count: 0 };
+                    *told = Told { level: Some(level), untold_kill_count: 0 };
                 }
             }
-            Notice::Unavailable(unavailable) => drop(tell(News::Unavailable(unavailable.to_string()))),
+            Notice::Unavailable(unavailable) => {
+                told.level = None;
+                tell(News::Unavailable(unavailable.to_string()));
+            }
             _ => {}
         }
     }
@@ -180,16 +190,16 @@ impl NativeMonitorOptions {
         }
     }
 
-    fn core(&self, root: &SystemRoot) -> MonitorOptions {
+    fn core(&self, root: &SystemRoot) -> Probe<MonitorOptions> {
         let defaults = MonitorOptions::default();
-        MonitorOptions {
+        Ok(MonitorOptions {
             root: root.clone(),
             limits: self.limits(),
-            headroom: headroom_options(root, self.floor_bytes),
+            headroom: headroom_options(root, self.floor_bytes)?,
             refuse_at_critical: self.refuse_at_critical,
             interval: self.interval_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
             history_count: self.history_count.map_or(defaults.history_count, |count| count as usize),
-        }
+        })
     }
 }
 
@@ -209,6 +219,7 @@ impl NativeMonitor {
         options: NativeMonitorOptions,
         observe: Function<'_, NativeNotice, ()>,
     ) -> napi::Result<Self> {
+        let core = options.core(budget.root()).map_err(|unavailable| to_js(env, &unavailable.into()))?;
         let tell = observe
             .build_threadsafe_function::<News>()
             .weak::<true>()
@@ -221,7 +232,7 @@ impl NativeMonitor {
             hearing
                 .hear(notice, |news| tell.call(news, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok);
         };
-        let monitor = Monitor::start(budget.core().clone(), options.core(budget.root()), observer);
+        let monitor = Monitor::start(budget.core().clone(), core, observer);
         monitor.map(|monitor| Self { monitor, listener }).map_err(|error| to_js(env, &error))
     }
 

@@ -22,6 +22,7 @@ export const jetson = {
   'proc/self/mountinfo': '33 32 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n',
   'proc/self/status':
     'Name:\tcp\nVmHWM:\t300 kB\nVmRSS:\t200 kB\nRssAnon:\t120 kB\nRssFile:\t70 kB\nRssShmem:\t10 kB\n',
+  'proc/swaps': 'Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 3901440 901440 100\n',
   'proc/vmstat': 'nr_free_pages 1\noom_kill 4\n',
   'proc/buddyinfo':
     'Node 0, zone   Normal    216     55    189    101     84     38     37     27      5      0      0\n',

@@ -46,12 +46,14 @@ const programSection = (page: Page, found: Findings): string[] => [
 const addonText = ({ platform, sizeBytes, sha256Verified }: LoadedAddon): string =>
   `${platform}, ${formatBytes(sizeBytes)}${sha256Verified ? ', SHA-256 verified' : ''}`
 
-const machineSection = (page: Page, { totalBytes, availableBytes, cgroup }: MachineMemory): string[] => [
+const machineSection = (page: Page, { totalBytes, availableBytes, hugePagesBytes, scope, cgroup }: MachineMemory) => [
   heading(page, 'Machine'),
   '',
   ...facts(page, [
     ['total', formatBytes(totalBytes)],
     ['available', formatBytes(availableBytes)],
+    ['huge pages', hugePagesBytes ? `${formatBytes(hugePagesBytes)} set aside, not in the line` : undefined],
+    ['of', scope === 'container' ? 'the container (lxcfs)' : undefined],
     ['cgroup', cgroup ? `${formatBytes(cgroup.limitBytes)}, ${visible(cgroup.path)}` : 'no limit'],
   ]),
 ]

@@ -63,7 +63,8 @@ async function examine(args: Arguments) {
   const named = boardFrom(args)
   const detected = detectBoard(tree)
   const found = backEnds(tree)
-  const budget = measured(() => MemoryBudget.forThisMachine({ ...lineFrom(args), ...tree }))
+  // With its root named it is for looking: what is not certain is a warning on the page, and none in the log.
+  const budget = measured(() => MemoryBudget.forThisMachine({ ...lineFrom(args), root: root ?? '/' }))
   return {
     version: packageVersion(),
     node: process.versions.node,
@@ -96,10 +97,11 @@ function signalsOf(tree: SystemOptions): Signals {
   const read = signals(tree)
   const { root } = tree
   if (root === undefined) return read
+  const named = (path: string) => (path.startsWith(root) ? `/${relative(root, path)}` : path)
   const missing = read.missing.map(({ path, reason, ...rest }) => ({
     ...rest,
     path,
-    reason: reason.replace(path, () => `/${relative(root, path)}`),
+    reason: reason.replace(path, () => named(path)),
   }))
   return { ...read, missing }
 }

@@ -33,6 +33,7 @@ export const machineDocument = (machine: MachineMemory) =>
     swapTotalBytes: null,
     swapFreeBytes: null,
     nvmapUsedBytes: null,
+    hugePagesBytes: null,
     cgroup: null,
   })
 
@@ -85,6 +86,7 @@ export const signalsDocument = (signals: Signals) => ({
   memory: signals.memory ? memoryDocument(signals.memory) : null,
   dark: signals.dark ? darkDocument(signals.dark) : null,
   cgroups: signals.cgroups?.map(cgroupDocument) ?? null,
+  missing: signals.missing.map((missing) => filled(missing, { remedy: null })),
 })
 
 const limitsDocument = (limits: Readonly<DeviceLimits>) => filled(limits, { largestBytes: null })

@@ -70,6 +70,20 @@ export class SnapshotError extends CommandError {
   }
 }
 
+/** What a command would take is more than it should, on this machine and now. */
+export class NoRoomError extends CommandError {
+  readonly code = 'ERR_INSUFFICIENT_MEMORY'
+  readonly exitCode = Exit.doesNotFit
+  readonly availableBytes: number
+  readonly requestedBytes: number
+
+  constructor(message: string, availableBytes: number, requestedBytes: number) {
+    super(message)
+    this.availableBytes = availableBytes
+    this.requestedBytes = requestedBytes
+  }
+}
+
 /** The system does not give what the command needs. */
 export class SystemError extends CommandError {
   readonly code = 'ERR_SYSTEM'

@@ -1,7 +1,9 @@
 import {
   formatBytes,
   type InvalidArgumentError,
+  MemoryBudget,
   MemoryPool,
+  type PoolSettings,
   type PoolSnapshot,
   parsePoolSnapshots,
   poolsPage,
@@ -11,7 +13,7 @@ import { replaceFile } from '../replace-file.js'
 import { allocatorOptions, settingsFrom } from './allocator.js'
 import type { Arguments } from './arguments.js'
 import { Exit } from './exit.js'
-import { FileError, SnapshotError, UsageError } from './failure.js'
+import { FileError, NoRoomError, SnapshotError, UsageError } from './failure.js'
 import { InputFile } from './input-file.js'
 import { untilInterrupted } from './interrupt.js'
 import { Replayer } from './replayer.js'
@@ -23,6 +25,9 @@ import type { Page, Verb } from './verb.js'
 
 /** A snapshot is read whole; half a million blocks take this much. */
 const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
+
+/** Which part of what the machine can give a picture takes at most: a file of two lines can ask for all of it. */
+const PART = 4
 
 /** Slabs of a pool shown at most. */
 const MAX_SLABS = 100
@@ -92,13 +97,31 @@ async function wholeText(file: InputFile): Promise<string> {
 async function fromTrace(file: InputFile, args: Arguments): Promise<Found> {
   const signal = untilInterrupted()
   const trace = await TraceFile.read(file)
-  const settings = settingsFrom(args, trace.header.settings)
+  const { mostBytes, ...settings } = boundedSettings(args, settingsFrom(args, trace.header.settings))
   await using pool = await MemoryPool.create({ device: 'host', ...settings })
   using replayer = new Replayer(pool, { signal, atMost: args.count('at'), labelled: true })
   await replayer.run(trace, () => {})
-  const { eventCount, failureCount } = replayer.replayed
+  const { eventCount, failureCount, failures } = replayer.replayed
+  for (const { heldBytes, requestedBytes } of failures) expectRoom(mostBytes, heldBytes + requestedBytes)
   const snapshot = { ...pool.snapshot(), label: trace.header.label }
   return { replayed: { eventCount, failureCount }, snapshots: [snapshot] }
+}
+
+/** The settings with a bound of what the machine can give now, unless one is given that the user answers for. */
+function boundedSettings(args: Arguments, settings: PoolSettings): PoolSettings & { mostBytes: number } {
+  if (args.size('max') !== undefined) return { ...settings, mostBytes: Number.POSITIVE_INFINITY }
+  const mostBytes = Math.floor(MemoryBudget.forThisMachine().headroom().bytes / PART)
+  const { initialBytes = 0, maxBytes = Number.POSITIVE_INFINITY } = settings
+  expectRoom(mostBytes, Math.max(initialBytes, 1))
+  return { ...settings, maxBytes: Math.min(maxBytes, mostBytes), mostBytes }
+}
+
+function expectRoom(mostBytes: number, bytes: number): void {
+  if (bytes <= mostBytes) return
+  const message =
+    `expected a trace whose pool takes at most ${formatBytes(mostBytes)}, a quarter of what this machine can give now, ` +
+    `got one that takes ${formatBytes(bytes)} or more; allow it with --max`
+  throw new NoRoomError(message, mostBytes, bytes)
 }
 
 async function writePage(path: string, snapshots: PoolSnapshot[]): Promise<void> {

@@ -33,7 +33,9 @@ const names: Record<Exclude<keyof Signals, 'missing'>, string> = {
 export function signalEntries(signals: Signals): Entry[] {
   return Object.entries(names).flatMap(([key, name]) => {
     const reasons = signals.missing.filter(({ signal }) => signal === key)
-    const missing = reasons.map(({ reason }) => `not available: ${reason}`)
+    // What is there may be known in part alone.
+    const state = signals[key as keyof typeof names] === undefined ? 'not available' : 'not certain'
+    const missing = reasons.map(({ reason }) => `${state}: ${reason}`)
     const texts = [...wordsOf(signals, key as keyof typeof names), ...missing]
     return texts.map((text, i) => ({ name: i === 0 ? name : '', text: visible(text) }))
   })

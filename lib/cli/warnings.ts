@@ -1,4 +1,4 @@
-import { type BoardPreset, formatBytes, type HeadroomTerm, type MachineMemory } from '../index.js'
+import { type BoardPreset, formatBytes, type HeadroomTerm, type MachineMemory, type Signals } from '../index.js'
 import type { Findings } from './doctor.js'
 import { percent } from './text.js'
 
@@ -30,6 +30,7 @@ export const warningsOf = (found: Findings): Warning[] => [
   ...fullBounds(found),
   ...limit(found),
   ...unreadableCgroups(found),
+  ...doubtfulMemory(found),
   ...kills(found),
   ...compressedSwap(found),
   ...untoldAllocation(found),
@@ -41,13 +42,34 @@ export const warningsOf = (found: Findings): Warning[] => [
 
 function unknownMemory({ machine, signals, root }: Findings): Warning[] {
   if (machine) return []
-  const reason = signals.missing.find(({ signal }) => signal === 'memory')?.reason ?? '/proc/meminfo changed meanwhile'
+  const missing = (name: keyof Signals) => signals.missing.find(({ signal }) => signal === name)
+  if (signals.memory) {
+    const reason = missing('cgroups')?.reason ?? 'a cgroup changed meanwhile'
+    const message = `a limit over this process is there and cannot be read, so there is no line: ${reason}`
+    return [warning('limit-unknown', message, 'Until it can be read nothing is granted: see to that file')]
+  }
+  const { reason, remedy } = missing('memory') ?? { reason: '/proc/meminfo changed meanwhile' }
   const message = `the machine's memory is unknown, so there is no line: ${reason}`
+  if (root !== undefined) {
+    const copy = "Copy the board's /proc/meminfo to that place"
+    return [warning('memory-unknown', message, remedy === undefined ? copy : `${remedy}. Then copy it again`)]
+  }
   return [
-    root === undefined
+    remedy === undefined
       ? warning('memory-unknown', message, 'Mount /proc', 'mount -t proc proc /proc')
-      : warning('memory-unknown', message, "Copy the board's /proc/meminfo to that place"),
+      : warning('memory-unknown', message, remedy),
   ]
+}
+
+/** Figures that others stand for, and those of a container whose host may have less. */
+function doubtfulMemory({ machine, signals }: Findings): Warning[] {
+  const doubt = signals.missing.find(({ signal }) => signal === 'memory')
+  if (!machine || !doubt) return []
+  const advice =
+    machine.scope === 'container'
+      ? 'Plan with what the host can spare, or set a limit (maxBytes, --max)'
+      : 'Headroom may be less than there is; see that /proc/meminfo is that of the kernel'
+  return [warning('memory-doubtful', doubt.reason, doubt.remedy ?? advice)]
 }
 
 function fullBounds({ headroom }: Findings): Warning[] {
@@ -78,11 +100,15 @@ function limit({ machine }: Findings): Warning[] {
 }
 
 /** Where no cgroup can be read there are none, as on kernels without them; half of them is another matter. */
-function unreadableCgroups({ signals }: Findings): Warning[] {
-  if (!signals.cgroups) return []
+function unreadableCgroups({ machine, signals }: Findings): Warning[] {
+  if (!machine || !signals.cgroups) return []
   const unreadable = signals.missing.filter(({ signal }) => signal === 'cgroups')
   return unreadable.map(({ reason }) =>
-    warning('cgroup-unreadable', reason, 'A limit of that cgroup is not seen: ask who runs the container'),
+    warning(
+      'cgroup-unreadable',
+      reason,
+      'A limit may not be seen: ask who runs the container, and set it as --max (maxBytes) where there is one',
+    ),
   )
 }
 
@@ -132,7 +158,8 @@ function untoldAllocation({ headroom, detected }: Findings): Warning[] {
 
 /** A board without a preset that fits is not blamed: there are more boards than presets. */
 function presets({ machine, detected, board, isNamed }: Findings): Warning[] {
-  if (!machine || !board || !isNamed) return []
+  // What a container may have is no board's size.
+  if (!machine || machine.scope === 'container' || !board || !isNamed) return []
   const better = detected.preset && detected.preset !== board.id ? `--board ${detected.preset}` : undefined
   if (!better && fits(board, machine)) return []
   const found = `${detected.name} with ${formatBytes(machine.totalBytes)}`
@@ -155,7 +182,7 @@ function hugePages({ signals }: Findings): Warning[] {
   return [
     warning(
       'huge-pages',
-      `${formatBytes(bytes)} are set aside as huge pages, which ordinary allocations cannot use`,
+      `${formatBytes(bytes)} are set aside as huge pages, which ordinary allocations cannot use; the line is drawn without them`,
       'Give them back if nothing needs them',
       'sudo sysctl vm.nr_hugepages=0',
     ),

@@ -211,7 +211,7 @@ fn populating_weighs_what_the_machine_has_by_then() {
     let slab = backend.take(&Request::new(GIB, "later")).unwrap();
     fixture.set_memory(GIB, 0);
     let refusal = slab.populate(0).unwrap_err();
-    assert!(refusal.to_string().contains("less a floor of 256.00 MiB"), "{refusal}");
+    assert!(refusal.to_string().contains("and a floor of 256.00 MiB"), "{refusal}");
 }
 
 #[test]

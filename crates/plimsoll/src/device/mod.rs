@@ -148,7 +148,7 @@ pub struct Limits {
     /// Whether memory can be handed to another driver as a file descriptor.
     pub exportable: bool,
     /// Whether it is the machine's RAM, which the machine's headroom and a budget of the machine bound. A GPU's own memory
-    /// is not.
+    /// is not, nor are huge pages that were set aside.
     pub system_memory: bool,
 }
 

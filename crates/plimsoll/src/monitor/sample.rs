@@ -43,7 +43,8 @@ impl Sample {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](crate::system::Unavailable) when the machine's memory is unknown: no level can be told then.
+    /// [`Unavailable`](crate::system::Unavailable) when the machine's memory cannot be read, or a limit over the process
+    /// that is there, or what the process takes: no level can be told then.
     pub fn judge(
         signals: Arc<Signals>,
         budget: &MemoryBudget,
@@ -53,8 +54,13 @@ impl Sample {
         unseen_bytes: u64,
     ) -> Probe<Self> {
         let headroom = budget.headroom(&signals.machine()?, options);
-        let process_bytes =
-            signals.process.as_ref().map_or(0, |process| process.rss_bytes).saturating_add(unseen_bytes);
+        let process_bytes = match &signals.process {
+            Ok(process) => process.rss_bytes,
+            Err(unavailable) if unavailable.is_failure() => return Err(unavailable.clone()),
+            // A process that has ended holds nothing, and of a copy none is known.
+            Err(_) => 0,
+        };
+        let process_bytes = process_bytes.saturating_add(unseen_bytes);
         let (used_percent, constraint) = fullest(&headroom, process_bytes, budget.usable_bytes());
         Ok(Self {
             at: SystemTime::now(),
@@ -104,7 +110,7 @@ fn fullest(headroom: &Headroom, process_bytes: u64, line_bytes: u64) -> (f64, St
 mod tests {
     use super::*;
     use crate::{
-        system::{MemInfo, Reason, Unavailable},
+        system::{Cgroups, MemInfo, Reason, Unavailable},
         units::{GIB, MIB},
     };
 
@@ -151,6 +157,25 @@ mod tests {
         assert_eq!(judged(8 * GIB).next_in(), Duration::from_secs(1));
         assert_eq!(judged(1200 * MIB).next_in(), Duration::from_millis(200));
         assert_eq!(judged(0).next_in(), Duration::from_millis(50));
+    }
+
+    #[test]
+    fn a_limit_that_is_there_and_cannot_be_read_leaves_no_level() {
+        let budget = MemoryBudget::new(GIB, 0).unwrap();
+        let judge = |signals: Signals| {
+            let (options, limits) = (HeadroomOptions::default(), Limits::default());
+            Sample::judge(Arc::new(signals), &budget, &options, &limits, Level::Normal, 0)
+        };
+        let failed = || Unavailable::new("/c/memory.max", Reason::NoDescriptor("too many".to_owned()));
+        assert!(judge(signals(GIB, GIB)).is_ok(), "what the kernel does not have limits nothing");
+        let one_of_many = Cgroups { unavailable: vec![failed()], ..Cgroups::default() };
+        for signals in [
+            Signals { cgroups: Err(failed()), ..signals(GIB, GIB) },
+            Signals { cgroups: Ok(one_of_many), ..signals(GIB, GIB) },
+            Signals { process: Err(failed()), ..signals(GIB, GIB) },
+        ] {
+            assert_eq!(judge(signals).unwrap_err(), failed());
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::{
 use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     fs::OFlags,
-    io::{read, write},
+    io::{Errno, read, write},
 };
 
 use super::watch::Watch;
@@ -77,9 +77,16 @@ fn start() -> std::io::Result<Arc<OwnedFd>> {
 
 fn run(bell: &OwnedFd) {
     let mut samplers = HashMap::new();
-    let mut stall = stall_trigger();
+    let mut stall = None;
     let mut stalled = false;
+    let mut wants_trigger = true;
     while let Some(watches) = open_watches() {
+        if wants_trigger {
+            let made = stall_trigger();
+            // A process that has no descriptor left now may have one the next time.
+            wants_trigger = made.as_ref().is_err_and(is_short_of_descriptors);
+            stall = made.ok();
+        }
         let next = look(&watches, &mut samplers, stalled);
         drop(watches);
         stalled = wait(bell, &mut stall, next.unwrap_or(Duration::from_secs(1)));
@@ -122,15 +129,19 @@ fn open_watches() -> Option<Vec<Arc<Watch>>> {
     Some(watches)
 }
 
-/// Asks the kernel to wake the thread when tasks stood still for 150 ms within 2 s for want of memory; `None` where
-/// it does not know how or does not let this user. Source: the kernel's `accounting/psi.rst`.
-fn stall_trigger() -> Option<File> {
+/// Asks the kernel to wake the thread when tasks stood still for 150 ms within 2 s for want of memory; fails where it
+/// does not know how or does not let this user. Source: the kernel's `accounting/psi.rst`.
+fn stall_trigger() -> std::io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let mut file =
-        OpenOptions::new().read(true).write(true).custom_flags(flags).open("/proc/pressure/memory").ok()?;
+        OpenOptions::new().read(true).write(true).custom_flags(flags).open("/proc/pressure/memory")?;
     // Two seconds is the only window that needs no privilege.
-    file.write_all(b"some 150000 2000000\0").ok()?;
-    Some(file)
+    file.write_all(b"some 150000 2000000\0")?;
+    Ok(file)
+}
+
+fn is_short_of_descriptors(error: &std::io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// Waits for the bell, for a stall, or for the time to pass; whether it was a stall.

@@ -67,7 +67,8 @@ pub enum Notice {
         /// Kills by the kernel's killer since the sample before it.
         kill_count: u64,
     },
-    /// The machine's memory cannot be read; the monitor goes on trying. Told once for each reason.
+    /// The machine's memory or a limit over the process cannot be read; the level is critical until it can, and the
+    /// monitor goes on trying. Told once for each reason.
     Unavailable(Unavailable),
 }
 
@@ -108,7 +109,7 @@ impl Monitor {
         self.0.state().level
     }
 
-    /// The last sample; none before the first, and while the machine's memory cannot be read.
+    /// The last sample; none before the first, and while the machine's memory or a limit cannot be read.
     #[must_use]
     pub fn latest(&self) -> Option<Arc<Sample>> {
         self.0.state().latest.clone()
@@ -227,14 +228,16 @@ impl Watch {
             }
             Err(unavailable) => {
                 let is_news = state.unavailable.as_ref() != Some(&unavailable);
-                // Nobody can tell any more that it is critical, so nothing is refused for it.
-                (state.level, state.refusal, state.latest) = (Level::Normal, None, None);
+                // Nobody can tell that it is not critical.
+                (state.level, state.latest) = (Level::Critical, None);
+                state.refusal =
+                    self.refusal_for(|| format!("how full memory is cannot be told: {unavailable}"));
                 state.unavailable = Some(unavailable.clone());
                 drop(state);
                 if is_news {
                     self.tell(Notice::Unavailable(unavailable));
                 }
-                Duration::from_secs(1)
+                Duration::from_millis(250)
             }
         }
     }
@@ -242,11 +245,14 @@ impl Watch {
     /// What a critical sample holds the budget by. Asked under the lock of the state: a monitor that is closed
     /// meanwhile must leave nothing shut.
     fn refusal(&self, sample: &Sample) -> Option<Refusal> {
-        let refuses = self.options.refuse_at_critical && sample.level == Level::Critical && !self.is_closed();
-        refuses.then(|| {
-            let (percent, constraint) = (sample.used_percent, &sample.constraint);
-            self.budget.refuse(format!("memory is at level critical, {percent:.1} % in use ({constraint})"))
-        })
+        let (percent, constraint) = (sample.used_percent, &sample.constraint);
+        let why = || format!("memory is at level critical, {percent:.1} % in use ({constraint})");
+        (sample.level == Level::Critical).then(|| self.refusal_for(why)).flatten()
+    }
+
+    fn refusal_for(&self, why: impl FnOnce() -> String) -> Option<Refusal> {
+        let refuses = self.options.refuse_at_critical && !self.is_closed();
+        refuses.then(|| self.budget.refuse(why()))
     }
 
     fn tell(&self, notice: Notice) {

@@ -12,11 +12,13 @@ pub(super) fn in_container(root: &SystemRoot) -> bool {
 
 /// Source: `proc_pid_mountinfo(5)`; the fifth field is where a file system is mounted, and its type follows ` - `.
 fn has_overlay_root(root: &SystemRoot) -> bool {
-    let mounts = root.read_text("/proc/self/mountinfo").unwrap_or_default();
-    mounts.lines().any(|line| {
+    let mut found = false;
+    let read = root.for_each_line("/proc/self/mountinfo", |line| {
+        let line = String::from_utf8_lossy(line);
         let (mount, source) = line.split_once(" - ").unwrap_or_default();
-        mount.split(' ').nth(4) == Some("/") && source.starts_with("overlay ")
-    })
+        found |= mount.split(' ').nth(4) == Some("/") && source.starts_with("overlay ");
+    });
+    found && read.is_ok()
 }
 
 #[cfg(test)]

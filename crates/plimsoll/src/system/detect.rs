@@ -6,8 +6,9 @@ use super::{
     devicetree::DeviceTree,
     dmi::Dmi,
     jetpack::TegraRelease,
-    meminfo::MemInfo,
-    root::SystemRoot,
+    machine::Machine,
+    meminfo::{MemInfo, MemoryScope},
+    root::{Probe, Reason, SystemRoot},
 };
 
 /// What this machine is.
@@ -112,15 +113,31 @@ const MODULES: &[(&str, &[&str])] = &[
 ];
 
 impl DetectedBoard {
+    /// Looks at the machine, where a line depends on it: a board that is not known keeps less for the system.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](super::Unavailable) when the files that tell it could not be opened for want of descriptors.
+    pub fn probe(root: &SystemRoot) -> Probe<Self> {
+        let files = ["/proc/device-tree/compatible", "/sys/firmware/devicetree/base/compatible"];
+        for path in files.into_iter().chain(["/proc/meminfo", "/proc/sys/kernel/osrelease"]) {
+            if let Err(unavailable) = root.read(path)
+                && matches!(unavailable.reason, Reason::NoDescriptor(_))
+            {
+                return Err(unavailable);
+            }
+        }
+        Ok(Self::read(root))
+    }
+
     /// Looks at the machine. One that nothing is known of is a board too, without a preset.
     #[must_use]
     pub fn read(root: &SystemRoot) -> Self {
         let tree = DeviceTree::read(root).unwrap_or_default();
-        let total_bytes = root
-            .read("/proc/meminfo")
-            .ok()
-            .and_then(|text| MemInfo::parse(&text).ok())
-            .map(|memory| memory.total_bytes);
+        // What a container may have is no board's size.
+        let of_machine = |memory: &MemInfo| memory.scope == MemoryScope::Machine;
+        let memory = Machine::memory_at(root).ok().filter(of_machine);
+        let total_bytes = memory.map(|memory| memory.total_bytes);
         // Of several names the first is the most specific.
         let in_tree =
             tree.compatible.iter().find_map(|name| CHIPS.iter().find(|chip| names(name, chip.mark)));

@@ -3,8 +3,8 @@
 use super::{
     cgroup::{Cgroup, CgroupReader, Cgroups},
     dark::DarkMemory,
-    mapped::tell_shared,
-    meminfo::MemInfo,
+    meminfo::{MemInfo, MemoryScope},
+    memory::MemoryReader,
     pages::{free_huge_block_count, kept_page_count, largest_free_run_bytes, oom_kill_count},
     pressure::Pressure,
     process::ProcessMemory,
@@ -12,7 +12,11 @@ use super::{
     swap::{Zram, ZramReader},
 };
 use rustix::param::page_size;
-use std::time::{Duration, Instant};
+use std::{
+    process,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// The memory of this machine at one moment, as far as a line and headroom need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub struct Machine {
     pub memory: MemInfo,
     /// The memory cgroups over this process, its own first.
     pub cgroups: Vec<Cgroup>,
+    /// Where a limit may exist that cannot be seen, and figures that stand for others.
+    pub doubts: Vec<Unavailable>,
 }
 
 impl Machine {
@@ -29,7 +35,8 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](super::Unavailable) when `/proc/meminfo` cannot be read. A machine without cgroups has none.
+    /// [`Unavailable`](super::Unavailable) when its memory cannot be read, or a limit over the process that is there. A
+    /// machine without cgroups has none.
     pub fn read() -> Probe<Self> {
         Self::read_at(&SystemRoot::default())
     }
@@ -40,28 +47,73 @@ impl Machine {
     ///
     /// As [`read`](Self::read).
     pub fn read_at(root: &SystemRoot) -> Probe<Self> {
-        let memory = Self::memory_at(root)?;
-        let mut buffer = Buffer::default();
-        let cgroups = CgroupReader::default().read(root, &mut buffer).unwrap_or_default();
-        Ok(Self { memory, cgroups: cgroups.groups })
+        MachineReader::new(root.clone()).read()
     }
 
     /// Reads what the kernel counts and no cgroup, which takes a tenth of the time.
-    pub(crate) fn memory_at(root: &SystemRoot) -> Probe<MemInfo> {
-        let memory = Source::new(root, "/proc/meminfo").read(&mut Buffer::default(), MemInfo::parse)?;
-        Ok(tell_shared(memory, root))
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](super::Unavailable) when it cannot be read.
+    pub fn memory_at(root: &SystemRoot) -> Probe<MemInfo> {
+        MachineReader::new(root.clone()).read_memory()
     }
 
     /// A machine with these figures, for plans and tests.
     #[must_use]
     pub fn new(total_bytes: u64, available_bytes: u64, cgroups: Vec<Cgroup>) -> Self {
-        Self { memory: MemInfo { total_bytes, available_bytes, ..MemInfo::default() }, cgroups }
+        let memory = MemInfo { total_bytes, available_bytes, ..MemInfo::default() };
+        Self { memory, cgroups, doubts: Vec::new() }
+    }
+
+    /// The same memory without cgroups: for what none of them counts.
+    pub(crate) fn of_memory(memory: MemInfo) -> Self {
+        Self { memory, cgroups: Vec::new(), doubts: Vec::new() }
+    }
+
+    /// Fails where a limit is there that cannot be read: without it a line would be too high.
+    fn of(memory: Probe<MemInfo>, cgroups: Probe<Cgroups>) -> Probe<Self> {
+        let memory = memory?;
+        let cgroups = match cgroups {
+            // A kernel without them.
+            Err(unavailable) if unavailable.is_absent() => Cgroups::default(),
+            read => read?,
+        };
+        if let Some(unavailable) = cgroups.unavailable.into_iter().next() {
+            return Err(unavailable);
+        }
+        let doubts = doubt_of(&memory).into_iter().chain(cgroups.doubts).collect();
+        Ok(Self { memory, cgroups: cgroups.groups, doubts })
+    }
+
+    /// What a user must be told without asking: every doubt, but for groups above the topmost that can be seen where one
+    /// of those that can be seen has a limit. That is how a container with a limit is.
+    pub fn grave_doubts(&self) -> impl Iterator<Item = &Unavailable> {
+        let is_limited = self.cgroups.iter().any(|cgroup| cgroup.bound_bytes().is_some());
+        self.doubts.iter().filter(move |doubt| !(is_limited && doubt.reason == Reason::HiddenAbove))
+    }
+
+    /// Those of its [grave doubts](Self::grave_doubts) that nobody has asked for yet, for a log that is to have each once
+    /// in a process.
+    #[must_use]
+    pub fn untold_doubts(&self) -> Vec<Unavailable> {
+        static TOLD: Mutex<Vec<Unavailable>> = Mutex::new(Vec::new());
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        let untold: Vec<_> = self.grave_doubts().filter(|doubt| !told.contains(doubt)).cloned().collect();
+        told.extend(untold.iter().cloned());
+        untold
     }
 
     /// RAM the kernel manages (`MemTotal`), in bytes. Less than the board is sold with: firmware keeps a part.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
         self.memory.total_bytes
+    }
+
+    /// RAM without what is set aside as huge pages, in bytes: what a line is drawn across.
+    #[must_use]
+    pub fn ordinary_bytes(&self) -> u64 {
+        self.memory.ordinary_bytes()
     }
 
     /// RAM that programs could take without swapping (`MemAvailable`), in bytes.
@@ -71,42 +123,84 @@ impl Machine {
     }
 }
 
-/// Reads [`Machine`] again and again; its files stay open in between.
+/// What is not certain about the memory.
+fn doubt_of(memory: &MemInfo) -> Option<Unavailable> {
+    let why = match (memory.stand_in, memory.scope) {
+        (Some(stand_in), _) => stand_in.words(),
+        (None, MemoryScope::Container) => {
+            "lxcfs tells here of the container alone: how much its host has left is not seen"
+        }
+        (None, MemoryScope::Machine) => return None,
+    };
+    Some(Unavailable::new("/proc/meminfo", Reason::Doubtful(why.to_owned())))
+}
+
+/// The files of this machine and this process. They stay open, so that a limit that was once seen is not lost when the
+/// process has no descriptor left.
+static OWN: Mutex<Option<Files>> = Mutex::new(None);
+
+/// Reads [`Machine`] again and again; its files stay open in between. Those of this machine and process are shared.
 #[derive(Debug)]
 pub(crate) struct MachineReader {
     root: SystemRoot,
-    memory: Source,
-    cgroups: CgroupReader,
-    buffer: Buffer,
+    /// Those of another machine or process.
+    files: Option<Files>,
 }
 
 impl MachineReader {
     pub(crate) fn new(root: SystemRoot) -> Self {
-        Self {
-            memory: Source::new(&root, "/proc/meminfo"),
-            cgroups: CgroupReader::default(),
-            buffer: Buffer::default(),
-            root,
-        }
+        let files = (root != SystemRoot::default()).then(|| Files::new(&root));
+        Self { root, files }
     }
 
     /// The machine now. Where a limit may be that cannot be read, there is no reading: half of it would be a wrong number.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](super::Unavailable) when the machine's memory cannot be read, or a cgroup over the process.
+    /// [`Unavailable`](super::Unavailable) when the machine's memory cannot be read, or a limit over the process.
     pub(crate) fn read(&mut self) -> Probe<Machine> {
-        let memory = tell_shared(self.memory.read(&mut self.buffer, MemInfo::parse)?, &self.root);
-        let cgroups = match self.cgroups.read(&self.root, &mut self.buffer) {
-            Ok(Cgroups { groups, unavailable }) => match unavailable.into_iter().next() {
-                Some(unavailable) => return Err(unavailable),
-                None => groups,
-            },
-            // A kernel or a copy without groups, or with none that is mounted, limits nothing by them.
-            Err(none) if matches!(none.reason, Reason::Missing | Reason::Malformed(_)) => Vec::new(),
-            Err(unavailable) => return Err(unavailable),
-        };
-        Ok(Machine { memory, cgroups })
+        self.with(Files::read)
+    }
+
+    fn read_memory(&mut self) -> Probe<MemInfo> {
+        self.with(|files| files.memory.read(&mut files.buffer))
+    }
+
+    fn with<T>(&mut self, read: impl FnOnce(&mut Files) -> T) -> T {
+        if let Some(files) = &mut self.files {
+            return read(files);
+        }
+        let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+        *own = own.take().filter(|files| files.process == process::id());
+        read(own.get_or_insert_with(|| Files::new(&self.root)))
+    }
+}
+
+/// What a line and headroom need.
+#[derive(Debug)]
+struct Files {
+    root: SystemRoot,
+    /// Files of `/proc/self` stay those of the process that opened them, also after a fork.
+    process: u32,
+    memory: MemoryReader,
+    cgroups: CgroupReader,
+    buffer: Buffer,
+}
+
+impl Files {
+    fn new(root: &SystemRoot) -> Self {
+        Self {
+            memory: MemoryReader::new(root),
+            cgroups: CgroupReader::default(),
+            buffer: Buffer::default(),
+            process: process::id(),
+            root: root.clone(),
+        }
+    }
+
+    fn read(&mut self) -> Probe<Machine> {
+        let memory = self.memory.read(&mut self.buffer);
+        Machine::of(memory, self.cgroups.read(&self.root, &mut self.buffer))
     }
 }
 
@@ -139,10 +233,15 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](super::Unavailable) when the machine's memory is unknown.
+    /// [`Unavailable`](super::Unavailable) when the machine's memory is unknown, or a limit that is there.
     pub fn machine(&self) -> Probe<Machine> {
-        let cgroups = self.cgroups.as_ref().map(|cgroups| cgroups.groups.clone()).unwrap_or_default();
-        self.memory.clone().map(|memory| Machine { memory, cgroups })
+        Machine::of(self.memory.clone(), self.cgroups.clone())
+    }
+
+    /// What is not certain about the machine's memory.
+    #[must_use]
+    pub fn memory_doubt(&self) -> Option<Unavailable> {
+        self.memory.as_ref().ok().and_then(doubt_of)
     }
 }
 
@@ -150,7 +249,7 @@ impl Signals {
 #[derive(Debug)]
 pub struct Sampler {
     root: SystemRoot,
-    memory: Source,
+    memory: MemoryReader,
     cgroups: CgroupReader,
     pressure: Source,
     zram: ZramReader,
@@ -179,7 +278,7 @@ impl Sampler {
     #[must_use]
     pub fn new(root: SystemRoot) -> Self {
         Self {
-            memory: Source::new(&root, "/proc/meminfo"),
+            memory: MemoryReader::new(&root),
             cgroups: CgroupReader::default(),
             pressure: Source::new(&root, "/proc/pressure/memory"),
             zram: ZramReader::new(&root),
@@ -234,10 +333,7 @@ impl Sampler {
     /// What the kernel counts, and what it does not: both from one text, so that they belong together.
     fn read_memory(&mut self, zram: &Probe<Zram>) -> (Probe<MemInfo>, Probe<DarkMemory>) {
         let mut dark = Err(Reason::Missing);
-        let memory = self.memory.read(&mut self.buffer, |bytes| {
-            dark = DarkMemory::parse(bytes);
-            MemInfo::parse(bytes)
-        });
+        let memory = self.memory.read_and(&mut self.buffer, |bytes| dark = DarkMemory::parse(bytes));
         // A file that could not be read says why.
         let missing = |reason| match (&memory, reason) {
             (Err(unavailable), Reason::Missing) => unavailable.clone(),
@@ -254,7 +350,7 @@ impl Sampler {
             self.dark = Some((now, dark));
             dark
         });
-        (memory.map(|memory| tell_shared(memory, &self.root)), dark)
+        (memory, dark)
     }
 
     /// The free pages that processors keep apart, in bytes, which are among those that no line counts. To read them takes
@@ -365,7 +461,25 @@ mod tests {
         assert_eq!((groups[0].usage_bytes, groups[0].inactive_file_bytes), (3000, 3000));
         std::fs::write(folder.path().join("sys/fs/cgroup/a/memory.current"), "nonsense").unwrap();
         let signals = sampler.read_often();
-        assert!(signals.cgroups.unwrap().groups.is_empty(), "read anew, and the group left out");
+        let full = signals.cgroups.as_ref().unwrap();
+        assert_eq!(full.groups[0].room_bytes(), Some(0), "read anew, and its use taken for the worst");
+        assert!(signals.machine().unwrap_err().path.ends_with("memory.current"));
+        std::fs::write(folder.path().join("sys/fs/cgroup/a/memory.max"), "nonsense").unwrap();
+        let unknown = sampler.read().machine().unwrap_err();
+        assert!(unknown.path.ends_with("memory.max"), "a limit that is unknown is none to go without");
+    }
+
+    #[test]
+    fn a_process_that_ends_between_two_readings_is_gone_and_nothing_failed() {
+        let mut child = process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut sampler = Sampler::new(SystemRoot::default().of_process(child.id()));
+        let before = sampler.read();
+        assert!(before.process.is_ok() && before.cgroups.is_ok());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let after = sampler.read();
+        assert!(after.process.as_ref().unwrap_err().is_absent(), "{after:?}");
+        assert!(after.machine().is_ok(), "{after:?}");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::units::MIB;
 /// Less than this is not worth asking every process.
 const NOT_WORTH_BYTES: u64 = 16 * MIB;
 
-/// So long the last answer serves: asking a hundred processes takes a millisecond or two.
-const SERVES: Duration = Duration::from_secs(1);
+/// So long the last answer serves: asking a hundred processes takes a millisecond or two, which a monitor may not cost often.
+const SERVES: Duration = Duration::from_secs(5);
 
 /// What the processes said, and all the shared memory there was then.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +36,10 @@ pub(super) fn tell_shared(mut memory: MemInfo, root: &SystemRoot) -> MemInfo {
     }
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if last.is_none_or(|asked| asked.at.elapsed() >= SERVES) {
-        *last = sees_all_processes().then(|| asked_of_processes(root)).flatten().map(|mapped_bytes| Asked {
-            at: Instant::now(),
-            mapped_bytes,
-            shmem_bytes,
-        });
+        let asked = sees_all_processes().then(|| asked_of_processes(root)).flatten();
+        let now = asked.map(|mapped_bytes| Asked { at: Instant::now(), mapped_bytes, shmem_bytes });
+        // Where they cannot be asked now, for want of descriptors, the last answer tells more than none.
+        *last = now.or(*last);
     }
     memory.mapped_shmem_bytes = last.map(|asked| asked.at_most_bytes(shmem_bytes));
     memory

@@ -14,6 +14,7 @@ mod libcuda;
 mod machine;
 mod mapped;
 mod meminfo;
+mod memory;
 mod mounts;
 mod pages;
 mod pressure;
@@ -23,6 +24,7 @@ mod root;
 mod shared_library;
 mod swap;
 mod text;
+mod unavailable;
 
 pub use accelerators::{BackEnd, BackEndKind, Obstacle, back_ends};
 pub(crate) use accelerators::{dma_heap_denied, dma_heap_paths, obstacle};
@@ -36,7 +38,7 @@ pub use jetpack::TegraRelease;
 pub(crate) use libcuda::{LIBRARY_NAME, LIBRARY_VARIABLE, driver_libraries, named_library, variable};
 pub(crate) use machine::MachineReader;
 pub use machine::{Machine, Sampler, Signals};
-pub use meminfo::MemInfo;
+pub use meminfo::{MemInfo, MemoryScope, StandIn};
 pub use pages::{
     HugePages, free_huge_block_count, largest_free_run_bytes, oom_kill_count, transparent_huge_pages,
 };
@@ -44,9 +46,10 @@ pub use pressure::{Pressure, Stall};
 pub(crate) use process::resident_bytes;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
 pub use processes::{ProcessInfo, ProcessTable};
-pub use root::{Probe, Reason, SystemRoot, Unavailable};
+pub use root::SystemRoot;
 pub(crate) use shared_library::library_fault;
 pub use swap::Zram;
+pub use unavailable::{Probe, Reason, Unavailable};
 
 /// The parsers that are no public API, for the fuzzer alone.
 #[cfg(fuzzing)]

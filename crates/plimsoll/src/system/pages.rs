@@ -98,7 +98,8 @@ impl HugePages {
         const FOLDER: &str = "/sys/kernel/mm/hugepages";
         let size = |name: &String| kib(name.strip_prefix("hugepages-")?.strip_suffix("kB")?);
         let mut pools = Vec::new();
-        for (name, page_bytes) in root.names_in(FOLDER).iter().filter_map(|name| Some((name, size(name)?))) {
+        let folders = root.folders_in(FOLDER)?;
+        for (name, page_bytes) in folders.iter().filter_map(|name| Some((name, size(name)?))) {
             let count = |file: &str| {
                 let path = format!("{FOLDER}/{name}/{file}");
                 let possible =

@@ -1,6 +1,6 @@
 //! What this process holds, from `/proc/self/status`.
 
-use std::{fs, io, os::unix::fs::FileExt, path::Path, sync::LazyLock};
+use std::{fs, io, os::unix::fs::FileExt, path::Path, sync::OnceLock};
 
 use rustix::param::page_size;
 
@@ -79,9 +79,16 @@ impl ProcessMemory {
 
 /// What this process has resident now, in bytes: the quick way, by the second field of `/proc/self/statm`.
 pub(crate) fn resident_bytes() -> Option<u64> {
-    static STATM: LazyLock<Option<fs::File>> = LazyLock::new(|| fs::File::open("/proc/self/statm").ok());
+    static STATM: OnceLock<fs::File> = OnceLock::new();
+    // A process that has no descriptor left now may have one the next time.
+    let statm = if let Some(statm) = STATM.get() {
+        statm
+    } else {
+        let opened = fs::File::open("/proc/self/statm").ok()?;
+        STATM.get_or_init(|| opened)
+    };
     let mut buffer = [0; 128];
-    let length = STATM.as_ref()?.read_at(&mut buffer, 0).ok()?;
+    let length = statm.read_at(&mut buffer, 0).ok()?;
     parse_statm(buffer.get(..length)?, page_size() as u64).map(|(resident, _)| resident)
 }
 

@@ -1,8 +1,8 @@
 //! Where the system's files are read, and what to say when one is not there.
 
 use std::{
-    fmt, fs,
-    io::{self, Read},
+    fs,
+    io::{self, BufRead, BufReader, Read},
     os::unix::fs::FileExt,
     path::{Component, Path, PathBuf},
 };
@@ -14,6 +14,14 @@ use rustix::{
 
 /// No file of the system that is read here comes near this size; a longer one is not what it claims to be.
 const MAX_FILE_BYTES: usize = 1 << 20;
+
+pub use super::unavailable::{Probe, Reason, Unavailable};
+
+/// The longest line that is looked at whole; what follows of a longer one is passed over.
+const MAX_LINE_BYTES: usize = 64 << 10;
+
+/// A table of mounts has no bound in the kernel but that of mounts, 100,000 of them by default.
+const MAX_LINES_BYTES: u64 = 1 << 30;
 
 /// The folder under which `proc`, `sys`, `dev` and `etc` lie: `/`, or a copy of a board's tree; and whose memory and
 /// control groups are meant there.
@@ -138,98 +146,107 @@ impl SystemRoot {
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
+    /// Tells each line of a file that may be long, without its end. Of a line of more than 64 KiB the first are told.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] when it is missing, forbidden, unreadable or larger than 1 GiB.
+    pub(super) fn for_each_line(&self, absolute: impl AsRef<Path>, mut tell: impl FnMut(&[u8])) -> Probe<()> {
+        let path = self.path(&absolute);
+        let mut read = || -> io::Result<bool> {
+            let mut file = BufReader::new(self.open(absolute.as_ref())?.take(MAX_LINES_BYTES + 1));
+            let mut line = Vec::new();
+            loop {
+                line.clear();
+                if (&mut file).take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut line)? == 0 {
+                    return Ok(file.get_ref().limit() > 0);
+                }
+                let whole = line.strip_suffix(b"\n");
+                tell(whole.unwrap_or(&line));
+                if whole.is_none() && line.len() == MAX_LINE_BYTES {
+                    file.skip_until(b'\n')?;
+                }
+            }
+        };
+        match read() {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                Err(Unavailable::new(path, Reason::TooLarge { max_bytes: MAX_LINES_BYTES as usize }))
+            }
+            Err(error) => Err(Unavailable::from_io(path, &error)),
+        }
+    }
+
     /// Opens without waiting: a pipe in a tree of files must not hang the reader.
     fn open(&self, absolute: &Path) -> io::Result<fs::File> {
         const HOW: OFlags =
             OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
-        Ok(open(self.followed(absolute), HOW, Mode::empty())?.into())
+        let path = self.followed(absolute);
+        open(&path, HOW, Mode::empty()).map(fs::File::from).map_err(|errno| {
+            let is_short = errno == Errno::MFILE || errno == Errno::NFILE;
+            // Without a descriptor it can still be told that there is no such file.
+            let missing = is_short.then(|| fs::symlink_metadata(&path).err()).flatten();
+            missing.unwrap_or_else(|| errno.into())
+        })
     }
 
     /// The names in a folder, in order; none where there is no such folder.
     #[must_use]
     pub fn names_in(&self, absolute: impl AsRef<Path>) -> Vec<String> {
-        let entries = fs::read_dir(self.followed(absolute)).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort_unstable();
-        names
-    }
-}
-
-/// A figure, or why it is not there.
-pub type Probe<T> = Result<T, Unavailable>;
-
-/// Why a figure of the system is not there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Unavailable {
-    /// The file that would have it.
-    pub path: PathBuf,
-    /// What is the matter with it.
-    pub reason: Reason,
-}
-
-/// What is the matter with a file of the system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// It does not exist: the kernel has no such feature, or it is not mounted here.
-    Missing,
-    /// This process may not read it.
-    Denied,
-    /// Reading failed, with the system's words.
-    Unreadable(String),
-    /// It is larger than any file of its kind.
-    TooLarge {
-        /// The largest that is read, in bytes.
-        max_bytes: usize,
-    },
-    /// It does not hold what it should; what was expected.
-    Malformed(&'static str),
-}
-
-impl Unavailable {
-    pub(crate) fn new(path: impl Into<PathBuf>, reason: Reason) -> Self {
-        Self { path: path.into(), reason }
+        self.entries_in(absolute.as_ref(), |_| true).unwrap_or_default()
     }
 
-    /// Whether there simply is no such file, or no longer.
-    #[must_use]
-    pub fn is_absent(&self) -> bool {
-        self.reason == Reason::Missing
+    /// The names of the folders in a folder, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] when the folder is missing, forbidden or unreadable.
+    pub(super) fn folders_in(&self, absolute: impl AsRef<Path>) -> Probe<Vec<String>> {
+        let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        self.entries_in(absolute.as_ref(), is_folder)
     }
 
-    pub(crate) fn from_io(path: impl Into<PathBuf>, error: &io::Error) -> Self {
-        let too_many = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
-        let reason = match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Reason::Missing,
-            // An open file of a control group that was removed.
-            _ if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Reason::Missing,
-            io::ErrorKind::PermissionDenied => Reason::Denied,
-            _ if too_many.contains(&error.raw_os_error()) => Reason::Unreadable(format!(
-                "{error}; raise the limit: ulimit -n, or LimitNOFILE= of a service"
-            )),
-            _ => Reason::Unreadable(error.to_string()),
-        };
-        Self::new(path, reason)
-    }
-}
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match &self.reason {
-            Reason::Missing => write!(f, "{path} is not there"),
-            Reason::Denied => write!(f, "{path} may not be read by this user"),
-            Reason::Unreadable(why) => write!(f, "{path} cannot be read: {why}"),
-            Reason::TooLarge { max_bytes } => {
-                write!(f, "{path} is larger than {max_bytes} bytes, which no such file is")
+    fn entries_in(&self, absolute: &Path, is_wanted: impl Fn(&fs::DirEntry) -> bool) -> Probe<Vec<String>> {
+        let read = || -> io::Result<Vec<String>> {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(self.followed(absolute))? {
+                let entry = entry?;
+                if is_wanted(&entry) {
+                    names.extend(entry.file_name().into_string());
+                }
             }
-            Reason::Malformed(expected) => write!(f, "{path} does not hold {expected}"),
+            Ok(names)
+        };
+        let mut names = read().map_err(|error| Unavailable::from_io(self.path(absolute), &error))?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Whether a folder is there. Fails where that cannot be told.
+    pub(super) fn has_folder(&self, absolute: impl AsRef<Path>) -> Probe<bool> {
+        match fs::metadata(self.followed(&absolute)) {
+            Ok(found) => Ok(found.is_dir()),
+            Err(error) => match Unavailable::from_io(self.path(&absolute), &error) {
+                missing if missing.is_absent() => Ok(false),
+                unavailable => Err(unavailable),
+            },
         }
     }
-}
 
-impl std::error::Error for Unavailable {}
+    /// The id of the process that is meant, as this system counts; of a copy, the one that made it, if it says so.
+    pub(super) fn process_id(&self) -> Option<u32> {
+        if self.pid.is_some() || self.is_this_machine() {
+            return self.pid.or_else(|| Some(std::process::id()));
+        }
+        let linked = fs::read_link(self.path("/proc/self")).ok();
+        let of_link = linked.and_then(|link| link.file_name()?.to_str()?.parse().ok());
+        let of_status = || {
+            let status = self.read_text("/proc/self/status").ok()?;
+            super::text::field(&status, "Pid", ':')?.trim().parse().ok()
+        };
+        of_link.or_else(of_status)
+    }
+}
 
 /// A file that is read again and again: kept open, and read from its start each time.
 #[derive(Debug)]
@@ -243,6 +260,11 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(root: &SystemRoot, absolute: impl AsRef<Path>) -> Self {
         Self { root: root.clone(), absolute: absolute.as_ref().to_owned(), file: None }
+    }
+
+    /// Where it lies under the root.
+    pub(super) fn path(&self) -> PathBuf {
+        self.root.path(&self.absolute)
     }
 
     /// Reads the file and parses it. A file that fails is opened anew at the next read.

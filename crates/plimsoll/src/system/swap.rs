@@ -1,7 +1,9 @@
-//! What swap on compressed RAM really costs: `/sys/block/zram*/mm_stat`.
+//! What swap on compressed RAM really costs: `/sys/block/zram*/mm_stat` of the devices in `/proc/swaps`.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    root::{Buffer, Probe, Reason, Source, SystemRoot},
+    root::{Buffer, Probe, Reason, Source, SystemRoot, Unavailable},
     text::{number, text},
 };
 use crate::units::MAX_BYTES;
@@ -31,32 +33,71 @@ impl Zram {
     }
 }
 
-/// Reads the devices again and again, with their files kept open. Devices are looked for once.
+const SWAPS: &str = "/proc/swaps";
+
+/// Reads the devices that are swapped to again and again, with their files kept open.
 #[derive(Debug)]
-pub(super) struct ZramReader(Vec<Source>);
+pub(super) struct ZramReader {
+    root: SystemRoot,
+    swaps: Source,
+    /// By their numbers.
+    devices: BTreeMap<u32, Source>,
+}
 
 impl ZramReader {
     pub(super) fn new(root: &SystemRoot) -> Self {
-        let is_zram = |name: &String| name.strip_prefix("zram").is_some_and(|n| n.parse::<u32>().is_ok());
-        let mut devices = root.names_in("/sys/block");
-        devices.retain(is_zram);
-        // Without one, the first is named in the reason.
-        if devices.is_empty() {
-            devices.push("zram0".to_owned());
-        }
-        Self(devices.iter().map(|device| Source::new(root, format!("/sys/block/{device}/mm_stat"))).collect())
+        Self { root: root.clone(), swaps: Source::new(root, SWAPS), devices: BTreeMap::new() }
     }
 
-    /// The sum over all devices.
+    /// The sum over all devices that are used as swap: others hold a file system, or nothing.
     pub(super) fn read(&mut self, buffer: &mut Buffer) -> Probe<Zram> {
-        self.0.iter_mut().try_fold(Zram::default(), |sum, device| {
-            let zram = device.read(buffer, Zram::parse)?;
+        let swapped_to = match self.swaps.read(buffer, swapped_to) {
+            // A copy need not say, and then all of them may be meant.
+            Err(unavailable) if unavailable.is_absent() && !self.root.is_this_machine() => {
+                let all = self.all();
+                if all.is_empty() { Err(unavailable) } else { Ok(all) }
+            }
+            read => read,
+        };
+        let swapped_to = swapped_to?;
+        if swapped_to.is_empty() {
+            let nothing = Reason::Malformed("a swap on compressed RAM (zram)");
+            return Err(Unavailable::new(self.root.path(SWAPS), nothing));
+        }
+        self.devices.retain(|number, _| swapped_to.contains(number));
+        swapped_to.into_iter().try_fold(Zram::default(), |sum, number| {
+            let new = || Source::new(&self.root, format!("/sys/block/zram{number}/mm_stat"));
+            let zram = self.devices.entry(number).or_insert_with(new).read(buffer, Zram::parse)?;
             Ok(Zram {
                 stored_bytes: (sum.stored_bytes + zram.stored_bytes).min(MAX_BYTES),
                 used_bytes: (sum.used_bytes + zram.used_bytes).min(MAX_BYTES),
             })
         })
     }
+
+    /// Every device there is.
+    fn all(&self) -> Vec<u32> {
+        self.root.names_in("/sys/block").iter().filter_map(|name| zram_number(name)).collect()
+    }
+}
+
+/// The numbers of the devices in the text of `/proc/swaps`. Source: `proc_swaps(5)`: a line of titles, then one for each
+/// swap that begins with its path.
+fn swapped_to(bytes: &[u8]) -> Result<Vec<u32>, Reason> {
+    let mut lines = text(bytes)?.lines();
+    if !lines.next().is_some_and(|titles| titles.starts_with("Filename")) {
+        return Err(Reason::Malformed("a line of titles that begins with \"Filename\""));
+    }
+    let device = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let (path, kind) = (fields.next()?, fields.next()?);
+        zram_number(path.rsplit('/').next()?).filter(|_| kind == "partition")
+    };
+    Ok(lines.filter_map(device).collect::<BTreeSet<_>>().into_iter().collect())
+}
+
+fn zram_number(name: &str) -> Option<u32> {
+    name.strip_prefix("zram")?.parse().ok()
 }
 
 #[cfg(test)]
@@ -74,17 +115,35 @@ mod tests {
         }
     }
 
+    const TITLES: &str = "Filename\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
+
     #[test]
-    fn devices_are_summed_and_none_is_said() {
+    fn devices_that_are_swapped_to_are_summed_and_others_are_none() {
         let folder = tempfile::tempdir().unwrap();
         let root = SystemRoot::at(folder.path());
-        let read = || ZramReader::new(&root).read(&mut Buffer::default());
-        assert!(read().unwrap_err().is_absent());
+        let mut reader = ZramReader::new(&root);
+        let mut read = || reader.read(&mut Buffer::default());
+        assert!(read().is_err());
         for (device, text) in [("zram0", "10 5 6 0"), ("zram1", "20 5 7 0"), ("zramble", "1 1 1")] {
             let device = folder.path().join("sys/block").join(device);
             fs::create_dir_all(&device).unwrap();
             fs::write(device.join("mm_stat"), text).unwrap();
         }
-        assert_eq!(read(), Ok(Zram { stored_bytes: 30, used_bytes: 13 }));
+        assert_eq!(read(), Ok(Zram { stored_bytes: 30, used_bytes: 13 }), "a copy that does not say");
+        fs::create_dir(folder.path().join("proc")).unwrap();
+        let mut read_with = |swaps: &str| {
+            fs::write(folder.path().join("proc/swaps"), swaps).unwrap();
+            read()
+        };
+        assert!(read_with(TITLES).unwrap_err().to_string().contains("/proc/swaps"));
+        assert!(
+            read_with(&format!("{TITLES}/dev/sda2 partition 9 0 -2\n/swaps/zram1 file 9 0 -3\n")).is_err()
+        );
+        let second = format!("{TITLES}/dev/zram1                              partition\t9\t0\t100\n");
+        assert_eq!(read_with(&second), Ok(Zram { stored_bytes: 20, used_bytes: 7 }));
+        let both = format!("{second}/dev/zram0 partition 9 0 99\n");
+        assert_eq!(read_with(&both), Ok(Zram { stored_bytes: 30, used_bytes: 13 }));
+        assert!(read_with("nonsense").is_err());
+        assert!(read_with(&format!("{TITLES}/dev/zram7 partition 9 0 1\n")).unwrap_err().is_absent());
     }
 }

@@ -123,7 +123,11 @@ impl HostBackend {
     /// what the kernel would have to add to it is weighed against headroom.
     fn huge_map(&self, request: &Request<'_>) -> Result<(Mapping, Option<OwnedFd>)> {
         let _alone = HUGE_PAGE_POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        let pools = HugePagePool::read(&self.context.root).unwrap_or_default();
+        let pools = match HugePagePool::read(&self.context.root) {
+            // A kernel without huge pages.
+            Err(unavailable) if unavailable.is_absent() => Vec::new(),
+            read => read?,
+        };
         let pool = pools.iter().find(|pool| pool.page_bytes == HUGE_PAGE_BYTES);
         let free_count = pool.map_or(0, |pool| pool.free_count.saturating_sub(pool.reserved_count));
         let free_bytes = free_count.saturating_mul(HUGE_PAGE_BYTES);
@@ -217,7 +221,8 @@ impl Backend for HostBackend {
             mappable: true,
             needs_sync: false,
             exportable: self.options.source == HostSource::MemoryFile,
-            system_memory: true,
+            // What is set aside is none of the memory that a line is drawn across.
+            system_memory: self.options.huge_pages != HugePages::ExplicitOnly,
         }
     }
 

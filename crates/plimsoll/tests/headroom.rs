@@ -1,5 +1,5 @@
-//! Two servers that map their models, and a third load beside them: what is granted to it, and what becomes of the servers
-//! when it takes more. In a guest that may be hurt.
+//! What budgets of a machine grant, against what the machine really has: to a load beside two servers that map their models,
+//! and to pools, which pay for a slab once. In a guest that may be hurt.
 //!
 //! `npm run test:vm` runs it there, with a disk in `PLIMSOLL_GUEST_DISK`: files in a guest's first file system are not page
 //! cache that the kernel gives up.
@@ -12,6 +12,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -20,6 +21,8 @@ use memmap2::{Advice, Mmap, MmapMut};
 use plimsoll::{
     Error, MemoryBudget,
     budget::SystemOptions,
+    device::{DeviceContext, DmaHeapBackend, HostBackend, SharedBackend},
+    pool::{BufferOptions, MemoryPool, PoolOptions},
     system::{Machine, MemInfo, oom_kill_count},
     units::MIB,
 };
@@ -190,4 +193,45 @@ fn a_load_that_would_make_servers_thrash_is_refused() {
     assert!(read > pages / 2, "{read}");
     assert!(obeyed <= pages / 100, "{obeyed} faults beside a load that was granted");
     assert!(unheard > pages / 4, "{unheard} faults beside one that was not");
+}
+
+#[test]
+#[ignore = "in a guest: npm run test:vm"]
+fn pools_are_granted_what_is_there_and_pay_for_each_slab_once() {
+    const SLAB_BYTES: u64 = 32 * MIB;
+    assert!(env::var_os("PLIMSOLL_GUEST").is_some(), "only for a guest: npm run test:vm");
+    let kills = || oom_kill_count(&fs::read("/proc/vmstat").unwrap()).unwrap();
+    let before = kills();
+    let context = DeviceContext::default;
+    let host: SharedBackend = Arc::new(HostBackend::new(context()));
+    let heap: SharedBackend = Arc::new(DmaHeapBackend::open(context(), None).unwrap());
+    for backend in [host, heap] {
+        let budget = MemoryBudget::for_system(&SystemOptions::default()).unwrap();
+        let (name, available) = (backend.name().to_owned(), budget.available_bytes());
+        let options = PoolOptions {
+            budget: Some(budget.clone()),
+            slab_bytes: SLAB_BYTES,
+            max_cached_bytes: Some(0),
+            ..PoolOptions::default()
+        };
+        let pool = MemoryPool::create(backend, options).unwrap();
+        let mut buffers = Vec::new();
+        let refusal = loop {
+            match pool.allocate_growing(SLAB_BYTES, &BufferOptions::default(), &mut |_| false) {
+                Ok(buffer) => buffers.push(buffer),
+                Err(refusal) => break refusal,
+            }
+        };
+        assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY", "{refusal}");
+        let taken = buffers.len() as u64 * SLAB_BYTES;
+        println!(
+            "{name}: {} MiB could be given, {} MiB were; then: {refusal}",
+            inmib(available),
+            inmib(taken)
+        );
+        assert!(taken + SLAB_BYTES + 24 * MIB >= available, "paid for twice");
+        assert!(taken <= available + 24 * MIB, "granted what is not there");
+        assert_eq!(budget.pending_bytes(), 0);
+    }
+    assert_eq!(kills(), before);
 }

@@ -1,0 +1,87 @@
+//! What a control group is.
+
+use crate::system::root::Unavailable;
+
+/// The version of a control group's interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupVersion {
+    /// The memory controller's own hierarchy.
+    V1,
+    /// The unified hierarchy.
+    V2,
+}
+
+/// A control group at one moment.
+///
+/// Sources: the kernel's `cgroup-v2.rst` and `cgroup-v1/memory.rst`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cgroup {
+    /// Its path in the hierarchy as `/proc/self/cgroup` writes it; `/` for the topmost that can be seen.
+    pub path: String,
+    /// The version of its interface.
+    pub version: CgroupVersion,
+    /// The limit at which its killer acts, in bytes: `memory.max`, or `memory.limit_in_bytes`.
+    pub limit_bytes: Option<u64>,
+    /// The limit above which its processes are slowed down until they give back, in bytes: `memory.high`.
+    pub high_bytes: Option<u64>,
+    /// What it holds, page cache included, in bytes.
+    pub usage_bytes: u64,
+    /// Page cache that was not used for a while, in bytes: the first to be reclaimed. Of the whole subtree.
+    pub inactive_file_bytes: u64,
+    /// Pages of files that its processes have mapped, in bytes, as far as the kernel tells: the weights of servers that
+    /// map their models. Of the whole subtree.
+    pub mapped_file_bytes: u64,
+    /// Kills by its own killer so far.
+    pub oom_kill_count: Option<u64>,
+}
+
+impl Cgroup {
+    /// A group with a limit, for plans and tests.
+    #[must_use]
+    pub fn with_limit(path: impl Into<String>, limit_bytes: u64) -> Self {
+        Self {
+            path: path.into(),
+            version: CgroupVersion::V2,
+            limit_bytes: Some(limit_bytes),
+            high_bytes: None,
+            usage_bytes: 0,
+            inactive_file_bytes: 0,
+            mapped_file_bytes: 0,
+            oom_kill_count: None,
+        }
+    }
+
+    /// The lower of limit and high, in bytes: more than that its processes never hold undisturbed.
+    #[must_use]
+    pub fn bound_bytes(&self) -> Option<u64> {
+        self.limit_bytes.into_iter().chain(self.high_bytes).min()
+    }
+
+    /// What it holds less what is reclaimed first, in bytes. Page cache that is mapped is not: wherever the kernel keeps
+    /// it, the processes that mapped it are using it.
+    #[must_use]
+    pub fn working_set_bytes(&self) -> u64 {
+        let reclaimable = self.inactive_file_bytes.saturating_sub(self.mapped_file_bytes);
+        self.usage_bytes.saturating_sub(reclaimable)
+    }
+
+    /// What its processes could still take, in bytes; `None` without a limit.
+    #[must_use]
+    pub fn room_bytes(&self) -> Option<u64> {
+        self.bound_bytes().map(|bound| bound.saturating_sub(self.working_set_bytes()))
+    }
+}
+
+/// The groups over this process at one moment, its own first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cgroups {
+    /// Those that have a memory controller.
+    pub groups: Vec<Cgroup>,
+    /// Limits that are there and cannot be read or believed, whose groups are left out, and uses of groups, which then
+    /// count as full. Until they can be read nothing may be granted.
+    pub unavailable: Vec<Unavailable>,
+    /// Where a limit may exist that cannot be seen, and figures that stand for others.
+    pub doubts: Vec<Unavailable>,
+}

@@ -1,0 +1,75 @@
+//! All groups over a process, read again and again.
+
+use super::{
+    files::GroupReader,
+    group::{CgroupVersion, Cgroups},
+    places::places,
+};
+use crate::system::{
+    mounts::{Mounts, names_groups},
+    root::{Buffer, Probe, Reason, Source, SystemRoot, Unavailable},
+};
+
+/// Reads the groups over this process again and again, with their files kept open.
+#[derive(Debug, Default)]
+pub(in crate::system) struct CgroupReader {
+    own: Option<Source>,
+    /// The text of `/proc/self/cgroup` for which the groups were looked up.
+    seen: Option<Vec<u8>>,
+    groups: Vec<GroupReader>,
+    /// Where others may be.
+    doubts: Vec<Unavailable>,
+}
+
+impl CgroupReader {
+    /// Reads the groups; a process that was moved since the last reading is followed.
+    pub(in crate::system) fn read(&mut self, root: &SystemRoot, buffer: &mut Buffer) -> Probe<Cgroups> {
+        let own = self.own.get_or_insert_with(|| Source::new(root, root.process_file("cgroup")));
+        let seen = &self.seen;
+        let changed =
+            own.read(buffer, |text| Ok((seen.as_deref() != Some(text)).then(|| text.to_owned())))?;
+        if let Some(text) = changed {
+            self.look_up(root, &text)?;
+            self.seen = Some(text);
+        }
+        let mut cgroups = Cgroups { doubts: self.doubts.clone(), ..Cgroups::default() };
+        for group in &mut self.groups {
+            match group.read(buffer, &mut cgroups) {
+                Ok(group) => cgroups.groups.extend(group),
+                Err(error) => cgroups.unavailable.push(error),
+            }
+        }
+        Ok(cgroups)
+    }
+
+    /// The groups of the last reading with their usage of now; `None` where a group has gone or changed.
+    pub(in crate::system) fn refresh(&mut self, mut last: Cgroups, buffer: &mut Buffer) -> Option<Cgroups> {
+        if !last.unavailable.is_empty() {
+            return None;
+        }
+        for group in &mut last.groups {
+            let is_same = |reader: &&mut GroupReader| {
+                reader.place.path == group.path && reader.place.version == group.version
+            };
+            let reader = self.groups.iter_mut().find(is_same)?;
+            group.usage_bytes = reader.usage_bytes(buffer).ok()?;
+            group.inactive_file_bytes = group.inactive_file_bytes.min(group.usage_bytes);
+        }
+        Some(last)
+    }
+
+    fn look_up(&mut self, root: &SystemRoot, own: &[u8]) -> Probe<()> {
+        let text = String::from_utf8_lossy(own);
+        if !names_groups(&text) {
+            let path = root.path(root.process_file("cgroup"));
+            return Err(Unavailable::new(path, Reason::Malformed("lines \"ID:CONTROLLERS:PATH\"")));
+        }
+        let found = places(root, &text, &Mounts::read_if_there(root)?)?;
+        self.groups = found.all.into_iter().map(|place| GroupReader::new(root, place)).collect();
+        self.doubts = found.doubts;
+        if let Some(top) = self.groups.iter_mut().rfind(|group| group.place.version == CgroupVersion::V1) {
+            top.is_topmost = true;
+        }
+        Ok(())
+    }
+}

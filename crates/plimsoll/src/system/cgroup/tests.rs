@@ -1,0 +1,401 @@
+//! What is read of control groups, in every shape that systems and containers have them.
+
+use super::*;
+use crate::{
+    system::root::{Buffer, Probe, SystemRoot},
+    units::MIB,
+};
+use std::fs;
+
+fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, SystemRoot) {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let root = SystemRoot::at(folder.path());
+    (folder, root)
+}
+
+fn read(root: &SystemRoot) -> Probe<Vec<Cgroup>> {
+    CgroupReader::default().read(root, &mut Buffer::default()).map(|cgroups| cgroups.groups)
+}
+
+#[test]
+fn an_empty_list_of_groups_is_none() {
+    let (_folder, root) = tree(&[V2, &[("proc/self/cgroup", "")]].concat());
+    assert!(read(&root).is_err());
+}
+
+#[test]
+fn the_groups_of_another_process_are_found_under_ones_own_mounts() {
+    let (_folder, root) = tree(&[V2, &[("proc/42/cgroup", "0::/outer\n")]].concat());
+    let groups = read(&root.of_process(42)).unwrap();
+    assert_eq!(groups.iter().map(|group| group.path.as_str()).collect::<Vec<_>>(), ["/outer"]);
+    let gone = read(&root.of_process(43)).unwrap_err();
+    assert!(gone.to_string().contains("/proc/43/cgroup is not there"), "{gone}");
+}
+
+const V2: &[(&str, &str)] = &[
+    ("proc/self/cgroup", "0::/outer/inner\n"),
+    ("proc/self/mountinfo", "33 32 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+    ("sys/fs/cgroup/outer/memory.max", "1073741824\n"),
+    ("sys/fs/cgroup/outer/memory.high", "536870912\n"),
+    ("sys/fs/cgroup/outer/memory.current", "104857600\n"),
+    ("sys/fs/cgroup/outer/memory.stat", "anon 1\ninactive_file 41943040\n"),
+    ("sys/fs/cgroup/outer/memory.events", "low 0\noom_kill 2\n"),
+    ("sys/fs/cgroup/outer/inner/memory.max", "max\n"),
+    ("sys/fs/cgroup/outer/inner/memory.high", "max\n"),
+    ("sys/fs/cgroup/outer/inner/memory.current", "1\n"),
+    ("sys/fs/cgroup/outer/inner/memory.stat", "inactive_file 9\n"),
+    ("sys/fs/cgroup/cgroup.controllers", "memory\n"),
+];
+
+#[test]
+fn every_ancestor_of_version_2_is_read_and_high_binds_below_max() {
+    let (_folder, root) = tree(V2);
+    let groups = read(&root).unwrap();
+    let paths: Vec<_> = groups.iter().map(|group| group.path.as_str()).collect();
+    assert_eq!(paths, ["/outer/inner", "/outer"]);
+    assert_eq!(groups[0].room_bytes(), None);
+    assert_eq!(groups[0].inactive_file_bytes, 1, "never more than the usage");
+    assert_eq!(groups[1].room_bytes(), Some((512 - 60) * MIB));
+    assert_eq!((groups[0].oom_kill_count, groups[1].oom_kill_count), (None, Some(2)));
+}
+
+#[test]
+fn mapped_files_are_no_cache_that_is_reclaimed_first() {
+    let stat = "inactive_file 41943040\nfile_mapped 31457280\nshmem 10485760\n";
+    let (folder, root) = tree(V2);
+    fs::write(folder.path().join("sys/fs/cgroup/outer/memory.stat"), stat).unwrap();
+    let outer = read(&root).unwrap().remove(1);
+    assert_eq!(outer.mapped_file_bytes, 20 * MIB);
+    assert_eq!(outer.working_set_bytes(), 80 * MIB, "20 MiB of the cache are mapped");
+    let more = Cgroup { mapped_file_bytes: 1 << 40, ..outer };
+    assert_eq!(more.working_set_bytes(), 100 * MIB, "never more than it holds");
+}
+
+#[test]
+fn version_1_counts_the_subtree_and_knows_its_way_of_writing_no_limit() {
+    let (_folder, root) = tree(&[
+        ("proc/self/cgroup", "9:cpu:/x\n4:memory:/a\n0::/ignored\n"),
+        ("proc/self/mountinfo", "40 32 0:36 / /m rw - cgroup cgroup rw,memory\n"),
+        ("m/memory.limit_in_bytes", "9223372036854771712\n"),
+        ("m/memory.usage_in_bytes", "5000\n"),
+        ("m/memory.stat", "inactive_file 1\ntotal_inactive_file 3000\n"),
+        ("m/a/memory.limit_in_bytes", "10000\n"),
+        ("m/a/memory.usage_in_bytes", "4000\n"),
+        (
+            "m/a/memory.stat",
+            "inactive_file 1\nmapped_file 1\ntotal_inactive_file 3000\ntotal_mapped_file 900\ntotal_shmem 400\n",
+        ),
+        ("m/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
+    ]);
+    let groups = read(&root).unwrap();
+    assert_eq!(groups.len(), 2);
+    assert_eq!((groups[0].path.as_str(), groups[0].room_bytes()), ("/a", Some(8500)));
+    assert_eq!((groups[1].path.as_str(), groups[1].room_bytes()), ("/", None));
+}
+
+#[test]
+fn a_container_that_sees_only_its_part_of_the_hierarchy_still_finds_itself() {
+    let (_folder, root) = tree(&[
+        ("proc/self/cgroup", "4:memory:/docker/abc\n"),
+        ("proc/self/mountinfo", "40 32 0:36 /docker/abc /m ro - cgroup cgroup rw,memory\n"),
+        ("m/memory.limit_in_bytes", "10000\n"),
+        ("m/memory.usage_in_bytes", "4000\n"),
+        ("m/memory.stat", "hierarchical_memory_limit 9000\ntotal_inactive_file 0\n"),
+    ]);
+    let groups = read(&root).unwrap();
+    assert_eq!(groups[0].path, "/docker/abc");
+    assert_eq!(groups[0].limit_bytes, Some(9000), "a limit above what it sees counts too");
+}
+
+#[test]
+fn a_process_above_the_top_of_its_namespace_looks_at_the_top() {
+    let (_folder, root) = tree(&[
+        ("proc/self/cgroup", "0::/../sibling\n"),
+        ("proc/self/mountinfo", "33 32 0:29 / /c rw - cgroup2 cgroup2 rw\n"),
+        ("c/memory.max", "10000\n"),
+        ("c/memory.high", "max\n"),
+        ("c/memory.current", "4000\n"),
+        ("c/memory.stat", "inactive_file 0\n"),
+    ]);
+    assert_eq!(read(&root).unwrap()[0].limit_bytes, Some(10000));
+}
+
+fn read_all(root: &SystemRoot) -> Cgroups {
+    CgroupReader::default().read(root, &mut Buffer::default()).unwrap()
+}
+
+#[test]
+fn a_limit_that_is_nonsense_is_unavailable_and_the_others_are_kept() {
+    for (name, text) in [("max", "lots"), ("max", ""), ("high", ""), ("high", "-1"), ("max", "1\0")] {
+        let (folder, root) = tree(V2);
+        fs::write(folder.path().join(format!("sys/fs/cgroup/outer/memory.{name}")), text).unwrap();
+        let cgroups = read_all(&root);
+        assert_eq!(cgroups.groups.len(), 1, "{name} {text:?}");
+        assert_eq!(cgroups.groups[0].path, "/outer/inner");
+        assert!(cgroups.unavailable[0].path.ends_with(format!("outer/memory.{name}")), "{name} {text:?}");
+    }
+}
+
+#[test]
+fn a_limit_is_kept_whatever_else_of_its_group_is_missing_and_the_rest_is_taken_for_the_worst() {
+    for (name, text) in
+        [("current", None), ("current", Some("-4")), ("stat", None), ("stat", Some("inactive_file ?"))]
+    {
+        let (folder, root) = tree(V2);
+        let path = folder.path().join(format!("sys/fs/cgroup/outer/memory.{name}"));
+        text.map_or_else(|| fs::remove_file(&path), |text| fs::write(&path, text)).unwrap();
+        let cgroups = read_all(&root);
+        let outer = &cgroups.groups[1];
+        assert_eq!(outer.bound_bytes(), Some(512 * MIB), "{name} {text:?}");
+        let expected = if name == "current" { 0 } else { (512 - 100) * MIB };
+        assert_eq!(outer.room_bytes(), Some(expected), "{name} {text:?}");
+        let closes = name == "current" && text.is_some();
+        let told = if closes { &cgroups.unavailable } else { &cgroups.doubts };
+        assert!(told[0].path.ends_with(format!("outer/memory.{name}")), "{name} {text:?}");
+        assert_eq!(cgroups.unavailable.len(), usize::from(closes), "{name} {text:?}");
+    }
+}
+
+#[test]
+fn of_two_limits_the_one_that_is_there_counts_and_the_other_is_told() {
+    for (name, left) in [("max", 512), ("high", 1024)] {
+        let (folder, root) = tree(V2);
+        fs::remove_file(folder.path().join(format!("sys/fs/cgroup/outer/memory.{name}"))).unwrap();
+        let cgroups = read_all(&root);
+        assert_eq!(cgroups.groups[1].bound_bytes(), Some(left * MIB), "{name}");
+        assert!(cgroups.doubts[0].path.ends_with(format!("outer/memory.{name}")), "{name}");
+    }
+}
+
+#[test]
+fn a_group_that_vanishes_between_two_readings_is_left_out() {
+    let (folder, root) = tree(V2);
+    let mut reader = CgroupReader::default();
+    assert_eq!(reader.read(&root, &mut Buffer::default()).unwrap().groups.len(), 2);
+    fs::write(folder.path().join("proc/self/cgroup"), "0::/outer\n").unwrap();
+    fs::remove_dir_all(folder.path().join("sys/fs/cgroup/outer/inner")).unwrap();
+    let Cgroups { groups, unavailable, .. } = reader.read(&root, &mut Buffer::default()).unwrap();
+    assert_eq!((groups.len(), unavailable.len()), (1, 0));
+    assert_eq!(groups[0].path, "/outer");
+}
+
+#[test]
+fn without_a_hierarchy_that_is_mounted_that_is_told() {
+    let (_folder, root) = tree(&[("proc/self/cgroup", "0::/\n"), ("proc/self/mountinfo", "\n")]);
+    let cgroups = read_all(&root);
+    assert!(cgroups.groups.is_empty());
+    assert!(cgroups.doubts[0].to_string().contains("no mounted hierarchy"), "{:?}", cgroups.doubts);
+    let (_folder, root) = tree(&[("proc/self/cgroup", "1:name=systemd:/\n")]);
+    assert_eq!(read_all(&root), Cgroups::default(), "a kernel without the controller limits nothing");
+    let (_folder, root) = tree(&[]);
+    assert!(read(&root).unwrap_err().to_string().contains("/proc/self/cgroup is not there"));
+}
+
+/// A group of version 2 in a folder, with a limit in MiB, and processes in it.
+fn group(folder: &str, limit_mib: u64, processes: &str) -> Vec<(String, String)> {
+    let file = |name: &str, text: String| (format!("{folder}/{name}"), text);
+    vec![
+        file("memory.max", format!("{}\n", limit_mib * MIB)),
+        file("memory.high", "max\n".to_owned()),
+        file("memory.current", "0\n".to_owned()),
+        file("memory.stat", "inactive_file 0\n".to_owned()),
+        file("cgroup.procs", processes.to_owned()),
+    ]
+}
+
+/// The same of version 1.
+fn group1(folder: &str, limit_mib: u64, processes: &str) -> Vec<(String, String)> {
+    let file = |name: &str, text: String| (format!("{folder}/{name}"), text);
+    vec![
+        file("memory.limit_in_bytes", format!("{}\n", limit_mib * MIB)),
+        file("memory.usage_in_bytes", "0\n".to_owned()),
+        file("memory.stat", "total_inactive_file 0\n".to_owned()),
+        file("cgroup.procs", processes.to_owned()),
+    ]
+}
+
+/// What is read where process 42 has that text and there are those mounts and groups.
+fn seen(own: &str, mounts: &[&str], groups: &[Vec<(String, String)>]) -> (Vec<(String, u64)>, Vec<String>) {
+    let (_folder, root) = tree_of_42(own, mounts, groups);
+    let cgroups = read_all(&root.of_process(42));
+    assert_eq!(cgroups.unavailable, []);
+    let limit = |group: &Cgroup| (group.path.clone(), group.bound_bytes().unwrap_or(0) / MIB);
+    let groups = cgroups.groups.iter().map(limit).collect();
+    (groups, cgroups.doubts.iter().map(ToString::to_string).collect())
+}
+
+fn tree_of_42(
+    own: &str,
+    mounts: &[&str],
+    groups: &[Vec<(String, String)>],
+) -> (tempfile::TempDir, SystemRoot) {
+    let mounts: Vec<_> =
+        mounts.iter().enumerate().map(|(i, mount)| format!("{} 30 0:26 {mount}\n", i + 40)).collect();
+    let (mounts, own) = (mounts.concat(), own.to_owned());
+    let mut files = vec![("proc/self/mountinfo", &*mounts), ("proc/42/cgroup", &*own)];
+    let groups = groups.concat();
+    files.extend(groups.iter().map(|(path, text)| (&**path, &**text)));
+    tree(&files)
+}
+
+fn limits(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
+    pairs.iter().map(|(path, mib)| ((*path).to_owned(), *mib)).collect()
+}
+
+const UNIFIED: &str = "/ /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
+
+#[test]
+fn the_hosts_mount_in_a_namespace_of_its_own_shows_the_group_by_its_processes() {
+    // As of CentOS/sig-cloud-instance-images#99: the host's hierarchy is bound into the container.
+    let hosts = "/../.. /sys/fs/cgroup rw - cgroup2 cgroup rw";
+    let others = [
+        group("sys/fs/cgroup/system.slice", 4096, "7\n"),
+        group("sys/fs/cgroup/system.slice/other.scope", 64, "41\n43\n"),
+        group("sys/fs/cgroup/user.slice/deeper/still", 32, "42\n"),
+        group("sys/fs/cgroup/system.slice/docker-1.scope", 1024, "0\n42\n"),
+    ];
+    let (groups, doubts) = seen("0::/\n", &[hosts], &others);
+    assert_eq!(groups, limits(&[("/system.slice/docker-1.scope", 1024), ("/system.slice", 4096)]));
+    assert_eq!(doubts, Vec::<String>::new());
+    // A group below the top of the namespace ends with its name.
+    let nested = [
+        group("sys/fs/cgroup/a/b/x", 300, "42\n"),
+        group("sys/fs/cgroup/a/b/y", 200, "42\n"),
+        group("sys/fs/cgroup/a/b", 400, ""),
+    ];
+    assert_eq!(seen("0::/x\n", &[hosts], &nested).0, limits(&[("/a/b/x", 300), ("/a/b", 400)]));
+}
+
+#[test]
+fn a_copy_that_does_not_say_who_made_it_tells_by_the_only_processes_that_can_be_seen() {
+    let hosts = "/../.. /sys/fs/cgroup rw - cgroup2 cgroup rw";
+    let groups = [
+        group("sys/fs/cgroup/a/own", 500, "1\n9\n"),
+        group("sys/fs/cgroup/a/other", 100, "0\n0\n"),
+        group("sys/fs/cgroup/a", 900, ""),
+    ];
+    let (folder, root) = tree_of_42("", &[hosts], &groups);
+    fs::write(folder.path().join("proc/self/cgroup"), "0::/\n").unwrap();
+    let found = read_all(&root);
+    assert_eq!(found.groups[0].bound_bytes(), Some(500 * MIB));
+    fs::write(folder.path().join("sys/fs/cgroup/a/other/cgroup.procs"), "12\n").unwrap();
+    let unknown = read_all(&root);
+    assert!(unknown.groups.iter().all(|group| group.limit_bytes.is_none()));
+    assert!(unknown.doubts[0].to_string().contains("is not found"), "{:?}", unknown.doubts);
+    fs::write(folder.path().join("proc/self/status"), "Name:\tx\nPid:\t12\n").unwrap();
+    assert_eq!(read_all(&root).groups[0].path, "/a/other", "unless it says");
+}
+
+#[test]
+fn a_process_that_was_moved_out_of_what_is_mounted_keeps_the_limit_of_what_is_and_that_is_told() {
+    // As of openjdk/jdk#21808 (CloudFoundry).
+    let bound = "/garden/good/2f57 /sys/fs/cgroup/memory ro master:25 - cgroup cgroup rw,memory";
+    let own = "11:memory:/garden/bad/2f57\n";
+    let (groups, doubts) = seen(own, &[bound], &[group1("sys/fs/cgroup/memory", 1024, "")]);
+    assert_eq!(groups, limits(&[("/garden/good/2f57", 1024)]));
+    assert!(doubts[0].contains("/garden/bad/2f57 is not found"), "{doubts:?}");
+    // The end of its name lies there.
+    let tail = [group1("sys/fs/cgroup/memory", 1024, ""), group1("sys/fs/cgroup/memory/2f57", 256, "")];
+    let (groups, doubts) = seen(own, &[bound], &tail);
+    assert_eq!(groups, limits(&[("/garden/good/2f57/2f57", 256), ("/garden/good/2f57", 1024)]));
+    assert_eq!(doubts.len(), 1, "{doubts:?}");
+    // Its processes say so.
+    let listed = [group1("sys/fs/cgroup/memory", 1024, "1\n42\n")];
+    let (groups, doubts) = seen(own, &[bound], &listed);
+    assert_eq!((groups, doubts.len()), (limits(&[("/garden/good/2f57", 1024)]), 0));
+}
+
+#[test]
+fn of_several_mounts_the_one_counts_that_shows_the_most_of_the_way_up() {
+    let subtree = "/outer/inner /mnt/part rw - cgroup2 cgroup2 rw";
+    let groups = [
+        group("mnt/part", 512, ""),
+        group("sys/fs/cgroup/outer/inner", 512, ""),
+        group("sys/fs/cgroup/outer", 256, ""),
+    ];
+    for mounts in [[subtree, UNIFIED], [UNIFIED, subtree]] {
+        let (groups, doubts) = seen("0::/outer/inner\n", &mounts, &groups);
+        assert_eq!(groups, limits(&[("/outer/inner", 512), ("/outer", 256)]));
+        assert_eq!(doubts, Vec::<String>::new());
+    }
+    // Alone, the bound part shows itself, and that there is more above it.
+    let (found, doubts) = seen("0::/outer/inner\n", &[subtree], &groups);
+    assert_eq!(found, limits(&[("/outer/inner", 512)]));
+    assert!(doubts[0].contains("topmost control group that can be seen"), "{doubts:?}");
+    // One that shows another part of the hierarchy shows nothing of this one.
+    let other = "/elsewhere /mnt/part rw - cgroup2 cgroup2 rw";
+    let (found, _) = seen("0::/outer/inner\n", &[other, UNIFIED], &groups);
+    assert_eq!(found, limits(&[("/outer/inner", 512), ("/outer", 256)]));
+}
+
+#[test]
+fn a_mount_that_lies_under_another_is_looked_through_and_never_believed() {
+    // The folder of the group is not what is at its place.
+    let (groups, doubts) = seen("0::/gone\n", &[UNIFIED], &[group("sys/fs/cgroup/a", 100, "")]);
+    assert!(groups.is_empty() && doubts[0].contains("/gone is not found"), "{doubts:?}");
+    let listed = [group("sys/fs/cgroup/a/b", 100, "42\n")];
+    assert_eq!(seen("0::/gone\n", &[UNIFIED], &listed).0, limits(&[("/a/b", 100)]));
+}
+
+#[test]
+fn paths_may_hold_blanks_escapes_and_dots_and_a_group_may_be_removed_under_its_process() {
+    let odd = "/a\\040b /mnt/c\\040d rw - cgroup2 cgroup2 rw";
+    let groups = [group("mnt/c d/e f:g", 64, "")];
+    assert_eq!(seen("0::/a b/e f:g\n", &[odd], &groups).0, limits(&[("/a b/e f:g", 64)]));
+    let backslash = [group("sys/fs/cgroup/x\\040y", 32, "")];
+    assert_eq!(seen("0::/x\\040y\n", &[UNIFIED], &backslash).0, limits(&[("/x\\040y", 32)]));
+    let slice = [group("sys/fs/cgroup/a.slice", 128, "")];
+    let (groups, doubts) = seen("0::/a.slice/b.scope (deleted)\n", &[UNIFIED], &slice);
+    assert_eq!((groups, doubts.len()), (limits(&[("/a.slice", 128)]), 0));
+    let named = [group("sys/fs/cgroup/b (deleted)", 16, "")];
+    assert_eq!(seen("0::/b (deleted)\n", &[UNIFIED], &named).0, limits(&[("/b (deleted)", 16)]));
+}
+
+#[test]
+fn in_a_hybrid_the_hierarchy_with_the_controller_counts_and_the_other_raises_no_doubt() {
+    let mounts = [
+        "/ /m rw - cgroup cgroup rw,memory",
+        "/ /unified rw - cgroup2 cgroup2 rw",
+        "/ /cpu rw - cgroup c rw,cpu",
+    ];
+    let own = "4:memory:/a\n2:cpu:/z\n0::/x/y\n";
+    let (groups, doubts) = seen(own, &mounts, &[group1("m/a", 77, "")]);
+    assert_eq!((groups, doubts.len()), (limits(&[("/a", 77)]), 0));
+    // Memory of version 1 that is not mounted is told, although version 2 is.
+    let (groups, doubts) = seen(own, &mounts[1..], &[]);
+    assert!(groups.is_empty() && doubts[0].contains("no mounted hierarchy shows the control group /a"));
+}
+
+#[test]
+fn what_lies_above_a_container_is_told_where_it_could_limit() {
+    let container = [group("sys/fs/cgroup", 512, "")];
+    let (groups, doubts) = seen("0::/\n", &[UNIFIED], &container);
+    assert_eq!(groups, limits(&[("/", 512)]));
+    assert!(doubts[0].contains("not the topmost there is"), "{doubts:?}");
+    // Without the controller in it, too.
+    let bare = vec![("sys/fs/cgroup/cgroup.events".to_owned(), "populated 1\n".to_owned())];
+    assert_eq!(seen("0::/\n", &[UNIFIED], &[bare]).1.len(), 1);
+    let host = vec![("sys/fs/cgroup/cgroup.controllers".to_owned(), "memory\n".to_owned())];
+    assert_eq!(seen("0::/\n", &[UNIFIED], &[host]), (vec![], vec![]));
+    // Version 1 names the limit, and not who else is under it.
+    let mut parts = group1("m", 512, "");
+    parts.push(("m/memory.stat".to_owned(), format!("hierarchical_memory_limit {}\n", 300 * MIB)));
+    let (groups, doubts) = seen("4:memory:/a\n", &["/a /m rw - cgroup cgroup rw,memory"], &[parts]);
+    assert_eq!(groups, limits(&[("/a", 300)]));
+    assert!(doubts.iter().any(|doubt| doubt.contains("a group above that cannot be seen")), "{doubts:?}");
+}
+
+#[test]
+fn a_limit_in_a_table_of_mounts_of_more_than_a_mebibyte_is_found() {
+    // As of moby/moby#45760.
+    let overlay =
+        format!("/ /var/{} rw - overlay overlay rw,lowerdir={}", "x".repeat(64), "/l/y:".repeat(400));
+    let mut mounts = vec![&*overlay; 600];
+    mounts.insert(0, UNIFIED);
+    assert_eq!(seen("0::/a\n", &mounts, &[group("sys/fs/cgroup/a", 1024, "")]).0, limits(&[("/a", 1024)]));
+}
