@@ -78,6 +78,31 @@ test('names of tensors are those that were checked, whatever the array says the 
   expect(() => model.stream({ tensors: names as string[] })).not.toThrow()
 })
 
+test('a chunk whose memory was moved away can still be released', async () => {
+  const model = plimsoll.GgufFile.open(samplePath)
+  for (const reuse of [false, true]) {
+    for await (const chunk of model.stream({ reuse })) {
+      const { buffer } = chunk.data
+      structuredClone(buffer, { transfer: [buffer as ArrayBuffer] })
+      chunk.release()
+      expect(chunk.data.length).toBe(0)
+      break
+    }
+  }
+})
+
+test('a stream of Node.js takes no option from the prototype of all objects', () => {
+  const read = jest.fn()
+  Object.defineProperty(Object.prototype, 'chunkBytes', { configurable: true, get: read })
+  try {
+    plimsoll.GgufFile.open(samplePath).createReadStream('output_norm.weight').destroy()
+  } finally {
+    // biome-ignore lint/suspicious/noExplicitAny: it is no property of objects
+    delete (Object.prototype as any).chunkBytes
+  }
+  expect(read).not.toHaveBeenCalled()
+})
+
 /** Runs the fuzzer; what it found is what it printed. */
 function fuzz(...args: string[]): { status: number | null; output: string } {
   const env = { ...process.env, PLIMSOLL_FAKE_CUDA: fakeCuda }

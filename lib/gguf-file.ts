@@ -305,8 +305,9 @@ export class GgufFile implements Disposable {
   createReadStream(tensor: string, options?: ReadStreamOptions): TensorReadStream {
     const checked = check.options<ReadStreamOptions>(options, readStreamChecks)
     const { highWaterMark, signal, ...rest } = checked
+    const { chunkBytes = MiB } = checked
     const chunks = this.stream({ ...rest, tensors: [check.string('tensor', tensor)] })
-    return readStream(chunks, highWaterMark ?? rest.chunkBytes ?? MiB, signal)
+    return readStream(chunks, highWaterMark ?? chunkBytes, signal)
   }
 
   /**

@@ -105,10 +105,12 @@ async function end() {
     const returned = iterator.return()
     if (returned instanceof Promise) engine.track('iterator.return', returned)
   }
+  for (const stream of engine.streams) stream.destroy()
   for (const objects of engine.live.values()) for (const object of objects) engine.end(object)
   for (const port of engine.ports.splice(0)) port.close()
   await Promise.all([...engine.workers].map(({ worker }) => worker.terminate()))
-  await until(() => engine.pending.size === 0, 20_000)
+  await until(() => engine.pending.size === 0 && engine.streams.size === 0, 20_000)
+  if (engine.streams.size > 0) judge.fault('unsettled', 'a stream that was destroyed never closed')
   for (const id of new Set(engine.pending.values())) judge.fault('unsettled', `a promise of ${id} never settled`)
   engine.shadow.check()
 }

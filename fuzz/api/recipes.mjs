@@ -54,7 +54,9 @@ function put(world, made, key, value) {
     if (random.chance(0.3)) world.called(`the getter of ${key}`, [])
     return random.chance(0.9) ? item : value(world)
   }
-  if (random.chance(0.04)) Object.defineProperty(made, key, { get, enumerable: true, configurable: true })
+  // Where the memory is that is written to, the shadow has to know.
+  if (key !== 'into' && random.chance(0.04))
+    Object.defineProperty(made, key, { get, enumerable: true, configurable: true })
   else made[key] = item
 }
 
@@ -185,7 +187,10 @@ export const recipes = {
       reuse: flag,
     }),
   ],
-  'GgufFile#createReadStream': [tensor, options({ ...load, chunkBytes: oneOf(1024, 65_536) })],
+  'GgufFile#createReadStream': [
+    tensor,
+    options({ ...load, chunkBytes: oneOf(1024, 65_536), highWaterMark: oneOf(0, 1024, MiB) }),
+  ],
   'GgufFile#load': [
     tensor,
     (world) => {

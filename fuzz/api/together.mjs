@@ -18,7 +18,8 @@ const sources = [
     return { array: buffer.data, give: () => buffer.release(), close: () => pool.close() }
   },
   async (world, size) => {
-    const model = world.make('GgufFile')
+    // One of those that have tensors.
+    const model = world.plimsoll.GgufFile.open(world.random.pick(world.files.models))
     const tensor = model.tensors.find(({ sizeBytes }) => sizeBytes >= size) ?? model.tensors[0]
     const stream = model.stream({ tensors: [tensor.name], chunkBytes: Math.min(size, tensor.sizeBytes) })
     const { value: chunk } = await stream.next()

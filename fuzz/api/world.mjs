@@ -21,6 +21,8 @@ export class World {
   iterators = []
   /** Functions that settle what a callback returned. */
   held = []
+  /** Streams of Node.js's that have not closed. */
+  streams = new Set()
   controllers = []
   disposables = []
   ports = []
@@ -104,6 +106,7 @@ export class World {
       this.addArray(value)
     } else if (isPromise(value)) this.track(id, value)
     else if (this.className(value) !== undefined) this.#keep(value, depth)
+    else if (typeof value.pipe === 'function') this.#consume(id, value)
     else if (typeof value.next === 'function' && typeof value.return === 'function') {
       if (this.iterators.length < 12) this.iterators.push(value)
       else this.#endIterator(id, value)
@@ -111,6 +114,22 @@ export class World {
     else if (Array.isArray(value)) for (const item of value.slice(0, 8)) this.#take(id, item, depth + 1)
     else if (typeof value.fd === 'number') this.files.closeFd(value.fd)
     else if ('value' in value && 'done' in value) this.#take(id, value.value, depth + 1)
+  }
+
+  /** Reads a stream of Node.js's, in one of the ways there are, to its end or until it is destroyed. */
+  #consume(id, stream) {
+    if (this.streams.has(stream)) return
+    this.streams.add(stream)
+    stream.on('error', (error) => this.judge.threw(id, error)).on('close', () => this.streams.delete(stream))
+    const all = async () => {
+      for await (const bytes of stream) this.absorb(id, bytes)
+    }
+    const kind = this.random.below(5)
+    if (kind === 0) stream.destroy()
+    else if (kind === 1) stream.destroy(this.judge.own(new Error('of the caller')))
+    else if (kind === 2) stream.resume()
+    else if (kind === 3) stream.on('data', () => this.random.chance(0.1) && stream.destroy())
+    else all().catch((error) => error?.code === 'ERR_STREAM_PREMATURE_CLOSE' || this.judge.threw(id, error))
   }
 
   #endIterator(id, iterator) {
