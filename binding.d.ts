@@ -863,7 +863,7 @@ export interface NativeStreamOptions {
   chunkBytes: number
 }
 
-/** Tensors as columns, for `lib/gguf-file.ts`. */
+/** Tensors as columns, for `lib/loader/tensor-infos.ts`. */
 export interface NativeTensors {
   /** The names, each followed by a NUL, which no name contains. */
   names: string

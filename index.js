@@ -1766,6 +1766,29 @@ class PoolBuffer extends DeviceBuffer {
     }
 }
 
+/** Data that no array holds. */
+const tooLarge = (bytes) => invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`);
+/** A destination that its script took away. */
+const movedAway = () => invalidArgument('into', 'left in place until the work on it has ended', 'memory moved away');
+/** A place that a load can fill. */
+function destination(name, value) {
+    if (bufferPlace(value) || bytesOf(value))
+        return value;
+    throw invalidArgument(name, 'an ArrayBuffer of fixed length, a view of one, or a DeviceBuffer', quoted(value));
+}
+/** The first bytes of a destination, checked for size and alignment. */
+function windowOf(into, bytes, alignmentBytes) {
+    const all = bytesOf(into);
+    if (!all)
+        throw movedAway();
+    if (all.byteLength < bytes)
+        throw invalidArgument('into', `at least ${bytes} bytes long`, `${all.byteLength} bytes`);
+    if (all.byteOffset % alignmentBytes !== 0) {
+        throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${all.byteOffset}`);
+    }
+    return new Uint8Array(all.buffer, all.byteOffset, bytes);
+}
+
 /**
  * Why a signal ends its work; `undefined` while it does not. Never throws: a signal that cannot be asked ends the work,
  * with what it threw for a reason.
@@ -1853,7 +1876,7 @@ function readStream(chunks, highWaterMark, signal) {
 
 /** How many tensors cross over at once. Their names are parts of one text, which each of them keeps. */
 const BATCH$1 = 512;
-/** Numbers that describe a tensor; see `describe` in `src/model.rs`. */
+/** Numbers that describe a tensor; see `describe` in `src/tensors.rs`. */
 const NUMBERS = 9;
 const types$2 = new Map(tensorTypes().map((type) => [type.typeId, type]));
 /** All tensors of a file, in its order. Columns cross over, and become objects here, which is ten times as fast. */
@@ -2442,8 +2465,9 @@ class GgufFile {
     createReadStream(tensor, options$1) {
         const checked = options(options$1, readStreamChecks);
         const { highWaterMark, signal, ...rest } = checked;
+        const { chunkBytes = MiB } = checked;
         const chunks = this.stream({ ...rest, tensors: [string('tensor', tensor)] });
-        return readStream(chunks, highWaterMark ?? rest.chunkBytes ?? MiB, signal);
+        return readStream(chunks, highWaterMark ?? chunkBytes, signal);
     }
     async load(name, options$1) {
         const checked = options(options$1, intoChecks);
@@ -2539,26 +2563,6 @@ function urlPath(url) {
     catch {
         return undefined;
     }
-}
-const tooLarge = (bytes) => invalidArgument('name', 'a tensor that fits in one array; stream it instead', `${bytes} bytes of data`);
-const movedAway = () => invalidArgument('into', 'left in place until the work on it has ended', 'memory moved away');
-/** A place that a load can fill. */
-function destination(name, value) {
-    if (bufferPlace(value) || bytesOf(value))
-        return value;
-    throw invalidArgument(name, 'an ArrayBuffer of fixed length, a view of one, or a DeviceBuffer', quoted(value));
-}
-/** The first bytes of a destination, checked for size and alignment. */
-function windowOf(into, bytes, alignmentBytes) {
-    const all = bytesOf(into);
-    if (!all)
-        throw movedAway();
-    if (all.byteLength < bytes)
-        throw invalidArgument('into', `at least ${bytes} bytes long`, `${all.byteLength} bytes`);
-    if (all.byteOffset % alignmentBytes !== 0) {
-        throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${all.byteOffset}`);
-    }
-    return new Uint8Array(all.buffer, all.byteOffset, bytes);
 }
 /** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */
 function alignedOffset(offsetBytes, alignmentBytes) {
