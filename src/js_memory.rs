@@ -19,6 +19,7 @@ use napi::{
     check_status, sys,
 };
 use plimsoll::{Error as CoreError, Result as CoreResult, loader::Destination};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use crate::{error::to_js, lease::LeasedWork};
 
@@ -114,16 +115,19 @@ pub fn zeroed(len: usize) -> CoreResult<Vec<u8>> {
 
 fn room_for(len: usize) -> CoreResult<Vec<u8>> {
     let mut bytes = Vec::new();
-    let refused = |_| CoreError::InsufficientMemory {
+    bytes.try_reserve_exact(len).map_err(|_| no_room_for(len))?;
+    Ok(bytes)
+}
+
+fn no_room_for(len: usize) -> CoreError {
+    CoreError::InsufficientMemory {
         label: "a copy of the bytes".to_owned(),
         requested_bytes: len as u64,
         available_bytes: 0,
         largest_free_bytes: 0,
         binding_constraint: "the system has no memory for it".to_owned(),
         suggestion: "Use less at once, or free memory".to_owned(),
-    };
-    bytes.try_reserve_exact(len).map_err(refused)?;
-    Ok(bytes)
+    }
 }
 
 /// The bytes of an array, copied here and now. They may be anything's, of shared memory too.
@@ -217,14 +221,20 @@ fn unzeroed_buffer(env: Env, len: usize) -> napi::Result<(sys::napi_value, *mut 
     if first == start && buffer_len == len { Ok((buffer, start.cast())) } else { new_buffer(env, len) }
 }
 
-/// Asks the system for address space, and no more than that: the engine ends the process where it refuses.
+/// Asks the system for address space, and no more than that: the engine ends the process where it refuses. By a map of
+/// its own: what `free` gives back would have the C library trim its heap, and the next array fault every page anew.
 fn expect_room(env: Env, len: usize) -> napi::Result<()> {
     /// Below, the system is not asked.
     const LARGE: usize = 1024 * 1024;
     if len < LARGE {
         return Ok(());
     }
-    room_for(len).map(drop).map_err(|error| to_js(env, &error))
+    // SAFETY: the map is a new one of nobody else's, and is unmapped before anybody could use it.
+    let asked = unsafe {
+        mmap_anonymous(ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
+            .and_then(|map| munmap(map, len))
+    };
+    asked.map_err(|_| to_js(env, &no_room_for(len)))
 }
 
 /// Memory of the engine's own that reads zero.
