@@ -21,6 +21,7 @@ mod pressure;
 mod process;
 mod processes;
 mod root;
+mod sampler;
 mod shared_library;
 mod swap;
 mod text;
@@ -36,8 +37,8 @@ pub use devicetree::DeviceTree;
 pub use engines::{NpuDriver, NvmapClient, nvmap_clients, read_nvmap_clients};
 pub use jetpack::TegraRelease;
 pub(crate) use libcuda::{LIBRARY_NAME, LIBRARY_VARIABLE, driver_libraries, named_library, variable};
+pub use machine::Machine;
 pub(crate) use machine::MachineReader;
-pub use machine::{Machine, Sampler, Signals};
 pub use meminfo::{MemInfo, MemoryScope, StandIn};
 pub use pages::{
     HugePages, free_huge_block_count, largest_free_run_bytes, oom_kill_count, transparent_huge_pages,
@@ -47,6 +48,7 @@ pub(crate) use process::resident_bytes;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
 pub use processes::{ProcessInfo, ProcessTable};
 pub use root::SystemRoot;
+pub use sampler::{Sampler, Signals};
 pub(crate) use shared_library::library_fault;
 pub use swap::Zram;
 pub use unavailable::{Probe, Reason, Unavailable};
