@@ -28,8 +28,8 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](super::Unavailable) when its memory cannot be read, or a limit over the process that is there. A
-    /// machine without cgroups has none.
+    /// [`Unavailable`](super::Unavailable) when its memory cannot be read, or a limit over the process that is there, or when
+    /// the process that is meant has ended. A machine without cgroups has none.
     pub fn read() -> Probe<Self> {
         Self::read_at(&SystemRoot::default())
     }

@@ -274,16 +274,19 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_ends_between_two_readings_is_gone_and_nothing_failed() {
+    fn a_process_that_ends_between_two_readings_leaves_no_machine_without_its_limits() {
         let mut child = process::Command::new("sleep").arg("60").spawn().unwrap();
-        let mut sampler = Sampler::new(SystemRoot::default().of_process(child.id()));
+        let root = SystemRoot::default().of_process(child.id());
+        let mut sampler = Sampler::new(root.clone());
         let before = sampler.read();
-        assert!(before.process.is_ok() && before.cgroups.is_ok());
+        assert!(before.process.is_ok() && before.machine().is_ok(), "{before:?}");
         child.kill().unwrap();
         child.wait().unwrap();
-        let after = sampler.read();
-        assert!(after.process.as_ref().unwrap_err().is_absent(), "{after:?}");
-        assert!(after.machine().is_ok(), "{after:?}");
+        for after in [sampler.read_often(), sampler.read(), Sampler::new(root.clone()).read()] {
+            assert!(after.process.as_ref().unwrap_err().is_absent(), "{after:?}");
+            assert_eq!(after.machine().unwrap_err().reason, Reason::Ended, "{after:?}");
+        }
+        assert_eq!(Machine::read_at(&root).unwrap_err().reason, Reason::Ended);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Unavailable {
 pub enum Reason {
     /// It does not exist: the kernel has no such feature, or it is not mounted here.
     Missing,
+    /// The process whose file it is has ended, or there is none of that id that can be seen.
+    Ended,
     /// This process may not read it.
     Denied,
     /// Reading failed, with the system's words.
@@ -97,6 +99,12 @@ impl fmt::Display for Unavailable {
         let path = self.path.display();
         match &self.reason {
             Reason::Missing => write!(f, "{path} is not there"),
+            Reason::Ended => {
+                write!(
+                    f,
+                    "{path} is not there: the process has ended, or there is none of that id that can be seen"
+                )
+            }
             Reason::Denied => write!(f, "{path} may not be read by this user"),
             Reason::Unreadable(why) => write!(f, "{path} cannot be read: {why}"),
             Reason::NoDescriptor(why) => write!(
