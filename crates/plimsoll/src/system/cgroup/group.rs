@@ -29,6 +29,8 @@ pub struct Cgroup {
     pub usage_bytes: u64,
     /// Page cache that was not used for a while, in bytes: the first to be reclaimed. Of the whole subtree.
     pub inactive_file_bytes: u64,
+    /// Page cache that was used more than once, in bytes, where the kernel tells it. Of the whole subtree.
+    pub active_file_bytes: Option<u64>,
     /// Pages of files that its processes have mapped, in bytes, as far as the kernel tells: the weights of servers that
     /// map their models. Of the whole subtree.
     pub mapped_file_bytes: u64,
@@ -47,6 +49,7 @@ impl Cgroup {
             high_bytes: None,
             usage_bytes: 0,
             inactive_file_bytes: 0,
+            active_file_bytes: None,
             mapped_file_bytes: 0,
             oom_kill_count: None,
         }
@@ -59,11 +62,14 @@ impl Cgroup {
     }
 
     /// What it holds less what is reclaimed first, in bytes. Page cache that is mapped is not: wherever the kernel keeps
-    /// it, the processes that mapped it are using it.
+    /// it, the processes that mapped it are using it. What of it is active is not taken off a second time: what comes off
+    /// is inactive cache, as far as that much cache is not mapped. Where active cache is not told, all that is mapped may
+    /// be inactive.
     #[must_use]
     pub fn working_set_bytes(&self) -> u64 {
-        let reclaimable = self.inactive_file_bytes.saturating_sub(self.mapped_file_bytes);
-        self.usage_bytes.saturating_sub(reclaimable)
+        let cache_bytes = self.inactive_file_bytes.saturating_add(self.active_file_bytes.unwrap_or(0));
+        let unmapped_bytes = cache_bytes.saturating_sub(self.mapped_file_bytes);
+        self.usage_bytes.saturating_sub(self.inactive_file_bytes.min(unmapped_bytes))
     }
 
     /// What its processes could still take, in bytes; `None` without a limit.

@@ -77,6 +77,28 @@ fn mapped_files_are_no_cache_that_is_reclaimed_first() {
 }
 
 #[test]
+fn mapped_pages_that_are_in_use_already_come_off_once_and_never_more_cache_is_given_back_than_is_unmapped() {
+    let reclaimable = |stat: &str| {
+        let (folder, root) = tree(V2);
+        fs::write(folder.path().join("sys/fs/cgroup/outer/memory.current"), "4194304000\n").unwrap();
+        fs::write(folder.path().join("sys/fs/cgroup/outer/memory.stat"), stat).unwrap();
+        let outer = read(&root).unwrap().remove(1);
+        (outer.usage_bytes - outer.working_set_bytes()) / MIB
+    };
+    let stat = |inactive: u64, active: u64, mapped: u64| {
+        let [inactive, active, mapped] = [inactive, active, mapped].map(|mib| mib * MIB);
+        reclaimable(&format!("inactive_file {inactive}\nactive_file {active}\nfile_mapped {mapped}\n"))
+    };
+    assert_eq!(stat(2560, 1024, 1024), 2560, "all that is mapped may be active");
+    assert_eq!(stat(1024, 0, 1024), 0, "all that is mapped is inactive");
+    assert_eq!(stat(1024, 512, 1024), 512, "a part of it must be inactive");
+    assert_eq!(stat(0, 512, 100), 0, "what is active is not the first to go");
+    assert_eq!(stat(100, 100, 1024), 0);
+    let untold = format!("inactive_file {}\nfile_mapped {}\n", 2560 * MIB, 1024 * MIB);
+    assert_eq!(reclaimable(&untold), 1536, "and where that is not told, all of it may be inactive");
+}
+
+#[test]
 fn version_1_counts_the_subtree_and_knows_its_way_of_writing_no_limit() {
     let (_folder, root) = tree(&[
         ("proc/self/cgroup", "9:cpu:/x\n4:memory:/a\n0::/ignored\n"),
@@ -88,13 +110,14 @@ fn version_1_counts_the_subtree_and_knows_its_way_of_writing_no_limit() {
         ("m/a/memory.usage_in_bytes", "4000\n"),
         (
             "m/a/memory.stat",
-            "inactive_file 1\nmapped_file 1\ntotal_inactive_file 3000\ntotal_mapped_file 900\ntotal_shmem 400\n",
+            "inactive_file 1\nmapped_file 1\ntotal_inactive_file 3000\ntotal_mapped_file 900\ntotal_shmem 400\n\
+             active_file 1\ntotal_active_file 300\n",
         ),
         ("m/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
     ]);
     let groups = read(&root).unwrap();
     assert_eq!(groups.len(), 2);
-    assert_eq!((groups[0].path.as_str(), groups[0].room_bytes()), ("/a", Some(8500)));
+    assert_eq!((groups[0].path.as_str(), groups[0].room_bytes()), ("/a", Some(8800)));
     assert_eq!((groups[1].path.as_str(), groups[1].room_bytes()), ("/", None));
 }
 
