@@ -80,9 +80,10 @@ impl Machine {
     }
 
     /// What a user must be told without asking: every doubt, but for groups above the topmost that can be seen where one
-    /// of those that can be seen has a limit. That is how a container with a limit is.
+    /// of those that can be seen has a limit below the machine's memory. That is how a container with a limit is.
     pub fn grave_doubts(&self) -> impl Iterator<Item = &Unavailable> {
-        let is_limited = self.cgroups.iter().any(|cgroup| cgroup.bound_bytes().is_some());
+        let binds = |bound_bytes: u64| bound_bytes < self.ordinary_bytes();
+        let is_limited = self.cgroups.iter().any(|cgroup| cgroup.bound_bytes().is_some_and(binds));
         self.doubts.iter().filter(move |doubt| !(is_limited && doubt.reason == Reason::HiddenAbove))
     }
 
@@ -235,5 +236,20 @@ mod tests {
         write("sys/fs/cgroup/a/memory.max", "lots\n");
         let unavailable = reader.read().unwrap_err();
         assert!(unavailable.path.ends_with("a/memory.max"), "{unavailable}");
+    }
+
+    #[test]
+    fn a_limit_that_binds_nothing_makes_no_doubt_less_grave() {
+        let doubt = Unavailable::new("/sys/fs/cgroup", Reason::HiddenAbove);
+        let grave = |limit_bytes: u64| {
+            let mut machine = Machine::new(1 << 30, 1 << 29, vec![Cgroup::with_limit("/", limit_bytes)]);
+            machine.doubts = vec![doubt.clone()];
+            machine.grave_doubts().count()
+        };
+        assert_eq!((grave(1 << 29), grave(1 << 30), grave(1 << 40)), (0, 1, 1));
+        let mut huge = Machine::new(1 << 30, 1 << 29, vec![Cgroup::with_limit("/", 1 << 29)]);
+        huge.memory.huge_pages_bytes = Some(1 << 29);
+        huge.doubts = vec![doubt.clone()];
+        assert_eq!(huge.grave_doubts().count(), 1, "a line is drawn without huge pages");
     }
 }
