@@ -38,6 +38,8 @@ pub(super) struct Mounts {
     /// mount lies over cannot be reached and is not among them.
     pub(super) cgroups: Vec<CgroupMount>,
     pub(super) meminfo: MemInfoMount,
+    /// Whether `/proc` hides the processes of other users, or what is in them: `hidepid=`.
+    pub(super) hides_processes: bool,
 }
 
 impl Mounts {
@@ -83,6 +85,9 @@ impl Mounts {
             "/proc" => {
                 let hides = kind == "proc" && has_option("subset=pid", filesystem.clone());
                 self.meminfo = if hides { MemInfoMount::SubsetPid } else { MemInfoMount::Kernel };
+                let options = filesystem.clone().nth(1).unwrap_or_default();
+                let hidden = options.split(',').find_map(|option| option.strip_prefix("hidepid="));
+                self.hides_processes = hidden.is_some_and(|how| how != "0" && how != "off");
             }
             "/proc/meminfo" if kind == "fuse.lxcfs" => self.meminfo = MemInfoMount::Lxcfs,
             "/proc/meminfo" => self.meminfo = MemInfoMount::Other,
