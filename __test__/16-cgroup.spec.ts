@@ -100,6 +100,12 @@ describeWithGroups('under a memory cgroup of version 1', () => {
     expect(signals({ pid }).cgroups?.[0]).toMatchObject({ path: inner.path, limitBytes: 512 * MiB })
     child.stdin.end('\n')
     await ended
+    const gone = expect.objectContaining({ code: 'ERR_IO', message: expect.stringContaining('the process has ended') })
+    for (const read of [() => MemoryBudget.forThisMachine({ pid }), () => machineMemory({ pid })])
+      expect(read).toThrow(gone)
+    expect(() => budget.headroom()).toThrow(gone)
+    expect(budget.canAllocate(1 * MiB)).toBe(false)
+    expect(signals({ pid }).missing).toContainEqual(expect.objectContaining({ signal: 'cgroups' }))
   })
 
   test.each([0, 1, 2, 3, 4])('with %i descriptors left the limit counts, or there is no line at all', (free) => {
