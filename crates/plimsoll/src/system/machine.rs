@@ -2,6 +2,7 @@
 
 use super::{
     cgroup::{Cgroup, CgroupReader, Cgroups},
+    fault::FileFault,
     meminfo::{MemInfo, MemoryScope},
     memory::MemoryReader,
     root::{Buffer, Probe, Reason, SystemRoot, Unavailable},
@@ -119,14 +120,16 @@ impl Machine {
 
 /// What is not certain about the memory.
 pub(super) fn doubt_of(memory: &MemInfo) -> Option<Unavailable> {
-    let why = match (memory.stand_in, memory.scope) {
-        (Some(stand_in), _) => stand_in.words(),
-        (None, MemoryScope::Container) => {
-            "lxcfs tells here of the container alone: how much its host has left is not seen"
-        }
-        (None, MemoryScope::Machine) => return None,
+    let of_container = "lxcfs tells here of the container alone: how much its host has left is not seen";
+    let doubtful = |why: &str| Reason::Doubtful(why.to_owned());
+    let of_scope = (memory.scope == MemoryScope::Container).then(|| doubtful(of_container));
+    let cause = memory.fault.map(FileFault::reason).or(of_scope);
+    let reason = match (cause, memory.stand_in) {
+        (Some(cause), Some(stand_in)) => Reason::StandsIn { cause: Box::new(cause), words: stand_in.words() },
+        (None, Some(stand_in)) => doubtful(stand_in.words()),
+        (cause, None) => cause?,
     };
-    Some(Unavailable::new("/proc/meminfo", Reason::Doubtful(why.to_owned())))
+    Some(Unavailable::new("/proc/meminfo", reason))
 }
 
 /// The files of this machine and this process. They stay open, so that a limit that was once seen is not lost when the

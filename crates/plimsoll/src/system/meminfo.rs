@@ -1,6 +1,7 @@
 //! `/proc/meminfo`.
 
 use super::{
+    fault::FileFault,
     root::Reason,
     text::{field, kib_field, number, text},
 };
@@ -46,6 +47,8 @@ pub struct MemInfo {
     pub scope: MemoryScope,
     /// What stands for figures that the kernel did not give.
     pub stand_in: Option<StandIn>,
+    /// What is the matter with `/proc/meminfo`, where the figures are not taken from it, or it is not the kernel's.
+    pub fault: Option<FileFault>,
 }
 
 /// Whose memory the figures are about.
@@ -167,6 +170,7 @@ impl MemInfo {
             huge_pages_bytes: huge_pages_bytes(text).filter(|bytes| of_machine && *bytes <= total_bytes),
             scope,
             stand_in,
+            fault: None,
         })
     }
 

@@ -151,6 +151,9 @@ impl Sampler {
         // A file that could not be read says why.
         let missing = |reason| match (&memory, reason) {
             (Err(unavailable), Reason::Missing) => unavailable.clone(),
+            (Ok(MemInfo { fault: Some(fault), .. }), Reason::Missing) => {
+                Unavailable::new(self.root.path("/proc/meminfo"), fault.reason())
+            }
             (_, reason) => Unavailable::new(self.root.path("/proc/meminfo"), reason),
         };
         let dark: Probe<DarkMemory> = dark.map_err(missing);
