@@ -4,7 +4,7 @@ use super::{
     cgroup::{CgroupReader, Cgroups},
     dark::DarkMemory,
     machine::{Machine, doubt_of},
-    meminfo::MemInfo,
+    meminfo::{MemInfo, MemoryScope},
     memory::MemoryReader,
     pages::{free_huge_block_count, kept_page_count, largest_free_run_bytes, oom_kill_count},
     pressure::Pressure,
@@ -156,6 +156,10 @@ impl Sampler {
             }
             (_, reason) => Unavailable::new(self.root.path("/proc/meminfo"), reason),
         };
+        if memory.as_ref().is_ok_and(|memory| memory.scope == MemoryScope::Container) {
+            let why = "lxcfs tells here of the container alone, and what drivers hold is the machine's";
+            dark = Err(Reason::Doubtful(why.to_owned()));
+        }
         let dark: Probe<DarkMemory> = dark.map_err(missing);
         let dark = dark.map(|dark| {
             let kept_bytes = self.kept_bytes(dark.bytes);
@@ -317,6 +321,26 @@ mod tests {
         std::fs::write(folder.path().join("proc/meminfo"), "MemTotal: 10 kB\nMemAvailable: 5 kB\n").unwrap();
         let none = sampler.read_often();
         assert!(none.memory.is_ok() && none.dark.unwrap_err().to_string().contains("AnonPages"));
+    }
+
+    #[test]
+    fn in_a_container_of_lxcfs_what_no_counter_owns_is_not_told() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("proc/self")).unwrap();
+        // Its total is the container's, and what drivers hold is the host's.
+        let meminfo = "MemTotal: 1024000 kB\nMemAvailable: 500000 kB\nMemFree: 500000 kB\nBuffers: 0 kB\n\
+                       Cached: 1024 kB\nAnonPages: 0 kB\nSlab: 0 kB\n";
+        std::fs::write(folder.path().join("proc/meminfo"), meminfo).unwrap();
+        assert!(Sampler::new(SystemRoot::at(folder.path())).read().dark.is_ok());
+        let lxcfs = "41 20 0:45 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n";
+        std::fs::write(folder.path().join("proc/self/mountinfo"), lxcfs).unwrap();
+        let mut sampler = Sampler::new(SystemRoot::at(folder.path()));
+        for signals in [sampler.read(), sampler.read_often()] {
+            assert!(signals.memory.is_ok());
+            let unknown = signals.dark.unwrap_err();
+            assert!(matches!(unknown.reason, Reason::Doubtful(_)), "{unknown}");
+            assert!(unknown.to_string().contains("lxcfs"), "{unknown}");
+        }
     }
 
     #[test]
