@@ -91,3 +91,29 @@ pub struct Cgroups {
     /// Where a limit may exist that cannot be seen, and figures that stand for others.
     pub doubts: Vec<Unavailable>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mapped_pages_come_off_once_and_never_more_cache_is_given_back_than_is_unmapped() {
+        let given_back = |inactive: u64, active: Option<u64>, mapped: u64| {
+            let group = Cgroup {
+                usage_bytes: 4000,
+                inactive_file_bytes: inactive,
+                active_file_bytes: active,
+                mapped_file_bytes: mapped,
+                ..Cgroup::with_limit("/", 4096)
+            };
+            4000 - group.working_set_bytes()
+        };
+        assert_eq!(given_back(2560, Some(1024), 1024), 2560, "all that is mapped may be active");
+        assert_eq!(given_back(1024, Some(0), 1024), 0, "all that is mapped is inactive");
+        assert_eq!(given_back(1024, Some(512), 1024), 512, "a part of it must be inactive");
+        assert_eq!(given_back(0, Some(512), 100), 0, "what is active is not the first to go");
+        assert_eq!(given_back(100, Some(100), 1024), 0);
+        assert_eq!(given_back(2560, None, 1024), 1536, "where that is not told, all of it may be inactive");
+        assert_eq!(given_back(u64::MAX, Some(u64::MAX), 0), 4000);
+    }
+}
