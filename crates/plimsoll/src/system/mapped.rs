@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{meminfo::MemInfo, mounts::Mounts, process::ProcessMemory, root::SystemRoot};
+use super::{meminfo::MemInfo, mounts::Mounts, process::ProcessMemory, root::SystemRoot, text::field};
 use crate::units::MIB;
 
 /// Less than this is not worth asking every process.
@@ -24,7 +24,7 @@ struct Asked {
 }
 
 /// What came of asking.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
     /// So much is mapped, in bytes.
     Mapped(u64),
@@ -51,14 +51,8 @@ pub(super) fn tell_shared(mut memory: MemInfo, root: &SystemRoot) -> MemInfo {
     if unsure_bytes < NOT_WORTH_BYTES || !root.is_this_machine() {
         return memory;
     }
-    let ask = || {
-        if !sees_all_processes() || hides_processes(root) {
-            return Said::NotAll;
-        }
-        asked_of_processes(root).map_or(Said::Nothing, Said::Mapped)
-    };
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    memory.mapped_shmem_bytes = last.at_most_bytes(Instant::now(), shmem_bytes, ask);
+    memory.mapped_shmem_bytes = last.at_most_bytes(Instant::now(), shmem_bytes, || ask(root));
     memory
 }
 
@@ -87,17 +81,36 @@ impl Asked {
     }
 }
 
-/// Whether no process is hidden from this one by a namespace, so that memory which nobody seen has mapped is mapped by nobody.
-fn sees_all_processes() -> bool {
+/// Asks every process, where each can be seen, so that memory which nobody seen has mapped is mapped by nobody.
+fn ask(root: &SystemRoot) -> Said {
     /// The inode of the first namespace of processes. Source: `PROC_PID_INIT_INO` of the kernel's `include/linux/proc_ns.h`.
     const FIRST: &str = "pid:[4026531836]";
-    fs::read_link("/proc/self/ns/pid").is_ok_and(|namespace| namespace.as_os_str() == FIRST)
+    if !is_in(root, "pid", FIRST) {
+        return Said::NotAll;
+    }
+    match Mounts::read(root) {
+        Ok(mounts) if mounts.hides_processes && !is_shown_all(root) => Said::NotAll,
+        Ok(_) => asked_of_processes(root).map_or(Said::Nothing, Said::Mapped),
+        Err(_) => Said::Nothing,
+    }
 }
 
-/// Whether `/proc` shows a user the processes of others not at all, or without what is in them.
-fn hides_processes(root: &SystemRoot) -> bool {
-    // Where it is not known what is mounted, it may be so.
-    Mounts::read(root).map_or(true, |mounts| mounts.hides_processes)
+fn is_in(root: &SystemRoot, kind: &str, namespace: &str) -> bool {
+    fs::read_link(root.path(format!("/proc/self/ns/{kind}"))).is_ok_and(|own| own.as_os_str() == namespace)
+}
+
+/// Whether a `/proc` that hides processes from others shows all of them to this one: it may look into every process.
+/// Source: `has_pid_permissions` of the kernel's `fs/proc/base.c`.
+fn is_shown_all(root: &SystemRoot) -> bool {
+    /// The inode of the first namespace of users. Source: `PROC_USER_INIT_INO` of the kernel's `include/linux/proc_ns.h`.
+    const FIRST: &str = "user:[4026531837]";
+    /// `CAP_SYS_PTRACE`. Source: `capabilities(7)`.
+    const MAY_LOOK: u64 = 1 << 19;
+    let may_look = |status: String| {
+        let mask = u64::from_str_radix(field(&status, "CapEff", ':')?.trim(), 16).ok()?;
+        Some(mask & MAY_LOOK != 0)
+    };
+    is_in(root, "user", FIRST) && root.read_text("/proc/self/status").ok().and_then(may_look) == Some(true)
 }
 
 /// The shared memory that processes have mapped, by what each has resident of it: what several share counts for each. `None`
@@ -181,24 +194,41 @@ mod tests {
     }
 
     #[test]
-    fn where_proc_hides_the_processes_of_others_nobody_knows_what_they_have_mapped() {
+    fn where_a_process_is_hidden_nobody_knows_what_all_have_mapped() {
         let folder = tempfile::tempdir().unwrap();
         let root = SystemRoot::at(folder.path());
-        assert!(hides_processes(&root), "what is mounted is not known");
-        fs::create_dir_all(folder.path().join("proc/self")).unwrap();
-        for (options, hides) in [
-            ("rw", false),
-            ("rw,hidepid=0", false),
-            ("rw,hidepid=off", false),
-            ("rw,gid=9,hidepid=1", true),
-            ("rw,hidepid=2", true),
-            ("rw,hidepid=invisible", true),
-            ("rw,hidepid=ptraceable", true),
-            ("rw,subset=pid,hidepid=4", true),
-        ] {
-            let mountinfo = format!("22 27 0:21 / /proc rw - proc proc {options}\n");
-            fs::write(folder.path().join("proc/self/mountinfo"), mountinfo).unwrap();
-            assert_eq!(hides_processes(&root), hides, "{options}");
+        let link = |kind: &str, to: &str| {
+            let link = folder.path().join("proc/self/ns").join(kind);
+            let _ = fs::remove_file(&link);
+            std::os::unix::fs::symlink(to, link).unwrap();
+        };
+        let write = |path: &str, text: &str| fs::write(folder.path().join("proc").join(path), text).unwrap();
+        let mount = |options: &str| {
+            write("self/mountinfo", &format!("22 27 0:21 / /proc rw - proc proc {options}\n"));
+            ask(&root)
+        };
+        fs::create_dir_all(folder.path().join("proc/self/ns")).unwrap();
+        fs::create_dir_all(folder.path().join("proc/7")).unwrap();
+        write("7/status", "VmRSS:\t9 kB\nRssShmem:\t3 kB\n");
+        assert_eq!(ask(&root), Said::NotAll, "the namespace is not known");
+        link("pid", "pid:[4026531836]");
+        assert_eq!(ask(&root), Said::Nothing, "what is mounted cannot be read now");
+        for options in ["rw", "rw,hidepid=0", "rw,hidepid=off"] {
+            assert_eq!(mount(options), Said::Mapped(3 << 10), "{options}");
         }
+        let hiding = ["hidepid=1", "gid=9,hidepid=2", "hidepid=invisible", "subset=pid,hidepid=ptraceable"];
+        for (namespace, capabilities, said) in [
+            ("user:[4026531837]", "0000000000000000", Said::NotAll),
+            ("user:[4026531837]", "000001ffffffffff", Said::Mapped(3 << 10)),
+            ("user:[4026532001]", "000001ffffffffff", Said::NotAll),
+        ] {
+            link("user", namespace);
+            write("self/status", &format!("Name:\tx\nCapEff:\t{capabilities}\n"));
+            for options in hiding {
+                assert_eq!(mount(&format!("rw,{options}")), said, "{options} {namespace} {capabilities}");
+            }
+        }
+        link("pid", "pid:[4026532002]");
+        assert_eq!(mount("rw"), Said::NotAll);
     }
 }
