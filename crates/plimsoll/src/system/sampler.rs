@@ -3,6 +3,7 @@
 use super::{
     cgroup::{CgroupReader, Cgroups},
     dark::DarkMemory,
+    fault::FileFault,
     machine::{Machine, doubt_of},
     meminfo::{MemInfo, MemoryScope},
     memory::MemoryReader,
@@ -151,7 +152,7 @@ impl Sampler {
         // A file that could not be read says why.
         let missing = |reason| match (&memory, reason) {
             (Err(unavailable), Reason::Missing) => unavailable.clone(),
-            (Ok(MemInfo { fault: Some(fault), .. }), Reason::Missing) => {
+            (Ok(MemInfo { fault: Some(fault), .. }), _) if *fault != FileFault::Foreign => {
                 Unavailable::new(self.root.path("/proc/meminfo"), fault.reason())
             }
             (_, reason) => Unavailable::new(self.root.path("/proc/meminfo"), reason),
@@ -341,6 +342,22 @@ mod tests {
             assert!(matches!(unknown.reason, Reason::Doubtful(_)), "{unknown}");
             assert!(unknown.to_string().contains("lxcfs"), "{unknown}");
         }
+    }
+
+    #[test]
+    fn what_no_counter_owns_is_missing_for_the_reason_for_which_the_memory_is_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal: 9 kB\nNode 0 MemFree: 3 kB\n");
+        write("proc/self/mountinfo", "41 20 0:5 /null /proc/meminfo rw - devtmpfs none rw\n");
+        write("proc/meminfo", "");
+        let signals = Sampler::new(SystemRoot::at(folder.path())).read();
+        assert!(signals.memory.is_ok());
+        assert_eq!(signals.dark.unwrap_err().reason, Reason::Covered);
     }
 
     #[test]

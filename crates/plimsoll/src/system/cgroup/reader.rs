@@ -93,7 +93,7 @@ impl CgroupReader {
             read => Some(read?).filter(|mounts| !mounts.cgroups.is_empty()).ok_or_else(|| missing.clone())?,
         };
         let mut found = places(root, None, &mounts)?;
-        let why = "it is not there, so that the control groups over this process are not known: a limit of one may be \
+        let why = "it is not there, so the control groups over this process are not known: there may be a limit that is \
                    not seen";
         found.doubts = vec![Unavailable::new(missing.path, Reason::Doubtful(why.to_owned()))];
         self.enter(root, found);
