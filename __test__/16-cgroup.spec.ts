@@ -100,6 +100,12 @@ describeWithGroups('under a memory cgroup of version 1', () => {
     expect(signals({ pid }).cgroups?.[0]).toMatchObject({ path: inner.path, limitBytes: 512 * MiB })
     child.stdin.end('\n')
     await ended
+    const gone = expect.objectContaining({ code: 'ERR_IO', message: expect.stringContaining('the process has ended') })
+    for (const read of [() => MemoryBudget.forThisMachine({ pid }), () => machineMemory({ pid })])
+      expect(read).toThrow(gone)
+    expect(() => budget.headroom()).toThrow(gone)
+    expect(budget.canAllocate(1 * MiB)).toBe(false)
+    expect(signals({ pid }).missing).toContainEqual(expect.objectContaining({ signal: 'cgroups' }))
   })
 
   test.each([0, 1, 2, 3, 4])('with %i descriptors left the limit counts, or there is no line at all', (free) => {
@@ -143,15 +149,39 @@ describeWithGroups('under a memory cgroup of version 1', () => {
     const through = [...inner.through, 'unshare', '-m', 'bash', '-c', hide]
     const script = `
       const { totalBytes } = plimsoll.machineMemory()
-      const reasons = plimsoll.signals().missing.filter(({ signal }) => signal === 'memory').map(({ reason }) => reason)
+      const missing = plimsoll.signals().missing.filter(({ signal }) => signal === 'memory')
+      const [reasons, remedies] = ['reason', 'remedy'].map((name) => missing.map((one) => one[name]))
       new MemoryManager({ isolated: true })
       new MemoryManager({ isolated: true })
-      return { totalBytes, lineBytes: MemoryBudget.forThisMachine().lineBytes, reasons }`
+      return { totalBytes, lineBytes: MemoryBudget.forThisMachine().lineBytes, reasons, remedies }`
     const { value, stderr } = runChild<Record<string, unknown>>(script, { through })
     expect(value).toMatchObject({ totalBytes: expect.any(Number), lineBytes: 496 * MiB })
     expect(value.totalBytes).toBeGreaterThan(512 * MiB)
-    expect(value.reasons).toEqual([expect.stringContaining('are taken from')])
+    expect(value.reasons).toEqual([expect.stringMatching(/subset=pid.*are taken from/)])
+    expect(value.remedies).toEqual([expect.stringContaining('ProcSubset=all')])
     expect(stderr.match(/PLIMSOLL_UNSEEN_LIMIT/g)).toHaveLength(1)
+  })
+
+  testIf(unshare(['-m'])).each([
+    ['/dev/null', /mounted over it.*are taken from/],
+    ['/proc/stat', /mounted over it.*are taken from/],
+    ['a copy', /not the kernel's/],
+    ['/proc/meminfo', undefined],
+  ])('with %s mounted over /proc/meminfo that is told, with what mends it', (what, reason) => {
+    inner.limit(512 * MiB)
+    const copy = 'copy="$(mktemp)" && cat /proc/meminfo > "$copy" &&'
+    const over = what === 'a copy' ? '"$copy"' : what
+    const cover = `${copy} mount --bind ${over} /proc/meminfo && exec "$0" "$@"`
+    const through = [...inner.through, 'unshare', '-m', 'bash', '-c', cover]
+    const script = `
+      const { lineBytes } = MemoryBudget.forThisMachine()
+      return { lineBytes, doubts: plimsoll.signals().missing.filter(({ signal }) => signal === 'memory') }`
+    const { value, stderr } = runChild<{ lineBytes: number; doubts: unknown[] }>(script, { through })
+    expect(value.lineBytes).toBe(496 * MiB)
+    const remedy = expect.stringContaining('Take away what is mounted over it')
+    const told = reason ? [expect.objectContaining({ reason: expect.stringMatching(reason), remedy })] : []
+    expect(value.doubts).toEqual(told)
+    expect(stderr.match(/PLIMSOLL_UNSEEN_LIMIT/g)?.length ?? 0).toBe(told.length)
   })
 
   testIf(unshare(['-m']))('a hierarchy that is not there any more is a limit that may not be seen', () => {

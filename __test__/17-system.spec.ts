@@ -131,13 +131,14 @@ describe('signals', () => {
     using guest = tree({
       'proc/meminfo':
         'MemTotal: 2097152 kB\nMemFree: 100 kB\nMemAvailable: 1048576 kB\nCmaTotal: 999999 kB\nCmaFree: 999990 kB\n' +
+        'NvMapMemUsed: 1048576 kB\n' +
         'HugePages_Total: 200\nHugepagesize: 2048 kB\nHugetlb: 409600 kB\n',
       'proc/self/mountinfo': '9 8 0:45 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n',
       'proc/device-tree/compatible': 'radxa,rock-5b\0rockchip,rk3588\0',
     })
     const { memory, missing } = signals(guest)
     expect(memory).toMatchObject({ scope: 'container', availableBytes: 1024 * MiB })
-    expect(memory).not.toHaveProperty('cmaFreeBytes')
+    for (const ofHost of ['cmaFreeBytes', 'nvmapUsedBytes']) expect(memory).not.toHaveProperty(ofHost)
     expect(missing).toContainEqual(
       expect.objectContaining({ signal: 'memory', reason: expect.stringContaining('lxcfs') }),
     )

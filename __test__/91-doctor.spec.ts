@@ -293,6 +293,28 @@ test('what hides the memory is mended by what shows it again, and a mount is adv
   expect(advice).toContain('ProcSubset=all')
 })
 
+test('what stands for the memory is a warning with what is the matter with it, and so is a file that is not the kernel’s', () => {
+  const node = 'sys/devices/system/node/node0/meminfo'
+  const figures = { [node]: 'Node 0 MemTotal: 7802880 kB\nNode 0 MemFree: 5000000 kB\n' }
+  const doubtOf = (hidden: RegExp, mountinfo: string, files: Record<string, string>) => {
+    const found = document('--root', tree(without(hidden, { 'proc/self/mountinfo': mountinfo, ...files })))
+    expect(found.line).not.toBeNull()
+    return found.warnings.find(({ code }: { code: string }) => code === 'memory-doubtful')
+  }
+  const proc = '40 30 0:50 / /proc rw - proc proc rw'
+  const subset = doubtOf(/meminfo|mountinfo/, `${proc},subset=pid\n`, figures)
+  expect(subset.message).toMatch(/subset=pid.*taken from/)
+  expect(subset.advice).toMatch(/ProcSubset=all.*copy it again/)
+  const mask = `${proc}\n41 40 0:5 /null /proc/meminfo rw - devtmpfs none rw\n`
+  const covered = doubtOf(/meminfo|mountinfo/, mask, { ...figures, 'proc/meminfo': '' })
+  expect(covered.message).toMatch(/mounted over it.*taken from/)
+  expect(covered.advice).toContain('Take away what is mounted over it')
+  const foreign = doubtOf(/mountinfo/, `${proc}\n41 40 8:1 /copy /proc/meminfo rw - ext4 /dev/sda1 rw\n`, {})
+  expect(foreign.message).toContain("not the kernel's")
+  expect(foreign.advice).toContain('Take away what is mounted over it')
+  expect(doubtOf(/mountinfo/, `${proc}\n`, {})).toBeUndefined()
+})
+
 test('a limit that is there and cannot be read leaves no line, and that is said of the limit', () => {
   const root = tree(without(/none/, { 'sys/fs/cgroup/a/memory.max': 'lots\n' }))
   expect(doctor('--root', root).status).toBe(3)

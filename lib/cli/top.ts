@@ -182,6 +182,8 @@ class Samples implements AsyncIterable<View> {
       shown += 1
       if (shown >= this.#count) return
     }
+    // Of one that has ended no limit is known either.
+    if (this.#isOther && !measured(() => processMemory({ pid: this.#pid }))) return
     if (failure !== undefined) throw new SystemError(`expected to read the machine's memory, but ${failure}`)
   }
 }

@@ -62,14 +62,15 @@ function unknownMemory({ machine, signals, root }: Findings): Warning[] {
 }
 
 /** Figures that others stand for, and those of a container whose host may have less. */
-function doubtfulMemory({ machine, signals }: Findings): Warning[] {
+function doubtfulMemory({ machine, signals, root }: Findings): Warning[] {
   const doubt = signals.missing.find(({ signal }) => signal === 'memory')
   if (!machine || !doubt) return []
   const advice =
     machine.scope === 'container'
       ? 'Plan with what the host can spare, or set a limit (maxBytes, --max)'
       : 'Headroom may be less than there is; see that /proc/meminfo is that of the kernel'
-  return [warning('memory-doubtful', doubt.reason, doubt.remedy ?? advice)]
+  const remedy = doubt.remedy && root !== undefined ? `${doubt.remedy}. Then copy it again` : doubt.remedy
+  return [warning('memory-doubtful', doubt.reason, remedy ?? advice)]
 }
 
 function fullBounds({ headroom }: Findings): Warning[] {

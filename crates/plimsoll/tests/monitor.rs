@@ -13,7 +13,7 @@ use std::{
 use plimsoll::{
     MemoryBudget,
     monitor::{Level, Limits, Monitor, MonitorOptions, Notice},
-    system::SystemRoot,
+    system::{Reason, SystemRoot},
     units::{GIB, MIB},
 };
 
@@ -119,15 +119,21 @@ fn each_is_told_of_the_root_it_watches() {
     let copy = SystemRoot::at(folder.path());
     let ended = SystemRoot::default().of_process(u32::MAX);
     let budget = MemoryBudget::new(1024 * GIB, 0).unwrap();
-    let watched = [SystemRoot::default(), copy, ended].map(|root| {
+    let watched = [SystemRoot::default(), copy].map(|root| {
         let (monitor, notices) = started(&budget, MonitorOptions { root, ..often() });
         let Notice::Sample { sample, .. } = notices.recv_timeout(SOON).unwrap() else { panic!() };
         (monitor, sample)
     });
-    let [machine, copy, ended] = watched.each_ref().map(|(_, sample)| &sample.signals);
+    let [machine, copy] = watched.each_ref().map(|(_, sample)| &sample.signals);
     assert!(machine.memory.as_ref().unwrap().total_bytes > 4 * MIB && machine.process.is_ok());
     assert_eq!(copy.memory.as_ref().unwrap().total_bytes, 4 * MIB);
-    assert!(ended.memory.is_ok() && ended.process.is_err());
+    let budget = MemoryBudget::new(1024 * GIB, 0).unwrap();
+    let (monitor, notices) = started(&budget, MonitorOptions { root: ended, ..often() });
+    let told = notices.recv_timeout(SOON).unwrap();
+    assert!(matches!(&told, Notice::Unavailable(why) if why.reason == Reason::Ended), "{told:?}");
+    assert!(budget.allocate(1, "beside it").is_err(), "its limits are not known");
+    monitor.close();
+    assert!(budget.allocate(1, "after it").is_ok());
 }
 
 fn an_observer_may_close_its_monitor() {

@@ -15,8 +15,8 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DetectedBoard {
-    /// What its device tree calls it, or DMI where that names a board that is known; else the preset's name, else a few
-    /// words.
+    /// What its device tree calls it, or DMI where that names a board that is known; else the preset's name, else the first
+    /// of its compatible names, else a few words.
     pub name: String,
     /// The preset that fits it: its chip or module, and the memory that is really there.
     pub preset: Option<&'static Board>,
@@ -188,10 +188,11 @@ fn names(compatible: &str, mark: &str) -> bool {
 }
 
 fn name(tree: &DeviceTree, preset: Option<&Board>) -> String {
-    match (tree.model.as_str(), preset) {
-        ("", Some(preset)) => preset.name.to_owned(),
-        ("", None) => "a machine without a device tree".to_owned(),
-        (model, _) => model.to_owned(),
+    match (tree.model.as_str(), preset, tree.compatible.first()) {
+        ("", Some(preset), _) => preset.name.to_owned(),
+        ("", None, Some(compatible)) => compatible.clone(),
+        ("", None, None) => "a machine without a device tree".to_owned(),
+        (model, ..) => model.to_owned(),
     }
 }
 
@@ -307,6 +308,12 @@ mod tests {
             assert_eq!((found.name.as_str(), found.preset.unwrap().id), (product, "gb10-128gb"));
             assert!(!found.is_jetson() && found.module.is_none(), "{product}");
         }
+        for product in ["GB100", "Acme GB10X", "MyEdgeXperts", "XGB10"] {
+            assert_eq!(board(product).soc, None, "{product}: a mark is whole words");
+        }
+        for product in ["gb10", "EdgeXpert-MS-C931", "Acme (GB10)"] {
+            assert_eq!(board(product).soc, Some("GB10"), "{product}");
+        }
         let pc = board("To Be Filled By O.E.M.");
         assert_eq!((pc.soc, pc.unified_memory, pc.preset), (None, None, None));
         assert_eq!(pc.name, "a machine without a device tree");
@@ -319,6 +326,7 @@ mod tests {
         assert_eq!((board.preset.unwrap().id, board.soc), ("rk3588-16gb", Some("RK3588")));
         assert_eq!(board.name, "Radxa ROCK 5B+");
         assert_eq!(detected("acme,toaster\0", "RK3588 Jetson Orin Nano\0", 7620).vendor, None);
+        assert_eq!(detected("acme,toaster\0acme,oven\0", "", 7620).name, "acme,toaster");
     }
 
     #[test]

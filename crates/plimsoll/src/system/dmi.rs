@@ -20,8 +20,12 @@ impl Dmi {
         fit.then(|| Self { product: product.to_owned() })
     }
 
-    /// Whether the name contains these words of small letters. Some makers write `_` for a blank.
+    /// Whether the name has these words of small letters in it, one after the other and each of them whole: "gb10" is not
+    /// in "GB100". Some makers write `_` for a blank.
     pub fn mentions(&self, words: &str) -> bool {
-        self.product.to_ascii_lowercase().replace('_', " ").contains(words)
+        let name = self.product.to_ascii_lowercase();
+        let name: Vec<_> =
+            name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        format!(" {} ", name.join(" ")).contains(&format!(" {words} "))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     cgroup::{Cgroup, CgroupReader, Cgroups},
+    fault::FileFault,
     meminfo::{MemInfo, MemoryScope},
     memory::MemoryReader,
     root::{Buffer, Probe, Reason, SystemRoot, Unavailable},
@@ -28,8 +29,8 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](super::Unavailable) when its memory cannot be read, or a limit over the process that is there. A
-    /// machine without cgroups has none.
+    /// [`Unavailable`](super::Unavailable) when its memory cannot be read, or a limit over the process that is there, or when
+    /// the process that is meant has ended. A machine without cgroups has none.
     pub fn read() -> Probe<Self> {
         Self::read_at(&SystemRoot::default())
     }
@@ -80,9 +81,10 @@ impl Machine {
     }
 
     /// What a user must be told without asking: every doubt, but for groups above the topmost that can be seen where one
-    /// of those that can be seen has a limit. That is how a container with a limit is.
+    /// of those that can be seen has a limit below the machine's memory. That is how a container with a limit is.
     pub fn grave_doubts(&self) -> impl Iterator<Item = &Unavailable> {
-        let is_limited = self.cgroups.iter().any(|cgroup| cgroup.bound_bytes().is_some());
+        let binds = |bound_bytes: u64| bound_bytes < self.ordinary_bytes();
+        let is_limited = self.cgroups.iter().any(|cgroup| cgroup.bound_bytes().is_some_and(binds));
         self.doubts.iter().filter(move |doubt| !(is_limited && doubt.reason == Reason::HiddenAbove))
     }
 
@@ -118,14 +120,16 @@ impl Machine {
 
 /// What is not certain about the memory.
 pub(super) fn doubt_of(memory: &MemInfo) -> Option<Unavailable> {
-    let why = match (memory.stand_in, memory.scope) {
-        (Some(stand_in), _) => stand_in.words(),
-        (None, MemoryScope::Container) => {
-            "lxcfs tells here of the container alone: how much its host has left is not seen"
-        }
-        (None, MemoryScope::Machine) => return None,
+    let of_container = "lxcfs tells here of the container alone: how much its host has left is not seen";
+    let doubtful = |why: &str| Reason::Doubtful(why.to_owned());
+    let of_scope = (memory.scope == MemoryScope::Container).then(|| doubtful(of_container));
+    let cause = memory.fault.map(FileFault::reason).or(of_scope);
+    let reason = match (cause, memory.stand_in) {
+        (Some(cause), Some(stand_in)) => Reason::StandsIn { cause: Box::new(cause), words: stand_in.words() },
+        (None, Some(stand_in)) => doubtful(stand_in.words()),
+        (cause, None) => cause?,
     };
-    Some(Unavailable::new("/proc/meminfo", Reason::Doubtful(why.to_owned())))
+    Some(Unavailable::new("/proc/meminfo", reason))
 }
 
 /// The files of this machine and this process. They stay open, so that a limit that was once seen is not lost when the
@@ -235,5 +239,20 @@ mod tests {
         write("sys/fs/cgroup/a/memory.max", "lots\n");
         let unavailable = reader.read().unwrap_err();
         assert!(unavailable.path.ends_with("a/memory.max"), "{unavailable}");
+    }
+
+    #[test]
+    fn a_limit_that_binds_nothing_makes_no_doubt_less_grave() {
+        let doubt = Unavailable::new("/sys/fs/cgroup", Reason::HiddenAbove);
+        let grave = |limit_bytes: u64| {
+            let mut machine = Machine::new(1 << 30, 1 << 29, vec![Cgroup::with_limit("/", limit_bytes)]);
+            machine.doubts = vec![doubt.clone()];
+            machine.grave_doubts().count()
+        };
+        assert_eq!((grave(1 << 29), grave(1 << 30), grave(1 << 40)), (0, 1, 1));
+        let mut huge = Machine::new(1 << 30, 1 << 29, vec![Cgroup::with_limit("/", 1 << 29)]);
+        huge.memory.huge_pages_bytes = Some(1 << 29);
+        huge.doubts = vec![doubt.clone()];
+        assert_eq!(huge.grave_doubts().count(), 1, "a line is drawn without huge pages");
     }
 }

@@ -1,6 +1,7 @@
 //! `/proc/meminfo`.
 
 use super::{
+    fault::FileFault,
     root::Reason,
     text::{field, kib_field, number, text},
 };
@@ -37,7 +38,7 @@ pub struct MemInfo {
     pub swap_total_bytes: Option<u64>,
     /// Free swap (`SwapFree`). Never headroom: on zram it is paid for with RAM.
     pub swap_free_bytes: Option<u64>,
-    /// Held by GPU and engines of a Jetson, all processes (`NvMapMemUsed`); absent on Thor.
+    /// Held by GPU and engines of a Jetson, all processes (`NvMapMemUsed`); absent on Thor, and in a container of lxcfs.
     pub nvmap_used_bytes: Option<u64>,
     /// Set aside as huge pages of every size (`Hugetlb`, before Linux 4.16 `HugePages_Total` of the usual one): no memory
     /// that ordinary allocations get, used or not.
@@ -46,6 +47,8 @@ pub struct MemInfo {
     pub scope: MemoryScope,
     /// What stands for figures that the kernel did not give.
     pub stand_in: Option<StandIn>,
+    /// What is the matter with `/proc/meminfo`, where the figures are not taken from it, or it is not the kernel's.
+    pub fault: Option<FileFault>,
 }
 
 /// Whose memory the figures are about.
@@ -120,8 +123,8 @@ impl MemInfo {
 
     /// Parses a `/proc/meminfo` that tells of that.
     ///
-    /// In a container lxcfs passes on from the host what it does not know itself: contiguous memory and huge pages, which
-    /// are none of the container's total and in none of its other figures. Source: `proc_meminfo_read` of lxcfs.
+    /// In a container lxcfs passes on from the host what it does not know itself: contiguous memory, huge pages and what
+    /// drivers hold, which are none of the container's total and in none of its other figures. Source: `proc_meminfo_read` of lxcfs.
     ///
     /// # Errors
     ///
@@ -163,10 +166,11 @@ impl MemInfo {
             unreclaimable_slab_bytes: up_to_total("SUnreclaim"),
             swap_total_bytes,
             swap_free_bytes: part_of("SwapFree", swap_total_bytes),
-            nvmap_used_bytes: up_to_total("NvMapMemUsed"),
+            nvmap_used_bytes: up_to_total("NvMapMemUsed").filter(|_| of_machine),
             huge_pages_bytes: huge_pages_bytes(text).filter(|bytes| of_machine && *bytes <= total_bytes),
             scope,
             stand_in,
+            fault: None,
         })
     }
 
@@ -279,6 +283,7 @@ mod tests {
         let guest = MemInfo::parse_as(text.as_bytes(), MemoryScope::Container).unwrap();
         assert_eq!((guest.allocatable_bytes(), guest.ordinary_bytes()), (600 * KIB, 1000 * KIB));
         assert_eq!((guest.cma_total_bytes, guest.huge_pages_bytes), (None, None));
+        assert_eq!((host.nvmap_used_bytes, guest.nvmap_used_bytes), (Some(70 * KIB), None));
     }
 
     #[test]

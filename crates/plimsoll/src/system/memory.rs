@@ -3,6 +3,7 @@
 use rustix::system::sysinfo;
 
 use super::{
+    fault::FileFault,
     mapped::tell_shared,
     meminfo::{MemInfo, MemoryScope, StandIn},
     mounts::{MemInfoMount, Mounts},
@@ -45,12 +46,17 @@ impl MemoryReader {
             MemInfo::parse_as(bytes, scope)
         });
         match read {
-            Ok(memory) if scope == MemoryScope::Machine => Ok(tell_shared(memory, &self.root)),
-            Ok(memory) => Ok(memory),
+            Ok(memory) if scope == MemoryScope::Container => Ok(memory),
+            Ok(memory) => {
+                let fault = (mount == MemInfoMount::Other).then_some(FileFault::Foreign);
+                Ok(MemInfo { fault, ..tell_shared(memory, &self.root) })
+            }
             Err(unavailable) => {
                 // What is mounted may have changed.
                 self.mount = None;
-                stand_in(&self.root).ok_or_else(|| explained(unavailable, mount))
+                let unavailable = explained(unavailable, mount);
+                let fault = Some(FileFault::of(&unavailable.reason));
+                stand_in(&self.root).map(|memory| MemInfo { fault, ..memory }).ok_or(unavailable)
             }
         }
     }
@@ -122,7 +128,7 @@ fn of_system_call() -> Option<MemInfo> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::KIB;
+    use crate::{system::machine::doubt_of, units::KIB};
     use std::fs;
 
     fn read(files: &[(&str, &str)]) -> Probe<MemInfo> {
@@ -182,6 +188,10 @@ mod tests {
         .unwrap();
         assert_eq!((memory.total_bytes, memory.available_bytes), (2000 * KIB, 800 * KIB));
         assert_eq!((memory.stand_in, memory.ordinary_bytes()), (Some(StandIn::Nodes), 1872 * KIB));
+        let doubt = doubt_of(&memory).unwrap();
+        let said = doubt.to_string();
+        assert!(said.contains("subset=pid") && said.contains("are taken from /sys/devices"), "{said}");
+        assert!(doubt.remedy().unwrap().contains("ProcSubset=all"), "{doubt:?}");
     }
 
     #[test]
@@ -192,5 +202,49 @@ mod tests {
             assert_eq!(told.total_bytes, file.total_bytes);
         }
         assert!(told.available_bytes <= told.total_bytes && told.stand_in == Some(StandIn::SystemCall));
+    }
+
+    #[test]
+    fn what_stands_for_the_file_is_told_with_what_is_the_matter_with_it_and_a_remedy_for_that() {
+        const TMPFS: &str = "41 20 0:45 /x /proc/meminfo ro - tmpfs none ro\n";
+        let node = ("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal: 9 kB\nNode 0 MemFree: 3 kB\n");
+        for (mountinfo, meminfo, cause, remedy) in [
+            (TMPFS, Some(""), "hidden by something", Some("mounted over it")),
+            ("\n", None, "is not there", Some("Mount /proc")),
+            ("\n", Some("nonsense"), "does not hold a line \"MemTotal", None),
+            (SUBSET.1, None, "subset=pid", Some("ProcSubset=all")),
+        ] {
+            let mut files = vec![node, ("proc/self/mountinfo", mountinfo)];
+            files.extend(meminfo.map(|text| ("proc/meminfo", text)));
+            let doubt = doubt_of(&read(&files).unwrap()).unwrap();
+            let said = doubt.to_string();
+            assert!(said.contains(cause) && said.contains("are taken from /sys/devices"), "{said}");
+            let found = doubt.remedy();
+            assert_eq!(found.is_some(), remedy.is_some(), "{found:?}");
+            assert!(remedy.is_none_or(|words| found.unwrap().contains(words)), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_the_kernels_is_believed_and_that_is_told() {
+        let text = "MemTotal: 4000 kB\nMemAvailable: 1000 kB\n";
+        let doubt = |mounts: &str, text: &str| {
+            doubt_of(&read(&[("proc/meminfo", text), ("proc/self/mountinfo", mounts)]).unwrap())
+        };
+        for mounts in [
+            "41 20 0:45 /copy /proc/meminfo ro - ext4 /dev/sda1 rw\n",
+            "41 20 0:45 /stat /proc/meminfo ro - proc proc rw\n",
+            "22 27 0:21 / /proc rw - tmpfs none rw\n",
+        ] {
+            let foreign = doubt(mounts, text).unwrap();
+            assert!(foreign.to_string().contains("not the kernel's"), "{foreign}");
+            assert!(foreign.remedy().unwrap().contains("mounted over it"));
+            let odd = doubt(mounts, "MemTotal: 4000 kB\nMemFree: 1000 kB\n").unwrap().to_string();
+            assert!(odd.contains("not the kernel's") && odd.contains("MemAvailable is missing"), "{odd}");
+        }
+        assert_eq!(doubt("41 20 0:21 /meminfo /proc/meminfo ro - proc proc rw\n", text), None);
+        let lxcfs = "41 20 0:45 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n";
+        let odd = doubt(lxcfs, "MemTotal: 40 kB\nMemFree: 10 kB\nMemAvailable: 90 kB\n").unwrap().to_string();
+        assert!(odd.contains("lxcfs tells") && odd.contains("MemAvailable is missing"), "{odd}");
     }
 }

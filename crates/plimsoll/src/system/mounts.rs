@@ -38,6 +38,8 @@ pub(super) struct Mounts {
     /// mount lies over cannot be reached and is not among them.
     pub(super) cgroups: Vec<CgroupMount>,
     pub(super) meminfo: MemInfoMount,
+    /// Whether `/proc` hides the processes of other users, or what is in them: `hidepid=`.
+    pub(super) hides_processes: bool,
 }
 
 impl Mounts {
@@ -81,10 +83,17 @@ impl Mounts {
         self.cgroups.retain(|other| other.point.as_os_str() != point.as_str());
         match point.as_str() {
             "/proc" => {
-                let hides = kind == "proc" && has_option("subset=pid", filesystem.clone());
-                self.meminfo = if hides { MemInfoMount::SubsetPid } else { MemInfoMount::Kernel };
+                self.meminfo = match kind {
+                    "proc" if has_option("subset=pid", filesystem.clone()) => MemInfoMount::SubsetPid,
+                    "proc" => MemInfoMount::Kernel,
+                    _ => MemInfoMount::Other,
+                };
+                let options = filesystem.clone().nth(1).unwrap_or_default();
+                let hidden = options.split(',').find_map(|option| option.strip_prefix("hidepid="));
+                self.hides_processes = hidden.is_some_and(|how| how != "0" && how != "off");
             }
             "/proc/meminfo" if kind == "fuse.lxcfs" => self.meminfo = MemInfoMount::Lxcfs,
+            "/proc/meminfo" if kind == "proc" && root == "/meminfo" => self.meminfo = MemInfoMount::Kernel,
             "/proc/meminfo" => self.meminfo = MemInfoMount::Other,
             _ => {}
         }

@@ -106,6 +106,11 @@ impl SystemRoot {
         self.pid.map_or_else(|| format!("/proc/self/{name}"), |pid| format!("/proc/{pid}/{name}"))
     }
 
+    /// The absolute path of the folder of the process that is meant, where that is another than the one that reads.
+    pub(super) fn process_folder(&self) -> Option<String> {
+        self.pid.map(|pid| format!("/proc/{pid}"))
+    }
+
     /// Whether that path exists, of whatever type.
     #[must_use]
     pub fn exists(&self, absolute: impl AsRef<Path>) -> bool {

@@ -3,8 +3,9 @@
 use super::{
     cgroup::{CgroupReader, Cgroups},
     dark::DarkMemory,
+    fault::FileFault,
     machine::{Machine, doubt_of},
-    meminfo::MemInfo,
+    meminfo::{MemInfo, MemoryScope},
     memory::MemoryReader,
     pages::{free_huge_block_count, kept_page_count, largest_free_run_bytes, oom_kill_count},
     pressure::Pressure,
@@ -151,8 +152,15 @@ impl Sampler {
         // A file that could not be read says why.
         let missing = |reason| match (&memory, reason) {
             (Err(unavailable), Reason::Missing) => unavailable.clone(),
+            (Ok(MemInfo { fault: Some(fault), .. }), _) if *fault != FileFault::Foreign => {
+                Unavailable::new(self.root.path("/proc/meminfo"), fault.reason())
+            }
             (_, reason) => Unavailable::new(self.root.path("/proc/meminfo"), reason),
         };
+        if memory.as_ref().is_ok_and(|memory| memory.scope == MemoryScope::Container) {
+            let why = "lxcfs tells here of the container alone, and what drivers hold is the machine's";
+            dark = Err(Reason::Doubtful(why.to_owned()));
+        }
         let dark: Probe<DarkMemory> = dark.map_err(missing);
         let dark = dark.map(|dark| {
             let kept_bytes = self.kept_bytes(dark.bytes);
@@ -274,16 +282,19 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_ends_between_two_readings_is_gone_and_nothing_failed() {
+    fn a_process_that_ends_between_two_readings_leaves_no_machine_without_its_limits() {
         let mut child = process::Command::new("sleep").arg("60").spawn().unwrap();
-        let mut sampler = Sampler::new(SystemRoot::default().of_process(child.id()));
+        let root = SystemRoot::default().of_process(child.id());
+        let mut sampler = Sampler::new(root.clone());
         let before = sampler.read();
-        assert!(before.process.is_ok() && before.cgroups.is_ok());
+        assert!(before.process.is_ok() && before.machine().is_ok(), "{before:?}");
         child.kill().unwrap();
         child.wait().unwrap();
-        let after = sampler.read();
-        assert!(after.process.as_ref().unwrap_err().is_absent(), "{after:?}");
-        assert!(after.machine().is_ok(), "{after:?}");
+        for after in [sampler.read_often(), sampler.read(), Sampler::new(root.clone()).read()] {
+            assert!(after.process.as_ref().unwrap_err().is_absent(), "{after:?}");
+            assert_eq!(after.machine().unwrap_err().reason, Reason::Ended, "{after:?}");
+        }
+        assert_eq!(Machine::read_at(&root).unwrap_err().reason, Reason::Ended);
     }
 
     #[test]
@@ -311,6 +322,42 @@ mod tests {
         std::fs::write(folder.path().join("proc/meminfo"), "MemTotal: 10 kB\nMemAvailable: 5 kB\n").unwrap();
         let none = sampler.read_often();
         assert!(none.memory.is_ok() && none.dark.unwrap_err().to_string().contains("AnonPages"));
+    }
+
+    #[test]
+    fn in_a_container_of_lxcfs_what_no_counter_owns_is_not_told() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("proc/self")).unwrap();
+        // Its total is the container's, and what drivers hold is the host's.
+        let meminfo = "MemTotal: 1024000 kB\nMemAvailable: 500000 kB\nMemFree: 500000 kB\nBuffers: 0 kB\n\
+                       Cached: 1024 kB\nAnonPages: 0 kB\nSlab: 0 kB\n";
+        std::fs::write(folder.path().join("proc/meminfo"), meminfo).unwrap();
+        assert!(Sampler::new(SystemRoot::at(folder.path())).read().dark.is_ok());
+        let lxcfs = "41 20 0:45 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n";
+        std::fs::write(folder.path().join("proc/self/mountinfo"), lxcfs).unwrap();
+        let mut sampler = Sampler::new(SystemRoot::at(folder.path()));
+        for signals in [sampler.read(), sampler.read_often()] {
+            assert!(signals.memory.is_ok());
+            let unknown = signals.dark.unwrap_err();
+            assert!(matches!(unknown.reason, Reason::Doubtful(_)), "{unknown}");
+            assert!(unknown.to_string().contains("lxcfs"), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_no_counter_owns_is_missing_for_the_reason_for_which_the_memory_is_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal: 9 kB\nNode 0 MemFree: 3 kB\n");
+        write("proc/self/mountinfo", "41 20 0:5 /null /proc/meminfo rw - devtmpfs none rw\n");
+        write("proc/meminfo", "");
+        let signals = Sampler::new(SystemRoot::at(folder.path())).read();
+        assert!(signals.memory.is_ok());
+        assert_eq!(signals.dark.unwrap_err().reason, Reason::Covered);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Unavailable {
 pub enum Reason {
     /// It does not exist: the kernel has no such feature, or it is not mounted here.
     Missing,
+    /// The process whose file it is has ended, or there is none of that id that can be seen.
+    Ended,
     /// This process may not read it.
     Denied,
     /// Reading failed, with the system's words.
@@ -40,6 +42,15 @@ pub enum Reason {
     SubsetPid,
     /// It is something else that was mounted over it.
     Covered,
+    /// It is something else that was mounted over it, and its figures are taken as they are.
+    Foreign,
+    /// Other figures stand for its own.
+    StandsIn {
+        /// What is the matter with it.
+        cause: Box<Self>,
+        /// What stands for it, in words.
+        words: &'static str,
+    },
     /// It is there, and a limit may exist that it does not show, or one figure stands for another; why.
     Doubtful(String),
     /// It is of the topmost control group that can be seen here, and there are some above it.
@@ -66,17 +77,8 @@ impl Unavailable {
     /// What to do about it, where its cause is known.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
-        match self.reason {
-            Reason::SubsetPid => {
-                Some("Set ProcSubset=all for the service, or mount /proc without the option subset=pid")
-            }
-            Reason::Covered => Some(
-                "Take away what is mounted over it: an InaccessiblePaths= of the service, or a bind mount",
-            ),
-            _ => None,
-        }
+        self.reason.remedy()
     }
-
     pub(crate) fn from_io(path: impl Into<PathBuf>, error: &io::Error) -> Self {
         let gone = [Errno::NODEV, Errno::SRCH].map(|errno| Some(errno.raw_os_error()));
         let too_many = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
@@ -92,11 +94,36 @@ impl Unavailable {
     }
 }
 
+impl Reason {
+    fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::SubsetPid => {
+                Some("Set ProcSubset=all for the service, or mount /proc without the option subset=pid")
+            }
+            Self::Covered | Self::Foreign => Some(
+                "Take away what is mounted over it: an InaccessiblePaths= of the service, or a bind mount",
+            ),
+            Self::StandsIn { cause, .. } => match **cause {
+                Self::Missing => Some("Mount /proc: mount -t proc proc /proc"),
+                Self::NoDescriptor(_) => Some("Raise the limit: ulimit -n, or LimitNOFILE= of a service"),
+                ref cause => cause.remedy(),
+            },
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match &self.reason {
             Reason::Missing => write!(f, "{path} is not there"),
+            Reason::Ended => {
+                write!(
+                    f,
+                    "{path} is not there: the process has ended, or there is none of that id that can be seen"
+                )
+            }
             Reason::Denied => write!(f, "{path} may not be read by this user"),
             Reason::Unreadable(why) => write!(f, "{path} cannot be read: {why}"),
             Reason::NoDescriptor(why) => write!(
@@ -113,6 +140,14 @@ impl fmt::Display for Unavailable {
                  ProcSubset=all shows it"
             ),
             Reason::Covered => write!(f, "{path} is hidden by something that is mounted over it"),
+            Reason::Foreign => write!(
+                f,
+                "{path} is not the kernel's: something else is mounted over it, and its figures are taken as they are"
+            ),
+            Reason::StandsIn { cause, words } => {
+                let cause = Self::new(&self.path, (**cause).clone());
+                write!(f, "{cause}; {words}")
+            }
             Reason::Doubtful(why) => write!(f, "{path}: {why}"),
             Reason::HiddenAbove => write!(
                 f,

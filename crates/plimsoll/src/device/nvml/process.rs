@@ -1,6 +1,22 @@
-//! The rows that the library writes.
+//! The lists of processes that the library has, and the rows that it writes.
 
 use super::table::Layout;
+
+/// What the library calls a process that uses a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProcessOf {
+    Compute,
+    Graphics,
+}
+
+impl ProcessOf {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Graphics => "graphics",
+        }
+    }
+}
 
 /// A row of the longer layout. The library fills it; nothing in it is a pointer.
 #[repr(C)]

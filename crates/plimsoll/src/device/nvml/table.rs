@@ -7,11 +7,14 @@ use std::{
 
 use libloading::Library;
 
-use super::{Answer, ProcessOf, process::Row};
+use super::process::{ProcessOf, Row};
 use crate::{
     device::library::{load_first, usual_libraries},
     system::variable,
 };
+
+/// What the library answers, or why it does not.
+pub(super) type Answer<T> = std::result::Result<T, String>;
 
 /// `nvmlReturn_t`. Plain, for a newer library has codes that no list knows.
 pub(super) type Code = i32;

@@ -91,6 +91,7 @@ impl GroupReader {
             high_bytes,
             usage_bytes,
             inactive_file_bytes,
+            active_file_bytes: stat.active_file_bytes,
             mapped_file_bytes: stat.mapped_file_bytes,
             oom_kill_count: self.events.read(buffer, oom_kill_in).ok(),
         }))
@@ -154,6 +155,7 @@ fn limit_of(bytes: u64) -> Option<u64> {
 #[allow(clippy::struct_field_names)] // Each is a size, and says so.
 struct Stat {
     inactive_file_bytes: Option<u64>,
+    active_file_bytes: Option<u64>,
     /// What is mapped, less shared memory: the kernel counts both together.
     mapped_file_bytes: u64,
     /// Version 1 alone: the lowest limit on the way up, those of groups that cannot be seen from here included.
@@ -165,9 +167,11 @@ impl Stat {
         const LIMIT: &str = "hierarchical_memory_limit";
         let text = text(bytes)?;
         // Version 1 writes the group's own figure under the short name and the subtree's under the long one.
-        let (inactive, mapped, shmem) = match version {
-            CgroupVersion::V1 => ("total_inactive_file", "total_mapped_file", "total_shmem"),
-            CgroupVersion::V2 => ("inactive_file", "file_mapped", "shmem"),
+        let (inactive, active, mapped, shmem) = match version {
+            CgroupVersion::V1 => {
+                ("total_inactive_file", "total_active_file", "total_mapped_file", "total_shmem")
+            }
+            CgroupVersion::V2 => ("inactive_file", "active_file", "file_mapped", "shmem"),
         };
         let told = |name| count_field(text, name).unwrap_or(0);
         let hierarchical_limit_bytes = match field(text, LIMIT, ' ').map(whole_number) {
@@ -176,6 +180,7 @@ impl Stat {
         };
         Ok(Self {
             inactive_file_bytes: count_field(text, inactive),
+            active_file_bytes: count_field(text, active),
             mapped_file_bytes: told(mapped).saturating_sub(told(shmem)),
             hierarchical_limit_bytes,
         })

@@ -29,6 +29,8 @@ pub struct Cgroup {
     pub usage_bytes: u64,
     /// Page cache that was not used for a while, in bytes: the first to be reclaimed. Of the whole subtree.
     pub inactive_file_bytes: u64,
+    /// Page cache that was used more than once, in bytes, where the kernel tells it. Of the whole subtree.
+    pub active_file_bytes: Option<u64>,
     /// Pages of files that its processes have mapped, in bytes, as far as the kernel tells: the weights of servers that
     /// map their models. Of the whole subtree.
     pub mapped_file_bytes: u64,
@@ -47,6 +49,7 @@ impl Cgroup {
             high_bytes: None,
             usage_bytes: 0,
             inactive_file_bytes: 0,
+            active_file_bytes: None,
             mapped_file_bytes: 0,
             oom_kill_count: None,
         }
@@ -59,11 +62,14 @@ impl Cgroup {
     }
 
     /// What it holds less what is reclaimed first, in bytes. Page cache that is mapped is not: wherever the kernel keeps
-    /// it, the processes that mapped it are using it.
+    /// it, the processes that mapped it are using it. What of it is active is not taken off a second time: what comes off
+    /// is inactive cache, as far as that much cache is not mapped. Where active cache is not told, all that is mapped may
+    /// be inactive.
     #[must_use]
     pub fn working_set_bytes(&self) -> u64 {
-        let reclaimable = self.inactive_file_bytes.saturating_sub(self.mapped_file_bytes);
-        self.usage_bytes.saturating_sub(reclaimable)
+        let cache_bytes = self.inactive_file_bytes.saturating_add(self.active_file_bytes.unwrap_or(0));
+        let unmapped_bytes = cache_bytes.saturating_sub(self.mapped_file_bytes);
+        self.usage_bytes.saturating_sub(self.inactive_file_bytes.min(unmapped_bytes))
     }
 
     /// What its processes could still take, in bytes; `None` without a limit.
@@ -84,4 +90,30 @@ pub struct Cgroups {
     pub unavailable: Vec<Unavailable>,
     /// Where a limit may exist that cannot be seen, and figures that stand for others.
     pub doubts: Vec<Unavailable>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mapped_pages_come_off_once_and_never_more_cache_is_given_back_than_is_unmapped() {
+        let given_back = |inactive: u64, active: Option<u64>, mapped: u64| {
+            let group = Cgroup {
+                usage_bytes: 4000,
+                inactive_file_bytes: inactive,
+                active_file_bytes: active,
+                mapped_file_bytes: mapped,
+                ..Cgroup::with_limit("/", 4096)
+            };
+            4000 - group.working_set_bytes()
+        };
+        assert_eq!(given_back(2560, Some(1024), 1024), 2560, "all that is mapped may be active");
+        assert_eq!(given_back(1024, Some(0), 1024), 0, "all that is mapped is inactive");
+        assert_eq!(given_back(1024, Some(512), 1024), 512, "a part of it must be inactive");
+        assert_eq!(given_back(0, Some(512), 100), 0, "what is active is not the first to go");
+        assert_eq!(given_back(100, Some(100), 1024), 0);
+        assert_eq!(given_back(2560, None, 1024), 1536, "where that is not told, all of it may be inactive");
+        assert_eq!(given_back(u64::MAX, Some(u64::MAX), 0), 4000);
+    }
 }

@@ -30,13 +30,18 @@ pub(super) struct Places {
     pub(super) doubts: Vec<Unavailable>,
 }
 
-/// Looks them up. Fails where it cannot be told whether a group is there.
-pub(super) fn places(root: &SystemRoot, own: &str, mounts: &Mounts) -> Probe<Places> {
+/// Looks them up by the text that names them; without one, in every hierarchy by the processes in them. Fails where it
+/// cannot be told whether a group is there.
+pub(super) fn places(root: &SystemRoot, own: Option<&str>, mounts: &Mounts) -> Probe<Places> {
     let mut places = Places::default();
     for version in [CgroupVersion::V1, CgroupVersion::V2] {
-        let Some(group) = group_of(own, version) else { continue };
+        let group = own.and_then(|own| group_of(own, version));
+        if own.is_some() && group.is_none() {
+            continue;
+        }
         // A controller is in one hierarchy: where version 1 has it, version 2 limits no memory.
-        let limits = version == CgroupVersion::V1 || group_of(own, CgroupVersion::V1).is_none();
+        let limits =
+            version == CgroupVersion::V1 || own.is_none_or(|own| group_of(own, CgroupVersion::V1).is_none());
         let mut candidates: Vec<_> = mounts.cgroups.iter().filter(|mount| mount.version == version).collect();
         // The one that shows the most of the way up comes first.
         candidates.sort_by_key(|mount| height(&mount.root));
@@ -101,34 +106,36 @@ fn relation<'g>(top: &str, group: &'g str) -> Relation<'g> {
 /// What is looked for, and where.
 struct Search<'a> {
     root: &'a SystemRoot,
-    group: &'a str,
+    /// `None` where it is not told.
+    group: Option<&'a str>,
     version: CgroupVersion,
     mounts: &'a [&'a CgroupMount],
 }
 
 impl Search<'_> {
     fn run(&self) -> Probe<(Vec<Place>, Option<Unavailable>)> {
-        if let Some(found) = self.by_name(self.group)? {
+        if let Some(group) = self.group
+            && let Some(found) = self.by_name(group)?
+        {
             return Ok((found, None));
         }
         if let Some(found) = self.by_process()? {
             return Ok((found, None));
         }
         // The kernel calls a group so that was removed under its last process.
-        if let Some(found) = self.group.strip_suffix(" (deleted)").and_then(|group| self.named(group)) {
+        let removed = self.group.and_then(|group| group.strip_suffix(" (deleted)"));
+        if let Some(found) = removed.and_then(|group| self.named(group)) {
             return Ok((found, None));
         }
+        let words = self.group.map_or_else(|| "over this process".to_owned(), ToOwned::to_owned);
         let Some(nearest) = self.nearest()? else {
-            let why = format!(
-                "no mounted hierarchy shows the control group {}: a limit of it is not seen",
-                self.group
-            );
+            let why =
+                format!("no mounted hierarchy shows the control group {words}: a limit of it is not seen");
             return Ok((Vec::new(), Some(self.doubt("/proc/self/mountinfo", why))));
         };
         let place = nearest.first().map(|place| place.folder.clone()).unwrap_or_default();
         let why = format!(
-            "the control group {} is not found under what is mounted; what is here may not be all that limits it",
-            self.group
+            "the control group {words} is not found under what is mounted; what is here may not be all that limits it"
         );
         Ok((nearest, Some(self.doubt(place, why))))
     }
@@ -164,7 +171,8 @@ impl Search<'_> {
         let pid = self.root.process_id();
         let mut seen = Vec::new();
         for mount in self.mounts {
-            let (levels, tail) = match relation(&mount.root, self.group) {
+            let relation = self.group.map_or(Relation::Apart, |group| relation(&mount.root, group));
+            let (levels, tail) = match relation {
                 Relation::Below(_) if pid.is_none() => continue,
                 Relation::Below(_) | Relation::Apart => (None, Vec::new()),
                 Relation::Levels(levels, tail) => (Some(levels), tail),
@@ -204,10 +212,10 @@ impl Search<'_> {
     /// Where the names say that it must lie although it is not there; else the end of its name under a mount, as far as
     /// there are such folders; else the top of a mount.
     fn nearest(&self) -> Probe<Option<Vec<Place>>> {
-        if let Some(places) = self.named(self.group) {
+        if let Some(places) = self.group.and_then(|group| self.named(group)) {
             return Ok(Some(places));
         }
-        let (_, names) = parts(self.group);
+        let (_, names) = self.group.map(parts).unwrap_or_default();
         for mount in self.mounts {
             for from in 0..names.len() {
                 let places = self.places(mount, names.get(from..).unwrap_or_default());
@@ -279,7 +287,8 @@ pub(super) fn parse_all(own: &str, mountinfo: &str) {
     for version in [CgroupVersion::V1, CgroupVersion::V2] {
         let Some(group) = group_of(own, version) else { continue };
         for mount in &mounts.cgroups {
-            let search = Search { root: &SystemRoot::at("/nowhere"), group, version, mounts: &[mount] };
+            let search =
+                Search { root: &SystemRoot::at("/nowhere"), group: Some(group), version, mounts: &[mount] };
             let places = search.named(group).unwrap_or_default();
             assert!(places.iter().all(|place| place.folder.starts_with(&mount.point)));
         }

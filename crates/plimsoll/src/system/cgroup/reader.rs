@@ -3,7 +3,7 @@
 use super::{
     files::GroupReader,
     group::{CgroupVersion, Cgroups},
-    places::places,
+    places::{Places, places},
 };
 use crate::system::{
     mounts::{Mounts, names_groups},
@@ -26,11 +26,15 @@ impl CgroupReader {
     pub(in crate::system) fn read(&mut self, root: &SystemRoot, buffer: &mut Buffer) -> Probe<Cgroups> {
         let own = self.own.get_or_insert_with(|| Source::new(root, root.process_file("cgroup")));
         let seen = &self.seen;
-        let changed =
-            own.read(buffer, |text| Ok((seen.as_deref() != Some(text)).then(|| text.to_owned())))?;
-        if let Some(text) = changed {
-            self.look_up(root, &text)?;
-            self.seen = Some(text);
+        let changed = own.read(buffer, |text| Ok((seen.as_deref() != Some(text)).then(|| text.to_owned())));
+        match changed {
+            Ok(Some(text)) => {
+                self.look_up(root, &text)?;
+                self.seen = Some(text);
+            }
+            Ok(None) => {}
+            Err(missing) if missing.is_absent() => self.look_up_unnamed(root, missing)?,
+            Err(unavailable) => return Err(unavailable),
         }
         let mut cgroups = Cgroups { doubts: self.doubts.clone(), ..Cgroups::default() };
         for group in &mut self.groups {
@@ -64,12 +68,44 @@ impl CgroupReader {
             let path = root.path(root.process_file("cgroup"));
             return Err(Unavailable::new(path, Reason::Malformed("lines \"ID:CONTROLLERS:PATH\"")));
         }
-        let found = places(root, &text, &Mounts::read_if_there(root)?)?;
+        let found = places(root, Some(&text), &Mounts::read_if_there(root)?)?;
+        self.enter(root, found);
+        Ok(())
+    }
+
+    /// Where the file that names the groups is not there: none, on a kernel without them. Where a hierarchy is mounted a
+    /// limit may be over the process all the same, so what can be seen of it counts, and that is told.
+    fn look_up_unnamed(&mut self, root: &SystemRoot, missing: Unavailable) -> Probe<()> {
+        /// What no text of that file is.
+        const UNNAMED: &[u8] = &[];
+        if let Some(folder) = root.process_folder()
+            && !root.has_folder(folder)?
+        {
+            return Err(Unavailable { reason: Reason::Ended, ..missing });
+        }
+        if self.seen.as_deref() == Some(UNNAMED) {
+            return Ok(());
+        }
+        let mounts = match Mounts::read(root) {
+            // A copy need not have everything. A system without it has no /proc, and may have limits.
+            Err(unavailable) if unavailable.is_absent() && root.is_this_machine() => Mounts::default(),
+            Err(unavailable) if unavailable.is_absent() => return Err(missing),
+            read => Some(read?).filter(|mounts| !mounts.cgroups.is_empty()).ok_or_else(|| missing.clone())?,
+        };
+        let mut found = places(root, None, &mounts)?;
+        let why = "it is not there, so the control groups over this process are not known: there may be a limit that is \
+                   not seen";
+        found.doubts = vec![Unavailable::new(missing.path, Reason::Doubtful(why.to_owned()))];
+        self.enter(root, found);
+        self.seen = Some(UNNAMED.to_owned());
+        Ok(())
+    }
+
+    fn enter(&mut self, root: &SystemRoot, found: Places) {
         self.groups = found.all.into_iter().map(|place| GroupReader::new(root, place)).collect();
         self.doubts = found.doubts;
         if let Some(top) = self.groups.iter_mut().rfind(|group| group.place.version == CgroupVersion::V1) {
             top.is_topmost = true;
         }
-        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    system::root::{Buffer, Probe, SystemRoot},
+    system::root::{Buffer, Probe, Reason, SystemRoot},
     units::MIB,
 };
 use std::fs;
@@ -74,6 +74,9 @@ fn mapped_files_are_no_cache_that_is_reclaimed_first() {
     assert_eq!(outer.working_set_bytes(), 80 * MIB, "20 MiB of the cache are mapped");
     let more = Cgroup { mapped_file_bytes: 1 << 40, ..outer };
     assert_eq!(more.working_set_bytes(), 100 * MIB, "never more than it holds");
+    let active = format!("active_file {}\n{stat}", 5 * MIB);
+    fs::write(folder.path().join("sys/fs/cgroup/outer/memory.stat"), active).unwrap();
+    assert_eq!(read(&root).unwrap()[1].working_set_bytes(), 75 * MIB, "5 MiB of them may be in use already");
 }
 
 #[test]
@@ -88,13 +91,14 @@ fn version_1_counts_the_subtree_and_knows_its_way_of_writing_no_limit() {
         ("m/a/memory.usage_in_bytes", "4000\n"),
         (
             "m/a/memory.stat",
-            "inactive_file 1\nmapped_file 1\ntotal_inactive_file 3000\ntotal_mapped_file 900\ntotal_shmem 400\n",
+            "inactive_file 1\nmapped_file 1\ntotal_inactive_file 3000\ntotal_mapped_file 900\ntotal_shmem 400\n\
+             active_file 1\ntotal_active_file 300\n",
         ),
         ("m/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
     ]);
     let groups = read(&root).unwrap();
     assert_eq!(groups.len(), 2);
-    assert_eq!((groups[0].path.as_str(), groups[0].room_bytes()), ("/a", Some(8500)));
+    assert_eq!((groups[0].path.as_str(), groups[0].room_bytes()), ("/a", Some(8800)));
     assert_eq!((groups[1].path.as_str(), groups[1].room_bytes()), ("/", None));
 }
 
@@ -398,4 +402,52 @@ fn a_limit_in_a_table_of_mounts_of_more_than_a_mebibyte_is_found() {
     let mut mounts = vec![&*overlay; 600];
     mounts.insert(0, UNIFIED);
     assert_eq!(seen("0::/a\n", &mounts, &[group("sys/fs/cgroup/a", 1024, "")]).0, limits(&[("/a", 1024)]));
+}
+
+#[test]
+fn a_process_that_is_not_there_has_no_groups_that_could_be_read_and_is_no_kernel_without_them() {
+    let (folder, root) = tree(&[("proc/self/mountinfo", "\n")]);
+    let gone = read(&root.of_process(42)).unwrap_err();
+    assert_eq!(gone.reason, Reason::Ended);
+    assert!(gone.to_string().contains("/proc/42/cgroup is not there"), "{gone}");
+    // It is there, and nothing is mounted that could limit it.
+    fs::create_dir_all(folder.path().join("proc/42")).unwrap();
+    assert!(read(&root.of_process(42)).unwrap_err().is_absent());
+}
+
+#[test]
+fn where_a_hierarchy_is_mounted_and_the_own_group_is_not_named_the_limits_that_can_be_seen_count_and_that_is_told()
+ {
+    let top = [group("sys/fs/cgroup", 512, "")];
+    let owner = [group("sys/fs/cgroup", 512, ""), group("sys/fs/cgroup/a/b", 64, "7\n42\n")];
+    for (groups, found) in
+        [(&top[..], limits(&[("/", 512)])), (&owner[..], limits(&[("/a/b", 64), ("/", 512)]))]
+    {
+        let (folder, root) = tree_of_42("", &[UNIFIED], groups);
+        fs::remove_file(folder.path().join("proc/42/cgroup")).unwrap();
+        let mut reader = CgroupReader::default();
+        for _ in 0..2 {
+            let read = reader.read(&root.of_process(42), &mut Buffer::default()).unwrap();
+            let seen: Vec<_> = read
+                .groups
+                .iter()
+                .filter(|group| group.bound_bytes().is_some())
+                .map(|group| (group.path.clone(), group.bound_bytes().unwrap() / MIB))
+                .collect();
+            assert_eq!(seen, found);
+            let doubt = &read.doubts[0];
+            assert!(
+                doubt.path.ends_with("proc/42/cgroup") && doubt.to_string().contains("not seen"),
+                "{doubt}"
+            );
+        }
+        // Once it is named, by its name.
+        fs::write(folder.path().join("proc/42/cgroup"), "0::/\n").unwrap();
+        let named = reader.read(&root.of_process(42), &mut Buffer::default()).unwrap();
+        assert_eq!(named.groups.len(), 1);
+        assert!(named.doubts.iter().all(|doubt| doubt.reason == Reason::HiddenAbove), "{:?}", named.doubts);
+    }
+    let (_folder, root) = tree(&[("proc/self/mountinfo", "40 30 0:26 / /m rw - cgroup cgroup rw,memory\n")]);
+    let read = read_all(&root);
+    assert!(read.groups.is_empty() && read.doubts[0].path.ends_with("proc/self/cgroup"), "{read:?}");
 }
