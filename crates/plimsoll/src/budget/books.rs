@@ -125,9 +125,10 @@ impl Books {
         &self.pending
     }
 
-    /// What the process has resident, as exactly as a holder of `bytes` needs it.
-    pub(super) fn resident_bytes(&self, bytes: u64, now: Instant) -> Option<u64> {
-        self.resident.before(bytes, now)
+    /// What the process has resident, as exactly as a holder of `bytes` needs it: the first of the silent ones in any case,
+    /// another only if it is measured now.
+    pub(super) fn resident_bytes(&self, bytes: u64, is_first: bool, now: Instant) -> Option<u64> {
+        if is_first { self.resident.before(bytes, now) } else { self.resident.anew(bytes, now) }
     }
 
     /// Counts bytes as granted and pending that nobody weighs.
@@ -135,7 +136,7 @@ impl Books {
         if !self.counts_pending {
             return;
         }
-        self.pending.begin(bytes, || self.resident_bytes(bytes, now));
+        self.pending.begin(bytes, |is_first| self.resident_bytes(bytes, is_first, now));
         // Nobody weighs grants by what these books alone have granted.
         if let Part::Process(pending) = &self.pending {
             pending.grant(bytes);

@@ -52,7 +52,7 @@ impl CachedHeadroom {
         bytes: u64,
         pending: &Pending,
         now_ns: u64,
-        resident_bytes: impl FnOnce() -> Option<u64>,
+        resident_bytes: impl FnOnce(bool) -> Option<u64>,
     ) -> bool {
         if bytes == 0 {
             return true;
@@ -69,7 +69,7 @@ impl CachedHeadroom {
         &self,
         bytes: u64,
         pending: &Pending,
-        resident_bytes: impl FnOnce() -> Option<u64>,
+        resident_bytes: impl FnOnce(bool) -> Option<u64>,
     ) -> Result<(), u64> {
         let limit = self.limit_bytes.load(Ordering::Acquire);
         let left = limit.saturating_sub(pending.granted_bytes());
@@ -94,7 +94,7 @@ fn grant_below(
     limit_bytes: u64,
     bytes: u64,
     pending: &Pending,
-    resident_bytes: impl FnOnce() -> Option<u64>,
+    resident_bytes: impl FnOnce(bool) -> Option<u64>,
 ) -> Result<(), u64> {
     pending.begin(bytes, resident_bytes);
     pending.try_grant(bytes, limit_bytes).inspect_err(|_| pending.end(bytes, None))
@@ -111,13 +111,13 @@ mod tests {
         assert!(!cached.serves(1, &pending, 0) && cached.serves(0, &pending, 0));
         cached.renew(0, 1000, 5);
         assert!(cached.serves(250, &pending, 5) && !cached.serves(251, &pending, 5));
-        assert!(cached.try_grant(200, &pending, 5, || None));
+        assert!(cached.try_grant(200, &pending, 5, |_| None));
         assert_eq!(cached.left_bytes(&pending, 5), Some(800));
-        assert!(!cached.try_grant(201, &pending, 5, || None), "more than a quarter of what is left");
+        assert!(!cached.try_grant(201, &pending, 5, |_| None), "more than a quarter of what is left");
         let too_old = 5 + MOST_AGE_NS;
         assert!(cached.serves(200, &pending, too_old - 1) && !cached.serves(200, &pending, too_old));
-        assert_eq!(cached.grant(801, &pending, || None), Err(800));
-        assert_eq!(cached.grant(800, &pending, || None), Ok(()));
+        assert_eq!(cached.grant(801, &pending, |_| None), Err(800));
+        assert_eq!(cached.grant(800, &pending, |_| None), Ok(()));
         assert_eq!(pending.bytes(|| None), 1000);
         cached.forget();
         assert_eq!(cached.left_bytes(&pending, 5), None);
@@ -146,13 +146,13 @@ mod tests {
                         *before = Some(after);
                     }
                     _ => {
-                        let by_cache = cached.try_grant(bytes, &pending, now_ns, || None);
+                        let by_cache = cached.try_grant(bytes, &pending, now_ns, |_| None);
                         let taken: u64 = held.iter().filter_map(|(_, committed)| *committed).sum();
                         let granted = by_cache || {
                             let before = pending.granted_bytes();
                             let left = (MACHINE - taken).saturating_sub(pending.bytes(|| None));
                             cached.renew(before, left, now_ns);
-                            let granted = cached.grant(bytes, &pending, || None).is_ok();
+                            let granted = cached.grant(bytes, &pending, |_| None).is_ok();
                             prop_assert_eq!(granted, bytes <= left, "a fresh reading refuses nothing that is there");
                             granted
                         };
@@ -193,13 +193,13 @@ mod model {
 
         /// As a budget does it.
         fn allocate(&self, bytes: u64) -> bool {
-            self.cached.try_grant(bytes, &self.pending, 0, || None) || {
+            self.cached.try_grant(bytes, &self.pending, 0, |_| None) || {
                 let _reading = lock(&self.reading);
                 let granted = self.pending.granted_bytes();
                 let pending = self.pending.bytes(|| None);
                 let free = self.free_bytes.load(Ordering::Acquire);
                 self.cached.renew(granted, free.saturating_sub(pending), 0);
-                self.cached.grant(bytes, &self.pending, || None).is_ok()
+                self.cached.grant(bytes, &self.pending, |_| None).is_ok()
             }
         }
 

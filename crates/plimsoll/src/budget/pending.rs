@@ -66,20 +66,57 @@ impl Pending {
     }
 
     /// Counts `bytes` as pending, of a holder who has said nothing yet. `resident_bytes` tells what the process has
-    /// resident; it is asked if this is the first such holder.
-    pub(super) fn begin(&self, bytes: u64, resident_bytes: impl FnOnce() -> Option<u64>) {
+    /// resident: the first such holder wants to know it as well as it can be had, a later one, for whom it is told `false`,
+    /// only if it is of this moment.
+    pub(super) fn begin(&self, bytes: u64, resident_bytes: impl FnOnce(bool) -> Option<u64>) {
         if self.silent_bytes.load(Ordering::Acquire) == 0 {
-            let resident = resident_bytes();
+            // In this order: what is committed meanwhile counts twice then, and never not at all.
+            let committed = self.committed_bytes.load(Ordering::Acquire);
+            let before = self.shown_bytes(resident_bytes(true)).unwrap_or(UNKNOWN);
             // Whoever came first meanwhile has measured before it took anything.
             if self.silent_bytes.load(Ordering::Acquire) == 0 {
-                let before =
-                    resident.map_or(UNKNOWN, |resident| resident.saturating_add(self.unseen_bytes()));
                 self.resident_before_bytes.store(before, Ordering::Relaxed);
-                let committed = self.committed_bytes.load(Ordering::Relaxed);
                 self.committed_before_bytes.store(committed, Ordering::Relaxed);
             }
+        } else {
+            self.settle(|| resident_bytes(false));
         }
         self.silent_bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    /// Before another silent holder comes: growth beyond all that the earlier ones were granted is nobody's, and must not
+    /// pay for what the new one has not taken. Growth within their grants stays theirs, who may be taking them slowly.
+    fn settle(&self, resident_bytes: impl FnOnce() -> Option<u64>) {
+        let silent = self.silent_bytes.load(Ordering::Acquire);
+        let committed = self.committed_bytes.load(Ordering::Acquire);
+        let committed_before = self.committed_before_bytes.load(Ordering::Acquire);
+        let before = self.resident_before_bytes.load(Ordering::Acquire);
+        if before == UNKNOWN {
+            return;
+        }
+        let Some(now) = self.shown_bytes(resident_bytes()) else { return };
+        let accounted =
+            before.saturating_add(committed.saturating_sub(committed_before)).saturating_add(silent);
+        let surplus = now.saturating_sub(accounted);
+        // Where others came, went or spoke meanwhile, the figures do not belong together: the next one settles.
+        let is_still = self.silent_bytes.load(Ordering::Acquire) == silent
+            && self.committed_bytes.load(Ordering::Acquire) == committed
+            && self.committed_before_bytes.load(Ordering::Acquire) == committed_before;
+        if surplus > 0 && is_still {
+            let after = before + surplus; // No overflow: at most what is resident now.
+            // Who was quicker has written the same off.
+            let _ = self.resident_before_bytes.compare_exchange(
+                before,
+                after,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+        }
+    }
+
+    /// What the process has taken of the machine's RAM, if what it has resident is known.
+    fn shown_bytes(&self, resident_bytes: Option<u64>) -> Option<u64> {
+        resident_bytes.map(|resident| resident.saturating_add(self.unseen_bytes()))
     }
 
     /// Grants what [`begin`](Self::begin) has counted if the sum of all grants stays at or below `limit_bytes`; else says
@@ -163,7 +200,7 @@ impl Pending {
             return told;
         }
         let before = self.resident_before_bytes.load(Ordering::Relaxed);
-        let now = resident_bytes().map(|now| now.saturating_add(self.unseen_bytes()));
+        let now = self.shown_bytes(resident_bytes());
         let grown = now.filter(|_| before != UNKNOWN).map_or(0, |now| now.saturating_sub(before));
         let committed = self.committed_bytes.load(Ordering::Acquire);
         let by_others = committed.saturating_sub(self.committed_before_bytes.load(Ordering::Relaxed));
@@ -178,29 +215,56 @@ mod tests {
     #[test]
     fn silent_holders_are_credited_with_growth_and_never_above_their_grants() {
         let pending = Pending::new();
-        pending.begin(300, || Some(1000));
+        pending.begin(300, |_| Some(1000));
         assert_eq!(pending.bytes(|| Some(1000)), 300);
-        pending.begin(50, || panic!("it is not the first"));
+        pending.begin(50, |is_first| (!is_first).then_some(1100));
         assert_eq!(pending.bytes(|| Some(1100)), 250);
         assert_eq!(pending.bytes(|| Some(900)), 350, "shrinking takes no credit");
         assert_eq!(pending.bytes(|| Some(9000)), 0);
         pending.end(300, None);
         pending.end(50, None);
         // All have gone: the next one starts from what is resident then.
-        pending.begin(70, || Some(9000));
+        pending.begin(70, |_| Some(9000));
         assert_eq!(pending.bytes(|| Some(9000)), 70);
         pending.end(70, None);
         assert_eq!(pending.bytes(|| Some(1)), 0);
     }
 
     #[test]
+    fn growth_that_is_nobodys_does_not_pay_for_a_later_holder() {
+        let pending = Pending::new();
+        pending.begin(2, |_| Some(1000));
+        pending.begin(250, |_| Some(1250));
+        assert_eq!(pending.bytes(|| Some(1250)), 250, "nothing of it is taken");
+        assert_eq!(pending.bytes(|| Some(1500)), 0);
+        // The earlier one has taken a part by now; what it takes later is its own.
+        pending.begin(40, |_| Some(1300));
+        assert_eq!(pending.bytes(|| Some(1300)), 240);
+        assert_eq!(pending.bytes(|| Some(1500)), 40);
+        // No figure of this moment: nothing is settled by one.
+        pending.begin(10, |_| None);
+        assert_eq!(pending.bytes(|| Some(1550)), 0);
+    }
+
+    #[test]
+    fn what_others_committed_is_no_growth_of_nobodys() {
+        let pending = Pending::new();
+        pending.begin(100, |_| Some(1000));
+        pending.begin(400, |_| Some(1000));
+        pending.commit(400, None, 400);
+        pending.begin(50, |_| Some(1400));
+        assert_eq!(pending.bytes(|| Some(1400)), 150);
+        assert_eq!(pending.bytes(|| Some(1550)), 0, "both have taken theirs");
+    }
+
+    #[test]
     fn what_a_holder_says_counts_for_it_alone() {
         let pending = Pending::new();
         let resident = || Some(5000);
-        pending.begin(400, resident);
+        pending.begin(400, |_| resident());
         pending.commit(400, None, 100);
         assert_eq!(pending.bytes(resident), 300);
-        pending.begin(10, resident);
+        pending.begin(10, |_| resident());
         assert_eq!(pending.bytes(resident), 310, "committed bytes are not the silent one's growth");
         pending.commit(400, Some(100), 400);
         assert_eq!(pending.bytes(resident), 10);
@@ -212,12 +276,12 @@ mod tests {
     #[test]
     fn what_was_committed_before_the_first_silent_holder_is_no_part_of_its_growth() {
         let pending = Pending::new();
-        pending.begin(400, || Some(1000));
+        pending.begin(400, |_| Some(1000));
         pending.commit(400, None, 400);
-        pending.begin(100, || Some(1400));
+        pending.begin(100, |_| Some(1400));
         assert_eq!(pending.bytes(|| Some(1400)), 100);
         assert_eq!(pending.bytes(|| Some(1500)), 0);
-        pending.begin(50, || Some(1500));
+        pending.begin(50, |_| Some(1500));
         pending.commit(50, None, 50);
         assert_eq!(pending.bytes(|| Some(1550)), 0, "its growth is its own");
     }
@@ -225,9 +289,9 @@ mod tests {
     #[test]
     fn memory_of_devices_that_no_resident_memory_shows_is_no_growth_that_is_missing() {
         let pending = Pending::new();
-        pending.begin(100, || Some(1000));
+        pending.begin(100, |_| Some(1000));
         // A pool takes 400 of a dma-heap and says so, and the silent holder its 100: resident are only these.
-        pending.begin(400, || Some(1000));
+        pending.begin(400, |_| Some(1000));
         pending.add_unseen(400);
         pending.commit(400, None, 400);
         assert_eq!(pending.bytes(|| Some(1100)), 0);
@@ -239,7 +303,7 @@ mod tests {
     #[test]
     fn where_nothing_can_be_measured_a_grant_is_pending_until_its_holder_speaks() {
         let pending = Pending::new();
-        pending.begin(8, || None);
+        pending.begin(8, |_| None);
         assert_eq!(pending.bytes(|| Some(1 << 40)), 8);
         pending.commit(8, None, 8);
         assert_eq!(pending.bytes(|| None), 0);

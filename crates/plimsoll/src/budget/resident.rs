@@ -33,9 +33,24 @@ impl Resident {
     /// Before a holder of `bytes` is granted them: for a small one as it was a moment ago.
     pub(super) fn before(&self, bytes: u64, now: Instant) -> Option<u64> {
         let now_ns = nanoseconds(now);
-        if bytes < SMALL_BYTES && now_ns < self.until_ns.load(Ordering::Acquire) {
+        if self.serves(bytes, now_ns) {
             return Some(self.last_bytes.load(Ordering::Relaxed));
         }
+        self.measure(now_ns)
+    }
+
+    /// The same if a holder of `bytes` has it measured now.
+    pub(super) fn anew(&self, bytes: u64, now: Instant) -> Option<u64> {
+        let now_ns = nanoseconds(now);
+        if self.serves(bytes, now_ns) { None } else { self.measure(now_ns) }
+    }
+
+    /// Whether the last measurement does for a holder of `bytes`.
+    fn serves(&self, bytes: u64, now_ns: u64) -> bool {
+        bytes < SMALL_BYTES && now_ns < self.until_ns.load(Ordering::Acquire)
+    }
+
+    fn measure(&self, now_ns: u64) -> Option<u64> {
         let resident = self.now()?;
         self.last_bytes.store(resident, Ordering::Relaxed);
         self.until_ns.store(now_ns.saturating_add(MOST_AGE_NS), Ordering::Release);
@@ -66,6 +81,12 @@ mod tests {
         RESIDENT.store(30, Ordering::Relaxed);
         assert_eq!(resident.before(1, start + Duration::from_millis(99)), Some(20));
         assert_eq!(resident.before(1, start + Duration::from_millis(101)), Some(30));
+        assert_eq!(
+            resident.anew(1, start + Duration::from_millis(150)),
+            None,
+            "a small one measures nothing anew"
+        );
+        assert_eq!(resident.anew(SMALL_BYTES, start + Duration::from_millis(150)), Some(30));
         assert_eq!(Resident::unknown().before(1, start), None);
     }
 }

@@ -50,7 +50,7 @@ impl Weighing {
     /// Grants `bytes` if the machine can give them: they are pending in `books` then. No two threads of this process
     /// are granted the same bytes.
     pub(super) fn grant(&self, bytes: u64, books: &Books, now: Instant) -> Result<(), Shortfall> {
-        let resident = || books.resident_bytes(bytes, now);
+        let resident = |is_first| books.resident_bytes(bytes, is_first, now);
         if self.cached.try_grant(bytes, books.pending(), nanoseconds(now), resident) {
             return Ok(());
         }
@@ -61,7 +61,7 @@ impl Weighing {
     fn grant_anew(&self, bytes: u64, books: &Books, now: Instant) -> Result<(), Shortfall> {
         // Held until the bytes are granted, so that whoever measures next counts them.
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let resident = || books.resident_bytes(bytes, now);
+        let resident = |is_first| books.resident_bytes(bytes, is_first, now);
         // Another thread may have taken one while this one waited.
         if self.cached.try_grant(bytes, books.pending(), nanoseconds(now), resident) {
             return Ok(());
