@@ -52,7 +52,7 @@ impl CachedHeadroom {
         bytes: u64,
         pending: &Pending,
         now_ns: u64,
-        resident_bytes: impl FnOnce(bool) -> Option<u64>,
+        resident_bytes: impl Fn(bool) -> Option<u64>,
     ) -> bool {
         if bytes == 0 {
             return true;
@@ -69,7 +69,7 @@ impl CachedHeadroom {
         &self,
         bytes: u64,
         pending: &Pending,
-        resident_bytes: impl FnOnce(bool) -> Option<u64>,
+        resident_bytes: impl Fn(bool) -> Option<u64>,
     ) -> Result<(), u64> {
         let limit = self.limit_bytes.load(Ordering::Acquire);
         let left = limit.saturating_sub(pending.granted_bytes());
@@ -94,7 +94,7 @@ fn grant_below(
     limit_bytes: u64,
     bytes: u64,
     pending: &Pending,
-    resident_bytes: impl FnOnce(bool) -> Option<u64>,
+    resident_bytes: impl Fn(bool) -> Option<u64>,
 ) -> Result<(), u64> {
     pending.begin(bytes, resident_bytes);
     pending.try_grant(bytes, limit_bytes).inspect_err(|_| pending.end(bytes, None))

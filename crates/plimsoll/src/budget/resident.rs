@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{cached_headroom::MOST_AGE_NS, weighing::nanoseconds};
+use super::{cached_headroom::MOST_AGE_NS, pending::Pending, weighing::nanoseconds};
 
 /// A holder of less than this may be credited with growth from a little before its grant: reading a file of the kernel
 /// takes longer than all else that a grant does, and the credit is never above the grant.
@@ -59,6 +59,28 @@ impl Resident {
 
     pub(super) fn now(&self) -> Option<u64> {
         (self.read)()
+    }
+}
+
+/// Memory that a pool is giving back: from before it goes until it has gone.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    lowered_bytes: u64,
+    shown_bytes: Option<u64>,
+}
+
+impl Leaving {
+    /// Before `bytes`, all of which were committed, go; `resident_bytes` are the process's now.
+    pub(super) fn begin(bytes: u64, pending: &Pending, resident_bytes: Option<u64>) -> Self {
+        let shown_bytes = pending.shown_bytes(resident_bytes);
+        Self { lowered_bytes: pending.leave(bytes, || resident_bytes), shown_bytes }
+    }
+
+    /// Once they have gone.
+    pub(super) fn end(&self, bytes: u64, pending: &Pending, resident_bytes: Option<u64>) {
+        let now = pending.shown_bytes(resident_bytes);
+        let fallen_bytes = self.shown_bytes.zip(now).map_or(0, |(before, now)| before.saturating_sub(now));
+        pending.left(bytes, self.lowered_bytes, fallen_bytes);
     }
 }
 
