@@ -15,6 +15,9 @@ use crate::{
     units::format_bytes,
 };
 
+/// How many readings a request is weighed by before it is refused what each of them has found.
+const MOST_READINGS: usize = 8;
+
 /// Measures the machine for every grant: by a reading that is young and has plenty left, else by one of its own.
 #[derive(Debug)]
 pub(super) struct Weighing {
@@ -66,7 +69,18 @@ impl Weighing {
         if self.cached.try_grant(bytes, books.pending(), nanoseconds(now), resident) {
             return Ok(());
         }
-        let found = self.measure(&mut reader, books)?;
+        let mut found = self.measure(&mut reader, books)?;
+        for _ in 1..MOST_READINGS {
+            match self.cached.grant(bytes, books.pending(), resident) {
+                // It was there: others have been granted something since, and may have released it again.
+                Err(_) if bytes <= found.0.bytes => {
+                    // Without a reading they wait for this one.
+                    self.cached.forget();
+                    found = self.measure(&mut reader, books)?;
+                }
+                settled => return settled.map_err(|left| found.shortfall(left)),
+            }
+        }
         self.cached.grant(bytes, books.pending(), resident).map_err(|left| found.shortfall(left))
     }
 
@@ -139,4 +153,53 @@ impl Shortfall {
 pub(super) fn nanoseconds(now: Instant) -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     now.saturating_duration_since(*START).as_nanos() as u64
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::units::{GIB, MIB};
+    use std::{
+        fs,
+        sync::{
+            OnceLock,
+            atomic::{AtomicU64, Ordering},
+        },
+    };
+
+    static BOOKS: OnceLock<Books> = OnceLock::new();
+
+    /// How often others will still grant and release something.
+    static CHURN: AtomicU64 = AtomicU64::new(0);
+
+    /// As another thread does between a reading and the grant that is weighed by it.
+    fn churn() -> Option<u64> {
+        let goes_on = |left: u64| left.checked_sub(1);
+        if CHURN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, goes_on).is_ok() {
+            BOOKS.get().unwrap().pending().grant(400 * MIB);
+        }
+        Some(0)
+    }
+
+    #[test]
+    fn what_is_there_is_granted_whatever_others_grant_and_release_meanwhile() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir(tree.path().join("proc")).unwrap();
+        fs::write(tree.path().join("proc/meminfo"), "MemTotal: 8388608 kB\nMemAvailable: 1048576 kB\n")
+            .unwrap();
+        let books = BOOKS.get_or_init(|| Books::measured_by(churn));
+        let weighing = Weighing::new(SystemRoot::at(tree.path()), HeadroomOptions::default());
+        CHURN.store(3, Ordering::Relaxed);
+        assert!(weighing.grant(500 * MIB, books, Instant::now()).is_ok(), "it is there");
+        assert_eq!(CHURN.load(Ordering::Relaxed), 0);
+        books.ungrant(500 * MIB);
+        // Without end it is refused some time, and what is not there at once.
+        CHURN.store(1000, Ordering::Relaxed);
+        assert!(weighing.grant(500 * MIB, books, Instant::now()).is_err());
+        let before = CHURN.load(Ordering::Relaxed);
+        assert!(before > 900, "{before}");
+        assert!(weighing.grant(GIB, books, Instant::now()).is_err());
+        assert_eq!(CHURN.load(Ordering::Relaxed), before);
+    }
 }

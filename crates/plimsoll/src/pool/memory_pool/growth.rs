@@ -274,12 +274,12 @@ impl Inner {
     /// and by the pool's own where that is another one.
     fn pending_bytes(&self, own_bytes: u64) -> u64 {
         let others = |pending_bytes: u64| pending_bytes.saturating_sub(own_bytes);
-        let of_machine = if self.backend.is_of_this_machine() { others(process_pending_bytes()) } else { 0 };
-        let budget = self.options.budget.as_ref();
-        let of_budget = budget.map_or(0, |budget| match budget.is_of_this_process() {
-            true if self.backend.is_of_this_machine() => 0, // Counted already.
-            _ => others(budget.pending_bytes()),
-        });
+        let takes_of_machine = self.backend.is_of_this_machine();
+        let of_machine = if takes_of_machine { others(process_pending_bytes()) } else { 0 };
+        // A budget of this machine is counted by then.
+        let is_apart = |budget: &&MemoryBudget| !(takes_of_machine && budget.is_of_this_process());
+        let budget = self.options.budget.as_ref().filter(is_apart);
+        let of_budget = budget.map_or(0, |budget| others(budget.pending_bytes()));
         of_machine.saturating_add(of_budget)
     }
 
