@@ -8,7 +8,7 @@
 //! So "less what was granted since" is one atomic step on the sum of all grants, whoever makes them: no interleaving grants
 //! more than a reading had. What is released meanwhile is not given back to a reading; the next one sees it.
 
-use super::pending::Pending;
+use super::pending::{Pending, left_below};
 use crate::sync::{AtomicU64, Ordering};
 
 /// How long a reading may serve.
@@ -38,7 +38,7 @@ impl CachedHeadroom {
 
     /// What is left of a reading that is young enough.
     fn left_bytes(&self, pending: &Pending, now_ns: u64) -> Option<u64> {
-        self.limit_bytes(now_ns).map(|limit| limit.saturating_sub(pending.granted_bytes()))
+        self.limit_bytes(now_ns).map(|limit| left_below(limit, pending.granted_bytes()))
     }
 
     /// Whether the reading may serve a request of `bytes`: it is young enough, and has four times as much left.
@@ -58,7 +58,7 @@ impl CachedHeadroom {
             return true;
         }
         let Some(limit) = self.limit_bytes(now_ns) else { return false };
-        if bytes > limit.saturating_sub(pending.granted_bytes()) / PART {
+        if bytes > left_below(limit, pending.granted_bytes()) / PART {
             return false;
         }
         grant_below(limit, bytes, pending, resident_bytes).is_ok()
@@ -72,21 +72,22 @@ impl CachedHeadroom {
         resident_bytes: impl Fn(bool) -> Option<u64>,
     ) -> Result<(), u64> {
         let limit = self.limit_bytes.load(Ordering::Acquire);
-        let left = limit.saturating_sub(pending.granted_bytes());
+        let left = left_below(limit, pending.granted_bytes());
         if bytes > left { Err(left) } else { grant_below(limit, bytes, pending, resident_bytes) }
     }
 
     /// Takes a new reading: `granted_bytes` were granted before it was begun, and `headroom_bytes` is what it found. One
     /// thread at a time.
     pub(super) fn renew(&self, granted_bytes: u64, headroom_bytes: u64, now_ns: u64) {
-        self.limit_bytes.store(granted_bytes.saturating_add(headroom_bytes), Ordering::Release);
+        self.limit_bytes.store(granted_bytes.wrapping_add(headroom_bytes), Ordering::Release);
         self.until_ns.store(now_ns.saturating_add(MOST_AGE_NS), Ordering::Release);
     }
 
-    /// Forgets the reading: a newer one could not be taken.
-    pub(super) fn forget(&self) {
+    /// Forgets the reading: a newer one could not be taken, or is about to be. `granted_bytes` were granted by now.
+    pub(super) fn forget(&self, granted_bytes: u64) {
         self.until_ns.store(0, Ordering::Release);
-        self.limit_bytes.store(0, Ordering::Release);
+        // For those who have seen its time: nothing is left of it.
+        self.limit_bytes.store(granted_bytes, Ordering::Release);
     }
 }
 
@@ -119,8 +120,28 @@ mod tests {
         assert_eq!(cached.grant(801, &pending, |_| None), Err(800));
         assert_eq!(cached.grant(800, &pending, |_| None), Ok(()));
         assert_eq!(pending.bytes(|| None), 1000);
-        cached.forget();
+        cached.forget(pending.granted_bytes());
         assert_eq!(cached.left_bytes(&pending, 5), None);
+    }
+
+    #[test]
+    fn the_sum_of_all_grants_may_begin_anew() {
+        for granted in [u64::MAX - 100, u64::MAX / 2 - 100, u64::MAX - 1000] {
+            let (cached, pending) = (CachedHeadroom::new(), Pending::new());
+            pending.grant(granted);
+            cached.renew(pending.granted_bytes(), 1000, 0);
+            assert!(cached.serves(250, &pending, 0));
+            for _ in 0..3 {
+                assert!(cached.try_grant(100, &pending, 0, |_| None));
+            }
+            assert_eq!(cached.grant(701, &pending, |_| None), Err(700));
+            assert_eq!(cached.grant(700, &pending, |_| None), Ok(()));
+            assert_eq!(cached.grant(1, &pending, |_| None), Err(0));
+            pending.grant(5); // Nobody weighs it.
+            assert_eq!(cached.left_bytes(&pending, 0), Some(0));
+            cached.forget(pending.granted_bytes());
+            assert_eq!(cached.grant(1, &pending, |_| None), Err(0));
+        }
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use crate::sync::{AtomicU64, Ordering, yield_now};
 #[repr(C)]
 #[allow(clippy::struct_field_names)] // Sizes end in their unit.
 pub(super) struct Pending {
-    /// The sum of all grants since the start; it only rises.
+    /// The sum of all grants since the start; it only rises, and begins anew beyond 2^64.
     granted_bytes: AtomicU64,
     /// Of holders who say what they have taken, the rest.
     told_bytes: AtomicU64,
@@ -165,14 +165,13 @@ impl Pending {
     pub(super) fn try_grant(&self, bytes: u64, limit_bytes: u64) -> Result<(), u64> {
         let mut granted = self.granted_bytes();
         loop {
-            let left = limit_bytes.saturating_sub(granted);
+            let left = left_below(limit_bytes, granted);
             if bytes > left {
                 return Err(left);
             }
-            // No overflow: bytes <= limit - granted.
             match self.granted_bytes.compare_exchange_weak(
                 granted,
-                granted + bytes,
+                granted.wrapping_add(bytes),
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
@@ -268,6 +267,11 @@ impl Pending {
         // Others never rest. What they have taken may count twice for once.
         figures.silent.saturating_add(self.told_bytes.load(Ordering::Acquire))
     }
+}
+
+/// What is left below a limit on the sum of all grants, which may have begun anew between the two.
+pub(super) fn left_below(limit_bytes: u64, granted_bytes: u64) -> u64 {
+    u64::try_from(limit_bytes.wrapping_sub(granted_bytes).cast_signed()).unwrap_or(0)
 }
 
 /// What tells how much of their grants silent holders have taken.

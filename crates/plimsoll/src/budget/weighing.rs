@@ -75,7 +75,7 @@ impl Weighing {
                 // It was there: others have been granted something since, and may have released it again.
                 Err(_) if bytes <= found.0.bytes => {
                     // Without a reading they wait for this one.
-                    self.cached.forget();
+                    self.cached.forget(books.pending().granted_bytes());
                     found = self.measure(&mut reader, books)?;
                 }
                 settled => return settled.map_err(|left| found.shortfall(left)),
@@ -111,7 +111,7 @@ impl Weighing {
         let granted_bytes = pending.granted_bytes();
         let pending_bytes = books.pending_bytes();
         let machine = reader.read().map_err(|unavailable| {
-            self.cached.forget();
+            self.cached.forget(pending.granted_bytes());
             Shortfall::unreadable(&unavailable)
         })?;
         let headroom = Headroom::of(&machine, pending_bytes, &self.options);
