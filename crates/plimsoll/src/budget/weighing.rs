@@ -174,6 +174,7 @@ mod tests {
     static CHURN: AtomicU64 = AtomicU64::new(0);
 
     /// As another thread does between a reading and the grant that is weighed by it.
+    #[allow(clippy::unnecessary_wraps)] // As whoever measures.
     fn churn() -> Option<u64> {
         let goes_on = |left: u64| left.checked_sub(1);
         if CHURN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, goes_on).is_ok() {
