@@ -1058,7 +1058,8 @@ declare class MemoryBudget {
      * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
      * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
      *
-     * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`).
+     * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`), and of another
+     * copy of the package that counts by itself (`PLIMSOLL_COPY_APART`).
      *
      * @throws {@link InvalidArgumentError} for an unknown or unfit option.
      * @throws {@link IoError} when the machine's memory cannot be read, or a limit over the process that is there.

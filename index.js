@@ -590,7 +590,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, detectPreset, formatBytes: formatBytes$1, freeBuffer, gpuProcesses: gpuProcesses$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, tensorTypes, valueTypes, } = binding;
+const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, detectPreset, formatBytes: formatBytes$1, freeBuffer, gpuProcesses: gpuProcesses$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, tensorTypes, untoldCopies, valueTypes, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -745,6 +745,13 @@ function tellDoubts(doubts) {
         });
     }
 }
+/** Tells it of other versions of this package in the process whose budgets do not know of this one's. */
+function tellCopies(files) {
+    for (const file of files) {
+        process.emitWarning(`Another version of plimsoll is loaded, which counts by itself: ${file}. Both together may grant more than the line; ` +
+            '`npm ls plimsoll` shows why there are two, and one version for all makes them one.', { type: 'PlimsollWarning', code: 'PLIMSOLL_COPY_APART' });
+    }
+}
 
 /** The boards this package knows by name. */
 const boardPresets = Object.freeze(boardPresets$1().map((board) => Object.freeze(board)));
@@ -862,7 +869,8 @@ class MemoryBudget {
      * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
      * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
      *
-     * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`).
+     * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`), and of another
+     * copy of the package that counts by itself (`PLIMSOLL_COPY_APART`).
      *
      * @throws {@link InvalidArgumentError} for an unknown or unfit option.
      * @throws {@link IoError} when the machine's memory cannot be read, or a limit over the process that is there.
@@ -878,6 +886,7 @@ class MemoryBudget {
         const machine = own$2({ ...rest, ...(preset && { board: preset }), isolated, headroom });
         const made = call(() => NativeBudget.ofThisMachine(machine));
         tellDoubts(made.untoldDoubts);
+        tellCopies(untoldCopies());
         return new _a(internal, made);
     }
     /** Memory of the board, or of the machine without what is set aside as huge pages, in bytes. */

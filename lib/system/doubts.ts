@@ -10,3 +10,14 @@ export function tellDoubts(doubts: readonly string[]): void {
     })
   }
 }
+
+/** Tells it of other versions of this package in the process whose budgets do not know of this one's. */
+export function tellCopies(files: readonly string[]): void {
+  for (const file of files) {
+    process.emitWarning(
+      `Another version of plimsoll is loaded, which counts by itself: ${file}. Both together may grant more than the line; ` +
+        '`npm ls plimsoll` shows why there are two, and one version for all makes them one.',
+      { type: 'PlimsollWarning', code: 'PLIMSOLL_COPY_APART' },
+    )
+  }
+}
