@@ -128,6 +128,7 @@ describe('a short run of the fuzzer', () => {
     () => {
       const { status, output } = fuzz('--storm', '40')
       expect({ status, output }).toEqual({ status: 0, output: expect.stringContaining('left in the budget: 0 bytes') })
+      expect(output).toContain('small lent chunks')
     },
     300_000,
   )
