@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
+import type { Readable } from 'node:stream'
 import * as plimsoll from '../index'
 import { root } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
@@ -91,16 +92,44 @@ test('a chunk whose memory was moved away can still be released', async () => {
   }
 })
 
-test('a stream of Node.js takes no option from the prototype of all objects', () => {
-  const read = jest.fn()
-  Object.defineProperty(Object.prototype, 'chunkBytes', { configurable: true, get: read })
+/** Runs something while every object has a property that it was not given. */
+function inherited<T>(name: string, descriptor: PropertyDescriptor, run: () => T): T {
+  Object.defineProperty(Object.prototype, name, { configurable: true, ...descriptor })
   try {
-    plimsoll.GgufFile.open(samplePath).createReadStream('output_norm.weight').destroy()
+    return run()
   } finally {
-    // biome-ignore lint/suspicious/noExplicitAny: it is no property of objects
-    delete (Object.prototype as any).chunkBytes
+    Reflect.deleteProperty(Object.prototype, name)
   }
-  expect(read).not.toHaveBeenCalled()
+}
+
+test('a stream of Node.js takes no option of ours from the prototype of all objects', () => {
+  const get = jest.fn()
+  const model = plimsoll.GgufFile.open(samplePath)
+  inherited('chunkBytes', { get }, () => model.createReadStream('output_norm.weight').destroy())
+  expect(get).not.toHaveBeenCalled()
+})
+
+test.each<[name: string, value: unknown]>([
+  ['encoding', 'hex'],
+  ['defaultEncoding', 'hex'],
+  ['objectMode', true],
+  ['readableObjectMode', true],
+  ['signal', AbortSignal.abort()],
+  ['construct', () => {}],
+  ['emitClose', false],
+  ['autoDestroy', false],
+  ['captureRejections', true],
+])('a stream of Node.js gives the same bytes where every object has %s', async (name, value) => {
+  const model = plimsoll.GgufFile.open(samplePath)
+  const expected = Buffer.from(await model.load('output_norm.weight'))
+  const stream = inherited(name, { value }, () => model.createReadStream('output_norm.weight', { chunkBytes: 64 }))
+  const closed = new Promise((resolve) => stream.once('close', resolve))
+  const parts: Buffer[] = []
+  for await (const part of stream) parts.push(part)
+  await closed
+  const { readableObjectMode, destroyed } = stream as unknown as Readable
+  expect([Buffer.concat(parts).equals(expected), readableObjectMode, destroyed]).toEqual([true, false, true])
+  expect(parts.length).toBeGreaterThan(1)
 })
 
 /** Runs the fuzzer; what it found is what it printed. */
