@@ -5,7 +5,7 @@ import * as plimsoll from '../index'
 import { root } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
 import { fakeCuda } from './helpers/fake-cuda'
-import { samplePath } from './helpers/models'
+import { samplePath, settled } from './helpers/models'
 
 const { InvalidArgumentError } = plimsoll
 
@@ -90,6 +90,73 @@ test('a chunk whose memory was moved away can still be released', async () => {
       break
     }
   }
+})
+
+/** What a script may have made of the arrays that it was given. */
+const liars: [name: string, lie: (data: Uint8Array) => void][] = [
+  ['a byteLength that throws', ({ buffer }) => Object.defineProperty(buffer, 'byteLength', { get: mine })],
+  ['a byteLength of 0', ({ buffer }) => Object.defineProperty(buffer, 'byteLength', { value: 0 })],
+  ['an array with a byteLength that throws', (data) => Object.defineProperty(data, 'byteLength', { get: mine })],
+  ['an array with a byteLength of 0', (data) => Object.defineProperty(data, 'byteLength', { value: 0 })],
+  ['a slice() that throws', (data) => [data, data.buffer].map((of) => Object.assign(of, { slice: mine }))],
+  ['a species that throws', (data) => [data, data.buffer].map((of) => Object.assign(of, { constructor: species }))],
+]
+const species = { [Symbol.species]: mine }
+
+function mine(): never {
+  throw new Error('mine')
+}
+
+/** How long an array is, whatever it says. */
+const lengthOf = (data: Uint8Array): number =>
+  Reflect.get(Object.getPrototypeOf(Uint8Array.prototype), 'byteLength', data) as number
+
+describe.each(liars)('memory with %s', (_, lie) => {
+  test.each([4096, 1024 * 1024])('of a chunk of %d bytes is kept, or goes back', async (chunkBytes) => {
+    const model = plimsoll.GgufFile.open(samplePath)
+    const pool = new plimsoll.BufferPool()
+    const seen: { data: Uint8Array; copy: Buffer }[] = []
+    for await (const chunk of model.stream({ pool, chunkBytes, reuse: true })) {
+      const copy = Buffer.from(chunk.data)
+      lie(chunk.data)
+      seen.push({ data: chunk.keep(), copy })
+      if (seen.length > 2) break
+    }
+    expect(seen.every(({ data, copy }) => copy.equals(new Uint8Array(data)))).toBe(true)
+    for await (const chunk of model.stream({ pool, chunkBytes, reuse: true })) {
+      const { data } = chunk
+      lie(data)
+      chunk.release()
+      expect(lengthOf(data)).toBe(0)
+      break
+    }
+    await settled(pool)
+    expect(pool.stats().inUseBytes).toBe(0)
+  })
+
+  test('of a pooled buffer goes back, or is kept', async () => {
+    const pool = new plimsoll.BufferPool()
+    const [back, kept] = [pool.get(4096), pool.get(4096)]
+    lie(back.data)
+    lie(kept.data)
+    back.release()
+    expect(lengthOf(back.data)).toBe(0)
+    expect(lengthOf(kept.keep())).toBe(4096)
+    await settled(pool)
+    expect(pool.stats().inUseBytes).toBe(0)
+  })
+
+  test('of a device is no longer mapped when the use has ended', async () => {
+    await using pool = await plimsoll.MemoryPool.create({ device: 'host' })
+    const buffer = await pool.allocateAsync(4096)
+    const view = await buffer.withMapping((mapped) => {
+      lie(mapped)
+      return mapped
+    })
+    expect(lengthOf(view)).toBe(0)
+    buffer.release()
+    expect(pool.stats().bufferCount).toBe(0)
+  })
 })
 
 /** Runs something while every object has a property that it was not given. */
