@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import * as plimsoll from '../index'
 import { root } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
+import { thrownBy } from './helpers/errors'
 import { fakeCuda } from './helpers/fake-cuda'
 import { samplePath, settled } from './helpers/models'
 
@@ -197,6 +198,34 @@ test.each<[name: string, value: unknown]>([
   const { readableObjectMode, destroyed } = stream as unknown as Readable
   expect([Buffer.concat(parts).equals(expected), readableObjectMode, destroyed]).toEqual([true, false, true])
   expect(parts.length).toBeGreaterThan(1)
+})
+
+describe('what is given to be read counts only where it is the object’s own:', () => {
+  test.each(['sizeBytes', 'elementCount'] as const)('the %s of a tensor', (name) => {
+    const as = name === 'sizeBytes' ? 'raw' : 'f32'
+    const bytes = () => inherited(name, { value: 7 }, () => plimsoll.tensorDataBytes({} as never, as))
+    expect(thrownBy(InvalidArgumentError, bytes).argument).toBe(`tensor.${name}`)
+  })
+
+  test('the members of a snapshot, and those of its blocks', async () => {
+    await using pool = await plimsoll.MemoryPool.create({ device: 'host' })
+    using _buffer = await pool.allocateAsync(4096, { label: 'mine' })
+    const snapshot = JSON.parse(JSON.stringify(pool.snapshot()))
+    const parts = {
+      label: snapshot,
+      heldBytes: snapshot.stats,
+      blocks: snapshot.slabs[0],
+      pinned: snapshot.slabs[0].blocks[0],
+    }
+    for (const [name, part] of Object.entries(parts)) {
+      const { [name]: value, ...others } = part
+      const text = JSON.stringify(snapshot, (_key, each) => (each === part ? others : each))
+      const parse = () => inherited(name, { value }, () => plimsoll.parsePoolSnapshots(text))
+      expect(thrownBy(InvalidArgumentError, parse).argument).toContain(name)
+    }
+    const page = plimsoll.poolsPage([snapshot])
+    expect(inherited('requestedBytes', { value: 1 }, () => plimsoll.poolsPage([snapshot]))).toBe(page)
+  })
 })
 
 /** Runs the fuzzer; what it found is what it printed. */
