@@ -267,8 +267,9 @@ export class DeviceBuffer implements Disposable {
   }
 
   /**
-   * Lets `use` see the memory itself. The view has length 0 as soon as what `use` returns has settled; nothing that was
-   * begun with it may still be under way then. Until the map has ended the buffer stays where it is.
+   * Lets `use` see the memory itself. The view has length 0 once what `use` returned has settled and this package's own work
+   * on the view, such as a load into it, has ended; nothing else that was begun with it may still be under way then. Until the
+   * map has ended the buffer stays where it is.
    *
    * @returns what `use` returned.
    * @throws what `use` threw.
