@@ -1126,6 +1126,9 @@ export interface TensorInfo {
 /** The types that tensors can be of. */
 export declare function tensorTypes(): Array<NativeTensorType>
 
+/** The files of copies that count by themselves, each once in a process. */
+export declare function untoldCopies(): Array<string>
+
 /** The names of the types that metadata values have, in the order of their ids. */
 export declare function valueTypes(): Array<string>
 

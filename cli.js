@@ -928,14 +928,15 @@ function unknownMemory({ machine, signals, root }) {
     ];
 }
 /** Figures that others stand for, and those of a container whose host may have less. */
-function doubtfulMemory({ machine, signals }) {
+function doubtfulMemory({ machine, signals, root }) {
     const doubt = signals.missing.find(({ signal }) => signal === 'memory');
     if (!machine || !doubt)
         return [];
     const advice = machine.scope === 'container'
         ? 'Plan with what the host can spare, or set a limit (maxBytes, --max)'
         : 'Headroom may be less than there is; see that /proc/meminfo is that of the kernel';
-    return [warning('memory-doubtful', doubt.reason, doubt.remedy ?? advice)];
+    const remedy = doubt.remedy && root !== undefined ? `${doubt.remedy}. Then copy it again` : doubt.remedy;
+    return [warning('memory-doubtful', doubt.reason, remedy ?? advice)];
 }
 function fullBounds({ headroom }) {
     const full = headroom?.terms.filter(({ usedPercent }) => usedPercent >= NEARLY_FULL_PERCENT) ?? [];
@@ -2157,8 +2158,97 @@ function record(histogram, began) {
     histogram?.record(Math.max(Math.round((performance.now() - began) * 1e6), 1));
 }
 
+const platforms = {
+    'linux-x64': { name: 'linux-x64-gnu', resolveAddon: () => require.resolve('plimsoll-linux-x64-gnu') },
+    'linux-arm64': { name: 'linux-arm64-gnu', resolveAddon: () => require.resolve('plimsoll-linux-arm64-gnu') },
+};
+/** The names of the platforms that addons are made for. */
+Object.values(platforms).map(({ name }) => name);
+`${process.platform}-${process.arch}`;
+
+/** Under this name every class of every copy of this package tells which copy it is of. */
+const { version } = require('./package.json');
+/** Which copy of the package this is. */
+`${version} in ${__dirname}`;
+
+/**
+ * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
+ * to do.
+ */
+class PlimsollError extends Error {
+    /** The stable code of the error. */
+    code;
+    /** @internal */
+    constructor(code, message, details = {}, options) {
+        super(message, options);
+        this.code = code;
+        Object.assign(this, details);
+    }
+}
+/** A budget has not got that much left. Nothing was taken. */
+class InsufficientMemoryError extends PlimsollError {
+}
+/** An argument or an option is not what the call takes. Nothing was changed. */
+class InvalidArgumentError extends PlimsollError {
+}
+/** The bytes are no GGUF file that this package accepts. */
+class InvalidGgufError extends PlimsollError {
+}
+/** A tensor is stored in a type that cannot be converted; it can be read as `'raw'`. */
+class UnsupportedTypeError extends PlimsollError {
+}
+/** The operating system refused, or a file is not what it was when it was opened. */
+class IoError extends PlimsollError {
+}
+/** The object was released or closed before this call. */
+class ReleasedError extends PlimsollError {
+}
+/** A device, or its driver, refused a call. */
+class DeviceError extends PlimsollError {
+}
+/** The machine has no such device, or this process may not use it. */
+class DeviceUnavailableError extends PlimsollError {
+}
+/** Somebody uses it, so that cannot be done now. */
+class BusyError extends PlimsollError {
+}
+/** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
+class AbortError extends PlimsollError {
+    /** @internal */
+    constructor(cause) {
+        super('ABORT_ERR', 'The operation was aborted', {}, { cause });
+    }
+}
+/**
+ * The native addon for this platform is missing, unfit or does not load. It is thrown while the package is loaded, which
+ * then exports nothing: compare `code`, and use this class as a type.
+ */
+class AddonUnavailableError extends PlimsollError {
+}
+const classes = {
+    ERR_INSUFFICIENT_MEMORY: InsufficientMemoryError,
+    ERR_INVALID_ARGUMENT: InvalidArgumentError,
+    ERR_INVALID_GGUF: InvalidGgufError,
+    ERR_UNSUPPORTED_TYPE: UnsupportedTypeError,
+    ERR_IO: IoError,
+    ERR_RELEASED: ReleasedError,
+    ERR_DEVICE: DeviceError,
+    ERR_DEVICE_UNAVAILABLE: DeviceUnavailableError,
+    ERR_BUSY: BusyError,
+};
+for (const type of [PlimsollError, AbortError, AddonUnavailableError, ...Object.values(classes)]) {
+    Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true });
+}
+
+/**
+ * A part of checked options, or what is made of them, for functions that read it by name, the addon's among them: what
+ * it does not hold itself is not there, whatever `Object.prototype` holds.
+ */
+const own = (part) => Object.assign(Object.create(null), part);
+
 /** What is in a block. */
-function kindOf({ requestedBytes, transient, pinned }) {
+function kindOf(block) {
+    const { requestedBytes, transient, pinned } = own(block);
     if (requestedBytes === undefined)
         return 'free';
     if (pinned)
@@ -2244,17 +2334,18 @@ class TraceFile {
         this.#first = first;
         this.#lines = lines;
     }
+    /** Reads the header and the events that come with it, so that a file which is no trace fails before anything is taken. */
     static async read(file) {
         const lines = linesOf(file);
         const { value, done } = await lines.next();
         if (done)
             throw new TraceError(1, 'the header of a trace', 'the end of the file');
         const [header = '', ...rest] = value.lines;
-        return new TraceFile(headerOf(header), { ...value, lines: rest, number: 2 }, lines);
+        return new TraceFile(headerOf(header), batchOf({ ...value, lines: rest, number: 2 }), lines);
     }
     /** The events in their order. */
     async *batches() {
-        yield batchOf(this.#first);
+        yield this.#first;
         for await (const lines of this.#lines)
             yield batchOf(lines);
     }
@@ -2359,6 +2450,37 @@ function checked(line, name, value, expected, fits) {
     throw new TraceError(line, `an object whose "${name}" is ${expected}`, shown$1(value));
 }
 
+/** Which part of what the machine can give the pool of a trace takes at most: a file of two lines can ask for all of it. */
+const PART = 4;
+/** The settings with a bound of what the machine can give now, unless one is given that the user answers for. */
+function boundedSettings(args, settings) {
+    if (args.size('max') !== undefined)
+        return { ...settings, mostBytes: Number.POSITIVE_INFINITY };
+    const mostBytes = mostBytesNow();
+    const { initialBytes = 0, maxBytes = Number.POSITIVE_INFINITY } = settings;
+    expectRoom(mostBytes, Math.max(initialBytes, 1));
+    return { ...settings, maxBytes: Math.min(maxBytes, mostBytes), mostBytes };
+}
+/** Refuses settings by which the trace, and not its user, asks for more at once than the machine should give to a file. */
+function expectFitSettings(args, settings) {
+    if (args.size('max') !== undefined)
+        return;
+    const { initialBytes = 0, slabBytes = 0, maxBytes = Number.POSITIVE_INFINITY, dedicated = false } = settings;
+    const recorded = [
+        args.size('initial') === undefined ? initialBytes : 0,
+        args.size('slab') === undefined && !dedicated ? Math.min(slabBytes, maxBytes) : 0,
+    ];
+    expectRoom(mostBytesNow(), Math.max(...recorded));
+}
+const mostBytesNow = () => Math.floor(plimsoll.MemoryBudget.forThisMachine().headroom().bytes / PART);
+function expectRoom(mostBytes, bytes) {
+    if (bytes <= mostBytes)
+        return;
+    const message = `expected a trace whose pool takes at most ${plimsoll.formatBytes(mostBytes)}, a quarter of what this machine can give now, ` +
+        `got one that takes ${plimsoll.formatBytes(bytes)} or more; allow it with --max`;
+    throw new NoRoomError(message, mostBytes, bytes);
+}
+
 var __addDisposableResource$2 = (undefined && undefined.__addDisposableResource) || function (env, value, async) {
     if (value !== null && value !== void 0) {
         if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
@@ -2413,8 +2535,6 @@ var __disposeResources$2 = (undefined && undefined.__disposeResources) || (funct
 });
 /** A snapshot is read whole; half a million blocks take this much. */
 const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024;
-/** Which part of what the machine can give a picture takes at most: a file of two lines can ask for all of it. */
-const PART = 4;
 /** Slabs of a pool shown at most. */
 const MAX_SLABS = 100;
 /** Characters of a name shown at most. */
@@ -2507,22 +2627,6 @@ async function fromTrace(file, args) {
         if (result_2)
             await result_2;
     }
-}
-/** The settings with a bound of what the machine can give now, unless one is given that the user answers for. */
-function boundedSettings(args, settings) {
-    if (args.size('max') !== undefined)
-        return { ...settings, mostBytes: Number.POSITIVE_INFINITY };
-    const mostBytes = Math.floor(plimsoll.MemoryBudget.forThisMachine().headroom().bytes / PART);
-    const { initialBytes = 0, maxBytes = Number.POSITIVE_INFINITY } = settings;
-    expectRoom(mostBytes, Math.max(initialBytes, 1));
-    return { ...settings, maxBytes: Math.min(maxBytes, mostBytes), mostBytes };
-}
-function expectRoom(mostBytes, bytes) {
-    if (bytes <= mostBytes)
-        return;
-    const message = `expected a trace whose pool takes at most ${plimsoll.formatBytes(mostBytes)}, a quarter of what this machine can give now, ` +
-        `got one that takes ${plimsoll.formatBytes(bytes)} or more; allow it with --max`;
-    throw new NoRoomError(message, mostBytes, bytes);
 }
 async function writePage(path, snapshots) {
     const page = plimsoll.poolsPage(snapshots);
@@ -2670,6 +2774,9 @@ async function oneRun(device, request, round) {
         const file = __addDisposableResource$1(env_1, await InputFile.open(path), true);
         const trace = await TraceFile.read(file);
         const settings = settingsFrom(args, trace.header.settings);
+        // A GPU's own memory is no part of what this machine can give.
+        if (device.limits.systemMemory)
+            expectFitSettings(args, settings);
         const pool = __addDisposableResource$1(env_1, await plimsoll.MemoryPool.create({ device, ...settings }), true);
         const replayer = __addDisposableResource$1(env_1, new Replayer(pool, options), false);
         const progress = progressOn(process.stderr);
@@ -3174,6 +3281,9 @@ class Samples {
             if (shown >= this.#count)
                 return;
         }
+        // Of one that has ended no limit is known either.
+        if (this.#isOther && !measured(() => plimsoll.processMemory({ pid: this.#pid })))
+            return;
         if (failure !== undefined)
             throw new SystemError(`expected to read the machine's memory, but ${failure}`);
     }

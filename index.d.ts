@@ -1058,7 +1058,8 @@ declare class MemoryBudget {
      * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
      * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
      *
-     * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`).
+     * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`), and of another
+     * copy of the package that counts by itself (`PLIMSOLL_COPY_APART`).
      *
      * @throws {@link InvalidArgumentError} for an unknown or unfit option.
      * @throws {@link IoError} when the machine's memory cannot be read, or a limit over the process that is there.
@@ -1485,8 +1486,9 @@ declare class DeviceBuffer implements Disposable {
         targetOffsetBytes?: number;
     }): Promise<void>;
     /**
-     * Lets `use` see the memory itself. The view has length 0 as soon as what `use` returns has settled; nothing that was
-     * begun with it may still be under way then. Until the map has ended the buffer stays where it is.
+     * Lets `use` see the memory itself. The view has length 0 once what `use` returned has settled and this package's own work
+     * on the view, such as a load into it, has ended; nothing else that was begun with it may still be under way then. Until the
+     * map has ended the buffer stays where it is.
      *
      * @returns what `use` returned.
      * @throws what `use` threw.
@@ -1626,12 +1628,13 @@ declare function parsePoolSnapshots(text: string): PoolSnapshot[];
 interface PoolTrace {
     /** Events that were recorded. */
     eventCount: number;
-    /** Events beyond the trace's capacity, which are not in it. */
+    /** Events beyond the trace's capacity, and those beyond what the text can hold; they are not in it. */
     droppedCount: number;
     /**
      * JSON lines: a header with the pool's device, label and {@link PoolSettings}, then a line for each event: `event` (`"present"`,
      * `"allocate"`, `"free"`, `"refuse"` or `"move"`), `atUs` since the start, `buffer`, `bytes`, and of an allocation
-     * `alignBytes` and `placement`.
+     * `alignBytes` and `placement`. It holds as many whole lines as the longest string of JavaScript's, half a gibibyte: about
+     * five million events.
      */
     text: string;
 }
@@ -1730,7 +1733,8 @@ declare class MemoryPool implements AsyncDisposable {
     popScope(): PoolScope | undefined;
     /**
      * Records what happens from now on, for {@link stopTrace}: at most `capacity` events, a million by default. A trace that
-     * runs is begun anew.
+     * runs is begun anew. Of more than about five million events the text has the first ones alone: see
+     * {@link PoolTrace.text}.
      */
     startTrace(capacity?: number): void;
     /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
@@ -2103,9 +2107,9 @@ interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOp
     /**
      * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. New memory by default.
      *
-     * That of a {@link PooledBuffer} or a lent chunk is filled straight, and is the load's until its end even if it is released
-     * meanwhile. Any other is filled a mebibyte at a time, on the event loop, through buffers of the file's pool. A load whose
-     * memory was moved away rejects.
+     * That of a {@link PooledBuffer}, a lent chunk or the view of a map is filled straight, and is the load's until its end even
+     * if it is released, or the map's use settles, meanwhile. Any other is filled a mebibyte at a time, on the event loop,
+     * through buffers of the file's pool. A load whose memory was moved away rejects.
      */
     into?: ArrayBuffer | ArrayBufferView;
 }

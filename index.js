@@ -590,7 +590,7 @@ function refusedByLinker(path, remedy, cause) {
 
 const { binding, loaded } = loadAddon();
 /** The addon. Everything else in `lib/` reaches it through here. */
-const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, detectPreset, formatBytes: formatBytes$1, freeBuffer, gpuProcesses: gpuProcesses$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, tensorTypes, valueTypes, } = binding;
+const { abandonPool, allocateBuffer, allocateGuard, backEnds: backEnds$1, boardPresets: boardPresets$1, detach: detach$1, detectBoard: detectBoard$1, detectPreset, formatBytes: formatBytes$1, freeBuffer, gpuProcesses: gpuProcesses$1, instructionSet: instructionSet$1, leakWarning, machineMemory: machineMemory$1, parseBytes: parseBytes$1, planNpuDomains: planNpuDomains$1, processes: processes$1, processMemory: processMemory$1, releaseGuard, signals: signals$1, tensorTypes, untoldCopies, valueTypes, } = binding;
 const NativeBudget = binding.NativeBudget;
 const NativeBufferPool = binding.NativeBufferPool;
 const NativeDevice = binding.NativeDevice;
@@ -739,10 +739,15 @@ function callersOf(callee, depth) {
  */
 function tellDoubts(doubts) {
     for (const doubt of doubts) {
-        process.emitWarning(`${doubt}. "plimsoll doctor" says what to do about it.`, {
-            type: 'PlimsollWarning',
-            code: 'PLIMSOLL_UNSEEN_LIMIT',
-        });
+        const options = own$2({ type: 'PlimsollWarning', code: 'PLIMSOLL_UNSEEN_LIMIT' });
+        process.emitWarning(`${doubt}. "plimsoll doctor" says what to do about it.`, options);
+    }
+}
+/** Tells it of other versions of this package in the process whose budgets do not know of this one's. */
+function tellCopies(files) {
+    for (const file of files) {
+        process.emitWarning(`Another version of plimsoll is loaded, which counts by itself: ${file}. Both together may grant more than the line; ` +
+            '`npm ls plimsoll` shows why there are two, and one version for all makes them one.', { type: 'PlimsollWarning', code: 'PLIMSOLL_COPY_APART' });
     }
 }
 
@@ -862,7 +867,8 @@ class MemoryBudget {
      * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
      * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
      *
-     * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`).
+     * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`), and of another
+     * copy of the package that counts by itself (`PLIMSOLL_COPY_APART`).
      *
      * @throws {@link InvalidArgumentError} for an unknown or unfit option.
      * @throws {@link IoError} when the machine's memory cannot be read, or a limit over the process that is there.
@@ -878,6 +884,7 @@ class MemoryBudget {
         const machine = own$2({ ...rest, ...(preset && { board: preset }), isolated, headroom });
         const made = call(() => NativeBudget.ofThisMachine(machine));
         tellDoubts(made.untoldDoubts);
+        tellCopies(untoldCopies());
         return new _a(internal, made);
     }
     /** Memory of the board, or of the machine without what is set aside as huge pages, in bytes. */
@@ -1016,6 +1023,62 @@ function ofNumbers(numbers) {
     return call(() => NativeBudget.ofNumbers(total, reservedBytes));
 }
 
+/** The engine's own getter, whatever an object calls by that name. */
+function getter(of, name) {
+    const get = Object.getOwnPropertyDescriptor(of, name)?.get;
+    return (object) => (get ? Reflect.apply(get, object, []) : undefined);
+}
+const Bytes = Uint8Array;
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+const ofView = (name) => {
+    const [ofArray, ofDataView] = [getter(typedArray, name), getter(DataView.prototype, name)];
+    return (view) => (types$3.isDataView(view) ? ofDataView(view) : ofArray(view));
+};
+const bufferOf = ofView('buffer');
+const offsetOf = ofView('byteOffset');
+const lengthOf = ofView('byteLength');
+const isResizable = getter(ArrayBuffer.prototype, 'resizable');
+const lengthOfBuffer = getter(ArrayBuffer.prototype, 'byteLength');
+/** How long an array buffer is, in bytes, 0 once its memory was moved away. */
+const bufferLength = (buffer) => lengthOfBuffer(buffer) ?? 0;
+const { set } = Uint8Array.prototype;
+/** A copy of an array buffer; `slice()` would ask its constructor, which a script may have set. */
+function copyOf(buffer) {
+    const copy = new ArrayBuffer(bufferLength(buffer));
+    Reflect.apply(set, new Bytes(copy), [new Bytes(buffer)]);
+    return copy;
+}
+/** A buffer that is no shared and no resizable one. */
+const isFixed = (buffer) => types$3.isArrayBuffer(buffer) && isResizable(buffer) !== true;
+/**
+ * The bytes of an `ArrayBuffer` of fixed length or of a view of one, not copied; `undefined` of anything else, and of memory
+ * that was moved away before. What a script has made of the properties of these objects is not asked.
+ *
+ * Neither this nor any other check in JavaScript keeps the memory where it is: the addon asks again, each time.
+ */
+function bytesOf(value) {
+    try {
+        if (isFixed(value))
+            return new Bytes(value, 0, bufferLength(value));
+        if (!ArrayBuffer.isView(value))
+            return undefined;
+        const buffer = bufferOf(value);
+        return isFixed(buffer) ? new Bytes(buffer, offsetOf(value), lengthOf(value)) : undefined;
+    }
+    catch {
+        return undefined; // Detached.
+    }
+}
+/** The bytes of an array of any memory, shared or resizable too, as they are now. */
+function anyBytesOf(value) {
+    try {
+        return new Bytes(bufferOf(value), offsetOf(value), lengthOf(value));
+    }
+    catch {
+        return undefined;
+    }
+}
+
 /** The engine's own, whatever a buffer calls by that name. */
 const { transfer } = ArrayBuffer.prototype;
 /** Detaches an array buffer that is not empty. */
@@ -1027,7 +1090,7 @@ typeof transfer === 'function' ? (buffer) => void Reflect.apply(transfer, buffer
  * somebody else has detached it, and moved its memory to another array buffer.
  */
 function detach(buffer) {
-    if (buffer.byteLength === 0)
+    if (bufferLength(buffer) === 0)
         return false;
     detachFull(buffer);
     return true;
@@ -1167,7 +1230,7 @@ class PooledBuffer {
         this.#settled = true;
         this.#native.keep();
         // Memory that was moved to another array buffer belongs to whoever moved it.
-        if (this.data.byteLength === 0)
+        if (bufferLength(this.#buffer) === 0)
             throw released('the buffer');
         this.#kept = true;
         return this.data;
@@ -1198,7 +1261,7 @@ function view(as, buffer, byteOffset, length) {
 function tensorDataBytes(tensor, as) {
     oneOf$1('as', as, tensorOutputs);
     // Given by a caller, unlike what a file says.
-    const given = canBeAsked(tensor) ? (tensor ?? {}) : {};
+    const given = own$2(canBeAsked(tensor) ? (tensor ?? {}) : {});
     const figure = (name) => bytes(`tensor.${name}`, given[name]);
     return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as);
 }
@@ -1287,27 +1350,35 @@ class TensorChunk {
             return this.#data;
         if (this.#settled)
             throw released('the chunk');
-        this.#settled = true;
         const unit = this.#unit;
-        if (unit && this.#data.byteLength === 0) {
+        const lengthBytes = bufferLength(this.#buffer);
+        if (unit && lengthBytes === 0) {
             // Its memory was moved to another array buffer, and belongs to whoever moved it.
+            this.#settled = true;
             unit.keep();
             throw released('the chunk');
         }
-        this.#kept = true;
-        if (unit && this.#data.byteLength * 2 < unit.sizeBytes) {
-            this.#data = this.#data.slice();
+        if (unit && lengthBytes * 2 < unit.sizeBytes) {
+            // Where there is no room for the copy, the chunk stays as it is.
+            this.#data = view(this.#as, copyOf(this.#buffer));
             detach(this.#buffer);
         }
         else {
             unit?.keep();
         }
+        this.#settled = true;
+        this.#kept = true;
         return this.#data;
     }
 }
 
 const kinds = ['host', 'dma-heap', 'udmabuf', 'cuda', 'rknpu'];
 const oneOf = (...allowed) => (name, value) => oneOf$1(name, value, allowed);
+function library(name, value) {
+    if (string(name, value) !== '')
+        return value;
+    throw invalidArgument(name, 'a string that is not empty; leave it out for the usual library', quoted(value));
+}
 /** Checks the options of each kind. */
 const checks = {
     host: {
@@ -1322,7 +1393,7 @@ const checks = {
         kind: oneOf('cuda'),
         ordinal: (name, value) => integer(name, value, 0, 0xffff),
         memory: oneOf('device', 'pinned', 'managed'),
-        library: string,
+        library,
     },
     rknpu: { kind: oneOf('rknpu'), domain: (name, value) => integer(name, value, 0, 15) },
 };
@@ -1437,53 +1508,6 @@ class Device {
     }
 }
 
-/** The engine's own getter, whatever an object calls by that name. */
-function getter(of, name) {
-    const get = Object.getOwnPropertyDescriptor(of, name)?.get;
-    return (object) => (get ? Reflect.apply(get, object, []) : undefined);
-}
-const Bytes = Uint8Array;
-const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
-const ofView = (name) => {
-    const [ofArray, ofDataView] = [getter(typedArray, name), getter(DataView.prototype, name)];
-    return (view) => (types$3.isDataView(view) ? ofDataView(view) : ofArray(view));
-};
-const bufferOf = ofView('buffer');
-const offsetOf = ofView('byteOffset');
-const lengthOf = ofView('byteLength');
-const isResizable = getter(ArrayBuffer.prototype, 'resizable');
-const bufferLength = getter(ArrayBuffer.prototype, 'byteLength');
-/** A buffer that is no shared and no resizable one. */
-const isFixed = (buffer) => types$3.isArrayBuffer(buffer) && isResizable(buffer) !== true;
-/**
- * The bytes of an `ArrayBuffer` of fixed length or of a view of one, not copied; `undefined` of anything else, and of memory
- * that was moved away before. What a script has made of the properties of these objects is not asked.
- *
- * Neither this nor any other check in JavaScript keeps the memory where it is: the addon asks again, each time.
- */
-function bytesOf(value) {
-    try {
-        if (isFixed(value))
-            return new Bytes(value, 0, bufferLength(value));
-        if (!ArrayBuffer.isView(value))
-            return undefined;
-        const buffer = bufferOf(value);
-        return isFixed(buffer) ? new Bytes(buffer, offsetOf(value), lengthOf(value)) : undefined;
-    }
-    catch {
-        return undefined; // Detached.
-    }
-}
-/** The bytes of an array of any memory, shared or resizable too, as they are now. */
-function anyBytesOf(value) {
-    try {
-        return new Bytes(bufferOf(value), offsetOf(value), lengthOf(value));
-    }
-    catch {
-        return undefined;
-    }
-}
-
 const count$2 = (name, value) => bytes(name, value);
 const rangeChecks = { offsetBytes: count$2, lengthBytes: count$2 };
 const mappingChecks = {
@@ -1515,6 +1539,15 @@ async function inUse(buffer, work) {
     }
     finally {
         all.delete(work);
+    }
+}
+/** Whether an array buffer could be detached; whatever keeps it from that keeps no map from its end. */
+function detachedNow(buffer) {
+    try {
+        return detach(buffer);
+    }
+    catch {
+        return false;
     }
 }
 /** The net: frees what a collected buffer held. */
@@ -1672,8 +1705,9 @@ class DeviceBuffer {
         await this.#run(({ native, key }) => native.copy(key, offsetBytes, lengthBytes, to.native, to.key, targetOffsetBytes));
     }
     /**
-     * Lets `use` see the memory itself. The view has length 0 as soon as what `use` returns has settled; nothing that was
-     * begun with it may still be under way then. Until the map has ended the buffer stays where it is.
+     * Lets `use` see the memory itself. The view has length 0 once what `use` returned has settled and this package's own work
+     * on the view, such as a load into it, has ended; nothing else that was begun with it may still be under way then. Until the
+     * map has ended the buffer stays where it is.
      *
      * @returns what `use` returned.
      * @throws what `use` threw.
@@ -1697,7 +1731,7 @@ class DeviceBuffer {
             // What this package still reads from the view or writes to it, as after a Promise.all that failed early.
             await Promise.allSettled(users.get(buffer) ?? []);
             // An array buffer whose memory was moved away keeps that memory until it is collected.
-            const detached = lengthBytes === 0 || detach(buffer);
+            const detached = lengthBytes === 0 || detachedNow(buffer);
             const finished = this.#run(() => mapping.finish(detached), true);
             // What `use` threw is what its caller has to know, whatever the device says to the end.
             await (succeeded ? finished : finished.catch(() => { }));
@@ -1855,7 +1889,9 @@ function readStream(chunks, highWaterMark, signal) {
             stream.push(Buffer.from(value.data.buffer, value.data.byteOffset, value.data.byteLength));
     };
     let unlisten = () => { };
-    const stream = new node_stream.Readable({
+    const stream = new node_stream.Readable(
+    // Node.js reads many more options than these, and by name.
+    own$2({
         highWaterMark,
         read() {
             next(this).catch((error) => this.destroy(error));
@@ -1865,7 +1901,7 @@ function readStream(chunks, highWaterMark, signal) {
             unlisten();
             chunks.return().then(() => done(error), (trouble) => done(error ?? trouble));
         },
-    });
+    }));
     if (signal)
         unlisten = onAbort(signal, (reason) => void stream.destroy(new AbortError(reason)));
     if (stream.destroyed)
@@ -2761,7 +2797,8 @@ const filledIn = (template, parts) => template.replace(/\{\{(\w+)\}\}/g, (_, nam
 const base = ":root {\n  color-scheme: light dark;\n  --page: #f6f7f9;\n  --card: #ffffff;\n  --ink: #1c2330;\n  --quiet: #667085;\n  --line: #e3e6eb;\n  --accent: #2f6feb;\n  --shadow: 0 1px 2px #1018280d, 0 1px 3px #1018281a;\n}\n\n@media (prefers-color-scheme: dark) {\n  :root {\n    --page: #0f1216;\n    --card: #181c22;\n    --ink: #e6e9ee;\n    --quiet: #98a1b0;\n    --line: #2a3038;\n    --accent: #6ea1ff;\n    --shadow: none;\n  }\n}\n\n* {\n  box-sizing: border-box;\n}\n\nbody {\n  margin: 0;\n  padding: 32px 24px 64px;\n  background: var(--page);\n  color: var(--ink);\n  font:\n    14px / 1.45 system-ui,\n    sans-serif;\n}\n\nheader,\nmain {\n  max-width: 1120px;\n  margin: 0 auto;\n}\n\nh1,\nh2,\np {\n  margin: 0;\n}\n\nh1 {\n  font-size: 24px;\n  font-weight: 650;\n  letter-spacing: -0.01em;\n}\n\nh2 {\n  font-size: 15px;\n  font-weight: 600;\n}\n\n.quiet,\nheader p,\nth,\nnav {\n  color: var(--quiet);\n}\n\ntable {\n  width: 100%;\n  margin-top: 12px;\n  border-collapse: collapse;\n}\n\nth,\ntd {\n  padding: 6px 10px 6px 0;\n  border-bottom: 1px solid var(--line);\n  font-weight: 400;\n  text-align: right;\n  font-variant-numeric: tabular-nums;\n  white-space: nowrap;\n}\n\nsection {\n  margin-top: 20px;\n  padding: 18px 20px;\n  border: 1px solid var(--line);\n  border-radius: 12px;\n  background: var(--card);\n  box-shadow: var(--shadow);\n}\n\n.figures {\n  display: grid;\n  grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));\n  gap: 18px;\n}\n\n.figures div {\n  display: flex;\n  flex-direction: column;\n}\n\n.figure {\n  font-size: 20px;\n  font-weight: 600;\n  font-variant-numeric: tabular-nums;\n}\n\n.bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  justify-content: space-between;\n  gap: 10px;\n}\n\nth:first-child,\ntd:first-child {\n  width: 50%;\n  text-align: left;\n  overflow-wrap: anywhere;\n  white-space: normal;\n}\n\ntbody tr:last-child td {\n  border-bottom: 0;\n}\n\nbdi,\npre {\n  unicode-bidi: isolate;\n}\n";
 
 /** What is in a block. */
-function kindOf({ requestedBytes, transient, pinned }) {
+function kindOf(block) {
+    const { requestedBytes, transient, pinned } = own$2(block);
     if (requestedBytes === undefined)
         return 'free';
     if (pinned)
@@ -2889,7 +2926,7 @@ function blockInfo(name, value) {
 }
 function fields(name, value) {
     if (typeof value === 'object' && value !== null && canBeAsked(value) && !Array.isArray(value))
-        return value;
+        return own$2(value);
     throw invalidArgument(name, 'an object', quoted(value));
 }
 function list(name, value, item) {
@@ -3564,7 +3601,8 @@ class MemoryPool {
     }
     /**
      * Records what happens from now on, for {@link stopTrace}: at most `capacity` events, a million by default. A trace that
-     * runs is begun anew.
+     * runs is begun anew. Of more than about five million events the text has the first ones alone: see
+     * {@link PoolTrace.text}.
      */
     startTrace(capacity = 1_000_000) {
         const most = integer('capacity', capacity, 1, 100_000_000);

@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root, runChild, runNode } from './helpers/child'
+import { unlessEmulated } from './helpers/emulation'
 
 /** Another copy of the package, as npm installs two where two versions are wanted. */
 let copy: string
@@ -135,6 +137,28 @@ test('with both at work on two threads, their sum never passes the line', () => 
     await worker.terminate()
     return [most <= 100, most > 50, budget.allocatedBytes]`)
   expect(value).toEqual([true, true, 0])
+})
+
+const unlessArm = unlessEmulated(test, 'the compiler makes addons for this machine alone')
+
+unlessArm('an addon of a version that counts in another way is told of once', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'plimsoll-version-'))
+  try {
+    const other = join(folder, 'plimsoll.linux-any.node')
+    const source = 'void *napi_register_module_v1(void *env, void *exports) { return exports; }'
+    execFileSync('cc', ['-shared', '-fPIC', '-x', 'c', '-', '-o', other], { input: source })
+    const { value } = runChild<string[]>(`
+      plimsoll.MemoryBudget.forThisMachine()
+      require(${JSON.stringify(other)})
+      const told = []
+      process.on('warning', ({ code, message }) => told.push(code, message))
+      for (let i = 0; i < 2; i++) plimsoll.MemoryBudget.forThisMachine()
+      await new Promise((resolve) => setImmediate(resolve))
+      return told`)
+    expect(value).toEqual(['PLIMSOLL_COPY_APART', expect.stringContaining(other)])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('an object of the other copy is refused as such, with both places', () => {

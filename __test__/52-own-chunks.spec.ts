@@ -212,6 +212,7 @@ describe('createReadStream()', () => {
       const stream = model.createReadStream('weights', { pool, chunkBytes: 64 * KiB })
       const mine = new Error('mine')
       const sink = new Writable({ write: (_part, _encoding, done) => done(mine) })
+      const closed = new Promise((resolve) => stream.once('close', resolve))
       if (leave === 'sink') await expect(pipeline(stream, sink)).rejects.toBe(mine)
       else if (leave === 'break') for await (const _ of stream) break
       else {
@@ -219,7 +220,7 @@ describe('createReadStream()', () => {
         await new Promise((resolve) => stream.once('data', resolve))
         expect((await Promise.all([failed, stream.destroy(mine)]))[0]).toEqual([mine])
       }
-      await settled(pool)
+      await closed
       expect([stream.destroyed, pool.stats().inUseBytes]).toEqual([true, 0])
     }
   })

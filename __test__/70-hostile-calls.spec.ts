@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
+import type { Readable } from 'node:stream'
 import * as plimsoll from '../index'
 import { root } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
+import { thrownBy } from './helpers/errors'
 import { fakeCuda } from './helpers/fake-cuda'
-import { samplePath } from './helpers/models'
+import { samplePath, settled } from './helpers/models'
 
 const { InvalidArgumentError } = plimsoll
 
@@ -91,16 +93,139 @@ test('a chunk whose memory was moved away can still be released', async () => {
   }
 })
 
-test('a stream of Node.js takes no option from the prototype of all objects', () => {
-  const read = jest.fn()
-  Object.defineProperty(Object.prototype, 'chunkBytes', { configurable: true, get: read })
+/** What a script may have made of the arrays that it was given. */
+const liars: [name: string, lie: (data: Uint8Array) => void][] = [
+  ['a byteLength that throws', ({ buffer }) => Object.defineProperty(buffer, 'byteLength', { get: mine })],
+  ['a byteLength of 0', ({ buffer }) => Object.defineProperty(buffer, 'byteLength', { value: 0 })],
+  ['an array with a byteLength that throws', (data) => Object.defineProperty(data, 'byteLength', { get: mine })],
+  ['an array with a byteLength of 0', (data) => Object.defineProperty(data, 'byteLength', { value: 0 })],
+  ['a slice() that throws', (data) => [data, data.buffer].map((of) => Object.assign(of, { slice: mine }))],
+  ['a species that throws', (data) => [data, data.buffer].map((of) => Object.assign(of, { constructor: species }))],
+]
+const species = { [Symbol.species]: mine }
+
+function mine(): never {
+  throw new Error('mine')
+}
+
+/** How long an array is, whatever it says. */
+const lengthOf = (data: Uint8Array): number =>
+  Reflect.get(Object.getPrototypeOf(Uint8Array.prototype), 'byteLength', data) as number
+
+describe.each(liars)('memory with %s', (_, lie) => {
+  test.each([4096, 1024 * 1024])('of a chunk of %d bytes is kept, or goes back', async (chunkBytes) => {
+    const model = plimsoll.GgufFile.open(samplePath)
+    const pool = new plimsoll.BufferPool()
+    const seen: { data: Uint8Array; copy: Buffer }[] = []
+    for await (const chunk of model.stream({ pool, chunkBytes, reuse: true })) {
+      const copy = Buffer.from(chunk.data)
+      lie(chunk.data)
+      seen.push({ data: chunk.keep(), copy })
+      if (seen.length > 2) break
+    }
+    expect(seen.every(({ data, copy }) => copy.equals(new Uint8Array(data)))).toBe(true)
+    for await (const chunk of model.stream({ pool, chunkBytes, reuse: true })) {
+      const { data } = chunk
+      lie(data)
+      chunk.release()
+      expect(lengthOf(data)).toBe(0)
+      break
+    }
+    await settled(pool)
+    expect(pool.stats().inUseBytes).toBe(0)
+  })
+
+  test('of a pooled buffer goes back, or is kept', async () => {
+    const pool = new plimsoll.BufferPool()
+    const [back, kept] = [pool.get(4096), pool.get(4096)]
+    lie(back.data)
+    lie(kept.data)
+    back.release()
+    expect(lengthOf(back.data)).toBe(0)
+    expect(lengthOf(kept.keep())).toBe(4096)
+    await settled(pool)
+    expect(pool.stats().inUseBytes).toBe(0)
+  })
+
+  test('of a device is no longer mapped when the use has ended', async () => {
+    await using pool = await plimsoll.MemoryPool.create({ device: 'host' })
+    const buffer = await pool.allocateAsync(4096)
+    const view = await buffer.withMapping((mapped) => {
+      lie(mapped)
+      return mapped
+    })
+    expect(lengthOf(view)).toBe(0)
+    buffer.release()
+    expect(pool.stats().bufferCount).toBe(0)
+  })
+})
+
+/** Runs something while every object has a property that it was not given. */
+function inherited<T>(name: string, descriptor: PropertyDescriptor, run: () => T): T {
+  Object.defineProperty(Object.prototype, name, { configurable: true, ...descriptor })
   try {
-    plimsoll.GgufFile.open(samplePath).createReadStream('output_norm.weight').destroy()
+    return run()
   } finally {
-    // biome-ignore lint/suspicious/noExplicitAny: it is no property of objects
-    delete (Object.prototype as any).chunkBytes
+    Reflect.deleteProperty(Object.prototype, name)
   }
-  expect(read).not.toHaveBeenCalled()
+}
+
+test('a stream of Node.js takes no option of ours from the prototype of all objects', () => {
+  const get = jest.fn()
+  const model = plimsoll.GgufFile.open(samplePath)
+  inherited('chunkBytes', { get }, () => model.createReadStream('output_norm.weight').destroy())
+  expect(get).not.toHaveBeenCalled()
+})
+
+test.each<[name: string, value: unknown]>([
+  ['encoding', 'hex'],
+  ['defaultEncoding', 'hex'],
+  ['objectMode', true],
+  ['readableObjectMode', true],
+  ['signal', AbortSignal.abort()],
+  ['construct', () => {}],
+  ['emitClose', false],
+  ['autoDestroy', false],
+  ['captureRejections', true],
+])('a stream of Node.js gives the same bytes where every object has %s', async (name, value) => {
+  const model = plimsoll.GgufFile.open(samplePath)
+  const expected = Buffer.from(await model.load('output_norm.weight'))
+  const stream = inherited(name, { value }, () => model.createReadStream('output_norm.weight', { chunkBytes: 64 }))
+  const closed = new Promise((resolve) => stream.once('close', resolve))
+  const parts: Buffer[] = []
+  for await (const part of stream) parts.push(part)
+  await closed
+  const { readableObjectMode, destroyed } = stream as unknown as Readable
+  expect([Buffer.concat(parts).equals(expected), readableObjectMode, destroyed]).toEqual([true, false, true])
+  expect(parts.length).toBeGreaterThan(1)
+})
+
+describe('what is given to be read counts only where it is the object’s own:', () => {
+  test.each(['sizeBytes', 'elementCount'] as const)('the %s of a tensor', (name) => {
+    const as = name === 'sizeBytes' ? 'raw' : 'f32'
+    const bytes = () => inherited(name, { value: 7 }, () => plimsoll.tensorDataBytes({} as never, as))
+    expect(thrownBy(InvalidArgumentError, bytes).argument).toBe(`tensor.${name}`)
+  })
+
+  test('the members of a snapshot, and those of its blocks', async () => {
+    await using pool = await plimsoll.MemoryPool.create({ device: 'host' })
+    using _buffer = await pool.allocateAsync(4096, { label: 'mine' })
+    const snapshot = JSON.parse(JSON.stringify(pool.snapshot()))
+    const parts = {
+      label: snapshot,
+      heldBytes: snapshot.stats,
+      blocks: snapshot.slabs[0],
+      pinned: snapshot.slabs[0].blocks[0],
+    }
+    for (const [name, part] of Object.entries(parts)) {
+      const { [name]: value, ...others } = part
+      const text = JSON.stringify(snapshot, (_key, each) => (each === part ? others : each))
+      const parse = () => inherited(name, { value }, () => plimsoll.parsePoolSnapshots(text))
+      expect(thrownBy(InvalidArgumentError, parse).argument).toContain(name)
+    }
+    const page = plimsoll.poolsPage([snapshot])
+    expect(inherited('requestedBytes', { value: 1 }, () => plimsoll.poolsPage([snapshot]))).toBe(page)
+  })
 })
 
 /** Runs the fuzzer; what it found is what it printed. */
@@ -128,6 +253,7 @@ describe('a short run of the fuzzer', () => {
     () => {
       const { status, output } = fuzz('--storm', '40')
       expect({ status, output }).toEqual({ status: 0, output: expect.stringContaining('left in the budget: 0 bytes') })
+      expect(output).toContain('small lent chunks')
     },
     300_000,
   )

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { KiB, MemoryPool, type MemoryPoolOptions, MiB, type PoolBuffer } from '../index'
+import { KiB, MemoryPool, type MemoryPoolOptions, MiB, machineMemory, type PoolBuffer } from '../index'
 import { root, runNode } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
 
@@ -107,6 +107,29 @@ test('--json gives every figure', async () => {
   expect(found.peakUsedBytes).toBeGreaterThanOrEqual(found.peakRequestedBytes)
   expect(found.peakHeldBytes).toBeGreaterThanOrEqual(found.peakUsedBytes)
   expect(found.time.allocate.count + found.time.grow.count).toBe(500)
+})
+
+describe('a trace whose header asks for most of the machine', () => {
+  const { totalBytes } = machineMemory()
+  const greedy = (settings: object, events: object[] = []) => trace(events, { ...header, settings })
+
+  test.each([{ initialBytes: totalBytes }, { slabBytes: Math.floor(totalBytes / 2) }])('is refused: %j', (settings) => {
+    const { status, stdout, stderr } = replay(greedy(settings, [allocate(0, KiB)]), '--json')
+    expect([status, stderr]).toEqual([1, expect.stringContaining('a quarter of what this machine can give now')])
+    expect(JSON.parse(stdout).error).toMatchObject({ code: 'ERR_INSUFFICIENT_MEMORY' })
+  })
+
+  test('is run where the command line asks for something else, or allows it', () => {
+    const slab = greedy({ slabBytes: Math.floor(totalBytes / 2) }, [allocate(0, KiB)])
+    expect(document(slab, '--slab', '1MiB')).toMatchObject({ failureCount: 0, peakHeldBytes: MiB })
+    expect(document(greedy({ initialBytes: totalBytes }), '--initial', '1MiB')).toMatchObject({ peakHeldBytes: MiB })
+    expect(replay(slab, '--max', '1MiB').stderr).not.toContain('a quarter')
+  })
+
+  test('and whose first event is none is broken, not too large', () => {
+    const { status, stderr } = replay(greedy({ initialBytes: totalBytes }, [{ event: 'leave' }]))
+    expect([status, stderr]).toEqual([3, expect.stringContaining('expected line 2')])
+  })
 })
 
 test('buffers that were there before are allocated, and what the pool did of its own is left to the new one', () => {

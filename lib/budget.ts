@@ -5,7 +5,7 @@ import { call, fromNative } from './errors.js'
 import { internal } from './internal.js'
 import * as native from './native.js'
 import { callersOf } from './stack.js'
-import { tellDoubts } from './system/doubts.js'
+import { tellCopies, tellDoubts } from './system/doubts.js'
 import { autoOrBoardId, type BoardId, boardId, type ProcessOptions, processChecks } from './system.js'
 
 export type { AllocationInfo, Headroom, HeadroomTerm, LineTerm } from '../binding.js'
@@ -115,7 +115,8 @@ export class MemoryBudget {
    * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
    * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
    *
-   * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`).
+   * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`), and of another
+   * copy of the package that counts by itself (`PLIMSOLL_COPY_APART`).
    *
    * @throws {@link InvalidArgumentError} for an unknown or unfit option.
    * @throws {@link IoError} when the machine's memory cannot be read, or a limit over the process that is there.
@@ -131,6 +132,7 @@ export class MemoryBudget {
     const machine = check.own({ ...rest, ...(preset && { board: preset }), isolated, headroom })
     const made = call(() => native.NativeBudget.ofThisMachine(machine))
     tellDoubts(made.untoldDoubts)
+    tellCopies(native.untoldCopies())
     return new MemoryBudget(internal, made)
   }
 

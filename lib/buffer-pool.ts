@@ -6,6 +6,7 @@ import { detach } from './detach.js'
 import { call, released } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import { NativeBufferPool, type NativePooledBuffer } from './native.js'
+import { bufferLength } from './support/bytes.js'
 import { MiB } from './units.js'
 
 export type { BufferPoolStats } from '../binding.js'
@@ -139,7 +140,7 @@ export class PooledBuffer implements Disposable {
     this.#settled = true
     this.#native.keep()
     // Memory that was moved to another array buffer belongs to whoever moved it.
-    if (this.data.byteLength === 0) throw released('the buffer')
+    if (bufferLength(this.#buffer) === 0) throw released('the buffer')
     this.#kept = true
     return this.data
   }

@@ -3,6 +3,7 @@ import { released } from './errors.js'
 import { expectInternal, internal } from './internal.js'
 import type { NativeUnit } from './native.js'
 import { type TensorData, type TensorOutput, view } from './output.js'
+import { bufferLength, copyOf } from './support/bytes.js'
 
 /** Where a chunk belongs. */
 export interface ChunkPlace {
@@ -110,20 +111,23 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
   keep(): TensorData<As> {
     if (this.#kept) return this.#data
     if (this.#settled) throw released('the chunk')
-    this.#settled = true
     const unit = this.#unit
-    if (unit && this.#data.byteLength === 0) {
+    const lengthBytes = bufferLength(this.#buffer)
+    if (unit && lengthBytes === 0) {
       // Its memory was moved to another array buffer, and belongs to whoever moved it.
+      this.#settled = true
       unit.keep()
       throw released('the chunk')
     }
-    this.#kept = true
-    if (unit && this.#data.byteLength * 2 < unit.sizeBytes) {
-      this.#data = this.#data.slice() as TensorData<As>
+    if (unit && lengthBytes * 2 < unit.sizeBytes) {
+      // Where there is no room for the copy, the chunk stays as it is.
+      this.#data = view(this.#as, copyOf(this.#buffer))
       detach(this.#buffer)
     } else {
       unit?.keep()
     }
+    this.#settled = true
+    this.#kept = true
     return this.#data
   }
 }

@@ -1,4 +1,5 @@
 import { detach as nativeDetach } from './native.js'
+import { bufferLength } from './support/bytes.js'
 
 /** The engine's own, whatever a buffer calls by that name. */
 const { transfer } = ArrayBuffer.prototype
@@ -13,7 +14,7 @@ const detachFull: (buffer: ArrayBuffer) => void =
  * somebody else has detached it, and moved its memory to another array buffer.
  */
 export function detach(buffer: ArrayBuffer): boolean {
-  if (buffer.byteLength === 0) return false
+  if (bufferLength(buffer) === 0) return false
   detachFull(buffer)
   return true
 }

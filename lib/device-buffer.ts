@@ -70,6 +70,15 @@ export async function inUse<T>(buffer: ArrayBufferLike, work: Promise<T>): Promi
   }
 }
 
+/** Whether an array buffer could be detached; whatever keeps it from that keeps no map from its end. */
+function detachedNow(buffer: ArrayBuffer): boolean {
+  try {
+    return detach(buffer)
+  } catch {
+    return false
+  }
+}
+
 /** What the net needs to know of a buffer. It must not refer to the buffer, or that would never be collected. */
 export interface BufferState {
   readonly native: NativePool
@@ -258,8 +267,9 @@ export class DeviceBuffer implements Disposable {
   }
 
   /**
-   * Lets `use` see the memory itself. The view has length 0 as soon as what `use` returns has settled; nothing that was
-   * begun with it may still be under way then. Until the map has ended the buffer stays where it is.
+   * Lets `use` see the memory itself. The view has length 0 once what `use` returned has settled and this package's own work
+   * on the view, such as a load into it, has ended; nothing else that was begun with it may still be under way then. Until the
+   * map has ended the buffer stays where it is.
    *
    * @returns what `use` returned.
    * @throws what `use` threw.
@@ -285,7 +295,7 @@ export class DeviceBuffer implements Disposable {
       // What this package still reads from the view or writes to it, as after a Promise.all that failed early.
       await Promise.allSettled(users.get(buffer) ?? [])
       // An array buffer whose memory was moved away keeps that memory until it is collected.
-      const detached = lengthBytes === 0 || detach(buffer)
+      const detached = lengthBytes === 0 || detachedNow(buffer)
       const finished = this.#run(() => mapping.finish(detached), true)
       // What `use` threw is what its caller has to know, whatever the device says to the end.
       await (succeeded ? finished : finished.catch(() => {}))

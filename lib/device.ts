@@ -81,6 +81,11 @@ const oneOf =
   (name: string, value: unknown) =>
     check.oneOf(name, value, allowed)
 
+function library(name: string, value: unknown): string {
+  if (check.string(name, value) !== '') return value as string
+  throw invalidArgument(name, 'a string that is not empty; leave it out for the usual library', quoted(value))
+}
+
 /** Checks the options of each kind. */
 const checks = {
   host: {
@@ -95,7 +100,7 @@ const checks = {
     kind: oneOf('cuda'),
     ordinal: (name: string, value: unknown) => check.integer(name, value, 0, 0xffff),
     memory: oneOf('device', 'pinned', 'managed'),
-    library: check.string,
+    library,
   },
   rknpu: { kind: oneOf('rknpu'), domain: (name: string, value: unknown) => check.integer(name, value, 0, 15) },
 } as const

@@ -78,9 +78,9 @@ export interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends
   /**
    * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. New memory by default.
    *
-   * That of a {@link PooledBuffer} or a lent chunk is filled straight, and is the load's until its end even if it is released
-   * meanwhile. Any other is filled a mebibyte at a time, on the event loop, through buffers of the file's pool. A load whose
-   * memory was moved away rejects.
+   * That of a {@link PooledBuffer}, a lent chunk or the view of a map is filled straight, and is the load's until its end even
+   * if it is released, or the map's use settles, meanwhile. Any other is filled a mebibyte at a time, on the event loop,
+   * through buffers of the file's pool. A load whose memory was moved away rejects.
    */
   into?: ArrayBuffer | ArrayBufferView
 }

@@ -550,7 +550,8 @@ export class MemoryPool implements AsyncDisposable {
 
   /**
    * Records what happens from now on, for {@link stopTrace}: at most `capacity` events, a million by default. A trace that
-   * runs is begun anew.
+   * runs is begun anew. Of more than about five million events the text has the first ones alone: see
+   * {@link PoolTrace.text}.
    */
   startTrace(capacity = 1_000_000): void {
     const most = check.integer('capacity', capacity, 1, 100_000_000)

@@ -29,6 +29,7 @@ export const {
   releaseGuard,
   signals,
   tensorTypes,
+  untoldCopies,
   valueTypes,
 } = binding
 

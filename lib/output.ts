@@ -44,7 +44,7 @@ export function view<As extends TensorOutput>(
 export function tensorDataBytes(tensor: Pick<TensorInfo, 'sizeBytes' | 'elementCount'>, as: TensorOutput): number {
   check.oneOf('as', as, tensorOutputs)
   // Given by a caller, unlike what a file says.
-  const given: Partial<TensorInfo> = check.canBeAsked(tensor) ? (tensor ?? {}) : {}
+  const given: Partial<TensorInfo> = check.own(check.canBeAsked(tensor) ? (tensor ?? {}) : {})
   const figure = (name: 'sizeBytes' | 'elementCount') => check.bytes(`tensor.${name}`, given[name])
   return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as)
 }

@@ -1,10 +1,12 @@
 import type { BlockInfo, SlabInfo } from '../binding.js'
+import * as check from './check.js'
 
 /** What is in a part of a slab. A buffer that is pinned is that, however long it is likely to live. */
 export type BlockKind = 'long' | 'transient' | 'pinned' | 'free'
 
 /** What is in a block. */
-export function kindOf({ requestedBytes, transient, pinned }: BlockInfo): BlockKind {
+export function kindOf(block: BlockInfo): BlockKind {
+  const { requestedBytes, transient, pinned } = check.own(block)
   if (requestedBytes === undefined) return 'free'
   if (pinned) return 'pinned'
   return transient ? 'transient' : 'long'

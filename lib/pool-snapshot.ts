@@ -130,7 +130,7 @@ function blockInfo(name: string, value: unknown): BlockInfo {
 
 function fields(name: string, value: unknown): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && check.canBeAsked(value) && !Array.isArray(value))
-    return value as Record<string, unknown>
+    return check.own(value as Record<string, unknown>)
   throw invalidArgument(name, 'an object', quoted(value))
 }
 

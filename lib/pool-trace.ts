@@ -6,12 +6,13 @@ import type { MemoryPoolOptions } from './pool-options.js'
 export interface PoolTrace {
   /** Events that were recorded. */
   eventCount: number
-  /** Events beyond the trace's capacity, which are not in it. */
+  /** Events beyond the trace's capacity, and those beyond what the text can hold; they are not in it. */
   droppedCount: number
   /**
    * JSON lines: a header with the pool's device, label and {@link PoolSettings}, then a line for each event: `event` (`"present"`,
    * `"allocate"`, `"free"`, `"refuse"` or `"move"`), `atUs` since the start, `buffer`, `bytes`, and of an allocation
-   * `alignBytes` and `placement`.
+   * `alignBytes` and `placement`. It holds as many whole lines as the longest string of JavaScript's, half a gibibyte: about
+   * five million events.
    */
   text: string
 }

@@ -9,9 +9,10 @@
 #![allow(unsafe_code)]
 
 use std::{
+    collections::BTreeSet,
     ffi::{CStr, CString, c_int, c_void},
     ptr,
-    sync::Once,
+    sync::{Mutex, Once, PoisonError},
 };
 
 use napi::bindgen_prelude::Object;
@@ -28,7 +29,8 @@ const _: () = assert!(ACCOUNTS_VERSION == 1, "the exported name holds the versio
 /// A copy of this package, this one included.
 struct FoundCopy {
     path: CString,
-    accounts: &'static ProcessAccounts,
+    /// None of a version whose accounts this one does not know.
+    accounts: Option<&'static ProcessAccounts>,
 }
 
 /// Joins the accounts of the process as the addon is loaded, before anything can be counted.
@@ -37,19 +39,33 @@ struct FoundCopy {
 pub fn join_process(_exports: Object<'_>) -> napi::Result<()> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let first = copies().next().map_or(&ACCOUNTS, |copy| copy.accounts);
+        let first = copies().find_map(|copy| copy.accounts).unwrap_or(&ACCOUNTS);
         // One that calls itself of this version and has another layout: better alone than wrong.
         let _ = join(first, other_copies) || join(&ACCOUNTS, other_copies);
     });
     Ok(())
 }
 
-/// The files of the other copies.
+/// The files of the other copies that count into the same accounts.
 fn other_copies() -> Vec<String> {
-    copies()
-        .filter(|copy| !ptr::eq(copy.accounts, &raw const ACCOUNTS))
-        .map(|copy| copy.path.to_string_lossy().into_owned())
-        .collect()
+    let is_other = |accounts: &ProcessAccounts| !ptr::eq(accounts, &raw const ACCOUNTS);
+    copies().filter(|copy| copy.accounts.is_some_and(is_other)).map(|copy| copy.file()).collect()
+}
+
+/// The files of copies that count by themselves, each once in a process.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn untold_copies() -> Vec<String> {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let apart = copies().filter(|copy| !copy.accounts.is_some_and(ProcessAccounts::is_understood));
+    apart.map(|copy| copy.file()).filter(|file| told.insert(file.clone())).collect()
+}
+
+impl FoundCopy {
+    fn file(&self) -> String {
+        self.path.to_string_lossy().into_owned()
+    }
 }
 
 /// Every copy in the process in the order in which they were loaded. What is found stays loaded: the linker is told never to
@@ -73,14 +89,17 @@ fn copies() -> impl Iterator<Item = FoundCopy> {
         }
         // SAFETY: the handle is open, and not used any more.
         unsafe { libc::dlclose(handle) };
-        if symbol.is_null() {
-            return None;
-        }
         // SAFETY: under that name lies a `ProcessAccounts` of this version or one that says that it is another, in a file that
         // is never unloaded; it is made of atomics, which all copies may use at the same time.
-        let accounts = unsafe { &*symbol.cast::<ProcessAccounts>() };
-        Some(FoundCopy { path, accounts })
+        let accounts = unsafe { symbol.cast::<ProcessAccounts>().as_ref() };
+        (accounts.is_some() || is_addon_of_ours(&path)).then_some(FoundCopy { path, accounts })
     })
+}
+
+/// Whether the file is called as this package's addons are: `plimsoll.linux-arm64-gnu.node`.
+fn is_addon_of_ours(path: &CStr) -> bool {
+    let name = path.to_bytes().rsplit(|byte| *byte == b'/').next();
+    name.is_some_and(|name| name.starts_with(b"plimsoll."))
 }
 
 /// Notes the path of every addon among what is loaded.

@@ -1,11 +1,9 @@
 //! What a pool tells of itself, as JavaScript has it.
 
-use std::fmt::Write;
-
 use napi_derive::napi;
 use plimsoll::pool::{
     BlockInfo as CoreBlock, DefragmentReport as CoreReport, Placement, PoolStats as CoreStats, Scope,
-    SlabInfo as CoreSlab, TraceEvent, TraceKind,
+    SlabInfo as CoreSlab, TraceEvent, trace_lines,
 };
 
 /// What a pool holds and has done.
@@ -104,6 +102,10 @@ pub struct PoolScope {
     /// Buffers allocated.
     pub total_count: f64,
 }
+
+/// What the lines of a trace take at most. The longest string of JavaScript's has 2^29 - 24 characters; a mebibyte of them is
+/// left for the header.
+const MAX_TRACE_BYTES: usize = (1 << 29) - 24 - (1 << 20);
 
 /// What happened to a pool, an event a line.
 #[napi(object, object_from_js = false)]
@@ -218,27 +220,8 @@ impl From<(String, u64)> for NativeCounter {
 
 impl From<(Vec<TraceEvent>, u64)> for NativeTrace {
     fn from((events, dropped_count): (Vec<TraceEvent>, u64)) -> Self {
-        let mut lines = String::new();
-        for event in &events {
-            write_line(&mut lines, event);
-        }
-        Self { lines, event_count: events.len() as f64, dropped_count: dropped_count as f64 }
+        let (lines, event_count) = trace_lines(&events, MAX_TRACE_BYTES);
+        let dropped_count = dropped_count as f64 + (events.len() - event_count) as f64;
+        Self { lines, event_count: event_count as f64, dropped_count }
     }
-}
-
-/// An event as a line of JSON. Buffers are named by text: their numbers may be larger than JavaScript's hold exactly.
-fn write_line(lines: &mut String, event: &TraceEvent) {
-    let TraceEvent { kind, at_us, buffer, bytes, align_bytes, placement, .. } = *event;
-    let name = kind.name();
-    // Writing to a string does not fail.
-    let _ = write!(lines, r#"{{"event":"{name}","atUs":{at_us}"#);
-    if kind != TraceKind::Refuse {
-        let _ = write!(lines, r#","buffer":"{buffer}""#);
-    }
-    let _ = write!(lines, r#","bytes":{bytes}"#);
-    if matches!(kind, TraceKind::Allocate | TraceKind::Refuse) {
-        let placement = if placement == Placement::Transient { "transient" } else { "long" };
-        let _ = write!(lines, r#","alignBytes":{align_bytes},"placement":"{placement}""#);
-    }
-    lines.push_str("}\n");
 }

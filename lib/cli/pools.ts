@@ -1,9 +1,7 @@
 import {
   formatBytes,
   type InvalidArgumentError,
-  MemoryBudget,
   MemoryPool,
-  type PoolSettings,
   type PoolSnapshot,
   parsePoolSnapshots,
   poolsPage,
@@ -13,7 +11,7 @@ import { replaceFile } from '../replace-file.js'
 import { allocatorOptions, settingsFrom } from './allocator.js'
 import type { Arguments } from './arguments.js'
 import { Exit } from './exit.js'
-import { FileError, NoRoomError, SnapshotError, UsageError } from './failure.js'
+import { FileError, SnapshotError, UsageError } from './failure.js'
 import { InputFile } from './input-file.js'
 import { untilInterrupted } from './interrupt.js'
 import { Replayer } from './replayer.js'
@@ -21,13 +19,11 @@ import { legend, picture } from './shades.js'
 import { facts, heading } from './table.js'
 import { clip, grouped, percent, visible } from './text.js'
 import { isTrace, TraceFile } from './trace-file.js'
+import { boundedSettings, expectRoom } from './trace-room.js'
 import type { Page, Verb } from './verb.js'
 
 /** A snapshot is read whole; half a million blocks take this much. */
 const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
-
-/** Which part of what the machine can give a picture takes at most: a file of two lines can ask for all of it. */
-const PART = 4
 
 /** Slabs of a pool shown at most. */
 const MAX_SLABS = 100
@@ -105,23 +101,6 @@ async function fromTrace(file: InputFile, args: Arguments): Promise<Found> {
   for (const { heldBytes, requestedBytes } of failures) expectRoom(mostBytes, heldBytes + requestedBytes)
   const snapshot = { ...pool.snapshot(), label: trace.header.label }
   return { replayed: { eventCount, failureCount }, snapshots: [snapshot] }
-}
-
-/** The settings with a bound of what the machine can give now, unless one is given that the user answers for. */
-function boundedSettings(args: Arguments, settings: PoolSettings): PoolSettings & { mostBytes: number } {
-  if (args.size('max') !== undefined) return { ...settings, mostBytes: Number.POSITIVE_INFINITY }
-  const mostBytes = Math.floor(MemoryBudget.forThisMachine().headroom().bytes / PART)
-  const { initialBytes = 0, maxBytes = Number.POSITIVE_INFINITY } = settings
-  expectRoom(mostBytes, Math.max(initialBytes, 1))
-  return { ...settings, maxBytes: Math.min(maxBytes, mostBytes), mostBytes }
-}
-
-function expectRoom(mostBytes: number, bytes: number): void {
-  if (bytes <= mostBytes) return
-  const message =
-    `expected a trace whose pool takes at most ${formatBytes(mostBytes)}, a quarter of what this machine can give now, ` +
-    `got one that takes ${formatBytes(bytes)} or more; allow it with --max`
-  throw new NoRoomError(message, mostBytes, bytes)
 }
 
 async function writePage(path: string, snapshots: PoolSnapshot[]): Promise<void> {

@@ -11,6 +11,7 @@ import { type Failure, newTimings, Replayer, type Timings } from './replayer.js'
 import { facts, heading, table } from './table.js'
 import { grouped, percent, visible } from './text.js'
 import { TraceFile, type TraceHeader } from './trace-file.js'
+import { expectFitSettings } from './trace-room.js'
 import type { Page, Verb } from './verb.js'
 
 const devices: readonly (DeviceKind | 'auto')[] = ['auto', 'host', 'dma-heap', 'udmabuf', 'cuda', 'rknpu']
@@ -72,6 +73,8 @@ async function oneRun(device: Device, request: Request, round: number) {
   await using file = await InputFile.open(path)
   const trace = await TraceFile.read(file)
   const settings = settingsFrom(args, trace.header.settings)
+  // A GPU's own memory is no part of what this machine can give.
+  if (device.limits.systemMemory) expectFitSettings(args, settings)
   await using pool = await MemoryPool.create({ device, ...settings })
   using replayer = new Replayer(pool, options)
   const progress = progressOn(process.stderr)

@@ -63,25 +63,26 @@ export function isTrace(head: Buffer): boolean {
 export class TraceFile {
   readonly header: TraceHeader
   readonly #lines: AsyncGenerator<Lines>
-  #first: Lines
+  readonly #first: Batch
 
-  private constructor(header: TraceHeader, first: Lines, lines: AsyncGenerator<Lines>) {
+  private constructor(header: TraceHeader, first: Batch, lines: AsyncGenerator<Lines>) {
     this.header = header
     this.#first = first
     this.#lines = lines
   }
 
+  /** Reads the header and the events that come with it, so that a file which is no trace fails before anything is taken. */
   static async read(file: InputFile): Promise<TraceFile> {
     const lines = linesOf(file)
     const { value, done } = await lines.next()
     if (done) throw new TraceError(1, 'the header of a trace', 'the end of the file')
     const [header = '', ...rest] = value.lines
-    return new TraceFile(headerOf(header), { ...value, lines: rest, number: 2 }, lines)
+    return new TraceFile(headerOf(header), batchOf({ ...value, lines: rest, number: 2 }), lines)
   }
 
   /** The events in their order. */
   async *batches(): AsyncGenerator<Batch> {
-    yield batchOf(this.#first)
+    yield this.#first
     for await (const lines of this.#lines) yield batchOf(lines)
   }
 }

@@ -1,4 +1,5 @@
-import { Readable } from 'node:stream'
+import { Readable, type ReadableOptions } from 'node:stream'
+import * as check from '../check.js'
 import type { TensorChunk } from '../chunk.js'
 import { AbortError } from '../errors.js'
 import { onAbort } from '../support/abort.js'
@@ -58,20 +59,23 @@ export function readStream(
     else stream.push(Buffer.from(value.data.buffer, value.data.byteOffset, value.data.byteLength))
   }
   let unlisten = (): void => {}
-  const stream = new Readable({
-    highWaterMark,
-    read() {
-      next(this).catch((error: Error) => this.destroy(error))
-    },
-    // Whoever waits for the close finds the reader stopped, and its buffers in their pool.
-    destroy(error, done) {
-      unlisten()
-      chunks.return().then(
-        () => done(error),
-        (trouble: Error) => done(error ?? trouble),
-      )
-    },
-  })
+  const stream = new Readable(
+    // Node.js reads many more options than these, and by name.
+    check.own<ReadableOptions>({
+      highWaterMark,
+      read() {
+        next(this).catch((error: Error) => this.destroy(error))
+      },
+      // Whoever waits for the close finds the reader stopped, and its buffers in their pool.
+      destroy(error, done) {
+        unlisten()
+        chunks.return().then(
+          () => done(error),
+          (trouble: Error) => done(error ?? trouble),
+        )
+      },
+    }),
+  )
   if (signal) unlisten = onAbort(signal, (reason) => void stream.destroy(new AbortError(reason)))
   if (stream.destroyed) unlisten() // It had aborted before.
   // Its `pipe` wants a stream of Node.js's; here any destination is taken.

@@ -16,7 +16,19 @@ const bufferOf = ofView('buffer')
 const offsetOf = ofView('byteOffset')
 const lengthOf = ofView('byteLength')
 const isResizable = getter<boolean>(ArrayBuffer.prototype, 'resizable')
-const bufferLength = getter<number>(ArrayBuffer.prototype, 'byteLength')
+const lengthOfBuffer = getter<number>(ArrayBuffer.prototype, 'byteLength')
+
+/** How long an array buffer is, in bytes, 0 once its memory was moved away. */
+export const bufferLength = (buffer: ArrayBuffer): number => lengthOfBuffer(buffer) ?? 0
+
+const { set } = Uint8Array.prototype
+
+/** A copy of an array buffer; `slice()` would ask its constructor, which a script may have set. */
+export function copyOf(buffer: ArrayBuffer): ArrayBuffer {
+  const copy = new ArrayBuffer(bufferLength(buffer))
+  Reflect.apply(set, new Bytes(copy), [new Bytes(buffer)])
+  return copy
+}
 
 /** A buffer that is no shared and no resizable one. */
 const isFixed = (buffer: unknown): buffer is ArrayBuffer => isArrayBuffer(buffer) && isResizable(buffer) !== true

@@ -50,6 +50,12 @@ impl Allocation {
         self.books.commit(self.key, bytes);
     }
 
+    /// Says that the memory, all of which was [taken](Self::commit), is about to be given back, for holders whose memory is
+    /// that of this process: it is no growth of others that is missing then. The guard is dropped once it has gone.
+    pub(crate) fn leave(&self) {
+        self.books.leave(self.key);
+    }
+
     /// Records what its holder does with it, if anybody records.
     pub(crate) fn note(&self, kind: EventKind) {
         self.books.note(self.key, kind);

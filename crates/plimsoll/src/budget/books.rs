@@ -14,7 +14,7 @@ use super::{
     other_copies::Part,
     pending::Pending,
     record::{Copied, EventKind, Journal, Note, Record, RecordOptions, Recorder},
-    resident::Resident,
+    resident::{Leaving, Resident},
 };
 use crate::sync::{Mutex, MutexGuard, Ordering, lock};
 
@@ -61,6 +61,8 @@ struct Entry {
     since: Instant,
     /// How much of it is memory that has really been taken, as its holder said; `None` when it never did.
     committed_bytes: Option<u64>,
+    /// There once its memory is being given back.
+    leaving: Option<Box<Leaving>>,
 }
 
 // Derived `Default` is not there under loom.
@@ -121,13 +123,19 @@ impl Books {
         }
     }
 
+    /// Whether what is pending here is pending for the whole process.
+    pub(super) fn is_of_this_process(&self) -> bool {
+        matches!(self.pending, Part::Process(_))
+    }
+
     pub(super) fn pending(&self) -> &Pending {
         &self.pending
     }
 
-    /// What the process has resident, as exactly as a holder of `bytes` needs it.
-    pub(super) fn resident_bytes(&self, bytes: u64, now: Instant) -> Option<u64> {
-        self.resident.before(bytes, now)
+    /// What the process has resident, as exactly as a holder of `bytes` needs it: the first of the silent ones in any case,
+    /// another only if it is measured now.
+    pub(super) fn resident_bytes(&self, bytes: u64, is_first: bool, now: Instant) -> Option<u64> {
+        if is_first { self.resident.before(bytes, now) } else { self.resident.anew(bytes, now) }
     }
 
     /// Counts bytes as granted and pending that nobody weighs.
@@ -135,7 +143,7 @@ impl Books {
         if !self.counts_pending {
             return;
         }
-        self.pending.begin(bytes, || self.resident_bytes(bytes, now));
+        self.pending.begin(bytes, |is_first| self.resident_bytes(bytes, is_first, now));
         // Nobody weighs grants by what these books alone have granted.
         if let Part::Process(pending) = &self.pending {
             pending.grant(bytes);
@@ -165,7 +173,7 @@ impl Books {
     ) -> usize {
         let mut live = lock(&self.live);
         let serial = live.take_serial();
-        let entry = Entry { serial, label, bytes, since, committed_bytes: None };
+        let entry = Entry { serial, label, bytes, since, committed_bytes: None, leaving: None };
         let key = live.entries.insert(entry);
         if live.journal.is_some() {
             live.record_grant(key, stack);
@@ -178,8 +186,10 @@ impl Books {
         // The label is freed after the lock is.
         let entry = lock(&self.live).remove(key);
         if let Some(entry) = entry {
-            if self.counts_pending {
-                self.pending.end(entry.bytes, entry.committed_bytes);
+            match &entry.leaving {
+                Some(leaving) => leaving.end(entry.bytes, &self.pending, self.resident.now()),
+                None if self.counts_pending => self.pending.end(entry.bytes, entry.committed_bytes),
+                None => {}
             }
             self.give(entry.bytes);
         }
@@ -197,6 +207,19 @@ impl Books {
         }
         if before != Some(committed) {
             live.record(key, EventKind::Commit);
+        }
+    }
+
+    /// Notes that the memory of an entry, all of which was taken, is about to be given back.
+    pub(super) fn leave(&self, key: usize) {
+        if !self.counts_pending {
+            return;
+        }
+        let mut live = lock(&self.live);
+        let Some(entry) = live.entries.get_mut(key) else { return };
+        if entry.committed_bytes == Some(entry.bytes) {
+            let leaving = Leaving::begin(entry.bytes, &self.pending, self.resident.now());
+            entry.leaving = Some(Box::new(leaving));
         }
     }
 

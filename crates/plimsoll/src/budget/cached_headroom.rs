@@ -8,7 +8,7 @@
 //! So "less what was granted since" is one atomic step on the sum of all grants, whoever makes them: no interleaving grants
 //! more than a reading had. What is released meanwhile is not given back to a reading; the next one sees it.
 
-use super::pending::Pending;
+use super::pending::{Pending, left_below};
 use crate::sync::{AtomicU64, Ordering};
 
 /// How long a reading may serve.
@@ -38,7 +38,7 @@ impl CachedHeadroom {
 
     /// What is left of a reading that is young enough.
     fn left_bytes(&self, pending: &Pending, now_ns: u64) -> Option<u64> {
-        self.limit_bytes(now_ns).map(|limit| limit.saturating_sub(pending.granted_bytes()))
+        self.limit_bytes(now_ns).map(|limit| left_below(limit, pending.granted_bytes()))
     }
 
     /// Whether the reading may serve a request of `bytes`: it is young enough, and has four times as much left.
@@ -52,13 +52,13 @@ impl CachedHeadroom {
         bytes: u64,
         pending: &Pending,
         now_ns: u64,
-        resident_bytes: impl FnOnce() -> Option<u64>,
+        resident_bytes: impl Fn(bool) -> Option<u64>,
     ) -> bool {
         if bytes == 0 {
             return true;
         }
         let Some(limit) = self.limit_bytes(now_ns) else { return false };
-        if bytes > limit.saturating_sub(pending.granted_bytes()) / PART {
+        if bytes > left_below(limit, pending.granted_bytes()) / PART {
             return false;
         }
         grant_below(limit, bytes, pending, resident_bytes).is_ok()
@@ -69,24 +69,25 @@ impl CachedHeadroom {
         &self,
         bytes: u64,
         pending: &Pending,
-        resident_bytes: impl FnOnce() -> Option<u64>,
+        resident_bytes: impl Fn(bool) -> Option<u64>,
     ) -> Result<(), u64> {
         let limit = self.limit_bytes.load(Ordering::Acquire);
-        let left = limit.saturating_sub(pending.granted_bytes());
+        let left = left_below(limit, pending.granted_bytes());
         if bytes > left { Err(left) } else { grant_below(limit, bytes, pending, resident_bytes) }
     }
 
     /// Takes a new reading: `granted_bytes` were granted before it was begun, and `headroom_bytes` is what it found. One
     /// thread at a time.
     pub(super) fn renew(&self, granted_bytes: u64, headroom_bytes: u64, now_ns: u64) {
-        self.limit_bytes.store(granted_bytes.saturating_add(headroom_bytes), Ordering::Release);
+        self.limit_bytes.store(granted_bytes.wrapping_add(headroom_bytes), Ordering::Release);
         self.until_ns.store(now_ns.saturating_add(MOST_AGE_NS), Ordering::Release);
     }
 
-    /// Forgets the reading: a newer one could not be taken.
-    pub(super) fn forget(&self) {
+    /// Forgets the reading: a newer one could not be taken, or is about to be. `granted_bytes` were granted by now.
+    pub(super) fn forget(&self, granted_bytes: u64) {
         self.until_ns.store(0, Ordering::Release);
-        self.limit_bytes.store(0, Ordering::Release);
+        // For those who have seen its time: nothing is left of it.
+        self.limit_bytes.store(granted_bytes, Ordering::Release);
     }
 }
 
@@ -94,7 +95,7 @@ fn grant_below(
     limit_bytes: u64,
     bytes: u64,
     pending: &Pending,
-    resident_bytes: impl FnOnce() -> Option<u64>,
+    resident_bytes: impl Fn(bool) -> Option<u64>,
 ) -> Result<(), u64> {
     pending.begin(bytes, resident_bytes);
     pending.try_grant(bytes, limit_bytes).inspect_err(|_| pending.end(bytes, None))
@@ -111,16 +112,36 @@ mod tests {
         assert!(!cached.serves(1, &pending, 0) && cached.serves(0, &pending, 0));
         cached.renew(0, 1000, 5);
         assert!(cached.serves(250, &pending, 5) && !cached.serves(251, &pending, 5));
-        assert!(cached.try_grant(200, &pending, 5, || None));
+        assert!(cached.try_grant(200, &pending, 5, |_| None));
         assert_eq!(cached.left_bytes(&pending, 5), Some(800));
-        assert!(!cached.try_grant(201, &pending, 5, || None), "more than a quarter of what is left");
+        assert!(!cached.try_grant(201, &pending, 5, |_| None), "more than a quarter of what is left");
         let too_old = 5 + MOST_AGE_NS;
         assert!(cached.serves(200, &pending, too_old - 1) && !cached.serves(200, &pending, too_old));
-        assert_eq!(cached.grant(801, &pending, || None), Err(800));
-        assert_eq!(cached.grant(800, &pending, || None), Ok(()));
+        assert_eq!(cached.grant(801, &pending, |_| None), Err(800));
+        assert_eq!(cached.grant(800, &pending, |_| None), Ok(()));
         assert_eq!(pending.bytes(|| None), 1000);
-        cached.forget();
+        cached.forget(pending.granted_bytes());
         assert_eq!(cached.left_bytes(&pending, 5), None);
+    }
+
+    #[test]
+    fn the_sum_of_all_grants_may_begin_anew() {
+        for granted in [u64::MAX - 100, u64::MAX / 2 - 100, u64::MAX - 1000] {
+            let (cached, pending) = (CachedHeadroom::new(), Pending::new());
+            pending.grant(granted);
+            cached.renew(pending.granted_bytes(), 1000, 0);
+            assert!(cached.serves(250, &pending, 0));
+            for _ in 0..3 {
+                assert!(cached.try_grant(100, &pending, 0, |_| None));
+            }
+            assert_eq!(cached.grant(701, &pending, |_| None), Err(700));
+            assert_eq!(cached.grant(700, &pending, |_| None), Ok(()));
+            assert_eq!(cached.grant(1, &pending, |_| None), Err(0));
+            pending.grant(5); // Nobody weighs it.
+            assert_eq!(cached.left_bytes(&pending, 0), Some(0));
+            cached.forget(pending.granted_bytes());
+            assert_eq!(cached.grant(1, &pending, |_| None), Err(0));
+        }
     }
 
     proptest! {
@@ -146,13 +167,13 @@ mod tests {
                         *before = Some(after);
                     }
                     _ => {
-                        let by_cache = cached.try_grant(bytes, &pending, now_ns, || None);
+                        let by_cache = cached.try_grant(bytes, &pending, now_ns, |_| None);
                         let taken: u64 = held.iter().filter_map(|(_, committed)| *committed).sum();
                         let granted = by_cache || {
                             let before = pending.granted_bytes();
                             let left = (MACHINE - taken).saturating_sub(pending.bytes(|| None));
                             cached.renew(before, left, now_ns);
-                            let granted = cached.grant(bytes, &pending, || None).is_ok();
+                            let granted = cached.grant(bytes, &pending, |_| None).is_ok();
                             prop_assert_eq!(granted, bytes <= left, "a fresh reading refuses nothing that is there");
                             granted
                         };
@@ -193,13 +214,13 @@ mod model {
 
         /// As a budget does it.
         fn allocate(&self, bytes: u64) -> bool {
-            self.cached.try_grant(bytes, &self.pending, 0, || None) || {
+            self.cached.try_grant(bytes, &self.pending, 0, |_| None) || {
                 let _reading = lock(&self.reading);
                 let granted = self.pending.granted_bytes();
                 let pending = self.pending.bytes(|| None);
                 let free = self.free_bytes.load(Ordering::Acquire);
                 self.cached.renew(granted, free.saturating_sub(pending), 0);
-                self.cached.grant(bytes, &self.pending, || None).is_ok()
+                self.cached.grant(bytes, &self.pending, |_| None).is_ok()
             }
         }
 

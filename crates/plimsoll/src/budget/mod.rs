@@ -31,7 +31,7 @@ pub use record::{Event, EventKind, LabelTotals, MAX_CAPACITY, Origin, Record, Re
 #[cfg(not(loom))]
 pub use registry::{ACCOUNTS_VERSION, OtherCopies, ProcessAccounts, join};
 pub use system_budget::SystemOptions;
-pub(crate) use uncharged::{Uncharged, Unseen, unseen_bytes};
+pub(crate) use uncharged::{Uncharged, Unseen, process_pending_bytes, unseen_bytes};
 
 use std::{
     borrow::Cow,
@@ -317,6 +317,11 @@ impl MemoryBudget {
     #[must_use]
     pub fn pending_bytes(&self) -> u64 {
         self.books.pending_bytes()
+    }
+
+    /// Whether what it grants is promised of the memory of the machine that this process runs on.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.books.is_of_this_process()
     }
 
     /// What `machine` can give now, less what is pending here. See [`Headroom`].

@@ -1,6 +1,6 @@
 //! What was granted over the memory of one machine and has not been taken yet, and how much was ever granted there.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, yield_now};
 
 /// All ever granted, and what of it is still to be taken. Everybody who grants memory of the same machine shares one:
 /// every budget of this process over this machine, those of another copy of the package too, whose layout this is then.
@@ -14,7 +14,7 @@ use crate::sync::{AtomicU64, Ordering};
 #[repr(C)]
 #[allow(clippy::struct_field_names)] // Sizes end in their unit.
 pub(super) struct Pending {
-    /// The sum of all grants since the start; it only rises.
+    /// The sum of all grants since the start; it only rises, and begins anew beyond 2^64.
     granted_bytes: AtomicU64,
     /// Of holders who say what they have taken, the rest.
     told_bytes: AtomicU64,
@@ -32,6 +32,12 @@ pub(super) struct Pending {
 
 /// No figure.
 const UNKNOWN: u64 = u64::MAX;
+
+/// Somebody is working out what the process had taken, and what the others had committed by then.
+const BUSY: u64 = u64::MAX - 1;
+
+/// How often figures are read again because some of them have changed meanwhile.
+const MOST_READINGS: usize = 8;
 
 impl Pending {
     #[cfg(not(loom))]
@@ -66,20 +72,92 @@ impl Pending {
     }
 
     /// Counts `bytes` as pending, of a holder who has said nothing yet. `resident_bytes` tells what the process has
-    /// resident; it is asked if this is the first such holder.
-    pub(super) fn begin(&self, bytes: u64, resident_bytes: impl FnOnce() -> Option<u64>) {
-        if self.silent_bytes.load(Ordering::Acquire) == 0 {
-            let resident = resident_bytes();
-            // Whoever came first meanwhile has measured before it took anything.
-            if self.silent_bytes.load(Ordering::Acquire) == 0 {
-                let before =
-                    resident.map_or(UNKNOWN, |resident| resident.saturating_add(self.unseen_bytes()));
-                self.resident_before_bytes.store(before, Ordering::Relaxed);
-                let committed = self.committed_bytes.load(Ordering::Relaxed);
-                self.committed_before_bytes.store(committed, Ordering::Relaxed);
+    /// resident: the first such holder wants to know it as well as it can be had, a later one, for whom it is told `false`,
+    /// only if it is of this moment.
+    pub(super) fn begin(&self, bytes: u64, resident_bytes: impl Fn(bool) -> Option<u64>) {
+        if self.silent_bytes.load(Ordering::Acquire) > 0 {
+            self.settle(|| resident_bytes(false));
+            let beside = |silent| (silent > 0).then(|| u64::saturating_add(silent, bytes));
+            if self.silent_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, beside).is_ok() {
+                return;
             }
         }
+        let before = self.claim();
+        let before = self.first(before, || resident_bytes(true));
         self.silent_bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.release(before);
+    }
+
+    /// Waits until nobody else works out what the process had taken before the first silent holder, and returns what is
+    /// known of it. [`release`](Self::release) says what it is from then on.
+    fn claim(&self) -> u64 {
+        loop {
+            let before = self.resident_before_bytes.load(Ordering::Acquire);
+            let exchange = |before| {
+                self.resident_before_bytes.compare_exchange(before, BUSY, Ordering::AcqRel, Ordering::Relaxed)
+            };
+            if before != BUSY && exchange(before).is_ok() {
+                return before;
+            }
+            yield_now();
+        }
+    }
+
+    fn release(&self, before: u64) {
+        self.resident_before_bytes.store(before, Ordering::Release);
+    }
+
+    /// What the process had taken before the first silent holder: it is now where there is none yet, else what it was.
+    fn first(&self, before: u64, resident_bytes: impl FnOnce() -> Option<u64>) -> u64 {
+        if self.silent_bytes.load(Ordering::Acquire) > 0 {
+            return before;
+        }
+        // In this order: what is committed meanwhile counts twice then, and never not at all.
+        let committed = self.committed_bytes.load(Ordering::Acquire);
+        self.committed_before_bytes.store(committed, Ordering::Release);
+        self.shown_bytes(resident_bytes()).map_or(UNKNOWN, |shown| shown.min(BUSY - 1))
+    }
+
+    /// Before another silent holder comes: growth beyond all that the earlier ones were granted is nobody's, and must not
+    /// pay for what the new one has not taken. Growth within their grants stays theirs, who may be taking them slowly.
+    fn settle(&self, resident_bytes: impl FnOnce() -> Option<u64>) {
+        let figures = self.figures();
+        if figures.resident_before == UNKNOWN {
+            return;
+        }
+        let Some(now) = self.shown_bytes(resident_bytes()) else { return };
+        let surplus = figures.growth(now).saturating_sub(figures.silent);
+        if surplus == 0 {
+            return;
+        }
+        let before = self.claim();
+        // Where others came, went or spoke meanwhile, the figures do not belong together: the next one settles.
+        let is_still = self.figures_since(before) == figures;
+        self.release(if is_still { before.saturating_add(surplus).min(BUSY - 1) } else { before });
+    }
+
+    fn figures(&self) -> Figures {
+        loop {
+            let before = self.resident_before_bytes.load(Ordering::Acquire);
+            if before != BUSY {
+                return self.figures_since(before);
+            }
+            yield_now();
+        }
+    }
+
+    fn figures_since(&self, resident_before: u64) -> Figures {
+        Figures {
+            silent: self.silent_bytes.load(Ordering::Acquire),
+            committed: self.committed_bytes.load(Ordering::Acquire),
+            committed_before: self.committed_before_bytes.load(Ordering::Acquire),
+            resident_before,
+        }
+    }
+
+    /// What the process has taken of the machine's RAM, if what it has resident is known.
+    pub(super) fn shown_bytes(&self, resident_bytes: Option<u64>) -> Option<u64> {
+        resident_bytes.map(|resident| resident.saturating_add(self.unseen_bytes()))
     }
 
     /// Grants what [`begin`](Self::begin) has counted if the sum of all grants stays at or below `limit_bytes`; else says
@@ -87,14 +165,13 @@ impl Pending {
     pub(super) fn try_grant(&self, bytes: u64, limit_bytes: u64) -> Result<(), u64> {
         let mut granted = self.granted_bytes();
         loop {
-            let left = limit_bytes.saturating_sub(granted);
+            let left = left_below(limit_bytes, granted);
             if bytes > left {
                 return Err(left);
             }
-            // No overflow: bytes <= limit - granted.
             match self.granted_bytes.compare_exchange_weak(
                 granted,
-                granted + bytes,
+                granted.wrapping_add(bytes),
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
@@ -132,14 +209,30 @@ impl Pending {
         self.committed_bytes.fetch_sub(committed, Ordering::AcqRel);
     }
 
-    /// Counts `bytes` that are being taken without a budget; [`arrived`](Self::arrived) ends it.
-    pub(super) fn coming(&self, bytes: u64) {
-        self.told_bytes.fetch_add(bytes, Ordering::AcqRel);
-        self.grant(bytes);
+    /// A holder who had committed all of its `bytes` is about to give back memory that the process's resident memory may
+    /// show: from now on it is a silent one who has taken them. [`left`](Self::left) ends it. Returns by how much less the
+    /// process is taken to have had resident before the first silent holder: what is about to go was part of that.
+    pub(super) fn leave(&self, bytes: u64, resident_bytes: impl FnOnce() -> Option<u64>) -> u64 {
+        let before = self.claim();
+        let before = self.first(before, resident_bytes);
+        self.silent_bytes.fetch_add(bytes, Ordering::AcqRel);
+        let committed = self.committed_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let base = self.committed_before_bytes.load(Ordering::Acquire);
+        let of_base = base.saturating_sub(committed - bytes) - base.saturating_sub(committed);
+        self.committed_before_bytes.store(base - of_base, Ordering::Release);
+        let lowered = if before == UNKNOWN { 0 } else { of_base.min(before) };
+        self.release(before - lowered);
+        lowered
     }
 
-    pub(super) fn arrived(&self, bytes: u64) {
-        self.told_bytes.fetch_sub(bytes, Ordering::AcqRel);
+    /// The holder who [left](Self::leave) has given its memory back. `lowered_bytes` is what that returned, `fallen_bytes`
+    /// by how much less the process has resident since.
+    pub(super) fn left(&self, bytes: u64, lowered_bytes: u64, fallen_bytes: u64) {
+        // Of what was never resident none has gone from there.
+        let too_low = lowered_bytes.saturating_sub(fallen_bytes);
+        let before = self.claim();
+        self.silent_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.release(if before == UNKNOWN { before } else { before.saturating_add(too_low).min(BUSY - 1) });
     }
 
     pub(super) fn unseen_bytes(&self) -> u64 {
@@ -156,101 +249,93 @@ impl Pending {
 
     /// Bytes granted and not yet taken: of each holder that says what it took, the rest; of the silent ones together,
     /// what they were granted less what the process has grown by since the first of them, the others' share aside.
-    pub(super) fn bytes(&self, resident_bytes: impl FnOnce() -> Option<u64>) -> u64 {
-        let silent = self.silent_bytes.load(Ordering::Acquire);
-        let told = self.told_bytes.load(Ordering::Acquire);
-        if silent == 0 {
-            return told;
+    pub(super) fn bytes(&self, resident_bytes: impl Fn() -> Option<u64>) -> u64 {
+        let mut figures = self.figures();
+        for _ in 0..MOST_READINGS {
+            let told = self.told_bytes.load(Ordering::Acquire);
+            if figures.silent == 0 {
+                return told;
+            }
+            let now = self.shown_bytes(resident_bytes());
+            let after = self.figures();
+            if after == figures {
+                let grown = now.map_or(0, |now| figures.growth(now));
+                return told.saturating_add(figures.silent.saturating_sub(grown));
+            }
+            figures = after;
         }
-        let before = self.resident_before_bytes.load(Ordering::Relaxed);
-        let now = resident_bytes().map(|now| now.saturating_add(self.unseen_bytes()));
-        let grown = now.filter(|_| before != UNKNOWN).map_or(0, |now| now.saturating_sub(before));
-        let committed = self.committed_bytes.load(Ordering::Acquire);
-        let by_others = committed.saturating_sub(self.committed_before_bytes.load(Ordering::Relaxed));
-        told.saturating_add(silent.saturating_sub(grown.saturating_sub(by_others)))
+        // Others never rest. What they have taken may count twice for once.
+        figures.silent.saturating_add(self.told_bytes.load(Ordering::Acquire))
     }
 }
 
-#[cfg(all(test, not(loom)))]
-mod tests {
+/// What is left below a limit on the sum of all grants, which may have begun anew between the two.
+pub(super) fn left_below(limit_bytes: u64, granted_bytes: u64) -> u64 {
+    u64::try_from(limit_bytes.wrapping_sub(granted_bytes).cast_signed()).unwrap_or(0)
+}
+
+/// What tells how much of their grants silent holders have taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Figures {
+    silent: u64,
+    committed: u64,
+    committed_before: u64,
+    resident_before: u64,
+}
+
+impl Figures {
+    /// What the process has grown by since the first silent holder where it shows `now` bytes, the others' share aside; 0
+    /// where nobody knows what it had then.
+    fn growth(&self, now: u64) -> u64 {
+        let by_others = self.committed.saturating_sub(self.committed_before);
+        now.saturating_sub(self.resident_before).saturating_sub(by_others)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+#[cfg(all(test, loom))]
+mod model {
     use super::Pending;
+    use crate::sync::{AtomicU64, Ordering};
+    use loom::{sync::Arc, thread};
 
-    #[test]
-    fn silent_holders_are_credited_with_growth_and_never_above_their_grants() {
-        let pending = Pending::new();
-        pending.begin(300, || Some(1000));
-        assert_eq!(pending.bytes(|| Some(1000)), 300);
-        pending.begin(50, || panic!("it is not the first"));
-        assert_eq!(pending.bytes(|| Some(1100)), 250);
-        assert_eq!(pending.bytes(|| Some(900)), 350, "shrinking takes no credit");
-        assert_eq!(pending.bytes(|| Some(9000)), 0);
-        pending.end(300, None);
-        pending.end(50, None);
-        // All have gone: the next one starts from what is resident then.
-        pending.begin(70, || Some(9000));
-        assert_eq!(pending.bytes(|| Some(9000)), 70);
-        pending.end(70, None);
-        assert_eq!(pending.bytes(|| Some(1)), 0);
+    /// A pool's memory goes while a silent holder comes and takes nothing: in no interleaving is it credited, and in the end
+    /// it is credited with what it takes, to the byte.
+    fn comes_while_a_neighbour_goes(others_bytes: u64, most_preemptions: usize) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(most_preemptions);
+        model.check(move || {
+            let pending = Arc::new(Pending::new());
+            let resident = Arc::new(AtomicU64::new(1000));
+            pending.begin(40, |_| Some(960));
+            pending.commit(40, None, 40);
+            if others_bytes > 0 {
+                pending.begin(others_bytes, |_| Some(1000));
+            }
+            let (theirs, shown) = (Arc::clone(&pending), Arc::clone(&resident));
+            let pool = thread::spawn(move || {
+                let lowered = theirs.leave(40, || Some(shown.load(Ordering::Acquire)));
+                shown.fetch_sub(40, Ordering::AcqRel);
+                theirs.left(40, lowered, 40);
+            });
+            pending.begin(100, |_| Some(resident.load(Ordering::Acquire)));
+            assert!(pending.bytes(|| Some(resident.load(Ordering::Acquire))) >= 100 + others_bytes);
+            pool.join().unwrap();
+            assert_eq!(pending.bytes(|| Some(960)), 100 + others_bytes);
+            assert_eq!(pending.bytes(|| Some(1060)), others_bytes);
+        });
     }
 
     #[test]
-    fn what_a_holder_says_counts_for_it_alone() {
-        let pending = Pending::new();
-        let resident = || Some(5000);
-        pending.begin(400, resident);
-        pending.commit(400, None, 100);
-        assert_eq!(pending.bytes(resident), 300);
-        pending.begin(10, resident);
-        assert_eq!(pending.bytes(resident), 310, "committed bytes are not the silent one's growth");
-        pending.commit(400, Some(100), 400);
-        assert_eq!(pending.bytes(resident), 10);
-        pending.end(10, None);
-        pending.end(400, Some(400));
-        assert_eq!(pending.bytes(resident), 0);
+    fn the_first_silent_holder_comes_while_a_neighbour_goes() {
+        comes_while_a_neighbour_goes(0, 3);
     }
 
     #[test]
-    fn what_was_committed_before_the_first_silent_holder_is_no_part_of_its_growth() {
-        let pending = Pending::new();
-        pending.begin(400, || Some(1000));
-        pending.commit(400, None, 400);
-        pending.begin(100, || Some(1400));
-        assert_eq!(pending.bytes(|| Some(1400)), 100);
-        assert_eq!(pending.bytes(|| Some(1500)), 0);
-        pending.begin(50, || Some(1500));
-        pending.commit(50, None, 50);
-        assert_eq!(pending.bytes(|| Some(1550)), 0, "its growth is its own");
-    }
-
-    #[test]
-    fn memory_of_devices_that_no_resident_memory_shows_is_no_growth_that_is_missing() {
-        let pending = Pending::new();
-        pending.begin(100, || Some(1000));
-        // A pool takes 400 of a dma-heap and says so, and the silent holder its 100: resident are only these.
-        pending.begin(400, || Some(1000));
-        pending.add_unseen(400);
-        pending.commit(400, None, 400);
-        assert_eq!(pending.bytes(|| Some(1100)), 0);
-        pending.remove_unseen(400);
-        pending.end(400, Some(400));
-        assert_eq!(pending.bytes(|| Some(1100)), 0);
-    }
-
-    #[test]
-    fn where_nothing_can_be_measured_a_grant_is_pending_until_its_holder_speaks() {
-        let pending = Pending::new();
-        pending.begin(8, || None);
-        assert_eq!(pending.bytes(|| Some(1 << 40)), 8);
-        pending.commit(8, None, 8);
-        assert_eq!(pending.bytes(|| None), 0);
-    }
-
-    #[test]
-    fn what_comes_without_a_budget_is_pending_until_it_has_come() {
-        let pending = Pending::new();
-        pending.coming(30);
-        assert_eq!((pending.bytes(|| None), pending.granted_bytes()), (30, 30));
-        pending.arrived(30);
-        assert_eq!((pending.bytes(|| None), pending.granted_bytes()), (0, 30));
+    fn another_silent_holder_comes_while_a_neighbour_goes() {
+        comes_while_a_neighbour_goes(7, 2);
     }
 }

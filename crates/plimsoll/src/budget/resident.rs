@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{cached_headroom::MOST_AGE_NS, weighing::nanoseconds};
+use super::{cached_headroom::MOST_AGE_NS, pending::Pending, weighing::nanoseconds};
 
 /// A holder of less than this may be credited with growth from a little before its grant: reading a file of the kernel
 /// takes longer than all else that a grant does, and the credit is never above the grant.
@@ -33,9 +33,24 @@ impl Resident {
     /// Before a holder of `bytes` is granted them: for a small one as it was a moment ago.
     pub(super) fn before(&self, bytes: u64, now: Instant) -> Option<u64> {
         let now_ns = nanoseconds(now);
-        if bytes < SMALL_BYTES && now_ns < self.until_ns.load(Ordering::Acquire) {
+        if self.serves(bytes, now_ns) {
             return Some(self.last_bytes.load(Ordering::Relaxed));
         }
+        self.measure(now_ns)
+    }
+
+    /// The same if a holder of `bytes` has it measured now.
+    pub(super) fn anew(&self, bytes: u64, now: Instant) -> Option<u64> {
+        let now_ns = nanoseconds(now);
+        if self.serves(bytes, now_ns) { None } else { self.measure(now_ns) }
+    }
+
+    /// Whether the last measurement does for a holder of `bytes`.
+    fn serves(&self, bytes: u64, now_ns: u64) -> bool {
+        bytes < SMALL_BYTES && now_ns < self.until_ns.load(Ordering::Acquire)
+    }
+
+    fn measure(&self, now_ns: u64) -> Option<u64> {
         let resident = self.now()?;
         self.last_bytes.store(resident, Ordering::Relaxed);
         self.until_ns.store(now_ns.saturating_add(MOST_AGE_NS), Ordering::Release);
@@ -44,6 +59,28 @@ impl Resident {
 
     pub(super) fn now(&self) -> Option<u64> {
         (self.read)()
+    }
+}
+
+/// Memory that a pool is giving back: from before it goes until it has gone.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    lowered_bytes: u64,
+    shown_bytes: Option<u64>,
+}
+
+impl Leaving {
+    /// Before `bytes`, all of which were committed, go; `resident_bytes` are the process's now.
+    pub(super) fn begin(bytes: u64, pending: &Pending, resident_bytes: Option<u64>) -> Self {
+        let shown_bytes = pending.shown_bytes(resident_bytes);
+        Self { lowered_bytes: pending.leave(bytes, || resident_bytes), shown_bytes }
+    }
+
+    /// Once they have gone.
+    pub(super) fn end(&self, bytes: u64, pending: &Pending, resident_bytes: Option<u64>) {
+        let now = pending.shown_bytes(resident_bytes);
+        let fallen_bytes = self.shown_bytes.zip(now).map_or(0, |(before, now)| before.saturating_sub(now));
+        pending.left(bytes, self.lowered_bytes, fallen_bytes);
     }
 }
 
@@ -66,6 +103,12 @@ mod tests {
         RESIDENT.store(30, Ordering::Relaxed);
         assert_eq!(resident.before(1, start + Duration::from_millis(99)), Some(20));
         assert_eq!(resident.before(1, start + Duration::from_millis(101)), Some(30));
+        assert_eq!(
+            resident.anew(1, start + Duration::from_millis(150)),
+            None,
+            "a small one measures nothing anew"
+        );
+        assert_eq!(resident.anew(SMALL_BYTES, start + Duration::from_millis(150)), Some(30));
         assert_eq!(Resident::unknown().before(1, start), None);
     }
 }

@@ -85,7 +85,12 @@ mod tests {
         system::board,
         units::{GIB, MIB},
     };
-    use std::{fs, path::Path, thread};
+    use std::{
+        fs,
+        path::Path,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
 
     /// A machine of 8 GiB that can be told what is available.
     struct Tree(tempfile::TempDir);
@@ -267,6 +272,25 @@ mod tests {
         assert!(shared.pending_bytes() >= before + most / 2);
         assert_eq!((second.allocated_bytes(), first.allocated_bytes()), (0, most));
         drop(held);
+    }
+
+    #[test]
+    fn what_is_there_is_granted_whatever_others_grant_and_release_meanwhile() {
+        let tree = Tree::with(GIB);
+        let budget = tree.budget();
+        let is_done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !is_done.load(Ordering::Relaxed) {
+                        drop(budget.allocate(60 * MIB, "it comes and goes"));
+                    }
+                });
+            }
+            let refused = (0..3000).find_map(|_| budget.allocate(500 * MIB, "it fits").err());
+            is_done.store(true, Ordering::Relaxed);
+            assert!(refused.is_none(), "{refused:?}");
+        });
     }
 
     #[test]

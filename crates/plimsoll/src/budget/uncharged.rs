@@ -2,28 +2,63 @@
 
 #[cfg(not(loom))]
 use super::registry::process_accounts;
+use super::{pending::Pending, resident::Leaving};
+use crate::system::resident_bytes;
 
-/// Bytes that a driver is taking for somebody who has no budget: promised to nobody else until this is dropped.
+/// Memory of this machine that somebody takes without a budget over it: promised to nobody else until it is there, and no
+/// growth of others from then on, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Uncharged {
     bytes: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Coming,
+    Taken,
+    Leaving(Leaving),
 }
 
 impl Uncharged {
+    /// Before it is taken.
     pub(crate) fn coming(bytes: u64) -> Self {
-        #[cfg(not(loom))]
-        process_accounts().pending.coming(bytes);
-        Self { bytes }
+        let pending = process_pending();
+        pending.begin(bytes, |_| resident_bytes());
+        pending.grant(bytes);
+        Self { bytes, state: State::Coming }
+    }
+
+    /// Once all of it is there.
+    pub(crate) fn arrived(&mut self) {
+        if matches!(self.state, State::Coming) {
+            process_pending().commit(self.bytes, None, self.bytes);
+            self.state = State::Taken;
+        }
+    }
+
+    /// Before it is given back; this is dropped once it has gone.
+    pub(crate) fn leave(&mut self) {
+        if matches!(self.state, State::Taken) {
+            self.state = State::Leaving(Leaving::begin(self.bytes, process_pending(), resident_bytes()));
+        }
     }
 }
 
 impl Drop for Uncharged {
     fn drop(&mut self) {
-        #[cfg(not(loom))]
-        process_accounts().pending.arrived(self.bytes);
-        #[cfg(loom)]
-        let _ = self.bytes;
+        let pending = process_pending();
+        match &self.state {
+            State::Coming => pending.end(self.bytes, None),
+            State::Taken => pending.end(self.bytes, Some(self.bytes)),
+            State::Leaving(leaving) => leaving.end(self.bytes, pending, resident_bytes()),
+        }
     }
+}
+
+/// What is promised of this machine's memory and has not yet been taken, by whichever budget of this process, in bytes.
+pub(crate) fn process_pending_bytes() -> u64 {
+    process_pending().bytes(resident_bytes)
 }
 
 /// Bytes taken of the machine's RAM that the resident memory of this process does not show, until this is dropped.
@@ -34,25 +69,29 @@ pub(crate) struct Unseen {
 
 impl Unseen {
     pub(crate) fn taken(bytes: u64) -> Self {
-        #[cfg(not(loom))]
-        process_accounts().pending.add_unseen(bytes);
+        process_pending().add_unseen(bytes);
         Self { bytes }
     }
 }
 
 impl Drop for Unseen {
     fn drop(&mut self) {
-        #[cfg(not(loom))]
-        process_accounts().pending.remove_unseen(self.bytes);
-        #[cfg(loom)]
-        let _ = self.bytes;
+        process_pending().remove_unseen(self.bytes);
     }
 }
 
 /// What this process has taken of the machine's RAM and what its resident memory does not show, in bytes.
 pub(crate) fn unseen_bytes() -> u64 {
-    #[cfg(not(loom))]
-    return process_accounts().pending.unseen_bytes();
-    #[cfg(loom)]
-    0
+    process_pending().unseen_bytes()
+}
+
+#[cfg(not(loom))]
+fn process_pending() -> &'static Pending {
+    &process_accounts().pending
+}
+
+/// Loom's atomics cannot be static: no model takes memory of devices.
+#[cfg(loom)]
+fn process_pending() -> &'static Pending {
+    unreachable!("no model takes memory of devices")
 }

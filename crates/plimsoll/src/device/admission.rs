@@ -28,6 +28,11 @@ pub enum Charge {
 }
 
 impl DeviceContext {
+    /// Whether it is the machine that this process runs on.
+    pub(super) fn is_of_this_machine(&self) -> bool {
+        self.root == SystemRoot::default()
+    }
+
     /// Checks a request against what the machine has left, before a driver is asked.
     ///
     /// # Errors

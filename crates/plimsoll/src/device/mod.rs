@@ -93,6 +93,13 @@ pub trait Backend: Any + Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// Whether what it takes is RAM of the machine that this process runs on, so that it must not be what others were granted
+    /// of that. By default where its memory is [the machine's](Limits::system_memory); a back end that reads a copy of
+    /// another machine's files says no.
+    fn is_of_this_machine(&self) -> bool {
+        self.limits().system_memory
+    }
+
     /// What its user should know and would not expect: a way round something that is missing, with the line that mends
     /// it. Usually nothing.
     fn remarks(&self) -> Vec<String> {

@@ -170,6 +170,10 @@ impl Backend for UdmabufBackend {
         }
     }
 
+    fn is_of_this_machine(&self) -> bool {
+        self.limits().system_memory && self.context.is_of_this_machine()
+    }
+
     fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>> {
         let slab = self.slab(request).inspect_err(|_| self.meter.refuse())?;
         Ok(Box::new(slab))

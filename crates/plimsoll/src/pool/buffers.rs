@@ -106,6 +106,14 @@ impl Memory {
     }
 }
 
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Some(allocation) = &self.allocation {
+            allocation.leave();
+        }
+    }
+}
+
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory")
@@ -312,8 +320,9 @@ impl PooledBuffer {
     /// It stops counting against the budget, so its pages should have been given back before.
     pub fn leak(mut self) {
         self.keep();
-        if let Some(memory) = self.memory.take() {
-            std::mem::forget(memory.map);
+        if let Some(mut memory) = self.memory.take() {
+            drop(memory.allocation.take());
+            std::mem::forget(memory);
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::{fs, io, os::unix::fs::FileExt, path::Path, sync::OnceLock};
 
-use rustix::param::page_size;
+use rustix::{
+    param::page_size,
+    process::{Pid, getpid},
+};
 
 use super::{root::Reason, text::kib_field};
 use crate::error::{Error, Result};
@@ -79,16 +82,20 @@ impl ProcessMemory {
 
 /// What this process has resident now, in bytes: the quick way, by the second field of `/proc/self/statm`.
 pub(crate) fn resident_bytes() -> Option<u64> {
-    static STATM: OnceLock<fs::File> = OnceLock::new();
+    /// The file, and the process that opened it: after a fork it goes on telling of that one.
+    static STATM: OnceLock<(fs::File, Pid)> = OnceLock::new();
+    let open = || fs::File::open("/proc/self/statm").ok();
+    let process = getpid();
     // A process that has no descriptor left now may have one the next time.
-    let statm = if let Some(statm) = STATM.get() {
-        statm
+    let (statm, owner) = if let Some(opened) = STATM.get() {
+        opened
     } else {
-        let opened = fs::File::open("/proc/self/statm").ok()?;
-        STATM.get_or_init(|| opened)
+        let opened = open()?;
+        STATM.get_or_init(|| (opened, process))
     };
+    let own = if *owner == process { None } else { Some(open()?) };
     let mut buffer = [0; 128];
-    let length = statm.read_at(&mut buffer, 0).ok()?;
+    let length = own.as_ref().unwrap_or(statm).read_at(&mut buffer, 0).ok()?;
     parse_statm(buffer.get(..length)?, page_size() as u64).map(|(resident, _)| resident)
 }
 

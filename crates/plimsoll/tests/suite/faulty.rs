@@ -59,6 +59,10 @@ impl Backend for Faulty {
         self.inner.limits()
     }
 
+    fn is_of_this_machine(&self) -> bool {
+        self.inner.is_of_this_machine()
+    }
+
     fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>> {
         step(&self.faults, "take")?;
         let inner = self.inner.take(request)?;

@@ -156,6 +156,10 @@ impl Backend for CudaBackend {
 
     /// Memory of a GPU that has its own is not measured against the machine's headroom: its driver refuses what it has
     /// not got, and `pending_bytes`, which are the machine's, say nothing of it.
+    fn is_of_this_machine(&self) -> bool {
+        self.limits().system_memory && self.shared.context.is_of_this_machine()
+    }
+
     fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>> {
         match self.try_take(request) {
             Ok(memory) => Ok(Box::new(memory)),

@@ -226,6 +226,10 @@ impl Backend for HostBackend {
         }
     }
 
+    fn is_of_this_machine(&self) -> bool {
+        self.limits().system_memory && self.context.is_of_this_machine()
+    }
+
     fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>> {
         match self.slab(request) {
             Ok(slab) => Ok(Box::new(slab)),

@@ -5,10 +5,10 @@ use std::sync::{Arc, MutexGuard};
 use super::{
     BufferOptions, DefragmentOptions, Inner, MemoryPool, PoolBuffer, State, WHAT,
     map::{BufferId, Purpose},
-    slab::Slab,
+    slab::{Slab, SlabCharge},
 };
 use crate::{
-    budget::{MemoryBudget, Uncharged},
+    budget::{MemoryBudget, Uncharged, process_pending_bytes},
     device::Request,
     error::{Error, Result},
     pool::suballocator::GRANULE_BYTES,
@@ -199,8 +199,7 @@ impl Inner {
             // Given back at once: each slab is granted as it is taken.
             drop(budget.allocate(bytes, label.to_owned())?);
         }
-        let pending_bytes = self.options.budget.as_ref().map_or(0, MemoryBudget::pending_bytes);
-        self.backend.admit(&Request { bytes, label, pending_bytes })
+        self.backend.admit(&Request { bytes, label, pending_bytes: self.pending_bytes(0) })
     }
 
     /// The size of the next slab when at least so much is wanted yet; whole slabs where the device wants such.
@@ -246,23 +245,42 @@ impl Inner {
     }
 
     fn take_from_device(&self, bytes: u64, label: &str) -> Result<Arc<Slab>> {
-        let budget = self.options.budget.as_ref();
-        let granted = |bytes: u64| {
-            budget.filter(|_| bytes > 0).map(|budget| budget.allocate(bytes, label.to_owned())).transpose()
-        };
-        let allocation = granted(bytes)?;
-        // What no budget counts is promised to nobody else while it comes.
-        let _coming = (budget.is_none() && self.limits.system_memory).then(|| Uncharged::coming(bytes));
-        let pending = budget.map_or(0, |budget| budget.pending_bytes().saturating_sub(bytes));
-        let memory = self.backend.take(&Request { bytes, label, pending_bytes: pending })?;
+        let mut charges = vec![self.charge(bytes, label)?];
+        // What was promised to others; its own bytes are counted by now.
+        let pending_bytes = self.pending_bytes(bytes);
+        let memory = self.backend.take(&Request { bytes, label, pending_bytes })?;
         // A device may round up by more than it says.
-        let surplus = granted(memory.size_bytes().saturating_sub(bytes))?;
-        memory.populate(pending)?;
-        let allocations = [allocation, surplus];
-        for allocation in allocations.iter().flatten() {
-            allocation.commit(allocation.bytes());
+        let surplus_bytes = memory.size_bytes().saturating_sub(bytes);
+        if surplus_bytes > 0 {
+            charges.push(self.charge(surplus_bytes, label)?);
         }
-        Ok(Arc::new(Slab::new(memory, allocations)))
+        memory.populate(pending_bytes)?;
+        for charge in &mut charges {
+            charge.arrive();
+        }
+        Ok(Arc::new(Slab::new(memory, charges)))
+    }
+
+    /// Counts bytes of a slab that is coming: on the budget's account, and as promised of this machine's memory.
+    fn charge(&self, bytes: u64, label: &str) -> Result<SlabCharge> {
+        let budget = self.options.budget.as_ref();
+        let allocation = budget.map(|budget| budget.allocate(bytes, label.to_owned())).transpose()?;
+        let is_charged = budget.is_some_and(MemoryBudget::is_of_this_process);
+        let uncharged = (!is_charged && self.backend.is_of_this_machine()).then(|| Uncharged::coming(bytes));
+        Ok(SlabCharge { allocation, uncharged })
+    }
+
+    /// What was promised and has not yet been taken, `own_bytes` of this pool's aside: of this machine by whichever budget,
+    /// and by the pool's own where that is another one.
+    fn pending_bytes(&self, own_bytes: u64) -> u64 {
+        let others = |pending_bytes: u64| pending_bytes.saturating_sub(own_bytes);
+        let takes_of_machine = self.backend.is_of_this_machine();
+        let of_machine = if takes_of_machine { others(process_pending_bytes()) } else { 0 };
+        // A budget of this machine is counted by then.
+        let is_apart = |budget: &&MemoryBudget| !(takes_of_machine && budget.is_of_this_process());
+        let budget = self.options.budget.as_ref().filter(is_apart);
+        let of_budget = budget.map_or(0, |budget| others(budget.pending_bytes()));
+        of_machine.saturating_add(of_budget)
     }
 
     /// The device's refusal, with the largest hole of the pool.

@@ -521,7 +521,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn slab_of(backend: &HostBackend, bytes: u64) -> Arc<Slab> {
-        Arc::new(Slab::new(backend.take(&Request::new(bytes, "slab")).unwrap(), [None, None]))
+        Arc::new(Slab::new(backend.take(&Request::new(bytes, "slab")).unwrap(), Vec::new()))
     }
 
     // What a walk over all slabs finds.

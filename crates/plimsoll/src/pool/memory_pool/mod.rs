@@ -37,7 +37,7 @@ pub use defragment::{BegunMove, DefragmentOptions, DefragmentReport, Move};
 pub use options::{BufferOptions, Placement, PoolOptions};
 pub use pass::DefragmentPass;
 pub use stats::{BlockInfo, BufferInfo, PoolStats, SlabInfo};
-pub use trace::{TraceEvent, TraceKind};
+pub use trace::{TraceEvent, TraceKind, trace_lines};
 
 use crate::{
     device::{DeviceUsage, Limits, SharedBackend},

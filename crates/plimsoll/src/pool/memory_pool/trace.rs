@@ -1,6 +1,6 @@
 //! What happened to a pool, event by event, to be run again elsewhere.
 
-use std::time::Instant;
+use std::{fmt::Write, time::Instant};
 
 use super::{
     now_us,
@@ -90,5 +90,67 @@ impl Trace {
 
     pub(super) fn into_events(self) -> (Vec<TraceEvent>, u64) {
         (self.events, self.dropped_count)
+    }
+}
+
+/// The events as JSON, a line each, for as long as all lines together take at most `most_bytes`; and how many events that are.
+#[must_use]
+pub fn trace_lines(events: &[TraceEvent], most_bytes: usize) -> (String, usize) {
+    let mut lines = String::new();
+    for (count, event) in events.iter().enumerate() {
+        let end = lines.len();
+        write_line(&mut lines, event);
+        if lines.len() > most_bytes {
+            lines.truncate(end);
+            return (lines, count);
+        }
+    }
+    (lines, events.len())
+}
+
+/// An event as a line of JSON. Buffers are named by text: their numbers may be larger than JavaScript's hold exactly.
+fn write_line(lines: &mut String, event: &TraceEvent) {
+    let TraceEvent { kind, at_us, buffer, bytes, align_bytes, placement } = *event;
+    let name = kind.name();
+    // Writing to a string does not fail.
+    let _ = write!(lines, r#"{{"event":"{name}","atUs":{at_us}"#);
+    if kind != TraceKind::Refuse {
+        let _ = write!(lines, r#","buffer":"{buffer}""#);
+    }
+    let _ = write!(lines, r#","bytes":{bytes}"#);
+    if matches!(kind, TraceKind::Allocate | TraceKind::Refuse) {
+        let placement = if placement == Placement::Transient { "transient" } else { "long" };
+        let _ = write!(lines, r#","alignBytes":{align_bytes},"placement":"{placement}""#);
+    }
+    lines.push_str("}\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BufferOptions, Trace, TraceKind, trace_lines};
+
+    fn events() -> Vec<super::TraceEvent> {
+        let mut trace = Trace::new(3, vec![(1, 4096)]);
+        trace.note(TraceKind::Free, 1, 4096, &BufferOptions::default());
+        trace.note(TraceKind::Free, 2, 4096, &BufferOptions::default());
+        trace.into_events().0
+    }
+
+    #[test]
+    fn lines_end_before_the_one_that_would_pass_the_bound() {
+        let events = events();
+        let (all, count) = trace_lines(&events, usize::MAX);
+        assert_eq!((count, all.lines().count()), (3, 3));
+        for most_bytes in 0..=all.len() {
+            let (lines, count) = trace_lines(&events, most_bytes);
+            assert!(lines.len() <= most_bytes);
+            assert!(all.starts_with(&lines), "whole lines from the first on");
+            assert_eq!(count, lines.lines().count());
+            assert_eq!(
+                count,
+                all.match_indices('\n').filter(|(end, _)| *end < most_bytes).count(),
+                "as many as fit"
+            );
+        }
     }
 }
