@@ -331,7 +331,7 @@ mod model {
 
     #[test]
     fn the_first_silent_holder_comes_while_a_neighbour_goes() {
-        comes_while_a_neighbour_goes(0, 3);
+        comes_while_a_neighbour_goes(0, 2);
     }
 
     #[test]
