@@ -17,7 +17,7 @@ export function tellCopies(files: readonly string[]): void {
     process.emitWarning(
       `Another version of plimsoll is loaded, which counts by itself: ${file}. Both together may grant more than the line; ` +
         '`npm ls plimsoll` shows why there are two, and one version for all makes them one.',
-      { type: 'PlimsollWarning', code: 'PLIMSOLL_COPY_APART' },
+      check.own({ type: 'PlimsollWarning', code: 'PLIMSOLL_COPY_APART' }),
     )
   }
 }
