@@ -747,7 +747,7 @@ function tellDoubts(doubts) {
 function tellCopies(files) {
     for (const file of files) {
         process.emitWarning(`Another version of plimsoll is loaded, which counts by itself: ${file}. Both together may grant more than the line; ` +
-            '`npm ls plimsoll` shows why there are two, and one version for all makes them one.', { type: 'PlimsollWarning', code: 'PLIMSOLL_COPY_APART' });
+            '`npm ls plimsoll` shows why there are two, and one version for all makes them one.', own$2({ type: 'PlimsollWarning', code: 'PLIMSOLL_COPY_APART' }));
     }
 }
 
