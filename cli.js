@@ -9,6 +9,7 @@ const node_path = require('node:path');
 const promises = require('node:timers/promises');
 const promises$1 = require('node:fs/promises');
 const node_perf_hooks = require('node:perf_hooks');
+require('node:url');
 
 const plimsoll = new Proxy({}, { get: (_, name) => require('./index.js')[name] });
 

@@ -2588,12 +2588,13 @@ declare class MemoryProfile implements Disposable {
     /**
      * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
      * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
-     * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
+     * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name,
+     * `.html`, `.trace.json` or `.json`, unless one is given.
      *
-     * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
+     * @throws {@link InvalidArgumentError} for what is no path, and when the name tells no format and none is given.
      * @throws {@link IoError} when the file cannot be written.
      */
-    save(path: string, format?: ProfileFormat): Promise<void>;
+    save(path: string | URL, format?: ProfileFormat): Promise<void>;
 }
 
 /** Where the levels of a manager's monitor begin, and how much it may ever use. */

@@ -2,12 +2,12 @@
 
 Object.defineProperty(exports, Symbol.toStringTag, { value: 'Module' });
 
+const node_url = require('node:url');
 const fastestLevenshtein = require('fastest-levenshtein');
 const node_fs = require('node:fs');
 const node_path = require('node:path');
 const node_buffer = require('node:buffer');
 const types$3 = require('node:util/types');
-const node_url = require('node:url');
 const node_stream = require('node:stream');
 const node_util = require('node:util');
 const node_events = require('node:events');
@@ -261,6 +261,31 @@ function string(name, value) {
     if (typeof value === 'string')
         return value;
     throw invalidArgument(name, 'a string', value);
+}
+/** A path of a file, as text or as a `file:` URL. */
+function filePath(name, value) {
+    const url = urlText(value);
+    const path = url === undefined ? value : urlPath(url);
+    if (typeof path === 'string' && path !== '' && !path.includes('\0'))
+        return path;
+    throw invalidArgument(name, 'a path or a file: URL', quoted(url ?? value));
+}
+/** The text of a URL; `undefined` of what is none, or only looks like one. */
+function urlText(value) {
+    try {
+        return value instanceof URL ? URL.prototype.toString.call(value) : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+function urlPath(url) {
+    try {
+        return node_url.fileURLToPath(url);
+    }
+    catch {
+        return undefined;
+    }
 }
 function boolean(name, value) {
     if (typeof value === 'boolean')
@@ -2406,7 +2431,7 @@ class GgufFile {
     }
     static #open(path, options$1, context) {
         const { headerOnly = false, strict = false } = options(options$1, openChecks);
-        const native = call(() => NativeModel.open(filePath(path), { headerOnly, strict }));
+        const native = call(() => NativeModel.open(filePath('path', path), { headerOnly, strict }));
         return new GgufFile(internal, native, headerOnly, context);
     }
     /**
@@ -2576,30 +2601,6 @@ class GgufFile {
     }
 }
 const control = ({ signal, onProgress }) => ({ signal, onProgress });
-function filePath(value) {
-    const url = urlText(value);
-    const path = url === undefined ? value : urlPath(url);
-    if (typeof path === 'string' && path !== '' && !path.includes('\0'))
-        return path;
-    throw invalidArgument('path', 'a path or a file: URL', quoted(url ?? value));
-}
-/** The text of a URL; `undefined` of what is none, or only looks like one. */
-function urlText(value) {
-    try {
-        return value instanceof URL ? URL.prototype.toString.call(value) : undefined;
-    }
-    catch {
-        return undefined;
-    }
-}
-function urlPath(url) {
-    try {
-        return node_url.fileURLToPath(url);
-    }
-    catch {
-        return undefined;
-    }
-}
 /** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */
 function alignedOffset(offsetBytes, alignmentBytes) {
     if (offsetBytes % alignmentBytes === 0)
@@ -4875,19 +4876,21 @@ class MemoryProfile {
     /**
      * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
      * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
-     * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
+     * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name,
+     * `.html`, `.trace.json` or `.json`, unless one is given.
      *
-     * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
+     * @throws {@link InvalidArgumentError} for what is no path, and when the name tells no format and none is given.
      * @throws {@link IoError} when the file cannot be written.
      */
     async save(path, format) {
-        const write = writers[oneOf$1('format', format ?? profileFormat('path', path), formats)];
+        const target = filePath('path', path);
+        const write = writers[oneOf$1('format', format ?? profileFormat('path', target), formats)];
         const record = await this.#native?.readAside();
         try {
-            await replaceFile(path, write(record ? rowsOf(record) : nothing));
+            await replaceFile(target, write(record ? rowsOf(record) : nothing));
         }
         catch (cause) {
-            throw ioError(path, cause);
+            throw ioError(target, cause);
         }
     }
     #rows() {

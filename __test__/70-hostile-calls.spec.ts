@@ -50,6 +50,11 @@ test('an object that only looks like a URL is no path', () => {
   expect(() => plimsoll.GgufFile.open(Object.create(URL.prototype))).toThrow(InvalidArgumentError)
 })
 
+test.each(values)('a file to save to that is %s is refused', async (_, make) => {
+  const profile = new plimsoll.MemoryProfile(new plimsoll.MemoryBudget({ totalBytes: 1 }))
+  await expect(profile.save(make() as never, 'json')).rejects.toThrow(InvalidArgumentError)
+})
+
 test('a device that is a revoked proxy is refused', async () => {
   await expect(plimsoll.Device.open(revoked() as never)).rejects.toThrow(InvalidArgumentError)
 })

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { closest } from 'fastest-levenshtein'
 import { invalidArgument, quoted } from './errors.js'
 import { otherCopy } from './support/copy.js'
@@ -14,6 +15,31 @@ export function bytes(name: string, value: unknown, least = 0, most = MAX_BYTES)
 export function string(name: string, value: unknown): string {
   if (typeof value === 'string') return value
   throw invalidArgument(name, 'a string', value)
+}
+
+/** A path of a file, as text or as a `file:` URL. */
+export function filePath(name: string, value: unknown): string {
+  const url = urlText(value)
+  const path = url === undefined ? value : urlPath(url)
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
+  throw invalidArgument(name, 'a path or a file: URL', quoted(url ?? value))
+}
+
+/** The text of a URL; `undefined` of what is none, or only looks like one. */
+function urlText(value: unknown): string | undefined {
+  try {
+    return value instanceof URL ? URL.prototype.toString.call(value) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function urlPath(url: string): string | undefined {
+  try {
+    return fileURLToPath(url)
+  } catch {
+    return undefined
+  }
 }
 
 export function boolean(name: string, value: unknown): boolean {

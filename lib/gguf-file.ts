@@ -1,5 +1,4 @@
 import { constants } from 'node:buffer'
-import { fileURLToPath } from 'node:url'
 import { isTypedArray } from 'node:util/types'
 import type { GgufFileType, GgufSplit, NativeModelInfo, NativeStreamOptions, TensorInfo } from '../binding.js'
 import { BufferPool, nativePool } from './buffer-pool.js'
@@ -191,7 +190,7 @@ export class GgufFile implements Disposable {
 
   static #open(path: string | URL, options: OpenOptions | undefined, context?: LoadContext): GgufFile {
     const { headerOnly = false, strict = false } = check.options<OpenOptions>(options, openChecks)
-    const native = call(() => NativeModel.open(filePath(path), { headerOnly, strict }))
+    const native = call(() => NativeModel.open(check.filePath('path', path), { headerOnly, strict }))
     return new GgufFile(internal, native, headerOnly, context)
   }
 
@@ -408,30 +407,6 @@ export class GgufFile implements Disposable {
 }
 
 const control = ({ signal, onProgress }: LoadOptions): LoadControl => ({ signal, onProgress })
-
-function filePath(value: unknown): string {
-  const url = urlText(value)
-  const path = url === undefined ? value : urlPath(url)
-  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
-  throw invalidArgument('path', 'a path or a file: URL', quoted(url ?? value))
-}
-
-/** The text of a URL; `undefined` of what is none, or only looks like one. */
-function urlText(value: unknown): string | undefined {
-  try {
-    return value instanceof URL ? URL.prototype.toString.call(value) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function urlPath(url: string): string | undefined {
-  try {
-    return fileURLToPath(url)
-  } catch {
-    return undefined
-  }
-}
 
 /** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */
 function alignedOffset(offsetBytes: number, alignmentBytes: number): number {

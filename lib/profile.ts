@@ -177,18 +177,20 @@ export class MemoryProfile implements Disposable {
   /**
    * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
    * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
-   * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name, `.html`, `.trace.json` or `.json`, unless one is given.
+   * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name,
+   * `.html`, `.trace.json` or `.json`, unless one is given.
    *
-   * @throws {@link InvalidArgumentError} when the name tells no format and none is given.
+   * @throws {@link InvalidArgumentError} for what is no path, and when the name tells no format and none is given.
    * @throws {@link IoError} when the file cannot be written.
    */
-  async save(path: string, format?: ProfileFormat): Promise<void> {
-    const write = writers[check.oneOf('format', format ?? profileFormat('path', path), formats)]
+  async save(path: string | URL, format?: ProfileFormat): Promise<void> {
+    const target = check.filePath('path', path)
+    const write = writers[check.oneOf('format', format ?? profileFormat('path', target), formats)]
     const record = await this.#native?.readAside()
     try {
-      await replaceFile(path, write(record ? rowsOf(record) : nothing))
+      await replaceFile(target, write(record ? rowsOf(record) : nothing))
     } catch (cause) {
-      throw ioError(path, cause)
+      throw ioError(target, cause)
     }
   }
 
