@@ -1982,6 +1982,37 @@ function fileError(path, error) {
     return new FileError(`expected to read ${path}, got: ${message}`, isOfPath ? Exit.brokenInput : Exit.trouble);
 }
 
+/** Which part of what the machine can give the pool of a trace takes at most: a file of two lines can ask for all of it. */
+const PART = 4;
+/** The settings with a bound of what the machine can give now, unless one is given that the user answers for. */
+function boundedSettings(args, settings) {
+    if (args.size('max') !== undefined)
+        return { ...settings, mostBytes: Number.POSITIVE_INFINITY };
+    const mostBytes = mostBytesNow();
+    const { initialBytes = 0, maxBytes = Number.POSITIVE_INFINITY } = settings;
+    expectRoom(mostBytes, Math.max(initialBytes, 1));
+    return { ...settings, maxBytes: Math.min(maxBytes, mostBytes), mostBytes };
+}
+/** Refuses settings by which the trace, and not its user, asks for more at once than the machine should give to a file. */
+function expectFitSettings(args, settings) {
+    if (args.size('max') !== undefined)
+        return;
+    const { initialBytes = 0, slabBytes = 0, maxBytes = Number.POSITIVE_INFINITY, dedicated = false } = settings;
+    const recorded = [
+        args.size('initial') === undefined ? initialBytes : 0,
+        args.size('slab') === undefined && !dedicated ? Math.min(slabBytes, maxBytes) : 0,
+    ];
+    expectRoom(mostBytesNow(), Math.max(...recorded));
+}
+const mostBytesNow = () => Math.floor(plimsoll.MemoryBudget.forThisMachine().headroom().bytes / PART);
+function expectRoom(mostBytes, bytes) {
+    if (bytes <= mostBytes)
+        return;
+    const message = `expected a trace whose pool takes at most ${plimsoll.formatBytes(mostBytes)}, a quarter of what this machine can give now, ` +
+        `got one that takes ${plimsoll.formatBytes(bytes)} or more; allow it with --max`;
+    throw new NoRoomError(message, mostBytes, bytes);
+}
+
 /** Failures that are told one by one; all are counted. */
 const MAX_FAILURES = 20;
 /** Events between two looks at the pool's figures, which take longer than an event. */
@@ -2449,37 +2480,6 @@ function checked(line, name, value, expected, fits) {
     if (fits(value))
         return value;
     throw new TraceError(line, `an object whose "${name}" is ${expected}`, shown$1(value));
-}
-
-/** Which part of what the machine can give the pool of a trace takes at most: a file of two lines can ask for all of it. */
-const PART = 4;
-/** The settings with a bound of what the machine can give now, unless one is given that the user answers for. */
-function boundedSettings(args, settings) {
-    if (args.size('max') !== undefined)
-        return { ...settings, mostBytes: Number.POSITIVE_INFINITY };
-    const mostBytes = mostBytesNow();
-    const { initialBytes = 0, maxBytes = Number.POSITIVE_INFINITY } = settings;
-    expectRoom(mostBytes, Math.max(initialBytes, 1));
-    return { ...settings, maxBytes: Math.min(maxBytes, mostBytes), mostBytes };
-}
-/** Refuses settings by which the trace, and not its user, asks for more at once than the machine should give to a file. */
-function expectFitSettings(args, settings) {
-    if (args.size('max') !== undefined)
-        return;
-    const { initialBytes = 0, slabBytes = 0, maxBytes = Number.POSITIVE_INFINITY, dedicated = false } = settings;
-    const recorded = [
-        args.size('initial') === undefined ? initialBytes : 0,
-        args.size('slab') === undefined && !dedicated ? Math.min(slabBytes, maxBytes) : 0,
-    ];
-    expectRoom(mostBytesNow(), Math.max(...recorded));
-}
-const mostBytesNow = () => Math.floor(plimsoll.MemoryBudget.forThisMachine().headroom().bytes / PART);
-function expectRoom(mostBytes, bytes) {
-    if (bytes <= mostBytes)
-        return;
-    const message = `expected a trace whose pool takes at most ${plimsoll.formatBytes(mostBytes)}, a quarter of what this machine can give now, ` +
-        `got one that takes ${plimsoll.formatBytes(bytes)} or more; allow it with --max`;
-    throw new NoRoomError(message, mostBytes, bytes);
 }
 
 var __addDisposableResource$2 = (undefined && undefined.__addDisposableResource) || function (env, value, async) {

@@ -14,12 +14,12 @@ import { Exit } from './exit.js'
 import { FileError, SnapshotError, UsageError } from './failure.js'
 import { InputFile } from './input-file.js'
 import { untilInterrupted } from './interrupt.js'
+import { boundedSettings, expectRoom } from './pool/trace-room.js'
 import { Replayer } from './replayer.js'
 import { legend, picture } from './shades.js'
 import { facts, heading } from './table.js'
 import { clip, grouped, percent, visible } from './text.js'
 import { isTrace, TraceFile } from './trace-file.js'
-import { boundedSettings, expectRoom } from './trace-room.js'
 import type { Page, Verb } from './verb.js'
 
 /** A snapshot is read whole; half a million blocks take this much. */

@@ -6,12 +6,12 @@ import type { Arguments } from './arguments.js'
 import { Exit } from './exit.js'
 import { InputFile } from './input-file.js'
 import { untilInterrupted } from './interrupt.js'
+import { expectFitSettings } from './pool/trace-room.js'
 import { progressOn } from './progress.js'
 import { type Failure, newTimings, Replayer, type Timings } from './replayer.js'
 import { facts, heading, table } from './table.js'
 import { grouped, percent, visible } from './text.js'
 import { TraceFile, type TraceHeader } from './trace-file.js'
-import { expectFitSettings } from './trace-room.js'
 import type { Page, Verb } from './verb.js'
 
 const devices: readonly (DeviceKind | 'auto')[] = ['auto', 'host', 'dma-heap', 'udmabuf', 'cuda', 'rknpu']

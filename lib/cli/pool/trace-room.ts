@@ -1,6 +1,6 @@
-import { formatBytes, MemoryBudget, type PoolSettings } from '../index.js'
-import type { Arguments } from './arguments.js'
-import { NoRoomError } from './failure.js'
+import { formatBytes, MemoryBudget, type PoolSettings } from '../../index.js'
+import type { Arguments } from '../arguments.js'
+import { NoRoomError } from '../failure.js'
 
 /** Which part of what the machine can give the pool of a trace takes at most: a file of two lines can ask for all of it. */
 const PART = 4
