@@ -23,11 +23,20 @@ pub struct Refusal {
 }
 
 impl Gate {
+    /// Whether nobody holds it.
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.held_count.load(Ordering::Relaxed) == 0
+    }
+
     /// Why it is shut, if it is.
+    #[inline]
     pub(super) fn reason(&self) -> Option<String> {
-        if self.held_count.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
+        if self.is_open() { None } else { self.first_reason() }
+    }
+
+    #[cold]
+    fn first_reason(&self) -> Option<String> {
         self.reasons().iter().next().map(|(_, reason)| reason.clone())
     }
 

@@ -227,7 +227,7 @@ impl MemoryBudget {
     /// between the question and the deed: the deed alone is binding.
     #[must_use]
     pub fn can_allocate(&self, bytes: u64) -> bool {
-        self.gate.reason().is_none()
+        self.gate.is_open()
             && bytes <= self.line_available_bytes()
             && self.weighing.as_ref().is_none_or(|weighing| weighing.has(bytes, &self.books))
     }
@@ -266,27 +266,28 @@ impl MemoryBudget {
         let now = Instant::now();
         match self.take(bytes, now) {
             Ok(()) => Ok(Allocation::enter(&self.books, bytes, label, stack, now)),
-            Err(lacking) => Err(self.refusal(bytes, lacking, self.recorded_refusal(bytes, label, stack))),
+            Err(lacking) => Err(self.refusal(bytes, *lacking, self.recorded_refusal(bytes, label, stack))),
         }
     }
 
     /// Takes bytes off the line, and off what the machine can give.
-    fn take(&self, bytes: u64, now: Instant) -> std::result::Result<(), Lacking> {
+    #[inline]
+    fn take(&self, bytes: u64, now: Instant) -> std::result::Result<(), Box<Lacking>> {
         let line_bytes = self.usable_bytes();
         let Some(weighing) = &self.weighing else {
-            self.books.try_take(bytes, line_bytes).map_err(Lacking::Line)?;
+            self.books.try_take(bytes, line_bytes).map_err(|of_line| Box::new(Lacking::Line(of_line)))?;
             self.books.grant_unweighed(bytes, now);
             return Ok(());
         };
         let of_line = line_bytes.saturating_sub(self.allocated_bytes());
         if bytes > of_line {
-            return Err(Lacking::Line(of_line));
+            return Err(Box::new(Lacking::Line(of_line)));
         }
         // The machine first: a request that it cannot serve takes nothing off the line meanwhile.
-        weighing.grant(bytes, &self.books, now).map_err(Lacking::Machine)?;
+        weighing.grant(bytes, &self.books, now).map_err(|found| Box::new(Lacking::Machine(found)))?;
         self.books.try_take(bytes, line_bytes).map_err(|of_line| {
             self.books.ungrant(bytes);
-            Lacking::Line(of_line)
+            Box::new(Lacking::Line(of_line))
         })
     }
 
