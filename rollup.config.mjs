@@ -35,7 +35,7 @@ const external = [/^node:/, 'fastest-levenshtein']
 export default [
   {
     input: 'build/lib/index.js',
-    output: { file: 'index.js', format: 'cjs', generatedCode: 'es2015' },
+    output: { file: 'dist/index.js', format: 'cjs', generatedCode: 'es2015' },
     plugins: [text],
     external,
   },
@@ -47,7 +47,7 @@ export default [
   },
   {
     input: 'build/lib/cli/main.js',
-    output: { file: 'cli.js', format: 'cjs', banner: '#!/usr/bin/env node', generatedCode: 'es2015' },
+    output: { file: 'dist/cli.js', format: 'cjs', banner: '#!/usr/bin/env node', generatedCode: 'es2015' },
     plugins: [plimsoll],
     external,
   },

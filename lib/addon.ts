@@ -4,6 +4,7 @@ import type * as Binding from '../binding.js'
 import { type AddonFile, checkAddonFile, sha256Asked } from './addon-file.js'
 import { addonUnavailable, platformUnsupported } from './errors.js'
 import { glibcVersion, type Platform, platform, runsOnGlibc } from './platform.js'
+import { packageFolder, version } from './support/package.js'
 
 /** The native addon that this process has loaded. */
 export interface LoadedAddon {
@@ -19,8 +20,6 @@ export interface LoadedAddon {
   sha256Verified: boolean
 }
 
-const { version } = require('./package.json') as { version: string }
-
 /** Finds the addon, checks it, and only then loads it. */
 export function loadAddon(): { binding: typeof Binding; loaded: LoadedAddon } {
   if (!platform) throw platformUnsupported()
@@ -35,7 +34,7 @@ function locate(platform: Platform): AddonFile {
   const chosen = process.env.PLIMSOLL_ADDON_PATH
   if (chosen) return chosenFile(chosen)
   if (!runsOnGlibc()) throw platformUnsupported()
-  const built = join(__dirname, `plimsoll.${platform.name}.node`)
+  const built = join(packageFolder, `plimsoll.${platform.name}.node`)
   return existsSync(built) ? { path: built, remedy: 'build it again with `npm run build`' } : packagedFile(platform)
 }
 
@@ -85,7 +84,7 @@ function describedAddon(name: string, resolveAddon: () => string): { path: strin
 function packageMissing(name: string, cause: NodeJS.ErrnoException): Error {
   // What else went wrong with a package that is there has to be told.
   const why = cause.code === 'MODULE_NOT_FOUND' ? '' : ` (${cause.message.split('\n')[0]})`
-  const message = existsSync(join(__dirname, 'Cargo.toml'))
+  const message = existsSync(join(packageFolder, 'Cargo.toml'))
     ? `expected plimsoll.${name}.node in this checkout, found none; build it with \`npm run build\``
     : `expected the package plimsoll-${name} ${version} beside plimsoll, found none that is whole${why}; reinstall with ` +
       '`npm install --include=optional`, without a node_modules or lockfile from another platform (npm/cli#4828), and ' +

@@ -13,6 +13,7 @@ import {
   type SystemOptions,
   signals,
 } from '../index.js'
+import { version } from '../support/package.js'
 import type { Arguments } from './arguments.js'
 import { autoChoice, likelyChoice, opened } from './devices.js'
 import { boardTable, diagnosisPage } from './doctor-page.js'
@@ -22,7 +23,6 @@ import { TreeError, UsageError } from './failure.js'
 import { boardFrom, lineFrom, lineOf, lineOptions } from './line.js'
 import { machineIfMeasured, measured } from './machine.js'
 import type { Report, Verb } from './verb.js'
-import { packageVersion } from './version.js'
 import { warningsOf } from './warnings.js'
 
 export const doctor: Verb = {
@@ -66,7 +66,7 @@ async function examine(args: Arguments) {
   // With its root named it is for looking: what is not certain is a warning on the page, and none in the log.
   const budget = measured(() => MemoryBudget.forThisMachine({ ...lineFrom(args), root: root ?? '/' }))
   return {
-    version: packageVersion(),
+    version,
     node: process.versions.node,
     platform: process.platform,
     system: release(),
