@@ -19,7 +19,7 @@ const plimsoll = {
     id === 'plimsoll' ? `export default new Proxy({}, { get: (_, name) => require('./index.js')[name] })` : null,
 }
 
-/** Files carried as text: `./page/page.css?text` in lib/profile/page.ts, from where they lie beside the source. */
+/** Files carried as text: `./profile/page.css?text` in lib/report/profile.ts, from where they lie beside the source. */
 const text = {
   name: 'text',
   resolveId: (source, importer) =>

@@ -7,7 +7,7 @@ import {
   poolsPage,
   type SlabInfo,
 } from '../index.js'
-import { replaceFile } from '../replace-file.js'
+import { replaceFile } from '../support/replace-file.js'
 import { allocatorOptions, settingsFrom } from './allocator.js'
 import type { Arguments } from './arguments.js'
 import { Exit } from './exit.js'

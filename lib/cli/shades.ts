@@ -1,5 +1,5 @@
 import type { SlabInfo } from '../index.js'
-import { type BlockKind, kindOf, wholeSlab } from '../pool-block.js'
+import { type BlockKind, kindOf, wholeSlab } from '../pool/block.js'
 import type { Style } from './style.js'
 import type { Page } from './verb.js'
 
