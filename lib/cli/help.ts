@@ -1,6 +1,6 @@
 import { optionsOf } from './arguments.js'
 import { exitCodeHelp } from './exit.js'
-import { facts, heading } from './table.js'
+import { facts, heading } from './terminal/table.js'
 import type { Option, Page, Verb } from './verb.js'
 
 /** What the program is, and its verbs. */

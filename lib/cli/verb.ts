@@ -1,6 +1,6 @@
 import type { Arguments } from './arguments.js'
 import type { ExitCode } from './exit.js'
-import type { Paint } from './style.js'
+import type { Paint } from './terminal/style.js'
 
 /** An option of a verb, as it is parsed and as the help shows it. */
 export interface Option {

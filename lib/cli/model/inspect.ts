@@ -1,12 +1,12 @@
 import { basename } from 'node:path'
-import { formatBytes, GgufFile, type TensorInfo } from '../index.js'
-import { JsonEntries } from '../support/json.js'
-import type { Arguments } from './arguments.js'
+import { formatBytes, GgufFile, type TensorInfo } from '../../index.js'
+import { JsonEntries } from '../../support/json.js'
+import type { Arguments } from '../arguments.js'
+import { facts, heading, table } from '../terminal/table.js'
+import { beginning, grouped } from '../terminal/text.js'
+import type { Page, Report, Verb } from '../verb.js'
 import { openInput } from './input.js'
 import { documentOf, textOf, typeOf } from './metadata-value.js'
-import { facts, heading, table } from './table.js'
-import { beginning, grouped } from './text.js'
-import type { Page, Report, Verb } from './verb.js'
 
 /** Rows of a table shown at most; the document has all. */
 const MAX_ROWS = 10_000

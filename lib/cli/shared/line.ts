@@ -5,9 +5,9 @@ import {
   type LineTerm,
   type MachineBudgetOptions,
   type MemoryBudget,
-} from '../index.js'
-import type { Arguments } from './arguments.js'
-import type { Options } from './verb.js'
+} from '../../index.js'
+import type { Arguments } from '../arguments.js'
+import type { Options } from '../verb.js'
 
 /** The options that move the line. */
 export const lineOptions = {

@@ -7,18 +7,18 @@ import {
   type ProcessInfo,
   processes,
   processMemory,
-} from '../index.js'
-import type { Arguments } from './arguments.js'
-import { darkDocument, filled, headroomDocument, machineDocument } from './document.js'
-import { Exit, type ExitCode } from './exit.js'
-import { SystemError, UsageError } from './failure.js'
-import { type EndingSignal, onEndingSignal } from './interrupt.js'
-import { type Line, lineFrom, lineOf, lineOptions } from './line.js'
-import { measured, measuredMachine } from './machine.js'
-import { pageFor, printDocumentLine, printLines } from './output.js'
-import { onKey, Screen } from './screen.js'
-import { frame, plainLine, plainTitles, type View } from './top-page.js'
-import type { Verb } from './verb.js'
+} from '../../index.js'
+import type { Arguments } from '../arguments.js'
+import { Exit, type ExitCode } from '../exit.js'
+import { SystemError, UsageError } from '../failure.js'
+import { darkDocument, filled, headroomDocument, machineDocument } from '../shared/document.js'
+import { type EndingSignal, onEndingSignal } from '../shared/interrupt.js'
+import { type Line, lineFrom, lineOf, lineOptions } from '../shared/line.js'
+import { measured, measuredMachine } from '../shared/machine.js'
+import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
+import { onKey, Screen } from '../terminal/screen.js'
+import type { Verb } from '../verb.js'
+import { frame, plainLine, plainTitles, type View } from './page.js'
 
 export const top: Verb = {
   name: 'top',

@@ -1,5 +1,5 @@
-import { IoError, type MachineMemory, machineMemory, type SystemOptions } from '../index.js'
-import { SystemError } from './failure.js'
+import { IoError, type MachineMemory, machineMemory, type SystemOptions } from '../../index.js'
+import { SystemError } from '../failure.js'
 
 /** The memory of this machine, or the end of the command: without it there is no line. */
 export function measuredMachine(): MachineMemory {

@@ -8,7 +8,7 @@ import type {
   HeadroomTerm,
   MachineMemory,
   Signals,
-} from '../index.js'
+} from '../../index.js'
 import type { DeviceFinding, OpenDevice } from './devices.js'
 
 /** The names of the fields that may be absent. */

@@ -1,7 +1,7 @@
-import type { PoolSettings } from '../index.js'
-import { TraceError } from './failure.js'
+import type { PoolSettings } from '../../index.js'
+import { TraceError } from '../failure.js'
+import { clip } from '../terminal/text.js'
 import type { InputFile } from './input-file.js'
-import { clip } from './text.js'
 
 /** A line is at most this long; the package's own are a hundred bytes. */
 const MAX_LINE_BYTES = 64 * 1024

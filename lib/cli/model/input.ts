@@ -1,5 +1,5 @@
-import { type GgufFile, IoError } from '../index.js'
-import { InputError } from './failure.js'
+import { type GgufFile, IoError } from '../../index.js'
+import { InputError } from '../failure.js'
 
 /** Opens the file of a command; one that cannot be opened is broken input. */
 export function openInput(open: () => GgufFile): GgufFile {

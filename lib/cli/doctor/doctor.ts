@@ -12,17 +12,23 @@ import {
   type Signals,
   type SystemOptions,
   signals,
-} from '../index.js'
-import { version } from '../support/package.js'
-import type { Arguments } from './arguments.js'
-import { autoChoice, likelyChoice, opened } from './devices.js'
-import { boardTable, diagnosisPage } from './doctor-page.js'
-import { backEndDocument, detectedDocument, headroomDocument, machineDocument, signalsDocument } from './document.js'
-import { Exit } from './exit.js'
-import { TreeError, UsageError } from './failure.js'
-import { boardFrom, lineFrom, lineOf, lineOptions } from './line.js'
-import { machineIfMeasured, measured } from './machine.js'
-import type { Report, Verb } from './verb.js'
+} from '../../index.js'
+import { version } from '../../support/package.js'
+import type { Arguments } from '../arguments.js'
+import { Exit } from '../exit.js'
+import { TreeError, UsageError } from '../failure.js'
+import { autoChoice, likelyChoice, opened } from '../shared/devices.js'
+import {
+  backEndDocument,
+  detectedDocument,
+  headroomDocument,
+  machineDocument,
+  signalsDocument,
+} from '../shared/document.js'
+import { boardFrom, lineFrom, lineOf, lineOptions } from '../shared/line.js'
+import { machineIfMeasured, measured } from '../shared/machine.js'
+import type { Report, Verb } from '../verb.js'
+import { boardTable, diagnosisPage } from './page.js'
 import { warningsOf } from './warnings.js'
 
 export const doctor: Verb = {

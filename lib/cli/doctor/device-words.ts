@@ -1,7 +1,7 @@
-import { type DeviceLimits, type DeviceUsage, formatBytes } from '../index.js'
-import type { AutoChoice, DeviceFinding, OpenDevice } from './devices.js'
-import type { Entry } from './table.js'
-import { visible } from './text.js'
+import { type DeviceLimits, type DeviceUsage, formatBytes } from '../../index.js'
+import type { AutoChoice, DeviceFinding, OpenDevice } from '../shared/devices.js'
+import type { Entry } from '../terminal/table.js'
+import { visible } from '../terminal/text.js'
 
 interface Found {
   backEnds: readonly DeviceFinding[]

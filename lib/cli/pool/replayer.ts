@@ -5,8 +5,8 @@ import {
   InvalidArgumentError,
   type MemoryPool,
   type PoolBuffer,
-} from '../index.js'
-import { TraceError } from './failure.js'
+} from '../../index.js'
+import { TraceError } from '../failure.js'
 import type { Batch, TraceEvent, TraceFile, TraceRequest } from './trace-file.js'
 
 /** Failures that are told one by one; all are counted. */

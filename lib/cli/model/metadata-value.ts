@@ -1,5 +1,5 @@
-import { GgufArray, type GgufMetadata, type GgufValue } from '../index.js'
-import { beginning } from './text.js'
+import { GgufArray, type GgufMetadata, type GgufValue } from '../../index.js'
+import { beginning } from '../terminal/text.js'
 
 /** How many elements of an array stand for all of them. */
 const FIRST = 8

@@ -6,21 +6,21 @@ import {
   parsePoolSnapshots,
   poolsPage,
   type SlabInfo,
-} from '../index.js'
-import { replaceFile } from '../support/replace-file.js'
+} from '../../index.js'
+import { replaceFile } from '../../support/replace-file.js'
+import type { Arguments } from '../arguments.js'
+import { Exit } from '../exit.js'
+import { FileError, SnapshotError, UsageError } from '../failure.js'
+import { untilInterrupted } from '../shared/interrupt.js'
+import { facts, heading } from '../terminal/table.js'
+import { clip, grouped, percent, visible } from '../terminal/text.js'
+import type { Page, Verb } from '../verb.js'
 import { allocatorOptions, settingsFrom } from './allocator.js'
-import type { Arguments } from './arguments.js'
-import { Exit } from './exit.js'
-import { FileError, SnapshotError, UsageError } from './failure.js'
 import { InputFile } from './input-file.js'
-import { untilInterrupted } from './interrupt.js'
-import { boundedSettings, expectRoom } from './pool/trace-room.js'
 import { Replayer } from './replayer.js'
 import { legend, picture } from './shades.js'
-import { facts, heading } from './table.js'
-import { clip, grouped, percent, visible } from './text.js'
 import { isTrace, TraceFile } from './trace-file.js'
-import type { Page, Verb } from './verb.js'
+import { boundedSettings, expectRoom } from './trace-room.js'
 
 /** A snapshot is read whole; half a million blocks take this much. */
 const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024

@@ -6,7 +6,7 @@ import {
   type DeviceUsage,
   type PassedOver,
   PlimsollError,
-} from '../index.js'
+} from '../../index.js'
 
 /** Kinds that are opened at no cost: they take no lock, and no driver's time or memory. */
 const cheap: readonly DeviceKind[] = ['host', 'dma-heap', 'udmabuf']

@@ -1,4 +1,4 @@
-import { formatBytes } from '../index.js'
+import { formatBytes } from '../../index.js'
 import { bar } from './bar.js'
 import { paintFor } from './style.js'
 import { clip, visible } from './text.js'

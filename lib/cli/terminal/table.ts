@@ -1,6 +1,6 @@
+import type { Page } from '../verb.js'
 import type { Style } from './style.js'
 import { clip, wrap } from './text.js'
-import type { Page } from './verb.js'
 
 /** A column of a table. */
 export interface Column {

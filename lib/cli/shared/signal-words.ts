@@ -8,9 +8,9 @@ import {
   MiB,
   type NvmapClient,
   type Signals,
-} from '../index.js'
-import type { Entry } from './table.js'
-import { visible } from './text.js'
+} from '../../index.js'
+import type { Entry } from '../terminal/table.js'
+import { visible } from '../terminal/text.js'
 
 /** What a signal is called. */
 const names: Record<Exclude<keyof Signals, 'missing'>, string> = {

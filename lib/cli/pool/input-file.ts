@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { Exit } from './exit.js'
-import { FileError } from './failure.js'
+import { Exit } from '../exit.js'
+import { FileError } from '../failure.js'
 
 /** What is read at once. */
 const CHUNK_BYTES = 64 * 1024

@@ -5,15 +5,15 @@ import {
   type MonitorSample,
   type ProcessInfo,
   type ProcessMemory,
-} from '../index.js'
-import { bar } from './bar.js'
-import { boundTable } from './bounds.js'
-import type { Line } from './line.js'
-import { blockWords, darkWords, holderWords, pressureWords, swapWords, zramWords } from './signal-words.js'
-import type { Style } from './style.js'
-import { facts, heading, table } from './table.js'
-import { clip, percent, visible } from './text.js'
-import type { Page } from './verb.js'
+} from '../../index.js'
+import { boundTable } from '../shared/bounds.js'
+import type { Line } from '../shared/line.js'
+import { blockWords, darkWords, holderWords, pressureWords, swapWords, zramWords } from '../shared/signal-words.js'
+import { bar } from '../terminal/bar.js'
+import type { Style } from '../terminal/style.js'
+import { facts, heading, table } from '../terminal/table.js'
+import { clip, percent, visible } from '../terminal/text.js'
+import type { Page } from '../verb.js'
 
 /** The memory at one moment, as it is shown. */
 export interface View {

@@ -9,17 +9,17 @@ import {
   type TensorOutput,
   tensorDataBytes,
   tensorOutputs,
-} from '../index.js'
-import { type Arguments, nearest } from './arguments.js'
-import { UsageError } from './failure.js'
+} from '../../index.js'
+import { type Arguments, nearest } from '../arguments.js'
+import { UsageError } from '../failure.js'
+import { untilInterrupted } from '../shared/interrupt.js'
+import { lineFrom, lineOf, lineOptions } from '../shared/line.js'
+import { measuredMachine } from '../shared/machine.js'
+import { progressOn } from '../terminal/progress.js'
+import { facts, heading } from '../terminal/table.js'
+import { grouped, visible } from '../terminal/text.js'
+import type { Page, Verb } from '../verb.js'
 import { openInput } from './input.js'
-import { untilInterrupted } from './interrupt.js'
-import { lineFrom, lineOf, lineOptions } from './line.js'
-import { measuredMachine } from './machine.js'
-import { progressOn } from './progress.js'
-import { facts, heading } from './table.js'
-import { grouped, visible } from './text.js'
-import type { Page, Verb } from './verb.js'
 
 export const load: Verb = {
   name: 'load',

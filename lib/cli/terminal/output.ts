@@ -1,8 +1,8 @@
-import { jsonPieces } from '../support/json.js'
-import { Exit } from './exit.js'
+import { jsonPieces } from '../../support/json.js'
+import { Exit } from '../exit.js'
+import type { Page } from '../verb.js'
 import { paintFor } from './style.js'
 import { unicodeEscape, visible } from './text.js'
-import type { Page } from './verb.js'
 
 /** Columns of a page that is no terminal, or of one that does not say. */
 const DEFAULT_WIDTH = 120
