@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
-import { type AddonUnavailableReason, addonUnavailable } from '../support/errors.js'
+import type { AddonUnavailableReason } from '../support/errors.js'
 import { ELF_HEADER_BYTES, elfFault } from './elf.js'
+import { addonUnavailable } from './unavailable.js'
 
 /** A file that should be the addon. */
 export interface AddonFile {

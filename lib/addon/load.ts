@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type * as Binding from '../../binding.js'
-import { addonUnavailable, platformUnsupported } from '../support/errors.js'
 import { packageFolder, version } from '../support/package.js'
 import { type AddonFile, checkAddonFile, sha256Asked } from './file.js'
 import { glibcVersion, type Platform, platform, runsOnGlibc } from './platform.js'
+import { addonUnavailable, platformUnsupported } from './unavailable.js'
 
 /** The native addon that this process has loaded. */
 export interface LoadedAddon {

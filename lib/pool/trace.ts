@@ -1,5 +1,4 @@
 import type { NativeTrace } from '../../binding.js'
-import type { MemoryPool } from './memory-pool.js'
 import type { MemoryPoolOptions } from './options.js'
 
 /** What happened to a pool. */
@@ -23,8 +22,14 @@ export type PoolSettings = Pick<
   'slabBytes' | 'initialBytes' | 'maxBytes' | 'maxCachedBytes' | 'pageBytes' | 'dedicated'
 >
 
+/** Of a pool, what its trace is headed by. */
+interface Traced {
+  readonly device: { readonly name: string }
+  readonly label: string
+}
+
 /** @internal */
-export function traceOf(trace: NativeTrace, pool: MemoryPool, settings: PoolSettings): PoolTrace {
+export function traceOf(trace: NativeTrace, pool: Traced, settings: PoolSettings): PoolTrace {
   const { lines, eventCount, droppedCount } = trace
   const header = { plimsollTrace: 1, device: pool.device.name, label: pool.label, settings, droppedCount }
   return { eventCount, droppedCount, text: `${JSON.stringify(header)}\n${lines}` }

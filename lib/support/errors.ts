@@ -1,4 +1,3 @@
-import { foundPlatform, supportedPlatforms } from '../addon/platform.js'
 import { otherCopy } from './copy.js'
 
 /** The stable codes of this package's errors. */
@@ -204,34 +203,6 @@ export function call<T>(native: () => T): T {
   } catch (error) {
     throw fromNative(error)
   }
-}
-
-/** The file that an {@link AddonUnavailableError} is about, and what lies behind it, where there are such. */
-interface AddonDetails {
-  path?: string
-  cause?: unknown
-}
-
-export function addonUnavailable(
-  reason: AddonUnavailableReason,
-  message: string,
-  { path, cause }: AddonDetails = {},
-): AddonUnavailableError {
-  const details = { reason, platform: foundPlatform(), supported: supportedPlatforms, ...(path && { path }) }
-  return new AddonUnavailableError('ERR_ADDON_UNAVAILABLE', message, details, { cause })
-}
-
-/** There is no addon for what this process runs on. */
-export function platformUnsupported(): AddonUnavailableError {
-  const found = foundPlatform()
-  const message = `expected one of the platforms ${supportedPlatforms.join(', ')}, found ${found}; ${otherPlatform(found)}`
-  return addonUnavailable('unsupported-platform', message)
-}
-
-function otherPlatform(found: string): string {
-  if (found.endsWith('-musl')) return 'use a system or an image with glibc, such as Debian or Ubuntu'
-  if (/-(arm|ia32)$/.test(found)) return 'install a 64-bit Node.js, on a 64-bit system'
-  return 'use one of those, for example in a container'
 }
 
 export function invalidArgument(argument: string, expected: string, received: unknown): InvalidArgumentError {

@@ -2,11 +2,11 @@ import { type BoardPreset, formatBytes, type LoadedAddon, type MachineMemory, ty
 import { boundTable } from '../shared/bounds.js'
 import type { Line } from '../shared/line.js'
 import { signalEntries } from '../shared/signal-words.js'
+import type { Page } from '../terminal/page.js'
 import { entries, facts, heading, table } from '../terminal/table.js'
 import { visible } from '../terminal/text.js'
-import type { Page } from '../verb.js'
 import { deviceEntries } from './device-words.js'
-import type { Findings } from './doctor.js'
+import type { Findings } from './findings.js'
 import type { Warning } from './warnings.js'
 
 /** A diagnosis for people. */

@@ -1,6 +1,6 @@
 import { type BoardPreset, formatBytes, type HeadroomTerm, type MachineMemory, type Signals } from '../../index.js'
 import { percent } from '../terminal/text.js'
-import type { Findings } from './doctor.js'
+import type { Findings } from './findings.js'
 
 /** Something that a user should act on. */
 export interface Warning {

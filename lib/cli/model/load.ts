@@ -15,10 +15,11 @@ import { UsageError } from '../failure.js'
 import { untilInterrupted } from '../shared/interrupt.js'
 import { lineFrom, lineOf, lineOptions } from '../shared/line.js'
 import { measuredMachine } from '../shared/machine.js'
+import type { Page } from '../terminal/page.js'
 import { progressOn } from '../terminal/progress.js'
 import { facts, heading } from '../terminal/table.js'
 import { grouped, visible } from '../terminal/text.js'
-import type { Page, Verb } from '../verb.js'
+import type { Verb } from '../verb.js'
 import { openInput } from './input.js'
 
 export const load: Verb = {

@@ -1,7 +1,7 @@
 import type { SlabInfo } from '../../index.js'
 import { type BlockKind, kindOf, wholeSlab } from '../../pool/block.js'
+import type { Page } from '../terminal/page.js'
 import type { Style } from '../terminal/style.js'
-import type { Page } from '../verb.js'
 
 /** What stands for a kind in a cell: on a terminal, and as plain text. */
 interface Shade {

@@ -1,7 +1,7 @@
 import { formatBytes, type Headroom } from '../../index.js'
+import type { Page } from '../terminal/page.js'
 import { table } from '../terminal/table.js'
 import { percent, visible } from '../terminal/text.js'
-import type { Page } from '../verb.js'
 
 /** What bounds headroom, as a table. The mark stands at the bound with the least room. */
 export function boundTable(page: Page, { terms, bindingTerm }: Headroom): string[] {

@@ -1,6 +1,6 @@
 import { jsonPieces } from '../../support/json.js'
 import { Exit } from '../exit.js'
-import type { Page } from '../verb.js'
+import type { Page } from './page.js'
 import { paintFor } from './style.js'
 import { unicodeEscape, visible } from './text.js'
 

@@ -1,4 +1,4 @@
-import type { Page } from '../verb.js'
+import type { Page } from './page.js'
 import type { Style } from './style.js'
 import { clip, wrap } from './text.js'
 

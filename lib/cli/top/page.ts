@@ -10,10 +10,10 @@ import { boundTable } from '../shared/bounds.js'
 import type { Line } from '../shared/line.js'
 import { blockWords, darkWords, holderWords, pressureWords, swapWords, zramWords } from '../shared/signal-words.js'
 import { bar } from '../terminal/bar.js'
+import type { Page } from '../terminal/page.js'
 import type { Style } from '../terminal/style.js'
 import { facts, heading, table } from '../terminal/table.js'
 import { clip, percent, visible } from '../terminal/text.js'
-import type { Page } from '../verb.js'
 
 /** The memory at one moment, as it is shown. */
 export interface View {
