@@ -19,7 +19,7 @@ const plimsoll = {
     id === 'plimsoll' ? `export default new Proxy({}, { get: (_, name) => require('./index.js')[name] })` : null,
 }
 
-/** Files carried as text: `./page/page.css?text` in lib/profile/page.ts, from where they lie beside the source. */
+/** Files carried as text: `./profile/page.css?text` in lib/report/profile.ts, from where they lie beside the source. */
 const text = {
   name: 'text',
   resolveId: (source, importer) =>
@@ -35,7 +35,7 @@ const external = [/^node:/, 'fastest-levenshtein']
 export default [
   {
     input: 'build/lib/index.js',
-    output: { file: 'index.js', format: 'cjs', generatedCode: 'es2015' },
+    output: { file: 'dist/index.js', format: 'cjs', generatedCode: 'es2015' },
     plugins: [text],
     external,
   },
@@ -47,7 +47,7 @@ export default [
   },
   {
     input: 'build/lib/cli/main.js',
-    output: { file: 'cli.js', format: 'cjs', banner: '#!/usr/bin/env node', generatedCode: 'es2015' },
+    output: { file: 'dist/cli.js', format: 'cjs', banner: '#!/usr/bin/env node', generatedCode: 'es2015' },
     plugins: [plimsoll],
     external,
   },

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 
-import plimsoll = require('../index')
+import plimsoll = require('plimsoll')
 
 import { root, runNode } from './helpers/child'
 
-const entry = resolve(root, 'index.js')
+const entry = resolve(root, 'dist/index.js')
 
 /** Runs a script that prints JSON, and parses what it printed. */
 function printed(script: string, ...flags: string[]): unknown {
@@ -68,7 +68,7 @@ test('budgets, pools and managers start no thread either, and live ones do not k
 test('loading it twice, through another path, is loading it once', () => {
   const script = `
     const first = require(${JSON.stringify(entry)})
-    const second = require(${JSON.stringify(resolve(root, 'lib/../index.js'))})
+    const second = require(${JSON.stringify(resolve(root, 'lib/../dist/index.js'))})
     console.log(JSON.stringify(first === second))`
   expect(printed(script)).toBe(true)
 })

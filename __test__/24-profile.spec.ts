@@ -13,7 +13,7 @@ import {
   MiB,
   type ProfileEvent,
   type ProfileOptions,
-} from '../index'
+} from 'plimsoll'
 import { runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import { tensorTypes } from './helpers/gguf-writer'

@@ -1,4 +1,4 @@
-import { MiB } from '../index'
+import { MiB } from 'plimsoll'
 import { runChild } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
 import { scratch, writeLargeModel } from './helpers/models'

@@ -14,7 +14,7 @@ import {
   type PoolBuffer,
   type PoolStats,
   ReleasedError,
-} from '../index'
+} from 'plimsoll'
 import { runChild } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
 import { thrownBy } from './helpers/errors'

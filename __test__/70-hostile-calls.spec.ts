@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import * as plimsoll from '../index'
+import * as plimsoll from 'plimsoll'
 import { root } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
 import { thrownBy } from './helpers/errors'

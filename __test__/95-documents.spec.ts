@@ -86,7 +86,7 @@ test.each(examples.filter(({ language }) => language === 'ts').map(({ place, sou
 )
 
 test('every verb of the command line has its section, its row and its line in the README', () => {
-  const verbs = [...runNode(['cli.js', '--help']).stdout.matchAll(/^ {2}([a-z]+(?: [A-Z]+)*) {2,}\S.*$/gm)].map(
+  const verbs = [...runNode(['dist/cli.js', '--help']).stdout.matchAll(/^ {2}([a-z]+(?: [A-Z]+)*) {2,}\S.*$/gm)].map(
     (match) => match[1] as string,
   )
   expect(verbs).toContain('inspect FILE')

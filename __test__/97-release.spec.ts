@@ -74,8 +74,14 @@ describe('npm version', () => {
 })
 
 describe('publishing by accident', () => {
-  // As one who is logged in, but where nothing listens: should npm ever try, nothing is published.
-  const nowhere = ['--fetch-retries=0', '--registry=http://127.0.0.1:9', '--//127.0.0.1:9/:_authToken=any']
+  // As one who is logged in, but where nothing listens: should npm ever try, nothing is published. `prepare` would write to the
+  // bundles that other tests are running.
+  const nowhere = [
+    '--ignore-scripts',
+    '--fetch-retries=0',
+    '--registry=http://127.0.0.1:9',
+    '--//127.0.0.1:9/:_authToken=any',
+  ]
 
   test.each(['', ...platforms().map((platform) => `npm/${platform}`)])('npm refuses to publish "./%s"', (folder) => {
     const { status, stderr } = spawnSync('npm', ['publish', ...nowhere], {
@@ -86,12 +92,15 @@ describe('publishing by accident', () => {
   })
 
   // `npm publish --dry-run` runs such scripts too, and what they do is no dry run.
-  test.each(['prepublishOnly', 'prepublish', 'prepare', 'prepack', 'publish', 'postpublish'])(
-    'there is no script %s',
-    (name) => {
-      expect(readDescription(root).scripts).not.toHaveProperty(name)
-    },
-  )
+  test.each(['prepublishOnly', 'prepublish', 'prepack', 'publish', 'postpublish'])('there is no script %s', (name) => {
+    expect(readDescription(root).scripts).not.toHaveProperty(name)
+  })
+
+  test('the one that npm runs before it packs, and after each install of a checkout, does no more than build the JavaScript', () => {
+    expect(readDescription(root).scripts).toMatchObject({ prepare: 'node scripts/prepare.mjs' })
+    const commands = readFileSync(resolve(root, 'scripts/prepare.mjs'), 'utf8').match(/spawnSync\(.*?\]/g)
+    expect(commands).toEqual(["spawnSync('npm', ['run', '--silent', 'build:lib']"])
+  })
 })
 
 describe('the workflows', () => {

@@ -15,7 +15,7 @@ import {
   parsePoolSnapshots,
   poolsPage,
   type SlabInfo,
-} from '../index'
+} from 'plimsoll'
 import { root, runNode } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 
@@ -220,7 +220,7 @@ describe('the command', () => {
   }
   const saved = (...snapshots: PoolSnapshot[]) =>
     write(JSON.stringify(snapshots.length === 1 ? snapshots[0] : snapshots, null, 2))
-  const pools = (path: string, ...args: string[]) => runNode(['cli.js', 'pools', path, ...args])
+  const pools = (path: string, ...args: string[]) => runNode(['dist/cli.js', 'pools', path, ...args])
 
   /** Three buffers, of which the second is freed again. */
   const trace = write(
@@ -369,7 +369,7 @@ describe('the command', () => {
   ;(hasTerminal ? test : test.skip)('a terminal gets shades, unless it is dumb, and no line is too wide for it', () => {
     const path = saved(snapshotOf([quarters]))
     const onTerminal = (term: string) =>
-      spawnSync('script', ['-qec', `stty cols 60; "${process.execPath}" cli.js pools ${path}`, '/dev/null'], {
+      spawnSync('script', ['-qec', `stty cols 60; "${process.execPath}" dist/cli.js pools ${path}`, '/dev/null'], {
         cwd: root,
         encoding: 'utf8',
         env: { ...process.env, TERM: term, NO_COLOR: '1' },

@@ -33,10 +33,7 @@ const javascript = {
     ['/bin/node', process.execPath],
     ['/app/dma-heap.mjs', join(checkout, 'scripts/guest/dma-heap.mjs')],
     ['/app/model.gguf', join(checkout, 'examples/models/plimsoll-sample-llama.gguf')],
-    ...['package.json', 'index.js', 'index.d.ts', addon].map((name) => [
-      `/app/node_modules/plimsoll/${name}`,
-      join(checkout, name),
-    ]),
+    ...['package.json', 'dist', addon].map((name) => [`/app/node_modules/plimsoll/${name}`, join(checkout, name)]),
     ...dependencies().map((folder) => [`/app/${folder}`, join(checkout, folder)]),
   ],
   step: { title: 'javascript', command: ['node', '/app/dma-heap.mjs', '/app/model.gguf'] },

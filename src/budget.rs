@@ -22,7 +22,7 @@ use crate::{
 
 /// A budget with the guards that JavaScript holds over it, each under a key.
 ///
-/// `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object and its handle go, at
+/// `lib/budget/budget.ts` gives every key a guard object whose finalizer releases it. When this object and its handle go, at
 /// the latest with their worker thread, all guards go with them, so a terminated worker leaves nothing behind.
 #[napi]
 pub struct NativeBudget {

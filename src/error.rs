@@ -1,4 +1,4 @@
-//! Errors of the core as JavaScript errors with `code` and their numbers; `lib/errors.ts` gives them their class.
+//! Errors of the core as JavaScript errors with `code` and their numbers; `lib/support/errors.ts` gives them their class.
 
 use napi::{
     Env, Error,

@@ -6,7 +6,7 @@ import { root } from './child'
 import { toolNode } from './emulation'
 
 /** What an installed package holds that the compiler looks at. */
-const shipped = ['package.json', 'index.js', 'index.d.ts']
+const shipped = ['package.json', 'dist', 'index.d.ts']
 
 export interface Consumer {
   /** Compiler options over `strict`, `noEmit` and `skipLibCheck: false`. */
@@ -23,7 +23,7 @@ export function typeCheck(source: string, { compilerOptions, type, nodeTypes }: 
   try {
     const installed = join(project, 'node_modules/plimsoll')
     mkdirSync(installed, { recursive: true })
-    for (const file of shipped) cpSync(resolve(root, file), join(installed, file))
+    for (const name of shipped) cpSync(resolve(root, name), join(installed, name), { recursive: true })
     if (nodeTypes) {
       mkdirSync(join(project, 'node_modules/@types'))
       symlinkSync(resolve(root, 'node_modules/@types/node'), join(project, 'node_modules/@types/node'))

@@ -1,6 +1,6 @@
 import type { TensorInfo } from '../../binding.js'
-import { call } from '../errors.js'
-import * as native from '../native.js'
+import * as native from '../addon/native.js'
+import { call } from '../support/errors.js'
 
 /** How many tensors cross over at once. Their names are parts of one text, which each of them keeps. */
 const BATCH = 512
