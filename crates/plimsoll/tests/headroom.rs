@@ -36,7 +36,7 @@ const PAGE_BYTES: usize = 4096;
 const WATCHED: Duration = Duration::from_secs(5);
 
 /// How long they are watched at most until something happens. A busy machine lets them read slowly.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A server that reads its model again and again.
 struct Server(Child);
