@@ -2102,6 +2102,7 @@ interface PoolSnapshot {
  *
  * @throws {@link InvalidArgumentError} that names the first thing in it that is unfit.
  * @example
+ * // poolsPage is in 'plimsoll/report'.
  * await writeFile('pool.html', poolsPage(parsePoolSnapshots(await readFile('pool.json', 'utf8'))))
  */
 declare function parsePoolSnapshots(text: string): PoolSnapshot[];
@@ -2207,8 +2208,6 @@ declare class MemoryPool implements AsyncDisposable {
     };
     /** What it is at this moment, down to every block, as plain data: `JSON.stringify` it to keep it. */
     snapshot(): PoolSnapshot;
-    /** A picture of its slabs and their blocks, as a page that needs nothing but a browser. See {@link poolsPage}. */
-    toHtml(): string;
     /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */
     pushScope(): void;
     /** Ends the innermost scope and says what was allocated and freed within; `undefined` when there is none. */
@@ -2312,8 +2311,6 @@ declare class MemoryPools implements Iterable<MemoryPool> {
     get size(): number;
     /** The pools that were not destroyed, oldest first. */
     [Symbol.iterator](): Iterator<MemoryPool>;
-    /** A picture of all of them, as a page that needs nothing but a browser. See {@link poolsPage}. */
-    toHtml(): string;
 }
 
 /** What happened: see the table in docs/profiling.md. */
@@ -2401,21 +2398,23 @@ interface ProfileReport {
     /** The threads that appear in it. */
     threads: ProfileThread[];
 }
-/** The same before it is decoded: rows become objects as they are gone over, as often as that is. */
-interface RecordRows extends Omit<ProfileReport, 'labels' | 'live'> {
+/** All of a profile, as a {@link ProfileWriter} gets it: what is listed is made as it is gone over, as often as that is. */
+interface ProfileRows extends Omit<ProfileReport, 'labels' | 'live'> {
+    /** The totals by label, most granted first. */
     labels: Iterable<LabelTotals>;
+    /** What is live, oldest first. */
     live: Iterable<LiveAllocation>;
+    /** The events that are kept, oldest first. */
     events: Iterable<ProfileEvent>;
 }
 
 /**
- * The profile as one page: nothing outside of it is loaded, and nothing in it is run but its own script, whatever the
- * labels say: they travel as JSON, and the policy names the script and the style by their hashes. It comes in pieces.
+ * Writes a profile as text, in pieces; `profilePage` of `plimsoll/report` is one. Between the pieces of a file the event loop goes
+ * on, also at a piece that is empty.
  */
-declare function toPage(record: RecordRows): Generator<string>;
-
-/** The profile in the Trace Event Format, in pieces. */
-declare function toTrace(record: RecordRows): Generator<string>;
+type ProfileWriter = (rows: ProfileRows) => Iterable<string>;
+/** The forms in which a profile is data: all of it as JSON, or a trace for Perfetto and chrome://tracing. */
+type ProfileFormat = 'json' | 'trace';
 
 /** How a profile is taken. */
 interface ProfileOptions {
@@ -2431,13 +2430,6 @@ interface LeakOptions {
     /** The least age, in milliseconds. 0 by default. */
     olderThanMs?: number;
 }
-declare const writers: {
-    json(record: RecordRows): Generator<string>;
-    trace: typeof toTrace;
-    html: typeof toPage;
-};
-/** What a profile can be exported as. */
-type ProfileFormat = keyof typeof writers;
 /**
  * Records what happens to a budget: every grant, release, refusal and commit, and what pools and loads over it do, with
  * label, bytes, time and thread. Budgets that share what is allocated share what is recorded, worker threads included.
@@ -2449,7 +2441,7 @@ type ProfileFormat = keyof typeof writers;
  * // ... the program's work ...
  * manager.profile.stop()
  * for (const { label, sizeBytes, ageMs, stack } of manager.profile.leaks({ olderThanMs: 60_000 })) log.warn(label, stack)
- * await manager.profile.save('profile.html')
+ * await manager.profile.save('profile.html', profilePage) // from 'plimsoll/report'
  */
 declare class MemoryProfile implements Disposable {
     #private;
@@ -2482,24 +2474,26 @@ declare class MemoryProfile implements Disposable {
     /** The totals by label, what is live, and the profile's own figures. */
     report(): ProfileReport;
     /**
-     * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; `'html'`, a
-     * page with a flame graph by label that needs nothing but a browser. A hundred thousand events take a good part of a
+     * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; or what a writer
+     * makes of it, as `profilePage` of `plimsoll/report` makes a page. A hundred thousand events take a good part of a
      * second, during which nothing else runs: {@link save} lets the event loop go on.
      *
      * @throws {@link InvalidArgumentError} for a format that there is none of, and for a text that is longer than a string
      * can be: {@link save} it then.
      */
-    export(format: ProfileFormat): string;
+    export(format: ProfileFormat | ProfileWriter): string;
     /**
      * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
      * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
      * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name,
-     * `.html`, `.trace.json` or `.json`, unless one is given.
+     * `.trace.json` or `.json`, unless one is given.
      *
      * @throws {@link InvalidArgumentError} for what is no path, and when the name tells no format and none is given.
      * @throws {@link IoError} when the file cannot be written.
+     * @example
+     * await profile.save('profile.html', profilePage) // from 'plimsoll/report'
      */
-    save(path: string | URL, format?: ProfileFormat): Promise<void>;
+    save(path: string | URL, format?: ProfileFormat | ProfileWriter): Promise<void>;
 }
 
 /** Where the levels of a manager's monitor begin, and how much it may ever use. */
@@ -2640,16 +2634,6 @@ declare class MemoryManager implements AsyncDisposable {
     /** The same as {@link close}, for `await using`. */
     [Symbol.asyncDispose](): Promise<void>;
 }
-
-/**
- * Snapshots of pools as one page that needs nothing but a browser: every slab with its blocks, and the pools' figures.
- * Nothing outside of it is loaded, and nothing in it is run, whatever the labels say.
- *
- * @throws {@link InvalidArgumentError} when `snapshots` is not an array of snapshots.
- * @example
- * await writeFile('pool.html', poolsPage([pool.snapshot()]))
- */
-declare function poolsPage(snapshots: readonly PoolSnapshot[]): string;
 
 /** The stable codes of this package's errors. */
 type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ERR_ADDON_UNAVAILABLE' | 'ABORT_ERR';
@@ -2796,5 +2780,5 @@ interface ProcessesOptions {
  */
 declare function processes(options?: ProcessesOptions): Promise<ProcessInfo[]>;
 
-export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, poolsPage, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileThread, ReadOptions, ReadStreamOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };
+export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, ReadOptions, ReadStreamOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };

@@ -13,9 +13,9 @@ import {
   machineMemory,
   type PoolSnapshot,
   parsePoolSnapshots,
-  poolsPage,
   type SlabInfo,
 } from 'plimsoll'
+import { poolsPage } from 'plimsoll/report'
 import { root, runNode } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 
@@ -197,9 +197,11 @@ describe('the page', () => {
     await using manager = new MemoryManager({ isolated: true })
     const pool = await manager.pools.create({ device: 'host', label: 'first', initialBytes: MiB, slabBytes: MiB })
     await manager.pools.create({ device: 'host', label: 'second' })
-    expect(pool.toHtml()).toContain('<bdi>first</bdi>')
-    expect(pool.toHtml()).not.toContain('second')
-    for (const label of ['first', 'second']) expect(manager.pools.toHtml()).toContain(`<bdi>${label}</bdi>`)
+    const page = poolsPage([pool.snapshot()])
+    expect(page).toContain('<bdi>first</bdi>')
+    expect(page).not.toContain('second')
+    const all = poolsPage([...manager.pools].map((each) => each.snapshot()))
+    for (const label of ['first', 'second']) expect(all).toContain(`<bdi>${label}</bdi>`)
     expect(poolsPage([])).toContain('0 pools, 0 bytes held')
   })
 

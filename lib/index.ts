@@ -106,21 +106,17 @@ export type {
 export { MemoryPools } from './pool/pools.js'
 export { type PoolSnapshot, parsePoolSnapshots } from './pool/snapshot.js'
 export type { PoolSettings, PoolTrace } from './pool/trace.js'
-export {
-  type LeakOptions,
-  MemoryProfile,
-  type ProfileFormat,
-  type ProfileOptions,
-} from './profile/profile.js'
+export { type LeakOptions, MemoryProfile, type ProfileOptions } from './profile/profile.js'
 export type {
   LabelTotals,
   LiveAllocation,
   ProfileEvent,
   ProfileEventKind,
   ProfileReport,
+  ProfileRows,
   ProfileThread,
 } from './profile/record.js'
-export { poolsPage } from './report/pools.js'
+export type { ProfileFormat, ProfileWriter } from './profile/writers.js'
 export {
   AbortError,
   AddonUnavailableError,

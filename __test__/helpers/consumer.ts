@@ -6,7 +6,7 @@ import { root } from './child'
 import { toolNode } from './emulation'
 
 /** What an installed package holds that the compiler looks at. */
-const shipped = ['package.json', 'dist', 'index.d.ts']
+const shipped = ['package.json', 'dist', 'index.d.ts', 'report.d.ts']
 
 export interface Consumer {
   /** Compiler options over `strict`, `noEmit` and `skipLibCheck: false`. */

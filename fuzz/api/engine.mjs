@@ -356,7 +356,7 @@ export class Engine extends World {
       .slice(1)
       .filter((line) => !line.includes('engine.mjs'))
     const place = frames[0] ?? ''
-    if (!/[/\\]index\.js:/.test(place) || this.#reads.has(name) || !this.#minds) return undefined
+    if (!/[/\\]dist[/\\]\w+\.js:/.test(place) || this.#reads.has(name) || !this.#minds) return undefined
     this.#reads.add(name)
     this.judge.fault('inherited', `"${name}" is read from Object.prototype${place.replace(/\(.*[/\\]/, '(')}`)
     return undefined

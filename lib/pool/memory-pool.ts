@@ -3,7 +3,6 @@ import * as native from '../addon/native.js'
 import { nativeBudget } from '../budget/budget.js'
 import { type PoolBuffer, poolBuffer } from '../device/buffer.js'
 import { Device, nativeDevice } from '../device/device.js'
-import { poolsPage } from '../report/pools.js'
 import { type Abortion, abortion, absorb, onAbort } from '../support/abort.js'
 import * as check from '../support/check.js'
 import {
@@ -537,11 +536,6 @@ export class MemoryPool implements AsyncDisposable {
     const { device, label } = this
     const [stats, slabs] = [this.stats(), this.#native.slabs()]
     return { plimsollSnapshot: 1, device: device.name, label, timeMs: Date.now(), stats, slabs }
-  }
-
-  /** A picture of its slabs and their blocks, as a page that needs nothing but a browser. See {@link poolsPage}. */
-  toHtml(): string {
-    return poolsPage([this.snapshot()])
   }
 
   /** Begins a scope: what is allocated and freed counts apart until {@link popScope}. Scopes nest. */

@@ -1,6 +1,5 @@
 import type { MemoryBudget } from '../budget/budget.js'
 import type { DeviceChoice } from '../device/device.js'
-import { poolsPage } from '../report/pools.js'
 import * as check from '../support/check.js'
 import { released } from '../support/errors.js'
 import { expectInternal, type internal } from '../support/internal.js'
@@ -67,11 +66,6 @@ export class MemoryPools implements Iterable<MemoryPool> {
   /** The pools that were not destroyed, oldest first. */
   [Symbol.iterator](): Iterator<MemoryPool> {
     return [...this.#pools.keys()][Symbol.iterator]()
-  }
-
-  /** A picture of all of them, as a page that needs nothing but a browser. See {@link poolsPage}. */
-  toHtml(): string {
-    return poolsPage([...this].map((pool) => pool.snapshot()))
   }
 
   /** @internal Destroys every pool, and makes no more. */

@@ -51,6 +51,7 @@ const figures: { readonly [K in keyof PoolStats]: (name: string, value: unknown)
  *
  * @throws {@link InvalidArgumentError} that names the first thing in it that is unfit.
  * @example
+ * // poolsPage is in 'plimsoll/report'.
  * await writeFile('pool.html', poolsPage(parsePoolSnapshots(await readFile('pool.json', 'utf8'))))
  */
 export function parsePoolSnapshots(text: string): PoolSnapshot[] {

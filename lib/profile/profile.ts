@@ -1,10 +1,8 @@
 import { constants } from 'node:buffer'
 import { NativeProfile } from '../addon/native.js'
 import { type MemoryBudget, nativeBudget } from '../budget/budget.js'
-import { toPage } from '../report/profile.js'
 import * as check from '../support/check.js'
 import { call, invalidArgument, ioError, quoted } from '../support/errors.js'
-import { jsonPieces } from '../support/json.js'
 import { replaceFile } from '../support/replace-file.js'
 import {
   decode,
@@ -14,10 +12,10 @@ import {
   type ProfileEvent,
   type ProfileRecord,
   type ProfileReport,
-  type RecordRows,
+  type ProfileRows,
   rowsOf,
 } from './record.js'
-import { toTrace } from './trace.js'
+import { type ProfileFormat, type ProfileWriter, piecesOf, WriterFailure, writerNamed, writerOf } from './writers.js'
 
 /** How a profile is taken. */
 export interface ProfileOptions {
@@ -35,27 +33,6 @@ export interface LeakOptions {
   olderThanMs?: number
 }
 
-const writers = {
-  *json(record: RecordRows): Generator<string> {
-    yield* jsonPieces(record, 1)
-    yield '\n'
-  },
-  trace: toTrace,
-  html: toPage,
-}
-
-/** What a profile can be exported as. */
-export type ProfileFormat = keyof typeof writers
-
-const formats = Object.keys(writers) as ProfileFormat[]
-
-/** The endings of file names by which a format is known; the first that fits counts. */
-const endings: readonly (readonly [string, ProfileFormat])[] = [
-  ['.html', 'html'],
-  ['.trace.json', 'trace'],
-  ['.json', 'json'],
-]
-
 const MAX_CAPACITY = 2 ** 20
 
 /**
@@ -69,7 +46,7 @@ const MAX_CAPACITY = 2 ** 20
  * // ... the program's work ...
  * manager.profile.stop()
  * for (const { label, sizeBytes, ageMs, stack } of manager.profile.leaks({ olderThanMs: 60_000 })) log.warn(label, stack)
- * await manager.profile.save('profile.html')
+ * await manager.profile.save('profile.html', profilePage) // from 'plimsoll/report'
  */
 export class MemoryProfile implements Disposable {
   readonly #budget: MemoryBudget
@@ -152,18 +129,18 @@ export class MemoryProfile implements Disposable {
   }
 
   /**
-   * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; `'html'`, a
-   * page with a flame graph by label that needs nothing but a browser. A hundred thousand events take a good part of a
+   * All of it as text: `'json'`, the report and the events; `'trace'`, for Perfetto and chrome://tracing; or what a writer
+   * makes of it, as `profilePage` of `plimsoll/report` makes a page. A hundred thousand events take a good part of a
    * second, during which nothing else runs: {@link save} lets the event loop go on.
    *
    * @throws {@link InvalidArgumentError} for a format that there is none of, and for a text that is longer than a string
    * can be: {@link save} it then.
    */
-  export(format: ProfileFormat): string {
-    const write = writers[check.oneOf('format', format, formats)]
+  export(format: ProfileFormat | ProfileWriter): string {
+    const write = writerOf(format)
     const rows = this.#rows()
     // Known at once, before seconds go by over a text that is then thrown away.
-    if (format !== 'html') expectString(format, leastLength(rows))
+    if (typeof format === 'string') expectString(format, leastLength(rows))
     const pieces: string[] = []
     let length = 0
     for (const piece of write(rows)) {
@@ -178,23 +155,25 @@ export class MemoryProfile implements Disposable {
    * Writes {@link export | what is exported} to a file, which appears whole or not at all, with the mode and owner of the
    * file that was there. Links are followed; a device or a pipe is written through, and a pipe is waited for until
    * somebody reads it. It is written in pieces, between which the event loop goes on. The format is that of the name,
-   * `.html`, `.trace.json` or `.json`, unless one is given.
+   * `.trace.json` or `.json`, unless one is given.
    *
    * @throws {@link InvalidArgumentError} for what is no path, and when the name tells no format and none is given.
    * @throws {@link IoError} when the file cannot be written.
+   * @example
+   * await profile.save('profile.html', profilePage) // from 'plimsoll/report'
    */
-  async save(path: string | URL, format?: ProfileFormat): Promise<void> {
+  async save(path: string | URL, format?: ProfileFormat | ProfileWriter): Promise<void> {
     const target = check.filePath('path', path)
-    const write = writers[check.oneOf('format', format ?? profileFormat('path', target), formats)]
+    const write = format === undefined ? writerNamed(target) : writerOf(format)
     const record = await this.#native?.readAside()
     try {
-      await replaceFile(target, write(record ? rowsOf(record) : nothing))
+      await replaceFile(target, piecesOf(write, record ? rowsOf(record) : nothing))
     } catch (cause) {
-      throw ioError(target, cause)
+      throw cause instanceof WriterFailure ? cause.reason : ioError(target, cause)
     }
   }
 
-  #rows(): RecordRows {
+  #rows(): ProfileRows {
     const native = this.#native
     return native ? rowsOf(call(() => native.read(true))) : nothing
   }
@@ -206,23 +185,16 @@ export class MemoryProfile implements Disposable {
 }
 
 /** A text of so many characters has to fit in a string. */
-function expectString(format: ProfileFormat, length: number): void {
+function expectString(format: ProfileFormat | ProfileWriter, length: number): void {
   if (length <= constants.MAX_STRING_LENGTH) return
   const expected = 'one whose text fits in a string; save() writes a text of any length to a file'
-  throw invalidArgument('format', expected, `"${format}" of more than ${constants.MAX_STRING_LENGTH} characters`)
+  const name = typeof format === 'string' ? `"${format}"` : 'a text'
+  throw invalidArgument('format', expected, `${name} of more than ${constants.MAX_STRING_LENGTH} characters`)
 }
 
 /** Characters that the events take at the least, each with the names of its fields. */
-function leastLength({ events }: RecordRows): number {
+function leastLength({ events }: ProfileRows): number {
   let length = 0
   for (const { label, stack = '' } of events) length += 100 + label.length + stack.length
   return length
-}
-
-/** The format that a file's name tells. */
-export function profileFormat(name: string, path: unknown): ProfileFormat {
-  const text = check.string(name, path)
-  const found = endings.find(([ending]) => text.endsWith(ending))
-  if (found) return found[1]
-  throw invalidArgument(name, `a name that ends in ${endings.map(([ending]) => ending).join(', ')}`, quoted(text))
 }

@@ -1,4 +1,5 @@
 import type { NativeRecord } from '../../binding.js'
+import { invalidArgument, quoted } from '../support/errors.js'
 
 /** What happened: see the table in docs/profiling.md. */
 export type ProfileEventKind =
@@ -108,10 +109,13 @@ export interface ProfileRecord extends ProfileReport {
   events: ProfileEvent[]
 }
 
-/** The same before it is decoded: rows become objects as they are gone over, as often as that is. */
-export interface RecordRows extends Omit<ProfileReport, 'labels' | 'live'> {
+/** All of a profile, as a {@link ProfileWriter} gets it: what is listed is made as it is gone over, as often as that is. */
+export interface ProfileRows extends Omit<ProfileReport, 'labels' | 'live'> {
+  /** The totals by label, most granted first. */
   labels: Iterable<LabelTotals>
+  /** What is live, oldest first. */
   live: Iterable<LiveAllocation>
+  /** The events that are kept, oldest first. */
   events: Iterable<ProfileEvent>
 }
 
@@ -129,6 +133,15 @@ export const nothing: ProfileRecord = {
   events: [],
 }
 
+/** What profiles gave. */
+const given = new WeakSet<object>([nothing])
+
+/** Expects the rows of a profile, which are whole and hold what their types say. */
+export function expectRows(name: string, rows: unknown): asserts rows is ProfileRows {
+  if (given.has(rows as object)) return
+  throw invalidArgument(name, 'what a MemoryProfile gives its writer', quoted(rows))
+}
+
 /** Reads the columns of the addon, whose rows `src/profile.rs` describes. */
 export function decode(native: NativeRecord): ProfileRecord {
   const rows = rowsOf(native)
@@ -136,10 +149,10 @@ export function decode(native: NativeRecord): ProfileRecord {
 }
 
 /** The same, a row at a time. */
-export function rowsOf(native: NativeRecord): RecordRows {
+export function rowsOf(native: NativeRecord): ProfileRows {
   const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = native
   const text = (place: number): string => native.texts[place] as string
-  return {
+  const record: ProfileRows = {
     startTimeMs: startedMs,
     durationMs,
     eventCount,
@@ -151,6 +164,8 @@ export function rowsOf(native: NativeRecord): RecordRows {
     threads: native.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
     events: rows(native.events, 8, (cell) => eventOf(cell, text)),
   }
+  given.add(record)
+  return record
 }
 
 /** The text at a place of the list. */

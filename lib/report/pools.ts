@@ -38,9 +38,10 @@ const kindNames: Readonly<Record<BlockKind, string>> = {
  * Snapshots of pools as one page that needs nothing but a browser: every slab with its blocks, and the pools' figures.
  * Nothing outside of it is loaded, and nothing in it is run, whatever the labels say.
  *
- * @throws {@link InvalidArgumentError} when `snapshots` is not an array of snapshots.
+ * @throws `InvalidArgumentError` when `snapshots` is not an array of snapshots.
  * @example
  * await writeFile('pool.html', poolsPage([pool.snapshot()]))
+ * await writeFile('pools.html', poolsPage([...manager.pools].map((pool) => pool.snapshot())))
  */
 export function poolsPage(snapshots: readonly PoolSnapshot[]): string {
   const pools = poolSnapshots('snapshots', snapshots)

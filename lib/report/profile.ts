@@ -1,4 +1,4 @@
-import type { LiveAllocation, ProfileEvent, RecordRows } from '../profile/record.js'
+import { expectRows, type LiveAllocation, type ProfileEvent, type ProfileRows } from '../profile/record.js'
 import { jsonPieces } from '../support/json.js'
 import base from './base.css?text'
 import { filledIn, sourceOf } from './html.js'
@@ -49,10 +49,20 @@ const ROWS_A_TURN = 10_000
 const DATA = '\u0000'
 
 /**
- * The profile as one page: nothing outside of it is loaded, and nothing in it is run but its own script, whatever the
- * labels say: they travel as JSON, and the policy names the script and the style by their hashes. It comes in pieces.
+ * Writes a profile as one page with a flame graph by label, which needs nothing but a browser: for `export` and `save` of a
+ * `MemoryProfile`. Nothing outside of it is loaded, and nothing in it is run but its own script, whatever the labels say: they
+ * travel as JSON, and the policy names the script and the style by their hashes.
+ *
+ * @throws `InvalidArgumentError` when `rows` are not what a `MemoryProfile` gives its writer.
+ * @example
+ * await manager.profile.save('profile.html', profilePage)
  */
-export function* toPage(record: RecordRows): Generator<string> {
+export function profilePage(rows: ProfileRows): Generator<string> {
+  expectRows('rows', rows)
+  return pieces(rows)
+}
+
+function* pieces(rows: ProfileRows): Generator<string> {
   const page = filledIn(template, {
     policy: `default-src 'none'; style-src ${sourceOf(style)}; script-src ${sourceOf(script)}`,
     style,
@@ -60,7 +70,7 @@ export function* toPage(record: RecordRows): Generator<string> {
     data: DATA,
   })
   const [head = '', tail = ''] = page.split(DATA)
-  const data = yield* dataOf(record)
+  const data = yield* dataOf(rows)
   yield head
   // Nothing in it ends the element that holds it.
   for (const piece of jsonPieces(data)) yield piece.replaceAll('<', '\\u003c')
@@ -68,7 +78,7 @@ export function* toPage(record: RecordRows): Generator<string> {
 }
 
 /** What is drawn. Pieces without a text are given out while it is worked out. */
-function* dataOf({ labels, live, events, threads: _, ...figures }: RecordRows): Generator<string, PageData> {
+function* dataOf({ labels, live, events, threads: _, ...figures }: ProfileRows): Generator<string, PageData> {
   const places = yield* placesOf(live)
   const stepMs = Math.max(figures.durationMs / MAX_STEPS, 1e-3)
   return {

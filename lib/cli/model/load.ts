@@ -10,6 +10,7 @@ import {
   tensorDataBytes,
   tensorOutputs,
 } from '../../index.js'
+import { profilePage } from '../../report/index.js'
 import { type Arguments, nearest } from '../arguments.js'
 import { UsageError } from '../failure.js'
 import { untilInterrupted } from '../shared/interrupt.js'
@@ -65,7 +66,8 @@ async function measuredLoad(args: Arguments) {
     signal,
   })
   await manager.close()
-  if (profilePath !== undefined) await manager.profile.save(profilePath)
+  if (profilePath?.endsWith('.html')) await manager.profile.save(profilePath, profilePage)
+  else if (profilePath !== undefined) await manager.profile.save(profilePath)
   return {
     path: file,
     as,

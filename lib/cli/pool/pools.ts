@@ -4,9 +4,9 @@ import {
   MemoryPool,
   type PoolSnapshot,
   parsePoolSnapshots,
-  poolsPage,
   type SlabInfo,
 } from '../../index.js'
+import { poolsPage } from '../../report/index.js'
 import { replaceFile } from '../../support/replace-file.js'
 import type { Arguments } from '../arguments.js'
 import { Exit } from '../exit.js'
