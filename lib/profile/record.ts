@@ -129,7 +129,7 @@ export const nothing: ProfileRecord = {
   events: [],
 }
 
-/** Reads the columns of the addon, whose rows `src/profile.rs` describes. */
+/** Reads the columns of the addon, whose rows `src/profile/memory_profile.rs` describes. */
 export function decode(native: NativeRecord): ProfileRecord {
   const rows = rowsOf(native)
   return { ...rows, labels: [...rows.labels], live: [...rows.live], events: [...rows.events] }
