@@ -143,7 +143,7 @@ export class GgufArray implements Iterable<unknown> {
   }
 }
 
-/** Reads the numbers of nested arrays, four each; see `elements_to_js` in `src/metadata.rs`. */
+/** Reads the numbers of nested arrays, four each; see `elements_to_js` in `src/loader/metadata.rs`. */
 function placesOf(bytes: Uint8Array<ArrayBuffer>): NativeArrayPlace[] {
   const numbers = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / Float64Array.BYTES_PER_ELEMENT)
   const places: NativeArrayPlace[] = []

@@ -92,7 +92,7 @@ function startListening(signal: AbortSignal): Listening {
   return entry
 }
 
-/** A unit's chunks by place. Numbers come five a chunk from the addon, see `describe` in `src/stream.rs`. */
+/** A unit's chunks by place. Numbers come five a chunk from the addon, see `describe` in `src/loader/stream.rs`. */
 function places(unit: NativeUnit, names: (index: number) => string): ChunkPlace[] {
   const numbers = unit.describeChunks()
   const list: ChunkPlace[] = []

@@ -5,7 +5,7 @@ import { call } from '../support/errors.js'
 /** How many tensors cross over at once. Their names are parts of one text, which each of them keeps. */
 const BATCH = 512
 
-/** Numbers that describe a tensor; see `describe` in `src/tensors.rs`. */
+/** Numbers that describe a tensor; see `describe` in `src/loader/tensors.rs`. */
 const NUMBERS = 9
 
 const types = new Map(native.tensorTypes().map((type) => [type.typeId, type]))

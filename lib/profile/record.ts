@@ -142,7 +142,7 @@ export function expectRows(name: string, rows: unknown): asserts rows is Profile
   throw invalidArgument(name, 'what a MemoryProfile gives its writer', quoted(rows))
 }
 
-/** Reads the columns of the addon, whose rows `src/profile.rs` describes. */
+/** Reads the columns of the addon, whose rows `src/profile/memory_profile.rs` describes. */
 export function decode(native: NativeRecord): ProfileRecord {
   const rows = rowsOf(native)
   return { ...rows, labels: [...rows.labels], live: [...rows.live], events: [...rows.events] }

@@ -15,17 +15,19 @@ use plimsoll::{
     },
 };
 
+use super::{
+    defragment::{NativeMove, NativePass},
+    held_buffer::{NativeHeldBuffer, write},
+    mapping::NativeMapping,
+    stats::{DefragmentReport, NativeCounter, NativeTrace, PoolScope, PoolStats, SlabInfo},
+    table::{PoolTable, buffer_options},
+};
 use crate::{
     budget::NativeBudget,
-    defragment::{NativeMove, NativePass},
     device::NativeDevice,
     error::to_js,
-    held_buffer::{NativeHeldBuffer, write},
     js_memory::{FreshBuffer, Held as HeldValue, Source, deliver, zeroed},
     lease::{Held, LeaseHolder, runs_javascript},
-    mapping::NativeMapping,
-    pool_stats::{DefragmentReport, NativeCounter, NativeTrace, PoolScope, PoolStats, SlabInfo},
-    pool_table::{PoolTable, buffer_options},
     work::Work,
 };
 

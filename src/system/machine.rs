@@ -9,7 +9,8 @@ use plimsoll::system::{
     Unavailable, Zram as CoreZram, back_ends as core_back_ends, read_nvmap_clients, transparent_huge_pages,
 };
 
-use crate::{error::to_js, system::ProcessMemory};
+use super::boards::ProcessMemory;
+use crate::error::to_js;
 
 /// The RAM of this machine at one moment, in bytes. Source: `/proc/meminfo`, see `proc_meminfo(5)`.
 #[napi(object, object_from_js = false)]

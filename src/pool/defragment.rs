@@ -12,10 +12,8 @@ use plimsoll::{
     pool::{DefragmentPass, Move},
 };
 
-use crate::{
-    pool_table::{Key, PoolTable},
-    work::Work,
-};
+use super::table::{Key, PoolTable};
+use crate::work::Work;
 
 /// A move that was planned and is to be made or forgone.
 #[napi]

@@ -12,14 +12,15 @@ use plimsoll::{
     },
 };
 
-use crate::{
-    buffer_pool::NativeBufferPool,
-    error::to_js,
-    js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
-    memory_pool::NativePool,
+use super::{
     metadata::{self, ArrayIndexes},
     stream::NativeStream,
     tensors::{NativeTensorNames, NativeTensors},
+};
+use crate::{
+    error::to_js,
+    js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
+    pool::{NativeBufferPool, NativePool},
 };
 
 /// An open model until it is closed; streams hold on to it themselves.

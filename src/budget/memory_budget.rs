@@ -14,11 +14,8 @@ use plimsoll::{
 };
 use slab::Slab;
 
-use crate::{
-    error::to_js,
-    headroom::{Headroom, headroom_options},
-    machine::root_of,
-};
+use super::headroom::{Headroom, headroom_options};
+use crate::{error::to_js, system::root_of};
 
 /// A budget with the guards that JavaScript holds over it, each under a key.
 ///

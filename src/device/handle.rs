@@ -12,7 +12,8 @@ use plimsoll::{
     },
 };
 
-use crate::{cuda::CudaInfo, npu::planned, work::Work};
+use super::{cuda::CudaInfo, rknpu::planned};
+use crate::work::Work;
 
 /// A device that memory can be taken from.
 #[napi]

@@ -20,11 +20,9 @@ use plimsoll::{
 };
 
 use crate::{
-    budget::NativeBudget,
+    budget::{Headroom, NativeBudget, headroom_options},
     error::to_js,
-    headroom::{Headroom, headroom_options},
-    machine::{DarkMemory, MachineMemory, Pressure, Zram},
-    system::ProcessMemory,
+    system::{DarkMemory, MachineMemory, Pressure, ProcessMemory, Zram},
 };
 
 /// More notices than this wait for JavaScript only while its event loop stands still; newer ones are then dropped.

@@ -12,7 +12,8 @@ use plimsoll::{
     system::{ProcessInfo as CoreInfo, ProcessTable},
 };
 
-use crate::{machine::root_at, work::Work};
+use super::machine::root_at;
+use crate::work::Work;
 
 /// A process at one moment.
 #[napi(object, object_from_js = false)]
