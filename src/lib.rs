@@ -16,6 +16,7 @@
 // JavaScript reads sizes by the suffix `Bytes`.
 #![allow(clippy::struct_field_names)]
 
+mod about;
 mod accounts;
 mod budget;
 mod device;
@@ -27,4 +28,5 @@ mod monitor;
 mod pool;
 mod profile;
 mod system;
+mod units;
 mod work;

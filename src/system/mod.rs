@@ -1,8 +1,13 @@
 //! What this machine is, and what its kernel says of its memory.
 
-mod boards;
-mod machine;
+mod back_ends;
+mod board;
+mod memory;
+mod process;
 mod processes;
+mod root;
+mod signals;
 
-pub use boards::ProcessMemory;
-pub use machine::{DarkMemory, MachineMemory, Pressure, Zram, root_of};
+pub use memory::{DarkMemory, MachineMemory, Pressure, Zram};
+pub use process::ProcessMemory;
+pub use root::root_of;

@@ -12,7 +12,7 @@ use plimsoll::{
     system::{ProcessInfo as CoreInfo, ProcessTable},
 };
 
-use super::machine::root_at;
+use super::root::root_at;
 use crate::work::Work;
 
 /// A process at one moment.
