@@ -1,12 +1,7 @@
 //! What the system can give now, for JavaScript.
 
-use std::sync::OnceLock;
-
 use napi_derive::napi;
-use plimsoll::{
-    budget::{Admission, Headroom as CoreHeadroom, HeadroomOptions, HeadroomTerm as CoreTerm},
-    system::{DetectedBoard, Probe, SystemRoot},
-};
+use plimsoll::budget::{Headroom as CoreHeadroom, HeadroomTerm as CoreTerm};
 
 /// What the system can give at one moment, and why not more.
 #[napi(object, object_from_js = false)]
@@ -68,21 +63,4 @@ impl From<&CoreHeadroom> for Headroom {
             terms: headroom.terms.iter().map(HeadroomTerm::from).collect(),
         }
     }
-}
-
-/// The rule of this machine, which does not change while a process runs.
-static ADMISSION: OnceLock<Option<Admission>> = OnceLock::new();
-
-/// Fails where the files that tell the rule could not be opened for want of descriptors.
-pub fn headroom_options(root: &SystemRoot, floor_bytes: Option<f64>) -> Probe<HeadroomOptions> {
-    let of = |root| DetectedBoard::probe(root).map(|board| Admission::of_board(&board));
-    let admission = match ADMISSION.get().filter(|_| root.is_this_machine()) {
-        Some(admission) => *admission,
-        None if root.is_this_machine() => {
-            let found = of(root)?;
-            *ADMISSION.get_or_init(|| found)
-        }
-        None => of(root)?,
-    };
-    Ok(HeadroomOptions { floor_bytes: floor_bytes.map(|bytes| bytes as u64), admission })
 }

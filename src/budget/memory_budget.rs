@@ -14,7 +14,7 @@ use plimsoll::{
 };
 use slab::Slab;
 
-use super::headroom::{Headroom, headroom_options};
+use super::headroom::Headroom;
 use crate::{error::to_js, system::root_of};
 
 /// A budget with the guards that JavaScript holds over it, each under a key.
@@ -231,8 +231,9 @@ impl NativeBudget {
     pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
         // In this order, so that what is taken in between does not count as neither pending nor taken.
         let pending_bytes = self.core().pending_bytes();
+        let floor_bytes = floor_bytes.map(|bytes| bytes as u64);
         let machine = Machine::read_at(&self.root);
-        let read = machine.and_then(|machine| Ok((machine, headroom_options(&self.root, floor_bytes)?)));
+        let read = machine.and_then(|machine| Ok((machine, HeadroomOptions::at(&self.root, floor_bytes)?)));
         let (machine, options) = read.map_err(|unavailable| to_js(env, &unavailable.into()))?;
         Ok(Headroom::from(&CoreHeadroom::of(&machine, pending_bytes, &options)))
     }

@@ -1,10 +1,7 @@
 //! The native half of `MemoryMonitor`.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -15,12 +12,13 @@ use napi::{
 };
 use napi_derive::napi;
 use plimsoll::{
-    monitor::{Level, Limits, Monitor, MonitorOptions, Notice, Sample},
+    budget::HeadroomOptions,
+    monitor::{Limits, Monitor, MonitorOptions, Notice, Sample, Updates},
     system::{Probe, SystemRoot},
 };
 
 use crate::{
-    budget::{Headroom, NativeBudget, headroom_options},
+    budget::{Headroom, NativeBudget},
     error::to_js,
     system::{DarkMemory, MachineMemory, Pressure, ProcessMemory, Zram},
 };
@@ -110,70 +108,18 @@ impl From<&Sample> for MonitorSample {
     }
 }
 
-/// What JavaScript is to be told.
-enum News {
-    Sample { sample: Arc<Sample>, stalled: bool, kill_count: u64 },
-    Unavailable(String),
-}
-
-impl From<&News> for NativeNotice {
-    fn from(news: &News) -> Self {
-        match news {
-            News::Sample { sample, stalled, kill_count } => Self {
+impl From<&Notice> for NativeNotice {
+    fn from(notice: &Notice) -> Self {
+        let nothing = Self { sample: None, stalled: false, kill_count: 0.0, unavailable: None };
+        match notice {
+            Notice::Sample { sample, stalled, kill_count, .. } => Self {
                 sample: Some(MonitorSample::from(&**sample)),
                 stalled: *stalled,
                 kill_count: *kill_count as f64,
                 unavailable: None,
             },
-            News::Unavailable(reason) => {
-                Self { sample: None, stalled: false, kill_count: 0.0, unavailable: Some(reason.clone()) }
-            }
-        }
-    }
-}
-
-/// What JavaScript knows. Its event loop is only woken for news: another level, every sample while it is critical, a
-/// stall, a kill; and for every sample while somebody listens to them.
-#[derive(Default)]
-struct Listener {
-    hears_all: AtomicBool,
-    told: Mutex<Told>,
-}
-
-struct Told {
-    /// None after the memory could not be read: whatever it is then, it is news.
-    level: Option<Level>,
-    untold_kill_count: u64,
-}
-
-impl Default for Told {
-    fn default() -> Self {
-        Self { level: Some(Level::Normal), untold_kill_count: 0 }
-    }
-}
-
-impl Listener {
-    /// Passes on what is news. What `tell` does not take is tried again with the next sample.
-    fn hear(&self, notice: Notice, tell: impl FnOnce(News) -> bool) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        match notice {
-            Notice::Sample { sample, stalled, kill_count, .. } => {
-                told.untold_kill_count += kill_count;
-                let kill_count = told.untold_kill_count;
-                let level = sample.level;
-                let is_news =
-                    stalled || kill_count > 0 || Some(level) != told.level || level == Level::Critical;
-                if (is_news || self.hears_all.load(Ordering::Relaxed))
-                    && tell(News::Sample { sample, stalled, kill_count })
-                {
-                    *told = Told { level: Some(level), untold_kill_count: 0 };
-                }
-            }
-            Notice::Unavailable(unavailable) => {
-                told.level = None;
-                tell(News::Unavailable(unavailable.to_string()));
-            }
-            _ => {}
+            Notice::Unavailable(reason) => Self { unavailable: Some(reason.to_string()), ..nothing },
+            _ => nothing,
         }
     }
 }
@@ -193,7 +139,7 @@ impl NativeMonitorOptions {
         Ok(MonitorOptions {
             root: root.clone(),
             limits: self.limits(),
-            headroom: headroom_options(root, self.floor_bytes)?,
+            headroom: HeadroomOptions::at(root, self.floor_bytes.map(|bytes| bytes as u64))?,
             refuse_at_critical: self.refuse_at_critical,
             interval: self.interval_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
             history_count: self.history_count.map_or(defaults.history_count, |count| count as usize),
@@ -205,7 +151,8 @@ impl NativeMonitorOptions {
 #[napi]
 pub struct NativeMonitor {
     monitor: Monitor,
-    listener: Arc<Listener>,
+    /// Which of its notices wake the event loop.
+    updates: Arc<Updates>,
 }
 
 #[napi]
@@ -218,26 +165,28 @@ impl NativeMonitor {
         observe: Function<'_, NativeNotice, ()>,
     ) -> napi::Result<Self> {
         let core = options.core(budget.root()).map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        let tell = observe
-            .build_threadsafe_function::<News>()
+        let notify = observe
+            .build_threadsafe_function::<Notice>()
             .weak::<true>()
             .max_queue_size::<MAX_WAITING>()
-            .build_callback(|context: ThreadsafeCallContext<News>| Ok(NativeNotice::from(&context.value)))?;
-        let listener = Arc::new(Listener::default());
-        listener.hears_all.store(options.hears_all, Ordering::Relaxed);
-        let hearing = Arc::clone(&listener);
+            .build_callback(|context: ThreadsafeCallContext<Notice>| {
+                Ok(NativeNotice::from(&context.value))
+            })?;
+        let updates = Arc::new(Updates::new(options.hears_all));
+        let passing = Arc::clone(&updates);
         let observer = move |notice: Notice| {
-            hearing
-                .hear(notice, |news| tell.call(news, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok);
+            passing.pass(notice, |notice| {
+                notify.call(notice, ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok
+            });
         };
         let monitor = Monitor::start(budget.core().clone(), core, observer);
-        monitor.map(|monitor| Self { monitor, listener }).map_err(|error| to_js(env, &error))
+        monitor.map(|monitor| Self { monitor, updates }).map_err(|error| to_js(env, &error))
     }
 
-    /// Whether every sample is told, and not news alone.
+    /// Whether every sample is told, and not alone what is new.
     #[napi(catch_unwind)]
     pub fn hear_all(&self, hears_all: bool) {
-        self.listener.hears_all.store(hears_all, Ordering::Relaxed);
+        self.updates.want_all(hears_all);
     }
 
     #[napi(getter, ts_return_type = "'normal' | 'warning' | 'critical'", catch_unwind)]

@@ -140,11 +140,9 @@ impl From<&MemInfo> for MachineMemory {
 
 impl From<&Machine> for MachineMemory {
     fn from(machine: &Machine) -> Self {
-        let limit = |cgroup: &CoreCgroup| cgroup.bound_bytes().filter(|limit| *limit < machine.total_bytes());
-        let limits = machine.cgroups.iter().filter_map(|cgroup| Some((limit(cgroup)?, cgroup)));
-        let tightest = limits.min_by_key(|(limit, _)| *limit);
-        let cgroup = tightest
-            .map(|(limit, cgroup)| CgroupLimit { path: cgroup.path.clone(), limit_bytes: limit as f64 });
+        let cgroup = machine
+            .tightest_limit()
+            .map(|limit| CgroupLimit { path: limit.cgroup.path.clone(), limit_bytes: limit.bytes as f64 });
         Self { cgroup, ..Self::from(&machine.memory) }
     }
 }
