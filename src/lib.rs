@@ -24,6 +24,7 @@ mod error;
 mod js_memory;
 mod lease;
 mod loader;
+mod mirror;
 mod monitor;
 mod pool;
 mod profile;

@@ -1,4 +1,5 @@
 import type { NativeRecord } from '../../binding.js'
+import * as native from '../native.js'
 
 /** What happened: see the table in docs/profiling.md. */
 export type ProfileEventKind =
@@ -129,16 +130,19 @@ export const nothing: ProfileRecord = {
   events: [],
 }
 
+/** Every kind, in the order in which the addon's events refer to them. */
+const kinds: readonly ProfileEventKind[] = native.eventKinds()
+
 /** Reads the columns of the addon, whose rows `src/profile/memory_profile.rs` describes. */
-export function decode(native: NativeRecord): ProfileRecord {
-  const rows = rowsOf(native)
+export function decode(record: NativeRecord): ProfileRecord {
+  const rows = rowsOf(record)
   return { ...rows, labels: [...rows.labels], live: [...rows.live], events: [...rows.events] }
 }
 
 /** The same, a row at a time. */
-export function rowsOf(native: NativeRecord): RecordRows {
-  const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = native
-  const text = (place: number): string => native.texts[place] as string
+export function rowsOf(record: NativeRecord): RecordRows {
+  const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = record
+  const text = (place: number): string => record.texts[place] as string
   return {
     startTimeMs: startedMs,
     durationMs,
@@ -146,10 +150,10 @@ export function rowsOf(native: NativeRecord): RecordRows {
     droppedCount,
     allocatedBytes,
     peakBytes,
-    labels: rows(native.labels, 8, (cell) => labelOf(cell, text)),
-    live: rows(native.live, 7, (cell) => liveOf(cell, text)),
-    threads: native.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
-    events: rows(native.events, 8, (cell) => eventOf(cell, text)),
+    labels: rows(record.labels, 8, (cell) => labelOf(cell, text)),
+    live: rows(record.live, 7, (cell) => liveOf(cell, text)),
+    threads: record.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
+    events: rows(record.events, 8, (cell) => eventOf(cell, text)),
   }
 }
 
@@ -170,7 +174,7 @@ const rows = <T>(numbers: Float64Array, width: number, read: (cell: Cell) => T):
 function eventOf(cell: Cell, text: Text): ProfileEvent {
   const event: ProfileEvent = {
     timeMs: cell(0),
-    kind: text(cell(1)) as ProfileEventKind,
+    kind: kinds[cell(1)] as ProfileEventKind,
     id: cell(2),
     label: text(cell(3)),
     sizeBytes: cell(4),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gguf_file::Tensor;
+use gguf_file::{Split, Tensor};
 use napi::{Env, Unknown, bindgen_prelude::ObjectFinalize};
 use napi_derive::napi;
 use plimsoll::{
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     error::to_js,
     js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
+    mirror::{Cross, kind_of, mirror},
     pool::{NativeBufferPool, NativePool},
 };
 
@@ -69,15 +70,16 @@ pub struct GgufFileType {
     pub name: Option<String>,
 }
 
-/// Which part of a split model a file is.
-#[napi(object, object_from_js = false)]
-pub struct GgufSplit {
-    /// Position of this file, from 0.
-    pub number: f64,
-    /// Number of files.
-    pub count: f64,
-    /// Tensors of all files together, if it is given.
-    pub tensor_count: Option<f64>,
+mirror! {
+    /// Which part of a split model a file is.
+    pub struct GgufSplit of Split {
+        /// Position of this file, from 0.
+        pub number: f64,
+        /// Number of files.
+        pub count: f64,
+        /// Tensors of all files together, if it is given.
+        pub tensor_count: Option<f64>,
+    }
 }
 
 /// A tensor of a GGUF file.
@@ -183,11 +185,6 @@ impl NativeModel {
             id: kind.id() as f64,
             name: kind.name().map(str::to_owned),
         };
-        let split = |split: gguf_file::Split| GgufSplit {
-            number: split.number as f64,
-            count: split.count as f64,
-            tensor_count: split.tensor_count.map(|count| count as f64),
-        };
         Ok(NativeModelInfo {
             path: model.path().to_string_lossy().into_owned(),
             size_bytes: model.size_bytes() as f64,
@@ -198,7 +195,7 @@ impl NativeModel {
             data_offset_bytes: layout.data_offset_bytes() as f64,
             data_bytes: layout.data_bytes() as f64,
             tensor_count: layout.tensor_count() as f64,
-            split: layout.split().map(split),
+            split: layout.split().cross(),
         })
     }
 
@@ -373,9 +370,7 @@ impl NativeModel {
 }
 
 fn select(model: &ModelFile, options: NativeStreamOptions) -> plimsoll::Result<Selection> {
-    let output = Output::from_name(&options.output).ok_or_else(|| {
-        CoreError::invalid_argument("as", "\"raw\", \"f32\" or \"f16\"", format!("{:?}", options.output))
-    })?;
+    let output = kind_of("as", &options.output)?;
     let chunk_bytes = options.chunk_bytes as u64;
     Selection::new(model, &StreamOptions { tensors: options.tensors, output, chunk_bytes })
 }

@@ -1,9 +1,6 @@
 //! The native half of `MemoryMonitor`.
 
-use std::{
-    sync::Arc,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Duration};
 
 use napi::{
     Env, Status,
@@ -13,13 +10,14 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     budget::HeadroomOptions,
-    monitor::{Limits, Monitor, MonitorOptions, Notice, Sample, Updates},
+    monitor::{Level, Limits, Monitor, MonitorOptions, Notice, Sample, Updates},
     system::{Probe, SystemRoot},
 };
 
 use crate::{
     budget::{Headroom, NativeBudget},
     error::to_js,
+    mirror::{Cross, mirror, since_1970_ms},
     system::{DarkMemory, MachineMemory, Pressure, ProcessMemory, Zram},
 };
 
@@ -39,38 +37,41 @@ pub struct NativeMonitorOptions {
     pub hears_all: bool,
 }
 
-/// One look at the memory.
-#[napi(object, object_from_js = false)]
-pub struct MonitorSample {
-    /// When it was taken, in milliseconds since 1970.
-    pub time_ms: f64,
-    /// The level it led to.
-    #[napi(ts_type = "'normal' | 'warning' | 'critical'")]
-    pub level: String,
-    /// Use in percent of what could be used at most: the highest among machine, cgroups and line.
-    pub used_percent: f64,
-    /// The bound whose use that is, in words.
-    pub constraint: String,
-    /// What the system can give now.
-    pub headroom: Headroom,
-    /// The line of the budget, in bytes.
-    pub line_bytes: f64,
-    /// What is granted under it, in bytes.
-    pub allocated_bytes: f64,
-    /// What the process has resident.
-    pub process: Option<ProcessMemory>,
-    /// The machine's memory.
-    pub memory: MachineMemory,
-    /// Pressure stall information, where the kernel has it.
-    pub pressure: Option<Pressure>,
-    /// What swap on compressed RAM costs, where there is any.
-    pub zram: Option<Zram>,
-    /// RAM that no counter owns, what drivers have taken, and how fast it grows; where the kernel's lines tell it.
-    pub dark: Option<DarkMemory>,
-    /// Free blocks of 2 MiB, up to a second old while there is room, where the kernel counts them.
-    pub free_huge_block_count: Option<f64>,
-    /// Kills by the kernel's killer since the start, where the kernel counts them.
-    pub oom_kill_count: Option<f64>,
+mirror! {
+    /// One look at the memory.
+    pub struct MonitorSample of Sample {
+        /// When it was taken, in milliseconds since 1970.
+        pub time_ms: f64 = since_1970_ms(at),
+        /// The level it led to.
+        pub level: Level as "'normal' | 'warning' | 'critical'",
+        /// Use in percent of what could be used at most: the highest among machine, cgroups and line.
+        pub used_percent: f64,
+        /// The bound whose use that is, in words.
+        pub constraint: String,
+        /// What the system can give now.
+        pub headroom: Headroom,
+        /// The line of the budget, in bytes.
+        pub line_bytes: f64,
+        /// What is granted under it, in bytes.
+        pub allocated_bytes: f64,
+        /// What the process has resident.
+        pub process: Option<ProcessMemory> = signals.process.clone().ok().cross(),
+        /// The machine's memory.
+        // A sample is only made from signals with the machine's memory.
+        pub memory: MachineMemory = signals.machine().as_ref().map(MachineMemory::from).unwrap_or_default(),
+        /// Pressure stall information, where the kernel has it.
+        pub pressure: Option<Pressure> = signals.pressure.clone().ok().cross(),
+        /// What swap on compressed RAM costs, where there is any.
+        pub zram: Option<Zram> = signals.zram.clone().ok().cross(),
+        /// RAM that no counter owns, what drivers have taken, and how fast it grows; where the kernel's lines tell it.
+        pub dark: Option<DarkMemory> = signals.dark.clone().ok().cross(),
+        /// Free blocks of 2 MiB, up to a second old while there is room, where the kernel counts them.
+        pub free_huge_block_count: Option<f64> = signals.free_huge_block_count.clone().ok().cross(),
+        /// Kills by the kernel's killer since the start, where the kernel counts them.
+        pub oom_kill_count: Option<f64> = signals.oom_kill_count.clone().ok().cross(),
+    }
+    reading { at, signals }
+    leaving { process_bytes }
 }
 
 #[napi(object, object_from_js = false)]
@@ -84,42 +85,18 @@ pub struct NativeNotice {
     pub unavailable: Option<String>,
 }
 
-impl From<&Sample> for MonitorSample {
-    fn from(sample: &Sample) -> Self {
-        let signals = &sample.signals;
-        let since = sample.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            time_ms: since.as_secs_f64() * 1e3,
-            level: sample.level.name().to_owned(),
-            used_percent: sample.used_percent,
-            constraint: sample.constraint.clone(),
-            headroom: Headroom::from(&sample.headroom),
-            line_bytes: sample.line_bytes as f64,
-            allocated_bytes: sample.allocated_bytes as f64,
-            process: signals.process.as_ref().ok().map(|process| ProcessMemory::from(*process)),
-            // A sample is only made from signals with the machine's memory.
-            memory: signals.machine().as_ref().map_or_else(|_| MachineMemory::default(), MachineMemory::from),
-            pressure: signals.pressure.as_ref().ok().map(Pressure::from),
-            zram: signals.zram.as_ref().ok().map(Zram::from),
-            dark: signals.dark.as_ref().ok().map(DarkMemory::from),
-            free_huge_block_count: signals.free_huge_block_count.as_ref().ok().map(|count| *count as f64),
-            oom_kill_count: signals.oom_kill_count.as_ref().ok().map(|count| *count as f64),
-        }
-    }
-}
-
 impl From<&Notice> for NativeNotice {
     fn from(notice: &Notice) -> Self {
-        let nothing = Self { sample: None, stalled: false, kill_count: 0.0, unavailable: None };
         match notice {
-            Notice::Sample { sample, stalled, kill_count, .. } => Self {
-                sample: Some(MonitorSample::from(&**sample)),
+            Notice::Sample { sample, previous: _, stalled, kill_count } => Self {
+                sample: Some(Sample::clone(sample).into()),
                 stalled: *stalled,
                 kill_count: *kill_count as f64,
                 unavailable: None,
             },
-            Notice::Unavailable(reason) => Self { unavailable: Some(reason.to_string()), ..nothing },
-            _ => nothing,
+            Notice::Unavailable(reason) => {
+                Self { sample: None, stalled: false, kill_count: 0.0, unavailable: Some(reason.to_string()) }
+            }
         }
     }
 }
@@ -196,7 +173,7 @@ impl NativeMonitor {
 
     #[napi(catch_unwind)]
     pub fn latest(&self) -> Option<MonitorSample> {
-        self.monitor.latest().as_deref().map(MonitorSample::from)
+        self.monitor.latest().as_deref().cloned().cross()
     }
 
     #[napi(catch_unwind)]
@@ -206,7 +183,7 @@ impl NativeMonitor {
 
     #[napi(catch_unwind)]
     pub fn history(&self) -> Vec<MonitorSample> {
-        self.monitor.history().iter().map(|sample| MonitorSample::from(&**sample)).collect()
+        self.monitor.history().iter().map(|sample| Sample::clone(sample).into()).collect()
     }
 
     #[napi(catch_unwind)]

@@ -14,7 +14,6 @@ use crate::{
 
 /// What the system can give now, and why not more.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct Headroom {
     /// The least room of the terms, less `pending_bytes`; in bytes.
     pub bytes: u64,
@@ -31,7 +30,6 @@ pub struct Headroom {
 
 /// One upper bound on headroom.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct HeadroomTerm {
     /// Where the bound comes from.
     pub kind: HeadroomKind,
@@ -57,16 +55,10 @@ pub enum HeadroomKind {
     Cgroup,
 }
 
-impl HeadroomKind {
-    /// The stable name: `"machine"`, `"cgroup"`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Machine => "machine",
-            Self::Cgroup => "cgroup",
-        }
-    }
-}
+names!(HeadroomKind {
+    Machine => "machine",
+    Cgroup => "cgroup",
+});
 
 /// What a caller may say about headroom.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

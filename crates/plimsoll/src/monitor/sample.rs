@@ -14,7 +14,6 @@ use crate::{
 
 /// The memory at one moment as a monitor saw it.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Sample {
     /// When it was taken.
     pub at: SystemTime,
