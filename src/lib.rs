@@ -28,6 +28,7 @@ mod mirror;
 mod monitor;
 mod pool;
 mod profile;
+mod sync;
 mod system;
 mod units;
 mod work;

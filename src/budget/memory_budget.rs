@@ -1,6 +1,6 @@
 //! The native half of `MemoryBudget`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use napi::{
     Env, JsValue,
@@ -21,6 +21,7 @@ use super::headroom::Headroom;
 use crate::{
     error::to_js,
     mirror::{Cross, mirror, ms},
+    sync::lock,
     system::root_of,
 };
 
@@ -46,7 +47,7 @@ pub struct Guards {
 
 impl Guards {
     fn live(&self) -> MutexGuard<'_, Slab<Allocation>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.live)
     }
 
     fn keep(&self, env: Env, granted: plimsoll::Result<Allocation>) -> napi::Result<u32> {

@@ -1,6 +1,6 @@
 //! The native half of `GgufFile`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use gguf_file::{Split, Tensor};
 use napi::{Env, Unknown, bindgen_prelude::ObjectFinalize};
@@ -22,6 +22,7 @@ use crate::{
     js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
     mirror::{Cross, kind_of, mirror},
     pool::{NativeBufferPool, NativePool},
+    sync::lock,
 };
 
 /// An open model until it is closed; streams hold on to it themselves.
@@ -164,13 +165,13 @@ impl NativeModel {
     }
 
     fn model(&self, env: Env) -> napi::Result<Arc<ModelFile>> {
-        let model = self.model.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let model = lock(&self.model).clone();
         model.ok_or_else(|| to_js(env, &CoreError::Released { what: "the GGUF file" }))
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self, env: Env) -> napi::Result<()> {
-        let open = self.model.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let open = lock(&self.model).take();
         if open.is_some() {
             env.adjust_external_memory(-self.memory_bytes)?;
         }

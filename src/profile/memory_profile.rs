@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use napi::{
@@ -21,6 +21,7 @@ use crate::{
     budget::NativeBudget,
     error::to_js,
     mirror::{array_of, ms, since_1970_ms},
+    sync::lock,
     work::Work,
 };
 
@@ -246,10 +247,6 @@ impl State {
     }
 }
 
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[napi]
 impl NativeProfile {
     #[napi(factory, catch_unwind)]
@@ -260,7 +257,7 @@ impl NativeProfile {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        locked(&self.0)
+        lock(&self.0)
     }
 
     #[napi(catch_unwind)]
@@ -277,6 +274,6 @@ impl NativeProfile {
     #[napi(ts_return_type = "Promise<NativeRecord>", catch_unwind)]
     pub fn read_aside(&self) -> AsyncTask<Work<Columns, NativeRecord>> {
         let state = Arc::clone(&self.0);
-        Work::promise(move || Ok(locked(&state).read(true)), |_, columns| Ok(columns.into()))
+        Work::promise(move || Ok(lock(&state).read(true)), |_, columns| Ok(columns.into()))
     }
 }
