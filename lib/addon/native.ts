@@ -16,6 +16,7 @@ export const {
   detach,
   detectBoard,
   detectPreset,
+  eventKinds,
   formatBytes,
   freeBuffer,
   gpuProcesses,

@@ -33,7 +33,7 @@ export interface HostDeviceOptions {
 /** Buffers that the drivers of accelerators import without a copy. */
 export interface DmaHeapDeviceOptions {
   kind: 'dma-heap'
-  /** The heap's name: `'system'` and its kin where none is given. */
+  /** The heap's name: `'system'` and its kin by default. */
   heap?: string
 }
 
@@ -52,7 +52,7 @@ export interface CudaDeviceOptions {
    * `'managed'`, which the driver keeps coherent.
    */
   memory?: 'device' | 'pinned' | 'managed'
-  /** The driver's library, where it is not the usual `libcuda.so.1`. */
+  /** The driver's library: the usual `libcuda.so.1` by default. */
   library?: string
 }
 

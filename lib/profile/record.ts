@@ -1,4 +1,5 @@
 import type { NativeRecord } from '../../binding.js'
+import * as native from '../addon/native.js'
 import { invalidArgument, quoted } from '../support/errors.js'
 
 /** What happened: see the table in docs/profiling.md. */
@@ -133,6 +134,9 @@ export const nothing: ProfileRecord = {
   events: [],
 }
 
+/** Every kind, in the order in which the addon's events refer to them. */
+const kinds: readonly ProfileEventKind[] = native.eventKinds()
+
 /** What profiles gave. */
 const given = new WeakSet<object>([nothing])
 
@@ -143,29 +147,29 @@ export function expectRows(name: string, rows: unknown): asserts rows is Profile
 }
 
 /** Reads the columns of the addon, whose rows `src/profile/memory_profile.rs` describes. */
-export function decode(native: NativeRecord): ProfileRecord {
-  const rows = rowsOf(native)
+export function decode(record: NativeRecord): ProfileRecord {
+  const rows = rowsOf(record)
   return { ...rows, labels: [...rows.labels], live: [...rows.live], events: [...rows.events] }
 }
 
 /** The same, a row at a time. */
-export function rowsOf(native: NativeRecord): ProfileRows {
-  const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = native
-  const text = (place: number): string => native.texts[place] as string
-  const record: ProfileRows = {
+export function rowsOf(record: NativeRecord): ProfileRows {
+  const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = record
+  const text = (place: number): string => record.texts[place] as string
+  const decoded: ProfileRows = {
     startTimeMs: startedMs,
     durationMs,
     eventCount,
     droppedCount,
     allocatedBytes,
     peakBytes,
-    labels: rows(native.labels, 8, (cell) => labelOf(cell, text)),
-    live: rows(native.live, 7, (cell) => liveOf(cell, text)),
-    threads: native.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
-    events: rows(native.events, 8, (cell) => eventOf(cell, text)),
+    labels: rows(record.labels, 8, (cell) => labelOf(cell, text)),
+    live: rows(record.live, 7, (cell) => liveOf(cell, text)),
+    threads: record.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
+    events: rows(record.events, 8, (cell) => eventOf(cell, text)),
   }
-  given.add(record)
-  return record
+  given.add(decoded)
+  return decoded
 }
 
 /** The text at a place of the list. */
@@ -185,7 +189,7 @@ const rows = <T>(numbers: Float64Array, width: number, read: (cell: Cell) => T):
 function eventOf(cell: Cell, text: Text): ProfileEvent {
   const event: ProfileEvent = {
     timeMs: cell(0),
-    kind: text(cell(1)) as ProfileEventKind,
+    kind: kinds[cell(1)] as ProfileEventKind,
     id: cell(2),
     label: text(cell(3)),
     sizeBytes: cell(4),

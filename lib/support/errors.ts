@@ -1,3 +1,4 @@
+import type { errorCodes } from '../../binding.js'
 import { otherCopy } from './copy.js'
 
 /** The stable codes of this package's errors. */
@@ -170,6 +171,10 @@ export class AddonUnavailableError extends PlimsollError {
   declare readonly path?: string
 }
 
+/** The codes that errors of the addon have. */
+type NativeCode = ReturnType<typeof errorCodes>[number]
+
+/** What an error of each code is. A code of the addon's that is missing does not compile, nor does one that it has not got. */
 const classes = {
   ERR_INSUFFICIENT_MEMORY: InsufficientMemoryError,
   ERR_INVALID_ARGUMENT: InvalidArgumentError,
@@ -180,7 +185,7 @@ const classes = {
   ERR_DEVICE: DeviceError,
   ERR_DEVICE_UNAVAILABLE: DeviceUnavailableError,
   ERR_BUSY: BusyError,
-}
+} satisfies Record<Exclude<NativeCode, 'ABORT_ERR'>, typeof PlimsollError>
 
 for (const type of [PlimsollError, AbortError, AddonUnavailableError, ...Object.values(classes)]) {
   Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true })

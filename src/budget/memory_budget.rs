@@ -1,6 +1,6 @@
 //! The native half of `MemoryBudget`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use napi::{
     Env, JsValue,
@@ -9,13 +9,21 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     Allocation, Error as CoreError, MemoryBudget,
-    budget::{Headroom as CoreHeadroom, HeadroomOptions, MachineOptions, SystemOptions, Term},
+    budget::{
+        AllocationInfo as CoreAllocation, Headroom as CoreHeadroom, HeadroomOptions, MachineOptions,
+        SystemOptions, Term, TermKind,
+    },
     system::{Board, Machine, SystemRoot, board},
 };
 use slab::Slab;
 
-use super::headroom::{Headroom, headroom_options};
-use crate::{error::to_js, system::root_of};
+use super::headroom::Headroom;
+use crate::{
+    error::to_js,
+    mirror::{Cross, mirror, ms},
+    sync::lock,
+    system::root_of,
+};
 
 /// A budget with the guards that JavaScript holds over it, each under a key.
 ///
@@ -39,7 +47,7 @@ pub struct Guards {
 
 impl Guards {
     fn live(&self) -> MutexGuard<'_, Slab<Allocation>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.live)
     }
 
     fn keep(&self, env: Env, granted: plimsoll::Result<Allocation>) -> napi::Result<u32> {
@@ -85,37 +93,30 @@ pub struct NativeMachineOptions {
     pub pid: Option<u32>,
 }
 
-/// One upper bound on the line.
-#[napi(object, object_from_js = false)]
-pub struct LineTerm {
-    /// Where the bound comes from.
-    #[napi(ts_type = "'preset' | 'reserve' | 'safety-margin' | 'cgroup' | 'maximum'")]
-    pub kind: String,
-    /// The bound, in bytes.
-    pub bytes: f64,
-    /// The bound in words.
-    pub description: String,
-}
-
-/// One live allocation.
-#[napi(object, object_from_js = false)]
-pub struct AllocationInfo {
-    /// The label it was taken under.
-    pub label: String,
-    /// Its size, in bytes.
-    pub size_bytes: f64,
-    /// The time since it was granted, in milliseconds.
-    pub age_ms: f64,
-}
-
-impl From<&Term> for LineTerm {
-    fn from(term: &Term) -> Self {
-        Self {
-            kind: term.kind.name().to_owned(),
-            bytes: term.bytes as f64,
-            description: term.description.clone(),
-        }
+mirror! {
+    /// One upper bound on the line.
+    pub struct LineTerm of Term {
+        /// Where the bound comes from.
+        pub kind: TermKind as "'preset' | 'reserve' | 'safety-margin' | 'cgroup' | 'maximum'",
+        /// The bound, in bytes.
+        pub bytes: f64,
+        /// The bound in words.
+        pub description: String,
     }
+}
+
+mirror! {
+    /// One live allocation.
+    pub struct AllocationInfo of CoreAllocation {
+        /// The label it was taken under.
+        pub label: String,
+        /// Its size, in bytes.
+        pub size_bytes: f64 = bytes.cross(),
+        /// The time since it was granted, in milliseconds.
+        pub age_ms: f64 = ms(age),
+    }
+    reading { bytes, age }
+    leaving { id, committed_bytes, origin }
 }
 
 pub fn board_or_error(env: Env, id: &str) -> napi::Result<&'static Board> {
@@ -231,15 +232,16 @@ impl NativeBudget {
     pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
         // In this order, so that what is taken in between does not count as neither pending nor taken.
         let pending_bytes = self.core().pending_bytes();
+        let floor_bytes = floor_bytes.map(|bytes| bytes as u64);
         let machine = Machine::read_at(&self.root);
-        let read = machine.and_then(|machine| Ok((machine, headroom_options(&self.root, floor_bytes)?)));
+        let read = machine.and_then(|machine| Ok((machine, HeadroomOptions::at(&self.root, floor_bytes)?)));
         let (machine, options) = read.map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Ok(Headroom::from(&CoreHeadroom::of(&machine, pending_bytes, &options)))
+        Ok(CoreHeadroom::of(&machine, pending_bytes, &options).into())
     }
 
     #[napi(catch_unwind)]
     pub fn age_ms(&self, key: u32) -> f64 {
-        self.guards.live().get(key as usize).map_or(0.0, |guard| guard.age().as_secs_f64() * 1e3)
+        self.guards.live().get(key as usize).map_or(0.0, |guard| ms(guard.age()))
     }
 
     #[napi(catch_unwind)]
@@ -289,12 +291,12 @@ impl NativeBudget {
 
     #[napi(catch_unwind)]
     pub fn terms(&self) -> Vec<LineTerm> {
-        self.core().terms().iter().map(LineTerm::from).collect()
+        self.core().terms().cross()
     }
 
     #[napi(catch_unwind)]
     pub fn binding_term(&self) -> LineTerm {
-        (&self.core().binding()).into()
+        self.core().binding().into()
     }
 
     #[napi(getter, catch_unwind)]
@@ -309,11 +311,6 @@ impl NativeBudget {
 
     #[napi(catch_unwind)]
     pub fn allocations(&self) -> Vec<AllocationInfo> {
-        let info = |info: plimsoll::budget::AllocationInfo| AllocationInfo {
-            label: info.label.into_owned(),
-            size_bytes: info.bytes as f64,
-            age_ms: info.age.as_secs_f64() * 1e3,
-        };
-        self.core().allocations().into_iter().map(info).collect()
+        self.core().allocations().cross()
     }
 }

@@ -3,5 +3,5 @@
 mod headroom;
 mod memory_budget;
 
-pub use headroom::{Headroom, headroom_options};
+pub use headroom::Headroom;
 pub use memory_budget::NativeBudget;

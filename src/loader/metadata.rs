@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use gguf_file::{ArrayIndex, ArrayPlace, ArrayRef, MAX_EXACT, Metadata, Value, ValueType};
@@ -13,30 +13,25 @@ use napi::{
 };
 use napi_derive::napi;
 
-use crate::js_memory::owned_array;
+use crate::{
+    js_memory::owned_array,
+    mirror::{Cross, mirror},
+    sync::lock,
+};
 
 /// Arrays of no more bytes are walked over at every access; larger ones are worth an index.
 const SMALL_BYTES: u64 = 4096;
 
-/// Describes an array without its elements: by where it stands it is found again without a walk.
-#[napi(object, object_from_js = false)]
-pub struct NativeArrayPlace {
-    /// The id of the type that all elements have: its place in `valueTypes()`.
-    pub element_type_id: u32,
-    pub length: f64,
-    pub offset: f64,
-    pub size_bytes: f64,
-}
-
-impl From<ArrayPlace> for NativeArrayPlace {
-    fn from(place: ArrayPlace) -> Self {
-        Self {
-            element_type_id: place.element_type.id(),
-            length: place.len as f64,
-            offset: place.offset as f64,
-            size_bytes: place.size_bytes as f64,
-        }
+mirror! {
+    /// Describes an array without its elements: by where it stands it is found again without a walk.
+    pub struct NativeArrayPlace of ArrayPlace {
+        /// The id of the type that all elements have: its place in `valueTypes()`.
+        pub element_type_id: u32 = element_type.id(),
+        pub length: f64 = len.cross(),
+        pub offset: f64,
+        pub size_bytes: f64,
     }
+    reading { element_type, len }
 }
 
 /// The place that four numbers of JavaScript's say: each time as an object would take longer than what is found there.
@@ -65,7 +60,7 @@ impl ArrayIndexes {
         if place.size_bytes <= SMALL_BYTES || place.element_type.fixed_bytes().is_some() {
             return Arc::default();
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0);
         Arc::clone(known.entry(place.offset).or_insert_with(|| Arc::new(ArrayIndex::of(array))))
     }
 }

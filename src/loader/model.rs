@@ -1,8 +1,8 @@
 //! The native half of `GgufFile`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use gguf_file::Tensor;
+use gguf_file::{Split, Tensor};
 use napi::{Env, Unknown, bindgen_prelude::ObjectFinalize};
 use napi_derive::napi;
 use plimsoll::{
@@ -20,7 +20,9 @@ use super::{
 use crate::{
     error::to_js,
     js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
+    mirror::{Cross, kind_of, mirror},
     pool::{NativeBufferPool, NativePool},
+    sync::lock,
 };
 
 /// An open model until it is closed; streams hold on to it themselves.
@@ -69,15 +71,16 @@ pub struct GgufFileType {
     pub name: Option<String>,
 }
 
-/// Which part of a split model a file is.
-#[napi(object, object_from_js = false)]
-pub struct GgufSplit {
-    /// Position of this file, from 0.
-    pub number: f64,
-    /// Number of files.
-    pub count: f64,
-    /// Tensors of all files together, if it is given.
-    pub tensor_count: Option<f64>,
+mirror! {
+    /// Which part of a split model a file is.
+    pub struct GgufSplit of Split {
+        /// Position of this file, from 0.
+        pub number: f64,
+        /// Number of files.
+        pub count: f64,
+        /// Tensors of all files together, if it is given.
+        pub tensor_count: Option<f64>,
+    }
 }
 
 /// A tensor of a GGUF file.
@@ -162,13 +165,13 @@ impl NativeModel {
     }
 
     fn model(&self, env: Env) -> napi::Result<Arc<ModelFile>> {
-        let model = self.model.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let model = lock(&self.model).clone();
         model.ok_or_else(|| to_js(env, &CoreError::Released { what: "the GGUF file" }))
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self, env: Env) -> napi::Result<()> {
-        let open = self.model.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let open = lock(&self.model).take();
         if open.is_some() {
             env.adjust_external_memory(-self.memory_bytes)?;
         }
@@ -183,11 +186,6 @@ impl NativeModel {
             id: kind.id() as f64,
             name: kind.name().map(str::to_owned),
         };
-        let split = |split: gguf_file::Split| GgufSplit {
-            number: split.number as f64,
-            count: split.count as f64,
-            tensor_count: split.tensor_count.map(|count| count as f64),
-        };
         Ok(NativeModelInfo {
             path: model.path().to_string_lossy().into_owned(),
             size_bytes: model.size_bytes() as f64,
@@ -198,7 +196,7 @@ impl NativeModel {
             data_offset_bytes: layout.data_offset_bytes() as f64,
             data_bytes: layout.data_bytes() as f64,
             tensor_count: layout.tensor_count() as f64,
-            split: layout.split().map(split),
+            split: layout.split().cross(),
         })
     }
 
@@ -373,9 +371,7 @@ impl NativeModel {
 }
 
 fn select(model: &ModelFile, options: NativeStreamOptions) -> plimsoll::Result<Selection> {
-    let output = Output::from_name(&options.output).ok_or_else(|| {
-        CoreError::invalid_argument("as", "\"raw\", \"f32\" or \"f16\"", format!("{:?}", options.output))
-    })?;
+    let output = kind_of("as", &options.output)?;
     let chunk_bytes = options.chunk_bytes as u64;
     Selection::new(model, &StreamOptions { tensors: options.tensors, output, chunk_bytes })
 }

@@ -1,9 +1,6 @@
 //! The native half of a stream: units by promise, chunks as array buffers.
 
-use std::{
-    ops::Range,
-    sync::{Mutex, PoisonError},
-};
+use std::{ops::Range, sync::Mutex};
 
 use napi::{
     Env, JsValue, Unknown,
@@ -19,6 +16,7 @@ use crate::{
     error::to_js,
     js_memory::{FreshBuffer, deliver, owned_buffer},
     lease::{Held, LeaseHolder},
+    sync::lock,
 };
 
 /// Numbers that describe a chunk, in the order of [`describe`].
@@ -49,7 +47,7 @@ impl NativeStream {
         if !self.stream.is_over() {
             return Ok(None);
         }
-        let filled = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let filled = lock(&self.fresh).take();
         filled.map(FreshBuffer::into_buffer).transpose()
     }
 

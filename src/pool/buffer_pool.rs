@@ -2,12 +2,13 @@
 
 use napi::{Env, bindgen_prelude::ArrayBuffer};
 use napi_derive::napi;
-use plimsoll::pool::{BufferPool, BufferPoolOptions};
+use plimsoll::pool::{BufferPool, BufferPoolOptions, BufferPoolStats as CoreStats};
 
 use crate::{
     budget::NativeBudget,
     error::to_js,
     lease::{Held, LeaseHolder},
+    mirror::mirror,
 };
 
 #[napi]
@@ -15,23 +16,24 @@ pub struct NativeBufferPool {
     pool: BufferPool,
 }
 
-/// What a pool has done and holds.
-#[napi(object, object_from_js = false)]
-pub struct BufferPoolStats {
-    /// Requests served by an idle buffer.
-    pub hits: f64,
-    /// Requests that took new memory.
-    pub misses: f64,
-    /// Bytes held idle for reuse.
-    pub held_bytes: f64,
-    /// Buffers held idle.
-    pub held_count: f64,
-    /// Bytes in the hands of users.
-    pub in_use_bytes: f64,
-    /// Buffers in the hands of users.
-    pub in_use_count: f64,
-    /// The most bytes, idle and in use, there ever were at once.
-    pub peak_bytes: f64,
+mirror! {
+    /// What a pool has done and holds.
+    pub struct BufferPoolStats of CoreStats {
+        /// Requests served by an idle buffer.
+        pub hits: f64,
+        /// Requests that took new memory.
+        pub misses: f64,
+        /// Bytes held idle for reuse.
+        pub held_bytes: f64,
+        /// Buffers held idle.
+        pub held_count: f64,
+        /// Bytes in the hands of users.
+        pub in_use_bytes: f64,
+        /// Buffers in the hands of users.
+        pub in_use_count: f64,
+        /// The most bytes, idle and in use, there ever were at once.
+        pub peak_bytes: f64,
+    }
 }
 
 #[napi]
@@ -55,16 +57,7 @@ impl NativeBufferPool {
 
     #[napi(catch_unwind)]
     pub fn stats(&self) -> BufferPoolStats {
-        let stats = self.pool.stats();
-        BufferPoolStats {
-            hits: stats.hits as f64,
-            misses: stats.misses as f64,
-            held_bytes: stats.held_bytes as f64,
-            held_count: stats.held_count as f64,
-            in_use_bytes: stats.in_use_bytes as f64,
-            in_use_count: stats.in_use_count as f64,
-            peak_bytes: stats.peak_bytes as f64,
-        }
+        self.pool.stats().into()
     }
 
     #[napi(catch_unwind)]

@@ -1,6 +1,6 @@
 //! Writing to a buffer of a pool.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use napi::{Env, Unknown, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
@@ -9,7 +9,7 @@ use plimsoll::{
     pool::{Pin, PoolBuffer},
 };
 
-use crate::{js_memory::Source, work::Work};
+use crate::{js_memory::Source, sync::lock, work::Work};
 
 /// A buffer that is written in pieces.
 #[napi]
@@ -21,7 +21,7 @@ impl NativeHeldBuffer {
     }
 
     fn held(&self) -> MutexGuard<'_, Option<PoolBuffer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

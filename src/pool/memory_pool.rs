@@ -10,7 +10,7 @@ use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
     pool::{
-        Access, BegunMove, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Pin,
+        BegunMove, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Pin,
         PoolBuffer, PoolOptions,
     },
 };
@@ -28,6 +28,7 @@ use crate::{
     error::to_js,
     js_memory::{FreshBuffer, Held as HeldValue, Source, deliver, zeroed},
     lease::{Held, LeaseHolder, runs_javascript},
+    mirror::{kind_of, mirror},
     work::Work,
 };
 
@@ -58,15 +59,18 @@ pub struct NativePoolOptions {
     pub zero_on_free: bool,
 }
 
-/// A file descriptor of the slab that a buffer lies in. It is the caller's to close.
-#[napi(object, object_from_js = false)]
-pub struct ExportedFd {
-    /// The descriptor.
-    pub fd: i32,
-    /// Where the buffer begins in it, in bytes.
-    pub offset_bytes: f64,
-    /// The size of the buffer, in bytes.
-    pub size_bytes: f64,
+mirror! {
+    /// A file descriptor of the slab that a buffer lies in. It is the caller's to close.
+    pub struct ExportedFd of plimsoll::pool::ExportedFd {
+        /// The descriptor.
+        pub fd: i32 = fd.into_raw_fd(),
+        /// Where the buffer begins in it, in bytes.
+        pub offset_bytes: f64,
+        /// The size of the buffer, in bytes.
+        pub size_bytes: f64,
+    }
+    // From here on it is JavaScript's.
+    reading { fd }
 }
 
 impl ObjectFinalize for NativePool {
@@ -86,14 +90,6 @@ impl ObjectFinalize for NativePool {
 
 fn size(bytes: Option<f64>) -> Option<u64> {
     bytes.map(|bytes| bytes as u64)
-}
-
-fn access_of(name: &str) -> Access {
-    match name {
-        "read" => Access::Read,
-        "write" => Access::Write,
-        _ => Access::ReadWrite,
-    }
 }
 
 #[napi]
@@ -393,10 +389,9 @@ impl NativePool {
         access: String,
     ) -> AsyncTask<Work<plimsoll::pool::Mapping, NativeMapping>> {
         let buffer = self.buffer_for_work(key);
-        let access = access_of(&access);
         let map = move || {
             let (buffer, _pin) = buffer?;
-            buffer.map(offset_bytes as u64, bytes as u64, access)
+            buffer.map(offset_bytes as u64, bytes as u64, kind_of("access", &access)?)
         };
         Work::promise(map, |_, map| Ok(NativeMapping { lease: LeaseHolder::new(Held::Map(map)) }))
     }
@@ -436,11 +431,7 @@ impl NativePool {
                     // Nobody is left who could close it.
                     return Err(napi::Error::from_reason("expected a thread that has not ended"));
                 }
-                Ok(ExportedFd {
-                    fd: exported.fd.into_raw_fd(),
-                    offset_bytes: exported.offset_bytes as f64,
-                    size_bytes: exported.size_bytes as f64,
-                })
+                Ok(exported.into())
             },
         )
     }

@@ -6,7 +6,7 @@
 use std::{
     ops::Deref,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -22,7 +22,7 @@ use plimsoll::{
 };
 use slab::Slab;
 
-use crate::{error::to_js, work::Work};
+use crate::{error::to_js, sync::lock, work::Work};
 
 /// The engine is told of memory that its garbage holds once this much has come together: telling it costs more than a
 /// buffer.
@@ -130,7 +130,7 @@ impl PoolTable {
 
 impl Inner {
     pub fn buffers(&self) -> MutexGuard<'_, Buffers> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.buffers)
     }
 
     pub fn buffer(&self, key: Key) -> CoreResult<PoolBuffer> {

@@ -5,8 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use napi::{
@@ -14,14 +13,23 @@ use napi::{
     bindgen_prelude::{AsyncTask, Float64Array},
 };
 use napi_derive::napi;
-use plimsoll::budget::{AllocationInfo, Event, LabelTotals, Record, RecordOptions, Recording};
+use plimsoll::budget::{
+    AllocationInfo, Event, EventKind, LabelTotals, Origin, Record, RecordOptions, Recording,
+};
 
-use crate::{budget::NativeBudget, error::to_js, work::Work};
+use crate::{
+    budget::NativeBudget,
+    error::to_js,
+    mirror::{array_of, ms, since_1970_ms},
+    sync::lock,
+    work::Work,
+};
 
 /// Stands in a column for what is not known.
 const NONE: f64 = -1.0;
 
-/// A record, for `lib/profile/record.ts`. In the columns a text stands as its place in `texts`, -1 for none.
+/// A record, for `lib/profile/record.ts`. In the columns a text stands as its place in `texts`, a kind
+/// as its place in `eventKinds()`, -1 for none.
 #[napi(object, object_from_js = false)]
 pub struct NativeRecord {
     /// When the recording began, in milliseconds since 1970.
@@ -68,53 +76,72 @@ impl Texts {
     fn place_or_none(&mut self, text: Option<&Arc<str>>) -> f64 {
         text.map_or(NONE, |text| self.place(text))
     }
-
-    /// Names are few: they are looked up by their text.
-    fn place_of_name(&mut self, name: &'static str) -> f64 {
-        self.place(&Arc::from(name))
-    }
 }
 
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
+array_of! {
+    /// The kinds of events, in the order in which events refer to them.
+    pub fn event_kinds() -> EventKind::NAMES =>
+        "Array<'held' | 'grant' | 'release' | 'refusal' | 'commit' | 'reuse' | 'return' | 'load-start' | 'load-end' | \
+        'load-failed' | 'load-cancelled'>"
 }
+
+fn place_of_kind(kind: EventKind) -> f64 {
+    EventKind::ALL.iter().position(|known| *known == kind).map_or(NONE, |place| place as f64)
+}
+
+// Each takes the core's struct apart, so that a field which is new there does not compile until it has its column here.
 
 fn describe_event(event: &Event, texts: &mut Texts) -> [f64; 8] {
+    let Event { at, kind, id, label, bytes, allocated_bytes, thread, stack } = event;
     [
-        ms(event.at),
-        texts.place_of_name(event.kind.name()),
-        event.id as f64,
-        texts.place(&event.label),
-        event.bytes as f64,
-        event.allocated_bytes as f64,
-        f64::from(event.thread),
-        texts.place_or_none(event.stack.as_ref()),
+        ms(*at),
+        place_of_kind(*kind),
+        *id as f64,
+        texts.place(label),
+        *bytes as f64,
+        *allocated_bytes as f64,
+        f64::from(*thread),
+        texts.place_or_none(stack.as_ref()),
     ]
 }
 
 fn describe_label(totals: &LabelTotals, texts: &mut Texts) -> [f64; 8] {
+    let LabelTotals {
+        label,
+        live_bytes,
+        live_count,
+        peak_bytes,
+        granted_bytes,
+        granted_count,
+        refused_bytes,
+        refused_count,
+    } = totals;
     [
-        texts.place(&totals.label),
-        totals.live_bytes as f64,
-        totals.live_count as f64,
-        totals.peak_bytes as f64,
-        totals.granted_bytes as f64,
-        totals.granted_count as f64,
-        totals.refused_bytes as f64,
-        totals.refused_count as f64,
+        texts.place(label),
+        *live_bytes as f64,
+        *live_count as f64,
+        *peak_bytes as f64,
+        *granted_bytes as f64,
+        *granted_count as f64,
+        *refused_bytes as f64,
+        *refused_count as f64,
     ]
 }
 
 fn describe_live(info: &AllocationInfo, texts: &mut Texts) -> [f64; 7] {
-    let origin = info.origin.as_ref();
+    let AllocationInfo { id, label, bytes, committed_bytes, age, origin } = info;
+    let (thread, stack) = match origin {
+        Some(Origin { thread, stack }) => (f64::from(*thread), stack.as_ref()),
+        None => (NONE, None),
+    };
     [
-        info.id as f64,
-        texts.place(&Arc::from(info.label.as_ref())),
-        info.bytes as f64,
-        info.committed_bytes.map_or(NONE, |bytes| bytes as f64),
-        ms(info.age),
-        origin.map_or(NONE, |origin| f64::from(origin.thread)),
-        texts.place_or_none(origin.and_then(|origin| origin.stack.as_ref())),
+        *id as f64,
+        texts.place(&Arc::from(label.as_ref())),
+        *bytes as f64,
+        committed_bytes.map_or(NONE, |bytes| bytes as f64),
+        ms(*age),
+        thread,
+        texts.place_or_none(stack),
     ]
 }
 
@@ -126,7 +153,7 @@ fn columns<T, const N: usize>(
     items.iter().flat_map(|item| describe(item, texts)).collect()
 }
 
-fn threads(names: &BTreeMap<u32, String>) -> Vec<NativeThread> {
+fn named_threads(names: &BTreeMap<u32, String>) -> Vec<NativeThread> {
     names.iter().map(|(id, name)| NativeThread { id: *id, name: name.clone() }).collect()
 }
 
@@ -147,18 +174,30 @@ pub struct Columns {
 
 impl From<&Record> for Columns {
     fn from(record: &Record) -> Self {
+        let Record {
+            started,
+            duration,
+            events,
+            event_count,
+            dropped_count,
+            labels,
+            live,
+            allocated_bytes,
+            peak_bytes,
+            threads,
+        } = record;
         let mut texts = Texts::default();
         Self {
-            started_ms: ms(record.started.duration_since(UNIX_EPOCH).unwrap_or_default()),
-            duration_ms: ms(record.duration),
-            event_count: record.event_count as f64,
-            dropped_count: record.dropped_count as f64,
-            allocated_bytes: record.allocated_bytes as f64,
-            peak_bytes: record.peak_bytes as f64,
-            events: columns(&record.events, &mut texts, describe_event),
-            labels: columns(&record.labels, &mut texts, describe_label),
-            live: columns(&record.live, &mut texts, describe_live),
-            threads: threads(&record.threads),
+            started_ms: since_1970_ms(*started),
+            duration_ms: ms(*duration),
+            event_count: *event_count as f64,
+            dropped_count: *dropped_count as f64,
+            allocated_bytes: *allocated_bytes as f64,
+            peak_bytes: *peak_bytes as f64,
+            events: columns(events, &mut texts, describe_event),
+            labels: columns(labels, &mut texts, describe_label),
+            live: columns(live, &mut texts, describe_live),
+            threads: named_threads(threads),
             texts: texts.list,
         }
     }
@@ -208,10 +247,6 @@ impl State {
     }
 }
 
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[napi]
 impl NativeProfile {
     #[napi(factory, catch_unwind)]
@@ -222,7 +257,7 @@ impl NativeProfile {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        locked(&self.0)
+        lock(&self.0)
     }
 
     #[napi(catch_unwind)]
@@ -239,6 +274,6 @@ impl NativeProfile {
     #[napi(ts_return_type = "Promise<NativeRecord>", catch_unwind)]
     pub fn read_aside(&self) -> AsyncTask<Work<Columns, NativeRecord>> {
         let state = Arc::clone(&self.0);
-        Work::promise(move || Ok(locked(&state).read(true)), |_, columns| Ok(columns.into()))
+        Work::promise(move || Ok(lock(&state).read(true)), |_, columns| Ok(columns.into()))
     }
 }

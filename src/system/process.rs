@@ -6,32 +6,21 @@ use napi::Env;
 use napi_derive::napi;
 use plimsoll::system::{ProcessMemory as CoreProcessMemory, process_memory_at};
 
-use crate::error::to_js;
+use crate::{error::to_js, mirror::mirror};
 
-/// Resident memory of a process. Source: `/proc/PID/status`, see `proc_pid_status(5)`.
-#[napi(object, object_from_js = false)]
-pub struct ProcessMemory {
-    /// Resident now, in bytes; the sum of the three parts.
-    pub rss_bytes: f64,
-    /// The most that was ever resident, in bytes.
-    pub peak_rss_bytes: f64,
-    /// Heap, stacks and other anonymous memory, in bytes.
-    pub anonymous_bytes: f64,
-    /// Pages of mapped files, in bytes: the kernel can drop the clean ones.
-    pub file_bytes: f64,
-    /// Shared memory, memfd and tmpfs pages, in bytes.
-    pub shmem_bytes: f64,
-}
-
-impl From<CoreProcessMemory> for ProcessMemory {
-    fn from(memory: CoreProcessMemory) -> Self {
-        Self {
-            rss_bytes: memory.rss_bytes as f64,
-            peak_rss_bytes: memory.peak_rss_bytes as f64,
-            anonymous_bytes: memory.anonymous_bytes as f64,
-            file_bytes: memory.file_bytes as f64,
-            shmem_bytes: memory.shmem_bytes as f64,
-        }
+mirror! {
+    /// Resident memory of a process. Source: `/proc/PID/status`, see `proc_pid_status(5)`.
+    pub struct ProcessMemory of CoreProcessMemory {
+        /// Resident now, in bytes; the sum of the three parts.
+        pub rss_bytes: f64,
+        /// The most that was ever resident, in bytes.
+        pub peak_rss_bytes: f64,
+        /// Heap, stacks and other anonymous memory, in bytes.
+        pub anonymous_bytes: f64,
+        /// Pages of mapped files, in bytes: the kernel can drop the clean ones.
+        pub file_bytes: f64,
+        /// Shared memory, memfd and tmpfs pages, in bytes.
+        pub shmem_bytes: f64,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use napi_derive::napi;
 use plimsoll::system::{
-    HugePages as CorePool, NpuDriver as CoreNpuDriver, Probe, Sampler, Signals as CoreSignals, SystemRoot,
-    Unavailable, read_nvmap_clients, transparent_huge_pages,
+    HugePages as CorePool, NpuDriver as CoreNpuDriver, NvmapClient as CoreClient, Probe, Sampler,
+    Signals as CoreSignals, SystemRoot, Unavailable, read_nvmap_clients, transparent_huge_pages,
 };
 
 use super::{
@@ -11,36 +11,41 @@ use super::{
     process::ProcessMemory,
     root::root_of,
 };
+use crate::mirror::{Cross, mirror};
 
-/// A pool of huge pages of one size.
-#[napi(object, object_from_js = false)]
-pub struct HugePages {
-    /// The size of one page, in bytes.
-    pub page_bytes: f64,
-    /// Pages set aside.
-    pub total_count: f64,
-    /// Pages of these that are free.
-    pub free_count: f64,
+mirror! {
+    /// A pool of huge pages of one size.
+    pub struct HugePages of CorePool {
+        /// The size of one page, in bytes.
+        pub page_bytes: f64,
+        /// Pages set aside.
+        pub total_count: f64,
+        /// Pages of these that are free.
+        pub free_count: f64,
+    }
+    leaving { reserved_count }
 }
 
-/// Memory of one process in the hands of a Jetson's GPU and engines.
-#[napi(object, object_from_js = false)]
-pub struct NvmapClient {
-    /// The process's id.
-    pub pid: u32,
-    /// The process's name.
-    pub process: String,
-    /// What it holds, in bytes.
-    pub bytes: f64,
+mirror! {
+    /// Memory of one process in the hands of a Jetson's GPU and engines.
+    pub struct NvmapClient of CoreClient {
+        /// The process's id.
+        pub pid: u32,
+        /// The process's name.
+        pub process: String,
+        /// What it holds, in bytes.
+        pub bytes: f64,
+    }
 }
 
-/// What Rockchip's NPU driver says. No file tells the NPU's use of RAM.
-#[napi(object, object_from_js = false)]
-pub struct NpuDriver {
-    /// The driver's version.
-    pub version: String,
-    /// Share of time that each core works, 0 to 100.
-    pub load_percent: Vec<u32>,
+mirror! {
+    /// What Rockchip's NPU driver says. No file tells the NPU's use of RAM.
+    pub struct NpuDriver of CoreNpuDriver {
+        /// The driver's version.
+        pub version: String,
+        /// Share of time that each core works, 0 to 100.
+        pub load_percent: Vec<u32>,
+    }
 }
 
 /// Why a signal is not there, or a part of it: a limit that may exist and cannot be seen, a figure that another stands
@@ -97,9 +102,9 @@ pub struct Signals {
 struct Missing(Vec<MissingSignal>);
 
 impl Missing {
-    fn some<T, U>(&mut self, signal: &str, probe: Probe<T>, convert: impl FnOnce(T) -> U) -> Option<U> {
+    fn some<C: Cross<J>, J>(&mut self, signal: &str, probe: Probe<C>) -> Option<J> {
         match probe {
-            Ok(value) => Some(convert(value)),
+            Ok(value) => Some(value.cross()),
             Err(unavailable) => {
                 self.note(signal, &unavailable);
                 None
@@ -110,7 +115,7 @@ impl Missing {
     fn note(&mut self, signal: &str, unavailable: &Unavailable) {
         self.0.push(MissingSignal {
             signal: signal.to_owned(),
-            path: unavailable.path.to_string_lossy().into_owned(),
+            path: unavailable.path.clone().cross(),
             reason: unavailable.to_string(),
             remedy: unavailable.remedy().map(str::to_owned),
         });
@@ -119,48 +124,37 @@ impl Missing {
 
 fn gathered(root: &SystemRoot, read: CoreSignals) -> Signals {
     let mut missing = Missing::default();
-    let pools = |pools: Vec<CorePool>| {
-        let pool = |pool: CorePool| HugePages {
-            page_bytes: pool.page_bytes as f64,
-            total_count: pool.total_count as f64,
-            free_count: pool.free_count as f64,
-        };
-        pools.into_iter().map(pool).collect()
-    };
-    let npu = |driver: CoreNpuDriver| NpuDriver {
-        version: driver.version,
-        load_percent: driver.load_percent.into_iter().map(u32::from).collect(),
-    };
     if let Some(doubt) = &read.memory_doubt() {
         missing.note("memory", doubt);
     }
     for doubt in read.cgroups.iter().flat_map(|cgroups| cgroups.unavailable.iter().chain(&cgroups.doubts)) {
         missing.note("cgroups", doubt);
     }
+    let CoreSignals {
+        memory,
+        cgroups,
+        pressure,
+        zram,
+        process,
+        largest_free_run_bytes,
+        free_huge_block_count,
+        dark,
+        oom_kill_count,
+    } = read;
     let signals = Signals {
-        memory: missing.some("memory", read.memory, |memory| MachineMemory::from(&memory)),
-        cgroups: missing.some("cgroups", read.cgroups, |all| all.groups.iter().map(Cgroup::from).collect()),
-        pressure: missing.some("pressure", read.pressure, |pressure| Pressure::from(&pressure)),
-        zram: missing.some("zram", read.zram, |zram| Zram::from(&zram)),
-        process: missing.some("process", read.process, ProcessMemory::from),
-        largest_free_run_bytes: missing
-            .some("largestFreeRunBytes", read.largest_free_run_bytes, |b| b as f64),
-        free_huge_block_count: missing
-            .some("freeHugeBlockCount", read.free_huge_block_count, |count| count as f64),
-        dark: missing.some("dark", read.dark, |dark| DarkMemory::from(&dark)),
-        oom_kill_count: missing.some("oomKillCount", read.oom_kill_count, |count| count as f64),
-        huge_pages: missing.some("hugePages", CorePool::read(root), pools),
-        transparent_huge_pages: missing
-            .some("transparentHugePages", transparent_huge_pages(root), |word| word),
-        nvmap_clients: missing.some("nvmapClients", read_nvmap_clients(root), |clients| {
-            let client = |client: plimsoll::system::NvmapClient| NvmapClient {
-                pid: client.pid,
-                process: client.process,
-                bytes: client.bytes as f64,
-            };
-            clients.into_iter().map(client).collect()
-        }),
-        npu_driver: missing.some("npuDriver", CoreNpuDriver::read(root), npu),
+        memory: missing.some("memory", memory),
+        cgroups: missing.some("cgroups", cgroups.map(|cgroups| cgroups.groups)),
+        pressure: missing.some("pressure", pressure),
+        zram: missing.some("zram", zram),
+        process: missing.some("process", process),
+        largest_free_run_bytes: missing.some("largestFreeRunBytes", largest_free_run_bytes),
+        free_huge_block_count: missing.some("freeHugeBlockCount", free_huge_block_count),
+        dark: missing.some("dark", dark),
+        oom_kill_count: missing.some("oomKillCount", oom_kill_count),
+        huge_pages: missing.some("hugePages", CorePool::read(root)),
+        transparent_huge_pages: missing.some("transparentHugePages", transparent_huge_pages(root)),
+        nvmap_clients: missing.some("nvmapClients", read_nvmap_clients(root)),
+        npu_driver: missing.some("npuDriver", CoreNpuDriver::read(root)),
         missing: Vec::new(),
     };
     Signals { missing: missing.0, ..signals }

@@ -84,7 +84,6 @@ impl Drop for Allocation {
 
 /// One line of the list of live allocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct AllocationInfo {
     /// Its number, by which recordings know it; the highest there is for what another copy of this crate holds.
     pub id: u64,

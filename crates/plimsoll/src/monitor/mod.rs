@@ -5,8 +5,10 @@
 mod level;
 mod sample;
 mod thread;
+mod updates;
 mod watch;
 
 pub use level::{Level, Limits};
 pub use sample::Sample;
+pub use updates::Updates;
 pub use watch::{Monitor, MonitorOptions, Notice};

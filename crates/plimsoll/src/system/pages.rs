@@ -76,7 +76,6 @@ pub fn oom_kill_count(bytes: &[u8]) -> Result<u64, Reason> {
 
 /// A pool of huge pages of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct HugePages {
     /// The size of one page, in bytes.
     pub page_bytes: u64,
