@@ -25,6 +25,7 @@ use plimsoll::{
     pool::{BufferPool, BufferPoolOptions},
     units::{KIB, MIB},
 };
+use zerocopy::IntoBytes;
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/plimsoll-sample-llama.gguf");
 
@@ -144,12 +145,11 @@ impl Destination for Reporting {
 
     fn window(&mut self, offset_bytes: u64, len: usize) -> plimsoll::Result<&mut [u8]> {
         self.lent = offset_bytes as usize..offset_bytes as usize + len;
-        Ok(&mut bytemuck::cast_slice_mut(&mut self.memory)[self.lent.clone()])
+        Ok(&mut self.memory.as_mut_bytes()[self.lent.clone()])
     }
 
     fn filled(&mut self) -> plimsoll::Result<()> {
-        let bytes: &[u8] = bytemuck::cast_slice(&self.memory);
-        self.filled.send((self.lent.start, bytes[self.lent.clone()].to_vec())).unwrap();
+        self.filled.send((self.lent.start, self.memory.as_bytes()[self.lent.clone()].to_vec())).unwrap();
         Ok(())
     }
 }

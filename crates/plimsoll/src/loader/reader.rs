@@ -2,6 +2,8 @@
 
 use std::{ops::Range, path::Path, sync::Arc};
 
+use zerocopy::FromBytes;
+
 use super::{
     destination::Destination,
     model::ModelFile,
@@ -234,15 +236,19 @@ impl Reader {
         let (Some(stored), Some(format)) = (stored, self.selection.format(planned.part)) else {
             return Err(broken_plan());
         };
-        let misaligned = |_| Error::invalid_argument("into", "aligned to its elements", "an odd address");
+        let misaligned = || Error::invalid_argument("into", "aligned to its elements", "an odd address");
         let outcome = match self.selection.output() {
             Output::Raw => return Err(broken_plan()),
-            Output::F32 => {
-                gguf_dequant::to_f32(format, stored, bytemuck::try_cast_slice_mut(out).map_err(misaligned)?)
-            }
-            Output::F16 => {
-                gguf_dequant::to_f16(format, stored, bytemuck::try_cast_slice_mut(out).map_err(misaligned)?)
-            }
+            Output::F32 => gguf_dequant::to_f32(
+                format,
+                stored,
+                FromBytes::mut_from_bytes(out).map_err(|_| misaligned())?,
+            ),
+            Output::F16 => gguf_dequant::to_f16(
+                format,
+                stored,
+                FromBytes::mut_from_bytes(out).map_err(|_| misaligned())?,
+            ),
         };
         outcome.map_err(|_| broken_plan())
     }
