@@ -220,7 +220,7 @@ function leastLength({ events }: RecordRows): number {
 }
 
 /** The format that a file's name tells. */
-export function profileFormat(name: string, path: unknown): ProfileFormat {
+function profileFormat(name: string, path: unknown): ProfileFormat {
   const text = check.string(name, path)
   const found = endings.find(([ending]) => text.endsWith(ending))
   if (found) return found[1]
