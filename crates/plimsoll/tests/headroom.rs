@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod withheld;
+
 use std::{
     env,
     fs::{self, File},
@@ -26,6 +28,7 @@ use plimsoll::{
     system::{Machine, MemInfo, oom_kill_count},
     units::MIB,
 };
+use withheld::withheld_bytes;
 
 const TEST: &str = "a_load_that_would_make_servers_thrash_is_refused";
 const PART: &str = "PLIMSOLL_PART";
@@ -138,19 +141,6 @@ fn take_without_asking() -> ! {
     }
 }
 
-/// What the kernel keeps out of `MemAvailable` for a while, in bytes: free pages in the lists of each processor (`count`), which
-/// grow to an eighth of a zone, and what a zone reclaims beyond its marks after pages of one kind had to be taken from blocks
-/// of another (`boost`), up to one and a half times its upper mark. Source: `mm/page_alloc.c` and `si_mem_available` of 6.12.
-fn withheld() -> u64 {
-    let text = fs::read_to_string("/proc/zoneinfo").unwrap();
-    let figure = |line: &str| {
-        let line = line.trim();
-        let figure = line.strip_prefix("count:").or_else(|| line.strip_prefix("boost "))?;
-        Some(figure.trim().parse::<u64>().unwrap())
-    };
-    text.lines().filter_map(figure).sum::<u64>() * PAGE_BYTES as u64
-}
-
 fn inmib(bytes: u64) -> u64 {
     bytes / MIB
 }
@@ -239,7 +229,7 @@ fn pools_are_granted_what_is_there_and_pay_for_each_slab_once() {
     for backend in [host, heap] {
         let budget = MemoryBudget::for_system(&SystemOptions::default()).unwrap();
         let (name, available) = (backend.name().to_owned(), budget.available_bytes());
-        let withheld_before = withheld();
+        let withheld_before = withheld_bytes();
         let mut withheld_later = 0;
         let options = PoolOptions {
             budget: Some(budget.clone()),
@@ -251,7 +241,7 @@ fn pools_are_granted_what_is_there_and_pay_for_each_slab_once() {
         let mut buffers = Vec::new();
         let refusal = loop {
             let outcome = pool.allocate_growing(SLAB_BYTES, &BufferOptions::default(), &mut |_| false);
-            withheld_later = withheld().max(withheld_later);
+            withheld_later = withheld_bytes().max(withheld_later);
             match outcome {
                 Ok(buffer) => buffers.push(buffer),
                 Err(refusal) => break refusal,
