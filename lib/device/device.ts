@@ -111,7 +111,7 @@ const natives = new WeakMap<Device, native.NativeDevice>()
 export const nativeDevice = (device: Device): native.NativeDevice | undefined => natives.get(device)
 
 /** What a choice of device asks the addon for. */
-export function deviceOptions(name: string, choice: unknown): native.NativeDeviceOptions {
+function deviceOptions(name: string, choice: unknown): native.NativeDeviceOptions {
   if (typeof choice === 'string') return check.own({ kind: check.oneOf(name, choice, [...kinds, 'auto']) })
   const isObject = typeof choice === 'object' && choice !== null && check.canBeAsked(choice)
   const kind = isObject && Object.hasOwn(choice, 'kind') ? (choice as { kind: unknown }).kind : undefined

@@ -225,7 +225,7 @@ export function ioError(path: string, cause: unknown): IoError {
 }
 
 /** What to do when a file could not be written. */
-export function writingAdvice(cause: unknown): string {
+function writingAdvice(cause: unknown): string {
   switch ((cause as NodeJS.ErrnoException).code) {
     case 'ENOSPC':
     case 'EDQUOT':

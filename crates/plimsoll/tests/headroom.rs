@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod withheld;
+
 use std::{
     env,
     fs::{self, File},
@@ -26,6 +28,7 @@ use plimsoll::{
     system::{Machine, MemInfo, oom_kill_count},
     units::MIB,
 };
+use withheld::withheld_bytes;
 
 const TEST: &str = "a_load_that_would_make_servers_thrash_is_refused";
 const PART: &str = "PLIMSOLL_PART";
@@ -239,7 +242,7 @@ fn pools_are_granted_what_is_there_and_pay_for_each_slab_once() {
     for backend in [host, heap] {
         let budget = MemoryBudget::for_system(&SystemOptions::default()).unwrap();
         let (name, available) = (backend.name().to_owned(), budget.available_bytes());
-        let withheld_before = withheld();
+        let withheld_before = withheld_bytes();
         let mut withheld_later = 0;
         let options = PoolOptions {
             budget: Some(budget.clone()),
@@ -251,7 +254,7 @@ fn pools_are_granted_what_is_there_and_pay_for_each_slab_once() {
         let mut buffers = Vec::new();
         let refusal = loop {
             let outcome = pool.allocate_growing(SLAB_BYTES, &BufferOptions::default(), &mut |_| false);
-            withheld_later = withheld().max(withheld_later);
+            withheld_later = withheld_bytes().max(withheld_later);
             match outcome {
                 Ok(buffer) => buffers.push(buffer),
                 Err(refusal) => break refusal,
