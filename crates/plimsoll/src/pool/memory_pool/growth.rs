@@ -69,7 +69,7 @@ impl MemoryPool {
             if self.given_back_bytes() > given_back_bytes || pressure(bytes) {
                 continue;
             }
-            if defragmented || self.0.state().map.free_bytes() < bytes {
+            if defragmented {
                 return Err(self.0.with_hole(no_slab));
             }
             defragmented = true;
