@@ -206,6 +206,15 @@ export function call<T>(native: () => T): T {
   }
 }
 
+/** As {@link call}, for what is waited for. */
+export async function callAsync<T>(native: () => Promise<T>): Promise<T> {
+  try {
+    return await native()
+  } catch (error) {
+    throw fromNative(error)
+  }
+}
+
 /** The file that an {@link AddonUnavailableError} is about, and what lies behind it, where there are such. */
 interface AddonDetails {
   path?: string

@@ -51,12 +51,15 @@ export const NativeProfile = binding.NativeProfile
 export type NativeProfile = Binding.NativeProfile
 
 export type {
+  NativeBounds,
   NativeDeviceOptions,
   NativeMove,
   NativeNotice,
-  NativePass,
   NativePooledBuffer,
   NativePoolOptions,
+  NativeRequest,
+  NativeRun,
+  NativeStep,
   NativeStream,
   NativeTensorType,
   NativeUnit,

@@ -19,6 +19,7 @@
 mod accounts;
 mod budget;
 mod buffer_pool;
+mod buffer_request;
 mod cuda;
 mod defragment;
 mod device;

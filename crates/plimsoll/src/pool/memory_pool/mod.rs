@@ -12,14 +12,13 @@
 mod buffer;
 mod counters;
 mod defragment;
-mod growth;
 mod layout;
 mod map;
 mod options;
-mod pass;
-mod plan;
+mod request;
 mod rooms;
 mod slab;
+mod slabs;
 mod stats;
 mod trace;
 
@@ -33,9 +32,9 @@ use std::{
 
 pub use buffer::{Access, Claim, ExportedFd, Mapping, Pin, PoolBuffer};
 pub use counters::{Counter, Scope};
-pub use defragment::{BegunMove, DefragmentOptions, DefragmentReport, Move};
+pub use defragment::{BegunMove, DefragmentOptions, DefragmentReport, DefragmentRun, Move};
 pub use options::{BufferOptions, Placement, PoolOptions};
-pub use pass::DefragmentPass;
+pub use request::{BufferRequest, Step};
 pub use stats::{BlockInfo, BufferInfo, PoolStats, SlabInfo};
 pub use trace::{TraceEvent, TraceKind, trace_lines};
 
@@ -162,8 +161,7 @@ impl MemoryPool {
     /// Gives back empty slabs that nobody has asked for, so that `missing_bytes` come together for a larger one: all that
     /// were taken on the way, and as many as it takes of those that the pool began with, if that is enough. Slabs that were
     /// [reserved](Self::reserve) stay.
-    #[allow(clippy::must_use_candidate)] // As above.
-    pub fn trim_spare(&self, missing_bytes: u64) -> u64 {
+    fn trim_spare(&self, missing_bytes: u64) -> u64 {
         self.0.state().retire_spare(missing_bytes);
         self.collect()
     }
@@ -184,8 +182,7 @@ impl MemoryPool {
     }
 
     /// Bytes of the slabs that ever went back, whoever gave them.
-    #[must_use]
-    pub fn given_back_bytes(&self) -> u64 {
+    fn given_back_bytes(&self) -> u64 {
         self.0.given_back_bytes.load(Ordering::Relaxed)
     }
 
