@@ -93,12 +93,6 @@ impl PoolBuffer {
         self.0.size_bytes
     }
 
-    /// Whether it is out of that pool.
-    #[must_use]
-    pub fn is_of(&self, pool: &super::MemoryPool) -> bool {
-        Arc::ptr_eq(&self.0.pool, &pool.0)
-    }
-
     /// Copies bytes out.
     ///
     /// # Errors

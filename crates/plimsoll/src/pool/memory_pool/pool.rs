@@ -224,3 +224,11 @@ impl MemoryPool {
         self.collect();
     }
 }
+
+impl PoolBuffer {
+    /// Whether it is out of that pool.
+    #[must_use]
+    pub fn is_of(&self, pool: &MemoryPool) -> bool {
+        Arc::ptr_eq(&self.0.pool, &pool.0)
+    }
+}

@@ -10,11 +10,10 @@
 
 use std::mem;
 
-use super::{BufferOptions, DefragmentOptions, MemoryPool, PoolBuffer};
+use super::{BufferOptions, DefragmentOptions, MemoryPool, PoolBuffer, slabs::surely_bytes};
 use crate::{
     budget::MemoryBudget,
     error::{Error, Result},
-    pool::suballocator::GRANULE_BYTES,
     units::format_bytes,
 };
 
@@ -274,11 +273,6 @@ impl BufferRequest {
         }
         no_slab
     }
-}
-
-/// What has a place for so many bytes with that alignment wherever it begins: a multiple of the alignment is at most this far.
-pub(super) fn surely_bytes(bytes: u64, align_bytes: u64) -> u64 {
-    bytes.saturating_add(align_bytes.saturating_sub(GRANULE_BYTES))
 }
 
 /// How many bytes would have to be given back for a slab that was refused.

@@ -5,13 +5,13 @@ use std::sync::{Arc, MutexGuard};
 use super::{
     BufferOptions, Inner, MemoryPool, State, WHAT,
     map::{BufferId, Purpose},
-    request::surely_bytes,
     slab::{Slab, SlabCharge},
 };
 use crate::{
     budget::{MemoryBudget, Uncharged, process_pending_bytes},
     device::Request,
     error::{Error, Result},
+    pool::suballocator::GRANULE_BYTES,
     units::format_bytes,
 };
 
@@ -200,4 +200,9 @@ impl Inner {
         let of_budget = budget.map_or(0, |budget| others(budget.pending_bytes()));
         of_machine.saturating_add(of_budget)
     }
+}
+
+/// What has a place for so many bytes with that alignment wherever it begins: a multiple of the alignment is at most this far.
+pub(super) fn surely_bytes(bytes: u64, align_bytes: u64) -> u64 {
+    bytes.saturating_add(align_bytes.saturating_sub(GRANULE_BYTES))
 }
