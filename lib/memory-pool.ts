@@ -263,7 +263,7 @@ export class MemoryPool implements AsyncDisposable {
    */
   async reserve(bytes: number): Promise<void> {
     const sizeBytes = sizeOf('bytes', bytes)
-    return this.#growth.take(() => this.#native.reserve(sizeBytes, usual.alignBytes))
+    return this.#growth.take(() => this.#native.reserve(sizeBytes))
   }
 
   /**
@@ -403,7 +403,7 @@ export class MemoryPool implements AsyncDisposable {
 }
 
 /** How a buffer is placed of which nothing is said. */
-const usual = { alignBytes: 256, transient: false, label: '' } as const
+const usual = { alignBytes: native.USUAL_ALIGN_BYTES, transient: false, label: '' } as const
 
 /** How a buffer is placed by options that were checked. */
 function placingOf(sizeBytes: number, { alignBytes, placement, label }: PoolBufferOptions): Placing {

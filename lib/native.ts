@@ -30,6 +30,7 @@ export const {
   signals,
   tensorTypes,
   untoldCopies,
+  USUAL_ALIGN_BYTES,
   valueTypes,
 } = binding
 

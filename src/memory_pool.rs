@@ -10,8 +10,7 @@ use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
     pool::{
-        Access, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Pin,
-        PoolBuffer, PoolOptions,
+        Access, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Pin, PoolBuffer, PoolOptions,
     },
 };
 
@@ -133,10 +132,9 @@ impl NativePool {
     }
 
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
-    pub fn reserve(&self, bytes: f64, align_bytes: f64) -> AsyncTask<Work<(), ()>> {
+    pub fn reserve(&self, bytes: f64) -> AsyncTask<Work<(), ()>> {
         let pool = self.pool.clone();
-        let options = BufferOptions { align_bytes: align_bytes as u64, ..BufferOptions::default() };
-        Work::promise(move || pool.reserve_for(bytes as u64, &options), |_, ()| Ok(()))
+        Work::promise(move || pool.reserve(bytes as u64), |_, ()| Ok(()))
     }
 
     /// A request for a buffer that the slabs held have no place for.
