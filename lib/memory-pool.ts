@@ -30,6 +30,8 @@ export type { BlockInfo, DefragmentReport, PoolScope, PoolStats, SlabInfo } from
 /** How long nothing has to happen to a pool before it defragments itself. */
 const IDLE_MS = 50
 
+const { USUAL_ALIGN_BYTES } = native
+
 /** Makes a pool whose request for memory also asks its owner. */
 export let makePool: (options: MemoryPoolOptions, owner?: PoolOwner) => Promise<MemoryPool>
 
@@ -158,7 +160,7 @@ export class MemoryPool implements AsyncDisposable {
       defragmenter: this.#defragmenter,
       dedicated: settings.dedicated ?? false,
       end,
-      bufferOf: (key, placing) => this.#bufferOf(key, placing),
+      bufferOf: (key, { sizeBytes, label }) => this.#bufferOf(key, sizeBytes, label),
       relieveByOthers: async (missingBytes) => (await owner?.relieve(this, missingBytes)) ?? false,
     })
     // Its native half outlives it as long as there are buffers.
@@ -195,23 +197,25 @@ export class MemoryPool implements AsyncDisposable {
    */
   allocate(bytes: number, options?: PoolBufferOptions): PoolBuffer {
     const sizeBytes = sizeOf('bytes', bytes)
-    if (options === undefined) return this.#take({ ...usual, sizeBytes })
-    return this.#take(placingOf(sizeBytes, check.options<PoolBufferOptions>(options, bufferChecks)))
+    if (options === undefined) return this.#take(sizeBytes, USUAL_ALIGN_BYTES, false, '')
+    const checked = check.options<PoolBufferOptions>(options, bufferChecks)
+    const { alignBytes, transient, label } = placingOf(sizeBytes, checked)
+    return this.#take(sizeBytes, alignBytes, transient, label)
   }
 
-  #take(placing: Placing): PoolBuffer {
+  // Every buffer goes through this, so that an object made for the call would show.
+  #take(sizeBytes: number, alignBytes: number, transient: boolean, label: string): PoolBuffer {
     this.#expectLive()
-    const { sizeBytes, alignBytes, transient, label } = placing
     let key: number
     try {
       key = native.allocateBuffer(this.#table, sizeBytes, alignBytes, transient, label === '' ? undefined : label)
     } catch (error) {
       throw fromNative(error)
     }
-    return this.#bufferOf(key, placing)
+    return this.#bufferOf(key, sizeBytes, label)
   }
 
-  #bufferOf(key: number, { sizeBytes, label }: Placing): PoolBuffer {
+  #bufferOf(key: number, sizeBytes: number, label: string): PoolBuffer {
     this.#taken += 1
     if (label !== '') this.#labels.set(key, label)
     return poolBuffer({
@@ -239,7 +243,8 @@ export class MemoryPool implements AsyncDisposable {
     const { signal, ...others } = check.options<GrowingBufferOptions>(options, growingChecks)
     const placing = placingOf(sizeBytes, check.own(others))
     throwAborted(signal)
-    const held = refusalOf(() => this.#take(placing))
+    const { alignBytes, transient, label } = placing
+    const held = refusalOf(() => this.#take(sizeBytes, alignBytes, transient, label))
     return held instanceof InsufficientMemoryError ? this.#growth.allocate(placing, signal) : held
   }
 
@@ -402,16 +407,13 @@ export class MemoryPool implements AsyncDisposable {
   }
 }
 
-/** How a buffer is placed of which nothing is said. */
-const usual = { alignBytes: native.USUAL_ALIGN_BYTES, transient: false, label: '' } as const
-
 /** How a buffer is placed by options that were checked. */
 function placingOf(sizeBytes: number, { alignBytes, placement, label }: PoolBufferOptions): Placing {
   return {
     sizeBytes,
-    alignBytes: alignBytes ?? usual.alignBytes,
+    alignBytes: alignBytes ?? USUAL_ALIGN_BYTES,
     transient: placement === 'transient',
-    label: label ?? usual.label,
+    label: label ?? '',
   }
 }
 
