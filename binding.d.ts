@@ -4,7 +4,7 @@
 /**
  * A budget with the guards that JavaScript holds over it, each under a key.
  *
- * `lib/budget.ts` gives every key a guard object whose finalizer releases it. When this object and its handle go, at
+ * `lib/budget/budget.ts` gives every key a guard object whose finalizer releases it. When this object and its handle go, at
  * the latest with their worker thread, all guards go with them, so a terminated worker leaves nothing behind.
  */
 export declare class NativeBudget {
@@ -134,28 +134,6 @@ export declare class NativeMonitor {
   close(): void
 }
 
-/** A move that was planned and is to be made or forgone. */
-export declare class NativeMove {
-  /** The key of the buffer. */
-  get key(): number
-  get bytes(): number
-}
-
-/** A defragmentation from its first move to its last. */
-export declare class NativePass {
-  /**
-   * The next move, of a buffer that had none in this pass. The last has to be made or forgone before. Nothing when the
-   * pass is complete, or the books are not copied after so many milliseconds.
-   */
-  nextMove(maxMs?: number | undefined | null): Promise<NativeMove | null>
-  /** Whether nothing is left that a move would mend. */
-  get complete(): boolean
-  /** Another call goes on with it, which may want moves that were forgone. */
-  resume(askAgain: boolean): void
-  /** Lets go of what it remembers, which the engine knows nothing of, and would not hurry to collect. */
-  end(): void
-}
-
 /**
  * A pool with the buffers that JavaScript holds out of it.
  *
@@ -166,17 +144,11 @@ export declare class NativePool {
   static create(device: NativeDevice, budget: NativeBudget | undefined | null, options: NativePoolOptions): Promise<NativePool>
   /** What `allocateBuffer` and `freeBuffer` take. */
   table(): object
-  reserve(bytes: number, alignBytes: number): Promise<void>
-  /** Hands out a buffer from the slabs held, or from a new one. A promise of its key. */
-  allocateOrGrow(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): Promise<number>
-  /** Bytes of the slabs that ever went back, whoever gave them. */
-  givenBackBytes(): number
-  /** Whether a buffer for which there is no slab might find room once others have given memory back. */
-  beginRetry(bytes: number): Promise<boolean>
+  reserve(bytes: number): Promise<void>
+  /** A request for a buffer that the slabs held have no place for. */
+  request(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): NativeRequest
   /** Gives slabs back that wait for it. */
   collect(): Promise<number>
-  /** Gives empty slabs back for a larger one, as far as nobody has asked for them. */
-  trimSpare(missingBytes: number): Promise<number>
   /** Gives back what is merely kept for what comes next. */
   trimCached(): Promise<number>
   trim(keepBytes: number): Promise<number>
@@ -188,14 +160,10 @@ export declare class NativePool {
   popScope(): PoolScope | null
   startTrace(capacity: number): void
   stopTrace(): NativeTrace
-  beginPass(): NativePass
-  /** Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since. */
-  makeMove(planned: NativeMove): Promise<number | undefined>
-  /** Whether there is a buffer under that key. */
-  holds(key: number): boolean
-  forgoMove(planned: NativeMove): void
+  /** Begins a defragmentation within bounds. */
+  beginRun(bounds: NativeBounds): NativeRun
   /** What a defragmentation would come to. */
-  defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): Promise<DefragmentReport>
+  defragmentDry(bounds: NativeBounds): Promise<DefragmentReport>
   /** Copies bytes out, from `offset_bytes` on, into memory that nobody has seen before. */
   read(key: number, offsetBytes: number, bytes: number): Promise<ArrayBuffer>
   /**
@@ -236,6 +204,41 @@ export declare class NativeProfile {
   read(withEvents: boolean): NativeRecord
   /** The same with events, put together by a thread of Node.js's pool: a million events take half a second. */
   readAside(): Promise<NativeRecord>
+}
+
+/** A request for a buffer. */
+export declare class NativeRequest {
+  /** What it wants next. Throws why there is no buffer once nothing is left to be done. */
+  step(): NativeStep
+  /** Takes a place in a slab that is held, or in a new one. */
+  take(): Promise<void>
+  /**
+   * Gives the pool's own empty slabs back for a larger one, and waits for what is on its way back. A promise of the bytes
+   * that it gave back.
+   */
+  giveBack(): Promise<number>
+  /** Others were asked, and have given memory back or not. */
+  relieved(cameBack: boolean): void
+  /** Buffers were moved together as far as it went. */
+  defragmented(): void
+}
+
+/** A defragmentation within bounds, and its report. */
+export declare class NativeRun {
+  /** Goes on within new bounds, with a new report. With `ask_again` moves are found again that were not made before. */
+  goOn(bounds: NativeBounds, askAgain: boolean): void
+  /** Finds the next move; a promise of whether there is one within the bounds. */
+  nextMove(): Promise<boolean>
+  /** The move that was found. Nothing, and it is cancelled, where its buffer was released before. */
+  found(): NativeMove | null
+  /** The move that was found is not wanted. */
+  vetoMove(): void
+  /** Makes the move that was found; a promise of whether it was made: not where its buffer was freed or pinned since. */
+  makeMove(): Promise<boolean>
+  /** What has come of it until now. */
+  report(): DefragmentReport
+  /** Lets go of what it remembers, which the engine knows nothing of, and would not hurry to collect. */
+  end(): void
 }
 
 export declare class NativeStream {
@@ -764,6 +767,15 @@ export interface NativeArrayPlace {
   sizeBytes: number
 }
 
+/** How far a defragmentation goes. */
+export interface NativeBounds {
+  maxBytes?: number
+  maxMoves?: number
+  maxMs?: number
+  /** A hole of so many bytes ends it. */
+  enoughBytes?: number
+}
+
 /** One of PyTorch's figures. */
 export interface NativeCounter {
   name: string
@@ -818,6 +830,14 @@ export interface NativeMonitorOptions {
   hearsAll: boolean
 }
 
+/** A move that was found. */
+export interface NativeMove {
+  /** The key of the buffer. */
+  key: number
+  /** Its size, in bytes. */
+  bytes: number
+}
+
 export interface NativeNotice {
   sample?: MonitorSample
   /** Whether the kernel's trigger for stalls called for the sample. */
@@ -865,6 +885,14 @@ export interface NativeRecord {
   live: Float64Array
   threads: Array<NativeThread>
 }
+
+/** What a request wants next. */
+export type NativeStep =
+  | { kind: 'take' }
+  | { kind: 'giveBack' }
+  | { kind: 'relieve'; missingBytes: number }
+  | { kind: 'defragment'; enoughBytes: number }
+  | { kind: 'granted'; key: number }
 
 export interface NativeStreamOptions {
   tensors?: Array<string>
@@ -1137,6 +1165,9 @@ export declare function tensorTypes(): Array<NativeTensorType>
 
 /** The files of copies that count by themselves, each once in a process. */
 export declare function untoldCopies(): Array<string>
+
+/** What a buffer begins at a multiple of where nothing is said, in bytes. */
+export declare const USUAL_ALIGN_BYTES: number
 
 /** The names of the types that metadata values have, in the order of their ids. */
 export declare function valueTypes(): Array<string>

@@ -102,28 +102,6 @@ declare class NativeMapping {
   finish(detached: boolean): Promise<void>
 }
 
-/** A move that was planned and is to be made or forgone. */
-declare class NativeMove {
-  /** The key of the buffer. */
-  get key(): number
-  get bytes(): number
-}
-
-/** A defragmentation from its first move to its last. */
-declare class NativePass {
-  /**
-   * The next move, of a buffer that had none in this pass. The last has to be made or forgone before. Nothing when the
-   * pass is complete, or the books are not copied after so many milliseconds.
-   */
-  nextMove(maxMs?: number | undefined | null): Promise<NativeMove | null>
-  /** Whether nothing is left that a move would mend. */
-  get complete(): boolean
-  /** Another call goes on with it, which may want moves that were forgone. */
-  resume(askAgain: boolean): void
-  /** Lets go of what it remembers, which the engine knows nothing of, and would not hurry to collect. */
-  end(): void
-}
-
 /**
  * A pool with the buffers that JavaScript holds out of it.
  *
@@ -134,17 +112,11 @@ declare class NativePool$1 {
   static create(device: NativeDevice, budget: NativeBudget | undefined | null, options: NativePoolOptions): Promise<NativePool$1>
   /** What `allocateBuffer` and `freeBuffer` take. */
   table(): object
-  reserve(bytes: number, alignBytes: number): Promise<void>
-  /** Hands out a buffer from the slabs held, or from a new one. A promise of its key. */
-  allocateOrGrow(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): Promise<number>
-  /** Bytes of the slabs that ever went back, whoever gave them. */
-  givenBackBytes(): number
-  /** Whether a buffer for which there is no slab might find room once others have given memory back. */
-  beginRetry(bytes: number): Promise<boolean>
+  reserve(bytes: number): Promise<void>
+  /** A request for a buffer that the slabs held have no place for. */
+  request(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): NativeRequest
   /** Gives slabs back that wait for it. */
   collect(): Promise<number>
-  /** Gives empty slabs back for a larger one, as far as nobody has asked for them. */
-  trimSpare(missingBytes: number): Promise<number>
   /** Gives back what is merely kept for what comes next. */
   trimCached(): Promise<number>
   trim(keepBytes: number): Promise<number>
@@ -156,14 +128,10 @@ declare class NativePool$1 {
   popScope(): PoolScope | null
   startTrace(capacity: number): void
   stopTrace(): NativeTrace
-  beginPass(): NativePass
-  /** Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since. */
-  makeMove(planned: NativeMove): Promise<number | undefined>
-  /** Whether there is a buffer under that key. */
-  holds(key: number): boolean
-  forgoMove(planned: NativeMove): void
+  /** Begins a defragmentation within bounds. */
+  beginRun(bounds: NativeBounds): NativeRun
   /** What a defragmentation would come to. */
-  defragmentDry(maxBytes?: number | undefined | null, maxMoves?: number | undefined | null, maxMs?: number | undefined | null): Promise<DefragmentReport>
+  defragmentDry(bounds: NativeBounds): Promise<DefragmentReport>
   /** Copies bytes out, from `offset_bytes` on, into memory that nobody has seen before. */
   read(key: number, offsetBytes: number, bytes: number): Promise<ArrayBuffer>
   /**
@@ -186,6 +154,41 @@ declare class NativePool$1 {
   /** Takes one pin off; whether there was one. */
   unpin(key: number): boolean
   exportFd(key: number): Promise<ExportedFd>
+}
+
+/** A request for a buffer. */
+declare class NativeRequest {
+  /** What it wants next. Throws why there is no buffer once nothing is left to be done. */
+  step(): NativeStep
+  /** Takes a place in a slab that is held, or in a new one. */
+  take(): Promise<void>
+  /**
+   * Gives the pool's own empty slabs back for a larger one, and waits for what is on its way back. A promise of the bytes
+   * that it gave back.
+   */
+  giveBack(): Promise<number>
+  /** Others were asked, and have given memory back or not. */
+  relieved(cameBack: boolean): void
+  /** Buffers were moved together as far as it went. */
+  defragmented(): void
+}
+
+/** A defragmentation within bounds, and its report. */
+declare class NativeRun {
+  /** Goes on within new bounds, with a new report. With `ask_again` moves are found again that were not made before. */
+  goOn(bounds: NativeBounds, askAgain: boolean): void
+  /** Finds the next move; a promise of whether there is one within the bounds. */
+  nextMove(): Promise<boolean>
+  /** The move that was found. Nothing, and it is cancelled, where its buffer was released before. */
+  found(): NativeMove | null
+  /** The move that was found is not wanted. */
+  vetoMove(): void
+  /** Makes the move that was found; a promise of whether it was made: not where its buffer was freed or pinned since. */
+  makeMove(): Promise<boolean>
+  /** What has come of it until now. */
+  report(): DefragmentReport
+  /** Lets go of what it remembers, which the engine knows nothing of, and would not hurry to collect. */
+  end(): void
 }
 
 /** One live allocation. */
@@ -620,6 +623,15 @@ interface MonitorSample {
   oomKillCount?: number
 }
 
+/** How far a defragmentation goes. */
+interface NativeBounds {
+  maxBytes?: number
+  maxMoves?: number
+  maxMs?: number
+  /** A hole of so many bytes ends it. */
+  enoughBytes?: number
+}
+
 /** One of PyTorch's figures. */
 interface NativeCounter {
   name: string
@@ -650,6 +662,14 @@ interface NativeMachineOptions {
   pid?: number
 }
 
+/** A move that was found. */
+interface NativeMove {
+  /** The key of the buffer. */
+  key: number
+  /** Its size, in bytes. */
+  bytes: number
+}
+
 interface NativePoolOptions {
   label: string
   slabBytes?: number
@@ -660,6 +680,14 @@ interface NativePoolOptions {
   dedicated: boolean
   zeroOnFree: boolean
 }
+
+/** What a request wants next. */
+type NativeStep =
+  | { kind: 'take' }
+  | { kind: 'giveBack' }
+  | { kind: 'relieve'; missingBytes: number }
+  | { kind: 'defragment'; enoughBytes: number }
+  | { kind: 'granted'; key: number }
 
 /** What happened to a pool, an event a line. */
 interface NativeTrace {
@@ -1311,7 +1339,7 @@ interface HostDeviceOptions {
 /** Buffers that the drivers of accelerators import without a copy. */
 interface DmaHeapDeviceOptions {
     kind: 'dma-heap';
-    /** The heap's name: `'system'` and its kin where none is given. */
+    /** The heap's name: `'system'` and its kin by default. */
     heap?: string;
 }
 /** The same made from ordinary RAM, and counted like it. */
@@ -1328,7 +1356,7 @@ interface CudaDeviceOptions {
      * `'managed'`, which the driver keeps coherent.
      */
     memory?: 'device' | 'pinned' | 'managed';
-    /** The driver's library, where it is not the usual `libcuda.so.1`. */
+    /** The driver's library: the usual `libcuda.so.1` by default. */
     library?: string;
 }
 /** Memory by Rockchip's own NPU driver. */

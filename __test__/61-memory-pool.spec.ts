@@ -324,7 +324,7 @@ describe('allocateAsync', () => {
     const used = await pool.allocateAsync(768 * KiB)
     const refusal = await rejectedBy(InsufficientMemoryError, pool.allocateAsync(2 * MiB + 1, { label: 'big' }))
     expect(refusal).toMatchObject({ requestedBytes: 2 * MiB + 1, label: 'big', largestFreeBytes: 2 * MiB })
-    expect(refusal.message).toContain('The largest hole in the pool is 256.00 KiB')
+    expect(refusal.message).toContain('the largest hole in the pool is 256.00 KiB')
     using _rest = budget.allocate(2 * MiB, 'rest')
     const second = await rejectedBy(InsufficientMemoryError, pool.allocateAsync(MiB))
     expect(second).toMatchObject({ requestedBytes: MiB, label: 'the pool', largestFreeBytes: 256 * KiB })

@@ -43,7 +43,8 @@ fuzz_target!(|bytes: &[u8]| {
     let pool = MemoryPool::create(backend, options).expect("so much this machine has");
     let mut live: Vec<(u64, PoolBuffer)> = Vec::new();
     let mut pins: Vec<Pin> = Vec::new();
-    let mut pass = pool.begin_pass();
+    let begin = || pool.begin_run(&DefragmentOptions::default()).expect("the pool is there");
+    let mut run = begin();
     for (seed, step) in (0_u64..).zip(steps.chunks_exact(3)) {
         let number = u64::from(u16::from_le_bytes([step[1], step[2]]));
         match step[0] % 14 {
@@ -74,15 +75,16 @@ fuzz_target!(|bytes: &[u8]| {
             }
             11 if number % 2 == 0 => drop(pool.trim(0)),
             11 => pins.clear(),
-            12 if number % 16 == 0 => pass = pool.begin_pass(),
+            12 if number % 16 == 0 => run = begin(),
             12 | 13 => {
-                let Some(planned) = pass.next_move().expect("the pool is there") else { continue };
+                if run.next_move().expect("the pool is there").is_none() {
+                    continue;
+                }
                 if number % 8 == 0 {
-                    pool.forgo_move(&planned);
+                    run.veto_move();
                 } else {
-                    let begun =
-                        pool.begin_move(planned).expect("the pool is there").expect("nobody was between");
-                    begun.make().expect("RAM copies");
+                    let begun = run.begin_move().expect("the pool is there").expect("nobody was between");
+                    run.count_move(begun.make().expect("RAM copies"));
                 }
             }
             _ => {}

@@ -31,6 +31,7 @@ export const {
   signals,
   tensorTypes,
   untoldCopies,
+  USUAL_ALIGN_BYTES,
   valueTypes,
 } = binding
 
@@ -52,12 +53,15 @@ export const NativeProfile = binding.NativeProfile
 export type NativeProfile = Binding.NativeProfile
 
 export type {
+  NativeBounds,
   NativeDeviceOptions,
   NativeMove,
   NativeNotice,
-  NativePass,
   NativePooledBuffer,
   NativePoolOptions,
+  NativeRequest,
+  NativeRun,
+  NativeStep,
   NativeStream,
   NativeTensorType,
   NativeUnit,

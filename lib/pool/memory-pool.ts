@@ -3,17 +3,11 @@ import * as native from '../addon/native.js'
 import { nativeBudget } from '../budget/budget.js'
 import { type PoolBuffer, poolBuffer } from '../device/buffer.js'
 import { Device, nativeDevice } from '../device/device.js'
-import { type Abortion, abortion, absorb, onAbort } from '../support/abort.js'
 import * as check from '../support/check.js'
-import {
-  AbortError,
-  fromNative,
-  InsufficientMemoryError,
-  invalidArgument,
-  quoted,
-  released,
-} from '../support/errors.js'
+import { fromNative, InsufficientMemoryError, invalidArgument, quoted, released } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
+import { Defragmenter } from './defragmenter.js'
+import { Growth, type Placing, throwAborted } from './growth.js'
 import {
   type AutoDefragmentOptions,
   bufferChecks,
@@ -22,11 +16,11 @@ import {
   type GrowingBufferOptions,
   growingChecks,
   type MemoryPoolOptions,
-  type MovableBuffer,
   type PoolBufferOptions,
   poolChecks,
   sizeOf,
 } from './options.js'
+import { Returns } from './returns.js'
 import type { PoolSnapshot } from './snapshot.js'
 import { type PoolSettings, type PoolTrace, traceOf } from './trace.js'
 
@@ -35,8 +29,7 @@ export type { BlockInfo, DefragmentReport, PoolScope, PoolStats, SlabInfo } from
 /** How long nothing has to happen to a pool before it defragments itself. */
 const IDLE_MS = 50
 
-/** How long a pass that did not come to its end is kept for the next call. */
-const PASS_KEPT_MS = 5000
+const { USUAL_ALIGN_BYTES } = native
 
 /** Makes a pool whose request for memory also asks its owner. */
 export let makePool: (options: MemoryPoolOptions, owner?: PoolOwner) => Promise<MemoryPool>
@@ -102,25 +95,17 @@ export class MemoryPool implements AsyncDisposable {
   /** Its buffers, as the two calls that each of them goes through want them. */
   readonly #table: object
   readonly #owner: PoolOwner | undefined
+  readonly #returns: Returns
+  readonly #defragmenter: Defragmenter
+  readonly #growth: Growth
   readonly #settings: PoolSettings
   readonly #auto: Required<AutoDefragmentOptions> | undefined
   /** The label of each live buffer, by its key; those without one are left out. */
   readonly #labels = new Map<number, string>()
-  readonly #pressure = new Set<(missingBytes: number) => unknown>()
   readonly #freed: (key: number, retired: boolean) => void
   #idle: NodeJS.Timeout | undefined
   /** Buffers handed out: whether it has been idle. */
   #taken = 0
-  /** What is on its way back to the device: the bytes of each call. */
-  readonly #returning = new Set<Promise<number>>()
-  #collecting: Promise<void> | undefined
-  #collectAgain = false
-  #defragmenting: Promise<unknown> = Promise.resolve()
-  /** The pass that met a bound before it was complete, and what ends it when no call goes on with it. */
-  #unfinished: { pass: native.NativePass; veto: DefragmentOptions['veto']; timer: NodeJS.Timeout } | undefined
-  #growing: Promise<unknown> = Promise.resolve()
-  /** What ends the requests that wait for others to give memory back. */
-  readonly #waiting = new Set<() => void>()
   /** Whether it was destroyed; its buffers look there too. */
   readonly #end = { destroyed: false }
   #gone: Promise<void> | undefined
@@ -132,7 +117,7 @@ export class MemoryPool implements AsyncDisposable {
   static {
     giveBackIdle = async (pool) => {
       const idle = () => pool.#native.trimCached()
-      const [returnedBytes, idleBytes] = await Promise.all([pool.#returned(), pool.#giveBack(idle)])
+      const [returnedBytes, idleBytes] = await Promise.all([pool.#returns.returned(), pool.#returns.giveBack(idle)])
       return returnedBytes + idleBytes
     }
     isPool = (value): value is MemoryPool => typeof value === 'object' && value !== null && #native in value
@@ -165,8 +150,20 @@ export class MemoryPool implements AsyncDisposable {
     this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto }
     this.device = device
     this.label = label
+    const end = this.#end
+    this.#returns = new Returns(() => of.collect())
+    this.#defragmenter = new Defragmenter({ native: of, returns: this.#returns, labels: this.#labels, end })
+    this.#growth = new Growth({
+      native: of,
+      returns: this.#returns,
+      defragmenter: this.#defragmenter,
+      dedicated: settings.dedicated ?? false,
+      end,
+      bufferOf: (key, { sizeBytes, label }) => this.#bufferOf(key, sizeBytes, label),
+      relieveByOthers: async (missingBytes) => (await owner?.relieve(this, missingBytes)) ?? false,
+    })
     // Its native half outlives it as long as there are buffers.
-    net.register(of, { table: this.#table, label, end: this.#end })
+    net.register(of, { table: this.#table, label, end })
     // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
     const self = new WeakRef(this)
     this.#freed = (key, retired) => {
@@ -199,11 +196,13 @@ export class MemoryPool implements AsyncDisposable {
    */
   allocate(bytes: number, options?: PoolBufferOptions): PoolBuffer {
     const sizeBytes = sizeOf('bytes', bytes)
-    if (options === undefined) return this.#take(sizeBytes, 256, false, '')
-    const { alignBytes = 256, placement, label = '' } = check.options<PoolBufferOptions>(options, bufferChecks)
-    return this.#take(sizeBytes, alignBytes, placement === 'transient', label)
+    if (options === undefined) return this.#take(sizeBytes, USUAL_ALIGN_BYTES, false, '')
+    const checked = check.options<PoolBufferOptions>(options, bufferChecks)
+    const { alignBytes, transient, label } = placingOf(sizeBytes, checked)
+    return this.#take(sizeBytes, alignBytes, transient, label)
   }
 
+  // Every buffer goes through this, so that an object made for the call would show.
   #take(sizeBytes: number, alignBytes: number, transient: boolean, label: string): PoolBuffer {
     this.#expectLive()
     let key: number
@@ -241,110 +240,11 @@ export class MemoryPool implements AsyncDisposable {
   async allocateAsync(bytes: number, options?: GrowingBufferOptions): Promise<PoolBuffer> {
     const sizeBytes = sizeOf('bytes', bytes)
     const { signal, ...others } = check.options<GrowingBufferOptions>(options, growingChecks)
-    const placing = check.own(others)
-    let defragmented = false
+    const placing = placingOf(sizeBytes, check.own(others))
     throwAborted(signal)
-    for (;;) {
-      const before = this.#native.givenBackBytes()
-      const grown = await this.#takeOrGrow(sizeBytes, placing)
-      const aborted = abortion(signal)
-      if (aborted) {
-        // The slab that was taken for it goes back with it.
-        if (!(grown instanceof InsufficientMemoryError)) grown.release()
-        throw new AbortError(aborted.reason)
-      }
-      if (!(grown instanceof InsufficientMemoryError)) return grown
-      if (!(await this.#run(() => this.#native.beginRetry(sizeBytes)))) {
-        throw this.#refusal(grown, sizeBytes, placing.label)
-      }
-      const relieved = async () => (await this.#gaveBack(grown, before)) || (await this.#relieved(sizeBytes, signal))
-      if (await this.#unlessEnded(relieved(), signal)) continue
-      if (defragmented) throw this.#refusal(grown, sizeBytes, placing.label)
-      defragmented = true
-      const surelyBytes = sizeBytes + (placing.alignBytes ?? 256) - 256
-      const enough = () => abortion(signal) !== undefined || this.stats().largestFreeBytes >= surelyBytes
-      await this.#unlessEnded(this.#queue(check.own({}), enough), signal)
-    }
-  }
-
-  /** What others do for a request, unless that is given up or the pool destroyed before. */
-  async #unlessEnded<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    let reject: (error: Error) => void = () => {}
-    const ended = new Promise<never>((_, rejected) => {
-      reject = rejected
-    })
-    const destroyed = () => reject(released('the memory pool'))
-    this.#waiting.add(destroyed)
-    const unlisten = signal && onAbort(signal, (reason) => reject(new AbortError(reason)))
-    if (this.#end.destroyed) destroyed()
-    try {
-      return await Promise.race([work, ended])
-    } finally {
-      this.#waiting.delete(destroyed)
-      unlisten?.()
-    }
-  }
-
-  /** Whether slabs went back to the device since that many bytes of them had, by now or by whomever. */
-  async #gaveBack({ requestedBytes, availableBytes }: InsufficientMemoryError, before: number): Promise<boolean> {
-    const missingBytes = Math.max(0, requestedBytes - availableBytes)
-    await this.#giveBack(() => this.#native.trimSpare(missingBytes))
-    return this.#native.givenBackBytes() > before
-  }
-
-  /** Why there is no slab, as the refusal of a buffer: the holes of the pool would have served, too. */
-  #refusal(noSlab: InsufficientMemoryError, sizeBytes: number, label = ''): InsufficientMemoryError {
-    const { message, availableBytes, bindingConstraint, suggestion } = noSlab
-    const holeBytes = this.stats().largestFreeBytes
-    const details = {
-      label: label === '' ? this.label : label,
-      requestedBytes: sizeBytes,
-      availableBytes,
-      largestFreeBytes: Math.max(holeBytes, noSlab.largestFreeBytes),
-      bindingConstraint,
-      suggestion,
-    }
-    const hole = holeBytes > 0 ? `. The largest hole in the pool is ${native.formatBytes(holeBytes)}` : ''
-    return new InsufficientMemoryError('ERR_INSUFFICIENT_MEMORY', `${message}${hole}`, details)
-  }
-
-  /**
-   * A buffer from what is held, or from a new slab; or why there is none. One slab at a time: that which one takes may do
-   * for all who wait, but not where each buffer has one of its own.
-   */
-  async #takeOrGrow(sizeBytes: number, options: PoolBufferOptions): Promise<PoolBuffer | InsufficientMemoryError> {
-    const held = refusalOf(() => this.allocate(sizeBytes, options))
-    if (!(held instanceof InsufficientMemoryError)) return held
-    const { alignBytes = 256, placement, label = '' } = options
-    const transient = placement === 'transient'
-    const take = () => this.#native.allocateOrGrow(sizeBytes, alignBytes, transient, label === '' ? undefined : label)
-    try {
-      const key = await this.#run(() => (this.#settings.dedicated ? take() : this.#afterOthers(take)))
-      const buffer = this.#bufferOf(key, sizeBytes, label)
-      if (!this.#end.destroyed) return buffer
-      buffer.release()
-      throw released('the memory pool')
-    } catch (error) {
-      if (error instanceof InsufficientMemoryError) return error
-      throw error
-    }
-  }
-
-  /** Runs what takes a slab once everybody before has taken theirs. */
-  #afterOthers<T>(take: () => Promise<T>): Promise<T> {
-    const taken = this.#growing.then(take)
-    this.#growing = taken.catch(() => {})
-    return taken
-  }
-
-  /** Whether anybody has given memory back. */
-  async #relieved(missingBytes: number, signal: AbortSignal | undefined): Promise<boolean> {
-    const isWanted = () => !abortion(signal) && !this.#end.destroyed
-    for (const relieve of [...this.#pressure]) {
-      if (!isWanted()) return false
-      if ((await relieve(missingBytes)) === true) return true
-    }
-    return isWanted() && ((await this.#owner?.relieve(this, missingBytes)) ?? false)
+    const { alignBytes, transient, label } = placing
+    const held = refusalOf(() => this.#take(sizeBytes, alignBytes, transient, label))
+    return held instanceof InsufficientMemoryError ? this.#growth.allocate(placing, signal) : held
   }
 
   /**
@@ -355,8 +255,7 @@ export class MemoryPool implements AsyncDisposable {
   onPressure(relieve: (missingBytes: number) => unknown): Disposable {
     const registered = check.callback<(missingBytes: number) => unknown>('relieve', relieve)
     this.#expectLive()
-    this.#pressure.add(registered)
-    return { [Symbol.dispose]: () => void this.#pressure.delete(registered) }
+    return this.#growth.onPressure(registered)
   }
 
   /**
@@ -368,8 +267,7 @@ export class MemoryPool implements AsyncDisposable {
    */
   async reserve(bytes: number): Promise<void> {
     const sizeBytes = sizeOf('bytes', bytes)
-    const take = () => this.#native.reserve(sizeBytes, 256)
-    return this.#run(() => (this.#settings.dedicated ? take() : this.#afterOthers(take)))
+    return this.#growth.take(() => this.#native.reserve(sizeBytes))
   }
 
   /**
@@ -378,8 +276,8 @@ export class MemoryPool implements AsyncDisposable {
    */
   async trim(keepBytes = 0): Promise<number> {
     const keep = check.bytes('keepBytes', keepBytes)
-    const bytes = await this.#giveBack(() => this.#native.trim(keep))
-    await this.#collecting
+    const bytes = await this.#returns.giveBack(() => this.#native.trim(keep))
+    await this.#returns.collected()
     return bytes
   }
 
@@ -391,129 +289,7 @@ export class MemoryPool implements AsyncDisposable {
    * @throws {@link ReleasedError} after {@link destroy}.
    */
   async defragment(options?: DefragmentOptions): Promise<DefragmentReport> {
-    return this.#queue(check.options<DefragmentOptions>(options, defragmentChecks), () => false)
-  }
-
-  /** One pass at a time. It ends before its bounds are met when it has done `enough`. */
-  #queue(options: DefragmentOptions, enough: () => boolean): Promise<DefragmentReport> {
-    const pass = this.#defragmenting.then(() => this.#pass(options, enough))
-    this.#defragmenting = pass.catch(() => {})
-    return pass
-  }
-
-  async #pass(
-    { dryRun = false, veto, onMoved, signal, maxBytes, maxMoves, maxMs }: DefragmentOptions,
-    enough: () => boolean,
-  ): Promise<DefragmentReport> {
-    if (dryRun) return this.#run(() => this.#native.defragmentDry(maxBytes, maxMoves, maxMs))
-    const report = {
-      movedCount: 0,
-      movedBytes: 0,
-      vetoedCount: 0,
-      emptiedBytes: 0,
-      largestFreeBytesBefore: this.stats().largestFreeBytes,
-      largestFreeBytesAfter: 0,
-      complete: false,
-    }
-    const began = performance.now()
-    const leftMs = () => maxMs && Math.max(0, maxMs - (performance.now() - began))
-    const bounded = [maxBytes, maxMoves, maxMs].some((bound) => bound !== undefined)
-    const pass = (bounded && this.#resumed(veto)) || this.#native.beginPass()
-    this.#dropPass()
-    let tried = false
-    let failed = true
-    let rejected: Abortion | undefined
-    const within = () =>
-      !rejected &&
-      !abortion(signal) &&
-      report.movedCount < (maxMoves ?? Number.POSITIVE_INFINITY) &&
-      report.movedBytes < (maxBytes ?? Number.POSITIVE_INFINITY) &&
-      // A bound of any time lets one move be tried, or a slow machine would never get on.
-      (tried ? performance.now() - began < (maxMs ?? Number.POSITIVE_INFINITY) : maxMs !== 0) &&
-      !enough()
-    try {
-      while (within()) {
-        const planned = await this.#run(() => pass.nextMove(leftMs()))
-        if (!planned) {
-          report.complete = pass.complete
-          break
-        }
-        tried = true
-        if (!this.#native.holds(planned.key)) {
-          // It was released before its turn came.
-          this.#native.forgoMove(planned)
-          continue
-        }
-        const movable = this.#movable(planned)
-        if (this.#vetoes(veto, movable, planned)) {
-          report.vetoedCount += 1
-          continue
-        }
-        const emptiedBytes = await this.#run(() => this.#native.makeMove(planned))
-        // The veto may have released or pinned it.
-        if (typeof emptiedBytes !== 'number') continue
-        report.emptiedBytes += emptiedBytes
-        report.movedCount += 1
-        report.movedBytes += planned.bytes
-        // One that is asynchronous is not waited for, but what it rejects with ends the pass, too.
-        absorb(onMoved?.(movable), (reason) => {
-          rejected = { reason }
-        })
-      }
-      if (rejected) throw rejected.reason
-      failed = false
-    } finally {
-      if (failed || report.complete || this.#end.destroyed) pass.end()
-      else this.#keepPass(pass, veto)
-      this.#collect()
-    }
-    report.largestFreeBytesAfter = this.stats().largestFreeBytes
-    return report
-  }
-
-  /** The pass to go on with. Another veto is asked about what the last one kept where it was. */
-  #resumed(veto: DefragmentOptions['veto']): native.NativePass | undefined {
-    const unfinished = this.#unfinished
-    if (!unfinished) return undefined
-    clearTimeout(unfinished.timer)
-    this.#unfinished = undefined
-    unfinished.pass.resume(!veto || veto !== unfinished.veto)
-    return unfinished.pass
-  }
-
-  #keepPass(pass: native.NativePass, veto: DefragmentOptions['veto']): void {
-    const timer = setTimeout(() => this.#dropPass(), PASS_KEPT_MS).unref()
-    this.#unfinished = { pass, veto, timer }
-  }
-
-  #dropPass(): void {
-    clearTimeout(this.#unfinished?.timer)
-    this.#unfinished?.pass.end()
-    this.#unfinished = undefined
-  }
-
-  #movable({ key, bytes }: native.NativeMove): MovableBuffer {
-    return { label: this.#labels.get(key) ?? '', sizeBytes: bytes, id: key }
-  }
-
-  /** Whether the move is not wanted; a veto that throws leaves no place taken. */
-  #vetoes(veto: DefragmentOptions['veto'], movable: MovableBuffer, planned: native.NativeMove): boolean {
-    let vetoed = true
-    try {
-      const answer: unknown = veto?.(movable)
-      if (typeof (answer as PromiseLike<unknown> | undefined)?.then === 'function') {
-        absorb(answer)
-        throw invalidArgument(
-          'veto',
-          'a function that says at once whether the buffer stays',
-          'one that returns a promise',
-        )
-      }
-      vetoed = answer === true
-    } finally {
-      if (vetoed) this.#native.forgoMove(planned)
-    }
-    return vetoed
+    return this.#defragmenter.defragment(check.options<DefragmentOptions>(options, defragmentChecks))
   }
 
   /** What it holds and has done. */
@@ -582,15 +358,14 @@ export class MemoryPool implements AsyncDisposable {
   async #destroy(): Promise<void> {
     this.#end.destroyed = true
     clearTimeout(this.#idle)
-    this.#dropPass()
+    this.#defragmenter.drop()
     this.#labels.clear()
-    this.#pressure.clear()
-    for (const end of this.#waiting) end()
+    this.#growth.end()
     const { heldBytes } = this.stats()
     try {
-      await this.#giveBack(() => this.#native.destroy().then(() => heldBytes))
+      await this.#returns.giveBack(() => this.#native.destroy().then(() => heldBytes))
       // What was on its way back before.
-      await this.#collecting
+      await this.#returns.collected()
     } finally {
       this.#owner?.destroyed(this)
     }
@@ -603,44 +378,8 @@ export class MemoryPool implements AsyncDisposable {
 
   #afterFree(key: number, retired: boolean): void {
     this.#labels.delete(key)
-    if (retired) this.#collect()
+    if (retired) this.#returns.collect()
     if (this.#auto) this.#whenIdle(this.#auto)
-  }
-
-  /** Gives empty slabs back, without anybody waiting for the device. */
-  #collect(): void {
-    this.#collectAgain = true
-    this.#collecting ??= this.#collectAll()
-    // Told to whoever waits for it.
-    this.#collecting.catch(() => {})
-  }
-
-  async #collectAll(): Promise<void> {
-    // What becomes empty while a device takes its time is given back in a further round.
-    try {
-      while (this.#collectAgain) {
-        this.#collectAgain = false
-        await this.#giveBack(() => this.#native.collect())
-      }
-    } finally {
-      this.#collecting = undefined
-    }
-  }
-
-  /** Gives slabs back by a call that resolves to their bytes; meanwhile {@link #returned} waits for them. */
-  async #giveBack(start: () => Promise<number>): Promise<number> {
-    const returning = this.#run(start)
-    this.#returning.add(returning)
-    try {
-      return await returning
-    } finally {
-      this.#returning.delete(returning)
-    }
-  }
-
-  /** Waits for what is on its way back by now; resolves to its bytes, whoever began it. */
-  async #returned(): Promise<number> {
-    return (await Promise.all(this.#returning)).reduce((sum, bytes) => sum + bytes, 0)
   }
 
   #whenIdle({ abovePercent, maxMs }: Required<AutoDefragmentOptions>): void {
@@ -660,13 +399,15 @@ export class MemoryPool implements AsyncDisposable {
   #expectLive(): void {
     if (this.#end.destroyed) throw released('the memory pool')
   }
+}
 
-  async #run<T>(start: () => Promise<T>): Promise<T> {
-    try {
-      return await start()
-    } catch (error) {
-      throw fromNative(error)
-    }
+/** How a buffer is placed by options that were checked. */
+function placingOf(sizeBytes: number, { alignBytes, placement, label }: PoolBufferOptions): Placing {
+  return {
+    sizeBytes,
+    alignBytes: alignBytes ?? USUAL_ALIGN_BYTES,
+    transient: placement === 'transient',
+    label: label ?? '',
   }
 }
 
@@ -677,11 +418,6 @@ const settingsOf = (options: MemoryPoolOptions): PoolSettings =>
   check.own(
     Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])),
   )
-
-function throwAborted(signal: AbortSignal | undefined): void {
-  const aborted = abortion(signal)
-  if (aborted) throw new AbortError(aborted.reason)
-}
 
 /** What a call gave, or the refusal that it threw. */
 function refusalOf(allocate: () => PoolBuffer): PoolBuffer | InsufficientMemoryError {

@@ -210,6 +210,15 @@ export function call<T>(native: () => T): T {
   }
 }
 
+/** As {@link call}, for what is waited for. */
+export async function callAsync<T>(native: () => Promise<T>): Promise<T> {
+  try {
+    return await native()
+  } catch (error) {
+    throw fromNative(error)
+  }
+}
+
 export function invalidArgument(argument: string, expected: string, received: unknown): InvalidArgumentError {
   const text = typeof received === 'string' ? received : describe(received)
   const message = `expected ${argument} to be ${expected}, got ${text}`

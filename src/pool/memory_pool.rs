@@ -1,6 +1,6 @@
 //! The native half of `MemoryPool` and its buffers.
 
-use std::{ops::Deref, os::fd::IntoRawFd, time::Duration};
+use std::{ops::Deref, os::fd::IntoRawFd};
 
 use napi::{
     Env, Unknown,
@@ -10,15 +10,15 @@ use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
     pool::{
-        BegunMove, BufferOptions, DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Pin,
-        PoolBuffer, PoolOptions,
+        DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Pin, PoolBuffer, PoolOptions,
     },
 };
 
 use super::{
-    defragment::{NativeMove, NativePass},
+    defragment::{NativeBounds, NativeRun},
     held_buffer::{NativeHeldBuffer, write},
     mapping::NativeMapping,
+    request::NativeRequest,
     stats::{DefragmentReport, NativeCounter, NativeTrace, PoolScope, PoolStats, SlabInfo},
     table::{PoolTable, buffer_options},
 };
@@ -130,38 +130,23 @@ impl NativePool {
     }
 
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
-    pub fn reserve(&self, bytes: f64, align_bytes: f64) -> AsyncTask<Work<(), ()>> {
+    pub fn reserve(&self, bytes: f64) -> AsyncTask<Work<(), ()>> {
         let pool = self.pool.clone();
-        let options = BufferOptions { align_bytes: align_bytes as u64, ..BufferOptions::default() };
-        Work::promise(move || pool.reserve_for(bytes as u64, &options), |_, ()| Ok(()))
+        Work::promise(move || pool.reserve(bytes as u64), |_, ()| Ok(()))
     }
 
-    /// Hands out a buffer from the slabs held, or from a new one. A promise of its key.
-    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
-    pub fn allocate_or_grow(
+    /// A request for a buffer that the slabs held have no place for.
+    #[napi(catch_unwind)]
+    pub fn request(
         &self,
+        env: Env,
         bytes: f64,
         align_bytes: f64,
         transient: bool,
         label: Option<String>,
-    ) -> AsyncTask<Work<PoolBuffer, f64>> {
-        let (table, pool) = (self.0.clone(), self.pool.clone());
+    ) -> napi::Result<NativeRequest> {
         let options = buffer_options(align_bytes, transient, label);
-        let allocate = move || pool.allocate_or_grow(bytes as u64, &options);
-        Work::promise(allocate, move |env, buffer| Ok(table.keep(env, buffer)))
-    }
-
-    /// Bytes of the slabs that ever went back, whoever gave them.
-    #[napi(catch_unwind)]
-    pub fn given_back_bytes(&self) -> f64 {
-        self.pool.given_back_bytes() as f64
-    }
-
-    /// Whether a buffer for which there is no slab might find room once others have given memory back.
-    #[napi(ts_return_type = "Promise<boolean>", catch_unwind)]
-    pub fn begin_retry(&self, bytes: f64) -> AsyncTask<Work<bool, bool>> {
-        let pool = self.pool.clone();
-        Work::promise(move || Ok(pool.begin_retry(bytes as u64)), |_, may_fit| Ok(may_fit))
+        NativeRequest::new(self.0.clone(), bytes as u64, &options).map_err(|error| to_js(env, &error))
     }
 
     /// Gives slabs back that wait for it.
@@ -169,13 +154,6 @@ impl NativePool {
     pub fn collect(&self) -> AsyncTask<Work<u64, f64>> {
         let pool = self.pool.clone();
         Work::promise(move || Ok(pool.collect()), |_, bytes| Ok(bytes as f64))
-    }
-
-    /// Gives empty slabs back for a larger one, as far as nobody has asked for them.
-    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
-    pub fn trim_spare(&self, missing_bytes: f64) -> AsyncTask<Work<u64, f64>> {
-        let pool = self.pool.clone();
-        Work::promise(move || Ok(pool.trim_spare(missing_bytes as u64)), |_, bytes| Ok(bytes as f64))
     }
 
     /// Gives back what is merely kept for what comes next.
@@ -239,45 +217,16 @@ impl NativePool {
         self.pool.stop_trace().into()
     }
 
+    /// Begins a defragmentation within bounds.
     #[napi(catch_unwind)]
-    pub fn begin_pass(&self) -> NativePass {
-        NativePass::new(self.0.clone())
-    }
-
-    /// Makes a move: bytes of the slab that became empty by it; nothing where its buffer was freed or pinned since.
-    #[napi(ts_return_type = "Promise<number | undefined>", catch_unwind)]
-    pub fn make_move(&self, planned: &NativeMove) -> AsyncTask<Work<Option<u64>, Option<f64>>> {
-        // Begun before it is queued: all that is queued behind it and waits for it finds it under way.
-        let begun = self.pool.begin_move(planned.planned());
-        let make = move || begun?.map(BegunMove::make).transpose();
-        Work::promise(make, |_, bytes| Ok(bytes.map(|bytes| bytes as f64)))
-    }
-
-    /// Whether there is a buffer under that key.
-    #[napi(catch_unwind)]
-    pub fn holds(&self, key: f64) -> bool {
-        self.buffers().get_mut(key).is_some()
-    }
-
-    #[napi(catch_unwind)]
-    pub fn forgo_move(&self, planned: &NativeMove) {
-        self.pool.forgo_move(&planned.planned());
+    pub fn begin_run(&self, env: Env, bounds: NativeBounds) -> napi::Result<NativeRun> {
+        NativeRun::new(self.0.clone(), &bounds.into()).map_err(|error| to_js(env, &error))
     }
 
     /// What a defragmentation would come to.
     #[napi(ts_return_type = "Promise<DefragmentReport>", catch_unwind)]
-    pub fn defragment_dry(
-        &self,
-        max_bytes: Option<f64>,
-        max_moves: Option<f64>,
-        max_ms: Option<f64>,
-    ) -> AsyncTask<Work<CoreReport, DefragmentReport>> {
-        let options = DefragmentOptions {
-            max_bytes: size(max_bytes),
-            max_moves: size(max_moves),
-            max_time: max_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
-            dry_run: true,
-        };
+    pub fn defragment_dry(&self, bounds: NativeBounds) -> AsyncTask<Work<CoreReport, DefragmentReport>> {
+        let options = DefragmentOptions { dry_run: true, ..bounds.into() };
         let pool = self.pool.clone();
         Work::promise(move || pool.defragment(&options, &mut |_| true), |_, report| Ok(report.into()))
     }

@@ -5,6 +5,7 @@ mod defragment;
 mod held_buffer;
 mod mapping;
 mod memory_pool;
+mod request;
 mod stats;
 mod table;
 

@@ -18,11 +18,15 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
-    pool::{BufferOptions, MemoryPool, Pin, Placement, PoolBuffer},
+    pool::{BufferOptions, GRANULE_BYTES, MemoryPool, Pin, Placement, PoolBuffer},
 };
 use slab::Slab;
 
 use crate::{error::to_js, sync::lock, work::Work};
+
+/// What a buffer begins at a multiple of where nothing is said, in bytes.
+#[napi]
+pub const USUAL_ALIGN_BYTES: u32 = GRANULE_BYTES as u32;
 
 /// The engine is told of memory that its garbage holds once this much has come together: telling it costs more than a
 /// buffer.

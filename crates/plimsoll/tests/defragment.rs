@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::type_complexity)]
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use plimsoll::{
     device::{DeviceContext, HostBackend},
     pool::{
-        BufferOptions, DefragmentOptions, DefragmentPass, MemoryPool, Move, Pin, PoolBuffer, PoolOptions,
+        BufferOptions, DefragmentOptions, DefragmentRun, MemoryPool, Move, Pin, PoolBuffer, PoolOptions,
         SlabInfo,
     },
     units::{KIB, MIB},
@@ -46,11 +46,29 @@ fn defragment(pool: &MemoryPool) -> (u64, bool) {
     (report.moved_count, report.complete)
 }
 
-/// Makes the next move of a pass, and returns it.
-fn make_next(pool: &MemoryPool, pass: &mut DefragmentPass) -> Option<Move> {
-    let planned = pass.next_move().unwrap()?;
-    pool.begin_move(planned).unwrap().unwrap().make().unwrap();
+/// A defragmentation whose moves the test makes.
+fn begun(pool: &MemoryPool) -> DefragmentRun {
+    pool.begin_run(&DefragmentOptions::default()).unwrap()
+}
+
+/// Makes the move that was found.
+fn make(run: &mut DefragmentRun) {
+    let emptied_bytes = run.begin_move().unwrap().unwrap().make().unwrap();
+    run.count_move(emptied_bytes);
+}
+
+/// Makes the next move, and returns it.
+fn make_next(run: &mut DefragmentRun) -> Option<Move> {
+    let planned = run.next_move().unwrap()?;
+    make(run);
     Some(planned)
+}
+
+/// Finds the next move, and does not make it.
+fn skip_next(run: &mut DefragmentRun) -> Move {
+    let planned = run.next_move().unwrap().unwrap();
+    run.cancel_move();
+    planned
 }
 
 /// A slab of 64 KiB with three buffers, and one with seven, which has room for those three. Each buffer is of 4 KiB, with
@@ -101,34 +119,34 @@ fn one_pass_over_thousands_of_buffers_leaves_the_holes_of_a_slab_in_one() {
 #[test]
 fn a_buffer_that_comes_into_a_slab_which_is_emptied_goes_with_the_others() {
     let (pool, few, more) = three_and_seven();
-    let mut pass = pool.begin_pass();
-    let first = make_next(&pool, &mut pass).unwrap();
+    let mut pass = begun(&pool);
+    let first = make_next(&mut pass).unwrap();
     let (emptied, _) = first.slabs();
     let late = pool.allocate(4 * KIB, &BufferOptions::default()).unwrap();
     sign(&late);
     assert!(pool.slabs().iter().any(|slab| slab.index == emptied && slab.used_bytes == 3 * 4 * KIB));
-    while make_next(&pool, &mut pass).is_some() {}
+    while make_next(&mut pass).is_some() {}
     assert_eq!(pool.stats().slab_count, 1);
     assert!(few.iter().chain(&more).chain([&late]).all(is_signed));
 }
 
 #[test]
 fn a_slab_in_which_a_buffer_has_to_stay_is_left_no_further() {
-    let stays: [fn(&MemoryPool, &PoolBuffer, &mut DefragmentPass) -> Option<Pin>; 2] = [
-        |_, buffer, _| Some(buffer.pin().unwrap()),
-        |pool, _, pass| {
-            pool.forgo_move(&pass.next_move().unwrap().unwrap());
+    let stays: [fn(&PoolBuffer, &mut DefragmentRun) -> Option<Pin>; 2] = [
+        |buffer, _| Some(buffer.pin().unwrap()),
+        |_, pass| {
+            skip_next(pass);
             None
         },
     ];
     for stays in stays {
         let (pool, few, _more) = three_and_seven();
-        let mut pass = pool.begin_pass();
-        let first = make_next(&pool, &mut pass).unwrap();
+        let mut pass = begun(&pool);
+        let first = make_next(&mut pass).unwrap();
         assert_ne!(first.slabs().0, first.slabs().1);
         let next = few.iter().find(|buffer| buffer.id() != first.buffer()).unwrap();
-        let _pin = stays(&pool, next, &mut pass);
-        while let Some(planned) = make_next(&pool, &mut pass) {
+        let _pin = stays(next, &mut pass);
+        while let Some(planned) = make_next(&mut pass) {
             assert_eq!(planned.slabs().0, planned.slabs().1, "only downwards");
         }
         assert_eq!(pool.stats().slab_count, 2);
@@ -138,11 +156,11 @@ fn a_slab_in_which_a_buffer_has_to_stay_is_left_no_further() {
 #[test]
 fn a_buffer_that_is_freed_does_not_keep_the_others_where_they_are() {
     let (pool, mut few, more) = three_and_seven();
-    let mut pass = pool.begin_pass();
-    let first = make_next(&pool, &mut pass).unwrap();
+    let mut pass = begun(&pool);
+    let first = make_next(&mut pass).unwrap();
     let next = few.iter().position(|buffer| buffer.id() != first.buffer()).unwrap();
     drop(few.remove(next));
-    while make_next(&pool, &mut pass).is_some() {}
+    while make_next(&mut pass).is_some() {}
     assert_eq!((pool.stats().slab_count, pool.stats().buffer_count), (1, 9));
     assert!(few.iter().chain(&more).all(is_signed));
 }
@@ -150,9 +168,9 @@ fn a_buffer_that_is_freed_does_not_keep_the_others_where_they_are() {
 #[test]
 fn a_pass_that_is_dropped_in_the_middle_keeps_nothing() {
     let (pool, few, more) = three_and_seven();
-    let mut pass = pool.begin_pass();
-    make_next(&pool, &mut pass).unwrap();
-    pool.forgo_move(&pass.next_move().unwrap().unwrap());
+    let mut pass = begun(&pool);
+    make_next(&mut pass).unwrap();
+    pass.next_move().unwrap().unwrap();
     drop(pass);
     assert_eq!(pool.stats().used_bytes, 10 * 4 * KIB);
     assert!(defragment(&pool).1);
@@ -183,36 +201,36 @@ fn a_pass_whose_time_is_up_gets_on_in_parts_and_ends_as_one_with_all_time() {
     let (pool, _buffers) = thinned();
     let (other, left) = thinned();
     assert!(defragment(&pool).1);
-    let (mut pass, mut calls_without) = (other.begin_pass(), 0);
-    while !pass.is_complete() && calls_without < 10_000 {
-        pass.resume(true);
-        match pass.next_move_until(Some(Instant::now())).unwrap() {
-            Some(planned) => _ = other.begin_move(planned).unwrap().unwrap().make().unwrap(),
-            None => calls_without += 1,
+    let at_once =
+        DefragmentOptions { max_time: Some(Duration::from_nanos(1)), ..DefragmentOptions::default() };
+    let (mut pass, mut calls_without) = (other.begin_run(&at_once).unwrap(), 0);
+    while !pass.report().complete && calls_without < 10_000 {
+        pass.go_on(&at_once, true).unwrap();
+        if make_next(&mut pass).is_none() {
+            calls_without += 1;
         }
     }
-    assert!(pass.is_complete());
+    assert!(pass.report().complete);
     assert!(calls_without > 20, "the books of each slab are a part");
     assert_eq!(places(&other), places(&pool));
     assert!(left.iter().all(is_signed));
 }
 
 #[test]
-fn a_pass_that_is_resumed_asks_again_for_what_was_forgone_where_that_is_wanted() {
+fn a_pass_that_is_resumed_asks_again_for_what_was_skipped_where_that_is_wanted() {
     for ask_again in [false, true] {
         let pool = of_slabs(64 * KIB);
         let all: Vec<_> = (0..6).map(|_| grown(&pool, 4 * KIB)).collect();
         let left: Vec<_> = all.into_iter().skip(1).step_by(2).collect();
-        let mut pass = pool.begin_pass();
-        let made = make_next(&pool, &mut pass).unwrap();
-        let forgone = pass.next_move().unwrap().unwrap();
-        pool.forgo_move(&forgone);
-        pass.resume(ask_again);
+        let mut pass = begun(&pool);
+        let made = make_next(&mut pass).unwrap();
+        let skipped = skip_next(&mut pass);
+        pass.go_on(&DefragmentOptions::default(), ask_again).unwrap();
         let mut asked = Vec::new();
-        while let Some(planned) = make_next(&pool, &mut pass) {
+        while let Some(planned) = make_next(&mut pass) {
             asked.push(planned.buffer());
         }
-        assert_eq!(asked.contains(&forgone.buffer()), ask_again);
+        assert_eq!(asked.contains(&skipped.buffer()), ask_again);
         assert!(!asked.contains(&made.buffer()), "moved once");
         assert!(left.iter().all(is_signed));
     }
@@ -222,19 +240,19 @@ fn a_pass_that_is_resumed_asks_again_for_what_was_forgone_where_that_is_wanted()
 fn a_pass_that_is_resumed_sees_what_others_did_meanwhile() {
     let (pool, few, more) = three_and_seven();
     let pins: Vec<_> = few.iter().chain(&more).map(|buffer| buffer.pin().unwrap()).collect();
-    let mut pass = pool.begin_pass();
-    assert!(pass.next_move().unwrap().is_none() && pass.is_complete());
+    let mut pass = begun(&pool);
+    assert!(pass.next_move().unwrap().is_none() && pass.report().complete);
     drop(pins);
     assert!(pass.next_move().unwrap().is_none());
-    pass.resume(false);
-    assert!(!pass.is_complete() && make_next(&pool, &mut pass).is_some());
+    pass.go_on(&DefragmentOptions::default(), false).unwrap();
+    assert!(!pass.report().complete && make_next(&mut pass).is_some());
 }
 
 #[test]
 fn a_pass_over_a_pool_that_is_destroyed_says_so() {
     let (pool, _few, _more) = three_and_seven();
-    let mut pass = pool.begin_pass();
-    make_next(&pool, &mut pass).unwrap();
+    let mut pass = begun(&pool);
+    make_next(&mut pass).unwrap();
     pool.destroy();
     assert_eq!(pass.next_move().unwrap_err().code(), "ERR_RELEASED");
 }
@@ -284,16 +302,16 @@ proptest! {
     ) {
         let pool = of_slabs(64 * KIB);
         let mut live: Vec<_> = sizes.into_iter().map(|bytes| grown(&pool, bytes)).collect();
-        let (mut pass, mut asked, mut pins) = (pool.begin_pass(), HashSet::new(), Vec::new());
+        let (mut pass, mut asked, mut pins) = (begun(&pool), HashSet::new(), Vec::new());
         for step in steps {
             match step {
                 Step::Make | Step::Forgo => {
                     let Some(planned) = pass.next_move().unwrap() else { continue };
                     prop_assert!(asked.insert(planned.buffer()), "asked for twice");
                     if matches!(step, Step::Make) {
-                        pool.begin_move(planned).unwrap().unwrap().make().unwrap();
+                        make(&mut pass);
                     } else {
-                        pool.forgo_move(&planned);
+                        pass.cancel_move();
                     }
                 }
                 Step::Allocate(bytes) => live.push(grown(&pool, bytes)),
@@ -304,7 +322,7 @@ proptest! {
                 Step::Pin(index) if !live.is_empty() => pins.push(live[index % live.len()].pin().unwrap()),
                 Step::Unpin => pins.clear(),
                 Step::BeginAgain => {
-                    pass = pool.begin_pass();
+                    pass = begun(&pool);
                     asked.clear();
                 }
                 Step::Free(_) | Step::Pin(_) => {}

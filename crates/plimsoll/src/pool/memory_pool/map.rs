@@ -1,27 +1,15 @@
 //! Where everything lies: slabs with what is free in them, and buffers with their places.
 
-use std::{borrow::Cow, collections::BTreeSet, ops::Range, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
+pub(super) use super::entries::{BufferId, Live};
 use super::{
+    entries::Entries,
     layout::{Layout, Part, Placed},
     options::{BufferOptions, Placement},
     rooms::{Of, Room, Rooms},
     slab::Slab,
 };
-
-/// Which buffer: a place in the table, and which of those that ever had it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct BufferId {
-    index: u32,
-    generation: u32,
-}
-
-impl BufferId {
-    /// One number for both.
-    pub(super) fn number(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.index)
-    }
-}
 
 /// Which empty slabs are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,44 +108,6 @@ impl Sums {
     }
 }
 
-/// A buffer.
-#[derive(Debug, Clone)]
-pub(super) struct Live {
-    pub(super) slab: usize,
-    pub(super) placed: Placed,
-    pub(super) requested_bytes: u64,
-    pub(super) align_bytes: u64,
-    pub(super) placement: Placement,
-    pub(super) label: Cow<'static, str>,
-    /// What keeps it where it is and leaves its bytes to others: pins, exports.
-    pub(super) pins: u32,
-    /// Those who read, write or map it.
-    pub(super) uses: u32,
-    pub(super) moving: bool,
-    /// Whether one user has it alone.
-    pub(super) claimed: bool,
-    /// Whether its last handle went while it was moved.
-    pub(super) freed: bool,
-}
-
-impl Live {
-    /// Whether it has to stay where it is.
-    pub(super) fn is_held(&self) -> bool {
-        self.pins > 0 || self.uses > 0
-    }
-
-    /// The bytes of the slab that its user sees.
-    pub(super) fn range(&self) -> Range<u64> {
-        self.placed.offset_bytes..self.placed.offset_bytes + self.requested_bytes
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-struct Slot {
-    generation: u32,
-    live: Option<Live>,
-}
-
 /// What became free.
 pub(super) struct Freed {
     pub(super) requested_bytes: u64,
@@ -177,8 +127,7 @@ pub(super) struct Map {
     rooms: Rooms,
     /// The empty slabs: also those in which not even a page has room.
     empty: BTreeSet<usize>,
-    slots: Vec<Slot>,
-    vacant: Vec<u32>,
+    entries: Entries,
 }
 
 impl Map {
@@ -210,7 +159,7 @@ impl Map {
     }
 
     pub(super) fn buffer_count(&self) -> usize {
-        self.slots.len() - self.vacant.len()
+        self.entries.count()
     }
 
     /// Bytes of the empty slabs.
@@ -246,9 +195,8 @@ impl Map {
     }
 
     pub(super) fn metadata_bytes(&self) -> u64 {
-        let slots = self.slots.capacity() * size_of::<Slot>() + self.vacant.capacity() * size_of::<u32>();
         let slabs = self.slabs.capacity() * size_of::<Held>() + self.rooms.metadata_bytes();
-        self.sums.metadata + (slots + slabs) as u64
+        self.sums.metadata + (self.entries.metadata_bytes() + slabs) as u64
     }
 
     pub(super) fn slabs(&self) -> impl Iterator<Item = (usize, &Held)> {
@@ -273,7 +221,7 @@ impl Map {
 
     /// Above all places of buffers.
     pub(super) fn buffer_places(&self) -> usize {
-        self.slots.len()
+        self.entries.places()
     }
 
     pub(super) fn buffers(&self) -> impl Iterator<Item = (BufferId, &Live)> {
@@ -282,10 +230,7 @@ impl Map {
 
     /// The buffers that have one of `count` places from the `first` on.
     pub(super) fn buffers_in(&self, first: usize, count: usize) -> impl Iterator<Item = (BufferId, &Live)> {
-        self.slots.iter().enumerate().skip(first).take(count).filter_map(|(index, slot)| {
-            let id = BufferId { index: index as u32, generation: slot.generation };
-            slot.live.as_ref().map(|live| (id, live))
-        })
+        self.entries.in_places(first, count)
     }
 
     /// Number and bytes of each buffer.
@@ -415,7 +360,7 @@ impl Map {
             claimed: false,
             freed: false,
         };
-        (self.enter(live), placed.size_bytes)
+        (self.entries.insert(live), placed.size_bytes)
     }
 
     /// Whether a slab may be one buffer's own: one of twice its size and more is another's.
@@ -478,145 +423,21 @@ impl Map {
         changed
     }
 
-    fn enter(&mut self, live: Live) -> BufferId {
-        let index = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            (self.slots.len() - 1) as u32
-        });
-        let generation = self.slots.get_mut(index as usize).map_or(0, |slot| {
-            slot.live = Some(live);
-            slot.generation
-        });
-        BufferId { index, generation }
-    }
-
     pub(super) fn buffer(&self, id: BufferId) -> Option<&Live> {
-        let slot = self.slots.get(id.index as usize).filter(|slot| slot.generation == id.generation)?;
-        slot.live.as_ref()
+        self.entries.get(id)
     }
 
     pub(super) fn buffer_mut(&mut self, id: BufferId) -> Option<&mut Live> {
-        let slot = self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)?;
-        slot.live.as_mut()
+        self.entries.get_mut(id)
     }
 
     /// Frees a buffer and its part. A stale id frees nothing.
     pub(super) fn free(&mut self, id: BufferId) -> Option<Freed> {
-        let slot = self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)?;
-        let live = slot.live.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
-        self.vacant.push(id.index);
+        let live = self.entries.remove(id)?;
         let emptied = self.free_part(live.slab, live.placed.part);
         Some(Freed { requested_bytes: live.requested_bytes, block_bytes: live.placed.size_bytes, emptied })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        device::{Backend, DeviceContext, HostBackend, Request},
-        units::{KIB, MIB},
-    };
-    use proptest::prelude::*;
-
-    fn slab_of(backend: &HostBackend, bytes: u64) -> Arc<Slab> {
-        Arc::new(Slab::new(backend.take(&Request::new(bytes, "slab")).unwrap(), Vec::new()))
-    }
-
-    // What a walk over all slabs finds.
-    impl Map {
-        fn walked_sums(&self) -> Sums {
-            let shares = self.slabs().map(|(_, held)| held.share());
-            shares.fold(Sums::default(), |sums, share| sums.combine(share, |sum, more| sum + more))
-        }
-
-        fn walked_largest_free_bytes(&self) -> u64 {
-            let usable = self.slabs().filter(|(_, held)| self.dedicated.is_none() || held.is_empty());
-            let holes = usable.flat_map(|(_, held)| held.layout.parts());
-            holes.filter(|(.., part)| part.is_none()).map(|(_, bytes, _)| bytes).max().unwrap_or(0)
-        }
-
-        /// The slab that holds buffers, or else the empty one, that is the first to take it.
-        fn walked_place(&self, bytes: u64, options: &BufferOptions) -> Option<(usize, u64)> {
-            let BufferOptions { align_bytes, placement, .. } = *options;
-            let place_in = |of_empty| {
-                let is_usable = move |index: usize, held: &Held| {
-                    let takes_another = of_empty || self.dedicated.is_none();
-                    held.is_empty() == of_empty && takes_another && self.suits(index, bytes)
-                };
-                let usable = self.slabs().filter(move |(index, held)| is_usable(*index, held));
-                usable.into_iter().find_map(|(index, held)| {
-                    let placed = held.layout.clone().allocate(bytes, align_bytes, placement)?;
-                    Some((index, placed.offset_bytes))
-                })
-            };
-            place_in(false).or_else(|| place_in(true))
-        }
-    }
-
-    /// Which kind of pool, and what is done with it: a slab entered, buffers placed and freed, empty slabs taken out.
-    fn steps() -> impl Strategy<Value = (bool, Option<u64>, Vec<(u8, u16)>)> {
-        let page_bytes = prop::option::weighted(0.2, Just(24 * KIB));
-        (any::<bool>(), page_bytes, prop::collection::vec((0..21_u8, any::<u16>()), 1..400))
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        /// Against plain walks: the same sums, the same largest hole, and every buffer where the walk would put it.
-        #[test]
-        fn sums_and_places_are_those_of_a_walk_over_all_slabs((dedicated, page_bytes, steps) in steps()) {
-            let backend = HostBackend::new(DeviceContext::default());
-            let mut map = Map::new(dedicated.then_some(4 * KIB));
-            let mut live = Vec::new();
-            for (step, number) in steps {
-                let small = u64::from(number);
-                match step {
-                    0..=2 => {
-                        let purposes = [Purpose::Beginning, Purpose::Reserve, Purpose::Growth];
-                        let bytes = (1 + small % 20) * 4 * KIB;
-                        map.enter_slab(slab_of(&backend, bytes), page_bytes, purposes[step as usize]);
-                    }
-                    3..=11 => {
-                        let bytes = 1 + small % page_bytes.unwrap_or(if step < 8 { 2 * KIB } else { 64 * KIB });
-                        let options = BufferOptions { align_bytes: 256 << (step % 3), ..BufferOptions::default() };
-                        let expected = map.walked_place(bytes, &options);
-                        let placed = map.place(bytes, &options).map(|(id, _)| id);
-                        let place = |id| map.buffer(id).map(|live| (live.slab, live.placed.offset_bytes));
-                        prop_assert_eq!(placed.and_then(place), expected);
-                        live.extend(placed);
-                    }
-                    12..=17 if !live.is_empty() => {
-                        map.free(live.swap_remove(number as usize % live.len())).unwrap();
-                    }
-                    18 => drop(map.take_empty(small % 64 * KIB, Spare::Surplus)),
-                    19 => drop(map.take_empty(small % 64 * KIB, Spare::AllButReserved)),
-                    20 => {
-                        let is_there = map.walked_largest_free_bytes() >= small && !dedicated;
-                        prop_assert_eq!(map.reserve(small), is_there);
-                    }
-                    _ => {}
-                }
-                prop_assert_eq!(map.sums, map.walked_sums());
-                if step % 2 == 0 {
-                    prop_assert_eq!(map.largest_free_bytes(), map.walked_largest_free_bytes());
-                }
-            }
-            drop(map.take_empty(0, Spare::All));
-            prop_assert!(!map.slabs().any(|(_, held)| held.is_empty()));
-        }
-    }
-
-    #[test]
-    fn full_slabs_are_not_looked_at() {
-        let backend = HostBackend::new(DeviceContext::default());
-        let mut map = Map::new(None);
-        let options = BufferOptions::default();
-        for _ in 0..100 {
-            map.enter_slab(slab_of(&backend, MIB), None, Purpose::Growth);
-            map.place(MIB - 4 * KIB, &options).unwrap();
-        }
-        assert_eq!((map.rooms.first(|room| room.used, 0, 5 * KIB), map.cached_bytes()), (None, 0));
-        assert_eq!((map.place(5 * KIB, &options), map.largest_free_bytes()), (None, 4 * KIB));
-    }
-}
+mod tests;

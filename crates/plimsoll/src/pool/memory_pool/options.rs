@@ -156,7 +156,7 @@ pub struct BufferOptions {
 
 impl Default for BufferOptions {
     fn default() -> Self {
-        Self { align_bytes: 256, placement: Placement::LongLived, label: Cow::Borrowed("") }
+        Self { align_bytes: GRANULE_BYTES, placement: Placement::LongLived, label: Cow::Borrowed("") }
     }
 }
 

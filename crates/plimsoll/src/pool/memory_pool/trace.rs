@@ -2,10 +2,7 @@
 
 use std::{fmt::Write, time::Instant};
 
-use super::{
-    now_us,
-    options::{BufferOptions, Placement},
-};
+use super::options::{BufferOptions, Placement};
 
 /// One event of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +114,11 @@ fn write_line(lines: &mut String, event: &TraceEvent) {
         let _ = write!(lines, r#","alignBytes":{align_bytes},"placement":"{placement}""#);
     }
     lines.push_str("}\n");
+}
+
+/// The time since the pool's clock began.
+fn now_us(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

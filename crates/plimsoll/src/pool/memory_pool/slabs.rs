@@ -1,9 +1,9 @@
-//! How a pool comes to more slabs, and what it does before it refuses.
+//! How a pool comes to more slabs.
 
 use std::sync::{Arc, MutexGuard};
 
 use super::{
-    BufferOptions, DefragmentOptions, Inner, MemoryPool, PoolBuffer, State, WHAT,
+    BufferOptions, Inner, MemoryPool, State, WHAT,
     map::{BufferId, Purpose},
     slab::{Slab, SlabCharge},
 };
@@ -22,61 +22,6 @@ struct Coming {
 }
 
 impl MemoryPool {
-    /// Hands out a buffer from the slabs that are held, or from a new one, which may wait for the device: the first steps
-    /// of [`allocate_growing`](Self::allocate_growing), for a caller who goes through the others by itself.
-    ///
-    /// # Errors
-    ///
-    /// As [`allocate`](Self::allocate), and what the device or the budget said of the slab that was wanted.
-    pub fn allocate_or_grow(&self, bytes: u64, options: &BufferOptions) -> Result<PoolBuffer> {
-        self.0.check(bytes, options)?;
-        let found = self.0.live()?.place(bytes, options);
-        let id = found.map_or_else(|| self.0.place_in_new_slab(bytes, options), Ok)?;
-        Ok(PoolBuffer::new(&self.0, id, bytes))
-    }
-
-    /// Hands out a buffer, and does what it can before it refuses: a fitting block, a cached slab, a new slab, cached
-    /// slabs of other sizes given back, `pressure`, defragmentation.
-    ///
-    /// `pressure` is told how many bytes are missing, and says whether it has given memory back; it is asked again until
-    /// it has not.
-    ///
-    /// # Errors
-    ///
-    /// As [`allocate`](Self::allocate), and what the device or the budget said of the slab that was wanted.
-    pub fn allocate_growing(
-        &self,
-        bytes: u64,
-        options: &BufferOptions,
-        pressure: &mut dyn FnMut(u64) -> bool,
-    ) -> Result<PoolBuffer> {
-        match self.allocate(bytes, options) {
-            Err(Error::InsufficientMemory { .. }) => {}
-            settled => return settled,
-        }
-        let mut defragmented = false;
-        loop {
-            let given_back_bytes = self.given_back_bytes();
-            let no_slab = match self.allocate_or_grow(bytes, options) {
-                Err(error @ Error::InsufficientMemory { .. }) => error,
-                settled => return settled,
-            };
-            if !self.begin_retry(bytes) {
-                return Err(self.0.with_hole(no_slab));
-            }
-            self.trim_spare(missing_bytes(&no_slab));
-            // By now, what others have given back meanwhile is there, too.
-            if self.given_back_bytes() > given_back_bytes || pressure(bytes) {
-                continue;
-            }
-            if defragmented || self.0.state().map.free_bytes() < bytes {
-                return Err(self.0.with_hole(no_slab));
-            }
-            defragmented = true;
-            self.defragment(&DefragmentOptions::default(), &mut |_| true)?;
-        }
-    }
-
     /// Makes sure that one buffer of `bytes` could be handed out now, and takes a slab for it where none has room. It may
     /// wait for the device.
     ///
@@ -95,44 +40,17 @@ impl MemoryPool {
     /// As [`reserve`](Self::reserve), and [`Error::InvalidArgument`] for an alignment that is none.
     pub fn reserve_for(&self, bytes: u64, options: &BufferOptions) -> Result<()> {
         self.0.check(bytes, options)?;
-        // Wherever a hole begins, a multiple of the alignment is at most this far.
-        let surely = bytes.saturating_add(options.align_bytes.saturating_sub(GRANULE_BYTES));
-        if self.0.live()?.map.reserve(surely) {
+        if self.0.live()?.map.reserve(surely_bytes(bytes, options.align_bytes)) {
             return Ok(());
         }
         let coming = self.0.take_slab_for(bytes, options)?;
         self.0.enter(coming, Purpose::Reserve).map(drop)
     }
-
-    /// Whether a buffer for which there is no slab might find room once others have given memory back: the first step of
-    /// [`allocate_growing`](Self::allocate_growing) beyond a new slab, for a caller who goes through them by itself. It
-    /// cannot where it is larger than all that the pool, its budget or its device may ever have.
-    #[must_use]
-    pub fn begin_retry(&self, bytes: u64) -> bool {
-        let most = [
-            self.0.options.max_bytes,
-            self.0.options.budget.as_ref().map(MemoryBudget::usable_bytes),
-            self.0.backend.usage().total_bytes,
-        ];
-        let may_fit = most.into_iter().flatten().all(|most| bytes <= most);
-        self.0.state().counters.retry_count += u64::from(may_fit);
-        may_fit
-    }
-}
-
-/// How many bytes would have to be given back for a slab that was refused.
-fn missing_bytes(refusal: &Error) -> u64 {
-    match refusal {
-        Error::InsufficientMemory { requested_bytes, available_bytes, .. } => {
-            requested_bytes.saturating_sub(*available_bytes)
-        }
-        _ => 0,
-    }
 }
 
 impl Inner {
     /// Takes a slab for a buffer and places that in one step, so that nobody else gets what was taken for it.
-    fn place_in_new_slab(&self, bytes: u64, options: &BufferOptions) -> Result<BufferId> {
+    pub(super) fn place_in_new_slab(&self, bytes: u64, options: &BufferOptions) -> Result<BufferId> {
         let coming = self.take_slab_for(bytes, options)?;
         let (mut state, slab) = self.enter(coming, Purpose::Growth)?;
         let placed = if self.options.dedicated {
@@ -282,15 +200,9 @@ impl Inner {
         let of_budget = budget.map_or(0, |budget| others(budget.pending_bytes()));
         of_machine.saturating_add(of_budget)
     }
+}
 
-    /// The device's refusal, with the largest hole of the pool.
-    fn with_hole(&self, mut refusal: Error) -> Error {
-        let hole_bytes = self.state().map.largest_free_bytes();
-        if let Error::InsufficientMemory { largest_free_bytes, binding_constraint, .. } = &mut refusal {
-            *largest_free_bytes = hole_bytes.max(*largest_free_bytes);
-            let hole = format!("; the largest hole in the pool is {}", format_bytes(hole_bytes));
-            binding_constraint.push_str(&hole);
-        }
-        refusal
-    }
+/// What has a place for so many bytes with that alignment wherever it begins: a multiple of the alignment is at most this far.
+pub(super) fn surely_bytes(bytes: u64, align_bytes: u64) -> u64 {
+    bytes.saturating_add(align_bytes.saturating_sub(GRANULE_BYTES))
 }

@@ -2,15 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use memmap2::MmapMut;
 
+use super::buffer::{Memory, PooledBuffer};
 use crate::{
-    budget::{Allocation, EventKind, MemoryBudget},
+    budget::{EventKind, MemoryBudget},
     error::{Error, Result},
     units::{MAX_BYTES, MIB},
 };
@@ -78,7 +77,7 @@ pub struct BufferPoolStats {
 pub struct BufferPool(Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     options: BufferPoolOptions,
     state: Mutex<State>,
 }
@@ -88,38 +87,6 @@ struct State {
     idle: BTreeMap<u64, Vec<Memory>>,
     stats: BufferPoolStats,
     closed: bool,
-}
-
-/// The map before the allocation: the bytes are back with the system before the budget says so.
-struct Memory {
-    map: MmapMut,
-    allocation: Option<Allocation>,
-}
-
-impl Memory {
-    /// Records what the pool does with it, if anybody records its budget.
-    fn note(&self, kind: EventKind) {
-        if let Some(allocation) = &self.allocation {
-            allocation.note(kind);
-        }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        if let Some(allocation) = &self.allocation {
-            allocation.leave();
-        }
-    }
-}
-
-impl fmt::Debug for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory")
-            .field("bytes", &self.map.len())
-            .field("allocation", &self.allocation)
-            .finish()
-    }
 }
 
 impl BufferPool {
@@ -151,7 +118,7 @@ impl BufferPool {
             // Fresh pages read zero, and take no memory until they are written.
             None => self.0.take_new(class_bytes)?,
         };
-        Ok(PooledBuffer { memory: Some(memory), len: bytes as usize, pool: Some(Arc::clone(&self.0)) })
+        Ok(PooledBuffer::new(memory, bytes as usize, &self.0))
     }
 
     /// That it was not closed.
@@ -232,7 +199,7 @@ impl Inner {
         Ok(Memory { map, allocation })
     }
 
-    fn put_back(&self, memory: Memory) {
+    pub(super) fn put_back(&self, memory: Memory) {
         let class_bytes = memory.map.len() as u64;
         if let Some(allocation) = &memory.allocation {
             // Its user has filled it; until then what the process grew by speaks for it.
@@ -252,7 +219,7 @@ impl Inner {
         state.idle.entry(class_bytes).or_default().push(memory);
     }
 
-    fn forget(&self, class_bytes: u64) {
+    pub(super) fn forget(&self, class_bytes: u64) {
         let mut state = self.state();
         state.stats.in_use_bytes -= class_bytes;
         state.stats.in_use_count -= 1;
@@ -299,195 +266,5 @@ fn class_bytes(bytes: u64) -> Result<u64> {
     Ok(bytes.max(1).next_multiple_of(quarter))
 }
 
-/// A buffer out of a [`BufferPool`]. Dropping it returns it; it starts on a page.
-pub struct PooledBuffer {
-    memory: Option<Memory>,
-    len: usize,
-    pool: Option<Arc<Inner>>,
-}
-
-impl PooledBuffer {
-    /// Takes the buffer out of its pool for good: when dropped its memory goes back to the system. Until then it
-    /// still counts against the pool's budget.
-    pub fn keep(&mut self) {
-        if let (Some(pool), Some(memory)) = (self.pool.take(), &self.memory) {
-            pool.forget(memory.map.len() as u64);
-        }
-    }
-
-    /// Takes the buffer out of its pool and never unmaps it: for memory that somebody outside Rust may still see.
-    /// It stops counting against the budget, so its pages should have been given back before.
-    pub fn leak(mut self) {
-        self.keep();
-        if let Some(mut memory) = self.memory.take() {
-            drop(memory.allocation.take());
-            std::mem::forget(memory);
-        }
-    }
-
-    /// Bytes of memory behind the buffer: its size rounded up to its class.
-    #[must_use]
-    pub fn capacity_bytes(&self) -> u64 {
-        self.memory.as_ref().map_or(0, |memory| memory.map.len() as u64)
-    }
-}
-
-impl Drop for PooledBuffer {
-    fn drop(&mut self) {
-        if let (Some(pool), Some(memory)) = (self.pool.take(), self.memory.take()) {
-            pool.put_back(memory);
-        }
-    }
-}
-
-impl Deref for PooledBuffer {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.memory.as_ref().and_then(|memory| memory.map.get(..self.len)).unwrap_or_default()
-    }
-}
-
-impl DerefMut for PooledBuffer {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        self.memory.as_mut().and_then(|memory| memory.map.get_mut(..self.len)).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for PooledBuffer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let capacity = self.capacity_bytes();
-        f.debug_struct("PooledBuffer")
-            .field("len", &self.len)
-            .field("capacity_bytes", &capacity)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{budget::RecordOptions, units::KIB};
-    use proptest::prelude::*;
-    use std::thread;
-
-    fn pool(max_held_bytes: u64, zeroed: bool, budget: Option<&MemoryBudget>) -> BufferPool {
-        BufferPool::new(BufferPoolOptions { max_held_bytes, zeroed, budget: budget.cloned() })
-    }
-
-    #[test]
-    fn a_returned_buffer_serves_the_next_request_of_its_class() {
-        let pool = pool(MIB, false, None);
-        let mut first = pool.get(100 * KIB).unwrap();
-        first.fill(7);
-        drop(first);
-        let again = pool.get(97 * KIB).unwrap();
-        assert_eq!(again.len() as u64, 97 * KIB);
-        assert!(again.iter().all(|byte| *byte == 7));
-        let stats = pool.stats();
-        assert_eq!((stats.hits, stats.misses, stats.held_count, stats.in_use_count), (1, 1, 0, 1));
-    }
-
-    #[test]
-    fn a_zeroed_pool_hands_out_zeros() {
-        let pool = pool(MIB, true, None);
-        pool.get(8 * KIB).unwrap().fill(0xff);
-        assert!(pool.get(8 * KIB).unwrap().iter().all(|byte| *byte == 0));
-        assert_eq!(pool.stats().hits, 1);
-    }
-
-    #[test]
-    fn idle_bytes_never_pass_the_cap() {
-        let pool = pool(64 * KIB, false, None);
-        let buffers: Vec<_> = (0..4).map(|_| pool.get(32 * KIB).unwrap()).collect();
-        drop(buffers);
-        let stats = pool.stats();
-        assert_eq!((stats.held_bytes, stats.held_count, stats.in_use_bytes), (64 * KIB, 2, 0));
-        assert_eq!(stats.peak_bytes, 128 * KIB);
-        assert_eq!(pool.trim(32 * KIB), 32 * KIB);
-        assert_eq!(pool.trim(0), 32 * KIB);
-    }
-
-    #[test]
-    fn every_buffer_counts_against_the_budget_until_its_memory_is_gone() {
-        let budget = MemoryBudget::new(100 * KIB, 0).unwrap();
-        let pool = pool(MIB, false, Some(&budget));
-        let mut kept = pool.get(32 * KIB).unwrap();
-        drop(pool.get(64 * KIB).unwrap());
-        assert_eq!(budget.allocated_bytes(), 96 * KIB, "idle buffers count");
-        kept.keep();
-        assert_eq!(pool.stats().in_use_count, 0, "a kept buffer is the pool's no more");
-        assert_eq!(budget.allocated_bytes(), 96 * KIB, "but it is still there");
-        let error = pool.get(200 * KIB).unwrap_err();
-        assert_eq!(error.code(), "ERR_INSUFFICIENT_MEMORY");
-        assert_eq!(budget.allocated_bytes(), 32 * KIB, "idle buffers went before the refusal");
-        drop(kept);
-        assert_eq!(budget.allocated_bytes(), 0);
-    }
-
-    #[test]
-    fn a_recording_of_the_budget_tells_what_becomes_of_each_buffer() {
-        let budget = MemoryBudget::new(MIB, 0).unwrap();
-        let pool = pool(MIB, false, Some(&budget));
-        let recording = budget.record(RecordOptions::default()).unwrap();
-        drop(pool.get(KIB).unwrap());
-        drop(pool.get(KIB).unwrap());
-        pool.trim(0);
-        let record = recording.stop();
-        let kinds: Vec<_> = record.events.iter().map(|event| event.kind.name()).collect();
-        assert_eq!(kinds, ["grant", "commit", "return", "reuse", "return", "release"]);
-        assert!(record.events.iter().all(|event| event.id == record.events[0].id && &*event.label == LABEL));
-    }
-
-    #[test]
-    fn a_closed_pool_hands_out_nothing_and_takes_its_buffers_back() {
-        let budget = MemoryBudget::new(MIB, 0).unwrap();
-        let pool = pool(MIB, false, Some(&budget));
-        let held = pool.get(1).unwrap();
-        drop(pool.get(1).unwrap());
-        pool.close();
-        pool.close();
-        assert_eq!(pool.get(1).unwrap_err().code(), "ERR_RELEASED");
-        drop(held);
-        assert_eq!(budget.allocated_bytes(), 0);
-    }
-
-    #[test]
-    fn absurd_sizes_are_errors() {
-        let pool = pool(MIB, false, None);
-        assert_eq!(pool.get(u64::MAX).unwrap_err().code(), "ERR_INVALID_ARGUMENT");
-        assert_eq!(pool.get(MAX_BYTES).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
-        assert_eq!(pool.get(0).unwrap().len(), 0);
-    }
-
-    #[test]
-    fn threads_share_a_pool_and_leave_nothing_in_use() {
-        let pool = pool(MIB, false, None);
-        thread::scope(|scope| {
-            for size in 1..5_u64 {
-                let pool = &pool;
-                scope.spawn(move || {
-                    for _ in 0..200 {
-                        let mut buffer = pool.get(size * 9 * KIB).unwrap();
-                        buffer.fill(size as u8);
-                        assert!(buffer.iter().all(|byte| *byte == size as u8), "nobody else writes here");
-                    }
-                });
-            }
-        });
-        let stats = pool.stats();
-        assert_eq!((stats.in_use_bytes, stats.in_use_count, stats.hits + stats.misses), (0, 0, 800));
-        assert!(stats.held_bytes <= MIB);
-    }
-
-    proptest! {
-        #[test]
-        fn a_class_holds_its_request_with_little_slack(bytes in 1_u64..(1 << 40)) {
-            let class = class_bytes(bytes).unwrap();
-            let page = rustix::param::page_size() as u64;
-            prop_assert!(class >= bytes && class.is_multiple_of(page));
-            prop_assert!(class - bytes < page.max(SMALLEST_CLASS_BYTES).max(class / 4));
-            prop_assert_eq!(class_bytes(class).unwrap(), class);
-        }
-    }
-}
+mod tests;

@@ -3,9 +3,8 @@
 use std::{mem, time::Instant};
 
 use super::{
-    MemoryPool,
-    defragment::Move,
-    map::Map,
+    super::{MemoryPool, map::Map},
+    moves::Move,
     plan::{Outcome, Plan, Step, Tried},
 };
 use crate::error::Result;
@@ -17,29 +16,8 @@ use crate::error::Result;
 /// to a thousand buffers, or one slab's blocks) or one move is begun. The copy is made at the first move, and anew once
 /// it has no more, until a new one has none: what others do meanwhile is seen then. A copy takes some 150 bytes for each
 /// buffer. Looking through it costs as much as sorting it and asking once for each buffer.
-///
-/// ```
-/// use std::sync::Arc;
-/// use plimsoll::{device::{DeviceContext, HostBackend}, pool::{BufferOptions, MemoryPool, PoolOptions}, units::MIB};
-///
-/// let backend = Arc::new(HostBackend::new(DeviceContext::default()));
-/// let pool = MemoryPool::create(backend, PoolOptions { initial_bytes: MIB, ..PoolOptions::default() })?;
-/// let buffers = [(); 2].map(|()| pool.allocate(1000, &BufferOptions::default()));
-/// let [first, second] = buffers;
-/// drop(first);
-/// let mut pass = pool.begin_pass();
-/// let mut moved = Vec::new();
-/// while let Some(planned) = pass.next_move()? {
-///     if let Some(begun) = pool.begin_move(planned)? {
-///         begun.make()?;
-///         moved.push(planned.buffer());
-///     }
-/// }
-/// assert_eq!(moved, [second?.id()]);
-/// # Ok::<(), plimsoll::Error>(())
-/// ```
 #[derive(Debug)]
-pub struct DefragmentPass {
+pub(super) struct Pass {
     pool: MemoryPool,
     plan: Plan,
     /// The last that was handed out; what became of it is not known yet.
@@ -50,35 +28,19 @@ pub struct DefragmentPass {
     complete: bool,
 }
 
-impl MemoryPool {
-    /// Begins a defragmentation whose moves the caller makes. It takes nothing until it is asked for a move, and can be
-    /// dropped at any time.
-    #[must_use]
-    pub fn begin_pass(&self) -> DefragmentPass {
+impl Pass {
+    /// It takes nothing until it is asked for a move, and can be dropped at any time.
+    pub(super) fn new(pool: &MemoryPool) -> Self {
         let (plan, tried) = (Plan::default(), Tried::new());
-        DefragmentPass { pool: self.clone(), plan, offered: None, tried, stale: false, complete: false }
-    }
-}
-
-impl DefragmentPass {
-    /// Finds the next move and keeps its target for it, until it is [begun](MemoryPool::begin_move) or
-    /// [forgone](MemoryPool::forgo_move), which one of them has to be before the next is asked for. Its buffer can be used
-    /// meanwhile. `None` when nothing is left that a move would mend.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Released`](crate::Error::Released) after [`destroy`](MemoryPool::destroy).
-    pub fn next_move(&mut self) -> Result<Option<Move>> {
-        self.next_move_until(None)
+        Self { pool: pool.clone(), plan, offered: None, tried, stale: false, complete: false }
     }
 
-    /// The same, with a bound for the copying of the books: once that time has come, it ends after the part that it is at
-    /// and returns `None` without being [complete](Self::is_complete). A further call goes on with the next part.
+    /// Finds the next move and keeps its target for it, until it is begun or cancelled, which one of them has to be before the
+    /// next is asked for. Its buffer can be used meanwhile. `None` when nothing is left that a move would mend.
     ///
-    /// # Errors
-    ///
-    /// As [`next_move`](Self::next_move).
-    pub fn next_move_until(&mut self, until: Option<Instant>) -> Result<Option<Move>> {
+    /// Once a time has come it copies the books no further than the part that it is at, and returns `None` without being
+    /// [complete](Self::is_complete). A further call goes on with the next part.
+    pub(super) fn next_move(&mut self, until: Option<Instant>) -> Result<Option<Move>> {
         if let Some(step) = self.offered.take() {
             let outcome = self.pool.0.live()?.map.outcome(&step);
             if outcome == Outcome::Moved {
@@ -108,16 +70,20 @@ impl DefragmentPass {
         Ok(None)
     }
 
+    /// Copies the books as far as they are not yet.
+    pub(super) fn copy_books(&mut self) -> Result<()> {
+        self.plan.read_on(&self.pool.0, &self.tried, None).map(drop)
+    }
+
     /// Whether nothing is left that a move would mend.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.complete
     }
 
     /// Goes on after a while in which others may have done much: the books are copied once more before it is complete. With
     /// `ask_again`, the moves that were not made until now are asked for again, in the order of that copy; those that were
     /// made are not, so a pass that is resumed ever again ends, too.
-    pub fn resume(&mut self, ask_again: bool) {
+    pub(super) fn resume(&mut self, ask_again: bool) {
         self.complete = false;
         let tried_before = self.tried.len();
         self.tried.retain(|_, outcome| !ask_again || *outcome == Outcome::Moved);

@@ -6,11 +6,13 @@
 use std::{collections::HashMap, mem, thread, time::Instant};
 
 use super::{
-    Inner,
-    defragment::Move,
-    layout::{Layout, Placed},
-    map::{BufferId, Held, Live},
-    options::Placement,
+    super::{
+        Inner,
+        layout::{Layout, Placed},
+        map::{BufferId, Held, Live},
+        options::Placement,
+    },
+    moves::Move,
 };
 use crate::error::Result;
 

@@ -1,0 +1,113 @@
+//! A buffer that is reused, and its memory.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use memmap2::MmapMut;
+
+use super::pool::Inner;
+use crate::budget::{Allocation, EventKind};
+
+/// The map before the allocation: the bytes are back with the system before the budget says so.
+pub(super) struct Memory {
+    pub(super) map: MmapMut,
+    pub(super) allocation: Option<Allocation>,
+}
+
+impl Memory {
+    /// Records what the pool does with it, if anybody records its budget.
+    pub(super) fn note(&self, kind: EventKind) {
+        if let Some(allocation) = &self.allocation {
+            allocation.note(kind);
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Some(allocation) = &self.allocation {
+            allocation.leave();
+        }
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("bytes", &self.map.len())
+            .field("allocation", &self.allocation)
+            .finish()
+    }
+}
+
+/// A buffer out of a [`BufferPool`](super::BufferPool). Dropping it returns it; it starts on a page.
+pub struct PooledBuffer {
+    memory: Option<Memory>,
+    len: usize,
+    pool: Option<Arc<Inner>>,
+}
+
+impl PooledBuffer {
+    pub(super) fn new(memory: Memory, len: usize, pool: &Arc<Inner>) -> Self {
+        Self { memory: Some(memory), len, pool: Some(Arc::clone(pool)) }
+    }
+
+    /// Takes the buffer out of its pool for good: when dropped its memory goes back to the system. Until then it
+    /// still counts against the pool's budget.
+    pub fn keep(&mut self) {
+        if let (Some(pool), Some(memory)) = (self.pool.take(), &self.memory) {
+            pool.forget(memory.map.len() as u64);
+        }
+    }
+
+    /// Takes the buffer out of its pool and never unmaps it: for memory that somebody outside Rust may still see.
+    /// It stops counting against the budget, so its pages should have been given back before.
+    pub fn leak(mut self) {
+        self.keep();
+        if let Some(mut memory) = self.memory.take() {
+            drop(memory.allocation.take());
+            std::mem::forget(memory);
+        }
+    }
+
+    /// Bytes of memory behind the buffer: its size rounded up to its class.
+    #[must_use]
+    pub fn capacity_bytes(&self) -> u64 {
+        self.memory.as_ref().map_or(0, |memory| memory.map.len() as u64)
+    }
+}
+
+impl Drop for PooledBuffer {
+    fn drop(&mut self) {
+        if let (Some(pool), Some(memory)) = (self.pool.take(), self.memory.take()) {
+            pool.put_back(memory);
+        }
+    }
+}
+
+impl Deref for PooledBuffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.memory.as_ref().and_then(|memory| memory.map.get(..self.len)).unwrap_or_default()
+    }
+}
+
+impl DerefMut for PooledBuffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.memory.as_mut().and_then(|memory| memory.map.get_mut(..self.len)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for PooledBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let capacity = self.capacity_bytes();
+        f.debug_struct("PooledBuffer")
+            .field("len", &self.len)
+            .field("capacity_bytes", &capacity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+import type { NativePool, NativeRequest, NativeStep } from '../addon/native.js'
+import type { PoolBuffer } from '../device/buffer.js'
+import { abortion, onAbort } from '../support/abort.js'
+import * as check from '../support/check.js'
+import { AbortError, call, callAsync, released } from '../support/errors.js'
+import type { Defragmenter } from './defragmenter.js'
+import type { Returns } from './returns.js'
+
+/** What a buffer is to be like. */
+export interface Placing {
+  readonly sizeBytes: number
+  readonly alignBytes: number
+  readonly transient: boolean
+  readonly label: string
+}
+
+/** What grows, and what it goes through. */
+interface Growing {
+  readonly native: NativePool
+  readonly returns: Returns
+  readonly defragmenter: Defragmenter
+  readonly dedicated: boolean
+  readonly end: { readonly destroyed: boolean }
+  readonly bufferOf: (key: number, placing: Placing) => PoolBuffer
+  /** Has others give back what they can spare, and waits for what they give back already; whether any was. */
+  readonly relieveByOthers: (missingBytes: number) => Promise<boolean>
+}
+
+/** The steps of a request that something is to be done for. */
+type Task = Exclude<NativeStep, { kind: 'granted' }>
+
+/**
+ * Takes slabs for a pool. What is done before it refuses, and in which order, is for the core to say, a step at a time; here
+ * each step is waited for.
+ */
+export class Growth {
+  readonly #pool: Growing
+  readonly #pressure = new Set<(missingBytes: number) => unknown>()
+  /** Those who take a slab, one after the other. */
+  #taking: Promise<unknown> = Promise.resolve()
+  /** What ends the requests that wait for others to give memory back. */
+  readonly #waiting = new Set<() => void>()
+
+  constructor(pool: Growing) {
+    this.#pool = pool
+  }
+
+  /** Registers what may give memory back before a request is refused; returns what forgets it again. */
+  onPressure(relieve: (missingBytes: number) => unknown): Disposable {
+    this.#pressure.add(relieve)
+    return { [Symbol.dispose]: () => void this.#pressure.delete(relieve) }
+  }
+
+  /** A buffer for which what is held has no place. */
+  async allocate(placing: Placing, signal: AbortSignal | undefined): Promise<PoolBuffer> {
+    const { sizeBytes, alignBytes, transient, label } = placing
+    const named = label === '' ? undefined : label
+    const request = call(() => this.#pool.native.request(sizeBytes, alignBytes, transient, named))
+    for (;;) {
+      const step = nextStep(request, signal)
+      if (step.kind === 'granted') return this.#granted(step.key, placing, signal)
+      await this.#make(step, request, signal)
+    }
+  }
+
+  #granted(key: number, placing: Placing, signal: AbortSignal | undefined): PoolBuffer {
+    const { bufferOf, end } = this.#pool
+    const buffer = bufferOf(key, placing)
+    const aborted = abortion(signal)
+    if (!aborted && !end.destroyed) return buffer
+    // The slab that was taken for it goes back with it.
+    buffer.release()
+    throw aborted ? new AbortError(aborted.reason) : released('the memory pool')
+  }
+
+  /** Does what a request wants next. What takes memory is waited for even if the request is given up meanwhile. */
+  async #make(step: Task, request: NativeRequest, signal: AbortSignal | undefined): Promise<void> {
+    const { returns, defragmenter } = this.#pool
+    switch (step.kind) {
+      case 'take':
+        return this.take(() => request.take())
+      case 'giveBack': {
+        await this.#unlessEnded(
+          returns.giveBack(() => request.giveBack()),
+          signal,
+        )
+        return
+      }
+      case 'relieve':
+        return request.relieved(await this.#unlessEnded(this.#relieved(step.missingBytes, signal), signal))
+      case 'defragment': {
+        const options = check.own(signal ? { signal } : {})
+        await this.#unlessEnded(defragmenter.defragment(options, step.enoughBytes), signal)
+        return request.defragmented()
+      }
+    }
+  }
+
+  /**
+   * Runs what takes a slab. One at a time: that which one takes may do for all who wait, but not where each buffer has one
+   * of its own.
+   */
+  take(slab: () => Promise<void>): Promise<void> {
+    if (this.#pool.dedicated) return callAsync(slab)
+    const taken = this.#taking.then(() => callAsync(slab))
+    this.#taking = taken.catch(() => {})
+    return taken
+  }
+
+  /** What others do for a request, unless that is given up or the pool destroyed before. */
+  async #unlessEnded<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    let reject: (error: Error) => void = () => {}
+    const ended = new Promise<never>((_, rejected) => {
+      reject = rejected
+    })
+    const destroyed = () => reject(released('the memory pool'))
+    this.#waiting.add(destroyed)
+    const unlisten = signal && onAbort(signal, (reason) => reject(new AbortError(reason)))
+    if (this.#pool.end.destroyed) destroyed()
+    try {
+      return await Promise.race([work, ended])
+    } finally {
+      this.#waiting.delete(destroyed)
+      unlisten?.()
+    }
+  }
+
+  /** Whether anybody has given memory back. */
+  async #relieved(missingBytes: number, signal: AbortSignal | undefined): Promise<boolean> {
+    const { end, relieveByOthers } = this.#pool
+    const isWanted = () => !abortion(signal) && !end.destroyed
+    for (const relieve of [...this.#pressure]) {
+      if (!isWanted()) return false
+      if ((await relieve(missingBytes)) === true) return true
+    }
+    return isWanted() && relieveByOthers(missingBytes)
+  }
+
+  /** Ends what waits for others: the pool is destroyed. */
+  end(): void {
+    this.#pressure.clear()
+    for (const end of this.#waiting) end()
+  }
+}
+
+/** What a request wants next. One that was given up ends with that, whatever else it would have ended with. */
+function nextStep(request: NativeRequest, signal: AbortSignal | undefined): NativeStep {
+  let step: NativeStep | undefined
+  let failure: unknown
+  try {
+    step = call(() => request.step())
+  } catch (error) {
+    failure = error
+  }
+  if (step?.kind === 'granted') return step
+  throwAborted(signal)
+  if (step) return step
+  throw failure
+}
+
+/** Throws where a request was given up. */
+export function throwAborted(signal: AbortSignal | undefined): void {
+  const aborted = abortion(signal)
+  if (aborted) throw new AbortError(aborted.reason)
+}

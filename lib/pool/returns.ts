@@ -1,0 +1,56 @@
+import { callAsync } from '../support/errors.js'
+
+/** What a pool gives back to its device: who waits for memory waits for that, too. */
+export class Returns {
+  /** Gives back what waits for it. */
+  readonly #collect: () => Promise<number>
+  /** What is on its way back: the bytes of each call. */
+  readonly #returning = new Set<Promise<number>>()
+  #collecting: Promise<void> | undefined
+  #collectAgain = false
+
+  constructor(collect: () => Promise<number>) {
+    this.#collect = collect
+  }
+
+  /** Gives slabs back by a call that resolves to their bytes; meanwhile {@link returned} waits for them. */
+  async giveBack(start: () => Promise<number>): Promise<number> {
+    const returning = callAsync(start)
+    this.#returning.add(returning)
+    try {
+      return await returning
+    } finally {
+      this.#returning.delete(returning)
+    }
+  }
+
+  /** Waits for what is on its way back by now; resolves to its bytes, whoever began it. */
+  async returned(): Promise<number> {
+    return (await Promise.all(this.#returning)).reduce((sum, bytes) => sum + bytes, 0)
+  }
+
+  /** Gives empty slabs back, without anybody waiting for the device. */
+  collect(): void {
+    this.#collectAgain = true
+    this.#collecting ??= this.#collectAll()
+    // Told to whoever waits for it.
+    this.#collecting.catch(() => {})
+  }
+
+  /** Waits for what {@link collect} has begun. */
+  async collected(): Promise<void> {
+    await this.#collecting
+  }
+
+  async #collectAll(): Promise<void> {
+    // What becomes empty while a device takes its time is given back in a further round.
+    try {
+      while (this.#collectAgain) {
+        this.#collectAgain = false
+        await this.giveBack(this.#collect)
+      }
+    } finally {
+      this.#collecting = undefined
+    }
+  }
+}

@@ -1,0 +1,89 @@
+//! The native half of a request for a buffer: its steps, which `lib/` makes and waits for.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use napi::{Env, bindgen_prelude::AsyncTask};
+use napi_derive::napi;
+use plimsoll::{
+    Result as CoreResult,
+    pool::{BufferOptions, BufferRequest, Step},
+};
+
+use super::table::PoolTable;
+use crate::{error::to_js, work::Work};
+
+/// A request for a buffer.
+#[napi]
+pub struct NativeRequest {
+    table: PoolTable,
+    request: Arc<Mutex<BufferRequest>>,
+}
+
+/// What a request wants next.
+#[napi(discriminant = "kind", discriminant_case = "camelCase", object_from_js = false)]
+pub enum NativeStep {
+    Take,
+    GiveBack,
+    Relieve { missing_bytes: f64 },
+    Defragment { enough_bytes: f64 },
+    Granted { key: f64 },
+}
+
+#[napi]
+impl NativeRequest {
+    pub(crate) fn new(table: PoolTable, bytes: u64, options: &BufferOptions) -> CoreResult<Self> {
+        let request = Arc::new(Mutex::new(table.pool.request(bytes, options)?));
+        Ok(Self { table, request })
+    }
+
+    /// What it wants next. Throws why there is no buffer once nothing is left to be done.
+    #[napi(catch_unwind)]
+    pub fn step(&self, env: Env) -> napi::Result<NativeStep> {
+        let step = lock(&self.request).step();
+        Ok(match step {
+            Step::Take => NativeStep::Take,
+            Step::GiveBack => NativeStep::GiveBack,
+            Step::Relieve { missing_bytes } => NativeStep::Relieve { missing_bytes: missing_bytes as f64 },
+            Step::Defragment { enough_bytes } => NativeStep::Defragment { enough_bytes: enough_bytes as f64 },
+            Step::Granted(buffer) => NativeStep::Granted { key: self.table.keep(env, buffer) },
+            Step::Refused(error) => return Err(to_js(env, &error)),
+        })
+    }
+
+    /// Takes a place in a slab that is held, or in a new one.
+    #[napi(ts_return_type = "Promise<void>", catch_unwind)]
+    pub fn take(&self) -> AsyncTask<Work<(), ()>> {
+        let request = Arc::clone(&self.request);
+        Work::promise(
+            move || {
+                lock(&request).take();
+                Ok(())
+            },
+            |_, ()| Ok(()),
+        )
+    }
+
+    /// Gives the pool's own empty slabs back for a larger one, and waits for what is on its way back. A promise of the bytes
+    /// that it gave back.
+    #[napi(ts_return_type = "Promise<number>", catch_unwind)]
+    pub fn give_back(&self) -> AsyncTask<Work<u64, f64>> {
+        let request = Arc::clone(&self.request);
+        Work::promise(move || Ok(lock(&request).give_back()), |_, bytes| Ok(bytes as f64))
+    }
+
+    /// Others were asked, and have given memory back or not.
+    #[napi(catch_unwind)]
+    pub fn relieved(&self, came_back: bool) {
+        lock(&self.request).relieved(came_back);
+    }
+
+    /// Buffers were moved together as far as it went.
+    #[napi(catch_unwind)]
+    pub fn defragmented(&self) {
+        lock(&self.request).defragmented();
+    }
+}
+
+fn lock(request: &Mutex<BufferRequest>) -> MutexGuard<'_, BufferRequest> {
+    request.lock().unwrap_or_else(PoisonError::into_inner)
+}
