@@ -9,9 +9,7 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
-    pool::{
-        DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Pin, PoolBuffer, PoolOptions,
-    },
+    pool::{DefragmentOptions, DefragmentReport as CoreReport, MemoryPool, Pin, PoolBuffer, PoolOptions},
 };
 
 use super::{
