@@ -1,16 +1,7 @@
 //! What a budget says when it refuses.
 
-use super::{MemoryBudget, weighing::Shortfall};
+use super::{MemoryBudget, weighing::Lacking};
 use crate::{error::Error, units::format_bytes};
-
-/// What a request wants for.
-#[derive(Debug)]
-pub(super) enum Lacking {
-    /// Room below the line, of which so many bytes are left.
-    Line(u64),
-    /// Memory of the machine.
-    Machine(Shortfall),
-}
 
 impl MemoryBudget {
     pub(super) fn refused_at_gate(&self, requested_bytes: u64, reason: String, label: String) -> Error {
@@ -29,7 +20,7 @@ impl MemoryBudget {
         let (of_line, of_machine) = match lacking {
             Lacking::Machine(shortfall) => (self.line_available_bytes(), Some(shortfall)),
             Lacking::Line(of_line) => {
-                let weighed = self.weighing.as_ref().map(|weighing| weighing.shortfall(&self.books));
+                let weighed = self.weighing.as_ref().map(|weighing| weighing.shortfall(&self.account));
                 (of_line, weighed.map(|found| found.unwrap_or_else(|unreadable| unreadable)))
             }
         };

@@ -4,13 +4,13 @@ use std::{ops::Range, path::Path, sync::Arc};
 
 use super::{
     destination::Destination,
+    load_note::LoadNote,
     model::ModelFile,
     output::Output,
     selection::{Chunk, Cursor, PlannedChunk, Selection, UnitPlan},
     spare::Spare,
 };
 use crate::{
-    budget::LoadNote,
     error::{Error, Result},
     pool::{BufferPool, PooledBuffer},
     units::MIB,

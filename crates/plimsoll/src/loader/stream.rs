@@ -9,13 +9,11 @@ use std::{
 };
 
 use super::{
+    load_note::LoadNote,
     reader::{Reader, Unit},
     spare::Spare,
 };
-use crate::{
-    budget::LoadNote,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// Units that may exist at once: one being read, one ready, one in the consumer's hands.
 const MAX_LIVE_UNITS: usize = 3;
