@@ -61,6 +61,7 @@ export {
   DeviceUnavailableError,
   type ErrorCode,
   InsufficientMemoryError,
+  InternalError,
   InvalidArgumentError,
   InvalidGgufError,
   IoError,

@@ -57,6 +57,7 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             set_some(object, "errno", source.raw_os_error())
         }
         CoreError::Released { what } | CoreError::Busy { what, .. } => object.set("what", *what),
+        CoreError::Internal { what } => object.set("what", what.as_str()),
         CoreError::Device { device, errno, call, meaning } => {
             object.set("device", device.as_str())?;
             object.set("call", *call)?;

@@ -87,7 +87,7 @@ pub fn process_memory(env: Env, pid: Option<u32>) -> napi::Result<ProcessMemory>
 
 #[napi(catch_unwind)]
 pub fn parse_bytes(env: Env, text: String) -> napi::Result<f64> {
-    units::parse_bytes(&text).map(|bytes| bytes as f64).map_err(|error| to_js(env, &error))
+    plimsoll::parse_bytes(&text).map(|bytes| bytes as f64).map_err(|error| to_js(env, &error))
 }
 
 #[napi(catch_unwind)]

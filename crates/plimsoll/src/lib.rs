@@ -6,9 +6,11 @@ pub mod error;
 pub mod loader;
 pub mod monitor;
 pub mod pool;
+mod size_text;
 mod sync;
 pub mod system;
 pub mod units;
 
 pub use budget::{Allocation, MemoryBudget};
 pub use error::{Error, Result};
+pub use size_text::parse_bytes;

@@ -1,18 +1,14 @@
 //! What a budget says when it refuses.
 
 use super::{MemoryBudget, weighing::Lacking};
-use crate::{error::Error, units::format_bytes};
+use crate::{
+    error::{Error, Left},
+    units::format_bytes,
+};
 
 impl MemoryBudget {
     pub(super) fn refused_at_gate(&self, requested_bytes: u64, reason: String, label: String) -> Error {
-        Error::InsufficientMemory {
-            label,
-            requested_bytes,
-            available_bytes: 0,
-            largest_free_bytes: 0,
-            binding_constraint: reason,
-            suggestion: self.suggestion(0),
-        }
+        Error::insufficient_memory(label, requested_bytes, Left::whole(0), reason, self.suggestion(0))
     }
 
     /// Whatever it failed by, it tells of the lesser of line and machine: who asks for that much is granted it.
@@ -30,14 +26,14 @@ impl MemoryBudget {
             Some(found) if requested_bytes <= self.usable_bytes() => found.suggestion().to_owned(),
             _ => self.suggestion(requested_bytes),
         };
-        Error::InsufficientMemory {
+        let constraint = binding.map_or_else(|| self.binding().to_string(), |found| found.constraint);
+        Error::insufficient_memory(
             label,
             requested_bytes,
-            available_bytes,
-            largest_free_bytes: available_bytes,
-            binding_constraint: binding.map_or_else(|| self.binding().to_string(), |found| found.constraint),
+            Left::whole(available_bytes),
+            constraint,
             suggestion,
-        }
+        )
     }
 
     fn suggestion(&self, requested_bytes: u64) -> String {

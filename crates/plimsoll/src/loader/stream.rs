@@ -197,8 +197,8 @@ struct FinishOnDrop(Arc<Shared>, PathBuf);
 impl Drop for FinishOnDrop {
     fn drop(&mut self) {
         if !self.0.state().finished {
-            let source = io::Error::other("the reader failed; this is a bug in plimsoll");
-            self.0.finish(Some(Error::Io { path: self.1.clone(), tensor: None, offset_bytes: None, source }));
+            let what = format!("{}: the thread that reads it ended without an outcome", self.1.display());
+            self.0.finish(Some(Error::internal(what)));
         }
     }
 }
