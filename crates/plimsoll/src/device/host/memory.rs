@@ -12,7 +12,6 @@ use std::{
 
 use rustix::{io::Errno, mm::Advice};
 
-use super::{HostBackend, page_bytes};
 use crate::{
     device::{
         Charge, DeviceContext, DeviceMemory, HostView, Metered, Request,
@@ -38,18 +37,38 @@ pub(super) struct HostMemory {
     _metered: Metered,
 }
 
+/// What was mapped, and how.
+pub(super) struct Mapped {
+    pub(super) mapping: Mapping,
+    pub(super) file: Option<OwnedFd>,
+    pub(super) page_bytes: u64,
+    pub(super) locked: bool,
+}
+
+pub(super) fn page_bytes() -> u64 {
+    rustix::param::page_size() as u64
+}
+
 impl HostMemory {
-    pub(super) fn new(owner: &HostBackend, mapping: Mapping, file: Option<OwnedFd>, page_bytes: u64) -> Self {
+    /// Memory of that device, of pages that are all there where they are locked.
+    pub(super) fn new(
+        kernel: Arc<dyn Kernel>,
+        context: DeviceContext,
+        device: &'static str,
+        mapped: Mapped,
+        metered: Metered,
+    ) -> Self {
+        let Mapped { mapping, file, page_bytes, locked } = mapped;
         Self {
-            kernel: owner.kernel.clone(),
-            context: owner.context.clone(),
-            device: owner.static_name(),
-            _metered: owner.meter.enter(mapping.size_bytes() as u64),
+            kernel,
+            context,
+            device,
             mapping,
             file,
             page_bytes,
-            locked: owner.options.lock,
-            populated: AtomicBool::new(owner.options.lock),
+            locked,
+            populated: AtomicBool::new(locked),
+            _metered: metered,
         }
     }
 

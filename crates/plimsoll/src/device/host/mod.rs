@@ -14,7 +14,7 @@ use rustix::{
     mm::{Advice, MapFlags},
 };
 
-use self::memory::HostMemory;
+use self::memory::{HostMemory, Mapped, page_bytes};
 pub use self::options::{HostOptions, HostSource, HugePages};
 use super::{
     BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
@@ -163,7 +163,9 @@ impl HostBackend {
                 Error::device(self.name(), Some(errno.raw_os_error()), "mlock", meaning)
             })?;
         }
-        Ok(HostMemory::new(self, mapping, file, page_bytes))
+        let metered = self.meter.enter(mapping.size_bytes() as u64);
+        let mapped = Mapped { mapping, file, page_bytes, locked: self.options.lock };
+        Ok(HostMemory::new(self.kernel.clone(), self.context.clone(), self.static_name(), mapped, metered))
     }
 
     fn map(&self, bytes: u64, label: &str, huge: bool) -> Called<(Mapping, Option<OwnedFd>)> {
@@ -195,10 +197,6 @@ pub(super) fn memory_file(
     kernel.resize(file.as_fd(), bytes)?;
     kernel.seal(file.as_fd(), SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(file)
-}
-
-fn page_bytes() -> u64 {
-    rustix::param::page_size() as u64
 }
 
 impl Backend for HostBackend {

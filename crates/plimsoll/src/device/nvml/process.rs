@@ -1,7 +1,5 @@
 //! The lists of processes that the library has, and the rows that it writes.
 
-use super::table::Layout;
-
 /// What the library calls a process that uses a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProcessOf {
@@ -16,6 +14,15 @@ impl ProcessOf {
             Self::Graphics => "graphics",
         }
     }
+}
+
+/// How rows lie in memory: the oldest functions write shorter ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// `nvmlProcessInfo_v1_t`, of the functions without a suffix.
+    Short,
+    /// `nvmlProcessInfo_v2_t` and `nvmlProcessInfo_t` of the third version, which are the same.
+    Long,
 }
 
 /// A row of the longer layout. The library fills it; nothing in it is a pointer.

@@ -15,6 +15,7 @@ mod domains;
 pub mod drm;
 mod errno;
 mod import;
+mod info;
 mod lock;
 mod memory;
 mod npu;
@@ -25,12 +26,12 @@ mod window;
 use std::{
     collections::BTreeMap,
     os::fd::BorrowedFd,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
 pub use domains::{DOMAIN_COUNT, DomainId, plan};
 pub use import::RknpuImport;
+pub use info::RknpuInfo;
 pub use window::{Alignment, WINDOW_BYTES, Window};
 
 use self::{domains::Domain, memory::RknpuMemory, npu::Npu, owner::Owner};
@@ -60,26 +61,6 @@ pub struct RknpuBackend {
     domain_count: usize,
     domain: Arc<Domain>,
     domains: Arc<Mutex<BTreeMap<DomainId, Arc<Domain>>>>,
-}
-
-/// What the driver says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RknpuInfo {
-    /// The device's node.
-    pub node: PathBuf,
-    /// The driver's version: `[0, 9, 8]`.
-    pub driver_version: [u32; 3],
-    /// Whether it has sixteen domains, or one.
-    pub has_domains: bool,
-    /// The domain whose buffers the NPU sees now.
-    pub live_domain: DomainId,
-    /// Where buffers may start in a domain, at the least strict.
-    pub alignment: Alignment,
-    /// On-chip memory in all, in bytes, where the driver says so; 0 where the board assigns none.
-    pub sram_total_bytes: Option<u64>,
-    /// What is free of it, in bytes.
-    pub sram_free_bytes: Option<u64>,
 }
 
 impl RknpuBackend {

@@ -12,10 +12,10 @@ use std::{
 use rustix::io::{Errno, Result as ErrnoResult};
 
 use super::{
-    RknpuInfo,
     domains::{DOMAIN_COUNT, Domain, DomainId},
     drm::{self, DRIVER},
     errno::refused,
+    info::RknpuInfo,
     lock::{lock, unlock},
     uapi::{Action, Command, MemCreate, MemDestroy, MemMap, MemSync, action, memory},
     window::{Alignment, PAGE_BYTES, WINDOW_BYTES, Window},
