@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use napi_derive::napi;
 use plimsoll::{
-    budget::{Admission, Headroom as CoreHeadroom, HeadroomOptions, HeadroomTerm as CoreTerm},
+    budget::{DriverRule, Headroom as CoreHeadroom, HeadroomOptions, HeadroomTerm as CoreTerm},
     system::{DetectedBoard, Probe, SystemRoot},
 };
 
@@ -71,18 +71,18 @@ impl From<&CoreHeadroom> for Headroom {
 }
 
 /// The rule of this machine, which does not change while a process runs.
-static ADMISSION: OnceLock<Option<Admission>> = OnceLock::new();
+static DRIVER_RULE: OnceLock<Option<DriverRule>> = OnceLock::new();
 
 /// Fails where the files that tell the rule could not be opened for want of descriptors.
 pub fn headroom_options(root: &SystemRoot, floor_bytes: Option<f64>) -> Probe<HeadroomOptions> {
-    let of = |root| DetectedBoard::probe(root).map(|board| Admission::of_board(&board));
-    let admission = match ADMISSION.get().filter(|_| root.is_this_machine()) {
-        Some(admission) => *admission,
+    let of = |root| DetectedBoard::probe(root).map(|board| DriverRule::of_board(&board));
+    let driver_rule = match DRIVER_RULE.get().filter(|_| root.is_this_machine()) {
+        Some(rule) => *rule,
         None if root.is_this_machine() => {
             let found = of(root)?;
-            *ADMISSION.get_or_init(|| found)
+            *DRIVER_RULE.get_or_init(|| found)
         }
         None => of(root)?,
     };
-    Ok(HeadroomOptions { floor_bytes: floor_bytes.map(|bytes| bytes as u64), admission })
+    Ok(HeadroomOptions { floor_bytes: floor_bytes.map(|bytes| bytes as u64), driver_rule })
 }

@@ -6,9 +6,9 @@
 
 use std::fmt;
 
-use super::line::cgroup_floor_bytes;
+use super::{driver_rule::DriverRule, line::cgroup_floor_bytes};
 use crate::{
-    system::{Cgroup, DetectedBoard, Machine},
+    system::{Cgroup, Machine},
     units::{MIB, format_bytes},
 };
 
@@ -74,20 +74,7 @@ pub struct HeadroomOptions {
     /// What is left untouched of the machine's memory, in bytes; 3 % of it, at least 256 MiB, by default.
     pub floor_bytes: Option<u64>,
     /// The rule of the driver that gives large buffers, where there is one.
-    pub admission: Option<Admission>,
-}
-
-/// A driver's own rule for a single allocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Admission {
-    /// nvmap of Linux for Tegra: 0.999 of what is available without CMA, 15/16 on kernels before 5.15.
-    Nvmap {
-        /// Whether the kernel is one of the older ones.
-        before_5_15: bool,
-    },
-    /// nvmap since Linux for Tegra 36.4.7, or of a release that is not told: it may refuse a piece that it has room for.
-    Untold,
+    pub driver_rule: Option<DriverRule>,
 }
 
 impl HeadroomTerm {
@@ -160,7 +147,7 @@ impl Headroom {
         };
         let binding = others.iter().fold(first.clone(), least);
         let bytes = binding.room_bytes.saturating_sub(pending_bytes);
-        let accepted = options.admission.map_or(Some(u64::MAX), |rule| rule.largest_bytes(machine));
+        let accepted = options.driver_rule.map_or(Some(u64::MAX), |rule| rule.largest_bytes(machine));
         Self {
             bytes,
             pending_bytes,
@@ -174,42 +161,6 @@ impl Headroom {
     #[must_use]
     pub fn used_percent(&self) -> f64 {
         self.terms.iter().map(HeadroomTerm::used_percent).fold(0.0, f64::max)
-    }
-}
-
-impl Admission {
-    /// The rule of a board's driver: nvmap's on Jetson.
-    #[must_use]
-    pub fn of_board(board: &DetectedBoard) -> Option<Self> {
-        /// Its CUDA takes no memory from nvmap.
-        const BESIDE_NVMAP: &str = "Tegra264";
-        let release = board.kernel_release.as_deref().unwrap_or_default();
-        let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        // Of a kernel without a number the stricter rule is taken.
-        let before_5_15 = version < (5, 15);
-        let refuses_more = match &board.tegra_release {
-            Some(release) => release.refuses_large_pieces(),
-            None => !before_5_15,
-        };
-        board.is_jetson().then(|| {
-            if refuses_more && board.soc != Some(BESIDE_NVMAP) {
-                Self::Untold
-            } else {
-                Self::Nvmap { before_5_15 }
-            }
-        })
-    }
-
-    /// The largest single allocation that the rule lets pass, in bytes; `None` where nobody can say. Source:
-    /// `system_heap_free_mem` of nvmap.
-    fn largest_bytes(self, machine: &Machine) -> Option<u64> {
-        let allocatable = machine.memory.allocatable_bytes();
-        match self {
-            Self::Nvmap { before_5_15: false } => Some(allocatable / 1000 * 999),
-            Self::Nvmap { before_5_15: true } => Some(allocatable / 16 * 15),
-            Self::Untold => None,
-        }
     }
 }
 
@@ -287,14 +238,14 @@ mod tests {
     #[test]
     fn one_allocation_is_bound_by_the_drivers_rule_too() {
         let board = machine(8 * GIB, 4 * GIB, vec![]);
-        let largest = |admission| {
-            let options = HeadroomOptions { floor_bytes: Some(0), admission: Some(admission) };
+        let largest = |rule| {
+            let options = HeadroomOptions { floor_bytes: Some(0), driver_rule: Some(rule) };
             Headroom::of(&board, 0, &options).largest_allocation_bytes
         };
-        assert_eq!(largest(Admission::Nvmap { before_5_15: true }), Some(4 * GIB / 16 * 15));
-        let newer = largest(Admission::Nvmap { before_5_15: false }).unwrap();
+        assert_eq!(largest(DriverRule::Nvmap { before_5_15: true }), Some(4 * GIB / 16 * 15));
+        let newer = largest(DriverRule::Nvmap { before_5_15: false }).unwrap();
         assert!(newer < 4 * GIB && newer > 4 * GIB / 16 * 15);
-        assert_eq!(largest(Admission::Untold), None, "nobody can promise a size");
+        assert_eq!(largest(DriverRule::Untold), None, "nobody can promise a size");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod allocation_info;
 mod cached_headroom;
 mod clock;
 mod counter;
+mod driver_rule;
 mod entry;
 mod gate;
 mod headroom;
@@ -29,8 +30,9 @@ mod weighing;
 
 pub use allocation::Allocation;
 pub use allocation_info::AllocationInfo;
+pub use driver_rule::DriverRule;
 pub use gate::Refusal;
-pub use headroom::{Admission, Headroom, HeadroomKind, HeadroomOptions, HeadroomTerm};
+pub use headroom::{Headroom, HeadroomKind, HeadroomOptions, HeadroomTerm};
 pub use line::{Line, MachineOptions, Term, TermKind};
 pub use record::{Event, EventKind, LabelTotals, MAX_CAPACITY, Origin, Record, RecordOptions};
 pub use recording::Recording;

@@ -11,7 +11,7 @@
 // Memory of devices is reached by system calls and raw addresses; each block says what makes it sound.
 #![allow(unsafe_code)]
 
-mod admission;
+mod context;
 mod cuda;
 mod dma_buf;
 mod dma_heap;
@@ -31,7 +31,7 @@ mod udmabuf;
 
 use std::{any::Any, fmt, sync::Arc};
 
-pub use admission::{Charge, DeviceContext};
+pub use context::{Charge, DeviceContext};
 pub use cuda::{CudaAdvice, CudaBackend, CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging, CudaUse};
 pub use dma_heap::{DmaHeap, DmaHeapBackend};
 pub use host::{HostBackend, HostOptions, HostSource, HugePages};

@@ -12,7 +12,7 @@ use super::{
     table::{Table, unavailable},
 };
 use crate::{
-    budget::Admission,
+    budget::DriverRule,
     device::{
         BackEndKind, Backend, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request, Staging,
     },
@@ -210,11 +210,11 @@ fn check_kind(info: &CudaInfo, kind: CudaKind) -> Result<()> {
 
 /// On an integrated GPU memory is given by nvmap, which has a rule of its own for each single piece.
 fn with_rule_of_driver(mut context: DeviceContext, info: &CudaInfo) -> DeviceContext {
-    if info.integrated && context.headroom.admission.is_none() {
+    if info.integrated && context.headroom.driver_rule.is_none() {
         let board = DetectedBoard::read(&context.root);
         // A container may hide which board it is; the newer rule costs a thousandth. GB10 is known, and has no nvmap.
-        let unknown = board.soc.is_none().then_some(Admission::Nvmap { before_5_15: false });
-        context.headroom.admission = Admission::of_board(&board).or(unknown);
+        let unknown = board.soc.is_none().then_some(DriverRule::Nvmap { before_5_15: false });
+        context.headroom.driver_rule = DriverRule::of_board(&board).or(unknown);
     }
     context
 }

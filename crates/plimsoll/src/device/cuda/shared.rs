@@ -13,8 +13,8 @@ use super::{
     info::CudaInfo,
 };
 use crate::{
-    device::{Charge, DeviceContext, Request, admission::insufficient},
-    error::{Error, Result},
+    device::{Charge, DeviceContext, Request},
+    error::{Error, Left, Result},
     units::format_bytes,
 };
 
@@ -55,7 +55,7 @@ impl Shared {
         }
         let why = format!("{} has {} in all", self.driver.name, format_bytes(total_bytes));
         let free_bytes = self.free_bytes.load(Ordering::Relaxed);
-        Err(insufficient(request, (free_bytes, free_bytes), why, SUGGESTION))
+        Err(request.refused(Left::whole(free_bytes), why, SUGGESTION))
     }
 
     /// Keeps what the device has free now, so that nobody who asks later waits for the device. Of memory that is the
@@ -83,9 +83,8 @@ impl Shared {
             return self.context.exhausted(request, charge, says, SUGGESTION);
         }
         let free_bytes = self.free_bytes.load(Ordering::Relaxed);
-        let sizes = (free_bytes, free_bytes.min(request.bytes.saturating_sub(1)));
         let why = format!("{} has {} free, and {says}", self.driver.name, format_bytes(free_bytes));
-        insufficient(request, sizes, why, SUGGESTION)
+        request.refused(Left::below(free_bytes, request.bytes), why, SUGGESTION)
     }
 
     /// On Tegra it is pinned memory that can be exported, elsewhere the device's own. Source: `cuda.h` of CUDA 12.9, at

@@ -18,13 +18,12 @@ use self::memory::{HostMemory, Mapped, page_bytes};
 pub use self::options::{HostOptions, HostSource, HugePages};
 use super::{
     BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
-    admission::insufficient,
     errno::{locking_meaning, mapping_meaning},
     kernel::{Kernel, Mapping, RealKernel},
     shown_label,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Left, Result},
     system::{HugePages as HugePagePool, transparent_huge_pages},
     units::{MIB, format_bytes},
 };
@@ -136,9 +135,8 @@ impl HostBackend {
             let wanted = request.bytes.div_ceil(HUGE_PAGE_BYTES);
             let advice =
                 format!("Set more aside: sysctl vm.nr_hugepages={wanted}, best as the system starts");
-            let sizes = (free_bytes, free_bytes.min(request.bytes.saturating_sub(1)));
             let why = format!("the pool of huge pages of {page} has {free} left ({why})");
-            insufficient(request, sizes, why, &advice)
+            request.refused(Left::below(free_bytes, request.bytes), why, advice)
         };
         let bytes = self.rounded(request);
         let map = || self.map(bytes, request.label, true);

@@ -4,7 +4,7 @@
 use super::{DeviceUsage, Request, taking::Taking};
 use crate::{
     budget::{Headroom, HeadroomOptions},
-    error::{Error, Result},
+    error::{Error, Left, Result},
     system::{Machine, SystemRoot},
     units::{MAX_BYTES, format_bytes},
 };
@@ -58,9 +58,8 @@ impl DeviceContext {
         } else {
             headroom.binding.to_string()
         };
-        Err(insufficient(
-            request,
-            (headroom.bytes, largest_bytes),
+        Err(request.refused(
+            Left { available_bytes: headroom.bytes, largest_free_bytes: largest_bytes },
             binding_constraint,
             "Ask for less, in several slabs, or release something first",
         ))
@@ -96,8 +95,7 @@ impl DeviceContext {
     ) -> Error {
         let available_bytes =
             self.headroom(request.pending_bytes, charge).map_or(0, |headroom| headroom.bytes);
-        let sizes = (available_bytes, available_bytes.min(request.bytes.saturating_sub(1)));
-        insufficient(request, sizes, why.into(), suggestion)
+        request.refused(Left::below(available_bytes, request.bytes), why, suggestion)
     }
 
     /// The usage of a back end whose memory is the machine's RAM, with what the machine has left, as far as that is known.
@@ -126,28 +124,22 @@ impl DeviceContext {
 }
 
 impl Request<'_> {
+    /// That it is refused for want of memory.
+    pub(super) fn refused(
+        &self,
+        left: Left,
+        binding_constraint: impl Into<String>,
+        suggestion: impl Into<String>,
+    ) -> Error {
+        Error::insufficient_memory(self.label, self.bytes, left, binding_constraint, suggestion)
+    }
+
     /// Refuses sizes that no device has.
     pub(super) fn check_size(&self) -> Result<()> {
         if (1..=MAX_BYTES).contains(&self.bytes) {
             return Ok(());
         }
         Err(Error::invalid_argument("bytes", format!("1 to {MAX_BYTES}"), self.bytes.to_string()))
-    }
-}
-
-pub(super) fn insufficient(
-    request: &Request<'_>,
-    (available_bytes, largest_free_bytes): (u64, u64),
-    binding_constraint: String,
-    suggestion: &str,
-) -> Error {
-    Error::InsufficientMemory {
-        label: request.label.to_owned(),
-        requested_bytes: request.bytes,
-        available_bytes,
-        largest_free_bytes,
-        binding_constraint,
-        suggestion: suggestion.to_owned(),
     }
 }
 
