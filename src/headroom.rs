@@ -62,7 +62,7 @@ impl From<&CoreHeadroom> for Headroom {
     fn from(headroom: &CoreHeadroom) -> Self {
         Self {
             bytes: headroom.bytes as f64,
-            pending_bytes: headroom.pending_bytes as f64,
+            pending_bytes: headroom.promised.bytes() as f64,
             largest_allocation_bytes: headroom.largest_allocation_bytes.map(|bytes| bytes as f64),
             binding_term: (&headroom.binding).into(),
             terms: headroom.terms.iter().map(HeadroomTerm::from).collect(),

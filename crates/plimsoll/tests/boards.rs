@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use BackEndKind::{Cuda, DmaHeap, Host, Rknpu, Udmabuf};
 use plimsoll::{
-    budget::{DriverRule, Headroom, HeadroomKind, HeadroomOptions, Line, MachineOptions},
+    budget::{DriverRule, Headroom, HeadroomKind, HeadroomOptions, Line, MachineOptions, Promised},
     device::gpu_processes,
     system::{
         BackEndKind, DetectedBoard, Machine, NpuDriver, Sampler, SystemRoot, back_ends, read_nvmap_clients,
@@ -99,7 +99,7 @@ fn the_line_of_each_board_keeps_its_presets_reserve_off_the_memory_that_is_there
 #[test]
 fn contiguous_memory_that_is_free_is_no_headroom() {
     let machine = Machine::read_at(&root("jetson-orin-nano-8gb")).unwrap();
-    let headroom = Headroom::of(&machine, 0, &HeadroomOptions::default());
+    let headroom = Headroom::of(&machine, Promised::NOTHING, &HeadroomOptions::default());
     assert_eq!(headroom.bytes, (5400 - 240 - 256) * MIB);
     assert_eq!(headroom.binding.kind, HeadroomKind::Machine);
 }
@@ -107,7 +107,7 @@ fn contiguous_memory_that_is_free_is_no_headroom() {
 #[test]
 fn a_containers_limit_binds_before_the_boards_memory() {
     let machine = Machine::read_at(&root("container-on-orin")).unwrap();
-    let headroom = Headroom::of(&machine, 0, &HeadroomOptions::default());
+    let headroom = Headroom::of(&machine, Promised::NOTHING, &HeadroomOptions::default());
     assert_eq!(headroom.binding.path.as_deref(), Some("/"));
     // 2 GiB, less 700 MiB in use of which 200 MiB are cold cache, less 3 %.
     assert_eq!(headroom.bytes, 2 * GIB - 500 * MIB - 2 * GIB / 100 * 3);
@@ -137,7 +137,7 @@ fn no_largest_allocation_is_promised_where_the_driver_refuses_what_it_has_room_f
     ] {
         let driver_rule = DriverRule::of_board(&DetectedBoard::read(&root(name)));
         let options = HeadroomOptions { driver_rule, ..HeadroomOptions::default() };
-        let headroom = Headroom::of(&Machine::read_at(&root(name)).unwrap(), 0, &options);
+        let headroom = Headroom::of(&Machine::read_at(&root(name)).unwrap(), Promised::NOTHING, &options);
         assert_eq!(headroom.largest_allocation_bytes.is_some(), promised, "{name}");
         assert!(headroom.bytes > 0);
     }

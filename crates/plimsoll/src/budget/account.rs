@@ -12,6 +12,7 @@ use super::{
     entry::{Committed, Entries},
     part::Part,
     pending::Pending,
+    promised::Promised,
     record::{EventKind, Journal, Note, Record, RecordOptions},
     resident::{Leaving, Resident},
 };
@@ -268,13 +269,13 @@ impl Account {
         self.recorded.stack_depth.store(stack_depth, Ordering::Relaxed);
     }
 
-    /// Bytes granted and not yet taken, see [`Pending::bytes`].
-    pub(super) fn pending_bytes(&self) -> u64 {
-        if self.counts_pending {
+    /// What is granted and not yet taken, see [`Pending::bytes`].
+    pub(super) fn promised(&self) -> Promised {
+        Promised::granted(if self.counts_pending {
             self.pending.bytes(|| self.resident.now())
         } else {
             lock(&self.entries).pending_bytes()
-        }
+        })
     }
 
     pub(super) fn label(&self, key: usize) -> String {

@@ -13,10 +13,12 @@ mod driver_rule;
 mod entry;
 mod gate;
 mod headroom;
+mod in_flight;
 mod line;
 mod other_copies;
 mod part;
 mod pending;
+mod promised;
 mod record;
 mod recording;
 mod refusal;
@@ -33,13 +35,15 @@ pub use allocation_info::AllocationInfo;
 pub use driver_rule::DriverRule;
 pub use gate::Refusal;
 pub use headroom::{Headroom, HeadroomKind, HeadroomOptions, HeadroomTerm};
+pub(crate) use in_flight::InFlight;
 pub use line::{Line, MachineOptions, Term, TermKind};
+pub use promised::Promised;
 pub use record::{Event, EventKind, LabelTotals, MAX_CAPACITY, Origin, Record, RecordOptions};
 pub use recording::Recording;
 #[cfg(not(loom))]
 pub use registry::{ACCOUNTS_VERSION, OtherCopies, ProcessAccounts, join};
 pub use system_budget::SystemOptions;
-pub(crate) use uncharged::{Uncharged, Unseen, process_pending_bytes, unseen_bytes};
+pub(crate) use uncharged::{Uncharged, Unseen, unseen_bytes};
 
 use std::{
     borrow::Cow,
@@ -336,7 +340,13 @@ impl MemoryBudget {
     /// this machine. See [`Allocation::commit`].
     #[must_use]
     pub fn pending_bytes(&self) -> u64 {
-        self.account.pending_bytes()
+        self.promised().bytes()
+    }
+
+    /// The same as [`Headroom`] and devices take it.
+    #[must_use]
+    pub fn promised(&self) -> Promised {
+        self.account.promised()
     }
 
     /// Whether what it grants is promised of the memory of the machine that this process runs on.
@@ -347,7 +357,7 @@ impl MemoryBudget {
     /// What `machine` can give now, less what is pending here. See [`Headroom`].
     #[must_use]
     pub fn headroom(&self, machine: &Machine, options: &HeadroomOptions) -> Headroom {
-        Headroom::of(machine, self.pending_bytes(), options)
+        Headroom::of(machine, self.promised(), options)
     }
 
     /// The live allocations, oldest first. What another copy of this crate in the process holds is one line, the last.

@@ -138,20 +138,20 @@ fn silent_holders_are_credited_with_growth_and_a_holder_that_speaks_counts_for_i
     };
     RESIDENT.store(1000 * MIB, Ordering::Relaxed);
     let first = enter("first", 300 * MIB);
-    assert_eq!(account.pending_bytes(), 300 * MIB);
+    assert_eq!(account.promised().bytes(), 300 * MIB);
     RESIDENT.store(1100 * MIB, Ordering::Relaxed);
     let second = enter("second", 50 * MIB);
-    assert_eq!(account.pending_bytes(), 250 * MIB);
+    assert_eq!(account.promised().bytes(), 250 * MIB);
     account.commit(first, 100 * MIB);
-    assert_eq!(account.pending_bytes(), 250 * MIB);
+    assert_eq!(account.promised().bytes(), 250 * MIB);
     account.commit(first, 50 * MIB);
-    assert_eq!(account.pending_bytes(), 250 * MIB, "it only rises");
+    assert_eq!(account.promised().bytes(), 250 * MIB, "it only rises");
     account.commit(first, u64::MAX);
-    assert_eq!(account.pending_bytes(), 50 * MIB, "never above the grant");
+    assert_eq!(account.promised().bytes(), 50 * MIB, "never above the grant");
     account.remove(second);
     account.remove(first);
     account.commit(first, 1);
-    assert_eq!(account.pending_bytes(), 0);
+    assert_eq!(account.promised().bytes(), 0);
 }
 
 proptest! {

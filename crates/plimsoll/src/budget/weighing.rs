@@ -116,12 +116,12 @@ impl Weighing {
         // In this order: what is granted, or granted and taken, while the machine is read counts twice until the next
         // reading. The other way round it would not count at all.
         let granted_bytes = pending.granted_bytes();
-        let pending_bytes = account.pending_bytes();
+        let promised = account.promised();
         let machine = reader.read().map_err(|unavailable| {
             self.cached.forget(pending.granted_bytes());
             Shortfall::unreadable(&unavailable)
         })?;
-        let headroom = Headroom::of(&machine, pending_bytes, &self.options);
+        let headroom = Headroom::of(&machine, promised, &self.options);
         self.cached.renew(granted_bytes, headroom.bytes, nanoseconds(Instant::now()));
         Ok(Found(headroom))
     }
@@ -134,7 +134,7 @@ impl Found {
         let constraint = format!(
             "{}, and {} of it are granted and not yet taken",
             headroom.binding,
-            format_bytes(headroom.pending_bytes)
+            format_bytes(headroom.promised.bytes())
         );
         Shortfall { available_bytes, constraint, is_unreadable: false }
     }

@@ -1,9 +1,9 @@
 //! Whether the machine can give that much now. Drivers of shared memory do not ask: dma-heap takes what it is told to and
 //! lets the kernel kill somebody for it.
 
-use super::{DeviceUsage, Request, taking::Taking};
+use super::{DeviceUsage, Request};
 use crate::{
-    budget::{Headroom, HeadroomOptions},
+    budget::{Headroom, HeadroomOptions, InFlight, Promised},
     error::{Error, Left, Result},
     system::{Machine, SystemRoot},
     units::{MAX_BYTES, format_bytes},
@@ -43,7 +43,7 @@ impl DeviceContext {
     pub fn admit(&self, request: &Request<'_>, charge: Charge) -> Result<()> {
         request.check_size()?;
         let bytes = request.bytes;
-        let headroom = self.headroom(request.pending_bytes, charge)?;
+        let headroom = self.headroom(request.promised, charge)?;
         // Where the driver's rule is not known, the driver itself refuses.
         let largest_bytes = headroom.largest_allocation_bytes.unwrap_or(headroom.bytes);
         if bytes <= largest_bytes {
@@ -78,9 +78,8 @@ impl DeviceContext {
         charge: Charge,
         take: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let _taking = Taking::admitted(&self.root, request.bytes, |others_bytes| {
-            let pending_bytes = request.pending_bytes.saturating_add(others_bytes);
-            self.admit(&Request { pending_bytes, ..*request }, charge)
+        let _in_flight = InFlight::begin(&self.root, request.bytes, request.promised, |promised| {
+            self.admit(&Request { promised, ..*request }, charge)
         })?;
         take()
     }
@@ -93,14 +92,13 @@ impl DeviceContext {
         why: impl Into<String>,
         suggestion: &str,
     ) -> Error {
-        let available_bytes =
-            self.headroom(request.pending_bytes, charge).map_or(0, |headroom| headroom.bytes);
+        let available_bytes = self.headroom(request.promised, charge).map_or(0, |headroom| headroom.bytes);
         request.refused(Left::below(available_bytes, request.bytes), why, suggestion)
     }
 
     /// The usage of a back end whose memory is the machine's RAM, with what the machine has left, as far as that is known.
     pub(super) fn with_room(&self, usage: DeviceUsage, charge: Charge) -> DeviceUsage {
-        let Ok(headroom) = self.headroom(0, charge) else { return usage };
+        let Ok(headroom) = self.headroom(Promised::NOTHING, charge) else { return usage };
         DeviceUsage {
             total_bytes: Machine::memory_at(&self.root).ok().map(|memory| memory.total_bytes),
             free_bytes: Some(headroom.bytes),
@@ -114,12 +112,12 @@ impl DeviceContext {
     /// # Errors
     ///
     /// [`Error::Io`] when the machine's memory cannot be read.
-    pub fn headroom(&self, pending_bytes: u64, charge: Charge) -> Result<Headroom> {
+    pub fn headroom(&self, promised: Promised, charge: Charge) -> Result<Headroom> {
         let machine = match charge {
             Charge::Process => Machine::read_at(&self.root)?,
             Charge::Machine => Machine::of_memory(Machine::memory_at(&self.root)?),
         };
-        Ok(Headroom::of(&machine, pending_bytes, &self.headroom))
+        Ok(Headroom::of(&machine, promised, &self.headroom))
     }
 }
 
@@ -178,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_there_beyond_the_floor_and_not_promised_is_admitted() {
         let (_folder, context) = machine_with(1024 * MIB);
-        let request = Request { pending_bytes: 100 * MIB, ..Request::new(668 * MIB, "slab") };
+        let request = Request { promised: Promised::granted(100 * MIB), ..Request::new(668 * MIB, "slab") };
         context.admit(&request, Charge::Machine).unwrap();
         let more = Request { bytes: 668 * MIB + 1, ..request };
         let refusal = context.admit(&more, Charge::Process).unwrap_err();

@@ -26,7 +26,6 @@ mod nvml;
 mod open;
 pub mod rknpu;
 mod staging;
-mod taking;
 mod udmabuf;
 
 use std::{any::Any, fmt, sync::Arc};
@@ -43,8 +42,8 @@ pub use rknpu::RknpuBackend;
 pub use staging::Staging;
 pub use udmabuf::UdmabufBackend;
 
-use crate::error::Result;
 pub use crate::system::BackEndKind;
+use crate::{budget::Promised, error::Result};
 
 /// Where slabs come from: one device, or one heap.
 ///
@@ -114,15 +113,15 @@ pub struct Request<'a> {
     pub bytes: u64,
     /// What the memory is for; shown where a driver takes names.
     pub label: &'a str,
-    /// What was promised to others and not yet taken, in bytes: headroom without it is what can be given.
-    pub pending_bytes: u64,
+    /// What was promised to others and not yet taken: headroom without it is what can be given.
+    pub promised: Promised,
 }
 
 impl<'a> Request<'a> {
     /// So many bytes, with nothing promised to others.
     #[must_use]
     pub const fn new(bytes: u64, label: &'a str) -> Self {
-        Self { bytes, label, pending_bytes: 0 }
+        Self { bytes, label, promised: Promised::NOTHING }
     }
 }
 

@@ -130,7 +130,7 @@ impl Backend for CudaBackend {
     }
 
     /// Memory of a GPU that has its own is not measured against the machine's headroom: its driver refuses what it has
-    /// not got, and `pending_bytes`, which are the machine's, say nothing of it.
+    /// not got, and what is `promised`, which is the machine's, says nothing of it.
     fn is_of_this_machine(&self) -> bool {
         self.limits().system_memory && self.shared.context.is_of_this_machine()
     }

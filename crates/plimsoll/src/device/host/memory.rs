@@ -13,6 +13,7 @@ use std::{
 use rustix::{io::Errno, mm::Advice};
 
 use crate::{
+    budget::Promised,
     device::{
         Charge, DeviceContext, DeviceMemory, HostView, Metered, Request,
         errno::meaning,
@@ -127,13 +128,13 @@ impl DeviceMemory for HostMemory {
         Ok(self.mapping.view())
     }
 
-    fn populate(&self, pending_bytes: u64) -> Result<()> {
+    fn populate(&self, promised: Promised) -> Result<()> {
         if self.populated.load(Ordering::Acquire) {
             return Ok(());
         }
         if self.page_bytes == page_bytes() {
             // What was there as the slab was taken may be gone by now.
-            let request = Request { pending_bytes, ..Request::new(self.size_bytes(), "pages of a slab") };
+            let request = Request { promised, ..Request::new(self.size_bytes(), "pages of a slab") };
             self.context.admit_and(&request, Charge::Process, || self.touch_all())?;
         } else {
             self.touch_all()?;

@@ -5,7 +5,7 @@ mod options;
 
 use std::{
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use rustix::{
@@ -23,6 +23,7 @@ use super::{
     shown_label,
 };
 use crate::{
+    budget::InFlight,
     error::{Error, Left, Result},
     system::{HugePages as HugePagePool, transparent_huge_pages},
     units::{MIB, format_bytes},
@@ -30,10 +31,6 @@ use crate::{
 
 /// The size of an explicit huge page, in bytes: the one size that every board with pages of 4 KiB has.
 const HUGE_PAGE_BYTES: u64 = 2 * MIB;
-
-/// Held from reading the pool of huge pages until some of them are mapped. A map reserves its pages at once, so the next
-/// taker reads what is left; what two saw both, the kernel would add for the second, unweighed, where it may.
-static HUGE_PAGE_POOL: Mutex<()> = Mutex::new(());
 
 /// Ordinary RAM as a back end.
 #[derive(Debug)]
@@ -121,7 +118,7 @@ impl HostBackend {
     /// Takes huge pages from their pool. What is in the pool has left the machine's available memory long ago, so only
     /// what the kernel would have to add to it is weighed against headroom.
     fn huge_map(&self, request: &Request<'_>) -> Result<(Mapping, Option<OwnedFd>)> {
-        let _alone = HUGE_PAGE_POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = InFlight::of_huge_pages(&self.context.root);
         let pools = match HugePagePool::read(&self.context.root) {
             // A kernel without huge pages.
             Err(unavailable) if unavailable.is_absent() => Vec::new(),

@@ -210,10 +210,9 @@ impl Backend for RknpuBackend {
 
     fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>> {
         let (context, domain) = (self.context.clone(), self.domain.clone());
-        let (label, bytes, pending_bytes) = (request.label.to_owned(), request.bytes, request.pending_bytes);
-        let take = move |npu: &mut Npu| {
-            npu.take(&context, &Request { bytes, label: &label, pending_bytes }, &domain)
-        };
+        let (label, bytes, promised) = (request.label.to_owned(), request.bytes, request.promised);
+        let take =
+            move |npu: &mut Npu| npu.take(&context, &Request { bytes, label: &label, promised }, &domain);
         let taken = self.owner.call(take).flatten().inspect_err(|_| self.domain.meter.refuse())?;
         Ok(Box::new(RknpuMemory::new(self.kernel.clone(), self.owner.clone(), taken)))
     }
