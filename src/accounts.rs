@@ -12,12 +12,13 @@ use std::{
     collections::BTreeSet,
     ffi::{CStr, CString, c_int, c_void},
     ptr,
-    sync::{Mutex, Once, PoisonError},
+    sync::{Mutex, Once},
 };
 
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 use plimsoll::budget::{ACCOUNTS_VERSION, ProcessAccounts, join};
+use plimsoll::sync::lock;
 
 /// The accounts of this copy. What they are is `ProcessAccounts`; the name holds their version.
 #[unsafe(export_name = "plimsoll_process_accounts_v1")]
@@ -57,7 +58,7 @@ fn other_copies() -> Vec<String> {
 #[must_use]
 pub fn untold_copies() -> Vec<String> {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut told = lock(&TOLD);
     let apart = copies().filter(|copy| !copy.accounts.is_some_and(ProcessAccounts::is_understood));
     apart.map(|copy| copy.file()).filter(|file| told.insert(file.clone())).collect()
 }

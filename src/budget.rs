@@ -1,6 +1,6 @@
 //! The native half of `MemoryBudget`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use napi::{
     Env, JsValue,
@@ -10,6 +10,7 @@ use napi_derive::napi;
 use plimsoll::{
     Allocation, Error as CoreError, MemoryBudget,
     budget::{Headroom as CoreHeadroom, HeadroomOptions, MachineOptions, SystemOptions, Term},
+    sync::lock,
     system::{Board, Machine, SystemRoot, board},
 };
 use slab::Slab;
@@ -42,7 +43,7 @@ pub struct Guards {
 
 impl Guards {
     fn live(&self) -> MutexGuard<'_, Slab<Allocation>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.live)
     }
 
     fn keep(&self, env: Env, granted: plimsoll::Result<Allocation>) -> napi::Result<u32> {

@@ -1,12 +1,13 @@
 //! Writing to a buffer of a pool.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use napi::{Env, Unknown, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
     pool::{Pin, PoolBuffer},
+    sync::lock,
 };
 
 use crate::{js_memory::Source, work::Work};
@@ -21,7 +22,7 @@ impl NativeHeldBuffer {
     }
 
     fn held(&self) -> MutexGuard<'_, Option<PoolBuffer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     ops::Range,
     ptr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -24,6 +24,7 @@ use plimsoll::{
     Result as CoreResult,
     loader::StreamedUnit,
     pool::{Mapping, PooledBuffer},
+    sync::lock,
 };
 
 /// A buffer lent to JavaScript as array buffers.
@@ -378,8 +379,4 @@ impl Drop for Lent {
             let _ = thread::Builder::new().spawn(move || drop(map));
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use gguf_file::{ArrayIndex, ArrayPlace, ArrayRef, MAX_EXACT, Metadata, Value, ValueType};
@@ -14,6 +14,7 @@ use napi::{
 use napi_derive::napi;
 
 use crate::js_memory::owned_array;
+use plimsoll::sync::lock;
 
 /// Arrays of no more bytes are walked over at every access; larger ones are worth an index.
 const SMALL_BYTES: u64 = 4096;
@@ -65,7 +66,7 @@ impl ArrayIndexes {
         if place.size_bytes <= SMALL_BYTES || place.element_type.fixed_bytes().is_some() {
             return Arc::default();
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0);
         Arc::clone(known.entry(place.offset).or_insert_with(|| Arc::new(ArrayIndex::of(array))))
     }
 }

@@ -1,6 +1,6 @@
 //! The native half of `GgufFile`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use gguf_file::Tensor;
 use napi::{Env, Unknown, bindgen_prelude::ObjectFinalize};
@@ -10,6 +10,7 @@ use plimsoll::{
     loader::{
         BufferDestination, ModelFile, OpenOptions, Output, Reader, Selection, StreamOptions, UnitStream,
     },
+    sync::lock,
 };
 
 use crate::{
@@ -161,13 +162,13 @@ impl NativeModel {
     }
 
     fn model(&self, env: Env) -> napi::Result<Arc<ModelFile>> {
-        let model = self.model.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let model = lock(&self.model).clone();
         model.ok_or_else(|| to_js(env, &CoreError::Released { what: "the GGUF file" }))
     }
 
     #[napi(catch_unwind)]
     pub fn close(&self, env: Env) -> napi::Result<()> {
-        let open = self.model.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let open = lock(&self.model).take();
         if open.is_some() {
             env.adjust_external_memory(-self.memory_bytes)?;
         }

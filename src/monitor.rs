@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, UNIX_EPOCH},
@@ -16,6 +16,7 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     monitor::{Level, Limits, Monitor, MonitorOptions, Notice, Sample},
+    sync::lock,
     system::{Probe, SystemRoot},
 };
 
@@ -157,7 +158,7 @@ impl Default for Told {
 impl Listener {
     /// Passes on what is news. What `tell` does not take is tried again with the next sample.
     fn hear(&self, notice: Notice, tell: impl FnOnce(News) -> bool) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         match notice {
             Notice::Sample { sample, stalled, kill_count, .. } => {
                 told.untold_kill_count += kill_count;

@@ -6,7 +6,7 @@
 use std::{
     ops::Deref,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -19,6 +19,7 @@ use napi_derive::napi;
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
     pool::{BufferOptions, MemoryPool, Pin, Placement, PoolBuffer},
+    sync::lock,
 };
 use slab::Slab;
 
@@ -130,7 +131,7 @@ impl PoolTable {
 
 impl Inner {
     pub fn buffers(&self) -> MutexGuard<'_, Buffers> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.buffers)
     }
 
     pub fn buffer(&self, key: Key) -> CoreResult<PoolBuffer> {

@@ -1,14 +1,12 @@
 //! The processes of this machine, for JavaScript.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::UNIX_EPOCH,
-};
+use std::{sync::Mutex, time::UNIX_EPOCH};
 
 use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
 use plimsoll::{
     device::{GpuProcess as CoreGpuProcess, gpu_processes as core_gpu_processes},
+    sync::lock,
     system::{ProcessInfo as CoreInfo, ProcessTable},
 };
 
@@ -95,7 +93,7 @@ static TABLE: Mutex<Option<ProcessTable>> = Mutex::new(None);
 #[napi(catch_unwind, ts_return_type = "Promise<Array<ProcessInfo>>")]
 pub fn processes(loaded: bool) -> AsyncTask<Work<Vec<CoreInfo>, Vec<ProcessInfo>>> {
     let read = move || {
-        let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(&TABLE);
         let table = table.get_or_insert_default();
         let mut all = if loaded { table.read_mapping(is_addon)? } else { table.read()? };
         all.sort_unstable_by(|a, b| b.rss_bytes.cmp(&a.rss_bytes).then(a.pid.cmp(&b.pid)));

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -17,6 +17,7 @@ use napi_derive::napi;
 use plimsoll::budget::{AllocationInfo, Event, LabelTotals, Record, RecordOptions, Recording};
 
 use crate::{budget::NativeBudget, error::to_js, work::Work};
+use plimsoll::sync::lock;
 
 /// Stands in a column for what is not known.
 const NONE: f64 = -1.0;
@@ -208,10 +209,6 @@ impl State {
     }
 }
 
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[napi]
 impl NativeProfile {
     #[napi(factory, catch_unwind)]
@@ -222,7 +219,7 @@ impl NativeProfile {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        locked(&self.0)
+        lock(&self.0)
     }
 
     #[napi(catch_unwind)]
@@ -239,6 +236,6 @@ impl NativeProfile {
     #[napi(ts_return_type = "Promise<NativeRecord>", catch_unwind)]
     pub fn read_aside(&self) -> AsyncTask<Work<Columns, NativeRecord>> {
         let state = Arc::clone(&self.0);
-        Work::promise(move || Ok(locked(&state).read(true)), |_, columns| Ok(columns.into()))
+        Work::promise(move || Ok(lock(&state).read(true)), |_, columns| Ok(columns.into()))
     }
 }

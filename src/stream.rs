@@ -1,9 +1,6 @@
 //! The native half of a stream: units by promise, chunks as array buffers.
 
-use std::{
-    ops::Range,
-    sync::{Mutex, PoisonError},
-};
+use std::{ops::Range, sync::Mutex};
 
 use napi::{
     Env, JsValue, Unknown,
@@ -13,6 +10,7 @@ use napi_derive::napi;
 use plimsoll::{
     Result as CoreResult,
     loader::{Chunk, StreamedUnit, UnitStream},
+    sync::lock,
 };
 
 use crate::{
@@ -49,7 +47,7 @@ impl NativeStream {
         if !self.stream.is_over() {
             return Ok(None);
         }
-        let filled = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let filled = lock(&self.fresh).take();
         filled.map(FreshBuffer::into_buffer).transpose()
     }
 

@@ -7,7 +7,8 @@ pub mod loader;
 pub mod monitor;
 pub mod pool;
 mod size_text;
-mod sync;
+#[doc(hidden)] // For the addon.
+pub mod sync;
 pub mod system;
 pub mod units;
 

@@ -16,7 +16,7 @@ use super::{
     record::{EventKind, Journal, Note, Record, RecordOptions},
     resident::{Leaving, Resident},
 };
-use crate::sync::{Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{Mutex, MutexGuard, Ordering, lock_modelled};
 
 /// The counter with the list of live allocations.
 ///
@@ -152,13 +152,13 @@ impl Account {
         stack: Option<&str>,
         since: Instant,
     ) -> usize {
-        lock(&self.entries).insert(label, bytes, stack, since)
+        lock_modelled(&self.entries).insert(label, bytes, stack, since)
     }
 
     /// Removes the entry, then releases its bytes.
     pub(super) fn remove(&self, key: usize) {
         // The label is freed after the lock is.
-        let removed = lock(&self.entries).remove(key);
+        let removed = lock_modelled(&self.entries).remove(key);
         if let Some((bytes, committed, _label)) = removed {
             if self.counts_pending {
                 self.end_pending(bytes, &committed);
@@ -177,7 +177,7 @@ impl Account {
 
     /// Notes that `bytes` of an entry have really been taken. It only rises, and never above the entry.
     pub(super) fn commit(&self, key: usize, bytes: u64) {
-        let mut entries = lock(&self.entries);
+        let mut entries = lock_modelled(&self.entries);
         let Some(change) = entries.commit(key, bytes) else { return };
         if self.counts_pending {
             self.pending.commit(change.bytes, change.before, change.after);
@@ -191,7 +191,7 @@ impl Account {
     pub(super) fn leave(&self, key: usize) {
         if self.counts_pending {
             let begin = |bytes| Leaving::begin(bytes, &self.pending, self.resident.now());
-            lock(&self.entries).leave(key, begin);
+            lock_modelled(&self.entries).leave(key, begin);
         }
     }
 
@@ -210,7 +210,7 @@ impl Account {
         if !self.is_recorded() {
             return;
         }
-        let mut entries = lock(&self.entries);
+        let mut entries = lock_modelled(&self.entries);
         let id = entries.take_serial();
         if let Some(journal) = entries.journal_mut() {
             journal.refuse(&Note { kind: EventKind::Refusal, id, label, bytes }, stack);
@@ -220,13 +220,13 @@ impl Account {
     /// Records what happened to an entry without changing it.
     pub(super) fn note(&self, key: usize, kind: EventKind) {
         if self.is_recorded() {
-            lock(&self.entries).record(key, kind);
+            lock_modelled(&self.entries).record(key, kind);
         }
     }
 
     /// The number of a load that begins.
     pub(super) fn take_serial(&self) -> u64 {
-        lock(&self.entries).take_serial()
+        lock_modelled(&self.entries).take_serial()
     }
 
     /// Records what happened to a load.
@@ -234,14 +234,14 @@ impl Account {
         if !self.is_recorded() {
             return;
         }
-        if let Some(journal) = lock(&self.entries).journal_mut() {
+        if let Some(journal) = lock_modelled(&self.entries).journal_mut() {
             journal.write(&Note { kind, id, label, bytes });
         }
     }
 
     /// Begins a recording; the key reads and ends it.
     pub(super) fn start_recording(&self, options: RecordOptions) -> usize {
-        let mut entries = lock(&self.entries);
+        let mut entries = lock_modelled(&self.entries);
         let key = entries.start_recording(options);
         self.update_recorded(&entries);
         key
@@ -249,14 +249,14 @@ impl Account {
 
     /// What has been recorded, and what is live.
     pub(super) fn read_recording(&self, key: usize, with_events: bool) -> Record {
-        let entries = lock(&self.entries);
+        let entries = lock_modelled(&self.entries);
         let (copied, list) = (entries.copy_recording(key, with_events), entries.list());
         drop(entries);
         copied.into_record(list)
     }
 
     pub(super) fn end_recording(&self, key: usize) {
-        let mut entries = lock(&self.entries);
+        let mut entries = lock_modelled(&self.entries);
         let ended = entries.end_recording(key);
         self.update_recorded(&entries);
         drop(entries);
@@ -274,20 +274,20 @@ impl Account {
         Promised::granted(if self.counts_pending {
             self.pending.bytes(|| self.resident.now())
         } else {
-            lock(&self.entries).pending_bytes()
+            lock_modelled(&self.entries).pending_bytes()
         })
     }
 
     pub(super) fn label(&self, key: usize) -> String {
-        lock(&self.entries).label(key)
+        lock_modelled(&self.entries).label(key)
     }
 
     pub(super) fn age(&self, key: usize) -> Duration {
-        lock(&self.entries).age(key)
+        lock_modelled(&self.entries).age(key)
     }
 
     pub(super) fn list(&self) -> Vec<AllocationInfo> {
-        lock(&self.entries).list()
+        lock_modelled(&self.entries).list()
     }
 }
 

@@ -12,11 +12,15 @@
 
 use std::{
     path::PathBuf,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard},
 };
 
 use super::promised::Promised;
-use crate::{error::Result, system::SystemRoot};
+use crate::{
+    error::Result,
+    sync::{lock, wait},
+    system::SystemRoot,
+};
 
 /// Everything that this process takes.
 static LIST: List = List { takers: Mutex::new(Vec::new()), done: Condvar::new() };
@@ -118,10 +122,10 @@ impl Drop for InFlight {
 
 impl List {
     fn lock(&self) -> MutexGuard<'_, Vec<Taker>> {
-        self.takers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.takers)
     }
 
     fn wait<'a>(&self, takers: MutexGuard<'a, Vec<Taker>>) -> MutexGuard<'a, Vec<Taker>> {
-        self.done.wait(takers).unwrap_or_else(PoisonError::into_inner)
+        wait(&self.done, takers)
     }
 }

@@ -3,12 +3,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
+    sync::{Arc, LazyLock, Mutex, Weak},
 };
 
 #[cfg(not(loom))]
 use super::registry::process_accounts;
 use super::{account::Account, counter::Counter, part::Part, pending::Pending, resident::Resident};
+use crate::sync::lock;
 use crate::system::resident_bytes;
 
 /// A board by its id; `None` is the machine as it is.
@@ -18,7 +19,7 @@ static SHARED: LazyLock<Mutex<HashMap<Key, Weak<Account>>>> = LazyLock::new(Mute
 
 /// The account of that board. It lives as long as one budget or one guard over them does.
 pub(super) fn account(key: Key) -> Arc<Account> {
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut shared = lock(&SHARED);
     if let Some(account) = shared.get(&key).and_then(Weak::upgrade) {
         return account;
     }

@@ -1,6 +1,6 @@
 //! Whether the machine can give what a budget's line would grant.
 
-use std::{sync::PoisonError, time::Instant};
+use std::time::Instant;
 
 use super::{
     account::Account,
@@ -9,6 +9,7 @@ use super::{
     headroom::{Headroom, HeadroomOptions},
 };
 use crate::{
+    sync::lock,
     system::{MachineReader, SystemRoot, Unavailable},
     units::format_bytes,
 };
@@ -70,7 +71,7 @@ impl Weighing {
     #[cold]
     fn grant_anew(&self, bytes: u64, account: &Account, now: Instant) -> Result<(), Shortfall> {
         // Held until the bytes are granted, so that whoever measures next counts them.
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = lock(&self.reader);
         let resident = |is_first| account.resident_bytes(bytes, is_first, now);
         // Another thread may have taken one while this one waited.
         if self.cached.try_grant(bytes, account.pending(), nanoseconds(now), resident) {
@@ -105,7 +106,7 @@ impl Weighing {
 
     /// What a reading taken for it finds.
     pub(super) fn shortfall(&self, account: &Account) -> Result<Shortfall, Shortfall> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = lock(&self.reader);
         let found = self.measure(&mut reader, account)?;
         Ok(found.shortfall(found.0.bytes))
     }

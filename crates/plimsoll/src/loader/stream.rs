@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     io,
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     thread::{self, JoinHandle},
 };
 
@@ -14,6 +14,7 @@ use super::{
     spare::Spare,
 };
 use crate::error::{Error, Result};
+use crate::sync::{lock, wait};
 
 /// Units that may exist at once: one being read, one ready, one in the consumer's hands.
 const MAX_LIVE_UNITS: usize = 3;
@@ -118,7 +119,7 @@ impl StreamedUnit {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Waits for room and gives the permit for one more unit; `None` when cancelled.
@@ -147,7 +148,7 @@ impl Shared {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+        wait(&self.changed, state)
     }
 
     /// Hands the unit to the first who waits, or lays it down as ready.

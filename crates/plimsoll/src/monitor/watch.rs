@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     budget::{HeadroomOptions, MemoryBudget, Refusal},
     device::unseen_bytes,
+    sync::lock,
     system::{Signals, SystemRoot, Unavailable},
 };
 
@@ -135,7 +136,7 @@ impl Watch {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(super) fn root(&self) -> &SystemRoot {

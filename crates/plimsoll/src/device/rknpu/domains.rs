@@ -3,13 +3,14 @@
 use std::{
     cmp::Reverse,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use super::window::{Alignment, PAGE_BYTES, WINDOW_BYTES, Window};
 use crate::{
     device::Meter,
     error::{Error, Left, Result},
+    sync::lock,
     units::format_bytes,
 };
 
@@ -71,7 +72,7 @@ impl Domain {
     }
 
     pub(super) fn window(&self) -> MutexGuard<'_, Window> {
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.window)
     }
 }
 

@@ -26,7 +26,7 @@ mod window;
 use std::{
     collections::BTreeMap,
     os::fd::BorrowedFd,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 pub use domains::{DOMAIN_COUNT, DomainId, plan};
@@ -41,6 +41,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    sync::lock,
     units::MIB,
 };
 
@@ -113,7 +114,7 @@ impl RknpuBackend {
     }
 
     fn books(&self, domain: DomainId) -> Arc<Domain> {
-        let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut domains = lock(&self.domains);
         domains.entry(domain).or_insert_with(|| Arc::new(Domain::new(domain))).clone()
     }
 
