@@ -125,7 +125,7 @@ export declare class NativeModel {
 /** A monitor that runs. JavaScript is told on its event loop, which the monitor does not keep alive. */
 export declare class NativeMonitor {
   static start(budget: NativeBudget, options: NativeMonitorOptions, observe: (arg: NativeNotice) => void): NativeMonitor
-  /** Whether every sample is told, and not news alone. */
+  /** Whether every sample is told, and not alone what is new. */
   hearAll(hearsAll: boolean): void
   get level(): 'normal' | 'warning' | 'critical'
   latest(): MonitorSample | null
@@ -552,6 +552,12 @@ export interface DeviceUsage {
   largestFreeBytes?: number
 }
 
+/** The codes that errors of the addon have. `lib/errors.ts` has a class for each, or does not compile. */
+export declare function errorCodes(): Array<'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ERR_INTERNAL' | 'ABORT_ERR'>
+
+/** The kinds of events, in the order in which events refer to them. */
+export declare function eventKinds(): Array<'held' | 'grant' | 'release' | 'refusal' | 'commit' | 'reuse' | 'return' | 'load-start' | 'load-end' | 'load-failed' | 'load-cancelled'>
+
 /** A file descriptor of the slab that a buffer lies in. It is the caller's to close. */
 export interface ExportedFd {
   /** The descriptor. */
@@ -838,7 +844,10 @@ export interface NativePoolOptions {
   zeroOnFree: boolean
 }
 
-/** A record, for `lib/profile/record.ts`. In the columns a text stands as its place in `texts`, -1 for none. */
+/**
+ * A record, for `lib/profile/record.ts`. In the columns a text stands as its place in `texts`, a kind
+ * as its place in `eventKinds()`, -1 for none.
+ */
 export interface NativeRecord {
   /** When the recording began, in milliseconds since 1970. */
   startedMs: number

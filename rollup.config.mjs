@@ -8,18 +8,31 @@ const binding = {
   resolveId: (source) => (source.endsWith('/binding.js') ? resolve('binding.d.ts') : null),
 }
 
+/** What the types of a subpath take from the rooms of `lib/` is in those of the entry, beside which they lie. */
+const entry = {
+  name: 'entry',
+  resolveId: (source) => (source.startsWith('../') ? { id: './index.js', external: 'relative' } : null),
+}
+
+/** An entry of the package that is loaded when something of it is first needed. */
+const lazily = (name) => `export default new Proxy({}, { get: (_, key) => require('./${name}.js')[key] })`
+
 /**
  * The command line uses the package as any other program does, but loads it only when something of it is first needed:
  * help does not depend on the addon, and an addon that does not load is told as any other failure is.
  */
 const plimsoll = {
   name: 'plimsoll',
-  resolveId: (source) => (source.endsWith('/index.js') ? { id: 'plimsoll', syntheticNamedExports: true } : null),
-  load: (id) =>
-    id === 'plimsoll' ? `export default new Proxy({}, { get: (_, name) => require('./index.js')[name] })` : null,
+  resolveId: (source) => {
+    if (source.endsWith('/report/index.js')) return { id: 'plimsoll/report', syntheticNamedExports: true }
+    return source.endsWith('/index.js') ? { id: 'plimsoll', syntheticNamedExports: true } : null
+  },
+  load: (id) => {
+    if (id === 'plimsoll') return lazily('index')
+    return id === 'plimsoll/report' ? lazily('report') : null
+  },
 }
-
-/** Files carried as text: `./page/page.css?text` in lib/profile/page.ts, from where they lie beside the source. */
+/** Files carried as text: `./profile/page.css?text` in lib/report/profile.ts, from where they lie beside the source. */
 const text = {
   name: 'text',
   resolveId: (source, importer) =>
@@ -34,8 +47,9 @@ const external = [/^node:/, 'fastest-levenshtein']
 
 export default [
   {
-    input: 'build/lib/index.js',
-    output: { file: 'index.js', format: 'cjs', generatedCode: 'es2015' },
+    // What both need, the errors above all, is there once: in a file of its own.
+    input: { index: 'build/lib/index.js', report: 'build/lib/report/index.js' },
+    output: { dir: 'dist', chunkFileNames: 'shared.js', format: 'cjs', generatedCode: 'es2015' },
     plugins: [text],
     external,
   },
@@ -46,8 +60,13 @@ export default [
     external,
   },
   {
+    input: 'build/lib/report/index.d.ts',
+    output: { file: 'report.d.ts' },
+    plugins: [entry, dts()],
+  },
+  {
     input: 'build/lib/cli/main.js',
-    output: { file: 'cli.js', format: 'cjs', banner: '#!/usr/bin/env node', generatedCode: 'es2015' },
+    output: { file: 'dist/cli.js', format: 'cjs', banner: '#!/usr/bin/env node', generatedCode: 'es2015' },
     plugins: [plimsoll],
     external,
   },

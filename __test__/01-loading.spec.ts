@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 
-import plimsoll = require('../index')
+import plimsoll = require('plimsoll')
 
 import { root, runNode } from './helpers/child'
 
-const entry = resolve(root, 'index.js')
+const entry = resolve(root, 'dist/index.js')
 
 /** Runs a script that prints JSON, and parses what it printed. */
 function printed(script: string, ...flags: string[]): unknown {
@@ -15,8 +15,8 @@ function printed(script: string, ...flags: string[]): unknown {
 }
 
 /** The values that the type declarations promise. */
-function declaredValues(): string[] {
-  const list = /^export \{ (.*) \};$/m.exec(readFileSync(resolve(root, 'index.d.ts'), 'utf8'))
+function declaredValues(types = 'index.d.ts'): string[] {
+  const list = /^export \{ (.*) \};$/m.exec(readFileSync(resolve(root, types), 'utf8'))
   return (list?.[1] ?? '').split(', ').sort()
 }
 
@@ -68,7 +68,38 @@ test('budgets, pools and managers start no thread either, and live ones do not k
 test('loading it twice, through another path, is loading it once', () => {
   const script = `
     const first = require(${JSON.stringify(entry)})
-    const second = require(${JSON.stringify(resolve(root, 'lib/../index.js'))})
+    const second = require(${JSON.stringify(resolve(root, 'lib/../dist/index.js'))})
     console.log(JSON.stringify(first === second))`
   expect(printed(script)).toBe(true)
+})
+
+describe('plimsoll/report', () => {
+  test('gives exactly what its type declarations promise, by require() and by import', () => {
+    const names = declaredValues('report.d.ts')
+    const script = `
+      import { createRequire } from 'node:module'
+      import * as imported from 'plimsoll/report'
+      const required = createRequire(${JSON.stringify(entry)})('plimsoll/report')
+      const names = Object.keys(required)
+      console.log(JSON.stringify([names.sort(), names.every((name) => imported[name] === required[name])]))`
+    expect(printed(script, '--input-type=module')).toEqual([names, true])
+  })
+
+  test('throws the errors of the package', () => {
+    const script = `
+      const { InvalidArgumentError } = require('plimsoll')
+      try {
+        require('plimsoll/report').poolsPage(5)
+      } catch (error) {
+        console.log(JSON.stringify(error instanceof InvalidArgumentError))
+      }`
+    expect(printed(script)).toBe(true)
+  })
+
+  test('is not loaded by the package, whose files hold no page', () => {
+    const script = `require('plimsoll'); console.log(JSON.stringify(Object.keys(require.cache)))`
+    const loaded = (printed(script) as string[]).filter((path) => path.startsWith(resolve(root, 'dist')))
+    expect(loaded.map((path) => basename(path)).sort()).toEqual(['index.js', 'shared.js'])
+    for (const path of loaded) expect(readFileSync(path, 'utf8')).not.toMatch(/<html|<!doctype/i)
+  })
 })

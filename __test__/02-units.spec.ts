@@ -1,4 +1,4 @@
-import { formatBytes, GiB, InvalidArgumentError, KiB, MiB, parseBytes } from '../index'
+import { formatBytes, GiB, InvalidArgumentError, KiB, MiB, parseBytes } from 'plimsoll'
 import { thrownBy } from './helpers/errors'
 
 test('the constants are the binary units', () => {

@@ -15,7 +15,7 @@ import {
   PlimsollError,
   ReleasedError,
   UnsupportedTypeError,
-} from '../index'
+} from 'plimsoll'
 import { thrownBy } from './helpers/errors'
 
 const classes = {

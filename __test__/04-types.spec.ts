@@ -98,7 +98,11 @@ async function devices(manager: MemoryManager): Promise<number> {
   await buffer.write('text')
   // @ts-expect-error: a veto decides at once
   await pool.defragment({ veto: async () => true })
-  return [kind, largest, reasons, part, sum, later, fd + offsetBytes, report, used, first, scope, text, labels, stats].length
+  const page: string = poolsPage([pool.snapshot()])
+  await manager.profile.save('profile.html', profilePage)
+  const own: ProfileWriter = ({ labels }) => [...labels].map(({ label }) => label)
+  const written: string = page + manager.profile.export(own)
+  return [written, kind, largest, reasons, part, sum, later, fd + offsetBytes, report, used, first, scope, text, labels, stats].length
 }
 `
 
@@ -126,9 +130,12 @@ const names = [
   'PlimsollError',
   'type PoolBuffer',
   'type PoolScope',
+  'type ProfileWriter',
 ]
 
-const source = `import { ${names.join(', ')} } from 'plimsoll'\n${program}`
+const source = `import { ${names.join(', ')} } from 'plimsoll'
+import { poolsPage, profilePage } from 'plimsoll/report'
+${program}`
 
 const consumers: [string, Consumer][] = [true, false].flatMap((nodeTypes): [string, Consumer][] => {
   const withTypes = nodeTypes ? 'with @types/node' : 'without @types/node'

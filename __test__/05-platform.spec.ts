@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { loadedAddon } from '../index'
+import { loadedAddon } from 'plimsoll'
 import { root, runNode } from './helpers/child'
 import { typeCheck } from './helpers/consumer'
 import { addon, Installation, platform, version } from './helpers/installation'

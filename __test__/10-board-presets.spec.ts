@@ -1,4 +1,4 @@
-import { type BoardId, boardPresets, InvalidArgumentError, MemoryBudget, MiB } from '../index'
+import { type BoardId, boardPresets, InvalidArgumentError, MemoryBudget, MiB } from 'plimsoll'
 import { thrownBy } from './helpers/errors'
 
 /** Every id of the type: the compiler misses one that is left out here, the test below one that has no preset. */

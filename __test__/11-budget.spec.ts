@@ -1,4 +1,4 @@
-import { type Allocation, InsufficientMemoryError, InvalidArgumentError, MemoryBudget, MiB } from '../index'
+import { type Allocation, InsufficientMemoryError, InvalidArgumentError, MemoryBudget, MiB } from 'plimsoll'
 import { thrownBy } from './helpers/errors'
 
 const MAX = Number.MAX_SAFE_INTEGER

@@ -1,4 +1,4 @@
-import { boardPresets, InsufficientMemoryError, InvalidArgumentError, MemoryBudget, MiB, machineMemory } from '../index'
+import { boardPresets, InsufficientMemoryError, InvalidArgumentError, MemoryBudget, MiB, machineMemory } from 'plimsoll'
 import { thrownBy } from './helpers/errors'
 
 const { totalBytes, cgroup } = machineMemory()

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, MemoryBudget, ReleasedError } from '../index'
+import { InvalidArgumentError, MemoryBudget, ReleasedError } from 'plimsoll'
 import { runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 

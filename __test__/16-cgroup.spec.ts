@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type LineTerm, type MachineMemory, MemoryBudget, MiB, machineMemory, signals } from '../index'
+import { type LineTerm, type MachineMemory, MemoryBudget, MiB, machineMemory, signals } from 'plimsoll'
 import { MemoryGroup } from './helpers/cgroup'
 import { runChild, runNode } from './helpers/child'
 

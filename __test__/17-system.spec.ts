@@ -11,7 +11,7 @@ import {
   MiB,
   machineMemory,
   signals,
-} from '../index'
+} from 'plimsoll'
 import { root as checkout } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 

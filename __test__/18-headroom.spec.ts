@@ -10,7 +10,7 @@ import {
   machineMemory,
   ReleasedError,
   signals,
-} from '../index'
+} from 'plimsoll'
 import { runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import { writeTree } from './helpers/tree'

@@ -10,7 +10,7 @@ let copy: string
 
 beforeAll(() => {
   copy = mkdtempSync(join(tmpdir(), 'plimsoll-copy-'))
-  const files = readdirSync(root).filter((name) => /^(index\.js|dist|package\.json|plimsoll\..*\.node)$/.test(name))
+  const files = readdirSync(root).filter((name) => /^(dist|package\.json|plimsoll\..*\.node)$/.test(name))
   for (const name of files) cpSync(join(root, name), join(copy, name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
 })

@@ -10,7 +10,7 @@ import {
   MemoryBudget,
   MiB,
   ReleasedError,
-} from '../index'
+} from 'plimsoll'
 import { runChild } from './helpers/child'
 import { emulatorBytes } from './helpers/emulation'
 import { thrownBy } from './helpers/errors'

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { MiB, processes, processMemory, signals } from '../index'
+import { MiB, processes, processMemory, signals } from 'plimsoll'
 import { runChild } from './helpers/child'
 import { emulatorBytes, unlessEmulated } from './helpers/emulation'
 

@@ -7,7 +7,7 @@ import {
   MemoryManager,
   MiB,
   ReleasedError,
-} from '../index'
+} from 'plimsoll'
 import { runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 

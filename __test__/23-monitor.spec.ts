@@ -14,7 +14,7 @@ import {
   type MonitorSample,
   ReleasedError,
   type Relief,
-} from '../index'
+} from 'plimsoll'
 import { root, runChild, runNode } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import { rejectedBy } from './helpers/rejected-by'

@@ -19,7 +19,7 @@ import {
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { IoError, MemoryBudget, MemoryProfile } from '../index'
+import { IoError, MemoryBudget, MemoryProfile } from 'plimsoll'
 import { root, runChild, runNode } from './helpers/child'
 import { rejectedBy } from './helpers/rejected-by'
 
@@ -215,7 +215,7 @@ describe('what is no regular file', () => {
     const { ino } = statSync(path)
     symlinkSync('/proc/self/fd/1', at('stdout')) // As /dev/stdout is, which a failure would take from the machine.
     const script = `
-      const { MemoryBudget, MemoryProfile } = require(${JSON.stringify(join(root, 'index.js'))})
+      const { MemoryBudget, MemoryProfile } = require(${JSON.stringify(join(root, 'dist/index.js'))})
       new MemoryProfile(new MemoryBudget({ totalBytes: 1 })).save(${JSON.stringify(at('stdout'))}, 'json')`
     spawnSync(process.execPath, ['-e', script], { stdio: ['ignore', out, 'inherit'] })
     closeSync(out)
@@ -234,7 +234,7 @@ describe('what is no regular file', () => {
 
 test('the page of pools is written in the same way', () => {
   writeFileSync(at('trace'), '{"plimsollTrace":1,"device":"host","label":"p","settings":{"slabBytes":1048576}}\n')
-  const html = (path: string) => runNode(['cli.js', 'pools', at('trace'), '--html', path])
+  const html = (path: string) => runNode(['dist/cli.js', 'pools', at('trace'), '--html', path])
   expect(html(at('page.html')).status).toBe(0)
   chmodSync(at('page.html'), 0o600)
   symlinkSync('page.html', at('link.html'))
@@ -244,7 +244,7 @@ test('the page of pools is written in the same way', () => {
 
 withNodes('the page of pools leaves a device what it is', () => {
   writeFileSync(at('trace'), '{"plimsollTrace":1,"device":"host","label":"p","settings":{"slabBytes":1048576}}\n')
-  const { status, stderr } = runNode(['cli.js', 'pools', at('trace'), '--html', node(7)])
+  const { status, stderr } = runNode(['dist/cli.js', 'pools', at('trace'), '--html', node(7)])
   expect([status, lstatSync(at('node')).isCharacterDevice()]).toEqual([4, true])
   expect(stderr).toContain('no space left')
 })

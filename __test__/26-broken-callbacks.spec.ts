@@ -1,4 +1,4 @@
-import { AbortError, InvalidArgumentError, MemoryManager, MemoryPool, MiB } from '../index'
+import { AbortError, InvalidArgumentError, MemoryManager, MemoryPool, MiB } from 'plimsoll'
 import { runChild } from './helpers/child'
 import { samplePath } from './helpers/models'
 import { rejectedBy } from './helpers/rejected-by'

@@ -1,6 +1,6 @@
 import { copyFileSync, readdirSync, rmSync, symlinkSync, truncateSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { GgufArray, GgufFile, InvalidArgumentError, InvalidGgufError, IoError, ReleasedError } from '../index'
+import { GgufArray, GgufFile, InvalidArgumentError, InvalidGgufError, IoError, ReleasedError } from 'plimsoll'
 import { thrownBy } from './helpers/errors'
 import { array, gguf, randomTensor, scalar, type Tensor, tensorTypes, text, type Value } from './helpers/gguf-writer'
 import { bytesRead, joined, sampleBytes, samplePath, scratch, writeSparse, written } from './helpers/models'

@@ -13,7 +13,7 @@ import {
 import { createServer } from 'node:net'
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
-import { GgufFile, InvalidGgufError, IoError } from '../index'
+import { GgufFile, InvalidGgufError, IoError } from 'plimsoll'
 import { root, runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import {

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { GgufArray, GgufFile, InvalidArgumentError } from '../index'
+import { GgufArray, GgufFile, InvalidArgumentError } from 'plimsoll'
 import { runNode } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import { scratch } from './helpers/models'
@@ -171,11 +171,11 @@ describe('a file of many tensors', () => {
   })
 
   test('is shown by its first ten thousand, and told whole as JSON', () => {
-    const { stdout, status } = runNode(['cli.js', 'inspect', file('100000.gguf')])
+    const { stdout, status } = runNode(['dist/cli.js', 'inspect', file('100000.gguf')])
     expect(status).toBe(0)
     expect(stdout).toContain('and 90,000 more; --json has them all')
     expect(stdout.match(/blk\.\d+\.weight/g)).toHaveLength(10_000)
-    const json = runNode(['cli.js', 'inspect', '--json', file('100000.gguf')])
+    const json = runNode(['dist/cli.js', 'inspect', '--json', file('100000.gguf')])
     expect(JSON.stringify(JSON.parse(json.stdout).tensors) === JSON.stringify(many.tensors)).toBe(true)
   })
 })
@@ -190,11 +190,11 @@ test('keys and texts of any length are shown by their beginnings, and told whole
     entry('general.name', STRING, string(text)),
   ])
   writeFileSync(path, bytes)
-  const shown = runNode(['cli.js', 'inspect', path])
+  const shown = runNode(['dist/cli.js', 'inspect', path])
   expect(shown.status).toBe(0)
   expect(shown.stdout.length).toBeLessThan(200_000)
   expect(shown.stdout).not.toContain('\u001b')
-  const { metadata, name } = JSON.parse(runNode(['cli.js', 'inspect', '--json', path]).stdout)
+  const { metadata, name } = JSON.parse(runNode(['dist/cli.js', 'inspect', '--json', path]).stdout)
   expect(Object.keys(metadata)).toEqual([...keys, 'general.name'])
   expect(name).toBe(text)
   const model = GgufFile.open(path)

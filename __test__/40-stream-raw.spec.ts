@@ -7,7 +7,7 @@ import {
   ReleasedError,
   type TensorChunk,
   UnsupportedTypeError,
-} from '../index'
+} from 'plimsoll'
 import { thrownBy } from './helpers/errors'
 import { gguf, randomTensor, type Tensor, tensorTypes } from './helpers/gguf-writer'
 import { joined, sampleBytes, samplePath, scratch, stored, tensorOf, written } from './helpers/models'

@@ -1,4 +1,4 @@
-import { GgufFile, InvalidArgumentError, MiB, type TensorChunk, type TensorInfo, tensorDataBytes } from '../index'
+import { GgufFile, InvalidArgumentError, MiB, type TensorChunk, type TensorInfo, tensorDataBytes } from 'plimsoll'
 import { firstDifference, halfToNumber, numberToHalf, toF16, toF32, toHalves } from './helpers/dequantize'
 import { gguf, randomTensor, tensorTypes } from './helpers/gguf-writer'
 import { joined, sampleBytes, samplePath, stored } from './helpers/models'

@@ -1,4 +1,4 @@
-import { BufferPool, GgufFile, KiB, MiB, ReleasedError, type TensorChunk } from '../index'
+import { BufferPool, GgufFile, KiB, MiB, ReleasedError, type TensorChunk } from 'plimsoll'
 import { randomTensor, tensorTypes } from './helpers/gguf-writer'
 import {
   collectGarbage,

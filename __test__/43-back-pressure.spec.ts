@@ -1,4 +1,4 @@
-import { BufferPool, GgufFile, InsufficientMemoryError, MemoryBudget, MemoryManager, MiB } from '../index'
+import { BufferPool, GgufFile, InsufficientMemoryError, MemoryBudget, MemoryManager, MiB } from 'plimsoll'
 import {
   bytesRead,
   joined,

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { AbortError, BufferPool, GgufFile, MemoryManager, MiB, type TensorChunk } from '../index'
+import { AbortError, BufferPool, GgufFile, MemoryManager, MiB, type TensorChunk } from 'plimsoll'
 import { runChild } from './helpers/child'
 import { joined, pause, samplePath, scratch, settled, stored, tensorOf, writeLargeModel } from './helpers/models'
 import { rejectedBy } from './helpers/rejected-by'
@@ -346,7 +346,7 @@ describe('a worker that is terminated in the middle', () => {
         const model = GgufFile.open(workerData.path)
         const tell = () => parentPort.postMessage(0)
         ;(async () => { ${body} })()`)}
-      const workerData = { entry: require.resolve('./index.js'), path: ${JSON.stringify(path)} }
+      const workerData = { entry: require.resolve('./dist/index.js'), path: ${JSON.stringify(path)} }
       let terminated = 0
       for (let i = 0; i < 20; i++) {
         const worker = new Worker(code, { eval: true, workerData })

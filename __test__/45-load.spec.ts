@@ -1,5 +1,5 @@
 import { constants } from 'node:buffer'
-import { GgufFile, InvalidArgumentError, type LoadProgress, MiB, type TensorOutput } from '../index'
+import { GgufFile, InvalidArgumentError, type LoadProgress, MiB, type TensorOutput } from 'plimsoll'
 import { runChild } from './helpers/child'
 import { toF16, toF32 } from './helpers/dequantize'
 import { randomTensor, tensorTypes } from './helpers/gguf-writer'

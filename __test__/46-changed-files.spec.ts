@@ -10,7 +10,7 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs'
-import { BufferPool, GgufFile, IoError, MiB, type TensorOutput } from '../index'
+import { BufferPool, GgufFile, IoError, MiB, type TensorOutput } from 'plimsoll'
 import { randomTensor, tensorTypes } from './helpers/gguf-writer'
 import { joined, samplePath, scratch, settled, written } from './helpers/models'
 import { rejectedBy } from './helpers/rejected-by'

@@ -1,4 +1,4 @@
-import { GgufFile } from '../index'
+import { GgufFile } from 'plimsoll'
 import { pause, scratch, writeLargeModel } from './helpers/models'
 
 const file = scratch()

@@ -1,4 +1,4 @@
-import { BufferPool, GgufFile, MemoryBudget, MiB, type TensorChunk, type TensorOutput } from '../index'
+import { BufferPool, GgufFile, MemoryBudget, MiB, type TensorChunk, type TensorOutput } from 'plimsoll'
 import { randomTensor, type Tensor, tensorTypes } from './helpers/gguf-writer'
 import { collectGarbage, joined, pause, scratch, settled, written } from './helpers/models'
 

@@ -208,7 +208,7 @@ test('an array of metadata that a worker gave away lives longer than the worker'
   const script = `
     const { Worker } = require('node:worker_threads')
     const worker = new Worker(\`
-      const { GgufFile } = require(${JSON.stringify(resolve(root, 'index.js'))})
+      const { GgufFile } = require(${JSON.stringify(resolve(root, 'dist/index.js'))})
       const { metadata } = GgufFile.open(${JSON.stringify(samplePath)})
       const arrays = [...metadata.keys()].map((key) => metadata.get(key)).filter((value) => ArrayBuffer.isView(value))
       const bytes = arrays.sort((a, b) => b.byteLength - a.byteLength)[0] ?? new Uint8Array(0)
@@ -264,7 +264,7 @@ describe('workers that are terminated', () => {
       const { Worker } = require('node:worker_threads')
       const options = "{ board: 'rk3588-32gb', maxBytes: 4 * MiB * 256 }"
       const source = \`
-        const plimsoll = require(${JSON.stringify(resolve(root, 'index.js'))})
+        const plimsoll = require(${JSON.stringify(resolve(root, 'dist/index.js'))})
         const { MiB, MemoryManager, MemoryPool, BufferPool } = plimsoll
         const { parentPort } = require('node:worker_threads')
         const manager = new MemoryManager(\${options})

@@ -14,7 +14,7 @@ import {
   MiB,
   ReleasedError,
   type TensorChunk,
-} from '../index'
+} from 'plimsoll'
 import { thrownBy } from './helpers/errors'
 import { randomTensor, tensorTypes } from './helpers/gguf-writer'
 import { pause, sampleBytes, samplePath, scratch, settled, stored, tensorOf, written } from './helpers/models'

@@ -14,7 +14,7 @@ import {
   MemoryPool,
   MiB,
   planNpuDomains,
-} from '../index'
+} from 'plimsoll'
 import { runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import { fakeCuda, withFakeCuda } from './helpers/fake-cuda'

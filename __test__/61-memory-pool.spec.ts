@@ -14,7 +14,7 @@ import {
   type PoolBuffer,
   type PoolStats,
   ReleasedError,
-} from '../index'
+} from 'plimsoll'
 import { runChild } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
 import { thrownBy } from './helpers/errors'
@@ -853,11 +853,7 @@ describe('destroy', () => {
     await pool.destroy()
     const told = [pool.stats(), pool.detailedStats(), pool.snapshot().stats]
     expect(told.map(({ heldBytes }) => heldBytes)).toEqual([0, 0, 0])
-    expect([pool.toHtml().length > 0, pool.popScope()?.currentCount, pool.stopTrace().droppedCount]).toEqual([
-      true,
-      0,
-      0,
-    ])
+    expect([pool.popScope()?.currentCount, pool.stopTrace().droppedCount]).toEqual([0, 0])
     expect(await pool.trim()).toBe(0)
     buffer.unpin()
     buffer.release()

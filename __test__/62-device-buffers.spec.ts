@@ -9,7 +9,7 @@ import {
   MiB,
   PoolBuffer,
   ReleasedError,
-} from '../index'
+} from 'plimsoll'
 import { type ChildOptions, runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import { withFakeCuda } from './helpers/fake-cuda'

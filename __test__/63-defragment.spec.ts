@@ -10,7 +10,7 @@ import {
   type MovableBuffer,
   type PoolBuffer,
   ReleasedError,
-} from '../index'
+} from 'plimsoll'
 import { runChild } from './helpers/child'
 import { withFakeCuda } from './helpers/fake-cuda'
 import { rejectedBy } from './helpers/rejected-by'

@@ -14,7 +14,7 @@ import {
   MemoryPool,
   MiB,
   ReleasedError,
-} from '../index'
+} from 'plimsoll'
 import { runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import { withFakeCuda } from './helpers/fake-cuda'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { BusyError, type DeviceBuffer, InvalidArgumentError, MemoryManager, MemoryPool, ReleasedError } from '../index'
+import { BusyError, type DeviceBuffer, InvalidArgumentError, MemoryManager, MemoryPool, ReleasedError } from 'plimsoll'
 import { root, runChild } from './helpers/child'
 import { withFakeCuda } from './helpers/fake-cuda'
 

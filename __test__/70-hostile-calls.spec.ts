@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import * as plimsoll from '../index'
+import * as plimsoll from 'plimsoll'
+import { poolsPage, profilePage } from 'plimsoll/report'
 import { root } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
 import { thrownBy } from './helpers/errors'
@@ -21,7 +22,8 @@ const calls: [name: string, call: (value: never) => unknown][] = [
   ['a path', (value) => plimsoll.GgufFile.open(value)],
   ['an array of sizes', (value) => plimsoll.planNpuDomains(value)],
   ['an array of names', (value) => plimsoll.GgufFile.open(samplePath).stream({ tensors: value })],
-  ['an array of snapshots', (value) => plimsoll.poolsPage(value)],
+  ['an array of snapshots', (value) => poolsPage(value)],
+  ['the rows of a profile', (value) => profilePage(value)],
   ['a tensor', (value) => plimsoll.tensorDataBytes(value, 'raw')],
   ['a device', (value) => new plimsoll.MemoryManager({ device: value })],
   ['an event', (value) => new plimsoll.MemoryManager().monitor.on('sample', value)],
@@ -228,8 +230,8 @@ describe('what is given to be read counts only where it is the object’s own:',
       const parse = () => inherited(name, { value }, () => plimsoll.parsePoolSnapshots(text))
       expect(thrownBy(InvalidArgumentError, parse).argument).toContain(name)
     }
-    const page = plimsoll.poolsPage([snapshot])
-    expect(inherited('requestedBytes', { value: 1 }, () => plimsoll.poolsPage([snapshot]))).toBe(page)
+    const page = poolsPage([snapshot])
+    expect(inherited('requestedBytes', { value: 1 }, () => poolsPage([snapshot]))).toBe(page)
   })
 })
 

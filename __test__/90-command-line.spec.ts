@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { root, runNode } from './helpers/child'
 
 const sample = 'examples/models/plimsoll-sample-llama.gguf'
-const plimsoll = (...args: string[]) => runNode(['cli.js', ...args])
+const plimsoll = (...args: string[]) => runNode(['dist/cli.js', ...args])
 
 const ANSI = '\x1b['
 
@@ -82,22 +82,26 @@ describe('output', () => {
     [['top', '--count', '1']],
     [['inspect', 'missing.gguf']],
   ])('a pipe gets no terminal codes: %j', (args) => {
-    const { stdout, stderr } = runNode(['cli.js', ...args], { through: ['env', 'FORCE_COLOR=1'] })
+    const { stdout, stderr } = runNode(['dist/cli.js', ...args], { through: ['env', 'FORCE_COLOR=1'] })
     expect(stdout + stderr).not.toContain(ANSI)
   })
 
   test('a reader that leaves early is no error', () => {
-    const { stdout, stderr } = spawnSync('sh', ['-c', `"${process.execPath}" cli.js inspect ${sample} | head -n 1`], {
-      cwd: root,
-      encoding: 'utf8',
-    })
+    const { stdout, stderr } = spawnSync(
+      'sh',
+      ['-c', `"${process.execPath}" dist/cli.js inspect ${sample} | head -n 1`],
+      {
+        cwd: root,
+        encoding: 'utf8',
+      },
+    )
     expect(stdout).toBe('plimsoll-sample-llama.gguf\n')
     expect(stderr).toBe('')
   })
 
   const full = existsSync('/dev/full') ? test : test.skip
   full('output that cannot be written ends with 4', () => {
-    const { status, stderr } = spawnSync('sh', ['-c', `"${process.execPath}" cli.js doctor > /dev/full`], {
+    const { status, stderr } = spawnSync('sh', ['-c', `"${process.execPath}" dist/cli.js doctor > /dev/full`], {
       cwd: root,
       encoding: 'utf8',
     })
@@ -114,7 +118,7 @@ if (!hasTerminal) console.warn('script(1) is missing: terminal manners are not t
   const onTerminal = (command: string, env: NodeJS.ProcessEnv = {}): string => {
     // Node.js takes a terminal for one without colours where CI is set.
     const { NO_COLOR: _, NODE_DISABLE_COLORS: __, FORCE_COLOR: ___, CI: ____, ...inherited } = process.env
-    const line = `"${process.execPath}" cli.js ${command}`
+    const line = `"${process.execPath}" dist/cli.js ${command}`
     const options = { cwd: root, encoding: 'utf8', env: { ...inherited, TERM: 'xterm-256color', ...env } } as const
     return spawnSync('script', ['-qec', line, '/dev/null'], options).stdout
   }

@@ -11,11 +11,11 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { boardPresets, detectBoard, GiB, KiB, loadedAddon, MiB, machineMemory } from '../index'
+import { boardPresets, detectBoard, GiB, KiB, loadedAddon, MiB, machineMemory } from 'plimsoll'
 import { runChild, runNode } from './helpers/child'
 import { jetson, writeTree } from './helpers/tree'
 
-const doctor = (...args: string[]) => runNode(['cli.js', 'doctor', ...args], { timeoutMs: 20_000 })
+const doctor = (...args: string[]) => runNode(['dist/cli.js', 'doctor', ...args], { timeoutMs: 20_000 })
 const document = (...args: string[]) => JSON.parse(doctor('--json', ...args).stdout)
 
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))
@@ -423,7 +423,7 @@ describe('device memory', () => {
   })
 
   test('a driver that does not open is no end of the diagnosis', () => {
-    const { status, stdout } = runNode(['cli.js', 'doctor', '--devices', '--json'], {
+    const { status, stdout } = runNode(['dist/cli.js', 'doctor', '--devices', '--json'], {
       through: ['env', 'PLIMSOLL_CUDA_LIBRARY=/nowhere/libcuda.so'],
     })
     expect(status).toBe(0)
@@ -573,7 +573,7 @@ describe('a tree that cannot be believed', () => {
 const hasTerminal = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0
 ;(hasTerminal ? test : test.skip)('on a narrow terminal lines are broken or cut, but for what is to be copied', () => {
   const root = tree(without(/pressure/))
-  const line = `stty cols 80; "${process.execPath}" cli.js doctor --root ${root}`
+  const line = `stty cols 80; "${process.execPath}" dist/cli.js doctor --root ${root}`
   const { stdout } = spawnSync('script', ['-qec', line, '/dev/null'], {
     cwd: join(__dirname, '..'),
     encoding: 'utf8',

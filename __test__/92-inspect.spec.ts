@@ -1,11 +1,11 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { GgufFile } from '../index'
+import { GgufFile } from 'plimsoll'
 import { root, runNode } from './helpers/child'
 
 const sample = 'examples/models/plimsoll-sample-llama.gguf'
-const inspect = (...args: string[]) => runNode(['cli.js', 'inspect', ...args])
+const inspect = (...args: string[]) => runNode(['dist/cli.js', 'inspect', ...args])
 const document = (...args: string[]) => JSON.parse(inspect('--json', ...args).stdout)
 
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))

@@ -3,11 +3,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFile
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { GgufFile } from '../index'
+import { GgufFile } from 'plimsoll'
 import { root, runNode } from './helpers/child'
 
 const sample = 'examples/models/plimsoll-sample-llama.gguf'
-const load = (...args: string[]) => runNode(['cli.js', 'load', ...args])
+const load = (...args: string[]) => runNode(['dist/cli.js', 'load', ...args])
 const document = (...args: string[]) => JSON.parse(load('--json', ...args).stdout)
 
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))
@@ -134,7 +134,7 @@ describe('a load that takes its time', () => {
 
   /** Starts a load of the large file and waits until its loader runs: the header is read by then. */
   async function started() {
-    const child = spawn(process.execPath, ['cli.js', 'load', path, '--json', '--chunk', '512'], { cwd: root })
+    const child = spawn(process.execPath, ['dist/cli.js', 'load', path, '--json', '--chunk', '512'], { cwd: root })
     let stdout = ''
     child.stdout.on('data', (text) => {
       stdout += text

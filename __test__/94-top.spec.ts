@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import { GiB, gpuProcesses, MiB } from '../index'
+import { GiB, gpuProcesses, MiB } from 'plimsoll'
 import { root, runNode } from './helpers/child'
 import { fakeCuda } from './helpers/fake-cuda'
 
-const top = (...args: string[]) => runNode(['cli.js', 'top', ...args], { timeoutMs: 20_000 })
+const top = (...args: string[]) => runNode(['dist/cli.js', 'top', ...args], { timeoutMs: 20_000 })
 
 const samples = (...args: string[]) => {
   const { status, stdout, stderr } = top('--json', '--interval', '20ms', ...args)
@@ -70,7 +70,7 @@ describe('with --json', () => {
   })
 
   test('a reader that leaves early is no error', () => {
-    const script = `set -o pipefail; "${process.execPath}" cli.js top --json --interval 20ms | head -n 3`
+    const script = `set -o pipefail; "${process.execPath}" dist/cli.js top --json --interval 20ms | head -n 3`
     const { status, stdout, stderr } = spawnSync('bash', ['-c', script], { cwd: root, encoding: 'utf8' })
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     expect(stdout.trimEnd().split('\n')).toHaveLength(3)
@@ -86,7 +86,7 @@ describe('with --json', () => {
 
 describe('processes that have the package loaded', () => {
   test('are listed with what they hold, and no others', async () => {
-    const user = await running("require('./index.js')", 'a user', '\x1b[2J')
+    const user = await running("require('./dist/index.js')", 'a user', '\x1b[2J')
     const other = await running('')
     try {
       const { status, stdout } = top('--json', '--count', '1')
@@ -117,8 +117,8 @@ describe('processes that have the package loaded', () => {
   })
 
   test('one that has ended is no longer listed, though it was found before', async () => {
-    const user = await running("require('./index.js')")
-    const view = spawn(process.execPath, ['cli.js', 'top', '--json', '--interval', '20ms'], { cwd: root })
+    const user = await running("require('./dist/index.js')")
+    const view = spawn(process.execPath, ['dist/cli.js', 'top', '--json', '--interval', '20ms'], { cwd: root })
     const has = (text: unknown) => String(text).includes(`"pid":${user.pid},`)
     let seen = ''
     view.stdout.on('data', (text) => {
@@ -145,7 +145,7 @@ describe('processes that have the package loaded', () => {
 test('who holds memory of a GPU is told by NVML, and what it does not tell is not 0', () => {
   const view = (settings: string) =>
     JSON.parse(
-      runNode(['cli.js', 'top', '--json', '--count', '1', '--interval', '20ms'], {
+      runNode(['dist/cli.js', 'top', '--json', '--count', '1', '--interval', '20ms'], {
         through: ['env', `PLIMSOLL_NVML_LIBRARY=${fakeCuda}`, `FAKE_CUDA=${settings}`],
       }).stdout,
     ).gpuProcesses
@@ -167,7 +167,7 @@ describe('--pid', () => {
     const other = await running('')
     const view = spawn(
       process.execPath,
-      ['cli.js', 'top', '--json', '--interval', '20ms', '--pid', String(other.pid)],
+      ['dist/cli.js', 'top', '--json', '--interval', '20ms', '--pid', String(other.pid)],
       {
         cwd: root,
       },
@@ -214,7 +214,7 @@ test.each([
 
 describe('signals', () => {
   const ended = async (signal: NodeJS.Signals) => {
-    const view = spawn(process.execPath, ['cli.js', 'top', '--interval', '20ms'], { cwd: root })
+    const view = spawn(process.execPath, ['dist/cli.js', 'top', '--interval', '20ms'], { cwd: root })
     await once(view.stdout, 'data')
     view.stdout.resume()
     view.kill(signal)
@@ -252,7 +252,7 @@ if (!hasTerminal) console.warn('script(1) is missing: the view of top on a termi
     /** @param beside - a command that runs beside the view, on the same terminal */
     constructor(options: string, beside = ':') {
       const { NO_COLOR: _, FORCE_COLOR: __, CI: ___, ...env } = process.env
-      const view = `"${process.execPath}" cli.js top --interval 50ms ${options}`
+      const view = `"${process.execPath}" dist/cli.js top --interval 50ms ${options}`
       const line = `stty cols 100 rows 30; (${beside}) & echo $$ > "${this.#pidFile}"; exec ${view}`
       this.#script = spawn('script', ['-qec', line, '/dev/null'], {
         cwd: root,
@@ -355,7 +355,7 @@ if (!hasTerminal) console.warn('script(1) is missing: the view of top on a termi
   })
 
   test('a terminal that cannot redraw gets lines', () => {
-    const line = `TERM=dumb "${process.execPath}" cli.js top --count 2 --interval 20ms`
+    const line = `TERM=dumb "${process.execPath}" dist/cli.js top --count 2 --interval 20ms`
     const { stdout } = spawnSync('script', ['-qec', line, '/dev/null'], { cwd: root, encoding: 'utf8' })
     expect(stdout).not.toContain(ANSI)
     expect(stdout.trimEnd().split('\n')).toHaveLength(3)

@@ -1,10 +1,9 @@
-import type { SpawnSyncReturns } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
-import { root, runNode, startUntilItEnds } from './helpers/child'
-import { typeCheck } from './helpers/consumer'
+import { type Outcome, root, runNode, startBesideOthers, untimedMs } from './helpers/child'
+import { typeCheckAll } from './helpers/consumer'
 import { withFakeCuda } from './helpers/fake-cuda'
 import { samplePath } from './helpers/models'
 
@@ -40,53 +39,70 @@ const compiled = ({ language, source }: Example): string => {
 }
 
 describe('an example is a program that does what its page says', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))
+  afterAll(() => rmSync(folder, { recursive: true }))
+
   /** A project that has the package installed, and a model. */
-  const project = mkdtempSync(join(tmpdir(), 'plimsoll-'))
-  beforeAll(() => {
+  function makeProject(): string {
+    const project = mkdtempSync(join(folder, 'project-'))
     mkdirSync(join(project, 'node_modules'))
     symlinkSync(root, join(project, 'node_modules/plimsoll'))
     symlinkSync(resolve(root, 'examples'), join(project, 'examples'))
     cpSync(samplePath, join(project, 'model.gguf'))
-  })
-  afterAll(() => rmSync(project, { recursive: true }))
+    return project
+  }
 
-  function run(example: Example): SpawnSyncReturns<string> {
+  function run(example: Example): Promise<Outcome> {
+    const project = makeProject()
     writeFileSync(join(project, 'main.mjs'), compiled(example))
     const driver = example.place.startsWith('docs/cuda.md') ? withFakeCuda() : {}
-    return startUntilItEnds(process.execPath, ['main.mjs'], project, 20_000, driver)
+    return startBesideOthers(['main.mjs'], project, 20_000, driver)
   }
+
+  /** What each said; some at a time, as most of them wait for something. */
+  const outcomes = new Map<Example, Outcome>()
+  beforeAll(async () => {
+    const left = examples.values()
+    const runThem = async () => {
+      for (const example of left) outcomes.set(example, await run(example))
+    }
+    await Promise.all([runThem(), runThem(), runThem()])
+  }, untimedMs)
 
   test('there are examples to run', () => {
     expect(examples.length).toBeGreaterThan(20)
   })
 
   test.each(examples.map((example) => [example.place, example] as const))('%s', (_place, example) => {
-    const { status, stdout, stderr } = run(example)
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    const { stdout = '', ...ended } = outcomes.get(example) ?? {}
+    expect(ended).toEqual({ status: 0, stderr: '' })
     expect(stdout.split('\n')).toEqual(expect.arrayContaining(promised(example.source)))
   })
 
   test('the first program of the README is the one in the folder of examples, and prints what is shown', () => {
     const [first] = examples
     expect(first?.source).toBe(read('examples/first-program.mjs'))
-    const [line, ...results] = run(first as Example)
-      .stdout.trimEnd()
-      .split('\n')
+    const [line, ...results] =
+      outcomes
+        .get(first as Example)
+        ?.stdout.trimEnd()
+        .split('\n') ?? []
     expect(line).toMatch(/^the line: /)
     for (const result of results) expect(read('README.md')).toContain(`    ${result}\n`)
   })
 })
 
-test.each(examples.filter(({ language }) => language === 'ts').map(({ place, source }) => [place, source]))(
-  '%s passes strict type-checking',
-  (_place, source) => {
-    const compilerOptions = { module: 'nodenext', target: 'es2022', lib: ['es2023'] }
-    expect(typeCheck(source, { type: 'module', nodeTypes: true, compilerOptions })).toBe('')
-  },
-)
+test('every example in TypeScript passes strict type-checking', () => {
+  const typed = examples.filter(({ language }) => language === 'ts')
+  expect(typed.length).toBeGreaterThan(5)
+  // Each is a module, and the compiler names the file.
+  const sources = typed.map(({ place, source }) => [`${place.replace(/\W/g, '-')}.ts`, `${source}\nexport {}\n`])
+  const compilerOptions = { module: 'nodenext', target: 'es2022', lib: ['es2023'] }
+  expect(typeCheckAll(Object.fromEntries(sources), { type: 'module', nodeTypes: true, compilerOptions })).toBe('')
+})
 
 test('every verb of the command line has its section, its row and its line in the README', () => {
-  const verbs = [...runNode(['cli.js', '--help']).stdout.matchAll(/^ {2}([a-z]+(?: [A-Z]+)*) {2,}\S.*$/gm)].map(
+  const verbs = [...runNode(['dist/cli.js', '--help']).stdout.matchAll(/^ {2}([a-z]+(?: [A-Z]+)*) {2,}\S.*$/gm)].map(
     (match) => match[1] as string,
   )
   expect(verbs).toContain('inspect FILE')

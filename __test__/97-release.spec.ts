@@ -37,6 +37,39 @@ test('every file that states the version states the same', () => {
   expect(found).toEqual(allOf(found, readDescription(root).version))
 })
 
+describe('package-lock.json', () => {
+  type Entry = Record<string, unknown> & Record<'dependencies' | 'optionalDependencies', Record<string, string>>
+  const { packages }: { packages: Record<string, Entry> } = JSON.parse(
+    readFileSync(resolve(root, 'package-lock.json'), 'utf8'),
+  )
+
+  /** Where Node.js would look for a package that another asks for. */
+  const places = (from: string, name: string): string[] => {
+    const parents = from
+      .split('/node_modules/')
+      .map((_, i, parts) => parts.slice(0, parts.length - i).join('/node_modules/'))
+    return [...parents, ''].map((parent) => `${parent}/node_modules/${name}`.replace(/^\//, ''))
+  }
+
+  // npm leaves out those of other platforms when it writes the file beside packages that are installed, and then `npm ci`
+  // of npm 11 refuses it.
+  test('has every package that one of its packages asks for, those of other platforms too', () => {
+    const missing = Object.entries(packages).flatMap(([from, { dependencies, optionalDependencies }]) =>
+      Object.keys({ ...dependencies, ...optionalDependencies })
+        .filter((name) => !places(from, name).some((place) => place in packages))
+        .map((name) => `${name}, for ${from}`),
+    )
+    expect(missing).toEqual([])
+  })
+
+  // npm 11 adds `libc` and npm 10 takes it away; and where a package was fetched from is each machine's own affair.
+  test('holds nothing that npm 10 and 11 write differently, and no host', () => {
+    const fields = new Set(Object.values(packages).flatMap((entry) => Object.keys(entry)))
+    expect([...fields]).toEqual(expect.not.arrayContaining(['libc']))
+    expect([...fields]).toEqual(expect.not.arrayContaining(['resolved']))
+  })
+})
+
 describe('npm version', () => {
   let checkout: Checkout
   beforeEach(() => {
@@ -74,8 +107,14 @@ describe('npm version', () => {
 })
 
 describe('publishing by accident', () => {
-  // As one who is logged in, but where nothing listens: should npm ever try, nothing is published.
-  const nowhere = ['--fetch-retries=0', '--registry=http://127.0.0.1:9', '--//127.0.0.1:9/:_authToken=any']
+  // As one who is logged in, but where nothing listens: should npm ever try, nothing is published. `prepare` would write to the
+  // bundles that other tests are running.
+  const nowhere = [
+    '--ignore-scripts',
+    '--fetch-retries=0',
+    '--registry=http://127.0.0.1:9',
+    '--//127.0.0.1:9/:_authToken=any',
+  ]
 
   test.each(['', ...platforms().map((platform) => `npm/${platform}`)])('npm refuses to publish "./%s"', (folder) => {
     const { status, stderr } = spawnSync('npm', ['publish', ...nowhere], {
@@ -86,12 +125,15 @@ describe('publishing by accident', () => {
   })
 
   // `npm publish --dry-run` runs such scripts too, and what they do is no dry run.
-  test.each(['prepublishOnly', 'prepublish', 'prepare', 'prepack', 'publish', 'postpublish'])(
-    'there is no script %s',
-    (name) => {
-      expect(readDescription(root).scripts).not.toHaveProperty(name)
-    },
-  )
+  test.each(['prepublishOnly', 'prepublish', 'prepack', 'publish', 'postpublish'])('there is no script %s', (name) => {
+    expect(readDescription(root).scripts).not.toHaveProperty(name)
+  })
+
+  test('the one that npm runs before it packs, and after each install of a checkout, does no more than build the JavaScript', () => {
+    expect(readDescription(root).scripts).toMatchObject({ prepare: 'node scripts/prepare.mjs' })
+    const commands = readFileSync(resolve(root, 'scripts/prepare.mjs'), 'utf8').match(/spawnSync\(.*?\]/g)
+    expect(commands).toEqual(["spawnSync('npm', ['run', '--silent', 'build:lib']"])
+  })
 })
 
 describe('the workflows', () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { KiB, MemoryPool, type MemoryPoolOptions, MiB, machineMemory, type PoolBuffer } from '../index'
+import { KiB, MemoryPool, type MemoryPoolOptions, MiB, machineMemory, type PoolBuffer } from 'plimsoll'
 import { root, runNode } from './helpers/child'
 import { unlessEmulated } from './helpers/emulation'
 
@@ -34,7 +34,8 @@ const allocate = (buffer: number, bytes: number, more: object = {}) => ({
 })
 const free = (buffer: number) => ({ event: 'free', atUs: 0, buffer: String(buffer), bytes: 1 })
 
-const replay = (path: string, ...args: string[]) => runNode(['cli.js', 'replay', path, '--device', 'host', ...args])
+const replay = (path: string, ...args: string[]) =>
+  runNode(['dist/cli.js', 'replay', path, '--device', 'host', ...args])
 const document = (path: string, ...args: string[]) => JSON.parse(replay(path, '--json', ...args).stdout)
 
 /** What a pool wrote while this was done to it. */
@@ -288,7 +289,7 @@ test.each([
   [['--repeat', '0'], 'expected --repeat to be a whole number from 1 up'],
   [['--pages', '4KiB'], 'did you mean "--page"?'],
 ])('wrong use ends with 2: %j', (args, message) => {
-  const { status, stderr } = runNode(['cli.js', 'replay', trace([]), ...args])
+  const { status, stderr } = runNode(['dist/cli.js', 'replay', trace([]), ...args])
   expect(status).toBe(2)
   expect(stderr).toContain(message)
 })
@@ -300,7 +301,7 @@ test.each(['missing.jsonl', '.'])('a path that leads to no file ends with 3: %s'
 })
 
 test('a device that is not there ends with 4', () => {
-  const { status, stdout } = runNode(['cli.js', 'replay', trace([]), '--device', 'cuda', '--json'], {
+  const { status, stdout } = runNode(['dist/cli.js', 'replay', trace([]), '--device', 'cuda', '--json'], {
     through: ['env', 'PLIMSOLL_CUDA_LIBRARY=/nowhere/libcuda.so'],
   })
   expect(status).toBe(4)
@@ -309,7 +310,7 @@ test('a device that is not there ends with 4', () => {
 
 test('Ctrl-C ends it with 130', async () => {
   const path = trace(Array.from({ length: 2000 }, (_, i) => (i % 2 === 0 ? allocate(0, 1000) : free(0))))
-  const args = ['cli.js', 'replay', path, '--device', 'host', '--repeat', '1000000', '--json']
+  const args = ['dist/cli.js', 'replay', path, '--device', 'host', '--repeat', '1000000', '--json']
   const child = spawn(process.execPath, args, { cwd: root })
   let stdout = ''
   child.stdout.on('data', (text) => {
@@ -340,7 +341,7 @@ describeResident('a trace of many events', () => {
       `process.on('exit', () => process.stderr.write('peak ' + process.resourceUsage().maxRSS + '\\n'))`,
     )
     const peakBytes = (path: string) => {
-      const { status, stderr } = runNode(['--require', script, 'cli.js', 'replay', path, '--device', 'host'])
+      const { status, stderr } = runNode(['--require', script, 'dist/cli.js', 'replay', path, '--device', 'host'])
       expect(status).toBe(0)
       return Number(/peak (\d+)/.exec(stderr)?.[1]) * KiB
     }

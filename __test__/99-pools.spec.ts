@@ -13,9 +13,9 @@ import {
   machineMemory,
   type PoolSnapshot,
   parsePoolSnapshots,
-  poolsPage,
   type SlabInfo,
-} from '../index'
+} from 'plimsoll'
+import { poolsPage } from 'plimsoll/report'
 import { root, runNode } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 
@@ -197,9 +197,11 @@ describe('the page', () => {
     await using manager = new MemoryManager({ isolated: true })
     const pool = await manager.pools.create({ device: 'host', label: 'first', initialBytes: MiB, slabBytes: MiB })
     await manager.pools.create({ device: 'host', label: 'second' })
-    expect(pool.toHtml()).toContain('<bdi>first</bdi>')
-    expect(pool.toHtml()).not.toContain('second')
-    for (const label of ['first', 'second']) expect(manager.pools.toHtml()).toContain(`<bdi>${label}</bdi>`)
+    const page = poolsPage([pool.snapshot()])
+    expect(page).toContain('<bdi>first</bdi>')
+    expect(page).not.toContain('second')
+    const all = poolsPage([...manager.pools].map((each) => each.snapshot()))
+    for (const label of ['first', 'second']) expect(all).toContain(`<bdi>${label}</bdi>`)
     expect(poolsPage([])).toContain('0 pools, 0 bytes held')
   })
 
@@ -220,7 +222,7 @@ describe('the command', () => {
   }
   const saved = (...snapshots: PoolSnapshot[]) =>
     write(JSON.stringify(snapshots.length === 1 ? snapshots[0] : snapshots, null, 2))
-  const pools = (path: string, ...args: string[]) => runNode(['cli.js', 'pools', path, ...args])
+  const pools = (path: string, ...args: string[]) => runNode(['dist/cli.js', 'pools', path, ...args])
 
   /** Three buffers, of which the second is freed again. */
   const trace = write(
@@ -369,7 +371,7 @@ describe('the command', () => {
   ;(hasTerminal ? test : test.skip)('a terminal gets shades, unless it is dumb, and no line is too wide for it', () => {
     const path = saved(snapshotOf([quarters]))
     const onTerminal = (term: string) =>
-      spawnSync('script', ['-qec', `stty cols 60; "${process.execPath}" cli.js pools ${path}`, '/dev/null'], {
+      spawnSync('script', ['-qec', `stty cols 60; "${process.execPath}" dist/cli.js pools ${path}`, '/dev/null'], {
         cwd: root,
         encoding: 'utf8',
         env: { ...process.env, TERM: term, NO_COLOR: '1' },

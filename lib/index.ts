@@ -1,17 +1,18 @@
-import { Allocation } from './allocation.js'
-import { MemoryBudget } from './budget.js'
-import { BufferPool, PooledBuffer } from './buffer-pool.js'
-import { TensorChunk } from './chunk.js'
-import { Device } from './device.js'
-import { DeviceBuffer } from './device-buffer.js'
-import { GgufFile } from './gguf-file.js'
-import { MemoryManager } from './manager.js'
-import { MemoryPool } from './memory-pool.js'
-import { MemoryMonitor } from './monitor.js'
-import { MemoryProfile } from './profile.js'
+import { Allocation } from './budget/allocation.js'
+import { MemoryBudget } from './budget/budget.js'
+import { DeviceBuffer } from './device/buffer.js'
+import { Device } from './device/device.js'
+import { TensorChunk } from './loader/chunk.js'
+import { GgufFile } from './loader/gguf-file.js'
+import { MemoryManager } from './manager/manager.js'
+import { MemoryMonitor } from './monitor/monitor.js'
+import { BufferPool, PooledBuffer } from './pool/buffer-pool.js'
+import { MemoryPool } from './pool/memory-pool.js'
+import { MemoryProfile } from './profile/profile.js'
 import { markCopy } from './support/copy.js'
 
-export { Allocation } from './allocation.js'
+export { formatBytes, GiB, KiB, MiB, parseBytes } from './addon/units.js'
+export { Allocation } from './budget/allocation.js'
 export {
   type AllocationInfo,
   type BudgetNumbers,
@@ -21,10 +22,15 @@ export {
   type LineTerm,
   type MachineBudgetOptions,
   MemoryBudget,
-} from './budget.js'
-export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer } from './buffer-pool.js'
-export { TensorChunk } from './chunk.js'
-export { type GpuProcess, gpuProcesses } from './device/gpu-processes.js'
+} from './budget/budget.js'
+export {
+  type BufferRange,
+  DeviceBuffer,
+  type ExportedFd,
+  type MappingOptions,
+  PoolBuffer,
+  type ReadOptions,
+} from './device/buffer.js'
 export {
   type CudaAdvice,
   type CudaDeviceOptions,
@@ -42,16 +48,75 @@ export {
   planNpuDomains,
   type RknpuDeviceOptions,
   type UdmabufDeviceOptions,
-} from './device.js'
+} from './device/device.js'
+export { type GpuProcess, gpuProcesses } from './device/gpu-processes.js'
+export { TensorChunk } from './loader/chunk.js'
 export {
-  type BufferRange,
-  DeviceBuffer,
-  type ExportedFd,
-  type MappingOptions,
-  PoolBuffer,
-  type ReadOptions,
-} from './device-buffer.js'
-export { DeviceFamily, type FamilyAllocateOptions, type FamilyDevice, type FamilyStats } from './device-family.js'
+  GgufFile,
+  type GgufFileType,
+  type GgufSplit,
+  type LoadIntoBufferOptions,
+  type LoadIntoOptions,
+  type LoadOptions,
+  type OpenOptions,
+  type ReadStreamOptions,
+  type StreamOptions,
+  type TensorInfo,
+} from './loader/gguf-file.js'
+export { GgufArray, type GgufElements, GgufMetadata, type GgufValue, type GgufValueType } from './loader/metadata.js'
+export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } from './loader/output.js'
+export type { TensorReadStream } from './loader/read-stream.js'
+export type { LoadProgress } from './loader/stream.js'
+export {
+  type ManagedPoolStats,
+  type ManagerLimits,
+  MemoryManager,
+  type MemoryManagerOptions,
+  type MemoryStats,
+  type MemoryUsage,
+} from './manager/manager.js'
+export {
+  type MemoryLevel,
+  type MemoryLimits,
+  MemoryMonitor,
+  type MonitorEvents,
+  type MonitorOptions,
+  type MonitorSample,
+} from './monitor/monitor.js'
+export type { Relief } from './monitor/relief.js'
+export type { Component, Stage } from './monitor/stages.js'
+export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer } from './pool/buffer-pool.js'
+export { DeviceFamily, type FamilyAllocateOptions, type FamilyDevice, type FamilyStats } from './pool/family.js'
+export {
+  type BlockInfo,
+  type DefragmentReport,
+  MemoryPool,
+  type PoolScope,
+  type PoolStats,
+  type SlabInfo,
+} from './pool/memory-pool.js'
+export type {
+  AutoDefragmentOptions,
+  DefragmentOptions,
+  GrowingBufferOptions,
+  MemoryPoolOptions,
+  MovableBuffer,
+  PoolBufferOptions,
+} from './pool/options.js'
+export { MemoryPools } from './pool/pools.js'
+export { type PoolSnapshot, parsePoolSnapshots } from './pool/snapshot.js'
+export type { PoolSettings, PoolTrace } from './pool/trace.js'
+export { type LeakOptions, MemoryProfile, type ProfileOptions } from './profile/profile.js'
+export type {
+  LabelTotals,
+  LiveAllocation,
+  ProfileEvent,
+  ProfileEventKind,
+  ProfileReport,
+  ProfileRows,
+  ProfileThread,
+} from './profile/record.js'
+export type { ProfileFormat, ProfileWriter } from './profile/writers.js'
 export {
   AbortError,
   AddonUnavailableError,
@@ -68,75 +133,7 @@ export {
   PlimsollError,
   ReleasedError,
   UnsupportedTypeError,
-} from './errors.js'
-export {
-  GgufFile,
-  type GgufFileType,
-  type GgufSplit,
-  type LoadIntoBufferOptions,
-  type LoadIntoOptions,
-  type LoadOptions,
-  type OpenOptions,
-  type ReadStreamOptions,
-  type StreamOptions,
-  type TensorInfo,
-} from './gguf-file.js'
-export type { TensorReadStream } from './loader/read-stream.js'
-export {
-  type ManagedPoolStats,
-  type ManagerLimits,
-  MemoryManager,
-  type MemoryManagerOptions,
-  type MemoryStats,
-  type MemoryUsage,
-} from './manager.js'
-export {
-  type BlockInfo,
-  type DefragmentReport,
-  MemoryPool,
-  type PoolScope,
-  type PoolStats,
-  type SlabInfo,
-} from './memory-pool.js'
-export { GgufArray, type GgufElements, GgufMetadata, type GgufValue, type GgufValueType } from './metadata.js'
-export {
-  type MemoryLevel,
-  type MemoryLimits,
-  MemoryMonitor,
-  type MonitorEvents,
-  type MonitorOptions,
-  type MonitorSample,
-} from './monitor.js'
-export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } from './output.js'
-export type {
-  AutoDefragmentOptions,
-  DefragmentOptions,
-  GrowingBufferOptions,
-  MemoryPoolOptions,
-  MovableBuffer,
-  PoolBufferOptions,
-} from './pool-options.js'
-export { poolsPage } from './pool-page.js'
-export { type PoolSnapshot, parsePoolSnapshots } from './pool-snapshot.js'
-export type { PoolSettings, PoolTrace } from './pool-trace.js'
-export { MemoryPools } from './pools.js'
-export type {
-  LabelTotals,
-  LiveAllocation,
-  ProfileEvent,
-  ProfileEventKind,
-  ProfileReport,
-  ProfileThread,
-} from './profile/record.js'
-export {
-  type LeakOptions,
-  MemoryProfile,
-  type ProfileFormat,
-  type ProfileOptions,
-} from './profile.js'
-export type { Relief } from './relief.js'
-export type { Component, Stage } from './stages.js'
-export type { LoadProgress } from './stream.js'
+} from './support/errors.js'
 export { type ProcessesOptions, type ProcessInfo, processes } from './system/processes.js'
 export {
   type BackEnd,
@@ -167,8 +164,7 @@ export {
   type SystemOptions,
   signals,
   type Zram,
-} from './system.js'
-export { formatBytes, GiB, KiB, MiB, parseBytes } from './units.js'
+} from './system/system.js'
 
 const types = [
   Allocation,

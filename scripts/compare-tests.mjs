@@ -1,9 +1,12 @@
 /**
  * Compares the tests that ran for arm64 with those of this machine: they must be the same, but for those that say themselves
- * why they are skipped. The last step of scripts/test-arm64.sh, which leaves its records in build/tests.
+ * why they are skipped. The last step of scripts/test-arm64.sh, which leaves its records in build/tests. With --processor it
+ * compares the suites of jest that run then; all of them have to have run on this machine.
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
+import { basename } from 'node:path'
+import { paths } from './processor-suites.mjs'
 
 const records = 'build/tests'
 const here = `${records}/jest-${process.arch}.json`
@@ -25,8 +28,12 @@ function jestHere() {
     run('npm', ['run', 'build'], 'inherit')
     run('npm', ['run', 'test:js'], 'inherit')
   }
-  return JSON.parse(readFileSync(here, 'utf8')).passed
+  return JSON.parse(readFileSync(here, 'utf8')).passed.filter(isWanted)
 }
+
+/** Whether a test is of a suite that had to run for arm64. */
+const wanted = process.argv.includes('--processor') ? new Set(paths.map((path) => basename(path))) : undefined
+const isWanted = (name) => !wanted || wanted.has(name.split(' › ')[0])
 
 /** Of what jest skips, only what names its reason is an exception; the rest is skipped on this machine as well. */
 function jestArm64() {

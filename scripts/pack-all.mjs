@@ -85,8 +85,8 @@ function checkInput(platforms, addons) {
 
 /** Copies what the packages are made of, and turns the copies into what is published. */
 function stage(folder, platforms, addons) {
-  const { files } = readDescription(ROOT)
-  for (const name of ['package.json', 'README.md', 'npm', ...files]) {
+  const { files, main, bin } = readDescription(ROOT)
+  for (const name of ['package.json', 'README.md', 'npm', ...files, main, ...Object.values(bin)]) {
     ensure(
       existsSync(join(ROOT, name)),
       `expected ${name}, found no such file; \`npm run build\` makes what is generated`,

@@ -16,7 +16,7 @@ import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { formatBytes, GgufFile, processMemory } from '../index.js'
+import { formatBytes, GgufFile, processMemory } from 'plimsoll'
 
 const { values, positionals } = parseArgs({
   options: { 'chunk-kib': { type: 'string', default: '1024' }, way: { type: 'string' } },

@@ -1,12 +1,23 @@
 #!/usr/bin/env bash
 # Runs the Rust tests and the jest suites as programs for arm64, under emulation, and checks that they are the same tests
-# as on this machine. What that needs it fetches once into build/; the emulator comes with the system's packages.
+# as on this machine: all of them, or with --processor those suites of jest that can fail for the processor's sake
+# (scripts/processor-suites.mjs). What that needs it fetches once into build/; the emulator comes with the system's packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 addon=plimsoll.linux-arm64-gnu.node
 tools=$PWD/build/arm64-tools
 records=build/tests
+
+scope=("$@") suites=()
+case ${1:-} in
+'') ;;
+--processor)
+  paths=$(node scripts/processor-suites.mjs)
+  mapfile -t suites <<<"--runTestsByPath"$'\n'"$paths"
+  ;;
+*) echo "test:arm64: expected nothing or --processor, found $1" >&2 && exit 2 ;;
+esac
 
 if [ "$(uname -m)" = aarch64 ]; then
   echo 'test:arm64: this machine is one, so npm test does it.'
@@ -39,9 +50,8 @@ unpack_resolver() {
   bash scripts/unpack-npm.sh "$name@$version" "$modules/$name"
 }
 
-# Optimised, they run ten times as fast under emulation; overflow checks and debug assertions stay.
 rust_tests() {
-  PATH=$tools/zig/bin:$tools/bin:$PATH CARGO_PROFILE_TEST_OPT_LEVEL=1 CARGO_TERM_COLOR=never \
+  PATH=$tools/zig/bin:$tools/bin:$PATH CARGO_TERM_COLOR=never \
     cargo-zigbuild test --workspace --target aarch64-unknown-linux-gnu 2>&1
 }
 # The Rust tests have left the driver without a GPU beside them; the suites of jest have no cargo for this platform.
@@ -51,7 +61,7 @@ find_fake_cuda() {
 }
 jest_tests() {
   PLIMSOLL_HOST_NODE=$(command -v node) PLIMSOLL_FAKE_CUDA=$fake_cuda NODE_PATH=$modules \
-    "$node" node_modules/jest/bin/jest.js --maxWorkers=100%
+    "$node" node_modules/jest/bin/jest.js "${suites[@]}"
 }
 
 check_checkout
@@ -69,4 +79,4 @@ find_fake_cuda
 step 'jest, for arm64'
 jest_tests
 step 'The same tests as on this machine'
-node scripts/compare-tests.mjs
+node scripts/compare-tests.mjs "${scope[@]}"

@@ -15,7 +15,7 @@ import { checksum } from './guest/inside/checksum.cjs'
 import { makeGuests, runGuest } from './guest/machine.mjs'
 
 const checkout = fileURLToPath(new URL('..', import.meta.url))
-const plimsoll = createRequire(import.meta.url)('../index.js')
+const plimsoll = createRequire(import.meta.url)('plimsoll')
 const { MiB } = plimsoll
 const model = 'examples/models/plimsoll-sample-llama.gguf'
 
@@ -51,7 +51,7 @@ const boards = [
 
 const loadedHere = async () => ({
   load: JSON.parse(
-    execFileSync(process.execPath, ['cli.js', 'load', model, '--as', 'f32', '--json'], { cwd: checkout }),
+    execFileSync(process.execPath, ['dist/cli.js', 'load', model, '--as', 'f32', '--json'], { cwd: checkout }),
   ),
   checksum: await checksum(plimsoll, `${checkout}/${model}`),
 })

@@ -18,7 +18,8 @@ use std::{
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 use plimsoll::budget::{ACCOUNTS_VERSION, ProcessAccounts, join};
-use plimsoll::sync::lock;
+
+use crate::sync::lock;
 
 /// The accounts of this copy. What they are is `ProcessAccounts`; the name holds their version.
 #[unsafe(export_name = "plimsoll_process_accounts_v1")]

@@ -1,10 +1,13 @@
-//! Errors of the core as JavaScript errors with `code` and their numbers; `lib/errors.ts` gives them their class.
+//! Errors of the core as JavaScript errors with `code` and their numbers; `lib/support/errors.ts` gives them their class.
 
 use napi::{
     Env, Error,
     bindgen_prelude::{Object, ToNapiValue},
 };
+use napi_derive::napi;
 use plimsoll::Error as CoreError;
+
+use crate::mirror::array_of;
 
 /// The JavaScript error for `error`. Falls back to a bare message if the engine refuses to build one.
 pub fn to_js(env: Env, error: &CoreError) -> Error {
@@ -18,6 +21,7 @@ fn build(env: Env, error: &CoreError) -> napi::Result<Error> {
     Ok(Error::from(object.into_unknown(&env)?))
 }
 
+// Takes every kind apart without `..`: what an error gains does not compile until JavaScript gets it, or is said not to.
 fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
     match error {
         CoreError::InsufficientMemory {
@@ -45,7 +49,7 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             object.set("rule", source.rule())?;
             set_some(object, "offset", source.offset_bytes().map(|offset| offset as f64))
         }
-        CoreError::UnsupportedType { tensor, type_id, type_name, .. } => {
+        CoreError::UnsupportedType { tensor, type_id, type_name, wanted: _ } => {
             object.set("tensor", tensor.as_str())?;
             object.set("typeId", *type_id)?;
             object.set("typeName", *type_name)
@@ -56,7 +60,7 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             set_some(object, "offset", offset_bytes.map(|offset| offset as f64))?;
             set_some(object, "errno", source.raw_os_error())
         }
-        CoreError::Released { what } | CoreError::Busy { what, .. } => object.set("what", *what),
+        CoreError::Released { what } | CoreError::Busy { what, reason: _ } => object.set("what", *what),
         CoreError::Internal { what } => object.set("what", what.as_str()),
         CoreError::Device { device, errno, call, meaning } => {
             object.set("device", device.as_str())?;
@@ -68,10 +72,17 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             object.set("device", device.as_str())?;
             object.set("reason", reason.as_str())
         }
-        _ => Ok(()),
+        CoreError::Cancelled => Ok(()),
     }
 }
 
 fn set_some<T: ToNapiValue>(object: &mut Object<'_>, name: &str, value: Option<T>) -> napi::Result<()> {
     value.map_or(Ok(()), |value| object.set(name, value))
+}
+
+array_of! {
+    /// The codes that errors of the addon have. `lib/errors.ts` has a class for each, or does not compile.
+    pub fn error_codes() -> CoreError::CODES =>
+        "Array<'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | \
+        'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ERR_INTERNAL' | 'ABORT_ERR'>"
 }

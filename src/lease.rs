@@ -24,8 +24,9 @@ use plimsoll::{
     Result as CoreResult,
     loader::StreamedUnit,
     pool::{Mapping, PooledBuffer},
-    sync::lock,
 };
+
+use crate::sync::lock;
 
 /// A buffer lent to JavaScript as array buffers.
 ///

@@ -1,4 +1,4 @@
-//! The Node.js addon: convert, call the core, convert back. One file per native class.
+//! The Node.js addon: convert, call the core, convert back. A folder for each room of the core, a file for each class.
 //!
 //! Nothing here is public API: `lib/` wraps it. Arguments are checked there, once, so that errors are of the
 //! caller's realm; here a size is a number that fits.
@@ -16,29 +16,19 @@
 // JavaScript reads sizes by the suffix `Bytes`.
 #![allow(clippy::struct_field_names)]
 
+mod about;
 mod accounts;
 mod budget;
-mod buffer_pool;
-mod cuda;
-mod defragment;
 mod device;
 mod error;
-mod headroom;
-mod held_buffer;
 mod js_memory;
 mod lease;
-mod machine;
-mod mapping;
-mod memory_pool;
-mod metadata;
-mod model;
+mod loader;
+mod mirror;
 mod monitor;
-mod npu;
-mod pool_stats;
-mod pool_table;
-mod processes;
+mod pool;
 mod profile;
-mod stream;
+mod sync;
 mod system;
-mod tensors;
+mod units;
 mod work;

@@ -1,13 +1,14 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { resolve } from 'node:path'
-import { hasHungInEmulator, patientMs } from './emulation'
+import { emulated, hasHungInEmulator, patientMs } from './emulation'
 
 /** The checkout. */
 export const root = resolve(__dirname, '../..')
 
 /** What a script in a child process may use beside Node.js itself. */
 const prelude = `
-const plimsoll = require(${JSON.stringify(resolve(root, 'index.js'))})
+const plimsoll = require(${JSON.stringify(resolve(root, 'dist/index.js'))})
 const { KiB, MiB, GiB, Device, MemoryBudget, MemoryManager, MemoryPool, BufferPool } = plimsoll
 const { createHash } = require('node:crypto')
 const sha = (bytes) => createHash('sha256').update(bytes).digest('hex')
@@ -69,9 +70,60 @@ export function startUntilItEnds(
  * `rssBytes` and `sha`.
  */
 export function runChild<T>(body: string, options: ChildOptions = {}): ChildResult<T> {
-  const script = `${prelude}
-    ;(async () => { ${body} })().then((value) => require('node:fs').writeSync(1, '\\n' + JSON.stringify(value ?? null)))`
-  const { status, signal, stdout, stderr } = runNode(['-e', script], options)
+  const { status, signal, stdout, stderr } = runNode(['-e', scriptOf(body)], options)
   if (status !== 0) throw new Error(`expected the child to exit with 0, got ${status ?? signal}:\n${stderr}`)
-  return { value: JSON.parse(stdout.slice(stdout.lastIndexOf('\n') + 1)) as T, stderr }
+  return { value: answer(stdout), stderr }
+}
+
+const scriptOf = (body: string): string => `${prelude}
+    ;(async () => { ${body} })().then((value) => require('node:fs').writeSync(1, '\\n' + JSON.stringify(value ?? null)))`
+
+const answer = <T>(stdout: string): T => JSON.parse(stdout.slice(stdout.lastIndexOf('\n') + 1)) as T
+
+/** For a test of `watchChild`: jest's own time-out is not to end it, however slowly it gets on. */
+export const untimedMs = 24 * 3_600_000
+
+/**
+ * As `runChild`, for long work: the body calls `progress()` at each step. It may take as long as it likes, but no step longer
+ * than `timeoutMs`, one minute by default.
+ */
+export async function watchChild<T>(body: string, { flags = [], timeoutMs = 60_000 }: ChildOptions = {}): Promise<T> {
+  const progress = "const progress = () => require('node:fs').writeSync(1, '.')\n"
+  const child = spawn(process.execPath, [...flags, '-e', scriptOf(progress + body)], { cwd: root })
+  const { status, stdout, stderr } = await outcomeOf(child, timeoutMs)
+  if (status === 0) return answer(stdout)
+  throw new Error(`expected the child to exit with 0, got ${status} after "${stdout}":\n${stderr}`)
+}
+
+/** What a program that ended has said; its exit code, or the name of the signal. */
+export interface Outcome {
+  status: number | string
+  stdout: string
+  stderr: string
+}
+
+/** Runs a program to its end beside others. Whoever says nothing for so long is killed. */
+export function startBesideOthers(args: string[], cwd: string, timeoutMs: number, more: Record<string, string> = {}) {
+  const start = () => outcomeOf(spawn(process.execPath, args, { cwd, env: { ...process.env, ...more } }), timeoutMs)
+  return emulated ? start().then((first) => (first.status === 'SIGKILL' ? start() : first)) : start()
+}
+
+async function outcomeOf(child: ChildProcessWithoutNullStreams, timeoutMs: number): Promise<Outcome> {
+  let [stdout, stderr] = ['', '']
+  const kill = () => setTimeout(() => child.kill('SIGKILL'), patientMs(timeoutMs))
+  let killing = kill()
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+    clearTimeout(killing)
+    killing = kill()
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  try {
+    const [code, signal] = await once(child, 'close')
+    return { status: code ?? signal, stdout, stderr }
+  } finally {
+    clearTimeout(killing)
+  }
 }

@@ -1,13 +1,19 @@
+import { availableParallelism, loadavg } from 'node:os'
+
 /** This machine's own Node.js, where the tests run as programs of another architecture: set by `npm run test:arm64`. */
 const hostNode = process.env.PLIMSOLL_HOST_NODE
 
-const emulated = hostNode !== undefined
+/** Whether they are emulated. */
+export const emulated = hostNode !== undefined
 
 /** Runs what is a tool of a test, not its object, such as a compiler: never emulated, which makes it ten times slower. */
 export const toolNode: string = hostNode ?? process.execPath
 
-/** A time-out that serves under emulation too. */
-export const patientMs = (ms: number): number => (emulated ? 4 * ms : ms)
+/** How many programs want each processor. */
+const crowd = (): number => Math.max(1, (loadavg()[0] ?? 0) / availableParallelism())
+
+/** A time-out that serves under emulation too, and on a machine that is busy: its only work is to end what hangs. */
+export const patientMs = (ms: number): number => (emulated ? 4 : 1) * 2 * crowd() * ms
 
 /**
  * Whether a program reached its time-out because the emulator had stopped getting on: qemu 7.2 has been seen to do so once in

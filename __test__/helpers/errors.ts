@@ -1,4 +1,4 @@
-import type { PlimsollError } from '../../index'
+import type { PlimsollError } from 'plimsoll'
 
 /** The error that a call throws, of the class it has to be; fails the test when it throws none or another. */
 export function thrownBy<T extends PlimsollError>(type: abstract new (...args: never[]) => T, call: () => unknown): T {

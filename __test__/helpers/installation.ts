@@ -34,7 +34,8 @@ export class Installation {
 
   constructor() {
     mkdirSync(this.package, { recursive: true })
-    for (const file of ['index.js', 'cli.js', 'package.json']) cpSync(resolve(root, file), join(this.package, file))
+    for (const name of ['dist', 'package.json'])
+      cpSync(resolve(root, name), join(this.package, name), { recursive: true })
     symlinkSync(resolve(root, 'node_modules/fastest-levenshtein'), this.path('node_modules/fastest-levenshtein'))
   }
 
@@ -78,7 +79,7 @@ export class Installation {
 
   /** Runs the command line. */
   run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-    const { status, stdout, stderr } = runNode([join(this.package, 'cli.js'), ...args])
+    const { status, stdout, stderr } = runNode([join(this.package, 'dist/cli.js'), ...args])
     return { status, stdout, stderr }
   }
 

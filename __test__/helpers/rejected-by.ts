@@ -1,4 +1,4 @@
-import type { PlimsollError } from '../../index'
+import type { PlimsollError } from 'plimsoll'
 
 /** The error that a promise rejects with, of the class it has to be; fails the test when it settles otherwise. */
 export async function rejectedBy<T extends PlimsollError>(

@@ -14,11 +14,12 @@ const patience = Number(process.env.FUZZ_API_PATIENCE ?? 1)
 const plan = isMainThread ? JSON.parse(process.argv[2]) : workerData
 const require = createRequire(import.meta.url)
 const root = new URL('../../', import.meta.url)
-const plimsoll = require(new URL('index.js', root).pathname)
+const plimsoll = require(new URL('dist/index.js', root).pathname)
+const report = require(new URL('dist/report.js', root).pathname)
 
 const random = new Random(plan.seed)
 const judge = new Judge(plimsoll)
-const surface = surfaceOf(plimsoll)
+const surface = surfaceOf({ ...plimsoll, ...report })
 const files = new Files({ random, folder: plan.folder, models: plan.models, library: plan.library })
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))

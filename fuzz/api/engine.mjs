@@ -8,6 +8,9 @@ import { World } from './world.mjs'
 /** A call that holds up the event loop for longer is a finding. */
 const LONGEST_CALL_MS = Number(process.env.FUZZ_API_LONGEST_CALL_MS ?? 5000)
 
+/** The largest array that is copied, or posted to another thread. */
+const MOST_COPIED_BYTES = 64 * 2 ** 20
+
 /** Which classes each group calls; what these need is made all the same. */
 export const groups = {
   budget: ['MemoryBudget', 'Allocation', 'MemoryProfile'],
@@ -75,16 +78,24 @@ export class Engine extends World {
     if (action < 62) this.#anyCall()
     else if (action < 76) this.#iterate()
     else if (action < 82) this.#useMemory()
-    else if (action < 85) this.held.splice(random.below(this.held.length), 1)[0]?.()
-    else if (action < 88) random.pick(this.controllers)?.abort(this.judge.userError(random))
-    else if (action < 90) this.#disposeOne()
-    else if (action < 93) this.shadow.check()
-    else if (action < 95) this.#forget()
-    else if (action < 96) this.files.change()
+    else if (action < 85) this.#logged('settle', () => this.held.splice(random.below(this.held.length), 1)[0]?.())
+    else if (action < 88)
+      this.#logged('abort', () => random.pick(this.controllers)?.abort(this.judge.userError(random)))
+    else if (action < 90) this.#logged('dispose', () => this.#disposeOne())
+    else if (action < 93) this.#logged('check', () => this.shadow.check())
+    else if (action < 95) this.#logged('forget', () => this.#forget())
+    else if (action < 96) this.#logged('change a file', () => this.files.change())
     else if (action < 97 && !nested && random.chance(0.7)) this.#workTogether()
-    else if (action < 97 && !nested) this.#spawn?.(this)
-    else if (action < 98) globalThis.gc?.({ type: random.chance(0.8) ? 'minor' : 'major' })
+    else if (action < 97 && !nested) this.#logged('spawn', () => this.#spawn?.(this))
+    else if (action < 98)
+      this.#logged('collect', () => globalThis.gc?.({ type: random.chance(0.8) ? 'minor' : 'major' }))
     else this.#wrongReceiver()
+  }
+
+  /** Says what is done before it is: what hangs is the last that was said. */
+  #logged(what, act) {
+    this.log(what)
+    act()
   }
 
   #anyCall() {
@@ -245,6 +256,8 @@ export class Engine extends World {
     if (!array) return
     const buffer = ArrayBuffer.isView(array) ? array.buffer : array
     const kind = random.below(6)
+    // To copy gigabytes takes so long that it looks as if something hung.
+    if (buffer.byteLength > MOST_COPIED_BYTES && kind !== 3) return
     this.log(`memory ${kind}`)
     try {
       if (kind === 0) this.addArray(structuredClone(array, isArrayBuffer(buffer) ? { transfer: [buffer] } : {}))
@@ -295,6 +308,7 @@ export class Engine extends World {
     const { random } = this
     const member = random.pick([...this.#byId.values()].filter(({ className }) => className))
     const receiver = random.chance(0.5) ? this.anything() : hostile.value(this)
+    this.log(`${member.id} on another object`)
     const isOwn = (error) =>
       error instanceof TypeError || error instanceof this.plimsoll.PlimsollError || this.judge.isOwn(error)
     // What a method reads of an object that is none of its class is not there.
@@ -342,7 +356,7 @@ export class Engine extends World {
       .slice(1)
       .filter((line) => !line.includes('engine.mjs'))
     const place = frames[0] ?? ''
-    if (!/[/\\]index\.js:/.test(place) || this.#reads.has(name) || !this.#minds) return undefined
+    if (!/[/\\]dist[/\\]\w+\.js:/.test(place) || this.#reads.has(name) || !this.#minds) return undefined
     this.#reads.add(name)
     this.judge.fault('inherited', `"${name}" is read from Object.prototype${place.replace(/\(.*[/\\]/, '(')}`)
     return undefined

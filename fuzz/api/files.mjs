@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, readFileSync, truncateSync, utimesSync } from 'node:fs'
+import { closeSync, copyFileSync, readFileSync, readlinkSync, truncateSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { mutated, smallModel } from './models.mjs'
@@ -11,6 +11,7 @@ export class Files {
   #expected = new Map()
   #changing
   #library
+  #closed = new WeakSet()
   /** As many bytes as the largest tensor has in any form. */
   largestBytes = 0
 
@@ -93,11 +94,14 @@ export class Files {
     else utimesSync(this.#changing, new Date(), new Date())
   }
 
-  closeFd(fd) {
+  /** Closes what was exported, once: by the next time that the figure is told, it may be a descriptor of somebody else's. */
+  closeExported(exported) {
+    if (this.#closed.has(exported)) return
+    this.#closed.add(exported)
     try {
-      closeSync(fd)
+      if (/^\/(memfd:|dmabuf)/.test(readlinkSync(`/proc/self/fd/${exported.fd}`))) closeSync(exported.fd)
     } catch {
-      // Closed already, as the same figure was told twice.
+      // None is open by that figure.
     }
   }
 }

@@ -46,6 +46,8 @@ export class Judge {
   /** Looks at what a call threw, or its promise rejected with. */
   threw(id, error) {
     if (this.isOwn(error)) return
+    // What the callback returned is awaited: a revoked proxy ends that as if the callback had thrown.
+    if (id.endsWith('#withMapping') && error instanceof TypeError && error.message.endsWith('has been revoked')) return
     const { PlimsollError } = this.#exported
     // A subclass tells its code by its class, too.
     const isTyped = error instanceof PlimsollError && error.constructor !== PlimsollError

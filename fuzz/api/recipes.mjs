@@ -4,6 +4,7 @@
  */
 
 import { isTypedArray } from 'node:util/types'
+import { profilePage } from 'plimsoll/report'
 import * as hostile from './hostile.mjs'
 
 const MiB = 2 ** 20
@@ -135,6 +136,15 @@ const key = oneOf(
 const process_ = options({ root: oneOf('/', '/nowhere'), pid: ({ random }) => random.pick([process.pid, 1, 2 ** 22]) })
 const system = options({ root: oneOf('/', '/nowhere', '') })
 const event = oneOf('normal', 'warning', 'critical', 'pressure', 'kill', 'sample', 'relief', 'unavailable')
+/** What a profile gives its writers. */
+const rows = (world) => {
+  let given
+  world.make('MemoryProfile')?.export((all) => {
+    given = all
+    return []
+  })
+  return given
+}
 const file = ({ files, random }) => files.output(random.pick(['.json', '.html', '.trace.json', '.txt']))
 const allocate = (family) => [size, family]
 
@@ -283,8 +293,8 @@ export const recipes = {
   'new MemoryProfile': [of('MemoryBudget')],
   'MemoryProfile#start': [options({ capacity: oneOf(1, 100, 5000), stacks: flag, stackDepth: within(1, 20) })],
   'MemoryProfile#leaks': [options({ olderThanMs: within(0, 100) })],
-  'MemoryProfile#export': [oneOf('json', 'trace', 'html')],
-  'MemoryProfile#save': [file, oneOf('json', 'trace', 'html')],
+  'MemoryProfile#export': [oneOf('json', 'trace', profilePage)],
+  'MemoryProfile#save': [file, oneOf('json', 'trace', profilePage)],
 
   machineMemory: [process_],
   signals: [process_],
@@ -302,6 +312,7 @@ export const recipes = {
     },
   ],
   poolsPage: [(world) => [world.make('MemoryPool')?.snapshot()]],
+  profilePage: [rows],
 }
 
 /** Arguments for a call. */

@@ -6,10 +6,11 @@
 //
 // README.md in the folder above tells what is looked for. It ends with 1 when something was found.
 
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { groups } from './engine.mjs'
@@ -93,7 +94,8 @@ function runChild(script, plan, timeoutMs, cwd = folder) {
       ...(process.env.FUZZ_API_PRELOAD && { LD_PRELOAD: process.env.FUZZ_API_PRELOAD }),
       ...(library && { PLIMSOLL_CUDA_LIBRARY: library, FAKE_CUDA: cudaDevices[plan.seed % cudaDevices.length] }),
     }
-    const args = ['--expose-gc', '--no-warnings', join(root, 'fuzz/api', script), JSON.stringify(plan)]
+    const reports = ['--report-on-signal', `--report-directory=${folder}`, '--report-filename=hang.json']
+    const args = ['--expose-gc', '--no-warnings', ...reports, join(root, 'fuzz/api', script), JSON.stringify(plan)]
     // The trace comes as a descriptor of its own, and is written at once: it tells how far a run came that was killed.
     const trace = openSync(join(folder, 'trace'), 'w')
     const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe', trace] })
@@ -105,15 +107,33 @@ function runChild(script, plan, timeoutMs, cwd = folder) {
       })
     }
     let hung = false
-    const timer = setTimeout(() => {
-      hung = true
-      child.kill('SIGKILL')
-    }, timeoutMs * patience)
+    const ended = new AbortController()
+    setTimeout(timeoutMs * patience, undefined, { signal: ended.signal }).then(
+      async () => {
+        hung = true
+        output += await stacksOf(child)
+        child.kill('SIGKILL')
+      },
+      () => {},
+    )
     child.on('close', (code, signal) => {
-      clearTimeout(timer)
+      ended.abort()
       resolve({ code, signal, hung, output })
     })
   })
+}
+
+/** Where a process is that hangs: in JavaScript as Node.js reports it, and all of its threads by the debugger where there is one. */
+async function stacksOf(child) {
+  child.kill('SIGUSR2')
+  await setTimeout(5000)
+  const report = join(folder, 'hang.json')
+  const javascript = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')).javascriptStack : undefined
+  const { stdout } = spawnSync('gdb', ['-p', String(child.pid), '-batch', '-ex', 'thread apply all bt 12'], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  return `\n${stdout?.slice(-3000) ?? ''}\n${[javascript?.message, ...(javascript?.stack ?? [])].join('\n')}`
 }
 
 const lastSteps = () => readFileSync(join(folder, 'trace'), 'utf8').trimEnd().split('\n').slice(-12)

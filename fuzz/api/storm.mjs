@@ -10,7 +10,7 @@ const AT_ONCE = 6
 
 const require = createRequire(import.meta.url)
 const root = new URL('../../', import.meta.url)
-const { MemoryBudget, MemoryManager, BufferPool } = require(new URL('index.js', root).pathname)
+const { MemoryBudget, MemoryManager, BufferPool } = require(new URL('dist/index.js', root).pathname)
 const path = new URL('examples/models/plimsoll-sample-llama.gguf', root).pathname
 const MiB = 2 ** 20
 

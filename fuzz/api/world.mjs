@@ -1,4 +1,4 @@
-import { isArrayBuffer, isPromise } from 'node:util/types'
+import { isArrayBuffer, isPromise, isProxy } from 'node:util/types'
 import * as hostile from './hostile.mjs'
 import { Shadow } from './shadow.mjs'
 
@@ -102,6 +102,8 @@ export class World {
 
   #take(id, value, depth) {
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null || depth > 2) return
+    // One of the caller's that a call handed on: none of the package's objects, whatever it looks like.
+    if (isProxy(value)) return
     if (ArrayBuffer.isView(value) || isArrayBuffer(value)) {
       this.addArray(value)
     } else if (isPromise(value)) this.track(id, value)
@@ -112,7 +114,7 @@ export class World {
       else this.#endIterator(id, value)
     } else if (typeof value[Symbol.dispose] === 'function') this.disposables.push(value)
     else if (Array.isArray(value)) for (const item of value.slice(0, 8)) this.#take(id, item, depth + 1)
-    else if (typeof value.fd === 'number') this.files.closeFd(value.fd)
+    else if (typeof value.fd === 'number') this.files.closeExported(value)
     else if ('value' in value && 'done' in value) this.#take(id, value.value, depth + 1)
   }
 

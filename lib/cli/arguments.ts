@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { closest } from 'fastest-levenshtein'
 import { PlimsollError, parseBytes } from '../index.js'
 import { UsageError } from './failure.js'
-import type { Options, Verb } from './verb.js'
+import type { Options, Signature } from './option.js'
 
 /** The options that every verb has. */
 const commonOptions = {
@@ -11,7 +11,7 @@ const commonOptions = {
 } as const satisfies Options
 
 /** All options of a verb, its own first. It may tell of a common one in its own words. */
-export const optionsOf = (verb: Verb): Options => ({ ...verb.options, ...commonOptions, ...verb.options })
+export const optionsOf = (verb: Signature): Options => ({ ...verb.options, ...commonOptions, ...verb.options })
 
 type Value = string | boolean | (string | boolean)[]
 
@@ -93,7 +93,7 @@ export class Arguments {
 export const nearest = (word: string, known: readonly string[]): string => closest(word, known as string[])
 
 /** Reads what follows the verb. */
-export function parse(verb: Verb, argv: string[]): Arguments {
+export function parse(verb: Signature, argv: string[]): Arguments {
   const options = optionsOf(verb)
   refuseUnknown(argv, options)
   const { values, positionals } = parseStrictly(argv, options)

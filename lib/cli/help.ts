@@ -1,7 +1,9 @@
 import { optionsOf } from './arguments.js'
 import { exitCodeHelp } from './exit.js'
-import { facts, heading } from './table.js'
-import type { Option, Page, Verb } from './verb.js'
+import type { Option } from './option.js'
+import type { Page } from './terminal/page.js'
+import { facts, heading } from './terminal/table.js'
+import type { Verb } from './verb.js'
 
 /** What the program is, and its verbs. */
 export function programHelp(page: Page, verbs: readonly Verb[]): string[] {

@@ -1,16 +1,16 @@
+import { version } from '../support/package.js'
 import { nearest, parse } from './arguments.js'
-import { doctor } from './doctor.js'
+import { doctor } from './doctor/doctor.js'
 import { Exit, type ExitCode } from './exit.js'
 import { tell, UsageError } from './failure.js'
 import { programHelp, verbHelp } from './help.js'
-import { inspect } from './inspect.js'
-import { load } from './load.js'
-import { pageFor, printDocument, printDocumentLine, printError, printLines, watchOutput } from './output.js'
-import { pools } from './pools.js'
-import { replay } from './replay.js'
-import { top } from './top.js'
+import { inspect } from './model/inspect.js'
+import { load } from './model/load.js'
+import { pools } from './pool/pools.js'
+import { replay } from './pool/replay.js'
+import { pageFor, printDocument, printDocumentLine, printError, printLines, watchOutput } from './terminal/output.js'
+import { top } from './top/top.js'
 import type { Verb } from './verb.js'
-import { packageVersion } from './version.js'
 
 /** Every verb of the command line, in the order of the help. */
 const verbs: readonly Verb[] = [doctor, inspect, load, pools, replay, top]
@@ -19,7 +19,7 @@ async function main(argv: string[]): Promise<ExitCode> {
   const [first, ...rest] = argv
   try {
     if (first === '--help') return say(programHelp(pageFor(process.stdout), verbs))
-    if (first === '--version') return say([packageVersion()])
+    if (first === '--version') return say([version])
     return await run(verbCalled(first), rest)
   } catch (error) {
     return fail(error, argv)

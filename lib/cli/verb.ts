@@ -1,28 +1,7 @@
 import type { Arguments } from './arguments.js'
 import type { ExitCode } from './exit.js'
-import type { Paint } from './style.js'
-
-/** An option of a verb, as it is parsed and as the help shows it. */
-export interface Option {
-  type: 'boolean' | 'string'
-  /** May be given more than once. */
-  multiple?: boolean
-  /** What stands for the value in the help; absent for a flag. */
-  value?: string
-  /** One line for the help. */
-  help: string
-}
-
-export type Options = Readonly<Record<string, Option>>
-
-/** Where a report goes. */
-export interface Page {
-  paint: Paint
-  /** Columns there are for a line. */
-  width: number
-  /** Whether a picture may be drawn in shades: on a terminal that can. */
-  shades: boolean
-}
+import type { Signature } from './option.js'
+import type { Page } from './terminal/page.js'
 
 /** What a verb has found out. */
 export interface Report {
@@ -35,14 +14,10 @@ export interface Report {
 }
 
 /** A verb of the command line. */
-export interface Verb {
+export interface Verb extends Signature {
   name: string
-  /** The operand it demands, if it takes one. */
-  operand?: 'FILE'
   /** One line for the help. */
   summary: string
-  /** Its options, beside those that every verb has. */
-  options: Options
   /** Whether its documents stand one on a line, also that of an error. */
   lineByLine?: boolean
   /** Finds out, or shows what it finds while it goes on and says how the command ends. */

@@ -1,8 +1,8 @@
 import type { GpuProcess } from '../../binding.js'
-import * as check from '../check.js'
-import { fromNative } from '../errors.js'
-import * as native from '../native.js'
-import type { SystemOptions } from '../system.js'
+import * as native from '../addon/native.js'
+import * as check from '../support/check.js'
+import { fromNative } from '../support/errors.js'
+import type { SystemOptions } from '../system/system.js'
 
 export type { GpuProcess } from '../../binding.js'
 

@@ -1,6 +1,6 @@
-import { bufferPlace, type DeviceBuffer } from '../device-buffer.js'
-import { invalidArgument, quoted } from '../errors.js'
+import { bufferPlace, type DeviceBuffer } from '../device/buffer.js'
 import { bytesOf } from '../support/bytes.js'
+import { invalidArgument, quoted } from '../support/errors.js'
 
 /** Data that no array holds. */
 export const tooLarge = (bytes: number): Error =>

@@ -1,8 +1,8 @@
 import { Readable, type ReadableOptions } from 'node:stream'
-import * as check from '../check.js'
-import type { TensorChunk } from '../chunk.js'
-import { AbortError } from '../errors.js'
 import { onAbort } from '../support/abort.js'
+import * as check from '../support/check.js'
+import { AbortError } from '../support/errors.js'
+import type { TensorChunk } from './chunk.js'
 
 /**
  * A `Readable` of Node.js's. Its members are named here, for programs without Node.js's types; to those with them it is

@@ -1,11 +1,11 @@
 import type { TensorInfo } from '../../binding.js'
-import { call } from '../errors.js'
-import * as native from '../native.js'
+import * as native from '../addon/native.js'
+import { call } from '../support/errors.js'
 
 /** How many tensors cross over at once. Their names are parts of one text, which each of them keeps. */
 const BATCH = 512
 
-/** Numbers that describe a tensor; see `describe` in `src/tensors.rs`. */
+/** Numbers that describe a tensor; see `describe` in `src/loader/tensors.rs`. */
 const NUMBERS = 9
 
 const types = new Map(native.tensorTypes().map((type) => [type.typeId, type]))

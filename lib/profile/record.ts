@@ -1,4 +1,6 @@
 import type { NativeRecord } from '../../binding.js'
+import * as native from '../addon/native.js'
+import { invalidArgument, quoted } from '../support/errors.js'
 
 /** What happened: see the table in docs/profiling.md. */
 export type ProfileEventKind =
@@ -108,10 +110,13 @@ export interface ProfileRecord extends ProfileReport {
   events: ProfileEvent[]
 }
 
-/** The same before it is decoded: rows become objects as they are gone over, as often as that is. */
-export interface RecordRows extends Omit<ProfileReport, 'labels' | 'live'> {
+/** All of a profile, as a {@link ProfileWriter} gets it: what is listed is made as it is gone over, as often as that is. */
+export interface ProfileRows extends Omit<ProfileReport, 'labels' | 'live'> {
+  /** The totals by label, most granted first. */
   labels: Iterable<LabelTotals>
+  /** What is live, oldest first. */
   live: Iterable<LiveAllocation>
+  /** The events that are kept, oldest first. */
   events: Iterable<ProfileEvent>
 }
 
@@ -129,28 +134,42 @@ export const nothing: ProfileRecord = {
   events: [],
 }
 
-/** Reads the columns of the addon, whose rows `src/profile.rs` describes. */
-export function decode(native: NativeRecord): ProfileRecord {
-  const rows = rowsOf(native)
+/** Every kind, in the order in which the addon's events refer to them. */
+const kinds: readonly ProfileEventKind[] = native.eventKinds()
+
+/** What profiles gave. */
+const given = new WeakSet<object>([nothing])
+
+/** Expects the rows of a profile, which are whole and hold what their types say. */
+export function expectRows(name: string, rows: unknown): asserts rows is ProfileRows {
+  if (given.has(rows as object)) return
+  throw invalidArgument(name, 'what a MemoryProfile gives its writer', quoted(rows))
+}
+
+/** Reads the columns of the addon, whose rows `src/profile/memory_profile.rs` describes. */
+export function decode(record: NativeRecord): ProfileRecord {
+  const rows = rowsOf(record)
   return { ...rows, labels: [...rows.labels], live: [...rows.live], events: [...rows.events] }
 }
 
 /** The same, a row at a time. */
-export function rowsOf(native: NativeRecord): RecordRows {
-  const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = native
-  const text = (place: number): string => native.texts[place] as string
-  return {
+export function rowsOf(record: NativeRecord): ProfileRows {
+  const { startedMs, durationMs, eventCount, droppedCount, allocatedBytes, peakBytes } = record
+  const text = (place: number): string => record.texts[place] as string
+  const decoded: ProfileRows = {
     startTimeMs: startedMs,
     durationMs,
     eventCount,
     droppedCount,
     allocatedBytes,
     peakBytes,
-    labels: rows(native.labels, 8, (cell) => labelOf(cell, text)),
-    live: rows(native.live, 7, (cell) => liveOf(cell, text)),
-    threads: native.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
-    events: rows(native.events, 8, (cell) => eventOf(cell, text)),
+    labels: rows(record.labels, 8, (cell) => labelOf(cell, text)),
+    live: rows(record.live, 7, (cell) => liveOf(cell, text)),
+    threads: record.threads.map(({ id, name }) => ({ id, name: id === process.pid ? 'main' : name })),
+    events: rows(record.events, 8, (cell) => eventOf(cell, text)),
   }
+  given.add(decoded)
+  return decoded
 }
 
 /** The text at a place of the list. */
@@ -170,7 +189,7 @@ const rows = <T>(numbers: Float64Array, width: number, read: (cell: Cell) => T):
 function eventOf(cell: Cell, text: Text): ProfileEvent {
   const event: ProfileEvent = {
     timeMs: cell(0),
-    kind: text(cell(1)) as ProfileEventKind,
+    kind: kinds[cell(1)] as ProfileEventKind,
     id: cell(2),
     label: text(cell(3)),
     sizeBytes: cell(4),

@@ -1,5 +1,5 @@
 import { jsonPieces, pause } from '../support/json.js'
-import type { ProfileEvent, RecordRows } from './record.js'
+import type { ProfileEvent, ProfileRows } from './record.js'
 
 /**
  * An event of the Trace Event Format, which chrome://tracing and Perfetto read: "Trace Event Format", Google, sections
@@ -36,13 +36,13 @@ const changes = new Set<string>(['held', 'grant', 'release'])
 const EVENTS_A_TURN = 10_000
 
 /** The profile in the Trace Event Format, in pieces. */
-export function toTrace(record: RecordRows): Generator<string> {
+export function toTrace(record: ProfileRows): Generator<string> {
   const { startTimeMs, durationMs, eventCount, droppedCount } = record
   const otherData = { startTime: new Date(startTimeMs).toISOString(), durationMs, eventCount, droppedCount }
   return jsonPieces({ displayTimeUnit: 'ms', otherData, traceEvents: traceEvents(record) })
 }
 
-function* traceEvents(record: RecordRows): Generator<TraceEvent | typeof pause> {
+function* traceEvents(record: ProfileRows): Generator<TraceEvent | typeof pause> {
   yield { ph: 'M', name: 'process_name', pid: process.pid, tid: 0, ts: 0, args: { name: process.title } }
   for (const { id, name } of record.threads) {
     yield { ph: 'M', name: 'thread_name', pid: process.pid, tid: id, ts: 0, args: { name } }
@@ -52,7 +52,7 @@ function* traceEvents(record: RecordRows): Generator<TraceEvent | typeof pause> 
 }
 
 /** Where the ring has dropped the grant of what is seen to live or to end, it begins with the first event kept. */
-function* forgottenBeginnings({ events, live }: RecordRows): Generator<TraceEvent | typeof pause> {
+function* forgottenBeginnings({ events, live }: ProfileRows): Generator<TraceEvent | typeof pause> {
   const begun = new Set<number>()
   let first: number | undefined
   let count = 0

@@ -1,10 +1,10 @@
+import { packageFolder, version } from './package.js'
+
 /** Under this name every class of every copy of this package tells which copy it is of. */
 const key = Symbol.for('plimsoll.copy')
 
-const { version } = require('./package.json') as { version: string }
-
 /** Which copy of the package this is. */
-const thisCopy = `${version} in ${__dirname}`
+const thisCopy = `${version} in ${packageFolder}`
 
 /** Makes objects of a class tell that they are of this copy. */
 export function markCopy(type: { prototype: object }): void {

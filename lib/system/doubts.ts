@@ -1,4 +1,4 @@
-import * as check from '../check.js'
+import * as check from '../support/check.js'
 
 /**
  * Tells the process's log of limits that a line cannot know of, and of figures that stand for others. The addon names each

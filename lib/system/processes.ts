@@ -1,7 +1,7 @@
 import type { ProcessInfo } from '../../binding.js'
-import * as check from '../check.js'
-import { fromNative } from '../errors.js'
-import * as native from '../native.js'
+import * as native from '../addon/native.js'
+import * as check from '../support/check.js'
+import { fromNative } from '../support/errors.js'
 
 export type { ProcessInfo } from '../../binding.js'
 

@@ -24,7 +24,7 @@ mkdir -p "$root"/{proc,sys,dev,tmp,guest,plimsoll/node_modules}
 cp --recursive "$debian/root/." "$root"
 cp "$node" "$root/bin/node"
 cp scripts/guest/inside/* "$root/guest"
-cp index.js cli.js package.json "$addon" examples/models/plimsoll-sample-llama.gguf "$root/plimsoll"
+cp --recursive dist package.json "$addon" examples/models/plimsoll-sample-llama.gguf "$root/plimsoll"
 cp --recursive node_modules/fastest-levenshtein "$root/plimsoll/node_modules"
 mke2fs -q -t ext4 -O ^has_journal -d "$root" "$folder/disk.img" 2G
 

@@ -66,9 +66,10 @@ fn expect_regular(file_type: FileType) -> Result<(), Error> {
 
 #[cfg(unix)]
 fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    use rustix::fs::OFlags;
     use std::os::unix::fs::OpenOptionsExt;
     // A terminal must not become the controlling one of a daemon that was given its path.
-    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+    options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
 }
 
 #[cfg(not(unix))]

@@ -6,7 +6,6 @@ use crate::units::format_bytes;
 
 /// What can go wrong, with the numbers that belong to it.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// A budget has not got that much left.
     #[error(
@@ -196,25 +195,39 @@ impl Error {
     ) -> Self {
         Self::InvalidArgument { name, expected: expected.into(), received: received.into() }
     }
-
-    /// The stable code of the error, the same in Rust and in JavaScript.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::InsufficientMemory { .. } => "ERR_INSUFFICIENT_MEMORY",
-            Self::InvalidArgument { .. } => "ERR_INVALID_ARGUMENT",
-            Self::InvalidGguf { .. } => "ERR_INVALID_GGUF",
-            Self::UnsupportedType { .. } => "ERR_UNSUPPORTED_TYPE",
-            Self::Io { .. } => "ERR_IO",
-            Self::Released { .. } => "ERR_RELEASED",
-            Self::Device { .. } => "ERR_DEVICE",
-            Self::DeviceUnavailable { .. } => "ERR_DEVICE_UNAVAILABLE",
-            Self::Busy { .. } => "ERR_BUSY",
-            Self::Internal { .. } => "ERR_INTERNAL",
-            Self::Cancelled => "ABORT_ERR",
-        }
-    }
 }
+
+/// Gives every kind of error its code, from one list.
+macro_rules! codes {
+    ($($kind:ident => $code:literal),+ $(,)?) => {
+        impl Error {
+            /// Every code there is.
+            pub const CODES: &'static [&'static str] = &[$($code),+];
+
+            /// The stable code of the error, the same in Rust and in JavaScript.
+            #[must_use]
+            pub const fn code(&self) -> &'static str {
+                match self {
+                    $(Self::$kind { .. } => $code),+
+                }
+            }
+        }
+    };
+}
+
+codes!(
+    InsufficientMemory => "ERR_INSUFFICIENT_MEMORY",
+    InvalidArgument => "ERR_INVALID_ARGUMENT",
+    InvalidGguf => "ERR_INVALID_GGUF",
+    UnsupportedType => "ERR_UNSUPPORTED_TYPE",
+    Io => "ERR_IO",
+    Released => "ERR_RELEASED",
+    Device => "ERR_DEVICE",
+    DeviceUnavailable => "ERR_DEVICE_UNAVAILABLE",
+    Busy => "ERR_BUSY",
+    Internal => "ERR_INTERNAL",
+    Cancelled => "ABORT_ERR",
+);
 
 /// A size for people; with its bytes, where rounding would make it look like the other one that stands beside it.
 fn apart(bytes: u64, other: u64) -> String {

@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+// Before the rooms, which use its macro.
+#[macro_use]
+mod names;
+
 pub mod budget;
 pub mod device;
 pub mod error;

@@ -25,6 +25,7 @@ use plimsoll::{
     pool::{BufferPool, BufferPoolOptions},
     units::{KIB, MIB},
 };
+use zerocopy::IntoBytes;
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/models/plimsoll-sample-llama.gguf");
 
@@ -144,12 +145,11 @@ impl Destination for Reporting {
 
     fn window(&mut self, offset_bytes: u64, len: usize) -> plimsoll::Result<&mut [u8]> {
         self.lent = offset_bytes as usize..offset_bytes as usize + len;
-        Ok(&mut bytemuck::cast_slice_mut(&mut self.memory)[self.lent.clone()])
+        Ok(&mut self.memory.as_mut_bytes()[self.lent.clone()])
     }
 
     fn filled(&mut self) -> plimsoll::Result<()> {
-        let bytes: &[u8] = bytemuck::cast_slice(&self.memory);
-        self.filled.send((self.lent.start, bytes[self.lent.clone()].to_vec())).unwrap();
+        self.filled.send((self.lent.start, self.memory.as_bytes()[self.lent.clone()].to_vec())).unwrap();
         Ok(())
     }
 }
@@ -260,7 +260,7 @@ fn nothing_is_read_before_the_first_request_and_a_dropped_stream_gives_all_back(
 
 /// The reader's thread may still be at its last unit when its stream is gone.
 fn expect_all_back(pool: &BufferPool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while pool.stats().in_use_count > 0 && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(5));
     }

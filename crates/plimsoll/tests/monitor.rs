@@ -32,7 +32,7 @@ fn started(budget: &MemoryBudget, options: MonitorOptions) -> (Monitor, Receiver
 fn level_of(notice: &Notice) -> Level {
     match notice {
         Notice::Sample { sample, .. } => sample.level,
-        other => panic!("a sample was expected: {other:?}"),
+        Notice::Unavailable(reason) => panic!("a sample was expected: {reason}"),
     }
 }
 

@@ -22,21 +22,31 @@ const SOURCES: [&str; 4] = ["crates/gguf-file/src", "crates/gguf-dequant/src", "
 const TABLES: [&str; 1] = ["crates/gguf-file/src/error.rs"];
 
 /// Files that are still to be divided. The list only shrinks.
-const STILL_LONG: [&str; 6] = [
+const STILL_LONG: [&str; 5] = [
     "crates/plimsoll/src/pool/buffers.rs",
     "crates/plimsoll/src/pool/memory_pool/buffer.rs",
     "crates/plimsoll/src/pool/memory_pool/map.rs",
     "crates/plimsoll/src/pool/memory_pool/mod.rs",
     "crates/plimsoll/src/pool/suballocator/mod.rs",
-    "src/machine.rs",
 ];
 
 /// Folders within which circles are still to be opened. The list only shrinks.
 const STILL_CIRCLES: [&str; 1] = ["crates/plimsoll/src/pool/memory_pool/"];
 
 /// The rooms of the core in their order; each knows those before it.
-const ROOMS: [&str; 10] =
-    ["units", "error", "size_text", "sync", "system", "budget", "device", "pool", "loader", "monitor"];
+const ROOMS: [&str; 11] = [
+    "names",
+    "units",
+    "error",
+    "size_text",
+    "sync",
+    "system",
+    "budget",
+    "device",
+    "pool",
+    "loader",
+    "monitor",
+];
 
 #[test]
 fn no_file_imports_one_that_imports_it() {

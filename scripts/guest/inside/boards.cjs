@@ -9,7 +9,8 @@ const package = '/plimsoll'
 const model = `${package}/plimsoll-sample-llama.gguf`
 const plimsoll = require(package)
 
-const command = (...args) => JSON.parse(execFileSync(process.execPath, ['cli.js', ...args, '--json'], { cwd: package }))
+const command = (...args) =>
+  JSON.parse(execFileSync(process.execPath, ['dist/cli.js', ...args, '--json'], { cwd: package }))
 
 async function main() {
   const { L4T_RELEASE } = process.env

@@ -1,6 +1,7 @@
 // An ES module as a user writes it: a budget refuses and grants, a model is opened, every tensor of it is streamed.
 import assert from 'node:assert/strict'
-import { GgufFile, InsufficientMemoryError, MemoryBudget, MiB } from 'plimsoll'
+import { GgufFile, InsufficientMemoryError, MemoryBudget, MemoryProfile, MiB } from 'plimsoll'
+import { profilePage } from 'plimsoll/report'
 
 /** Of the sample model; see examples/models. */
 const LARGEST_WEIGHT = 1.0997040271759033
@@ -25,3 +26,5 @@ assert.throws(
 )
 assert.equal(await largestWeight('model.gguf'), LARGEST_WEIGHT)
 assert.equal(budget.allocatedBytes, 0)
+
+assert.match(new MemoryProfile(budget).export(profilePage), /^<!doctype html>/i)

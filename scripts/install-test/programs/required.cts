@@ -1,6 +1,7 @@
 // The same package as CommonJS: one tensor is loaded as numbers, and its memory comes back.
 import assert = require('node:assert/strict')
 import plimsoll = require('plimsoll')
+import report = require('plimsoll/report')
 
 async function loadFirst(manager: plimsoll.MemoryManager, path: string): Promise<Float32Array> {
   using model = manager.open(path)
@@ -16,6 +17,7 @@ async function main(): Promise<void> {
   const manager = new plimsoll.MemoryManager({ board: 'orin-nano-8gb' })
   const weights = await loadFirst(manager, 'model.gguf')
   assert(weights.every(Number.isFinite))
+  assert.match(report.poolsPage([]), /^<!doctype html>/i)
   await manager.close()
   assert.equal(manager.budget.allocatedBytes, 0)
 }

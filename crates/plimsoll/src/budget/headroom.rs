@@ -4,17 +4,16 @@
 //! it: what the system uses has already left `MemAvailable`. Files that live processes have mapped come off it, which
 //! `MemAvailable` takes for free: they are the weights of servers that map their models.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use super::{driver_rule::DriverRule, line::cgroup_floor_bytes, promised::Promised};
 use crate::{
-    system::{Cgroup, Machine},
+    system::{Cgroup, DetectedBoard, Machine, Probe, SystemRoot},
     units::{MIB, format_bytes},
 };
 
 /// What the system can give now, and why not more.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct Headroom {
     /// The least room of the terms, less what is promised; in bytes.
     pub bytes: u64,
@@ -31,7 +30,6 @@ pub struct Headroom {
 
 /// One upper bound on headroom.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct HeadroomTerm {
     /// Where the bound comes from.
     pub kind: HeadroomKind,
@@ -57,16 +55,10 @@ pub enum HeadroomKind {
     Cgroup,
 }
 
-impl HeadroomKind {
-    /// The stable name: `"machine"`, `"cgroup"`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Machine => "machine",
-            Self::Cgroup => "cgroup",
-        }
-    }
-}
+names!(HeadroomKind {
+    Machine => "machine",
+    Cgroup => "cgroup",
+});
 
 /// What a caller may say about headroom.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -127,6 +119,29 @@ impl HeadroomTerm {
             room_bytes: room_bytes.saturating_sub(floor_bytes),
             description,
         })
+    }
+}
+
+impl HeadroomOptions {
+    /// Those of the machine under that root, with the rule of its board's driver.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::system::Unavailable) where the files that tell the rule could not be opened for want of
+    /// descriptors.
+    pub fn at(root: &SystemRoot, floor_bytes: Option<u64>) -> Probe<Self> {
+        /// The rule of this machine, which does not change while a process runs.
+        static OF_THIS_MACHINE: OnceLock<Option<DriverRule>> = OnceLock::new();
+        let probe = || DetectedBoard::probe(root).map(|board| DriverRule::of_board(&board));
+        let driver_rule = match (root.is_this_machine(), OF_THIS_MACHINE.get()) {
+            (true, Some(rule)) => *rule,
+            (true, None) => {
+                let found = probe()?;
+                *OF_THIS_MACHINE.get_or_init(|| found)
+            }
+            (false, _) => probe()?,
+        };
+        Ok(Self { floor_bytes, driver_rule })
     }
 }
 

@@ -19,7 +19,6 @@ pub struct Line {
 
 /// One upper bound on the line.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct Term {
     /// Where the bound comes from.
     pub kind: TermKind,
@@ -45,19 +44,13 @@ pub enum TermKind {
     Maximum,
 }
 
-impl TermKind {
-    /// The stable name: `"preset"`, `"reserve"`, `"safety-margin"`, `"cgroup"`, `"maximum"`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Preset => "preset",
-            Self::Reserve => "reserve",
-            Self::SafetyMargin => "safety-margin",
-            Self::Cgroup => "cgroup",
-            Self::Maximum => "maximum",
-        }
-    }
-}
+names!(TermKind {
+    Preset => "preset",
+    Reserve => "reserve",
+    SafetyMargin => "safety-margin",
+    Cgroup => "cgroup",
+    Maximum => "maximum",
+});
 
 impl Term {
     pub(super) fn set_while_running(bytes: u64) -> Self {

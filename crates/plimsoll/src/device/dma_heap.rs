@@ -10,8 +10,8 @@ use std::{
     sync::Arc,
 };
 
-use bytemuck::{Pod, Zeroable};
 use rustix::{fs::OFlags, io::Errno};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
     BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
@@ -29,7 +29,7 @@ use crate::{
 // Source: include/uapi/linux/dma-heap.h.
 const ALLOCATE: u32 = 0xc018_4800;
 
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes)]
 #[repr(C)]
 struct Allocation {
     len: u64,

@@ -2,8 +2,8 @@
 
 use std::os::fd::BorrowedFd;
 
-use bytemuck::Pod;
 use rustix::io::{Errno, Result};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::kernel::Kernel;
 
@@ -18,7 +18,7 @@ use super::kernel::Kernel;
 ///
 /// `T` must be the struct of `request` (`#[repr(C)]`), and pointers in it must be valid for what the driver does with
 /// them.
-pub(super) unsafe fn call<T: Pod>(
+pub(super) unsafe fn call<T: FromBytes + IntoBytes + Copy>(
     kernel: &dyn Kernel,
     fd: BorrowedFd<'_>,
     request: u32,
@@ -28,7 +28,7 @@ pub(super) unsafe fn call<T: Pod>(
     loop {
         *argument = given;
         // SAFETY: as the caller vouches.
-        match unsafe { kernel.ioctl(fd, request, bytemuck::bytes_of_mut(argument)) } {
+        match unsafe { kernel.ioctl(fd, request, argument.as_mut_bytes()) } {
             Err(Errno::INTR | Errno::AGAIN) => {}
             result => return result,
         }

@@ -16,7 +16,6 @@ pub fn unseen_bytes() -> u64 {
 
 /// What a back end has given out, and what it knows of its device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct DeviceUsage {
     /// Bytes of live slabs, taken through this back end.
     pub used_bytes: u64,

@@ -37,7 +37,7 @@ pub use host::{HostBackend, HostOptions, HostSource, HugePages};
 pub use memory::{DeviceMemory, HostView, SyncKind};
 pub use meter::{DeviceUsage, Meter, Metered, unseen_bytes};
 pub use nvml::{GpuProcess, gpu_processes, nvml_processes};
-pub use open::{Chosen, DeviceChoice, choose_device};
+pub use open::{Chosen, DeviceChoice, PassedOver, choose_device};
 pub use rknpu::RknpuBackend;
 pub use staging::Staging;
 pub use udmabuf::UdmabufBackend;
@@ -133,7 +133,6 @@ fn shown_label(label: &str, most_bytes: usize) -> String {
 
 /// What a back end can and cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 #[allow(clippy::struct_excessive_bools)] // Each is a property of its own.
 pub struct Limits {
     /// Sizes are rounded up to a multiple of this, in bytes.

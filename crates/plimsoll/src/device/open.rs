@@ -150,8 +150,23 @@ fn open_npu(context: DeviceContext, domain: Option<DomainId>) -> Result<Arc<Rknp
 pub struct Chosen {
     /// The device.
     pub backend: SharedBackend,
-    /// The kinds that were passed over, each with its reason.
-    pub passed_over: Vec<(BackEndKind, String)>,
+    /// The kinds that were passed over.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A kind of device that was not chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The kind.
+    pub kind: BackEndKind,
+    /// Why.
+    pub reason: String,
+}
+
+impl PassedOver {
+    fn new(kind: BackEndKind, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into() }
+    }
 }
 
 /// The best device that is safe: CUDA where there is a GPU of NVIDIA's, a dma-heap on a board of Rockchip's, whose NPU
@@ -162,26 +177,29 @@ pub struct Chosen {
 /// [`Error::Io`] when not even RAM can be taken, for the machine's memory cannot be read.
 pub fn choose_device(context: &DeviceContext) -> Result<Chosen> {
     let mut passed_over = vec![
-        (BackEndKind::Rknpu, "it is taken by name only: two programs at once have crashed boards".to_owned()),
-        (
+        PassedOver::new(
+            BackEndKind::Rknpu,
+            "it is taken by name only: two programs at once have crashed boards",
+        ),
+        PassedOver::new(
             BackEndKind::Udmabuf,
-            "it is taken by name only: for buffers of drivers that a cgroup must count".to_owned(),
+            "it is taken by name only: for buffers of drivers that a cgroup must count",
         ),
     ];
     let is_rockchip = DetectedBoard::read(&context.root).vendor == Some(Vendor::Rockchip);
     let cuda = DeviceChoice::Cuda { ordinal: 0, kind: CudaKind::default(), library: None };
     match cuda.open(context) {
         Ok(backend) => return Ok(Chosen::before_others(backend, passed_over)),
-        Err(error) => passed_over.push((BackEndKind::Cuda, reason(error))),
+        Err(error) => passed_over.push(PassedOver::new(BackEndKind::Cuda, reason(error))),
     }
     if is_rockchip {
         match (DeviceChoice::DmaHeap { heap: None }).open(context) {
             Ok(backend) => return Ok(Chosen::before_others(backend, passed_over)),
-            Err(error) => passed_over.push((BackEndKind::DmaHeap, reason(error))),
+            Err(error) => passed_over.push(PassedOver::new(BackEndKind::DmaHeap, reason(error))),
         }
     } else {
-        let why = "nothing on this board is known to import its buffers".to_owned();
-        passed_over.push((BackEndKind::DmaHeap, why));
+        let why = "nothing on this board is known to import its buffers";
+        passed_over.push(PassedOver::new(BackEndKind::DmaHeap, why));
     }
     let backend = DeviceChoice::Host(HostOptions::default()).open(context)?;
     Ok(Chosen::before_others(backend, passed_over))
@@ -189,11 +207,12 @@ pub fn choose_device(context: &DeviceContext) -> Result<Chosen> {
 
 impl Chosen {
     /// A device, with the kinds that were not reached beside those that were passed over.
-    fn before_others(backend: SharedBackend, mut passed_over: Vec<(BackEndKind, String)>) -> Self {
+    fn before_others(backend: SharedBackend, mut passed_over: Vec<PassedOver>) -> Self {
         let chosen = backend.kind();
         for kind in [BackEndKind::DmaHeap, BackEndKind::Host] {
-            if kind != chosen && passed_over.iter().all(|(passed, _)| *passed != kind) {
-                passed_over.push((kind, format!("{} comes before it, and is there", chosen.name())));
+            if kind != chosen && passed_over.iter().all(|passed| passed.kind != kind) {
+                let why = format!("{} comes before it, and is there", chosen.name());
+                passed_over.push(PassedOver::new(kind, why));
             }
         }
         Self { backend, passed_over }

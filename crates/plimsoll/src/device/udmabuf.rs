@@ -8,8 +8,8 @@ use std::{
     sync::Arc,
 };
 
-use bytemuck::{Pod, Zeroable};
 use rustix::{fs::MemfdFlags, fs::OFlags, io::Errno};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
     BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
@@ -32,7 +32,7 @@ const DEVICE: &str = "udmabuf";
 const CREATE: u32 = 0x4018_7542;
 const CREATE_CLOEXEC: u32 = 1;
 
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes)]
 #[repr(C)]
 struct Creation {
     memfd: u32,

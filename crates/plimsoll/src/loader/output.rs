@@ -15,23 +15,13 @@ pub enum Output {
     F16,
 }
 
+names!(Output {
+    Raw => "raw",
+    F32 => "f32",
+    F16 => "f16",
+});
+
 impl Output {
-    /// The stable name: `"raw"`, `"f32"`, `"f16"`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-        }
-    }
-
-    /// The output with that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Raw, Self::F32, Self::F16].into_iter().find(|output| output.name() == name)
-    }
-
     /// Bytes that one block of `tensor_type` comes out as.
     #[must_use]
     pub fn block_bytes(self, tensor_type: TensorType) -> u64 {

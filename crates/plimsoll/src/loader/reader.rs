@@ -2,6 +2,8 @@
 
 use std::{ops::Range, path::Path, sync::Arc};
 
+use zerocopy::FromBytes;
+
 use super::{
     destination::Destination,
     load_note::LoadNote,
@@ -235,15 +237,19 @@ impl Reader {
             return Err(broken_plan());
         };
         let misaligned =
-            |_| Error::internal("a chunk was planned at an address that its elements cannot have");
+            || Error::internal("a chunk was planned at an address that its elements cannot have");
         let outcome = match self.selection.output() {
             Output::Raw => return Err(broken_plan()),
-            Output::F32 => {
-                gguf_dequant::to_f32(format, stored, bytemuck::try_cast_slice_mut(out).map_err(misaligned)?)
-            }
-            Output::F16 => {
-                gguf_dequant::to_f16(format, stored, bytemuck::try_cast_slice_mut(out).map_err(misaligned)?)
-            }
+            Output::F32 => gguf_dequant::to_f32(
+                format,
+                stored,
+                FromBytes::mut_from_bytes(out).map_err(|_| misaligned())?,
+            ),
+            Output::F16 => gguf_dequant::to_f16(
+                format,
+                stored,
+                FromBytes::mut_from_bytes(out).map_err(|_| misaligned())?,
+            ),
         };
         outcome.map_err(|_| broken_plan())
     }

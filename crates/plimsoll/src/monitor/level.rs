@@ -14,17 +14,11 @@ pub enum Level {
     Critical,
 }
 
-impl Level {
-    /// The stable name: `"normal"`, `"warning"`, `"critical"`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
+names!(Level {
+    Normal => "normal",
+    Warning => "warning",
+    Critical => "critical",
+});
 
 /// Where the levels begin, as shares of what could be used at most, 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,9 +6,11 @@ mod handle;
 mod level;
 mod sample;
 mod thread;
+mod updates;
 mod watch;
 
 pub use handle::Monitor;
 pub use level::{Level, Limits};
 pub use sample::Sample;
+pub use updates::Updates;
 pub use watch::{MonitorOptions, Notice};

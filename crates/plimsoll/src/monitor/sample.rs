@@ -14,7 +14,6 @@ use crate::{
 
 /// The memory at one moment as a monitor saw it.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Sample {
     /// When it was taken.
     pub at: SystemTime,
@@ -107,7 +106,7 @@ fn fullest(headroom: &Headroom, process_bytes: u64, line_bytes: u64) -> (f64, St
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         system::{Cgroups, MemInfo, Reason, Unavailable},
@@ -129,7 +128,8 @@ mod tests {
         }
     }
 
-    fn judged(available: u64) -> Sample {
+    /// A sample of a machine of 8 GiB.
+    pub(in crate::monitor) fn judged(available: u64) -> Sample {
         let budget = MemoryBudget::new(8 * GIB, 0).unwrap();
         let _full = budget.allocate(8 * GIB, "everything").unwrap();
         let options = HeadroomOptions { floor_bytes: Some(0), ..HeadroomOptions::default() };

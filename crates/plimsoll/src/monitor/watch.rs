@@ -53,7 +53,6 @@ impl Default for MonitorOptions {
 
 /// What a monitor tells.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum Notice {
     /// A sample was taken.
     Sample {

@@ -42,7 +42,6 @@ impl Default for BufferPoolOptions {
 
 /// What a [`BufferPool`] has done and holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct BufferPoolStats {
     /// Requests served by an idle buffer.
     pub hits: u64,

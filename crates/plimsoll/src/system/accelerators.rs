@@ -18,7 +18,6 @@ use super::{
 
 /// A kind of memory for an accelerator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum BackEndKind {
     /// Ordinary RAM.
     Host,
@@ -32,23 +31,16 @@ pub enum BackEndKind {
     Rknpu,
 }
 
-impl BackEndKind {
-    /// The stable name: `"host"`, `"dma-heap"`, `"udmabuf"`, `"cuda"`, `"rknpu"`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::DmaHeap => "dma-heap",
-            Self::Udmabuf => "udmabuf",
-            Self::Cuda => "cuda",
-            Self::Rknpu => "rknpu",
-        }
-    }
-}
+names!(BackEndKind {
+    Host => "host",
+    DmaHeap => "dma-heap",
+    Udmabuf => "udmabuf",
+    Cuda => "cuda",
+    Rknpu => "rknpu",
+});
 
 /// A kind of device memory on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct BackEnd {
     /// The kind.
     pub kind: BackEndKind,
@@ -58,7 +50,6 @@ pub struct BackEnd {
 
 /// Why a kind of device memory cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Obstacle {
     /// What is the matter.
     pub why: String,

@@ -17,20 +17,13 @@ pub enum Vendor {
     Rockchip,
 }
 
-impl Vendor {
-    /// The vendor's name as it writes it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Nvidia => "NVIDIA",
-            Self::Rockchip => "Rockchip",
-        }
-    }
-}
+names!(Vendor {
+    Nvidia => "NVIDIA",
+    Rockchip => "Rockchip",
+});
 
 /// A board, or a module, with the RAM it is sold with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Board {
     /// The stable id that options and the command line take: `"orin-nano-8gb"`.
     pub id: &'static str,

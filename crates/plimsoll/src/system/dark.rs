@@ -13,7 +13,6 @@ use super::{
 
 /// RAM that no counter owns, at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-#[non_exhaustive]
 pub struct DarkMemory {
     /// All of it, in bytes: the total less everything that `/proc/meminfo` names, less what zram takes and the free pages
     /// that processors keep apart. A few hundred MiB are the kernel's own; it is the growth that tells.

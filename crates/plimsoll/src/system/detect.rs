@@ -13,7 +13,6 @@ use super::{
 
 /// What this machine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct DetectedBoard {
     /// What its device tree calls it, or DMI where that names a board that is known; else the preset's name, else the first
     /// of its compatible names, else a few words.

@@ -8,7 +8,6 @@ use super::{
 
 /// Memory of one process in the GPU's and engines' hands. Jetson only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct NvmapClient {
     /// The process's id.
     pub pid: u32,
@@ -72,7 +71,6 @@ fn counts_nvmap(root: &SystemRoot) -> bool {
 
 /// What the NPU's driver says. RK3588 and its kin with the vendor's kernel only. No file tells the NPU's use of RAM.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct NpuDriver {
     /// The driver's version: `"0.9.8"`.
     pub version: String,

@@ -7,7 +7,6 @@ use super::{
 
 /// Linux for Tegra, and the JetPack that ships it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct TegraRelease {
     /// The release of Linux for Tegra: `"36.4.7"`.
     pub l4t: String,

@@ -22,6 +22,15 @@ pub struct Machine {
     pub doubts: Vec<Unavailable>,
 }
 
+/// The bound that a control group sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CgroupBound<'a> {
+    /// The group.
+    pub cgroup: &'a Cgroup,
+    /// Its bound, in bytes.
+    pub bytes: u64,
+}
+
 impl Machine {
     /// Reads the machine this process runs on.
     ///
@@ -49,6 +58,14 @@ impl Machine {
     /// [`Unavailable`](super::Unavailable) when it cannot be read.
     pub fn memory_at(root: &SystemRoot) -> Probe<MemInfo> {
         MachineReader::new(root.clone()).read_memory()
+    }
+
+    /// The tightest limit over the process, if there is one below all the memory.
+    #[must_use]
+    pub fn tightest_limit(&self) -> Option<CgroupBound<'_>> {
+        let bound = |cgroup| Cgroup::bound_bytes(cgroup).map(|bytes| CgroupBound { cgroup, bytes });
+        let bounds = self.cgroups.iter().filter_map(bound);
+        bounds.filter(|bound| bound.bytes < self.total_bytes()).min_by_key(|bound| bound.bytes)
     }
 
     /// A machine with these figures, for plans and tests.
@@ -252,5 +269,17 @@ mod tests {
         huge.memory.huge_pages_bytes = Some(1 << 29);
         huge.doubts = vec![doubt.clone()];
         assert_eq!(huge.grave_doubts().count(), 1, "a line is drawn without huge pages");
+    }
+
+    #[test]
+    fn the_tightest_limit_is_the_lowest_below_all_the_memory() {
+        let limits = |limits: &[u64]| {
+            let cgroups = limits.iter().map(|limit| Cgroup::with_limit(format!("/{limit}"), *limit));
+            let machine = Machine::new(1000, 900, cgroups.collect());
+            machine.tightest_limit().map(|limit| (limit.cgroup.path.clone(), limit.bytes))
+        };
+        assert_eq!(limits(&[]), None);
+        assert_eq!(limits(&[1000, 2000]), None, "they bind nothing");
+        assert_eq!(limits(&[800, 300, 500]), Some(("/300".to_owned(), 300)));
     }
 }

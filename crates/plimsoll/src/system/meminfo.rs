@@ -10,7 +10,6 @@ use super::{
 ///
 /// A figure that the kernel does not give, or that contradicts the total, is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct MemInfo {
     /// RAM the kernel manages (`MemTotal`). Less than the board is sold with: firmware keeps a part.
     pub total_bytes: u64,
@@ -63,16 +62,10 @@ pub enum MemoryScope {
     Container,
 }
 
-impl MemoryScope {
-    /// The stable name: `"machine"`, `"container"`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Machine => "machine",
-            Self::Container => "container",
-        }
-    }
-}
+names!(MemoryScope {
+    Machine => "machine",
+    Container => "container",
+});
 
 /// What stands for a figure that is missing or cannot be believed. It is never more than the figure would be, but for
 /// free contiguous memory, which it counts.

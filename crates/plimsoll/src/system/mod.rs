@@ -39,8 +39,8 @@ pub use engines::{NpuDriver, NvmapClient, nvmap_clients, read_nvmap_clients};
 pub use fault::FileFault;
 pub use jetpack::TegraRelease;
 pub(crate) use libcuda::{LIBRARY_NAME, LIBRARY_VARIABLE, driver_libraries, named_library, variable};
-pub use machine::Machine;
 pub(crate) use machine::MachineReader;
+pub use machine::{CgroupBound, Machine};
 pub use meminfo::{MemInfo, MemoryScope, StandIn};
 pub use pages::{
     HugePages, free_huge_block_count, largest_free_run_bytes, oom_kill_count, transparent_huge_pages,

@@ -58,8 +58,9 @@ fn free_runs(bytes: &[u8], page_bytes: u64) -> Result<Vec<Vec<FreeRuns>>, Reason
     if zones.is_empty() { Err(EXPECTED) } else { Ok(zones) }
 }
 
-/// Free pages that the kernel keeps apart for each processor, by the text of `/proc/zoneinfo`: they come and go by some 20
-/// MiB, and `MemFree` does not count them. Source: `proc_zoneinfo(5)`, under `pagesets`.
+/// Free pages that the kernel keeps apart for each processor, by the text of `/proc/zoneinfo`: neither `MemFree` nor
+/// `MemAvailable` counts them. They come and go by tens of MiB; since Linux 6.7 their number is tuned by the kernel, up to an
+/// eighth of a zone. Source: `proc_zoneinfo(5)`, under `pagesets`; `mm/page_alloc.c`.
 pub(super) fn kept_page_count(bytes: &[u8]) -> Result<u64, Reason> {
     let counts = text(bytes)?.lines().filter_map(|line| number(line.trim_start().strip_prefix("count:")?));
     Ok(counts.fold(0, u64::saturating_add))
@@ -76,7 +77,6 @@ pub fn oom_kill_count(bytes: &[u8]) -> Result<u64, Reason> {
 
 /// A pool of huge pages of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct HugePages {
     /// The size of one page, in bytes.
     pub page_bytes: u64,

@@ -7,7 +7,6 @@ use super::{
 
 /// How long work stood still for want of memory. Source: the kernel's `accounting/psi.rst`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-#[non_exhaustive]
 pub struct Pressure {
     /// Some task waited.
     pub some: Stall,
@@ -17,7 +16,6 @@ pub struct Pressure {
 
 /// Shares of time, 0 to 100, over three windows, and their sum since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-#[non_exhaustive]
 pub struct Stall {
     /// Over the last 10 seconds.
     pub avg10_percent: f64,

@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 /// Source: `/proc/PID/status`, see `proc_pid_status(5)`. `rss_bytes` is the sum of the three parts. On kernels
 /// before 4.5 the parts are not reported and read 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct ProcessMemory {
     /// Resident now (`VmRSS`).
     pub rss_bytes: u64,

@@ -19,7 +19,6 @@ use crate::error::{Error, Result};
 
 /// A process at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct ProcessInfo {
     /// Its id.
     pub pid: u32,

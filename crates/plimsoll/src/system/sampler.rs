@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 /// Every signal at one moment. Each may be missing: the reason stands in its place.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Signals {
     /// `/proc/meminfo`.
     pub memory: Probe<MemInfo>,

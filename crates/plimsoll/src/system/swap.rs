@@ -10,7 +10,6 @@ use crate::units::MAX_BYTES;
 
 /// Compressed RAM behind swap, in bytes. Source: the kernel's `blockdev/zram.rst`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Zram {
     /// What was swapped out (`orig_data_size`).
     pub stored_bytes: u64,

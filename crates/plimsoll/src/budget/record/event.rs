@@ -36,29 +36,22 @@ pub enum EventKind {
     LoadCancelled,
 }
 
-impl EventKind {
-    /// The name that programs and exports use, such as `load-start`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Grant => "grant",
-            Self::Release => "release",
-            Self::Refusal => "refusal",
-            Self::Commit => "commit",
-            Self::Reuse => "reuse",
-            Self::Return => "return",
-            Self::LoadStart => "load-start",
-            Self::LoadEnd => "load-end",
-            Self::LoadFailed => "load-failed",
-            Self::LoadCancelled => "load-cancelled",
-        }
-    }
-}
+names!(EventKind {
+    Held => "held",
+    Grant => "grant",
+    Release => "release",
+    Refusal => "refusal",
+    Commit => "commit",
+    Reuse => "reuse",
+    Return => "return",
+    LoadStart => "load-start",
+    LoadEnd => "load-end",
+    LoadFailed => "load-failed",
+    LoadCancelled => "load-cancelled",
+});
 
 /// One event of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Event {
     /// When it happened, since the recording began. Never less than that of the event before.
     pub at: Duration,
@@ -80,7 +73,6 @@ pub struct Event {
 
 /// What the allocations under one label came to. Sums saturate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct LabelTotals {
     /// The label.
     pub label: Arc<str>,
@@ -102,7 +94,6 @@ pub struct LabelTotals {
 
 /// A recording as it was read.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Record {
     /// When the recording began.
     pub started: SystemTime,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 /// Where an allocation came from, as far as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Origin {
     /// The kernel's number of the thread that it was granted on.
     pub thread: u32,

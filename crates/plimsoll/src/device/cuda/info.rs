@@ -11,7 +11,6 @@ use crate::error::Result;
 
 /// A CUDA device, as the driver describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 #[allow(clippy::struct_excessive_bools)] // Each is an attribute of its own.
 pub struct CudaInfo {
     /// Its number, from 0 on, after `CUDA_VISIBLE_DEVICES`.
@@ -65,7 +64,6 @@ pub enum CudaUse {
 
 /// Which kind of memory suits a use, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct CudaAdvice {
     /// The kind.
     pub kind: CudaKind,

@@ -57,17 +57,11 @@ pub enum CudaKind {
     Managed,
 }
 
-impl CudaKind {
-    /// The stable name: `"device"`, `"pinned"`, `"managed"`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Device => "device",
-            Self::Pinned => "pinned",
-            Self::Managed => "managed",
-        }
-    }
-}
+names!(CudaKind {
+    Device => "device",
+    Pinned => "pinned",
+    Managed => "managed",
+});
 
 /// Whether a slab of device memory is put together from chunks of at most 64 MiB, mapped side by side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

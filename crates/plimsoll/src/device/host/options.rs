@@ -37,6 +37,13 @@ pub enum HugePages {
     ExplicitOnly,
 }
 
+names!(HugePages {
+    None => "none",
+    Transparent => "transparent",
+    Explicit => "explicit",
+    ExplicitOnly => "explicit-only",
+});
+
 impl HugePages {
     /// Whether the pool is asked first.
     pub(super) const fn explicit(self) -> bool {

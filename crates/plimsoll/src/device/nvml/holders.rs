@@ -13,7 +13,6 @@ use crate::{
 
 /// What a process holds on a GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct GpuProcess {
     /// The process's id.
     pub pid: u32,

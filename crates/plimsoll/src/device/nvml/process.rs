@@ -1,5 +1,7 @@
 //! The lists of processes that the library has, and the rows that it writes.
 
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
 /// What the library calls a process that uses a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProcessOf {
@@ -27,7 +29,7 @@ pub(super) enum Layout {
 
 /// A row of the longer layout. The library fills it; nothing in it is a pointer.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Debug, Clone, Copy, Default, FromBytes, Immutable, IntoBytes)]
 pub(super) struct Row {
     pub pid: u32,
     padding: u32,
@@ -38,7 +40,7 @@ pub(super) struct Row {
 
 /// A row of the shorter one.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Debug, Clone, Copy, FromBytes)]
 struct ShortRow {
     pid: u32,
     padding: u32,
@@ -56,9 +58,8 @@ impl Row {
         match layout {
             Layout::Long => written.iter().take(count).copied().collect(),
             Layout::Short => {
-                let bytes: &[u8] = bytemuck::cast_slice(written);
-                let rows = bytes.chunks_exact(size_of::<ShortRow>()).take(count);
-                rows.map(|row| Self::from(bytemuck::pod_read_unaligned::<ShortRow>(row))).collect()
+                let rows = written.as_bytes().chunks_exact(size_of::<ShortRow>()).take(count);
+                rows.filter_map(|row| ShortRow::read_from_bytes(row).ok()).map(Self::from).collect()
             }
         }
     }
@@ -82,8 +83,7 @@ mod tests {
     #[test]
     fn shorter_rows_are_read_out_of_the_same_memory() {
         let mut written = vec![Row::default(); 3];
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut written);
-        for (row, pid) in bytes.chunks_exact_mut(16).zip([7_u32, 8, 9]) {
+        for (row, pid) in written.as_mut_bytes().chunks_exact_mut(16).zip([7_u32, 8, 9]) {
             row[..4].copy_from_slice(&pid.to_ne_bytes());
             row[8..].copy_from_slice(&(u64::from(pid) << 20).to_ne_bytes());
         }

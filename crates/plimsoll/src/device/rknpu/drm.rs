@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bytemuck::{Pod, Zeroable};
 use rustix::{
     fs::OFlags,
     io::{Errno, Result as ErrnoResult},
 };
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::{
     device::{ioctl::call, kernel::Kernel},
@@ -27,7 +27,7 @@ const PRIME_FD_TO_HANDLE: u32 = 0xc00c_642e;
 
 /// `struct drm_version`; the kernel writes a text to each address that is not 0.
 #[repr(C)]
-#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes)]
 struct Version {
     numbers: [i32; 3],
     pad: u32,
@@ -38,14 +38,14 @@ struct Version {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
+#[derive(Clone, Copy, FromBytes, IntoBytes)]
 struct GemClose {
     handle: u32,
     pad: u32,
 }
 
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
+#[derive(Clone, Copy, FromBytes, IntoBytes)]
 struct Prime {
     handle: u32,
     flags: u32,

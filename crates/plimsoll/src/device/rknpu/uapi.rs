@@ -3,10 +3,10 @@
 //! Source of the facts: `rknpu_ioctl.h` of driver 0.9.8. The kernel takes as many bytes as both sides know, so the
 //! structs of 0.9.8 are right for older drivers too, which leave the fields unread that they do not know.
 
-use bytemuck::{Pod, Zeroable};
+use zerocopy::{FromBytes, IntoBytes};
 
 /// A struct of the driver and the number of the call that takes it.
-pub(super) trait Command: Pod + Default {
+pub(super) trait Command: FromBytes + IntoBytes + Copy + Default {
     /// The request number: direction, size, type and number in one.
     const REQUEST: u32;
     /// The call's name in error messages.
@@ -20,7 +20,7 @@ const fn read_write<T>(number: u32) -> u32 {
 
 /// Asks the driver a question, or tells it a small thing; see [`action`].
 #[repr(C)]
-#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes)]
 pub(super) struct Action {
     pub(super) action: u32,
     pub(super) value: u32,
@@ -35,7 +35,7 @@ impl Command for Action {
 ///
 /// It has no `Debug`: `obj_addr` is an address of the kernel.
 #[repr(C)]
-#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes)]
 pub(super) struct MemCreate {
     pub(super) handle: u32,
     pub(super) flags: u32,
@@ -54,7 +54,7 @@ impl Command for MemCreate {
 
 /// Asks at which offset of the node a buffer is mapped.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes)]
 pub(super) struct MemMap {
     pub(super) handle: u32,
     pub(super) reserved: u32,
@@ -68,7 +68,7 @@ impl Command for MemMap {
 
 /// Gives a buffer back. The driver goes by the handle.
 #[repr(C)]
-#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes)]
 pub(super) struct MemDestroy {
     pub(super) handle: u32,
     pub(super) reserved: u32,
@@ -84,7 +84,7 @@ impl Command for MemDestroy {
 ///
 /// The driver follows `obj_addr` without a look at it: a wrong one crashes the machine.
 #[repr(C)]
-#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes)]
 pub(super) struct MemSync {
     pub(super) flags: u32,
     pub(super) reserved: u32,

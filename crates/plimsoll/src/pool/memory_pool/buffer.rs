@@ -66,6 +66,12 @@ pub enum Access {
     ReadWrite,
 }
 
+names!(Access {
+    Read => "read",
+    Write => "write",
+    ReadWrite => "readwrite",
+});
+
 impl Access {
     fn reads(self) -> bool {
         self != Self::Write
@@ -78,7 +84,6 @@ impl Access {
 
 /// A file descriptor of the slab that a buffer lies in.
 #[derive(Debug)]
-#[non_exhaustive]
 pub struct ExportedFd {
     /// The descriptor, which its holder owns.
     pub fd: OwnedFd,

@@ -33,7 +33,6 @@ pub struct DefragmentOptions {
 
 /// What came of a defragmentation.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-#[non_exhaustive]
 pub struct DefragmentReport {
     /// Buffers moved.
     pub moved_count: u64,

@@ -7,7 +7,6 @@ use super::{State, options::Placement};
 /// What a pool holds and has done. Kept up to date by each event: asking costs the same, however many
 /// slabs and buffers there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-#[non_exhaustive]
 pub struct PoolStats {
     /// Bytes of slabs taken from the device.
     pub held_bytes: u64,
@@ -49,7 +48,6 @@ pub struct PoolStats {
 
 /// One slab of a pool.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct SlabInfo {
     /// Its number.
     pub index: usize,
@@ -65,7 +63,6 @@ pub struct SlabInfo {
 
 /// One block of a slab.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct BlockInfo {
     /// Where it begins in its slab, in bytes.
     pub offset_bytes: u64,
@@ -77,7 +74,6 @@ pub struct BlockInfo {
 
 /// A buffer in a block.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct BufferInfo {
     /// Its number.
     pub id: u64,

@@ -41,19 +41,13 @@ pub enum TraceKind {
     Move,
 }
 
-impl TraceKind {
-    /// The stable name: `"present"`, `"allocate"`, `"free"`, `"refuse"`, `"move"`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Present => "present",
-            Self::Allocate => "allocate",
-            Self::Free => "free",
-            Self::Refuse => "refuse",
-            Self::Move => "move",
-        }
-    }
-}
+names!(TraceKind {
+    Present => "present",
+    Allocate => "allocate",
+    Free => "free",
+    Refuse => "refuse",
+    Move => "move",
+});
 
 #[derive(Debug)]
 pub(super) struct Trace {

@@ -397,24 +397,6 @@ impl SubAllocator {
         }
     }
 
-    /// The used block nearest to the high end.
-    #[must_use]
-    pub fn last_used(&self) -> Option<Block> {
-        self.used_at(self.nodes.get(NONE).below)
-    }
-
-    /// The next used block towards the low end. `None` if there is none, or the block was freed.
-    #[must_use]
-    pub fn used_below(&self, node: NodeId) -> Option<Block> {
-        self.used_at(self.live(node).ok()?.below)
-    }
-
-    /// A block, or the one below it if it is free: no two neighbours are.
-    fn used_at(&self, link: Link) -> Option<Block> {
-        let link = if link.is_free() { self.nodes.get(link.index()).below } else { link };
-        (link.index() != NONE).then(|| self.span(link.index()))?.used()
-    }
-
     /// All blocks, used and free, from the low end to the high end. No two neighbours are free.
     #[must_use]
     pub fn blocks(&self) -> impl DoubleEndedIterator<Item = Span> + ExactSizeIterator {
@@ -466,12 +448,6 @@ impl SubAllocator {
     #[must_use]
     pub fn block_count(&self) -> u32 {
         self.used_count
-    }
-
-    /// Free blocks.
-    #[must_use]
-    pub fn hole_count(&self) -> u32 {
-        self.nodes.block_count() - self.used_count
     }
 
     /// Whether no block is used.

@@ -15,7 +15,6 @@ pub enum CgroupVersion {
 ///
 /// Sources: the kernel's `cgroup-v2.rst` and `cgroup-v1/memory.rst`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Cgroup {
     /// Its path in the hierarchy as `/proc/self/cgroup` writes it; `/` for the topmost that can be seen.
     pub path: String,

@@ -1,0 +1,145 @@
+import { leakWarning, type NativeBudget, releaseGuard } from '../addon/native.js'
+import * as check from '../support/check.js'
+import { invalidArgument, released } from '../support/errors.js'
+import { expectInternal, internal } from '../support/internal.js'
+
+/** What the net needs to know of a guard. It must not refer to the guard, or the guard would never be collected. */
+export interface GuardState {
+  readonly native: NativeBudget
+  /** The guards of that budget, as the addon wants them to give one back. */
+  readonly guards: object
+  readonly key: number
+  readonly label: string
+  readonly sizeBytes: number
+  attached: boolean
+  released: boolean
+}
+
+/** The net: gives back what a collected guard held. */
+const net = new FinalizationRegistry<GuardState>((state) => {
+  if (state.released) return
+  state.released = true
+  releaseGuard(state.guards, state.key)
+  if (!state.attached) warnOfLeak(state)
+})
+
+/** Guards kept alive by the objects they are attached to. */
+const attachments = new WeakMap<object, Set<Allocation>>()
+
+function warnOfLeak({ label, sizeBytes }: GuardState): void {
+  const message =
+    `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
+    'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.'
+  process.emitWarning(leakWarning(message, label, sizeBytes))
+}
+
+/** Makes the guard for a key of the addon. */
+export let guard: (state: GuardState) => Allocation
+
+/**
+ * A guard over part of a budget. It gives its bytes back once: on {@link release}, at the end of a `using` block, or
+ * with the object it is {@link attach | attached} to.
+ *
+ * A guard that is dropped without any of these is given back when it is collected, on a later turn of the event loop,
+ * and a `PlimsollLeakWarning` with its `label` and `sizeBytes` is emitted on `process`.
+ *
+ * @example
+ * {
+ *   using cache = budget.allocate(512 * MiB, 'kv cache')
+ *   // ...
+ * } // given back here
+ */
+export class Allocation implements Disposable {
+  readonly #state: GuardState
+  /** The sets of {@link attachments} that it is in, to leave them when it is released. */
+  #attachedTo: Set<Allocation>[] | undefined
+
+  static {
+    guard = (state) => new Allocation(internal, state)
+  }
+
+  private constructor(mark: typeof internal, state: GuardState) {
+    expectInternal(mark, 'Allocation', 'budget.allocate()')
+    this.#state = state
+    net.register(this, state, state)
+  }
+
+  /** The size of the allocation, in bytes. */
+  get sizeBytes(): number {
+    return this.#state.sizeBytes
+  }
+
+  /** The label it was taken under. */
+  get label(): string {
+    return this.#state.label
+  }
+
+  /** Whether its bytes have been given back. */
+  get released(): boolean {
+    return this.#state.released
+  }
+
+  /**
+   * The time since it was granted, in milliseconds.
+   *
+   * @throws {@link ReleasedError} after it was released.
+   */
+  get ageMs(): number {
+    return this.#live().native.ageMs(this.#state.key)
+  }
+
+  /**
+   * Says that `bytes` of it, in all, have really been taken; the whole of it by default. That much is no longer pending
+   * in {@link MemoryBudget.headroom | headroom}. It only rises, and never above the allocation's size. Returns the
+   * allocation.
+   *
+   * Whoever never says so is credited with what the process has grown by since its first grant: right for one load at
+   * a time, a guess for several.
+   *
+   * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 to the allocation's size.
+   * @throws {@link ReleasedError} after it was released.
+   */
+  commit(bytes: number = this.#state.sizeBytes): this {
+    const { native, key, sizeBytes } = this.#live()
+    native.commit(key, check.bytes('bytes', bytes, 0, sizeBytes))
+    return this
+  }
+
+  /** Gives the bytes back. A second call does nothing. */
+  release(): void {
+    const state = this.#state
+    if (state.released) return
+    state.released = true
+    net.unregister(state)
+    for (const guards of this.#attachedTo ?? []) guards.delete(this)
+    releaseGuard(state.guards, state.key)
+  }
+
+  /** The same as {@link release}, for `using`. */
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  /**
+   * Lets the allocation live as long as `object`: it is given back, without a warning, once the object is collected.
+   * It may still be released before. Returns the allocation.
+   *
+   * @throws {@link InvalidArgumentError} when `object` is no object or function, or the allocation itself.
+   * @throws {@link ReleasedError} after it was released.
+   */
+  attach(object: object): this {
+    if ((typeof object !== 'object' && typeof object !== 'function') || object === null || object === this) {
+      throw invalidArgument('object', 'the object that the allocation belongs to', object === this ? 'itself' : object)
+    }
+    this.#live().attached = true
+    const guards = attachments.get(object) ?? new Set()
+    attachments.set(object, guards.add(this))
+    this.#attachedTo = [...(this.#attachedTo ?? []), guards]
+    return this
+  }
+
+  #live(): GuardState {
+    if (this.#state.released) throw released('the allocation')
+    return this.#state
+  }
+}

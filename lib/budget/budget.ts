@@ -1,0 +1,289 @@
+import type { AllocationInfo, Headroom, LineTerm } from '../../binding.js'
+import * as native from '../addon/native.js'
+import * as check from '../support/check.js'
+import { call, fromNative } from '../support/errors.js'
+import { internal } from '../support/internal.js'
+import { callersOf } from '../support/stack.js'
+import { tellCopies, tellDoubts } from '../system/doubts.js'
+import { autoOrBoardId, type BoardId, boardId, type ProcessOptions, processChecks } from '../system/system.js'
+import { type Allocation, guard } from './allocation.js'
+
+export type { AllocationInfo, Headroom, HeadroomTerm, LineTerm } from '../../binding.js'
+
+/** A budget of just these numbers. */
+export interface BudgetNumbers {
+  /** Memory of the board, in bytes. */
+  totalBytes: number
+  /** What is kept for the system, in bytes. 0 by default. */
+  reservedBytes?: number
+}
+
+/** How the line of this machine is drawn. */
+export interface MachineBudgetOptions {
+  /**
+   * A board whose preset bounds the line too. `'auto'`, the default, takes the preset of the board that this machine
+   * is, see {@link detectBoard}; a machine without one is taken as it is, with an eighth of its memory kept for the
+   * system, at least 512 MiB and at most half.
+   */
+  board?: BoardId | 'auto'
+  /** Share of the memory left alone, 0 to below 100. 15 by default. */
+  safetyMarginPercent?: number
+  /** An upper bound of your own, in bytes. */
+  maxBytes?: number
+  /**
+   * Whether the budget counts alone. By default all budgets of this process for the same board and cgroup, worker
+   * threads included, share what is allocated, each under its own line.
+   */
+  isolated?: boolean
+  /**
+   * Whether every grant is weighed against what the machine can give, too: the {@link MemoryBudget.headroom | headroom} of
+   * at most 100 ms ago, less what was granted since, and read anew when a request would use more than a quarter of that.
+   * True by default; with `false` the line alone decides.
+   */
+  headroom?: boolean
+}
+
+/** How headroom is worked out. */
+export interface HeadroomOptions {
+  /** What is left untouched of the machine's memory, in bytes. 3 % of it, at least 256 MiB, by default. */
+  floorBytes?: number
+}
+
+/** Checks the options of a budget of this machine. */
+export const machineBudgetChecks = {
+  board: autoOrBoardId,
+  safetyMarginPercent: check.percent,
+  maxBytes: (name: string, value: unknown) => check.bytes(name, value),
+  isolated: check.boolean,
+  headroom: check.boolean,
+} as const
+
+/** The native budgets behind the public ones, for the parts of this package that count against a budget. */
+const natives = new WeakMap<MemoryBudget, native.NativeBudget>()
+
+/** @internal */
+export const nativeBudget = (budget: MemoryBudget): native.NativeBudget | undefined => natives.get(budget)
+
+/**
+ * How much of a machine may be used, and who uses it.
+ *
+ * A budget counts what its user is about to take; it allocates no memory itself. One atomic step takes and one gives
+ * back, so the sum of live allocations passes the line in no interleaving of threads.
+ *
+ * @example
+ * const budget = MemoryBudget.forBoard('orin-nano-8gb')   // 8192 MiB, 6144 MiB usable
+ * const weights = budget.allocate(2000 * MiB, 'weights')
+ * budget.availableBytes                                    // 4144 MiB
+ * weights.release()
+ */
+export class MemoryBudget {
+  readonly #native: native.NativeBudget
+  /** Its guards, as the two calls that each of them goes through want them. */
+  readonly #guards: object
+
+  /**
+   * A budget of just these numbers: total less reserve.
+   *
+   * @throws {@link InvalidArgumentError} when a size is no whole number of bytes, or more is reserved than there is.
+   */
+  constructor(numbers: BudgetNumbers)
+  /** @internal */
+  constructor(mark: typeof internal, of: native.NativeBudget)
+  constructor(first: BudgetNumbers | typeof internal, of?: native.NativeBudget) {
+    this.#native = first === internal && of ? of : ofNumbers(first as BudgetNumbers)
+    this.#guards = this.#native.guards()
+    natives.set(this, this.#native)
+  }
+
+  /**
+   * A budget of just the board's numbers, whatever machine this is.
+   *
+   * @throws {@link InvalidArgumentError} for a board that has no preset.
+   */
+  static forBoard(board: BoardId): MemoryBudget {
+    return new MemoryBudget(internal, native.NativeBudget.ofBoard(boardId('board', board)))
+  }
+
+  /**
+   * The budget of this machine. Its line is the lowest of: the memory less the reserve, the memory less the safety
+   * margin, the board's usable memory if there is a preset, the limit of every cgroup over the process less its floor
+   * (3 %, at least 16 MiB), and `maxBytes`.
+   *
+   * It grants what the line leaves *and* the machine can give, so that a granted byte is there: see `headroom` among the
+   * options.
+   *
+   * With a `root` or a `pid` it is the line of that tree or over that process, and so is its headroom and what a
+   * {@link MemoryMonitor} of it sees. Such a budget is for looking: it counts alone.
+   *
+   * Where a limit may exist that cannot be seen, the process warns of it once (`PLIMSOLL_UNSEEN_LIMIT`), and of another
+   * copy of the package that counts by itself (`PLIMSOLL_COPY_APART`).
+   *
+   * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+   * @throws {@link IoError} when the machine's memory cannot be read, or a limit over the process that is there.
+   */
+  static forThisMachine(options?: MachineBudgetOptions & ProcessOptions): MemoryBudget {
+    const checks = { ...machineBudgetChecks, ...processChecks }
+    const checked = check.options<MachineBudgetOptions & ProcessOptions>(options, checks)
+    const { board = 'auto', ...rest } = checked
+    const { root, pid } = checked
+    const preset = board === 'auto' ? call(() => native.detectPreset(root)) : board
+    const isolated = checked.isolated === true || root !== undefined || pid !== undefined
+    const headroom = checked.headroom !== false
+    const machine = check.own({ ...rest, ...(preset && { board: preset }), isolated, headroom })
+    const made = call(() => native.NativeBudget.ofThisMachine(machine))
+    tellDoubts(made.untoldDoubts)
+    tellCopies(native.untoldCopies())
+    return new MemoryBudget(internal, made)
+  }
+
+  /** Memory of the board, or of the machine without what is set aside as huge pages, in bytes. */
+  get totalBytes(): number {
+    return this.#native.totalBytes
+  }
+
+  /** What is kept for the system, in bytes. */
+  get reservedBytes(): number {
+    return this.#native.reservedBytes
+  }
+
+  /** What may be used at most, in bytes: the line. */
+  get usableBytes(): number {
+    return this.#native.usableBytes
+  }
+
+  /** The line, in bytes: the lowest of {@link terms}. The same number as {@link usableBytes}. */
+  get lineBytes(): number {
+    return this.#native.usableBytes
+  }
+
+  /**
+   * An upper bound of your own while the program runs, in bytes; `undefined` for none. It only ever lowers the line, and
+   * takes nothing back: what is allocated above it stays.
+   *
+   * @throws {@link InvalidArgumentError} when it is no whole number of bytes.
+   */
+  get maxBytes(): number | undefined {
+    return this.#native.maxBytes ?? undefined
+  }
+
+  set maxBytes(bytes: number | undefined) {
+    this.#native.setMaxBytes(bytes === undefined ? undefined : check.bytes('maxBytes', bytes))
+  }
+
+  /** Every bound that was weighed to draw the line, {@link maxBytes} too. */
+  get terms(): LineTerm[] {
+    return this.#native.terms()
+  }
+
+  /** The bound that draws the line. */
+  get bindingTerm(): LineTerm {
+    return this.#native.bindingTerm()
+  }
+
+  /** What live allocations hold, in bytes. */
+  get allocatedBytes(): number {
+    return this.#native.allocatedBytes
+  }
+
+  /**
+   * What can still be allocated now, in bytes: what is left of the line, or what the machine can give where that is less.
+   * The machine is measured anew; 0 where it cannot be. A budget of numbers or of a preset, or one with
+   * `headroom: false`, has its line alone.
+   */
+  get availableBytes(): number {
+    return this.#native.availableBytes
+  }
+
+  /** What is left of the line, in bytes, whatever the machine can give: {@link usableBytes} less {@link allocatedBytes}. */
+  get lineAvailableBytes(): number {
+    return this.#native.lineAvailableBytes
+  }
+
+  /** The most that was ever allocated at once, in bytes. */
+  get peakBytes(): number {
+    return this.#native.peakBytes
+  }
+
+  /** Share of the line that is allocated, 0 to 100; above only where a budget with a higher line shares the count. */
+  get utilizationPercent(): number {
+    return this.#native.utilizationPercent
+  }
+
+  /**
+   * The live allocations, oldest first; of all budgets that share the count, in all threads. What another copy of this
+   * package in the process holds is one line, the last.
+   */
+  allocations(): AllocationInfo[] {
+    return this.#native.allocations()
+  }
+
+  /**
+   * What the system can give now: the least room of the machine and of every cgroup over the process, each less its
+   * floor, less files that live processes have mapped, less what was granted in this process and not yet taken. Swap
+   * never counts.
+   *
+   * @throws {@link IoError} where the machine's memory cannot be read.
+   */
+  headroom(options?: HeadroomOptions): Headroom {
+    const { floorBytes } = check.options<HeadroomOptions>(options, {
+      floorBytes: (name, value) => check.bytes(name, value),
+    })
+    return call(() => this.#native.headroom(floorBytes))
+  }
+
+  /**
+   * Whether {@link allocate} would grant this many bytes now: whether the line has room for them, the machine can give
+   * them, and no {@link MemoryMonitor} refuses. Another thread may take them in between: only the allocation is binding.
+   *
+   * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 up.
+   */
+  canAllocate(bytes: number): boolean {
+    return this.#native.canAllocate(check.bytes('bytes', bytes))
+  }
+
+  /**
+   * Takes bytes off the budget, or refuses and takes nothing. It answers at once: guards that were dropped but are
+   * not yet collected still count. On a budget of this machine the machine is asked, too, by a reading of at most 100 ms
+   * ago or a new one; where it cannot be read, nothing is granted.
+   *
+   * @param bytes - a whole number from 0 up
+   * @param label - what the bytes are for, as lists and errors will call it
+   * @throws {@link InsufficientMemoryError} when that many are not available; its `bindingConstraint` is the line or the
+   *   bound of the headroom, whichever leaves less.
+   * @throws {@link InvalidArgumentError} when an argument is unfit.
+   */
+  allocate(bytes: number, label: string): Allocation {
+    const sizeBytes = check.bytes('bytes', bytes)
+    check.string('label', label)
+    let key: number
+    try {
+      key = native.allocateGuard(this.#guards, sizeBytes, label) ?? this.#allocateProfiled(sizeBytes, label)
+    } catch (error) {
+      throw fromNative(error)
+    }
+    return guard({
+      native: this.#native,
+      guards: this.#guards,
+      key,
+      label,
+      sizeBytes,
+      attached: false,
+      released: false,
+    })
+  }
+
+  /** The same for a profile that wants to know who asks. */
+  #allocateProfiled(sizeBytes: number, label: string): number {
+    const stack = callersOf(MemoryBudget.prototype.allocate, this.#native.stackDepth)
+    return this.#native.allocateFrom(sizeBytes, label, stack)
+  }
+}
+
+function ofNumbers(numbers: BudgetNumbers): native.NativeBudget {
+  const { totalBytes, reservedBytes = 0 } = check.options<BudgetNumbers>(numbers, {
+    totalBytes: (name, value) => check.bytes(name, value),
+    reservedBytes: (name, value) => check.bytes(name, value),
+  })
+  const total = check.bytes('totalBytes', totalBytes)
+  return call(() => native.NativeBudget.ofNumbers(total, reservedBytes))
+}

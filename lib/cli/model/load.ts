@@ -1,0 +1,163 @@
+import { basename } from 'node:path'
+import {
+  formatBytes,
+  type GgufFile,
+  MemoryManager,
+  MiB,
+  processMemory,
+  type TensorInfo,
+  type TensorOutput,
+  tensorDataBytes,
+  tensorOutputs,
+} from '../../index.js'
+import { profilePage } from '../../report/index.js'
+import { type Arguments, nearest } from '../arguments.js'
+import { UsageError } from '../failure.js'
+import { untilInterrupted } from '../shared/interrupt.js'
+import { lineFrom, lineOf, lineOptions } from '../shared/line.js'
+import { measuredMachine } from '../shared/machine.js'
+import type { Page } from '../terminal/page.js'
+import { progressOn } from '../terminal/progress.js'
+import { facts, heading } from '../terminal/table.js'
+import { grouped, visible } from '../terminal/text.js'
+import type { Verb } from '../verb.js'
+import { openInput } from './input.js'
+
+export const load: Verb = {
+  name: 'load',
+  operand: 'FILE',
+  summary: 'stream every tensor through the loader: progress, throughput, peak memory',
+  options: {
+    as: { type: 'string', value: 'raw|f32|f16', help: 'the form of the data (raw)' },
+    chunk: { type: 'string', value: 'SIZE', help: 'the most bytes of data in a chunk (1MiB)' },
+    tensor: { type: 'string', value: 'NAME', multiple: true, help: 'load only this tensor; may be repeated' },
+    profile: { type: 'string', value: 'OUT', help: 'write what the budget did to OUT.html, .json or .trace.json' },
+    ...lineOptions,
+  },
+  run: async (args) => {
+    const loaded = await measuredLoad(args)
+    return { document: loaded, lines: (page) => lines(page, loaded) }
+  },
+}
+
+type Loaded = Awaited<ReturnType<typeof measuredLoad>>
+
+async function measuredLoad(args: Arguments) {
+  const { file } = args
+  const as = args.oneOf('as', tensorOutputs) ?? 'raw'
+  const chunkBytes = args.size('chunk') ?? MiB
+  const profilePath = profilePathFrom(args)
+  const bounds = lineFrom(args)
+  measuredMachine()
+  const signal = untilInterrupted()
+  const startRssBytes = processMemory().rssBytes
+  await using manager = new MemoryManager(bounds)
+  using model = openInput(() => manager.open(file))
+  if (profilePath !== undefined) manager.profile.start()
+  const names = args.list('tensor')
+  const tensors = chosen(model, names)
+  const reservedBytes = dataBytesOf(tensors, as)
+  const counts = await reservedStream(manager, model, {
+    as,
+    chunkBytes,
+    tensors,
+    named: names !== undefined,
+    reservedBytes,
+    signal,
+  })
+  await manager.close()
+  if (profilePath?.endsWith('.html')) await manager.profile.save(profilePath, profilePage)
+  else if (profilePath !== undefined) await manager.profile.save(profilePath)
+  return {
+    path: file,
+    as,
+    chunkBytes,
+    line: lineOf(manager.budget),
+    reservedBytes,
+    tensorCount: tensors.length,
+    ...counts,
+    startRssBytes,
+    peakRssBytes: processMemory().peakRssBytes,
+    balanceBytes: manager.budget.allocatedBytes,
+  }
+}
+
+/** Where the profile goes, if one is wanted; the name tells its format. */
+function profilePathFrom(args: Arguments): string | undefined {
+  const path = args.text('profile')
+  if (path === undefined || /\.(html|json)$/.test(path)) return path
+  throw new UsageError(`expected --profile to be a name that ends in .html, .trace.json or .json, got "${path}"`)
+}
+
+/** The tensors named, in the order of their names; all of the file if none is. */
+function chosen(model: GgufFile, names: string[] | undefined): readonly TensorInfo[] {
+  if (names === undefined) return model.tensors
+  return [...new Set(names)].map((name) => {
+    const tensor = model.tensor(name)
+    if (tensor) return tensor
+    // The nearest of a million would take seconds to find.
+    const known = model.tensors.slice(0, 10_000).map((each) => each.name)
+    const hint = known.length > 0 ? `; did you mean "${nearest(name, known)}"?` : ''
+    throw new UsageError(`unknown tensor "${name}"${hint}`)
+  })
+}
+
+/** What the tensors take in the form asked for: what a program that keeps them has to reserve. */
+const dataBytesOf = (tensors: readonly TensorInfo[], as: TensorOutput): number =>
+  tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, as), 0)
+
+interface StreamRequest {
+  as: TensorOutput
+  chunkBytes: number
+  tensors: readonly TensorInfo[]
+  /** Whether the tensors were named; the loader knows a better order for all of them. */
+  named: boolean
+  reservedBytes: number
+  signal: AbortSignal
+}
+
+/** Streams the tensors while their bytes are reserved, and counts what came. */
+async function reservedStream(manager: MemoryManager, model: GgufFile, request: StreamRequest) {
+  const { as, chunkBytes, tensors, named, signal } = request
+  using _weights = manager.budget.allocate(request.reservedBytes, 'weights')
+  const totalBytes = dataBytesOf(tensors, 'raw')
+  const progress = progressOn(process.stderr)
+  const counts = { chunks: 0, storedBytes: 0, dataBytes: 0 }
+  const start = performance.now()
+  try {
+    const names = named ? { tensors: tensors.map((tensor) => tensor.name) } : {}
+    for await (const chunk of model.stream({ as, chunkBytes, ...names, signal, reuse: true })) {
+      counts.chunks += 1
+      counts.storedBytes += chunk.byteEnd - chunk.byteStart
+      counts.dataBytes += chunk.data.byteLength
+      progress.report({ what: chunk.tensor, doneBytes: counts.storedBytes, totalBytes })
+    }
+  } finally {
+    progress.end()
+  }
+  const durationMs = performance.now() - start
+  return { ...counts, durationMs, bytesPerSecond: Math.round((counts.storedBytes * 1000) / durationMs) }
+}
+
+const lines = (page: Page, loaded: Loaded): string[] => [
+  heading(
+    page,
+    visible(basename(loaded.path)),
+    `loaded as ${loaded.as}, in chunks of ${formatBytes(loaded.chunkBytes)}`,
+  ),
+  '',
+  ...facts(page, [
+    ['tensors', grouped(loaded.tensorCount)],
+    ['chunks', grouped(loaded.chunks)],
+    ['stored', formatBytes(loaded.storedBytes)],
+    ['data', formatBytes(loaded.dataBytes)],
+    ['time', `${(loaded.durationMs / 1000).toFixed(loaded.durationMs < 10_000 ? 3 : 1)} s`],
+    ['throughput', `${formatBytes(loaded.bytesPerSecond)}/s of stored data`],
+    [
+      'peak RSS',
+      `${formatBytes(loaded.peakRssBytes)}, ${formatBytes(Math.max(loaded.peakRssBytes - loaded.startRssBytes, 0))} more than at the start`,
+    ],
+    ['reserved', `${formatBytes(loaded.reservedBytes)} of a line of ${formatBytes(loaded.line.lineBytes)}`],
+    ['balance', `${formatBytes(loaded.balanceBytes)} after close`],
+  ]),
+]

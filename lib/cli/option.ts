@@ -1,0 +1,20 @@
+/** An option of a verb, as it is parsed and as the help shows it. */
+export interface Option {
+  type: 'boolean' | 'string'
+  /** May be given more than once. */
+  multiple?: boolean
+  /** What stands for the value in the help; absent for a flag. */
+  value?: string
+  /** One line for the help. */
+  help: string
+}
+
+export type Options = Readonly<Record<string, Option>>
+
+/** What a verb takes: of it, all that reading its arguments has to know. */
+export interface Signature {
+  /** The operand it demands, if it takes one. */
+  operand?: 'FILE'
+  /** Its options, beside those that every verb has. */
+  options: Options
+}

@@ -1,0 +1,227 @@
+import {
+  DeviceUnavailableError,
+  type GpuProcess,
+  gpuProcesses,
+  MemoryBudget,
+  MemoryMonitor,
+  type ProcessInfo,
+  processes,
+  processMemory,
+} from '../../index.js'
+import type { Arguments } from '../arguments.js'
+import { Exit, type ExitCode } from '../exit.js'
+import { SystemError, UsageError } from '../failure.js'
+import { darkDocument, filled, headroomDocument, machineDocument } from '../shared/document.js'
+import { type EndingSignal, onEndingSignal } from '../shared/interrupt.js'
+import { type Line, lineFrom, lineOf, lineOptions } from '../shared/line.js'
+import { measured, measuredMachine } from '../shared/machine.js'
+import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
+import { onKey, Screen } from '../terminal/screen.js'
+import type { Verb } from '../verb.js'
+import { frame, plainLine, plainTitles, type View } from './page.js'
+
+export const top: Verb = {
+  name: 'top',
+  summary: 'live view: line, headroom, pressure, and the processes that have this package loaded',
+  options: {
+    interval: { type: 'string', value: 'TIME', help: 'time between two samples, such as 500ms or 2s (1s)' },
+    count: { type: 'string', value: 'N', help: 'end after so many samples' },
+    pid: { type: 'string', value: 'PID', help: 'look at the cgroups and the memory of that process' },
+    ...lineOptions,
+    json: { type: 'boolean', help: 'print one JSON document a line, for every sample' },
+  },
+  lineByLine: true,
+  run,
+}
+
+/** How a view ends: with a code, or by a signal whose usual effect is still to come. */
+type Ending = ExitCode | EndingSignal
+
+async function run(args: Arguments): Promise<ExitCode> {
+  const ending = await watch(args)
+  if (typeof ending === 'number') return ending
+  // Whoever sent it shall see that it was obeyed.
+  process.kill(process.pid, ending)
+  return Exit.trouble
+}
+
+async function watch(args: Arguments): Promise<Ending> {
+  const samples = new Samples(args)
+  let ending: Ending | undefined
+  const end = (how: Ending) => {
+    ending ??= how
+    samples.close()
+  }
+  using _signals = onEndingSignal((signal) => end(signal === 'SIGINT' ? Exit.interrupted : signal))
+  // Whoever read the output has seen enough; other errors end the process elsewhere.
+  process.stdout.once('error', () => end(Exit.fine))
+  using output = outputOf(args, end)
+  for await (const view of samples) output.show(view)
+  return ending ?? Exit.fine
+}
+
+/** Where views are shown. */
+interface Output extends Disposable {
+  show: (view: View) => void
+}
+
+function outputOf(args: Arguments, end: (how: Ending) => void): Output {
+  if (args.flag('json')) return { show: (view) => printDocumentLine(documentOf(view)), [Symbol.dispose]: () => {} }
+  return process.stdout.isTTY && process.env.TERM !== 'dumb' ? terminal(end) : plainLines()
+}
+
+function plainLines(): Output {
+  let isFirst = true
+  return {
+    show: (view) => {
+      printLines([...(isFirst ? [plainTitles(view)] : []), plainLine(view)])
+      isFirst = false
+    },
+    [Symbol.dispose]: () => {},
+  }
+}
+
+const CTRL_C = '\x03'
+
+function terminal(end: (how: Ending) => void): Output {
+  let last: View | undefined
+  const draw = () => {
+    if (last) screen.draw(frame(pageFor(process.stdout), last))
+  }
+  const screen = new Screen(process.stdout)
+  const keys = onKey(process.stdin, (key) => {
+    if (key === 'q' || key === 'Q') end(Exit.fine)
+    if (key === CTRL_C) end(Exit.interrupted)
+  })
+  process.stdout.on('resize', draw)
+  return {
+    show: (view) => {
+      last = view
+      draw()
+    },
+    [Symbol.dispose]: () => {
+      process.stdout.off('resize', draw)
+      keys[Symbol.dispose]()
+      screen[Symbol.dispose]()
+    },
+  }
+}
+
+/** Views of the memory as they come, until there have been enough. */
+class Samples implements AsyncIterable<View> {
+  readonly #pid: number
+  readonly #isOther: boolean
+  readonly #line: Line
+  readonly #monitor: MemoryMonitor
+  readonly #intervalMs: number
+  readonly #count: number
+  #tellsGpus = true
+
+  constructor(args: Arguments) {
+    const pid = otherProcess(args)
+    this.#intervalMs = args.duration('interval') ?? 1000
+    this.#count = args.count('count') ?? Number.POSITIVE_INFINITY
+    measuredMachine()
+    const budget = MemoryBudget.forThisMachine({ ...lineFrom(args), ...(pid !== undefined && { pid }) })
+    this.#isOther = pid !== undefined
+    this.#pid = pid ?? process.pid
+    this.#line = lineOf(budget)
+    this.#monitor = new MemoryMonitor(budget)
+    this.#monitor.start({ intervalMs: this.#intervalMs, refuseAtCritical: false, historyCount: 0 })
+  }
+
+  close(): void {
+    this.#monitor.close()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<View, void, undefined> {
+    // The monitor alone keeps no process alive.
+    const awake = setInterval(() => {}, 2 ** 30)
+    try {
+      yield* this.#views()
+    } finally {
+      clearInterval(awake)
+      this.close()
+    }
+  }
+
+  /** Who holds memory of the GPUs. A machine that does not tell is not asked again: its libraries would be looked for. */
+  async #gpuProcesses(): Promise<GpuProcess[] | undefined> {
+    if (!this.#tellsGpus) return undefined
+    try {
+      return await gpuProcesses()
+    } catch (error) {
+      if (!(error instanceof DeviceUnavailableError)) throw error
+      this.#tellsGpus = false
+      return undefined
+    }
+  }
+
+  async *#views(): AsyncGenerator<View, void, undefined> {
+    let failure: string | undefined
+    this.#monitor.on('unavailable', (reason) => {
+      failure = reason
+      this.close()
+    })
+    let firstKillCount: number | undefined
+    let shown = 0
+    for await (const sample of this.#monitor) {
+      // The process that was looked at has ended.
+      if (this.#isOther && !sample.process) return
+      firstKillCount ??= sample.oomKillCount
+      yield {
+        sample,
+        pid: this.#pid,
+        isOther: this.#isOther,
+        line: this.#line,
+        killCount: Math.max((sample.oomKillCount ?? 0) - (firstKillCount ?? 0), 0),
+        processes: await processes({ loaded: true }),
+        gpuProcesses: await this.#gpuProcesses(),
+        intervalMs: this.#intervalMs,
+      }
+      shown += 1
+      if (shown >= this.#count) return
+    }
+    // Of one that has ended no limit is known either.
+    if (this.#isOther && !measured(() => processMemory({ pid: this.#pid }))) return
+    if (failure !== undefined) throw new SystemError(`expected to read the machine's memory, but ${failure}`)
+  }
+}
+
+/** The process named by `--pid`, if one is. */
+function otherProcess(args: Arguments): number | undefined {
+  const pid = args.count('pid')
+  if (pid === undefined || measured(() => processMemory({ pid }))) return pid
+  throw new UsageError(`expected --pid to be the id of a running process, got "${pid}"`)
+}
+
+const processDocument = (process: ProcessInfo) =>
+  filled(process, {
+    parentPid: null,
+    peakRssBytes: null,
+    anonymousBytes: null,
+    fileBytes: null,
+    shmemBytes: null,
+  })
+
+const gpuProcessDocument = (process: GpuProcess) => filled(process, { name: null, gpu: null, bytes: null })
+
+const documentOf = ({ sample, pid, line, killCount, processes, gpuProcesses }: View): object => ({
+  timeMs: sample.timeMs,
+  level: sample.level,
+  usedPercent: sample.usedPercent,
+  constraint: sample.constraint,
+  pid,
+  line,
+  headroom: headroomDocument(sample.headroom),
+  machine: machineDocument(sample.memory),
+  pressure: sample.pressure ?? null,
+  zram: sample.zram ?? null,
+  dark: sample.dark ? darkDocument(sample.dark) : null,
+  freeHugeBlockCount: sample.freeHugeBlockCount ?? null,
+  oomKillCount: sample.oomKillCount ?? null,
+  killCount: sample.oomKillCount === undefined ? null : killCount,
+  process: sample.process ?? null,
+  processes: processes.map(processDocument),
+  gpuProcesses: gpuProcesses?.map(gpuProcessDocument) ?? null,
+})

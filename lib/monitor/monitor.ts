@@ -1,0 +1,398 @@
+import { EventEmitter } from 'node:events'
+import type { MonitorSample } from '../../binding.js'
+import * as native from '../addon/native.js'
+import { type MemoryBudget, nativeBudget } from '../budget/budget.js'
+import * as check from '../support/check.js'
+import { call, invalidArgument, quoted, released } from '../support/errors.js'
+import { collectGarbage } from '../support/garbage.js'
+import { type Relief, Reliefs } from './relief.js'
+import { Samples } from './samples.js'
+import { type Stage, Stages } from './stages.js'
+
+export type { MonitorSample } from '../../binding.js'
+
+/** How full the memory is. */
+export type MemoryLevel = 'normal' | 'warning' | 'critical'
+
+/** Where the levels begin, as shares of what could be used at most, 0 to 100. */
+export interface MemoryLimits {
+  /** Where `warning` begins. 80 by default. */
+  warnPercent?: number
+  /** Where `critical` begins. 95 by default. */
+  criticalPercent?: number
+  /** How far use must fall below a limit before its level ends. 3 by default. */
+  hysteresisPercent?: number
+}
+
+/** How a monitor watches and what it does. */
+export interface MonitorOptions extends MemoryLimits {
+  /** What is left untouched of the machine's memory, in bytes. 3 % of it, at least 256 MiB, by default. */
+  floorBytes?: number
+  /** Whether the budget refuses new allocations while the level is critical. True by default. */
+  refuseAtCritical?: boolean
+  /** Whether V8 collects its garbage as the level turns critical, before the other reliefs. False by default. */
+  collectGarbage?: boolean
+  /**
+   * The time between two samples, in milliseconds, from 10 to 3,600,000. By default as long as the memory can be left
+   * alone at the fastest growth that is plausible: 50 to 1000 ms.
+   */
+  intervalMs?: number
+  /** How many samples {@link MemoryMonitor.history} keeps, up to 100,000. 600 by default. */
+  historyCount?: number
+}
+
+/** What a monitor tells, with what it passes to the listener. */
+export interface MonitorEvents {
+  /** The level fell back to normal. */
+  normal: [sample: MonitorSample]
+  /** The level became warning, from below or from above. */
+  warning: [sample: MonitorSample]
+  /** The level became critical. */
+  critical: [sample: MonitorSample]
+  /** The kernel told that tasks stand still for want of memory. */
+  pressure: [sample: MonitorSample]
+  /** The kernel's killer has killed something since the sample before. */
+  kill: [sample: MonitorSample, count: number]
+  /** A sample was taken. */
+  sample: [sample: MonitorSample]
+  /** A relief has run. */
+  relief: [relief: Relief]
+  /**
+   * The machine's memory, or a limit over the process that is there, cannot be read; the monitor goes on trying. Nobody
+   * can tell that it is not critical, so it counts as that and the budget refuses. The next sample tells its level,
+   * whatever it is.
+   */
+  unavailable: [reason: string]
+}
+
+const events: readonly (keyof MonitorEvents)[] = [
+  'normal',
+  'warning',
+  'critical',
+  'pressure',
+  'kill',
+  'sample',
+  'relief',
+  'unavailable',
+]
+
+/** How long a round of reliefs waits at most to see what one of them came to. */
+const LONGEST_WAIT_MS = 250
+
+/** An event with what it passes. */
+type Told = { [E in keyof MonitorEvents]: readonly [event: E, ...args: MonitorEvents[E]] }[keyof MonitorEvents]
+
+const share = (name: string, value: unknown) => check.number(name, value, 0, 100)
+
+export const limitChecks = { warnPercent: share, criticalPercent: share, hysteresisPercent: share } as const
+
+const optionChecks = {
+  ...limitChecks,
+  floorBytes: (name: string, value: unknown) => check.bytes(name, value),
+  refuseAtCritical: check.boolean,
+  collectGarbage: check.boolean,
+  intervalMs: (name: string, value: unknown) => check.number(name, value, 10, 3_600_000),
+  historyCount: (name: string, value: unknown) => check.integer(name, value, 0, 100_000),
+} as const
+
+/**
+ * The monitors that watch, by their budgets: whoever uses a budget relies on what watches over it, also where nothing
+ * else refers to the monitor.
+ */
+const watching = new WeakMap<MemoryBudget, Set<MemoryMonitor>>()
+
+/** What the net needs to know of a monitor. It must not refer to the monitor, or that would never be collected. */
+interface MonitorState {
+  /** Whether it watches. */
+  running: boolean
+  /** How many listeners its events have. */
+  listenerCount: number
+}
+
+/** The net: says that a monitor to whose events somebody listens is no more. */
+const net = new FinalizationRegistry<MonitorState>(({ running, listenerCount }) => {
+  if (!running || listenerCount === 0) return
+  const message =
+    `A memory monitor with ${listenerCount} listeners was collected while it watched, and they hear no more. ` +
+    'Keep it, its budget or its manager as long as it is to watch, or stop() it.'
+  process.emitWarning(native.leakWarning(message, 'memory monitor', 0))
+})
+
+/**
+ * Watches the memory under a budget, and tells of trouble before the kernel acts. It is off until {@link start}.
+ *
+ * It watches until it is stopped, or nothing refers to it, its budget or its manager any longer and no iteration waits for
+ * it. One thread samples for every monitor of the process, and none of them keeps the process alive. Levels are drawn by
+ * what is really used: of the machine, of each cgroup over the process, and of the line by this process. What is merely
+ * granted raises none; a well-packed budget is full and well.
+ *
+ * @example
+ * manager.monitor.start()
+ * manager.monitor.on('warning', ({ usedPercent, constraint }) => log.warn(`${usedPercent.toFixed(0)} %: ${constraint}`))
+ * manager.monitor.on('critical', () => cache.clear())
+ */
+export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
+  readonly #budget: MemoryBudget
+  readonly #emitter = new EventEmitter()
+  readonly #stages: Stages
+  readonly #reliefs: Reliefs
+  #limits: MemoryLimits = {}
+  #native: native.NativeMonitor | undefined
+  /** What tells this start from earlier ones. */
+  #run: object | undefined
+  /** The level last told; none after what was told is that it is not known. */
+  #told: MemoryLevel | undefined = 'normal'
+  #closed = false
+  /** What ends the iterations that have begun. */
+  readonly #endings = new Set<() => void>()
+  readonly #state: MonitorState = { running: false, listenerCount: 0 }
+
+  /** @throws {@link InvalidArgumentError} when `budget` is none. */
+  constructor(budget: MemoryBudget, limits?: MemoryLimits) {
+    this.#budget = budget
+    if (nativeBudget(budget) === undefined) throw invalidArgument('budget', 'a MemoryBudget', quoted(budget))
+    this.#limits = check.options<MemoryLimits>(limits, limitChecks)
+    this.#stages = new Stages(budget)
+    // Samples wake the event loop only while somebody listens to them.
+    this.#emitter.on('newListener', (event) => {
+      if (event === 'sample') this.#native?.hearAll(true)
+      this.#state.listenerCount += 1
+    })
+    this.#emitter.on('removeListener', (event) => {
+      if (event === 'sample') this.#native?.hearAll(this.#emitter.listenerCount('sample') > 0)
+      this.#state.listenerCount -= 1
+    })
+    this.#state.listenerCount = 0
+    net.register(this, this.#state)
+    this.#reliefs = new Reliefs({
+      needed: () => this.level === 'critical',
+      settled: () => this.#sampleFromNow(),
+      // Apart from the round, which what a listener throws must not end.
+      told: (relief) => queueMicrotask(() => this.#emitter.emit('relief', relief)),
+    })
+  }
+
+  /**
+   * Begins to watch; while it already does, nothing is changed. Options that are left out take the limits of the
+   * monitor and their defaults. Returns the monitor.
+   *
+   * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+   * @throws {@link ReleasedError} after {@link close}.
+   */
+  start(options?: MonitorOptions): this {
+    const checked = check.options<MonitorOptions>(options, optionChecks)
+    if (this.#closed) throw released('the memory monitor')
+    if (this.#native) return this
+    const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked
+    const hearsAll = this.#emitter.listenerCount('sample') > 0
+    const started = check.own({ ...this.#limits, ...rest, refuseAtCritical, hearsAll })
+    const run = {}
+    const observe = MemoryMonitor.#observer(new WeakRef(this), run)
+    // Made from a budget, so it has a native half.
+    const budget = nativeBudget(this.#budget) as native.NativeBudget
+    this.#native = call(() => native.NativeMonitor.start(budget, started, observe))
+    this.#run = run
+    this.#state.running = true
+    watching.set(this.#budget, (watching.get(this.#budget) ?? new Set()).add(this))
+    this.#limits = limitsOf(started)
+    this.#reliefs.first = collects ? { label: 'garbage collection', run: collectGarbage } : undefined
+    return this
+  }
+
+  /** What takes the thread's notices. The thread holds on to it, so it must not hold on to the monitor. */
+  static #observer(self: WeakRef<MemoryMonitor>, run: object): (notice: native.NativeNotice) => void {
+    return (notice) => {
+      const monitor = self.deref()
+      // A notice that was on its way while the monitor stopped comes too late, also when it has started again.
+      if (monitor && monitor.#run === run) monitor.#take(notice)
+    }
+  }
+
+  /** Stops watching, until {@link start} is called again: iterations end, and the budget grants again. Idempotent. */
+  stop(): void {
+    this.#native?.close()
+    this.#native = undefined
+    this.#run = undefined
+    this.#told = 'normal'
+    this.#state.running = false
+    watching.get(this.#budget)?.delete(this)
+    for (const end of [...this.#endings]) end()
+  }
+
+  /** Stops watching for good: listeners and reliefs are forgotten, too. Idempotent. */
+  close(): void {
+    this.stop()
+    this.#closed = true
+    this.#emitter.removeAllListeners()
+    this.#reliefs.clear()
+  }
+
+  /** The same as {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** Whether it watches. */
+  get running(): boolean {
+    return this.#native !== undefined
+  }
+
+  /** The level of the last sample; `'normal'` before the first, `'critical'` while the memory or a limit cannot be read. */
+  get level(): MemoryLevel {
+    return this.#native?.level ?? 'normal'
+  }
+
+  /** The last sample, if one was taken. */
+  get sample(): MonitorSample | undefined {
+    return this.#native?.latest() ?? undefined
+  }
+
+  /** Where the levels begin, for as much as was set; see {@link MemoryLimits} for the defaults. */
+  get limits(): Readonly<MemoryLimits> {
+    return { ...this.#limits }
+  }
+
+  /** Sets where the levels begin, also while it watches. What is left out takes its default. */
+  set limits(limits: MemoryLimits) {
+    const checked = check.options<MemoryLimits>(limits, limitChecks)
+    const { warnPercent = 80, criticalPercent = 95 } = checked
+    if (warnPercent > criticalPercent) {
+      throw invalidArgument('warnPercent', `at most criticalPercent, which is ${criticalPercent}`, warnPercent)
+    }
+    call(() => this.#native?.setLimits(check.own({ ...checked, refuseAtCritical: true, hearsAll: false })))
+    this.#limits = checked
+  }
+
+  /** The samples since the start, oldest first, as many as `historyCount` keeps. */
+  history(): MonitorSample[] {
+    return this.#native?.history() ?? []
+  }
+
+  /** Calls `listener` for every event of that name. What a listener throws is thrown as of any event emitter. */
+  on<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this {
+    this.#emitter.on(check.oneOf('event', event, events), check.callback('listener', listener))
+    return this
+  }
+
+  /** Calls `listener` for the next event of that name only. */
+  once<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this {
+    this.#emitter.once(check.oneOf('event', event, events), check.callback('listener', listener))
+    return this
+  }
+
+  /** Forgets a listener. */
+  off<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this {
+    this.#emitter.off(check.oneOf('event', event, events), check.callback('listener', listener))
+    return this
+  }
+
+  /**
+   * Registers what may give memory back while the level is critical. Reliefs run in the order of their registration, one
+   * at a time, each awaited, until the level is no longer critical; at most one round a second. Each run is told by the event
+   * `relief`. Returns what forgets it again.
+   *
+   * @param label - what the event calls it
+   * @param run - gives memory back; may return a promise
+   */
+  relieve(label: string, run: (sample: MonitorSample) => unknown): Disposable {
+    return this.#reliefs.add(check.string('label', label), check.callback('run', run))
+  }
+
+  /**
+   * Notes the memory at a stage of the program, watching or not: what the process and the machine have in use, and what
+   * is allocated under which label. Returns the stage, with what was added since the one before.
+   *
+   * @param label - what the stage is called: `'after model load'`
+   */
+  mark(label: string): Stage {
+    return this.#stages.mark(check.string('label', label))
+  }
+
+  /** The stages that were marked, oldest first; the last thousand. */
+  stages(): Stage[] {
+    return this.#stages.list()
+  }
+
+  /**
+   * The samples from now on. An iteration that is slower than they come gets the newest 16; it ends with {@link stop} and
+   * {@link close}. It starts the monitor if it does not watch yet, and does not keep the process alive. A monitor whose next
+   * sample is waited for goes on though nothing else refers to it.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<MonitorSample, void, undefined> {
+    return new Samples({
+      begin: (take, end) => {
+        this.start()
+        this.#emitter.on('sample', take)
+        this.#endings.add(end)
+        return () => {
+          this.#endings.delete(end)
+          this.#emitter.off('sample', take)
+        }
+      },
+    })
+  }
+
+  #take({ sample, stalled, killCount, unavailable }: native.NativeNotice): void {
+    if (unavailable !== undefined) {
+      this.#told = undefined
+      this.#tell([['unavailable', unavailable]])
+    }
+    if (!sample) return
+    if (sample.level === 'critical') queueMicrotask(() => this.#relieve(sample))
+    const before = this.#told
+    this.#told = sample.level
+    this.#tell([
+      ...(sample.level === before ? [] : ([[sample.level, sample]] as const)),
+      ...(killCount > 0 ? ([['kill', sample, killCount]] as const) : []),
+      ...(stalled ? ([['pressure', sample]] as const) : []),
+      ['sample', sample],
+    ])
+  }
+
+  /**
+   * Emits one event after the other. What a listener throws is uncaught as of any event emitter, but keeps nobody from
+   * the rest; a listener that stops the monitor does.
+   */
+  #tell(events: readonly Told[]): void {
+    const run = this.#run
+    for (const [event, ...args] of events as readonly (readonly [string, ...unknown[]])[]) {
+      if (this.#run !== run) return
+      try {
+        this.#emitter.emit(event, ...args)
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+
+  #relieve(sample: MonitorSample): void {
+    if (this.#native) this.#reliefs.run(sample)
+  }
+
+  /** Settles with the next sample that is taken from now on, or after a while without one. */
+  #sampleFromNow(): Promise<void> {
+    const now = Date.now()
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        this.#emitter.off('sample', take)
+        resolve()
+      }
+      const take = ({ timeMs }: MonitorSample) => {
+        if (timeMs >= now) end()
+      }
+      const timer = setTimeout(end, LONGEST_WAIT_MS).unref()
+      this.#emitter.on('sample', take)
+    })
+  }
+}
+
+function limitsOf({ warnPercent, criticalPercent, hysteresisPercent }: MemoryLimits): MemoryLimits {
+  return {
+    ...(warnPercent !== undefined && { warnPercent }),
+    ...(criticalPercent !== undefined && { criticalPercent }),
+    ...(hysteresisPercent !== undefined && { hysteresisPercent }),
+  }
+}

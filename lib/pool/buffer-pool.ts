@@ -1,0 +1,147 @@
+import { constants } from 'node:buffer'
+import type { BufferPoolStats } from '../../binding.js'
+import { detach } from '../addon/detach.js'
+import { NativeBufferPool, type NativePooledBuffer } from '../addon/native.js'
+import { MiB } from '../addon/units.js'
+import { MemoryBudget, nativeBudget } from '../budget/budget.js'
+import { bufferLength } from '../support/bytes.js'
+import * as check from '../support/check.js'
+import { call, released } from '../support/errors.js'
+import { expectInternal, internal } from '../support/internal.js'
+
+export type { BufferPoolStats } from '../../binding.js'
+
+/** How a {@link BufferPool} behaves. */
+export interface BufferPoolOptions {
+  /** Bytes kept idle for reuse at most; a buffer that would pass the cap goes back to the system. 16 MiB by default. */
+  maxHeldBytes?: number
+  /** Whether a reused buffer is zeroed before it is handed out; a new one always reads zero. `false` by default. */
+  zeroed?: boolean
+  /** The budget that every buffer, idle or in use, counts against. None by default. */
+  budget?: MemoryBudget
+}
+
+/** Checks the options of a pool. */
+const bufferPoolChecks = {
+  maxHeldBytes: (name: string, value: unknown) => check.bytes(name, value),
+  zeroed: check.boolean,
+  budget: (name: string, value: unknown) => check.real(name, value, MemoryBudget, nativeBudget),
+} as const
+
+const natives = new WeakMap<BufferPool, NativeBufferPool>()
+
+/** The native pool behind a public one. */
+export const nativePool = (pool: BufferPool): NativeBufferPool | undefined => natives.get(pool)
+
+/**
+ * A pool of page-aligned buffers, reused by size class: sizes are rounded up, four classes to every doubling.
+ *
+ * The loader streams through one. A buffer that is released, or collected, returns to the pool once the memory is no
+ * longer seen by any view, on a later turn of the event loop.
+ *
+ * @example
+ * const pool = new BufferPool({ maxHeldBytes: 32 * MiB, budget })
+ * using buffer = pool.get(4 * MiB)
+ * buffer.data.fill(0)
+ */
+export class BufferPool implements Disposable {
+  readonly #native: NativeBufferPool
+
+  /** @throws {@link InvalidArgumentError} for an unknown or unfit option. */
+  constructor(options?: BufferPoolOptions) {
+    const {
+      maxHeldBytes = 16 * MiB,
+      zeroed = false,
+      budget,
+    } = check.options<BufferPoolOptions>(options, bufferPoolChecks)
+    this.#native = NativeBufferPool.create(maxHeldBytes, zeroed, budget && nativeBudget(budget))
+    natives.set(this, this.#native)
+  }
+
+  /**
+   * Hands out a buffer. Unless the pool is `zeroed`, it may still hold what its last user left in it.
+   *
+   * @throws {@link InsufficientMemoryError} when the budget, or the system, refuses; idle buffers are freed before.
+   * @throws {@link ReleasedError} after {@link close}.
+   * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 1 to `buffer.constants.MAX_LENGTH`.
+   */
+  get(bytes: number): PooledBuffer {
+    check.bytes('bytes', bytes, 1, constants.MAX_LENGTH)
+    return call(() => pooled(this.#native.get(bytes)))
+  }
+
+  /** What the pool has done and holds. */
+  stats(): BufferPoolStats {
+    return this.#native.stats()
+  }
+
+  /** Gives idle buffers back to the system until at most `keepBytes` (0 by default) are held; returns how many bytes. */
+  trim(keepBytes = 0): number {
+    return this.#native.trim(check.bytes('keepBytes', keepBytes))
+  }
+
+  /** Gives every idle buffer back and hands out no more. Buffers in use go back when released. Idempotent. */
+  close(): void {
+    this.#native.close()
+  }
+
+  /** The same as {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/** Makes the buffer over the addon's. */
+let pooled: (native: NativePooledBuffer) => PooledBuffer
+
+/** A buffer out of a {@link BufferPool}. */
+export class PooledBuffer implements Disposable {
+  readonly #native: NativePooledBuffer
+  readonly #buffer: ArrayBuffer
+  /** Whether its memory was given back, or away. */
+  #settled = false
+  #kept = false
+  /** The buffer's bytes; length 0 after {@link release}. */
+  readonly data: Uint8Array
+
+  static {
+    pooled = (native) => new PooledBuffer(internal, native)
+  }
+
+  private constructor(mark: typeof internal, native: NativePooledBuffer) {
+    expectInternal(mark, 'PooledBuffer', 'pool.get()')
+    this.#native = native
+    this.#buffer = native.arrayBuffers()[0] as ArrayBuffer
+    this.data = new Uint8Array(this.#buffer)
+  }
+
+  /** Returns the buffer to its pool; every view of it then has length 0. A second call, or one after {@link keep}, does nothing. */
+  release(): void {
+    if (this.#settled) return
+    this.#settled = true
+    // Memory that was moved to another array buffer belongs to whoever moved it.
+    if (!detach(this.#buffer)) this.#native.keep()
+  }
+
+  /** The same as {@link release}, for `using`. */
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  /**
+   * Takes the buffer out of the pool for good and returns its bytes: they live until they are collected, and count
+   * against the pool's budget until then.
+   *
+   * @throws {@link ReleasedError} after the buffer was released.
+   */
+  keep(): Uint8Array {
+    if (this.#kept) return this.data
+    if (this.#settled) throw released('the buffer')
+    this.#settled = true
+    this.#native.keep()
+    // Memory that was moved to another array buffer belongs to whoever moved it.
+    if (bufferLength(this.#buffer) === 0) throw released('the buffer')
+    this.#kept = true
+    return this.data
+  }
+}

@@ -1,0 +1,76 @@
+import type { MemoryBudget } from '../budget/budget.js'
+import type { DeviceChoice } from '../device/device.js'
+import * as check from '../support/check.js'
+import { released } from '../support/errors.js'
+import { expectInternal, type internal } from '../support/internal.js'
+import { allSettled } from '../support/settle.js'
+import type { MemoryPool } from './memory-pool.js'
+import { type MemoryPoolOptions, poolChecks } from './options.js'
+import type { SharedRelief } from './shared-relief.js'
+
+/** What a manager's pools have in common. */
+interface Surroundings {
+  readonly budget: MemoryBudget
+  readonly device: DeviceChoice
+  /** Makes pools beside those of the families, which give memory back for one another. */
+  readonly shared: SharedRelief
+  /** Registers what gives memory back while memory is critical. */
+  readonly relieve: (label: string, run: () => unknown) => Disposable
+}
+
+/** The pools of a manager: they count against its budget, give back what they hold idle at critical, and end with it. */
+export class MemoryPools implements Iterable<MemoryPool> {
+  readonly #surroundings: Surroundings
+  readonly #pools = new Map<MemoryPool, Disposable>()
+  #closed = false
+
+  /** @internal */
+  constructor(mark: typeof internal, surroundings: Surroundings) {
+    expectInternal(mark, 'MemoryPools', 'new MemoryManager()')
+    this.#surroundings = surroundings
+  }
+
+  /**
+   * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
+   * names one. Before {@link MemoryPool.allocateAsync} refuses, it waits for what buffers of the families and the manager's
+   * other pools have on its way back, and those pools give back the slabs that they keep for what comes next, but neither
+   * their `initialBytes` nor what was reserved.
+   *
+   * @throws {@link ReleasedError} after the manager was closed.
+   */
+  async create(options?: MemoryPoolOptions): Promise<MemoryPool> {
+    const checked = check.options<MemoryPoolOptions>(options, poolChecks)
+    if (this.#closed) throw released('the memory manager')
+    const { budget, device, shared } = this.#surroundings
+    const pool = await shared.makePool(check.own({ device, budget, ...checked }), (gone) => this.#forget(gone))
+    this.#pools.set(
+      pool,
+      this.#surroundings.relieve(`pool "${pool.label}"`, () => pool.trim()),
+    )
+    if (!this.#closed) return pool
+    // It was made while the manager was closed, and goes with it.
+    await pool.destroy()
+    throw released('the memory manager')
+  }
+
+  #forget(pool: MemoryPool): void {
+    this.#pools.get(pool)?.[Symbol.dispose]()
+    this.#pools.delete(pool)
+  }
+
+  /** Pools that were not destroyed. */
+  get size(): number {
+    return this.#pools.size
+  }
+
+  /** The pools that were not destroyed, oldest first. */
+  [Symbol.iterator](): Iterator<MemoryPool> {
+    return [...this.#pools.keys()][Symbol.iterator]()
+  }
+
+  /** @internal Destroys every pool, and makes no more. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await allSettled([...this.#pools.keys()].map((pool) => pool.destroy()))
+  }
+}

@@ -1,0 +1,2 @@
+export { poolsPage } from './pools.js'
+export { profilePage } from './profile.js'

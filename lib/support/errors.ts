@@ -1,0 +1,279 @@
+import type { errorCodes } from '../../binding.js'
+import { otherCopy } from './copy.js'
+
+/** The stable codes of this package's errors. */
+export type ErrorCode =
+  | 'ERR_INSUFFICIENT_MEMORY'
+  | 'ERR_INVALID_ARGUMENT'
+  | 'ERR_INVALID_GGUF'
+  | 'ERR_UNSUPPORTED_TYPE'
+  | 'ERR_IO'
+  | 'ERR_RELEASED'
+  | 'ERR_DEVICE'
+  | 'ERR_DEVICE_UNAVAILABLE'
+  | 'ERR_BUSY'
+  | 'ERR_INTERNAL'
+  | 'ERR_ADDON_UNAVAILABLE'
+  | 'ABORT_ERR'
+
+/** The numbers and names that belong to an error, copied onto it. */
+type Details = Record<string, unknown>
+
+/**
+ * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
+ * to do.
+ */
+export class PlimsollError extends Error {
+  /** The stable code of the error. */
+  readonly code: ErrorCode
+
+  /** @internal */
+  constructor(code: ErrorCode, message: string, details: Details = {}, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    Object.assign(this, details)
+  }
+}
+
+/** A budget has not got that much left. Nothing was taken. */
+export class InsufficientMemoryError extends PlimsollError {
+  declare readonly code: 'ERR_INSUFFICIENT_MEMORY'
+  /** The label of the refused allocation. */
+  declare readonly label: string
+  /** Bytes asked for. */
+  declare readonly requestedBytes: number
+  /** Bytes the budget had left at that moment. */
+  declare readonly availableBytes: number
+  /** The largest single allocation that would have been granted, in bytes. */
+  declare readonly largestFreeBytes: number
+  /** The term that draws the line, in words. */
+  declare readonly bindingConstraint: string
+  /** What to do about it. */
+  declare readonly suggestion: string
+}
+
+/** An argument or an option is not what the call takes. Nothing was changed. */
+export class InvalidArgumentError extends PlimsollError {
+  declare readonly code: 'ERR_INVALID_ARGUMENT'
+  /** The argument's name. */
+  declare readonly argument: string
+  /** What it should have been. */
+  declare readonly expected: string
+  /** What came. */
+  declare readonly received: string
+}
+
+/** The bytes are no GGUF file that this package accepts. */
+export class InvalidGgufError extends PlimsollError {
+  declare readonly code: 'ERR_INVALID_GGUF'
+  /** The file, `<bytes>` for a file in memory. */
+  declare readonly path: string
+  /** The stable name of the broken rule, such as `"truncated"` or `"big-endian"`. */
+  declare readonly rule: string
+  /** Where in the file, in bytes, if the rule belongs to one place. */
+  declare readonly offset?: number
+}
+
+/** A tensor is stored in a type that cannot be converted; it can be read as `'raw'`. */
+export class UnsupportedTypeError extends PlimsollError {
+  declare readonly code: 'ERR_UNSUPPORTED_TYPE'
+  /** The tensor's name. */
+  declare readonly tensor: string
+  /** The ggml type id. */
+  declare readonly typeId: number
+  /** The ggml type name. */
+  declare readonly typeName: string
+}
+
+/** The operating system refused, or a file is not what it was when it was opened. */
+export class IoError extends PlimsollError {
+  declare readonly code: 'ERR_IO'
+  /** The file. */
+  declare readonly path: string
+  /** The tensor being read, if one was. */
+  declare readonly tensor?: string
+  /** Where in the file, in bytes, if known. */
+  declare readonly offset?: number
+  /** The system's error number, as in `os.constants.errno`, if it gave one. */
+  declare readonly errno?: number
+}
+
+/** The object was released or closed before this call. */
+export class ReleasedError extends PlimsollError {
+  declare readonly code: 'ERR_RELEASED'
+  /** What was released. */
+  declare readonly what: string
+}
+
+/** A device, or its driver, refused a call. */
+export class DeviceError extends PlimsollError {
+  declare readonly code: 'ERR_DEVICE'
+  /** The device, such as `"cuda:0"` or `"dma-heap:system"`. */
+  declare readonly device: string
+  /** The call that was refused. */
+  declare readonly call: string
+  /** The driver's own code, where it gave one: an errno, or a `CUresult`. */
+  declare readonly errno?: number
+  /** What that means, and what to do. */
+  declare readonly meaning: string
+}
+
+/** The machine has no such device, or this process may not use it. */
+export class DeviceUnavailableError extends PlimsollError {
+  declare readonly code: 'ERR_DEVICE_UNAVAILABLE'
+  /** The device, such as `"cuda"`. */
+  declare readonly device: string
+  /** Why not, and the line that mends it where there is one. */
+  declare readonly reason: string
+}
+
+/** Somebody uses it, so that cannot be done now. */
+export class BusyError extends PlimsollError {
+  declare readonly code: 'ERR_BUSY'
+  /** What is in use. */
+  declare readonly what: string
+}
+
+/** This package is wrong, and nobody else: neither the arguments, a file, the system nor a device. Please report it. */
+export class InternalError extends PlimsollError {
+  declare readonly code: 'ERR_INTERNAL'
+  /** What went wrong. */
+  declare readonly what: string
+}
+
+/** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
+export class AbortError extends PlimsollError {
+  declare readonly code: 'ABORT_ERR'
+
+  /** @internal */
+  constructor(cause: unknown) {
+    super('ABORT_ERR', 'The operation was aborted', {}, { cause })
+  }
+}
+
+/** Why the addon is not available. `docs/platforms.md` has a row for each. */
+export type AddonUnavailableReason =
+  | 'unsupported-platform'
+  | 'package-missing'
+  | 'version-mismatch'
+  | 'unreadable'
+  | 'size-mismatch'
+  | 'checksum-mismatch'
+  | 'not-an-addon'
+  | 'load-failed'
+  | 'invalid-setting'
+
+/**
+ * The native addon for this platform is missing, unfit or does not load. It is thrown while the package is loaded, which
+ * then exports nothing: compare `code`, and use this class as a type.
+ */
+export class AddonUnavailableError extends PlimsollError {
+  declare readonly code: 'ERR_ADDON_UNAVAILABLE'
+  /** What is the matter. */
+  declare readonly reason: AddonUnavailableReason
+  /** What this process runs on, such as `"linux-x64-musl"` or `"darwin-arm64"`. */
+  declare readonly platform: string
+  /** The platforms that there are addons for. */
+  declare readonly supported: readonly string[]
+  /** The file that was refused, if one was found. */
+  declare readonly path?: string
+}
+
+/** The codes that errors of the addon have. */
+type NativeCode = ReturnType<typeof errorCodes>[number]
+
+/** What an error of each code is. A code of the addon's that is missing does not compile, nor does one that it has not got. */
+const classes = {
+  ERR_INSUFFICIENT_MEMORY: InsufficientMemoryError,
+  ERR_INVALID_ARGUMENT: InvalidArgumentError,
+  ERR_INVALID_GGUF: InvalidGgufError,
+  ERR_UNSUPPORTED_TYPE: UnsupportedTypeError,
+  ERR_IO: IoError,
+  ERR_RELEASED: ReleasedError,
+  ERR_DEVICE: DeviceError,
+  ERR_DEVICE_UNAVAILABLE: DeviceUnavailableError,
+  ERR_BUSY: BusyError,
+  ERR_INTERNAL: InternalError,
+} satisfies Record<Exclude<NativeCode, 'ABORT_ERR'>, typeof PlimsollError>
+
+for (const type of [PlimsollError, AbortError, AddonUnavailableError, ...Object.values(classes)]) {
+  Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true })
+}
+
+/** The error that an addon's error stands for, in this realm and of its class; anything else as it is. */
+export function fromNative(error: unknown): unknown {
+  const code = (error as { code?: unknown } | null)?.code
+  if (code === 'ABORT_ERR') return new AbortError(undefined)
+  if (typeof code !== 'string' || !Object.hasOwn(classes, code)) return error
+  const { message, ...details } = { ...(error as Error), message: (error as Error).message }
+  const type = classes[code as keyof typeof classes]
+  return new type(code as keyof typeof classes, message, details)
+}
+
+/** Calls into the addon and lets its errors out as ours. */
+export function call<T>(native: () => T): T {
+  try {
+    return native()
+  } catch (error) {
+    throw fromNative(error)
+  }
+}
+
+export function invalidArgument(argument: string, expected: string, received: unknown): InvalidArgumentError {
+  const text = typeof received === 'string' ? received : describe(received)
+  const message = `expected ${argument} to be ${expected}, got ${text}`
+  return new InvalidArgumentError('ERR_INVALID_ARGUMENT', message, { argument, expected, received: text })
+}
+
+/** What the system said against writing a file. */
+export function ioError(path: string, cause: unknown): IoError {
+  const { errno, message } = cause as NodeJS.ErrnoException
+  const text = `expected to write ${path}, got: ${message}; ${writingAdvice(cause)}`
+  // Node.js has the system's numbers negative.
+  return new IoError('ERR_IO', text, { path, ...(errno !== undefined && { errno: Math.abs(errno) }) }, { cause })
+}
+
+/** What to do when a file could not be written. */
+function writingAdvice(cause: unknown): string {
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'make room there, or choose another place'
+    case 'EISDIR':
+      return 'name a file in it'
+    case 'EPIPE':
+      return 'its reader went away before the end'
+    default:
+      return 'check that its folder exists, and that both may be written'
+  }
+}
+
+export function released(what: string): ReleasedError {
+  const message = `expected ${what} to be live, but it was released; take a new one`
+  return new ReleasedError('ERR_RELEASED', message, { what })
+}
+
+/** A value as a reader of an error message wants it. */
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value !== 'object') return String(value)
+  const name = className(value)
+  const other = otherCopy(value)
+  return `${/^[aeio]/i.test(name) ? 'an' : 'a'} ${name}${other ? ` ${other}` : ''}`
+}
+
+/** What its class is called, as far as that can be asked without the object's having a say in it. */
+function className(value: object): string {
+  try {
+    const name: unknown = value.constructor?.name
+    return typeof name === 'string' && name !== '' ? name : 'object'
+  } catch {
+    return 'object'
+  }
+}
+
+/** Quotes a string for {@link invalidArgument}, so that it is not taken for a description. */
+export const quoted = (value: unknown): unknown => (typeof value === 'string' ? JSON.stringify(value) : value)

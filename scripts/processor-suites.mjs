@@ -1,0 +1,42 @@
+/**
+ * What emulation proves on every change: the suites of jest that can fail for the processor's sake, each with what it is
+ * there for. `npm run test:arm64 -- --processor` runs these and all Rust tests for arm64; `npm run test:arm64` runs everything,
+ * and that is what a release is decided by.
+ *
+ * A suite belongs here when it reaches native code that another processor, another compiler or another width of a page can
+ * break: kernels and their instructions, alignment, atomics and threads, addresses that pass between the engine and the addon,
+ * calls by a C interface, the file of the addon itself. Not here is what is the same text and the same arithmetic on
+ * every machine: options, messages, pages, verbs, fixtures of boards. Of the core's own code the Rust tests prove it.
+ *
+ *     node scripts/processor-suites.mjs     prints their paths; fails where one is missing
+ */
+import { accessSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+export const suites = {
+  '01-loading': 'the addon for arm64 is found, loaded and called, by either kind of module and by workers',
+  '05-platform': 'the file of the addon is recognised by its processor, and another processor is named',
+  '13-guards': 'finalizers of guards, which the engine calls with an address of ours',
+  '15-workers': 'one count for several threads: atomics',
+  '19-two-copies': "two copies of the addon share a struct of atomics that they find by the dynamic linker's tables",
+  '20-buffer-pool': 'memory aligned to pages becomes array buffers, and comes back by their finalizers',
+  '21-process-memory': 'counts of pages become bytes by the size of a page',
+  '40-stream-raw': "a loader's thread hands units to the event loop",
+  '41-stream-converted': 'the kernels of this processor give the same bits, through the addon',
+  '42-chunks': 'many array buffers over one memory: detached, kept, collected',
+  '44-abort': 'threads that end in the middle, and environments that end under them',
+  '45-load': "threads write into memory of the engine's",
+  '49-moved-memory': 'array buffers that move to another thread are freed there',
+  '51-memory-taken-back': 'memory that a script takes back while a thread uses it',
+  '61-memory-pool': 'buffers at every alignment, their views and finalizers',
+  '62-device-buffers': 'views over memory of a device, in workers too, and what is left when they end',
+  '65-load-into-device': 'calls of a driver by its C interface, from an addon of this processor',
+  '70-hostile-calls': 'numbers, addresses and sizes of any kind reach native code',
+}
+
+export const paths = Object.keys(suites).map((name) => `__test__/${name}.spec.ts`)
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const path of paths) accessSync(new URL(`../${path}`, import.meta.url))
+  console.log(paths.join('\n'))
+}

@@ -1,0 +1,377 @@
+//! The native half of `GgufFile`.
+
+use std::sync::{Arc, Mutex};
+
+use gguf_file::{Split, Tensor};
+use napi::{Env, Unknown, bindgen_prelude::ObjectFinalize};
+use napi_derive::napi;
+use plimsoll::{
+    Error as CoreError,
+    loader::{
+        BufferDestination, ModelFile, OpenOptions, Output, Reader, Selection, StreamOptions, UnitStream,
+    },
+};
+
+use super::{
+    metadata::{self, ArrayIndexes},
+    stream::NativeStream,
+    tensors::{NativeTensorNames, NativeTensors},
+};
+use crate::{
+    error::to_js,
+    js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
+    mirror::{Cross, kind_of, mirror},
+    pool::{NativeBufferPool, NativePool},
+    sync::lock,
+};
+
+/// An open model until it is closed; streams hold on to it themselves.
+///
+/// The engine is told of the header's memory, so that files which were dropped without being closed are collected
+/// in time.
+#[napi(custom_finalize)]
+pub struct NativeModel {
+    model: Mutex<Option<Arc<ModelFile>>>,
+    indexes: ArrayIndexes,
+    memory_bytes: i64,
+}
+
+impl ObjectFinalize for NativeModel {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        self.close(env)
+    }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeOpenOptions {
+    pub header_only: bool,
+    pub strict: bool,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct NativeModelInfo {
+    pub path: String,
+    pub size_bytes: f64,
+    pub version: u32,
+    pub architecture: Option<String>,
+    pub file_type: Option<GgufFileType>,
+    pub alignment_bytes: f64,
+    pub data_offset_bytes: f64,
+    pub data_bytes: f64,
+    pub tensor_count: f64,
+    pub split: Option<GgufSplit>,
+}
+
+/// What `general.file_type` says.
+#[napi(object, object_from_js = false)]
+pub struct GgufFileType {
+    /// The id that stands in the file.
+    pub id: f64,
+    /// The name llama.cpp's tools use, such as `"Q4_K_M"`; absent for an unknown id.
+    pub name: Option<String>,
+}
+
+mirror! {
+    /// Which part of a split model a file is.
+    pub struct GgufSplit of Split {
+        /// Position of this file, from 0.
+        pub number: f64,
+        /// Number of files.
+        pub count: f64,
+        /// Tensors of all files together, if it is given.
+        pub tensor_count: Option<f64>,
+    }
+}
+
+/// A tensor of a GGUF file.
+#[napi(object, object_from_js = false)]
+pub struct TensorInfo {
+    /// The name, unique in its file.
+    pub name: String,
+    /// The ggml type name, such as `"Q4_K"`.
+    pub r#type: String,
+    /// The ggml type id.
+    pub type_id: u32,
+    /// Whether it can be read as `'f32'` and `'f16'`; every tensor can be read as `'raw'`.
+    pub convertible: bool,
+    /// Size of each dimension, the fastest-varying first; the reverse of a NumPy shape. None of them is a tensor of
+    /// one element.
+    pub dimensions: Vec<f64>,
+    /// Number of elements: the product of the dimensions.
+    pub element_count: f64,
+    /// Elements in a block.
+    pub block_elements: f64,
+    /// Bytes of a block as stored.
+    pub block_bytes: f64,
+    /// Bytes the data takes in the file.
+    pub size_bytes: f64,
+    /// Where the data starts, in bytes from the start of the file.
+    pub offset_bytes: f64,
+}
+
+impl From<Tensor<'_>> for TensorInfo {
+    fn from(tensor: Tensor<'_>) -> Self {
+        let tensor_type = tensor.tensor_type();
+        Self {
+            name: tensor.name().to_owned(),
+            r#type: tensor_type.name().to_owned(),
+            type_id: tensor_type.id(),
+            convertible: Output::F32.takes(tensor_type),
+            dimensions: tensor.dims().iter().map(|size| *size as f64).collect(),
+            element_count: tensor.element_count() as f64,
+            block_elements: tensor_type.block_elements() as f64,
+            block_bytes: tensor_type.block_bytes() as f64,
+            size_bytes: tensor.size_bytes() as f64,
+            offset_bytes: tensor.file_offset_bytes() as f64,
+        }
+    }
+}
+
+#[napi(object, object_to_js = false)]
+pub struct NativeStreamOptions {
+    pub tensors: Option<Vec<String>>,
+    pub output: String,
+    pub chunk_bytes: f64,
+}
+
+impl From<NativeOpenOptions> for OpenOptions {
+    fn from(options: NativeOpenOptions) -> Self {
+        Self { header_only: options.header_only, strict: options.strict, ..Self::default() }
+    }
+}
+
+#[napi]
+impl NativeModel {
+    #[napi(factory, catch_unwind)]
+    pub fn open(env: Env, path: String, options: NativeOpenOptions) -> napi::Result<Self> {
+        Self::wrap(env, ModelFile::open(path, &options.into()))
+    }
+
+    #[napi(factory, catch_unwind)]
+    pub fn from_bytes(
+        env: Env,
+        #[napi(ts_arg_type = "Uint8Array")] bytes: Unknown<'_>,
+        options: NativeOpenOptions,
+    ) -> napi::Result<Self> {
+        Self::wrap(env, ModelFile::from_bytes(copy_of(env, &bytes)?, &options.into()))
+    }
+
+    fn wrap(env: Env, model: plimsoll::Result<ModelFile>) -> napi::Result<Self> {
+        let model = model.map_err(|error| to_js(env, &error))?;
+        let memory_bytes = i64::try_from(model.memory_bytes()).unwrap_or(i64::MAX);
+        env.adjust_external_memory(memory_bytes)?;
+        let indexes = ArrayIndexes::default();
+        Ok(Self { model: Mutex::new(Some(Arc::new(model))), indexes, memory_bytes })
+    }
+
+    fn model(&self, env: Env) -> napi::Result<Arc<ModelFile>> {
+        let model = lock(&self.model).clone();
+        model.ok_or_else(|| to_js(env, &CoreError::Released { what: "the GGUF file" }))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn close(&self, env: Env) -> napi::Result<()> {
+        let open = lock(&self.model).take();
+        if open.is_some() {
+            env.adjust_external_memory(-self.memory_bytes)?;
+        }
+        Ok(())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn info(&self, env: Env) -> napi::Result<NativeModelInfo> {
+        let model = self.model(env)?;
+        let layout = model.layout();
+        let file_type = |kind: gguf_file::FileType| GgufFileType {
+            id: kind.id() as f64,
+            name: kind.name().map(str::to_owned),
+        };
+        Ok(NativeModelInfo {
+            path: model.path().to_string_lossy().into_owned(),
+            size_bytes: model.size_bytes() as f64,
+            version: layout.version(),
+            architecture: layout.architecture().map(str::to_owned),
+            file_type: layout.file_type().map(file_type),
+            alignment_bytes: layout.alignment_bytes() as f64,
+            data_offset_bytes: layout.data_offset_bytes() as f64,
+            data_bytes: layout.data_bytes() as f64,
+            tensor_count: layout.tensor_count() as f64,
+            split: layout.split().cross(),
+        })
+    }
+
+    /// Tensors `start..end`: a hundred thousand as objects would hold the event loop up for ten calls of the engine each.
+    #[napi(catch_unwind)]
+    pub fn tensors(&self, env: Env, start: f64, end: f64) -> napi::Result<NativeTensors> {
+        let model = self.model(env)?;
+        let (start, end) = (start as usize, end as usize);
+        Ok(NativeTensors::of(model.layout().tensors().skip(start).take(end.saturating_sub(start))))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn tensor(&self, env: Env, name: String) -> napi::Result<Option<TensorInfo>> {
+        Ok(self.model(env)?.layout().tensor(&name).map(TensorInfo::from))
+    }
+
+    /// The names by position, for as long as the object lives.
+    #[napi(catch_unwind)]
+    pub fn tensor_names(&self, env: Env) -> napi::Result<NativeTensorNames> {
+        Ok(NativeTensorNames::new(self.model(env)?.shared_layout()))
+    }
+
+    /// Bytes that the tensors of these names take in the file, all by default; names that it has not got take none.
+    #[napi(catch_unwind)]
+    pub fn stored_bytes(&self, env: Env, names: Option<Vec<String>>) -> napi::Result<f64> {
+        let model = self.model(env)?;
+        let layout = model.layout();
+        let sum = |sizes: &mut dyn Iterator<Item = u64>| sizes.sum::<u64>() as f64;
+        Ok(match names {
+            None => sum(&mut layout.tensors().map(|tensor| tensor.size_bytes())),
+            Some(names) => sum(&mut names.iter().filter_map(|name| Some(layout.tensor(name)?.size_bytes()))),
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn metadata_keys(&self, env: Env) -> napi::Result<Vec<String>> {
+        let model = self.model(env)?;
+        Ok(model.layout().metadata().iter().map(|(key, _)| key.to_owned()).collect())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn metadata_count(&self, env: Env) -> napi::Result<f64> {
+        Ok(self.model(env)?.layout().metadata().len() as f64)
+    }
+
+    /// Keys and values in turn, of entries `start..end`; a value is as of `metadataValue`.
+    #[napi(ts_return_type = "unknown[]", catch_unwind)]
+    pub fn metadata_entries<'env>(
+        &self,
+        env: &'env Env,
+        start: f64,
+        end: f64,
+    ) -> napi::Result<Vec<Unknown<'env>>> {
+        let model = self.model(*env)?;
+        metadata::entries_to_js(env, model.layout().metadata(), start as usize..end as usize)
+    }
+
+    /// The value's type name, `null` for a key that is not there.
+    #[napi(catch_unwind)]
+    pub fn metadata_type(&self, env: Env, key: String) -> napi::Result<Option<&'static str>> {
+        let model = self.model(env)?;
+        Ok(model.layout().metadata().get(&key).map(|value| value.value_type().name()))
+    }
+
+    /// A scalar, the place of an array, or `undefined` for a key that is not there.
+    #[napi(ts_return_type = "unknown", catch_unwind)]
+    pub fn metadata_value<'env>(&self, env: &'env Env, key: String) -> napi::Result<Unknown<'env>> {
+        let model = self.model(*env)?;
+        match model.layout().metadata().get(&key) {
+            Some(value) => metadata::to_js(env, model.layout().metadata(), &value),
+            None => metadata::undefined(env),
+        }
+    }
+
+    /// Elements `start..end` of the array at a place of this file's, which its four numbers say.
+    #[napi(ts_return_type = "Uint8Array | string[]", catch_unwind)]
+    #[allow(clippy::too_many_arguments)] // Numbers cross over in a tenth of the time of objects.
+    pub fn metadata_elements<'env>(
+        &self,
+        env: &'env Env,
+        element_type_id: f64,
+        length: f64,
+        offset: f64,
+        size_bytes: f64,
+        start: f64,
+        end: f64,
+    ) -> napi::Result<Unknown<'env>> {
+        let model = self.model(*env)?;
+        let metadata = model.layout().metadata();
+        match metadata::place_of([element_type_id, length, offset, size_bytes]) {
+            Some(place) => {
+                let range = start as usize..end as usize;
+                metadata::elements_to_js(env, metadata, &self.indexes, place, range)
+            }
+            None => metadata::undefined(env),
+        }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stream(
+        &self,
+        env: Env,
+        pool: &NativeBufferPool,
+        options: NativeStreamOptions,
+    ) -> napi::Result<NativeStream> {
+        let model = self.model(env)?;
+        let reader = select(&model, options)
+            .map(|selection| Reader::new(Arc::clone(&model), selection, pool.core().clone()));
+        Ok(NativeStream::new(UnitStream::new(reader.map_err(|error| to_js(env, &error))?)))
+    }
+
+    /// The same into a buffer of a device, from `offset_bytes` on.
+    #[napi(catch_unwind)]
+    pub fn stream_into_buffer(
+        &self,
+        env: Env,
+        pool: &NativeBufferPool,
+        options: NativeStreamOptions,
+        into: &NativePool,
+        key: f64,
+        offset_bytes: f64,
+    ) -> napi::Result<NativeStream> {
+        let model = self.model(env)?;
+        let reader = select(&model, options).and_then(|selection| {
+            let destination = BufferDestination::new(&into.buffer(key)?, offset_bytes as u64)?;
+            Reader::into_destination(model, selection, pool.core().clone(), Box::new(destination))
+        });
+        Ok(NativeStream::new(UnitStream::new(reader.map_err(|error| to_js(env, &error))?)))
+    }
+
+    /// Fills `into` with the tensors, one after the other without padding, where its memory is leased: the stream holds it
+    /// then. Of other memory there is no stream: a script could move it away.
+    #[napi(catch_unwind)]
+    pub fn stream_into_leased(
+        &self,
+        env: Env,
+        pool: &NativeBufferPool,
+        options: NativeStreamOptions,
+        #[napi(ts_arg_type = "Uint8Array")] into: Unknown<'_>,
+    ) -> napi::Result<Option<NativeStream>> {
+        let Some(work) = leased(&into)? else { return Ok(None) };
+        self.fill(env, pool, options, LoadTarget::Leased(work)).map(|stream| Some(NativeStream::new(stream)))
+    }
+
+    /// Fills new memory of `bytes` bytes, see `takeFilled`.
+    #[napi(catch_unwind)]
+    pub fn stream_into_new(
+        &self,
+        env: Env,
+        pool: &NativeBufferPool,
+        options: NativeStreamOptions,
+        bytes: f64,
+    ) -> napi::Result<NativeStream> {
+        let fresh = FreshBuffer::new(env, bytes as usize)?;
+        let stream = self.fill(env, pool, options, LoadTarget::Fresh(fresh.window()))?;
+        Ok(NativeStream::filling(stream, fresh))
+    }
+
+    fn fill(
+        &self,
+        env: Env,
+        pool: &NativeBufferPool,
+        options: NativeStreamOptions,
+        target: LoadTarget,
+    ) -> napi::Result<UnitStream> {
+        let model = self.model(env)?;
+        let reader = select(&model, options).and_then(|selection| {
+            Reader::into_destination(Arc::clone(&model), selection, pool.core().clone(), Box::new(target))
+        });
+        Ok(UnitStream::new(reader.map_err(|error| to_js(env, &error))?))
+    }
+}
+
+fn select(model: &ModelFile, options: NativeStreamOptions) -> plimsoll::Result<Selection> {
+    let output = kind_of("as", &options.output)?;
+    let chunk_bytes = options.chunk_bytes as u64;
+    Selection::new(model, &StreamOptions { tensors: options.tensors, output, chunk_bytes })
+}

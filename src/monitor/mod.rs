@@ -1,0 +1,3 @@
+//! The monitor.
+
+mod memory_monitor;

@@ -1,0 +1,3 @@
+//! Recordings of allocations.
+
+mod memory_profile;

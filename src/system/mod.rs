@@ -1,0 +1,13 @@
+//! What this machine is, and what its kernel says of its memory.
+
+mod back_ends;
+mod board;
+mod memory;
+mod process;
+mod processes;
+mod root;
+mod signals;
+
+pub use memory::{DarkMemory, MachineMemory, Pressure, Zram};
+pub use process::ProcessMemory;
+pub use root::root_of;
