@@ -79,7 +79,7 @@ async function devices(manager: MemoryManager): Promise<number> {
     return refusal.reason.length + code.length
   }
   if (refusal instanceof DeviceError) return refusal.errno ?? refusal.meaning.length
-  if (refusal instanceof BusyError) return refusal.what.length
+  if (refusal instanceof BusyError || refusal instanceof InternalError) return refusal.what.length
   // @ts-expect-error: an option of another kind
   await Device.open({ kind: 'host', ordinal: 1 })
   // @ts-expect-error: no such kind
@@ -121,6 +121,7 @@ const names = [
   'type FamilyStats',
   'GiB',
   'InsufficientMemoryError',
+  'InternalError',
   'MemoryBudget',
   'MemoryManager',
   'MemoryPool',

@@ -126,6 +126,7 @@ export {
   DeviceUnavailableError,
   type ErrorCode,
   InsufficientMemoryError,
+  InternalError,
   InvalidArgumentError,
   InvalidGgufError,
   IoError,

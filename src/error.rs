@@ -61,6 +61,7 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             set_some(object, "errno", source.raw_os_error())
         }
         CoreError::Released { what } | CoreError::Busy { what, reason: _ } => object.set("what", *what),
+        CoreError::Internal { what } => object.set("what", what.as_str()),
         CoreError::Device { device, errno, call, meaning } => {
             object.set("device", device.as_str())?;
             object.set("call", *call)?;
@@ -83,5 +84,5 @@ array_of! {
     /// The codes that errors of the addon have. `lib/errors.ts` has a class for each, or does not compile.
     pub fn error_codes() -> CoreError::CODES =>
         "Array<'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | \
-        'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ABORT_ERR'>"
+        'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ERR_INTERNAL' | 'ABORT_ERR'>"
 }

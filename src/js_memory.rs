@@ -18,7 +18,7 @@ use napi::{
     bindgen_prelude::{ArrayBuffer, FromNapiValue, Uint8Array},
     check_status, sys,
 };
-use plimsoll::{Error as CoreError, Result as CoreResult, loader::Destination};
+use plimsoll::{Error as CoreError, Result as CoreResult, error::Left, loader::Destination};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use crate::{error::to_js, lease::LeasedWork};
@@ -120,14 +120,13 @@ fn room_for(len: usize) -> CoreResult<Vec<u8>> {
 }
 
 fn no_room_for(len: usize) -> CoreError {
-    CoreError::InsufficientMemory {
-        label: "a copy of the bytes".to_owned(),
-        requested_bytes: len as u64,
-        available_bytes: 0,
-        largest_free_bytes: 0,
-        binding_constraint: "the system has no memory for it".to_owned(),
-        suggestion: "Use less at once, or free memory".to_owned(),
-    }
+    CoreError::insufficient_memory(
+        "a copy of the bytes",
+        len as u64,
+        Left::whole(0),
+        "the system has no memory for it",
+        "Use less at once, or free memory",
+    )
 }
 
 /// The bytes of an array, copied here and now. They may be anything's, of shared memory too.

@@ -8,7 +8,7 @@ use crate::error::to_js;
 
 #[napi(catch_unwind)]
 pub fn parse_bytes(env: Env, text: String) -> napi::Result<f64> {
-    units::parse_bytes(&text).map(|bytes| bytes as f64).map_err(|error| to_js(env, &error))
+    plimsoll::parse_bytes(&text).map(|bytes| bytes as f64).map_err(|error| to_js(env, &error))
 }
 
 #[napi(catch_unwind)]

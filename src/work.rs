@@ -37,14 +37,13 @@ impl<T: Send + 'static, J: ToNapiValue + TypeName + 'static> Task for Work<T, J>
         let Some(call) = self.call.take() else { return Ok(Err(CoreError::Cancelled)) };
         // A panic must not leave this thread, which is not ours.
         let outcome = catch_unwind(AssertUnwindSafe(call));
-        Ok(outcome.unwrap_or_else(|_| {
-            Err(CoreError::device("plimsoll", None, "a call", "it failed inside; this is a bug in plimsoll"))
-        }))
+        Ok(outcome.unwrap_or_else(|_| Err(CoreError::internal("a call of the core panicked"))))
     }
 
     fn resolve(&mut self, env: Env, output: Self::Output) -> napi::Result<J> {
         let output = output.map_err(|error| to_js(env, &error))?;
-        let convert = self.convert.take().ok_or_else(|| napi::Error::from_reason("expected one outcome"))?;
+        let twice = || to_js(env, &CoreError::internal("a call of the core had two outcomes"));
+        let convert = self.convert.take().ok_or_else(twice)?;
         convert(env, output)
     }
 }

@@ -109,6 +109,7 @@ const exitCodes: Record<PlimsollError['code'], ExitCode> = {
   ERR_DEVICE: Exit.trouble,
   ERR_DEVICE_UNAVAILABLE: Exit.trouble,
   ERR_BUSY: Exit.trouble,
+  ERR_INTERNAL: Exit.trouble,
   ERR_ADDON_UNAVAILABLE: Exit.trouble,
   ABORT_ERR: Exit.interrupted,
 }

@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'ERR_DEVICE'
   | 'ERR_DEVICE_UNAVAILABLE'
   | 'ERR_BUSY'
+  | 'ERR_INTERNAL'
   | 'ERR_ADDON_UNAVAILABLE'
   | 'ABORT_ERR'
 
@@ -133,6 +134,13 @@ export class BusyError extends PlimsollError {
   declare readonly what: string
 }
 
+/** This package is wrong, and nobody else: neither the arguments, a file, the system nor a device. Please report it. */
+export class InternalError extends PlimsollError {
+  declare readonly code: 'ERR_INTERNAL'
+  /** What went wrong. */
+  declare readonly what: string
+}
+
 /** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
 export class AbortError extends PlimsollError {
   declare readonly code: 'ABORT_ERR'
@@ -185,6 +193,7 @@ const classes = {
   ERR_DEVICE: DeviceError,
   ERR_DEVICE_UNAVAILABLE: DeviceUnavailableError,
   ERR_BUSY: BusyError,
+  ERR_INTERNAL: InternalError,
 } satisfies Record<Exclude<NativeCode, 'ABORT_ERR'>, typeof PlimsollError>
 
 for (const type of [PlimsollError, AbortError, AddonUnavailableError, ...Object.values(classes)]) {

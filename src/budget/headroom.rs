@@ -11,7 +11,7 @@ mirror! {
         /// The least room of the terms, less what is pending; in bytes.
         pub bytes: f64,
         /// What was granted and has not yet been taken, in bytes.
-        pub pending_bytes: f64,
+        pub pending_bytes: f64 = promised.bytes() as f64,
         /// The largest single allocation the board would accept now, in bytes. On Jetson the driver refuses larger ones; since
         /// Linux for Tegra 36.4.7 by a rule that nobody outside it knows, and this is absent: no size is promised.
         pub largest_allocation_bytes: Option<f64>,
@@ -20,7 +20,7 @@ mirror! {
         /// Every bound that was weighed: the machine, then the cgroups from the process's own upwards.
         pub terms: Vec<HeadroomTerm>,
     }
-    reading { binding }
+    reading { binding, promised }
 }
 
 mirror! {

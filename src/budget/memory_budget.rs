@@ -231,12 +231,12 @@ impl NativeBudget {
     #[napi(catch_unwind)]
     pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
         // In this order, so that what is taken in between does not count as neither pending nor taken.
-        let pending_bytes = self.core().pending_bytes();
+        let promised = self.core().promised();
         let floor_bytes = floor_bytes.map(|bytes| bytes as u64);
         let machine = Machine::read_at(&self.root);
         let read = machine.and_then(|machine| Ok((machine, HeadroomOptions::at(&self.root, floor_bytes)?)));
         let (machine, options) = read.map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Ok(CoreHeadroom::of(&machine, pending_bytes, &options).into())
+        Ok(CoreHeadroom::of(&machine, promised, &options).into())
     }
 
     #[napi(catch_unwind)]

@@ -2,10 +2,9 @@
 
 use zerocopy::FromBytes;
 
-use crate::blocks::Block;
+use crate::kernel::{Block, Value};
 use crate::simd::InstructionSet;
-use crate::value::Value;
-use crate::{Error, Format};
+use crate::{Error, Format, format::ForBlock};
 
 /// Writes the values of `blocks` to `out` as `f32`, in file order.
 ///
@@ -50,30 +49,37 @@ pub fn instruction_set() -> &'static str {
 impl InstructionSet {
     /// [`to_f32`] on this set.
     pub fn to_f32(self, format: Format, blocks: &[u8], out: &mut [f32]) -> Result<(), Error> {
-        format.dequantize(self, blocks, out)
+        format.with_block(WholeBlocks { format, set: self, input: blocks, out })
     }
 
     /// [`to_f16`] on this set.
     pub fn to_f16(self, format: Format, blocks: &[u8], out: &mut [u16]) -> Result<(), Error> {
-        format.dequantize(self, blocks, out)
+        format.with_block(WholeBlocks { format, set: self, input: blocks, out })
     }
 }
 
-/// Runs the kernel of `B` over `input` once both lengths fit.
-pub(crate) fn whole_blocks<B: Block, V: Value>(
+/// Runs the kernel of a block over `input` once both lengths fit.
+struct WholeBlocks<'a, V> {
     format: Format,
     set: InstructionSet,
-    input: &[u8],
-    out: &mut [V],
-) -> Result<(), Error> {
-    let Ok(blocks) = <[B]>::ref_from_bytes(input) else {
-        return Err(Error::PartialBlock { format, input_bytes: input.len() });
-    };
-    // No slice of values is usize::MAX long, so a saturated product is refused as it must be.
-    let expected_elements = blocks.len().saturating_mul(B::ELEMENTS);
-    if out.len() != expected_elements {
-        return Err(Error::OutputLength { format, expected_elements, output_elements: out.len() });
+    input: &'a [u8],
+    out: &'a mut [V],
+}
+
+impl<V: Value> ForBlock for WholeBlocks<'_, V> {
+    type Out = Result<(), Error>;
+
+    fn run<B: Block>(self) -> Result<(), Error> {
+        let Self { format, set, input, out } = self;
+        let Ok(blocks) = <[B]>::ref_from_bytes(input) else {
+            return Err(Error::PartialBlock { format, input_bytes: input.len() });
+        };
+        // No slice of values is usize::MAX long, so a saturated product is refused as it must be.
+        let expected_elements = blocks.len().saturating_mul(B::ELEMENTS);
+        if out.len() != expected_elements {
+            return Err(Error::OutputLength { format, expected_elements, output_elements: out.len() });
+        }
+        set.run(blocks, out);
+        Ok(())
     }
-    set.run(blocks, out);
-    Ok(())
 }

@@ -41,3 +41,16 @@ fn supported() -> String {
     let types: Vec<_> = Format::ALL.iter().map(|format| format!("{format} ({})", format.type_id())).collect();
     types.join(", ")
 }
+
+impl TryFrom<u32> for Format {
+    type Error = Error;
+
+    /// The format of a ggml tensor type id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedType`] where this crate has no kernel for the id.
+    fn try_from(type_id: u32) -> Result<Self, Error> {
+        Self::from_type_id(type_id).ok_or(Error::UnsupportedType { type_id })
+    }
+}

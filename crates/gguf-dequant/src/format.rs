@@ -2,10 +2,15 @@
 
 use std::fmt;
 
-use crate::blocks::{self, Block};
-use crate::simd::InstructionSet;
-use crate::value::Value;
-use crate::{Error, dequantize};
+use crate::blocks;
+use crate::kernel::Block;
+
+/// What is written once for every kind of block.
+pub(crate) trait ForBlock {
+    type Out;
+
+    fn run<B: Block>(self) -> Self::Out;
+}
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $variant:ident = $type_id:literal, $name:literal, $block:ty;)+) => {
@@ -24,7 +29,7 @@ macro_rules! formats {
 
             /// The format of a ggml tensor type id; `None` where this crate has no kernel for it.
             ///
-            /// [`TryFrom<u32>`](#impl-TryFrom<u32>-for-Format) says the same with an [`Error`] that names the id.
+            /// [`TryFrom<u32>`](#impl-TryFrom<u32>-for-Format) says the same with an [`Error`](crate::Error) that names the id.
             #[must_use]
             pub const fn from_type_id(id: u32) -> Option<Self> {
                 match id {
@@ -57,10 +62,9 @@ macro_rules! formats {
                 match self { $(Self::$variant => size_of::<$block>(),)+ }
             }
 
-            pub(crate) fn dequantize<V: Value>(
-                self, set: InstructionSet, input: &[u8], out: &mut [V],
-            ) -> Result<(), Error> {
-                match self { $(Self::$variant => dequantize::whole_blocks::<$block, V>(self, set, input, out),)+ }
+            /// Runs what is written for every kind of block on this one's.
+            pub(crate) fn with_block<R: ForBlock>(self, run: R) -> R::Out {
+                match self { $(Self::$variant => run.run::<$block>(),)+ }
             }
         }
     };
@@ -96,19 +100,6 @@ formats! {
 
     /// The upper half of an IEEE single, 2 bytes each; widened exactly.
     Bf16 = 30, "BF16", blocks::bf16::Bf16;
-}
-
-impl TryFrom<u32> for Format {
-    type Error = Error;
-
-    /// The format of a ggml tensor type id.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnsupportedType`] where this crate has no kernel for the id.
-    fn try_from(type_id: u32) -> Result<Self, Error> {
-        Self::from_type_id(type_id).ok_or(Error::UnsupportedType { type_id })
-    }
 }
 
 impl fmt::Display for Format {

@@ -41,6 +41,7 @@ mod blocks;
 mod dequantize;
 mod error;
 mod format;
+mod kernel;
 mod simd;
 mod value;
 

@@ -1,17 +1,6 @@
 //! What a tensor can become.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-
-use crate::simd::{Halves, LANES, Simd, Singles};
-
-/// An element of the output: `f32`, or the bits of an `f16`.
-pub(crate) trait Value: Copy + FromBytes + IntoBytes + Immutable + KnownLayout {
-    /// Makes a vector of values from the results of a computation.
-    fn from_singles<S: Simd>(simd: S, singles: Singles) -> [Self; LANES];
-
-    /// Makes a vector of values from halves that are already the result.
-    fn from_halves<S: Simd>(simd: S, halves: Halves) -> [Self; LANES];
-}
+use crate::kernel::{Halves, Simd, Singles, Value};
 
 impl Value for f32 {
     #[inline(always)]

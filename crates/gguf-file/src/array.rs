@@ -1,44 +1,8 @@
-//! Arrays of metadata, kept as the bytes of the file.
+//! The elements of an array of metadata.
 
-use std::fmt;
-
-use crate::{Value, ValueType, decode};
-
-/// An array among the metadata: the bytes of the file with their element type and count.
-///
-/// Nothing is decoded until it is asked for, and nothing is allocated then. Walking with [`iter`](Self::iter)
-/// takes time in proportion to the elements; [`get`](Self::get) is immediate for elements of fixed size and
-/// walks from the start for strings and arrays, where an [`ArrayIndex`](crate::ArrayIndex) spares whoever asks often.
-#[derive(Clone, Copy, PartialEq)]
-pub struct ArrayRef<'a> {
-    element_type: ValueType,
-    len: usize,
-    bytes: &'a [u8],
-}
+use crate::{ArrayRef, Value, ValueType, decode};
 
 impl<'a> ArrayRef<'a> {
-    pub(crate) const fn new(element_type: ValueType, len: usize, bytes: &'a [u8]) -> Self {
-        Self { element_type, len, bytes }
-    }
-
-    /// The type all elements have.
-    #[must_use]
-    pub const fn element_type(&self) -> ValueType {
-        self.element_type
-    }
-
-    /// Number of elements.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there are no elements.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The element at `index`, counted from 0; `None` past the end.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Value<'a>> {
@@ -48,24 +12,7 @@ impl<'a> ArrayRef<'a> {
     /// The elements in order.
     #[must_use]
     pub const fn iter(&self) -> ArrayIter<'a> {
-        ArrayIter { element_type: self.element_type, remaining: self.len, bytes: self.bytes }
-    }
-
-    /// The elements as they are in the file, little-endian and packed; `None` for strings and arrays, which
-    /// have no fixed size.
-    #[must_use]
-    pub fn as_le_bytes(&self) -> Option<&'a [u8]> {
-        self.element_type.fixed_bytes().map(|_| self.bytes)
-    }
-
-    pub(crate) const fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
-    /// Bytes the elements take in the file.
-    #[must_use]
-    pub const fn size_bytes(&self) -> u64 {
-        self.bytes.len() as u64
+        ArrayIter { element_type: self.element_type(), remaining: self.len(), bytes: self.bytes() }
     }
 }
 
@@ -84,12 +31,6 @@ impl<'a> IntoIterator for &ArrayRef<'a> {
 
     fn into_iter(self) -> ArrayIter<'a> {
         self.iter()
-    }
-}
-
-impl fmt::Debug for ArrayRef<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "[{}; {}]", self.element_type, self.len)
     }
 }
 

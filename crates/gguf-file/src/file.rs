@@ -1,18 +1,17 @@
 //! A parsed file: the front of the crate.
 
-use std::{fmt, path::Path};
+use std::fmt;
 
 use crate::{
-    Error, FileType, Metadata, Options, ReadAt, Tensor, Tensors,
-    metadata::Entries,
-    open_file, parse,
+    FileType, Metadata, Tensor, Tensors,
+    metadata::{ARCHITECTURE_KEY, Entries, FILE_TYPE_KEY},
     tensor::{TensorRecord, TensorTable},
 };
 
 /// The checked layout of a GGUF file: its metadata and where each tensor's data lies.
 ///
 /// It owns the header and nothing else, no file handle and no tensor data, and every number it gives has
-/// passed the rules of [`Error`]: ranges lie inside the file, no two overlap, and counts, offsets and ends
+/// passed the rules of [`Error`](crate::Error): ranges lie inside the file, no two overlap, and counts, offsets and ends
 /// are at most [`MAX_EXACT`](crate::MAX_EXACT).
 ///
 /// ```no_run
@@ -54,34 +53,6 @@ pub struct Split {
 }
 
 impl GgufFile {
-    /// Parses the file at `path`. Use [`open_file`] and [`parse`](Self::parse) to keep the handle.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`open_file`] and [`parse`](Self::parse).
-    pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
-        Self::parse(&open_file(path)?, options)
-    }
-
-    /// Parses what `source` holds, reading the header in large pieces and not one byte past its end.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] if a read fails; otherwise the first rule that is broken, in the order of the file.
-    pub fn parse<R: ReadAt + ?Sized>(source: &R, options: &Options) -> Result<Self, Error> {
-        // One copy of the parser serves every kind of source: its reads are few and large.
-        parse::parse(&source, options)
-    }
-
-    /// Parses a file that lies in memory.
-    ///
-    /// # Errors
-    ///
-    /// As for [`parse`](Self::parse).
-    pub fn from_bytes(bytes: &[u8], options: &Options) -> Result<Self, Error> {
-        Self::parse(bytes, options)
-    }
-
     /// The version of the format: 2 or 3.
     #[must_use]
     pub const fn version(&self) -> u32 {
@@ -97,13 +68,13 @@ impl GgufFile {
     /// The model family (`general.architecture`), such as `"llama"`, if it is given.
     #[must_use]
     pub fn architecture(&self) -> Option<&str> {
-        self.metadata().get(parse::ARCHITECTURE_KEY)?.as_str()
+        self.metadata().get(ARCHITECTURE_KEY)?.as_str()
     }
 
     /// The mixture of tensor types (`general.file_type`), if it is given.
     #[must_use]
     pub fn file_type(&self) -> Option<FileType> {
-        self.metadata().get(parse::FILE_TYPE_KEY)?.as_u64().map(FileType::from_id)
+        self.metadata().get(FILE_TYPE_KEY)?.as_u64().map(FileType::from_id)
     }
 
     /// Which part of a split model this is; `None` if it is whole, which a `split.count` of 0 means too.
@@ -173,7 +144,7 @@ impl GgufFile {
         self.file_bytes
     }
 
-    /// Whether it was parsed with [`Options::header_only`]: then the data may not be there.
+    /// Whether it was parsed with [`Options::header_only`](crate::Options::header_only): then the data may not be there.
     #[must_use]
     pub const fn is_header_only(&self) -> bool {
         self.header_only

@@ -5,6 +5,7 @@ mod array_index;
 mod decode;
 mod error;
 mod file;
+mod file_kind;
 mod file_type;
 mod metadata;
 mod names;
@@ -17,18 +18,19 @@ mod tensor;
 mod tensor_type;
 mod value;
 
-pub use array::{ArrayIter, ArrayRef};
+pub use array::ArrayIter;
 pub use array_index::{ArrayIndex, IndexedElements};
 pub use error::Error;
 pub use file::{GgufFile, Split};
+pub use file_kind::FileKind;
 pub use file_type::FileType;
 pub use metadata::{ArrayPlace, Metadata, MetadataIter};
-pub use open::{FileKind, open_file};
+pub use open::open_file;
 pub use options::{Limits, Options};
 pub use read_at::ReadAt;
 pub use tensor::{Tensor, Tensors};
 pub use tensor_type::TensorType;
-pub use value::{GgufStr, Value, ValueType};
+pub use value::{ArrayRef, GgufStr, Value, ValueType};
 
 /// The largest count, size, offset or end that any file may have: 2^53 - 1, the largest integer below which a
 /// double is exact. Larger figures are refused, so every figure of a [`GgufFile`] survives JSON and

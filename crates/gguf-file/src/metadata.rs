@@ -2,6 +2,12 @@
 
 use crate::{ArrayRef, Error, Value, ValueType, decode, names::NameIndex};
 
+/// The key of the model family.
+pub(crate) const ARCHITECTURE_KEY: &str = "general.architecture";
+
+/// The key of the mixture of tensor types.
+pub(crate) const FILE_TYPE_KEY: &str = "general.file_type";
+
 /// A stretch of the header, in bytes from its start, which is also the start of the file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {

@@ -1,43 +1,11 @@
 //! Opening a path without being led astray by what it names.
 
 use std::{
-    fmt,
     fs::{File, FileType, OpenOptions},
     path::Path,
 };
 
-use crate::Error;
-
-/// What a path leads to that is not a regular file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FileKind {
-    /// A directory.
-    Directory,
-    /// A named pipe, whose opening would wait for a writer.
-    Fifo,
-    /// A socket.
-    Socket,
-    /// A character device, such as a terminal or `/dev/zero`.
-    CharacterDevice,
-    /// A block device, such as a disk.
-    BlockDevice,
-    /// None of these.
-    Other,
-}
-
-impl fmt::Display for FileKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Directory => "a directory",
-            Self::Fifo => "a named pipe",
-            Self::Socket => "a socket",
-            Self::CharacterDevice => "a character device",
-            Self::BlockDevice => "a block device",
-            Self::Other => "something else",
-        })
-    }
-}
+use crate::{Error, FileKind, GgufFile, Options, ReadAt, parse};
 
 /// Opens `path` for reading if it is a regular file.
 ///
@@ -56,6 +24,36 @@ pub fn open_file(path: impl AsRef<Path>) -> Result<File, Error> {
     let file = without_waiting(OpenOptions::new().read(true)).open(path).map_err(opening)?;
     expect_regular(file.metadata().map_err(opening)?.file_type())?;
     Ok(file)
+}
+
+impl GgufFile {
+    /// Parses the file at `path`. Use [`open_file`] and [`parse`](Self::parse) to keep the handle.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_file`] and [`parse`](Self::parse).
+    pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
+        Self::parse(&open_file(path)?, options)
+    }
+
+    /// Parses what `source` holds, reading the header in large pieces and not one byte past its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if a read fails; otherwise the first rule that is broken, in the order of the file.
+    pub fn parse<R: ReadAt + ?Sized>(source: &R, options: &Options) -> Result<Self, Error> {
+        // One copy of the parser serves every kind of source: its reads are few and large.
+        parse::parse(&source, options)
+    }
+
+    /// Parses a file that lies in memory.
+    ///
+    /// # Errors
+    ///
+    /// As for [`parse`](Self::parse).
+    pub fn from_bytes(bytes: &[u8], options: &Options) -> Result<Self, Error> {
+        Self::parse(bytes, options)
+    }
 }
 
 fn opening(source: std::io::Error) -> Error {

@@ -2,8 +2,6 @@
 
 use std::{borrow::Cow, fmt, str::Utf8Error};
 
-use crate::ArrayRef;
-
 /// The type of a metadata value, as it is stored in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -150,6 +148,65 @@ impl<'a> GgufStr<'a> {
 impl fmt::Debug for GgufStr<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// An array among the metadata: the bytes of the file with their element type and count.
+///
+/// Nothing is decoded until it is asked for, and nothing is allocated then. Walking with [`iter`](Self::iter)
+/// takes time in proportion to the elements; [`get`](Self::get) is immediate for elements of fixed size and
+/// walks from the start for strings and arrays, where an [`ArrayIndex`](crate::ArrayIndex) spares whoever asks often.
+#[derive(Clone, Copy, PartialEq)]
+pub struct ArrayRef<'a> {
+    element_type: ValueType,
+    len: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> ArrayRef<'a> {
+    pub(crate) const fn new(element_type: ValueType, len: usize, bytes: &'a [u8]) -> Self {
+        Self { element_type, len, bytes }
+    }
+
+    /// The type all elements have.
+    #[must_use]
+    pub const fn element_type(&self) -> ValueType {
+        self.element_type
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no elements.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The elements as they are in the file, little-endian and packed; `None` for strings and arrays, which
+    /// have no fixed size.
+    #[must_use]
+    pub fn as_le_bytes(&self) -> Option<&'a [u8]> {
+        self.element_type.fixed_bytes().map(|_| self.bytes)
+    }
+
+    pub(crate) const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Bytes the elements take in the file.
+    #[must_use]
+    pub const fn size_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
+impl fmt::Debug for ArrayRef<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "[{}; {}]", self.element_type, self.len)
     }
 }
 

@@ -70,7 +70,7 @@ fn counter_ns() -> f64 {
     let counter = Counter::default();
     median_ns(|| {
         let _ = black_box(black_box(&counter).try_take(black_box(BYTES), black_box(GIB)));
-        black_box(&counter).give(black_box(BYTES));
+        black_box(&counter).release(black_box(BYTES));
     })
 }
 

@@ -15,6 +15,7 @@ use std::{
 
 use libloading::Library;
 use plimsoll::{
+    budget::Promised,
     device::{
         Backend, CudaBackend, CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging, DeviceMemory, Request,
     },
@@ -59,7 +60,7 @@ fn take_and_give(report: &mut Report) {
     report.take("managed, 64 MiB, untouched", 51, || take(&managed, 64 * MIB), drop);
     let populated = || {
         let slab = take(&managed, 64 * MIB);
-        slab.populate(0).unwrap();
+        slab.populate(Promised::NOTHING).unwrap();
         slab
     };
     report.take("managed, 64 MiB, populated", 15, populated, drop);

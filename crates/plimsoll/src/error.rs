@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{system::Unavailable, units::format_bytes};
+use crate::units::format_bytes;
 
 /// What can go wrong, with the numbers that belong to it.
 #[derive(Debug, thiserror::Error)]
@@ -105,15 +105,41 @@ pub enum Error {
         /// By whom, and what to do.
         reason: String,
     },
+    /// This package is wrong, and nobody else: not the caller, the file, the system or a device.
+    #[error("{what}; this is a bug in plimsoll, please report it")]
+    Internal {
+        /// What went wrong.
+        what: String,
+    },
     /// The work was cancelled by its owner.
     #[error("the load was cancelled")]
     Cancelled,
 }
 
-impl From<Unavailable> for Error {
-    fn from(unavailable: Unavailable) -> Self {
-        let source = io::Error::other(unavailable.to_string());
-        Self::Io { path: unavailable.path, tensor: None, offset_bytes: None, source }
+/// What was left when a request was refused for want of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Bytes that were left in all.
+    pub available_bytes: u64,
+    /// The largest single allocation that would have been granted, in bytes.
+    pub largest_free_bytes: u64,
+}
+
+impl Left {
+    /// So much, and all of it at once.
+    #[must_use]
+    pub const fn whole(bytes: u64) -> Self {
+        Self { available_bytes: bytes, largest_free_bytes: bytes }
+    }
+
+    /// So much by all that is known, and yet less than a request that was refused.
+    #[must_use]
+    pub const fn below(available_bytes: u64, requested_bytes: u64) -> Self {
+        let most = requested_bytes.saturating_sub(1);
+        Self {
+            available_bytes,
+            largest_free_bytes: if available_bytes < most { available_bytes } else { most },
+        }
     }
 }
 
@@ -128,6 +154,29 @@ fn code_text(code: Option<i32>) -> String {
 }
 
 impl Error {
+    /// A shorthand for [`Error::InsufficientMemory`].
+    pub fn insufficient_memory(
+        label: impl Into<String>,
+        requested_bytes: u64,
+        left: Left,
+        binding_constraint: impl Into<String>,
+        suggestion: impl Into<String>,
+    ) -> Self {
+        Self::InsufficientMemory {
+            label: label.into(),
+            requested_bytes,
+            available_bytes: left.available_bytes,
+            largest_free_bytes: left.largest_free_bytes,
+            binding_constraint: binding_constraint.into(),
+            suggestion: suggestion.into(),
+        }
+    }
+
+    /// A shorthand for [`Error::Internal`].
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::Internal { what: what.into() }
+    }
+
     /// A shorthand for [`Error::Device`].
     pub fn device(
         device: impl Into<String>,
@@ -176,6 +225,7 @@ codes!(
     Device => "ERR_DEVICE",
     DeviceUnavailable => "ERR_DEVICE_UNAVAILABLE",
     Busy => "ERR_BUSY",
+    Internal => "ERR_INTERNAL",
     Cancelled => "ABORT_ERR",
 );
 

@@ -10,9 +10,12 @@ pub mod error;
 pub mod loader;
 pub mod monitor;
 pub mod pool;
-mod sync;
+mod size_text;
+#[doc(hidden)] // For the addon.
+pub mod sync;
 pub mod system;
 pub mod units;
 
 pub use budget::{Allocation, MemoryBudget};
 pub use error::{Error, Result};
+pub use size_text::parse_bytes;

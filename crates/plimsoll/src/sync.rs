@@ -1,4 +1,5 @@
-//! The atomics and the lock that `budget/` is built on, so that loom can take their place in its model.
+//! Locks that no panic spoils, and the atomics and the lock that `budget/` is built on, so that loom can take their place in
+//! its models.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
@@ -11,11 +12,21 @@ pub(crate) use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use std::sync::PoisonError;
+use std::sync::{Condvar, PoisonError};
 
-/// Locks, whether or not a panic once passed through the lock: every critical section of this crate leaves
-/// its data whole at each step, so there is nothing a poisoned lock protects.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks, whether or not a panic once passed through the lock: every critical section of this project leaves its data
+/// whole at each step, so there is nothing a poisoned lock protects.
+pub fn lock<T: ?Sized>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until notified, in the same way.
+pub fn wait<'a, T>(condvar: &Condvar, guard: std::sync::MutexGuard<'a, T>) -> std::sync::MutexGuard<'a, T> {
+    condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same as [`lock`], for the lock that loom takes the place of.
+pub(crate) fn lock_modelled<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

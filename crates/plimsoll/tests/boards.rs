@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use BackEndKind::{Cuda, DmaHeap, Host, Rknpu, Udmabuf};
 use plimsoll::{
-    budget::{Admission, Headroom, HeadroomKind, HeadroomOptions, Line, MachineOptions},
+    budget::{DriverRule, Headroom, HeadroomKind, HeadroomOptions, Line, MachineOptions, Promised},
     device::gpu_processes,
     system::{
         BackEndKind, DetectedBoard, Machine, NpuDriver, Sampler, SystemRoot, back_ends, read_nvmap_clients,
@@ -99,7 +99,7 @@ fn the_line_of_each_board_keeps_its_presets_reserve_off_the_memory_that_is_there
 #[test]
 fn contiguous_memory_that_is_free_is_no_headroom() {
     let machine = Machine::read_at(&root("jetson-orin-nano-8gb")).unwrap();
-    let headroom = Headroom::of(&machine, 0, &HeadroomOptions::default());
+    let headroom = Headroom::of(&machine, Promised::NOTHING, &HeadroomOptions::default());
     assert_eq!(headroom.bytes, (5400 - 240 - 256) * MIB);
     assert_eq!(headroom.binding.kind, HeadroomKind::Machine);
 }
@@ -107,7 +107,7 @@ fn contiguous_memory_that_is_free_is_no_headroom() {
 #[test]
 fn a_containers_limit_binds_before_the_boards_memory() {
     let machine = Machine::read_at(&root("container-on-orin")).unwrap();
-    let headroom = Headroom::of(&machine, 0, &HeadroomOptions::default());
+    let headroom = Headroom::of(&machine, Promised::NOTHING, &HeadroomOptions::default());
     assert_eq!(headroom.binding.path.as_deref(), Some("/"));
     // 2 GiB, less 700 MiB in use of which 200 MiB are cold cache, less 3 %.
     assert_eq!(headroom.bytes, 2 * GIB - 500 * MIB - 2 * GIB / 100 * 3);
@@ -115,10 +115,10 @@ fn a_containers_limit_binds_before_the_boards_memory() {
 
 #[test]
 fn jetsons_driver_bounds_a_single_allocation_and_the_others_do_not() {
-    let rule = |name| Admission::of_board(&DetectedBoard::read(&root(name)));
-    assert_eq!(rule("jetson-orin-nx-16gb"), Some(Admission::Nvmap { before_5_15: false }));
-    assert_eq!(rule("jetson-xavier-nx-8gb"), Some(Admission::Nvmap { before_5_15: true }));
-    assert_eq!(rule("jetson-agx-thor"), Some(Admission::Nvmap { before_5_15: false }));
+    let rule = |name| DriverRule::of_board(&DetectedBoard::read(&root(name)));
+    assert_eq!(rule("jetson-orin-nx-16gb"), Some(DriverRule::Nvmap { before_5_15: false }));
+    assert_eq!(rule("jetson-xavier-nx-8gb"), Some(DriverRule::Nvmap { before_5_15: true }));
+    assert_eq!(rule("jetson-agx-thor"), Some(DriverRule::Nvmap { before_5_15: false }));
     assert_eq!((rule("rock-5b-mainline"), rule("pc"), rule("dgx-spark")), (None, None, None));
 }
 
@@ -135,9 +135,9 @@ fn no_largest_allocation_is_promised_where_the_driver_refuses_what_it_has_room_f
         ("jetson-agx-thor", true),
         ("dgx-spark", true),
     ] {
-        let admission = Admission::of_board(&DetectedBoard::read(&root(name)));
-        let options = HeadroomOptions { admission, ..HeadroomOptions::default() };
-        let headroom = Headroom::of(&Machine::read_at(&root(name)).unwrap(), 0, &options);
+        let driver_rule = DriverRule::of_board(&DetectedBoard::read(&root(name)));
+        let options = HeadroomOptions { driver_rule, ..HeadroomOptions::default() };
+        let headroom = Headroom::of(&Machine::read_at(&root(name)).unwrap(), Promised::NOTHING, &options);
         assert_eq!(headroom.largest_allocation_bytes.is_some(), promised, "{name}");
         assert!(headroom.bytes > 0);
     }

@@ -20,7 +20,7 @@ use std::{
 };
 
 use plimsoll::{
-    budget::MemoryBudget,
+    budget::{MemoryBudget, Promised},
     device::{
         Backend, DeviceContext, DeviceMemory, DmaHeapBackend, HostBackend, HostOptions, HostSource, HostView,
         HugePages, Request, UdmabufBackend,
@@ -265,7 +265,7 @@ fn the_killer_takes_another_for_the_one_who_holds_a_heap() {
             fs::write("/proc/self/oom_score_adj", "0").unwrap();
             let memory =
                 HostBackend::new(DeviceContext::default()).take(&Request::new(64 * MIB, "ordinary")).unwrap();
-            memory.populate(0).unwrap();
+            memory.populate(Promised::NOTHING).unwrap();
             fs::write("/tmp/bystander", "ready").unwrap();
             thread::sleep(Duration::from_mins(1));
             return;
@@ -447,12 +447,12 @@ fn explicit_huge_pages_come_out_of_their_pool_and_go_back() {
         let backend = HostBackend::with_options(DeviceContext::default(), options);
         let slab = backend.take(&Request::new(7 * MIB, "huge")).unwrap();
         assert_eq!(slab.size_bytes(), 8 * MIB);
-        slab.populate(0).unwrap();
+        slab.populate(Promised::NOTHING).unwrap();
         assert_eq!(free(), 4, "{source:?}");
         // One whole page of the three that the range touches.
         slab.discard(MIB..5 * MIB).unwrap();
         assert_eq!(free(), 5, "{source:?}");
-        slab.populate(0).unwrap();
+        slab.populate(Promised::NOTHING).unwrap();
         let refusal = backend.take(&Request::new(10 * MIB, "more")).unwrap_err();
         assert!(refusal.to_string().contains("vm.nr_hugepages=5"), "{refusal}");
         let either = HostOptions { huge_pages: HugePages::Explicit, ..options };

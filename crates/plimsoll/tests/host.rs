@@ -17,6 +17,7 @@ use std::{
 };
 
 use plimsoll::{
+    budget::Promised,
     device::{
         Backend, Charge, DeviceContext, HostBackend, HostOptions, HostSource, HugePages, Request,
         kernel::{Kernel, Mapping, RealKernel},
@@ -85,11 +86,11 @@ fn pages_come_when_populated_and_go_when_discarded_or_dropped() {
             let start = resident_bytes();
             let slab = backend.take(&Request::new(SIZE, "resident")).unwrap();
             assert!(resident_bytes() < start + NOISE, "{source:?}: nothing is there before it is touched");
-            slab.populate(0).unwrap();
+            slab.populate(Promised::NOTHING).unwrap();
             assert!(resident_bytes() + NOISE > start + SIZE, "{source:?}: all of it is there");
             slab.discard(1..SIZE / 2).unwrap();
             assert!(resident_bytes() < start + SIZE / 2 + NOISE, "{source:?}: a half went back");
-            slab.populate(0).unwrap();
+            slab.populate(Promised::NOTHING).unwrap();
             assert!(resident_bytes() + NOISE > start + SIZE, "{source:?}: and came again");
             drop(slab);
             assert!(resident_bytes() < start + NOISE, "{source:?}: nothing stays");
@@ -118,7 +119,7 @@ fn a_kernel_that_cannot_populate_has_its_pages_touched() {
     let slab = backend.take(&Request::new(32 * MIB, "old kernel")).unwrap();
     slab.write(5000, b"kept").unwrap();
     let before = resident_bytes();
-    slab.populate(0).unwrap();
+    slab.populate(Promised::NOTHING).unwrap();
     assert_eq!(kernel.faults.failures(), 1);
     assert!(resident_bytes() > before + 28 * MIB);
     let mut bytes = [0; 4];
@@ -155,10 +156,10 @@ fn every_page_is_there_on_an_old_kernel_too_in_whatever_memory() {
             let start = resident_bytes();
             let slab = backend.take(&Request::new(SIZE, "resident")).unwrap();
             assert!(resident_bytes() < start + NOISE, "{source:?}: nothing is there before it is touched");
-            slab.populate(0).unwrap();
+            slab.populate(Promised::NOTHING).unwrap();
             assert!(resident_bytes() + NOISE > start + SIZE, "{source:?}: all of it is there");
             slab.discard(0..SIZE / 2).unwrap();
-            slab.populate(0).unwrap();
+            slab.populate(Promised::NOTHING).unwrap();
             assert!(resident_bytes() + NOISE > start + SIZE, "{source:?}: and what went came again");
         }
     }
@@ -185,7 +186,7 @@ fn touching_pages_takes_back_nothing_that_somebody_writes_meanwhile() {
         while !counting.is_finished() {
             // So that there is something to touch again.
             slab.discard(page..2 * page).unwrap();
-            slab.populate(0).unwrap();
+            slab.populate(Promised::NOTHING).unwrap();
         }
     });
     let mut bytes = [0; 8];
@@ -199,8 +200,8 @@ fn pages_that_the_system_has_not_got_are_insufficient_memory() {
     for errno in [Errno::NOMEM, Errno::FAULT] {
         let (backend, _) = failing(1, errno, &fixture, HostOptions::default());
         let slab = backend.take(&Request::new(MIB, "pages")).unwrap();
-        assert_eq!(slab.populate(0).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
-        slab.populate(0).unwrap();
+        assert_eq!(slab.populate(Promised::NOTHING).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
+        slab.populate(Promised::NOTHING).unwrap();
     }
 }
 
@@ -210,7 +211,7 @@ fn populating_weighs_what_the_machine_has_by_then() {
     let backend = HostBackend::new(fixture.context());
     let slab = backend.take(&Request::new(GIB, "later")).unwrap();
     fixture.set_memory(GIB, 0);
-    let refusal = slab.populate(0).unwrap_err();
+    let refusal = slab.populate(Promised::NOTHING).unwrap_err();
     assert!(refusal.to_string().contains("and a floor of 256.00 MiB"), "{refusal}");
 }
 
@@ -218,9 +219,9 @@ fn populating_weighs_what_the_machine_has_by_then() {
 fn populating_leaves_others_what_they_were_granted() {
     let fixture = Fixture::new(4 * GIB);
     let slab = HostBackend::new(fixture.context()).take(&Request::new(MIB, "last")).unwrap();
-    let room_bytes = fixture.context().headroom(0, Charge::Process).unwrap().bytes;
-    assert_eq!(slab.populate(room_bytes).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
-    slab.populate(room_bytes - MIB).unwrap();
+    let room_bytes = fixture.context().headroom(Promised::NOTHING, Charge::Process).unwrap().bytes;
+    assert_eq!(slab.populate(Promised::granted(room_bytes)).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
+    slab.populate(Promised::granted(room_bytes - MIB)).unwrap();
 }
 
 #[test]
@@ -234,7 +235,7 @@ fn locked_memory_is_there_at_once_and_stays() {
         let slab = backend.take(&Request::new(MIB, "locked")).unwrap();
         assert_eq!(locked_bytes(), MIB, "{source:?}");
         slab.discard(0..MIB).unwrap();
-        slab.populate(0).unwrap();
+        slab.populate(Promised::NOTHING).unwrap();
         assert_eq!(locked_bytes(), MIB, "{source:?}");
         drop(slab);
         assert_eq!(locked_bytes(), 0, "{source:?}");
@@ -311,7 +312,8 @@ fn huge_pages_set_aside_are_given_though_the_machine_has_nothing_left() {
 #[test]
 fn only_huge_pages_that_the_kernel_must_add_are_weighed() {
     let fixture = with_huge_pages(Fixture::new(2 * GIB), 1024, 1024, 0);
-    let room_bytes = fixture.context().headroom(0, Charge::Machine).unwrap().bytes / (2 * MIB) * (2 * MIB);
+    let room_bytes =
+        fixture.context().headroom(Promised::NOTHING, Charge::Machine).unwrap().bytes / (2 * MIB) * (2 * MIB);
     let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..HostOptions::default() };
     let asked = |bytes| {
         let (backend, kernel) = failing(0, Errno::NOMEM, &fixture, options);

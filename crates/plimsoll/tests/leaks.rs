@@ -10,6 +10,7 @@ use std::{fs, sync::Arc};
 
 use plimsoll::{
     Result,
+    budget::Promised,
     device::{
         DeviceContext, DmaHeapBackend, HostBackend, HostOptions, HostSource, HugePages, Request,
         SharedBackend, UdmabufBackend, kernel::Kernel,
@@ -56,7 +57,7 @@ fn use_all(backend: &SharedBackend) -> Vec<Result<()>> {
     let mut results = Vec::new();
     for slab in slabs.iter().flatten() {
         results.push(slab.view().map(drop));
-        results.push(slab.populate(0));
+        results.push(slab.populate(Promised::NOTHING));
         results.push(slab.write(4095, &[7; 5000]));
         results.push(slab.read(1, &mut [0; 5000]));
         results.push(slab.fill(100..20_000, 3));

@@ -5,7 +5,7 @@ use std::{hint::black_box, sync::Arc};
 
 use plimsoll::{
     Error, MemoryBudget,
-    budget::{HeadroomOptions, SystemOptions},
+    budget::{HeadroomOptions, Promised, SystemOptions},
     device::{Charge, DeviceContext, HostBackend},
     pool::{MemoryPool, PoolOptions},
     units::{GIB, MIB},
@@ -83,10 +83,10 @@ fn what_was_promised_stays_promised_and_what_was_taken_stays_taken() {
 
     // What was promised is there for no pool. Whoever else is on this machine needs room to move: pools see half of it.
     let context = DeviceContext::default();
-    let free = context.headroom(0, Charge::Process).unwrap();
+    let free = context.headroom(Promised::NOTHING, Charge::Process).unwrap();
     let floor_bytes = Some(free.terms[0].floor_bytes + free.bytes / 2);
     let context = DeviceContext { headroom: HeadroomOptions { floor_bytes, ..context.headroom }, ..context };
-    let left = context.headroom(0, Charge::Process).unwrap().bytes;
+    let left = context.headroom(Promised::NOTHING, Charge::Process).unwrap().bytes;
     let held = budget.allocate(left / 10 * 8, "nearly all that pools see").unwrap();
     for (kind, counted_by) in kinds {
         let refused = pool_of(&context, left / 2, counted_by).map(drop);

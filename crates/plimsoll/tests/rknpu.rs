@@ -18,6 +18,7 @@ use std::{
 use fake_rknpu::{Board, Model};
 use plimsoll::{
     Error, Result,
+    budget::Promised,
     device::{
         Backend, DeviceContext, DeviceMemory, Request, RknpuBackend, SharedBackend, SyncKind,
         kernel::Kernel,
@@ -505,7 +506,7 @@ mod refusals {
         board.set_available(356 * MIB);
         take(&backend, 100 * MIB).unwrap();
         take(&backend, 100 * MIB + 1).unwrap_err();
-        let pending = Request { pending_bytes: 50 * MIB, ..Request::new(64 * MIB, "promised") };
+        let pending = Request { promised: Promised::granted(50 * MIB), ..Request::new(64 * MIB, "promised") };
         assert!(hole_of(&backend.take(&pending).unwrap_err()) <= 50 * MIB);
         assert_eq!(board.driver().created.len(), 1);
     }

@@ -2,9 +2,7 @@
 
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
-use super::Block;
-use crate::simd::LANES;
-use crate::value::Value;
+use crate::kernel::{Block, LANES, Value};
 
 /// Runs `kernel` once for each block, with the block's values as arrays `A` of `V`, nested as the layout groups them.
 #[inline(always)]

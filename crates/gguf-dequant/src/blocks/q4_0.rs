@@ -1,9 +1,8 @@
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::{Block, drive};
-use crate::simd::{LANES, Simd, map_lanes};
-use crate::value::Value;
+use super::drive;
+use crate::kernel::{Block, LANES, Simd, Value, map_lanes};
 
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]

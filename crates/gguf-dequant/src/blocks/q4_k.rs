@@ -1,10 +1,9 @@
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
+use super::drive;
 use super::scale_min::ScaleMin;
-use super::{Block, drive};
-use crate::simd::{LANES, Simd, map_lanes};
-use crate::value::Value;
+use crate::kernel::{Block, LANES, Simd, Value, map_lanes};
 
 /// A sub-block of 32 values.
 type SubBlock<T> = [[T; LANES]; 2];

@@ -1,9 +1,8 @@
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::{Block, drive};
-use crate::simd::{LANES, Simd, zip_lanes};
-use crate::value::Value;
+use super::drive;
+use crate::kernel::{Block, LANES, Simd, Value, zip_lanes};
 
 /// A quarter of half a block: two sub-blocks of 16.
 type Quarter<T> = [[T; LANES]; 2];

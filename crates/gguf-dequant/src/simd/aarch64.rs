@@ -11,9 +11,7 @@ use std::arch::is_aarch64_feature_detected;
 use zerocopy::transmute;
 
 use super::portable::Portable;
-use super::{Codes, Halves, LANES, Simd, Singles};
-use crate::blocks::Block;
-use crate::value::Value;
+use crate::kernel::{Block, Codes, Halves, LANES, Simd, Singles, Value};
 
 /// Proof that NEON was detected.
 #[derive(Clone, Copy, Debug)]

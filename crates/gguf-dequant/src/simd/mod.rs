@@ -6,63 +6,8 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-use crate::blocks::Block;
-use crate::value::Value;
+use crate::kernel::{Block, Simd, Value};
 use portable::Portable;
-
-/// How many values a kernel makes at a time: one vector of bytes.
-pub(crate) const LANES: usize = 16;
-
-/// The signed codes of quantised values.
-pub(crate) type Codes = [i8; LANES];
-/// The bits of IEEE halves.
-pub(crate) type Halves = [u16; LANES];
-pub(crate) type Singles = [f32; LANES];
-
-/// Proof that this processor has an instruction set, and the operations for which the set has instructions that the
-/// compiler does not find in plain Rust. A value exists only where the set was detected.
-pub(crate) trait Simd: Copy {
-    /// What [`instruction_set`](crate::instruction_set) calls it.
-    const NAME: &str;
-
-    /// Compiles the kernel of `B` for this set and runs it; `out` is exactly as long as the values of `blocks`.
-    fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]);
-
-    /// `scale * code - minimum`, each operation rounded.
-    fn decode(self, codes: Codes, scale: f32, minimum: f32) -> Singles;
-
-    /// Halves to singles, exactly; a signalling NaN becomes the quiet one with its payload.
-    fn widen(self, halves: Halves) -> Singles;
-
-    /// Singles to the nearest halves, ties to even; a NaN keeps the upper bits of its payload and becomes quiet.
-    fn narrow(self, singles: Singles) -> Halves;
-
-    /// One half to a single, as [`widen`](Self::widen) does.
-    fn widen_one(self, half: u16) -> f32;
-}
-
-/// `f` of each lane.
-#[inline(always)]
-pub(crate) fn map_lanes<T: Copy, U: Copy + Default>(lanes: &[T; LANES], f: impl Fn(T) -> U) -> [U; LANES] {
-    zip_lanes(lanes, lanes, |lane, _| f(lane))
-}
-
-/// `f` of each two lanes.
-// Indices below the length of an array cannot panic. Iterators, and `<[T; N]>::map`, say the same, but the compiler
-// makes a vector of them only now and then, depending on how the crate is cut into codegen units.
-#[allow(clippy::indexing_slicing, clippy::needless_range_loop)]
-#[inline(always)]
-pub(crate) fn zip_lanes<T: Copy, U: Copy + Default>(
-    left: &[T; LANES],
-    right: &[T; LANES],
-    f: impl Fn(T, T) -> U,
-) -> [U; LANES] {
-    let mut out = [U::default(); LANES];
-    for lane in 0..LANES {
-        out[lane] = f(left[lane], right[lane]);
-    }
-    out
-}
 
 /// An instruction set that this processor has.
 #[doc(hidden)]

@@ -1,8 +1,6 @@
 //! Plain Rust, for processors without a set of their own here: the compiler's baseline vectors.
 
-use super::{Codes, Halves, Simd, Singles, map_lanes};
-use crate::blocks::Block;
-use crate::value::Value;
+use crate::kernel::{Block, Codes, Halves, Simd, Singles, Value, map_lanes};
 
 /// The portable set; every machine has it.
 #[derive(Clone, Copy, Debug)]

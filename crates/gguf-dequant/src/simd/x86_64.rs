@@ -12,9 +12,7 @@ use std::arch::x86_64::{
 
 use zerocopy::transmute;
 
-use super::{Codes, Halves, Simd, Singles};
-use crate::blocks::Block;
-use crate::value::Value;
+use crate::kernel::{Block, Codes, Halves, Simd, Singles, Value};
 
 /// Proof that AVX2 and F16C were detected.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,10 @@
 //! The few keys the container itself depends on.
 
-use crate::{Error, Limits, Metadata, Split, Value};
+use crate::{
+    Error, Limits, Metadata, Split, Value,
+    metadata::{ARCHITECTURE_KEY, FILE_TYPE_KEY},
+};
 
-pub(crate) const ARCHITECTURE_KEY: &str = "general.architecture";
-pub(crate) const FILE_TYPE_KEY: &str = "general.file_type";
 const ALIGNMENT_KEY: &str = "general.alignment";
 const SPLIT_NUMBER_KEY: &str = "split.no";
 const SPLIT_COUNT_KEY: &str = "split.count";

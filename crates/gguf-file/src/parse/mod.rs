@@ -9,8 +9,6 @@ mod tensors;
 
 use crate::{Error, GgufFile, Metadata, Options, ReadAt};
 
-pub(crate) use known::{ARCHITECTURE_KEY, FILE_TYPE_KEY};
-
 use reader::HeaderReader;
 
 pub(crate) fn parse(source: &dyn ReadAt, options: &Options) -> Result<GgufFile, Error> {

@@ -191,7 +191,7 @@ mod tests {
 #[cfg(all(test, loom))]
 mod model {
     use super::{CachedHeadroom, Pending};
-    use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+    use crate::sync::{AtomicU64, Mutex, Ordering, lock_modelled};
     use loom::{sync::Arc, thread};
 
     /// A machine whose free memory falls when it is taken.
@@ -215,7 +215,7 @@ mod model {
         /// As a budget does it.
         fn allocate(&self, bytes: u64) -> bool {
             self.cached.try_grant(bytes, &self.pending, 0, |_| None) || {
-                let _reading = lock(&self.reading);
+                let _reading = lock_modelled(&self.reading);
                 let granted = self.pending.granted_bytes();
                 let pending = self.pending.bytes(|| None);
                 let free = self.free_bytes.load(Ordering::Acquire);

@@ -2,7 +2,7 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Counts bytes taken and given. Taking is one compare-and-swap, giving one subtraction.
+/// Counts bytes taken and released. Taking is one compare-and-swap, releasing one subtraction.
 ///
 /// Relaxed order suffices: the counter guards no other memory, and read-modify-write operations on one atomic
 /// form a single order in which no sum passes the line.
@@ -63,8 +63,8 @@ impl Counter {
         }
     }
 
-    /// Gives back what [`try_take`](Self::try_take) took.
-    pub(crate) fn give(&self, bytes: u64) {
+    /// Releases what [`try_take`](Self::try_take) took.
+    pub(crate) fn release(&self, bytes: u64) {
         self.allocated_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
@@ -90,7 +90,7 @@ mod model {
     use loom::{sync::Arc, thread};
 
     /// Three threads under two lines: no sum ever passes the line, the peak is a sum that could be, and all is
-    /// given back. Every interleaving with up to three preemptions, which is as far as three threads stay
+    /// released. Every interleaving with up to three preemptions, which is as far as three threads stay
     /// tractable; the two-thread models have no such bound.
     #[test]
     fn no_interleaving_passes_the_line() {
@@ -100,9 +100,9 @@ mod model {
             let counter = Arc::new(Counter::default());
             let takers = [(60, 100), (50, 100)].map(|(bytes, line)| {
                 let counter = Arc::clone(&counter);
-                thread::spawn(move || take_and_give(&counter, bytes, line))
+                thread::spawn(move || take_and_release(&counter, bytes, line))
             });
-            take_and_give(&counter, 30, 80);
+            take_and_release(&counter, 30, 80);
             for taker in takers {
                 taker.join().unwrap();
             }
@@ -111,11 +111,11 @@ mod model {
         });
     }
 
-    fn take_and_give(counter: &Counter, bytes: u64, line_bytes: u64) {
+    fn take_and_release(counter: &Counter, bytes: u64, line_bytes: u64) {
         if counter.try_take(bytes, line_bytes).is_ok() {
             let allocated = counter.allocated_bytes();
             assert!((bytes..=100).contains(&allocated), "{allocated}");
-            counter.give(bytes);
+            counter.release(bytes);
         }
     }
 

@@ -1,10 +1,11 @@
 //! The door before a budget: open, or held shut for reasons.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::sync::lock;
 use slab::Slab;
 
 /// One relaxed load while it is open. That suffices: a grant that slips through as it shuts was asked for before.
@@ -48,7 +49,7 @@ impl Gate {
     }
 
     fn reasons(&self) -> MutexGuard<'_, Slab<String>> {
-        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.reasons)
     }
 }
 

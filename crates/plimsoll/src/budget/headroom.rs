@@ -6,7 +6,7 @@
 
 use std::{fmt, sync::OnceLock};
 
-use super::line::cgroup_floor_bytes;
+use super::{driver_rule::DriverRule, line::cgroup_floor_bytes, promised::Promised};
 use crate::{
     system::{Cgroup, DetectedBoard, Machine, Probe, SystemRoot},
     units::{MIB, format_bytes},
@@ -15,10 +15,10 @@ use crate::{
 /// What the system can give now, and why not more.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Headroom {
-    /// The least room of the terms, less `pending_bytes`; in bytes.
+    /// The least room of the terms, less what is promised; in bytes.
     pub bytes: u64,
-    /// What was granted and has not yet been taken, in bytes.
-    pub pending_bytes: u64,
+    /// What is promised and has not yet been taken.
+    pub promised: Promised,
     /// The largest single allocation the board would accept now, in bytes. On Jetson a driver refuses larger ones; since
     /// Linux for Tegra 36.4.7 by a rule that nobody outside it knows, so `None` there: no size is promised.
     pub largest_allocation_bytes: Option<u64>,
@@ -66,20 +66,7 @@ pub struct HeadroomOptions {
     /// What is left untouched of the machine's memory, in bytes; 3 % of it, at least 256 MiB, by default.
     pub floor_bytes: Option<u64>,
     /// The rule of the driver that gives large buffers, where there is one.
-    pub admission: Option<Admission>,
-}
-
-/// A driver's own rule for a single allocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Admission {
-    /// nvmap of Linux for Tegra: 0.999 of what is available without CMA, 15/16 on kernels before 5.15.
-    Nvmap {
-        /// Whether the kernel is one of the older ones.
-        before_5_15: bool,
-    },
-    /// nvmap since Linux for Tegra 36.4.7, or of a release that is not told: it may refuse a piece that it has room for.
-    Untold,
+    pub driver_rule: Option<DriverRule>,
 }
 
 impl HeadroomTerm {
@@ -144,17 +131,17 @@ impl HeadroomOptions {
     /// descriptors.
     pub fn at(root: &SystemRoot, floor_bytes: Option<u64>) -> Probe<Self> {
         /// The rule of this machine, which does not change while a process runs.
-        static OF_THIS_MACHINE: OnceLock<Option<Admission>> = OnceLock::new();
-        let probe = || DetectedBoard::probe(root).map(|board| Admission::of_board(&board));
-        let admission = match (root.is_this_machine(), OF_THIS_MACHINE.get()) {
-            (true, Some(admission)) => *admission,
+        static OF_THIS_MACHINE: OnceLock<Option<DriverRule>> = OnceLock::new();
+        let probe = || DetectedBoard::probe(root).map(|board| DriverRule::of_board(&board));
+        let driver_rule = match (root.is_this_machine(), OF_THIS_MACHINE.get()) {
+            (true, Some(rule)) => *rule,
             (true, None) => {
                 let found = probe()?;
                 *OF_THIS_MACHINE.get_or_init(|| found)
             }
             (false, _) => probe()?,
         };
-        Ok(Self { floor_bytes, admission })
+        Ok(Self { floor_bytes, driver_rule })
     }
 }
 
@@ -165,20 +152,20 @@ impl fmt::Display for HeadroomTerm {
 }
 
 impl Headroom {
-    /// What `machine` can give when `pending_bytes` of it are already promised.
+    /// What `machine` can give when so much of it is already promised.
     #[must_use]
-    pub fn of(machine: &Machine, pending_bytes: u64, options: &HeadroomOptions) -> Self {
+    pub fn of(machine: &Machine, promised: Promised, options: &HeadroomOptions) -> Self {
         let first = HeadroomTerm::of_machine(machine, options);
         let others: Vec<_> = machine.cgroups.iter().filter_map(HeadroomTerm::of_cgroup).collect();
         let least = |least: HeadroomTerm, term: &HeadroomTerm| {
             if term.room_bytes < least.room_bytes { term.clone() } else { least }
         };
         let binding = others.iter().fold(first.clone(), least);
-        let bytes = binding.room_bytes.saturating_sub(pending_bytes);
-        let accepted = options.admission.map_or(Some(u64::MAX), |rule| rule.largest_bytes(machine));
+        let bytes = binding.room_bytes.saturating_sub(promised.bytes());
+        let accepted = options.driver_rule.map_or(Some(u64::MAX), |rule| rule.largest_bytes(machine));
         Self {
             bytes,
-            pending_bytes,
+            promised,
             largest_allocation_bytes: accepted.map(|accepted| bytes.min(accepted)),
             terms: std::iter::once(first).chain(others).collect(),
             binding,
@@ -189,42 +176,6 @@ impl Headroom {
     #[must_use]
     pub fn used_percent(&self) -> f64 {
         self.terms.iter().map(HeadroomTerm::used_percent).fold(0.0, f64::max)
-    }
-}
-
-impl Admission {
-    /// The rule of a board's driver: nvmap's on Jetson.
-    #[must_use]
-    pub fn of_board(board: &DetectedBoard) -> Option<Self> {
-        /// Its CUDA takes no memory from nvmap.
-        const BESIDE_NVMAP: &str = "Tegra264";
-        let release = board.kernel_release.as_deref().unwrap_or_default();
-        let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        // Of a kernel without a number the stricter rule is taken.
-        let before_5_15 = version < (5, 15);
-        let refuses_more = match &board.tegra_release {
-            Some(release) => release.refuses_large_pieces(),
-            None => !before_5_15,
-        };
-        board.is_jetson().then(|| {
-            if refuses_more && board.soc != Some(BESIDE_NVMAP) {
-                Self::Untold
-            } else {
-                Self::Nvmap { before_5_15 }
-            }
-        })
-    }
-
-    /// The largest single allocation that the rule lets pass, in bytes; `None` where nobody can say. Source:
-    /// `system_heap_free_mem` of nvmap.
-    fn largest_bytes(self, machine: &Machine) -> Option<u64> {
-        let allocatable = machine.memory.allocatable_bytes();
-        match self {
-            Self::Nvmap { before_5_15: false } => Some(allocatable / 1000 * 999),
-            Self::Nvmap { before_5_15: true } => Some(allocatable / 16 * 15),
-            Self::Untold => None,
-        }
     }
 }
 
@@ -245,8 +196,11 @@ mod tests {
     #[test]
     fn the_least_room_binds_and_what_is_pending_comes_off_it() {
         let groups = vec![cgroup("/a/b", 512 * MIB, 300 * MIB, 100 * MIB), cgroup("/a", 2 * GIB, GIB, 0)];
-        let headroom =
-            Headroom::of(&machine(8 * GIB, 4 * GIB, groups), 40 * MIB, &HeadroomOptions::default());
+        let headroom = Headroom::of(
+            &machine(8 * GIB, 4 * GIB, groups),
+            Promised::granted(40 * MIB),
+            &HeadroomOptions::default(),
+        );
         assert_eq!(headroom.binding.path.as_deref(), Some("/a/b"));
         assert_eq!(headroom.bytes, (512 - 200 - 16 - 40) * MIB);
         assert_eq!(headroom.terms.len(), 3);
@@ -261,12 +215,12 @@ mod tests {
     fn free_contiguous_memory_and_the_floor_are_no_headroom() {
         let mut board = machine(8 * GIB, 2 * GIB, vec![]);
         board.memory = MemInfo { cma_total_bytes: Some(GIB), cma_free_bytes: Some(GIB), ..board.memory };
-        let headroom = Headroom::of(&board, 0, &HeadroomOptions::default());
+        let headroom = Headroom::of(&board, Promised::NOTHING, &HeadroomOptions::default());
         assert_eq!(headroom.bytes, GIB - 256 * MIB);
         let none = HeadroomOptions { floor_bytes: Some(0), ..HeadroomOptions::default() };
-        assert_eq!(Headroom::of(&board, 0, &none).bytes, GIB);
+        assert_eq!(Headroom::of(&board, Promised::NOTHING, &none).bytes, GIB);
         board.memory.available_bytes = 8 * GIB;
-        assert!(Headroom::of(&board, 0, &none).used_percent() < 1e-9, "nor is it in use");
+        assert!(Headroom::of(&board, Promised::NOTHING, &none).used_percent() < 1e-9, "nor is it in use");
     }
 
     #[test]
@@ -279,22 +233,22 @@ mod tests {
             ..board.memory
         };
         let none = HeadroomOptions { floor_bytes: Some(0), ..HeadroomOptions::default() };
-        let headroom = Headroom::of(&board, 0, &none);
+        let headroom = Headroom::of(&board, Promised::NOTHING, &none);
         assert_eq!(headroom.bytes, 4 * GIB);
         assert!((headroom.used_percent() - 50.0).abs() < 1e-9);
         let said = "6.00 GiB available without CMA, less 2.00 GiB of files that are mapped";
         assert!(headroom.binding.description.starts_with(said), "{}", headroom.binding);
         board.memory.available_bytes = GIB;
-        assert_eq!(Headroom::of(&board, 0, &none).bytes, 0);
+        assert_eq!(Headroom::of(&board, Promised::NOTHING, &none).bytes, 0);
         let group = Cgroup { mapped_file_bytes: 60 * MIB, ..cgroup("/a", 512 * MIB, 300 * MIB, 100 * MIB) };
-        let grouped = Headroom::of(&machine(8 * GIB, 8 * GIB, vec![group]), 0, &none);
+        let grouped = Headroom::of(&machine(8 * GIB, 8 * GIB, vec![group]), Promised::NOTHING, &none);
         assert_eq!(grouped.bytes, (512 - 260 - 16) * MIB);
     }
 
     #[test]
     fn nothing_wraps_below_zero() {
         let full = machine(8 * GIB, 10 * MIB, vec![cgroup("/", 5 * MIB, 9 * MIB, 0)]);
-        let headroom = Headroom::of(&full, u64::MAX, &HeadroomOptions::default());
+        let headroom = Headroom::of(&full, Promised::granted(u64::MAX), &HeadroomOptions::default());
         assert_eq!((headroom.bytes, headroom.largest_allocation_bytes), (0, Some(0)));
         assert!((headroom.used_percent() - 100.0).abs() < f64::EPSILON);
     }
@@ -302,20 +256,20 @@ mod tests {
     #[test]
     fn one_allocation_is_bound_by_the_drivers_rule_too() {
         let board = machine(8 * GIB, 4 * GIB, vec![]);
-        let largest = |admission| {
-            let options = HeadroomOptions { floor_bytes: Some(0), admission: Some(admission) };
-            Headroom::of(&board, 0, &options).largest_allocation_bytes
+        let largest = |rule| {
+            let options = HeadroomOptions { floor_bytes: Some(0), driver_rule: Some(rule) };
+            Headroom::of(&board, Promised::NOTHING, &options).largest_allocation_bytes
         };
-        assert_eq!(largest(Admission::Nvmap { before_5_15: true }), Some(4 * GIB / 16 * 15));
-        let newer = largest(Admission::Nvmap { before_5_15: false }).unwrap();
+        assert_eq!(largest(DriverRule::Nvmap { before_5_15: true }), Some(4 * GIB / 16 * 15));
+        let newer = largest(DriverRule::Nvmap { before_5_15: false }).unwrap();
         assert!(newer < 4 * GIB && newer > 4 * GIB / 16 * 15);
-        assert_eq!(largest(Admission::Untold), None, "nobody can promise a size");
+        assert_eq!(largest(DriverRule::Untold), None, "nobody can promise a size");
     }
 
     #[test]
     fn use_is_measured_against_what_could_be_given_at_most() {
         let half = machine(8 * GIB + 256 * MIB, 4 * GIB + 256 * MIB, vec![]);
         let options = HeadroomOptions { floor_bytes: Some(256 * MIB), ..HeadroomOptions::default() };
-        assert!((Headroom::of(&half, 0, &options).used_percent() - 50.0).abs() < 1e-9);
+        assert!((Headroom::of(&half, Promised::NOTHING, &options).used_percent() - 50.0).abs() < 1e-9);
     }
 }

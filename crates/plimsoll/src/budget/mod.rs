@@ -1,18 +1,26 @@
 //! The line and what counts against it: guards take and give back.
 //!
-//! A [`MemoryBudget`] is a [`Line`] over its books: a counter that never passes the line, and the list of
-//! live allocations. Budgets that share their books share what is allocated, each under its own line.
+//! A [`MemoryBudget`] is a [`Line`] over its account: a counter that never passes the line, and the list of
+//! live allocations. Budgets that share their account share what is allocated, each under its own line.
 
+mod account;
 mod allocation;
-mod books;
+mod allocation_info;
 mod cached_headroom;
+mod clock;
 mod counter;
+mod driver_rule;
+mod entry;
 mod gate;
 mod headroom;
+mod in_flight;
 mod line;
 mod other_copies;
+mod part;
 mod pending;
+mod promised;
 mod record;
+mod recording;
 mod refusal;
 #[cfg(not(loom))]
 mod registry;
@@ -22,16 +30,20 @@ mod system_budget;
 mod uncharged;
 mod weighing;
 
-pub use allocation::{Allocation, AllocationInfo};
+pub use allocation::Allocation;
+pub use allocation_info::AllocationInfo;
+pub use driver_rule::DriverRule;
 pub use gate::Refusal;
-pub use headroom::{Admission, Headroom, HeadroomKind, HeadroomOptions, HeadroomTerm};
+pub use headroom::{Headroom, HeadroomKind, HeadroomOptions, HeadroomTerm};
+pub(crate) use in_flight::InFlight;
 pub use line::{Line, MachineOptions, Term, TermKind};
-pub(crate) use record::LoadNote;
-pub use record::{Event, EventKind, LabelTotals, MAX_CAPACITY, Origin, Record, RecordOptions, Recording};
+pub use promised::Promised;
+pub use record::{Event, EventKind, LabelTotals, MAX_CAPACITY, Origin, Record, RecordOptions};
+pub use recording::Recording;
 #[cfg(not(loom))]
 pub use registry::{ACCOUNTS_VERSION, OtherCopies, ProcessAccounts, join};
 pub use system_budget::SystemOptions;
-pub(crate) use uncharged::{Uncharged, Unseen, process_pending_bytes, unseen_bytes};
+pub(crate) use uncharged::{Uncharged, Unseen, unseen_bytes};
 
 use std::{
     borrow::Cow,
@@ -47,14 +59,13 @@ use crate::{
     system::{Board, Machine, resident_bytes},
     units::MAX_BYTES,
 };
-use books::Books;
+use account::Account;
 use gate::Gate;
-use refusal::Lacking;
-use weighing::Weighing;
+use weighing::{Lacking, Weighing};
 
 /// How much of a machine may be used, and who uses it.
 ///
-/// Cheap to clone; clones share the same line and the same books. All methods may be called from any thread.
+/// Cheap to clone; clones share the same line and the same account. All methods may be called from any thread.
 ///
 /// ```
 /// use plimsoll::{MemoryBudget, system::board, units::MIB};
@@ -72,7 +83,7 @@ pub struct MemoryBudget {
     line: Arc<Line>,
     /// The caller's own bound while running; above every size when there is none.
     ceiling: Arc<AtomicU64>,
-    books: Arc<Books>,
+    account: Arc<Account>,
     gate: Arc<Gate>,
     /// What asks the machine too; budgets of numbers, and those whose maker wants the line alone, have none.
     weighing: Option<Arc<Weighing>>,
@@ -105,8 +116,8 @@ impl MemoryBudget {
     ///
     /// [`Error::InvalidArgument`] when the machine's memory is unknown or an option is out of range.
     pub fn for_machine(machine: &Machine, options: &MachineOptions<'_>) -> Result<Self> {
-        let books = Arc::new(Books::measured_by(resident_bytes));
-        Ok(Self::over(Line::for_machine(machine, options)?, books))
+        let account = Arc::new(Account::measured_by(resident_bytes));
+        Ok(Self::over(Line::for_machine(machine, options)?, account))
     }
 
     /// As [`for_machine`](Self::for_machine), but what is allocated counts for every shared budget of this
@@ -117,12 +128,12 @@ impl MemoryBudget {
     /// As [`for_machine`](Self::for_machine).
     pub fn shared_for_machine(machine: &Machine, options: &MachineOptions<'_>) -> Result<Self> {
         let line = Line::for_machine(machine, options)?;
-        Ok(Self::over(line, shared::books(options.board.map(|board| board.id))))
+        Ok(Self::over(line, shared::account(options.board.map(|board| board.id))))
     }
 
-    fn over(line: Line, books: Arc<Books>) -> Self {
+    fn over(line: Line, account: Arc<Account>) -> Self {
         let ceiling = Arc::new(AtomicU64::new(NO_CEILING));
-        Self { line: Arc::new(line), ceiling, books, gate: Arc::default(), weighing: None }
+        Self { line: Arc::new(line), ceiling, account, gate: Arc::default(), weighing: None }
     }
 
     /// The line as it was drawn, with its terms and the binding one. A [maximum](Self::set_maximum) is not part of it.
@@ -189,13 +200,13 @@ impl MemoryBudget {
     /// What live allocations hold, in bytes.
     #[must_use]
     pub fn allocated_bytes(&self) -> u64 {
-        self.books.allocated_bytes()
+        self.account.allocated_bytes()
     }
 
     /// The most that was ever allocated at once, in bytes.
     #[must_use]
     pub fn peak_bytes(&self) -> u64 {
-        self.books.peak_bytes()
+        self.account.peak_bytes()
     }
 
     /// What can still be allocated now, in bytes: what is left of the line, or what the machine can give where that is less
@@ -203,7 +214,9 @@ impl MemoryBudget {
     #[must_use]
     pub fn available_bytes(&self) -> u64 {
         let of_line = self.line_available_bytes();
-        self.weighing.as_ref().map_or(of_line, |weighing| of_line.min(weighing.available_bytes(&self.books)))
+        self.weighing
+            .as_ref()
+            .map_or(of_line, |weighing| of_line.min(weighing.available_bytes(&self.account)))
     }
 
     /// What is left of the line, in bytes, whatever the machine can give.
@@ -213,7 +226,7 @@ impl MemoryBudget {
     }
 
     /// Share of the line that is allocated, 0 to 100; above 100 only where a budget with a higher line shares
-    /// the books. A line of zero bytes reads 0 while nothing is allocated and 100 otherwise.
+    /// the account. A line of zero bytes reads 0 while nothing is allocated and 100 otherwise.
     #[must_use]
     pub fn utilization_percent(&self) -> f64 {
         match (self.allocated_bytes(), self.usable_bytes()) {
@@ -229,7 +242,7 @@ impl MemoryBudget {
     pub fn can_allocate(&self, bytes: u64) -> bool {
         self.gate.is_open()
             && bytes <= self.line_available_bytes()
-            && self.weighing.as_ref().is_none_or(|weighing| weighing.has(bytes, &self.books))
+            && self.weighing.as_ref().is_none_or(|weighing| weighing.has(bytes, &self.account))
     }
 
     /// Takes `bytes` off the budget until the guard is dropped, or refuses and takes nothing.
@@ -265,7 +278,7 @@ impl MemoryBudget {
         }
         let now = Instant::now();
         match self.take(bytes, now) {
-            Ok(()) => Ok(Allocation::enter(&self.books, bytes, label, stack, now)),
+            Ok(()) => Ok(Allocation::insert(&self.account, bytes, label, stack, now)),
             Err(lacking) => Err(self.refusal(bytes, *lacking, self.recorded_refusal(bytes, label, stack))),
         }
     }
@@ -275,8 +288,8 @@ impl MemoryBudget {
     fn take(&self, bytes: u64, now: Instant) -> std::result::Result<(), Box<Lacking>> {
         let line_bytes = self.usable_bytes();
         let Some(weighing) = &self.weighing else {
-            self.books.try_take(bytes, line_bytes).map_err(|of_line| Box::new(Lacking::Line(of_line)))?;
-            self.books.grant_unweighed(bytes, now);
+            self.account.try_take(bytes, line_bytes).map_err(|of_line| Box::new(Lacking::Line(of_line)))?;
+            self.account.grant_unweighed(bytes, now);
             return Ok(());
         };
         let of_line = line_bytes.saturating_sub(self.allocated_bytes());
@@ -284,16 +297,16 @@ impl MemoryBudget {
             return Err(Box::new(Lacking::Line(of_line)));
         }
         // The machine first: a request that it cannot serve takes nothing off the line meanwhile.
-        weighing.grant(bytes, &self.books, now).map_err(|found| Box::new(Lacking::Machine(found)))?;
-        self.books.try_take(bytes, line_bytes).map_err(|of_line| {
-            self.books.ungrant(bytes);
+        weighing.grant(bytes, &self.account, now).map_err(|found| Box::new(Lacking::Machine(found)))?;
+        self.account.try_take(bytes, line_bytes).map_err(|of_line| {
+            self.account.ungrant(bytes);
             Box::new(Lacking::Line(of_line))
         })
     }
 
     /// Tells recordings of a refusal; returns the label for the error.
     fn recorded_refusal(&self, bytes: u64, label: Cow<'static, str>, stack: Option<&str>) -> String {
-        self.books.refuse(&label, bytes, stack);
+        self.account.note_refusal(&label, bytes, stack);
         label.into_owned()
     }
 
@@ -301,7 +314,7 @@ impl MemoryBudget {
     /// relaxed load.
     #[must_use]
     pub fn stack_depth(&self) -> u32 {
-        self.books.stack_depth()
+        self.account.stack_depth()
     }
 
     /// Starts to record every grant, release, refusal and commit, and what pools and loads over this budget do.
@@ -310,32 +323,48 @@ impl MemoryBudget {
     ///
     /// [`Error::InvalidArgument`] for a capacity of 0 or above [`MAX_CAPACITY`].
     pub fn record(&self, options: RecordOptions) -> Result<Recording> {
-        Recording::start(&self.books, options)
+        Recording::start(&self.account, options)
+    }
+
+    /// The number of a load that begins.
+    pub(crate) fn next_load_id(&self) -> u64 {
+        self.account.take_serial()
+    }
+
+    /// Tells recordings what happened to a load.
+    pub(crate) fn note_load(&self, kind: EventKind, id: u64, label: &str, bytes: u64) {
+        self.account.note_load(kind, id, label, bytes);
     }
 
     /// What was granted and has not yet been taken, in bytes: of this budget, or of all in this process where it is one of
     /// this machine. See [`Allocation::commit`].
     #[must_use]
     pub fn pending_bytes(&self) -> u64 {
-        self.books.pending_bytes()
+        self.promised().bytes()
+    }
+
+    /// The same as [`Headroom`] and devices take it.
+    #[must_use]
+    pub fn promised(&self) -> Promised {
+        self.account.promised()
     }
 
     /// Whether what it grants is promised of the memory of the machine that this process runs on.
     pub(crate) fn is_of_this_process(&self) -> bool {
-        self.books.is_of_this_process()
+        self.account.is_of_this_process()
     }
 
     /// What `machine` can give now, less what is pending here. See [`Headroom`].
     #[must_use]
     pub fn headroom(&self, machine: &Machine, options: &HeadroomOptions) -> Headroom {
-        Headroom::of(machine, self.pending_bytes(), options)
+        Headroom::of(machine, self.promised(), options)
     }
 
     /// The live allocations, oldest first. What another copy of this crate in the process holds is one line, the last.
     #[must_use]
     pub fn allocations(&self) -> Vec<AllocationInfo> {
-        let mut list = self.books.list();
-        list.extend(self.books.of_other_copies());
+        let mut list = self.account.list();
+        list.extend(self.account.of_other_copies());
         list
     }
 

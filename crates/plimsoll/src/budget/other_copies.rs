@@ -1,34 +1,15 @@
-//! Books over figures that other copies of this crate in the process count into as well.
+//! What other copies of this crate in the process hold of an account.
 
-use std::{ops::Deref, time::Duration};
+use std::time::Duration;
 
-use super::{allocation::AllocationInfo, books::Books};
+use super::{account::Account, allocation_info::AllocationInfo};
 
-/// A figure of these books alone, or of the whole process, other copies of this crate included.
-#[derive(Debug)]
-pub(super) enum Part<T: 'static> {
-    Own(T),
-    #[cfg_attr(loom, allow(dead_code))] // Loom's atomics cannot be static.
-    Process(&'static T),
-}
-
-impl<T> Deref for Part<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        match self {
-            Self::Own(own) => own,
-            Self::Process(shared) => shared,
-        }
-    }
-}
-
-impl Books {
+impl Account {
     /// What other copies of this crate in the process hold of the counter, as a line of the list; none where they hold
     /// nothing.
     pub(super) fn of_other_copies(&self) -> Option<AllocationInfo> {
         let own = self.own.as_ref().filter(|_| is_shared())?;
-        // The higher of two, since these books may be granting or giving at the same time.
+        // The higher of two, since this account may be granting or releasing at the same time.
         let before = own.allocated_bytes();
         let all_bytes = self.counter.allocated_bytes();
         let own_bytes = own.allocated_bytes().max(before);

@@ -1,27 +1,14 @@
 //! What a budget says when it refuses.
 
-use super::{MemoryBudget, weighing::Shortfall};
-use crate::{error::Error, units::format_bytes};
-
-/// What a request wants for.
-#[derive(Debug)]
-pub(super) enum Lacking {
-    /// Room below the line, of which so many bytes are left.
-    Line(u64),
-    /// Memory of the machine.
-    Machine(Shortfall),
-}
+use super::{MemoryBudget, weighing::Lacking};
+use crate::{
+    error::{Error, Left},
+    units::format_bytes,
+};
 
 impl MemoryBudget {
     pub(super) fn refused_at_gate(&self, requested_bytes: u64, reason: String, label: String) -> Error {
-        Error::InsufficientMemory {
-            label,
-            requested_bytes,
-            available_bytes: 0,
-            largest_free_bytes: 0,
-            binding_constraint: reason,
-            suggestion: self.suggestion(0),
-        }
+        Error::insufficient_memory(label, requested_bytes, Left::whole(0), reason, self.suggestion(0))
     }
 
     /// Whatever it failed by, it tells of the lesser of line and machine: who asks for that much is granted it.
@@ -29,7 +16,7 @@ impl MemoryBudget {
         let (of_line, of_machine) = match lacking {
             Lacking::Machine(shortfall) => (self.line_available_bytes(), Some(shortfall)),
             Lacking::Line(of_line) => {
-                let weighed = self.weighing.as_ref().map(|weighing| weighing.shortfall(&self.books));
+                let weighed = self.weighing.as_ref().map(|weighing| weighing.shortfall(&self.account));
                 (of_line, weighed.map(|found| found.unwrap_or_else(|unreadable| unreadable)))
             }
         };
@@ -39,14 +26,14 @@ impl MemoryBudget {
             Some(found) if requested_bytes <= self.usable_bytes() => found.suggestion().to_owned(),
             _ => self.suggestion(requested_bytes),
         };
-        Error::InsufficientMemory {
+        let constraint = binding.map_or_else(|| self.binding().to_string(), |found| found.constraint);
+        Error::insufficient_memory(
             label,
             requested_bytes,
-            available_bytes,
-            largest_free_bytes: available_bytes,
-            binding_constraint: binding.map_or_else(|| self.binding().to_string(), |found| found.constraint),
+            Left::whole(available_bytes),
+            constraint,
             suggestion,
-        }
+        )
     }
 
     fn suggestion(&self, requested_bytes: u64) -> String {

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{cached_headroom::MOST_AGE_NS, pending::Pending, weighing::nanoseconds};
+use super::{cached_headroom::MOST_AGE_NS, clock::nanoseconds, pending::Pending};
 
 /// A holder of less than this may be credited with growth from a little before its grant: reading a file of the kernel
 /// takes longer than all else that a grant does, and the credit is never above the grant.
@@ -62,7 +62,7 @@ impl Resident {
     }
 }
 
-/// Memory that a pool is giving back: from before it goes until it has gone.
+/// Memory that a pool is releasing: from before it goes until it has gone.
 #[derive(Debug)]
 pub(super) struct Leaving {
     lowered_bytes: u64,

@@ -1,37 +1,38 @@
-//! One set of books per board for the whole process, worker threads included. A process is in one memory cgroup, so
-//! that is one per board and cgroup. Other copies of this crate have books of their own over the same counter.
+//! One account per board for the whole process, worker threads included. A process is in one memory cgroup, so
+//! that is one per board and cgroup. Other copies of this crate have accounts of their own over the same counter.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
+    sync::{Arc, LazyLock, Mutex, Weak},
 };
 
 #[cfg(not(loom))]
 use super::registry::process_accounts;
-use super::{books::Books, counter::Counter, other_copies::Part, pending::Pending, resident::Resident};
+use super::{account::Account, counter::Counter, part::Part, pending::Pending, resident::Resident};
+use crate::sync::lock;
 use crate::system::resident_bytes;
 
 /// A board by its id; `None` is the machine as it is.
 type Key = Option<&'static str>;
 
-static SHARED: LazyLock<Mutex<HashMap<Key, Weak<Books>>>> = LazyLock::new(Mutex::default);
+static SHARED: LazyLock<Mutex<HashMap<Key, Weak<Account>>>> = LazyLock::new(Mutex::default);
 
-/// The books of that board. They live as long as one budget or one guard over them does.
-pub(super) fn books(key: Key) -> Arc<Books> {
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(books) = shared.get(&key).and_then(Weak::upgrade) {
-        return books;
+/// The account of that board. It lives as long as one budget or one guard over them does.
+pub(super) fn account(key: Key) -> Arc<Account> {
+    let mut shared = lock(&SHARED);
+    if let Some(account) = shared.get(&key).and_then(Weak::upgrade) {
+        return account;
     }
     let resident = Resident::measured_by(resident_bytes);
-    let books = Arc::new(Books::of(counter(key.unwrap_or_default()), pending(), resident));
-    shared.insert(key, Arc::downgrade(&books));
-    books
+    let account = Arc::new(Account::of(counter(key.unwrap_or_default()), pending(), resident));
+    shared.insert(key, Arc::downgrade(&account));
+    account
 }
 
-/// Books that count alone over the memory of this machine: what they have granted is promised of it all the same.
-pub(super) fn isolated_books() -> Arc<Books> {
+/// An account that counts alone over the memory of this machine: what it has granted is promised of it all the same.
+pub(super) fn isolated_account() -> Arc<Account> {
     let resident = Resident::measured_by(resident_bytes);
-    Arc::new(Books::of(Part::Own(Counter::default()), pending(), resident))
+    Arc::new(Account::of(Part::Own(Counter::default()), pending(), resident))
 }
 
 #[cfg(not(loom))]

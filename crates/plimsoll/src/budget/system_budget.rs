@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{HeadroomOptions, Line, MachineOptions, MemoryBudget, books::Books, shared, weighing::Weighing};
+use super::{
+    HeadroomOptions, Line, MachineOptions, MemoryBudget, account::Account, shared, weighing::Weighing,
+};
 use crate::{
     error::Result,
     system::{Machine, SystemRoot},
@@ -54,14 +56,14 @@ impl MemoryBudget {
         let machine = Machine::read_at(&options.root)?;
         let line = Line::for_machine(&machine, &options.line)?;
         let is_own_machine = options.root == SystemRoot::default();
-        let books = match (is_own_machine, options.isolated) {
-            (true, false) => shared::books(options.line.board.map(|board| board.id)),
-            (true, true) => shared::isolated_books(),
+        let account = match (is_own_machine, options.isolated) {
+            (true, false) => shared::account(options.line.board.map(|board| board.id)),
+            (true, true) => shared::isolated_account(),
             // What this process takes is none of a copy's memory, nor of another process's.
-            (false, _) => Arc::new(Books::weighed()),
+            (false, _) => Arc::new(Account::weighed()),
         };
         let weighing = options.headroom.map(|headroom| weighing(&options.root, headroom));
-        Ok(Self { weighing, ..Self::over(line, books) })
+        Ok(Self { weighing, ..Self::over(line, account) })
     }
 }
 

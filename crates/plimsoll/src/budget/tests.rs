@@ -130,28 +130,28 @@ fn preset_budgets_are_the_boards_numbers() {
 #[test]
 fn silent_holders_are_credited_with_growth_and_a_holder_that_speaks_counts_for_itself() {
     static RESIDENT: AtomicU64 = AtomicU64::new(0);
-    let books = Books::measured_by(|| Some(RESIDENT.load(Ordering::Relaxed)));
+    let account = Account::measured_by(|| Some(RESIDENT.load(Ordering::Relaxed)));
     let enter = |label: &'static str, bytes| {
         let now = Instant::now();
-        books.grant_unweighed(bytes, now);
-        books.enter(label.into(), bytes, None, now)
+        account.grant_unweighed(bytes, now);
+        account.insert(label.into(), bytes, None, now)
     };
     RESIDENT.store(1000 * MIB, Ordering::Relaxed);
     let first = enter("first", 300 * MIB);
-    assert_eq!(books.pending_bytes(), 300 * MIB);
+    assert_eq!(account.promised().bytes(), 300 * MIB);
     RESIDENT.store(1100 * MIB, Ordering::Relaxed);
     let second = enter("second", 50 * MIB);
-    assert_eq!(books.pending_bytes(), 250 * MIB);
-    books.commit(first, 100 * MIB);
-    assert_eq!(books.pending_bytes(), 250 * MIB);
-    books.commit(first, 50 * MIB);
-    assert_eq!(books.pending_bytes(), 250 * MIB, "it only rises");
-    books.commit(first, u64::MAX);
-    assert_eq!(books.pending_bytes(), 50 * MIB, "never above the grant");
-    books.strike(second);
-    books.strike(first);
-    books.commit(first, 1);
-    assert_eq!(books.pending_bytes(), 0);
+    assert_eq!(account.promised().bytes(), 250 * MIB);
+    account.commit(first, 100 * MIB);
+    assert_eq!(account.promised().bytes(), 250 * MIB);
+    account.commit(first, 50 * MIB);
+    assert_eq!(account.promised().bytes(), 250 * MIB, "it only rises");
+    account.commit(first, u64::MAX);
+    assert_eq!(account.promised().bytes(), 50 * MIB, "never above the grant");
+    account.remove(second);
+    account.remove(first);
+    account.commit(first, 1);
+    assert_eq!(account.promised().bytes(), 0);
 }
 
 proptest! {

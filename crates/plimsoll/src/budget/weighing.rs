@@ -1,16 +1,15 @@
 //! Whether the machine can give what a budget's line would grant.
 
-use std::{
-    sync::{LazyLock, PoisonError},
-    time::Instant,
-};
+use std::time::Instant;
 
 use super::{
-    books::Books,
+    account::Account,
     cached_headroom::CachedHeadroom,
+    clock::nanoseconds,
     headroom::{Headroom, HeadroomOptions},
 };
 use crate::{
+    sync::lock,
     system::{MachineReader, SystemRoot, Unavailable},
     units::format_bytes,
 };
@@ -25,6 +24,15 @@ pub(super) struct Weighing {
     cached: CachedHeadroom,
     /// Who holds it takes a reading; its files stay open.
     reader: std::sync::Mutex<MachineReader>,
+}
+
+/// What a request wants for.
+#[derive(Debug)]
+pub(super) enum Lacking {
+    /// Room below the line, of which so many bytes are left.
+    Line(u64),
+    /// Memory of the machine.
+    Machine(Shortfall),
 }
 
 /// Why the machine cannot give that much.
@@ -50,71 +58,71 @@ impl Weighing {
         }
     }
 
-    /// Grants `bytes` if the machine can give them: they are pending in `books` then. No two threads of this process
+    /// Grants `bytes` if the machine can give them: they are pending in `account` then. No two threads of this process
     /// are granted the same bytes.
-    pub(super) fn grant(&self, bytes: u64, books: &Books, now: Instant) -> Result<(), Shortfall> {
-        let resident = |is_first| books.resident_bytes(bytes, is_first, now);
-        if self.cached.try_grant(bytes, books.pending(), nanoseconds(now), resident) {
+    pub(super) fn grant(&self, bytes: u64, account: &Account, now: Instant) -> Result<(), Shortfall> {
+        let resident = |is_first| account.resident_bytes(bytes, is_first, now);
+        if self.cached.try_grant(bytes, account.pending(), nanoseconds(now), resident) {
             return Ok(());
         }
-        self.grant_anew(bytes, books, now)
+        self.grant_anew(bytes, account, now)
     }
 
     #[cold]
-    fn grant_anew(&self, bytes: u64, books: &Books, now: Instant) -> Result<(), Shortfall> {
+    fn grant_anew(&self, bytes: u64, account: &Account, now: Instant) -> Result<(), Shortfall> {
         // Held until the bytes are granted, so that whoever measures next counts them.
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let resident = |is_first| books.resident_bytes(bytes, is_first, now);
+        let mut reader = lock(&self.reader);
+        let resident = |is_first| account.resident_bytes(bytes, is_first, now);
         // Another thread may have taken one while this one waited.
-        if self.cached.try_grant(bytes, books.pending(), nanoseconds(now), resident) {
+        if self.cached.try_grant(bytes, account.pending(), nanoseconds(now), resident) {
             return Ok(());
         }
-        let mut found = self.measure(&mut reader, books)?;
+        let mut found = self.measure(&mut reader, account)?;
         for _ in 1..MOST_READINGS {
-            match self.cached.grant(bytes, books.pending(), resident) {
+            match self.cached.grant(bytes, account.pending(), resident) {
                 // It was there: others have been granted something since, and may have released it again.
                 Err(_) if bytes <= found.0.bytes => {
                     // Without a reading they wait for this one.
-                    self.cached.forget(books.pending().granted_bytes());
-                    found = self.measure(&mut reader, books)?;
+                    self.cached.forget(account.pending().granted_bytes());
+                    found = self.measure(&mut reader, account)?;
                 }
                 settled => return settled.map_err(|left| found.shortfall(left)),
             }
         }
-        self.cached.grant(bytes, books.pending(), resident).map_err(|left| found.shortfall(left))
+        self.cached.grant(bytes, account.pending(), resident).map_err(|left| found.shortfall(left))
     }
 
     /// Whether `bytes` would be granted now.
-    pub(super) fn has(&self, bytes: u64, books: &Books) -> bool {
-        let is_served = self.cached.serves(bytes, books.pending(), nanoseconds(Instant::now()));
-        is_served || self.shortfall(books).is_ok_and(|found| bytes <= found.available_bytes)
+    pub(super) fn has(&self, bytes: u64, account: &Account) -> bool {
+        let is_served = self.cached.serves(bytes, account.pending(), nanoseconds(Instant::now()));
+        is_served || self.shortfall(account).is_ok_and(|found| bytes <= found.available_bytes)
     }
 
     /// What the machine can give, measured anew: the last reading does not know what was released since. 0 where it cannot
     /// be read.
-    pub(super) fn available_bytes(&self, books: &Books) -> u64 {
-        self.shortfall(books).map_or(0, |found| found.available_bytes)
+    pub(super) fn available_bytes(&self, account: &Account) -> u64 {
+        self.shortfall(account).map_or(0, |found| found.available_bytes)
     }
 
     /// What a reading taken for it finds.
-    pub(super) fn shortfall(&self, books: &Books) -> Result<Shortfall, Shortfall> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = self.measure(&mut reader, books)?;
+    pub(super) fn shortfall(&self, account: &Account) -> Result<Shortfall, Shortfall> {
+        let mut reader = lock(&self.reader);
+        let found = self.measure(&mut reader, account)?;
         Ok(found.shortfall(found.0.bytes))
     }
 
     /// Takes a reading, by which others are granted from then on.
-    fn measure(&self, reader: &mut MachineReader, books: &Books) -> Result<Found, Shortfall> {
-        let pending = books.pending();
+    fn measure(&self, reader: &mut MachineReader, account: &Account) -> Result<Found, Shortfall> {
+        let pending = account.pending();
         // In this order: what is granted, or granted and taken, while the machine is read counts twice until the next
         // reading. The other way round it would not count at all.
         let granted_bytes = pending.granted_bytes();
-        let pending_bytes = books.pending_bytes();
+        let promised = account.promised();
         let machine = reader.read().map_err(|unavailable| {
             self.cached.forget(pending.granted_bytes());
             Shortfall::unreadable(&unavailable)
         })?;
-        let headroom = Headroom::of(&machine, pending_bytes, &self.options);
+        let headroom = Headroom::of(&machine, promised, &self.options);
         self.cached.renew(granted_bytes, headroom.bytes, nanoseconds(Instant::now()));
         Ok(Found(headroom))
     }
@@ -127,7 +135,7 @@ impl Found {
         let constraint = format!(
             "{}, and {} of it are granted and not yet taken",
             headroom.binding,
-            format_bytes(headroom.pending_bytes)
+            format_bytes(headroom.promised.bytes())
         );
         Shortfall { available_bytes, constraint, is_unreadable: false }
     }
@@ -149,12 +157,6 @@ impl Shortfall {
     }
 }
 
-/// Nanoseconds since some moment in the life of this process.
-pub(super) fn nanoseconds(now: Instant) -> u64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    now.saturating_duration_since(*START).as_nanos() as u64
-}
-
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
@@ -168,7 +170,7 @@ mod tests {
         },
     };
 
-    static BOOKS: OnceLock<Books> = OnceLock::new();
+    static ACCOUNT: OnceLock<Account> = OnceLock::new();
 
     /// How often others will still grant and release something.
     static CHURN: AtomicU64 = AtomicU64::new(0);
@@ -178,7 +180,7 @@ mod tests {
     fn churn() -> Option<u64> {
         let goes_on = |left: u64| left.checked_sub(1);
         if CHURN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, goes_on).is_ok() {
-            BOOKS.get().unwrap().pending().grant(400 * MIB);
+            ACCOUNT.get().unwrap().pending().grant(400 * MIB);
         }
         Some(0)
     }
@@ -189,18 +191,18 @@ mod tests {
         fs::create_dir(tree.path().join("proc")).unwrap();
         fs::write(tree.path().join("proc/meminfo"), "MemTotal: 8388608 kB\nMemAvailable: 1048576 kB\n")
             .unwrap();
-        let books = BOOKS.get_or_init(|| Books::measured_by(churn));
+        let account = ACCOUNT.get_or_init(|| Account::measured_by(churn));
         let weighing = Weighing::new(SystemRoot::at(tree.path()), HeadroomOptions::default());
         CHURN.store(3, Ordering::Relaxed);
-        assert!(weighing.grant(500 * MIB, books, Instant::now()).is_ok(), "it is there");
+        assert!(weighing.grant(500 * MIB, account, Instant::now()).is_ok(), "it is there");
         assert_eq!(CHURN.load(Ordering::Relaxed), 0);
-        books.ungrant(500 * MIB);
+        account.ungrant(500 * MIB);
         // Without end it is refused some time, and what is not there at once.
         CHURN.store(1000, Ordering::Relaxed);
-        assert!(weighing.grant(500 * MIB, books, Instant::now()).is_err());
+        assert!(weighing.grant(500 * MIB, account, Instant::now()).is_err());
         let before = CHURN.load(Ordering::Relaxed);
         assert!(before > 900, "{before}");
-        assert!(weighing.grant(GIB, books, Instant::now()).is_err());
+        assert!(weighing.grant(GIB, account, Instant::now()).is_err());
         assert_eq!(CHURN.load(Ordering::Relaxed), before);
     }
 }

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     ops::Range,
     os::fd::{AsFd, FromRawFd, OwnedFd, RawFd},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use rustix::io::Errno;
@@ -17,6 +17,7 @@ use super::{
     shown_label,
 };
 use crate::error::{Error, Result};
+use crate::sync::lock;
 
 // Source: include/uapi/linux/dma-buf.h.
 const SYNC: u32 = 0x4008_6200;
@@ -128,7 +129,7 @@ impl DeviceMemory for DmaBuf {
     /// it is left out while a write is open; and every write begins as a read does, for the lines that it fills only in
     /// part.
     fn sync(&self, kind: SyncKind, _: Range<u64>) -> Result<()> {
-        let mut open_writes = self.open_writes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open_writes = lock(&self.open_writes);
         match kind {
             SyncKind::BeginRead | SyncKind::BeginWrite => {
                 if *open_writes == 0 {

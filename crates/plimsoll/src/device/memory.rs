@@ -8,7 +8,10 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    budget::Promised,
+    error::{Error, Result},
+};
 
 /// A slab of device memory. Dropping it gives it back.
 ///
@@ -86,14 +89,14 @@ pub trait DeviceMemory: Send + Sync + fmt::Debug {
         reading(self, range.clone(), || writing(to, into, copy))
     }
 
-    /// Makes every page of it really there, so that no later touch can fail for want of memory. `pending_bytes` are those
-    /// that others were granted and have not taken yet, as in a [`Request`](super::Request): they are left to them.
+    /// Makes every page of it really there, so that no later touch can fail for want of memory. What is
+    /// `promised` to others, as in a [`Request`](super::Request), is left to them.
     ///
     /// # Errors
     ///
     /// [`Error::InsufficientMemory`] when the system has not got them.
-    fn populate(&self, pending_bytes: u64) -> Result<()> {
-        let _ = pending_bytes;
+    fn populate(&self, promised: Promised) -> Result<()> {
+        let _ = promised;
         Ok(())
     }
 

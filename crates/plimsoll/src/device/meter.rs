@@ -1,11 +1,12 @@
 //! What a back end has given out.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex,
     atomic::{AtomicU64, Ordering},
 };
 
 use crate::budget::{self, Unseen};
+use crate::sync::lock;
 
 /// What this process has taken of the machine's RAM through devices and what its resident memory does not show, in bytes.
 #[must_use]
@@ -101,7 +102,7 @@ impl Meter {
 impl Metered {
     /// From now on the resident memory shows the slab.
     pub fn seen(&self) {
-        drop(self.unseen.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(lock(&self.unseen).take());
     }
 }
 

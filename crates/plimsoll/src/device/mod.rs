@@ -11,7 +11,7 @@
 // Memory of devices is reached by system calls and raw addresses; each block says what makes it sound.
 #![allow(unsafe_code)]
 
-mod admission;
+mod context;
 mod cuda;
 mod dma_buf;
 mod dma_heap;
@@ -26,12 +26,11 @@ mod nvml;
 mod open;
 pub mod rknpu;
 mod staging;
-mod taking;
 mod udmabuf;
 
 use std::{any::Any, fmt, sync::Arc};
 
-pub use admission::{Charge, DeviceContext};
+pub use context::{Charge, DeviceContext};
 pub use cuda::{CudaAdvice, CudaBackend, CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging, CudaUse};
 pub use dma_heap::{DmaHeap, DmaHeapBackend};
 pub use host::{HostBackend, HostOptions, HostSource, HugePages};
@@ -43,8 +42,8 @@ pub use rknpu::RknpuBackend;
 pub use staging::Staging;
 pub use udmabuf::UdmabufBackend;
 
-use crate::error::Result;
 pub use crate::system::BackEndKind;
+use crate::{budget::Promised, error::Result};
 
 /// Where slabs come from: one device, or one heap.
 ///
@@ -114,15 +113,15 @@ pub struct Request<'a> {
     pub bytes: u64,
     /// What the memory is for; shown where a driver takes names.
     pub label: &'a str,
-    /// What was promised to others and not yet taken, in bytes: headroom without it is what can be given.
-    pub pending_bytes: u64,
+    /// What was promised to others and not yet taken: headroom without it is what can be given.
+    pub promised: Promised,
 }
 
 impl<'a> Request<'a> {
     /// So many bytes, with nothing promised to others.
     #[must_use]
     pub const fn new(bytes: u64, label: &'a str) -> Self {
-        Self { bytes, label, pending_bytes: 0 }
+        Self { bytes, label, promised: Promised::NOTHING }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    sync::lock,
     system::{BackEndKind, DetectedBoard, Vendor},
 };
 
@@ -107,7 +108,7 @@ impl OpenDevices {
         open: impl FnOnce() -> Result<SharedBackend>,
     ) -> Result<SharedBackend> {
         let place = self.place(choice);
-        let mut device = locked(&place);
+        let mut device = lock(&place);
         if let Some(backend) = device.as_ref().and_then(Weak::upgrade) {
             return Ok(backend);
         }
@@ -117,24 +118,20 @@ impl OpenDevices {
     }
 
     fn place(&self, choice: &DeviceChoice) -> Place {
-        let mut places = locked(&self.0);
+        let mut places = lock(&self.0);
         let places = places.get_or_insert_default();
         // Places are lent out under this lock alone: nobody holds one that is held here only.
         places.retain(|_, place| {
-            Arc::strong_count(place) > 1 || locked(place).as_ref().is_some_and(|it| it.strong_count() > 0)
+            Arc::strong_count(place) > 1 || lock(place).as_ref().is_some_and(|it| it.strong_count() > 0)
         });
         places.entry(choice.clone()).or_default().clone()
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The NPU in a domain. It lets a process in once, so all its domains share what was opened first.
 fn open_npu(context: DeviceContext, domain: Option<DomainId>) -> Result<Arc<RknpuBackend>> {
     static OPEN: Mutex<Vec<Weak<RknpuBackend>>> = Mutex::new(Vec::new());
-    let mut open = locked(&OPEN);
+    let mut open = lock(&OPEN);
     open.retain(|npu| npu.strong_count() > 0);
     let known = open.iter().find_map(Weak::upgrade).map(|npu| (*npu).clone());
     let npu = match (known, domain) {

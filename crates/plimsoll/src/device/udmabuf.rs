@@ -13,7 +13,6 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
     BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
-    admission::insufficient,
     dma_buf::DmaBuf,
     errno::{mapping_meaning, meaning},
     host::memory_file,
@@ -21,7 +20,7 @@ use super::{
     kernel::{Kernel, RealKernel},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Left, Result},
     system::{SystemRoot, obstacle},
     units::{MIB, format_bytes},
 };
@@ -143,7 +142,7 @@ fn beyond_limit(request: &Request<'_>, most: u64) -> Error {
     let why = format!("udmabuf makes buffers of at most {} (its size_limit_mb)", format_bytes(most));
     let suggestion = "Ask for several smaller ones, or raise the limit: echo 4096 | sudo tee \
                       /sys/module/udmabuf/parameters/size_limit_mb, or udmabuf.size_limit_mb=4096 for the kernel";
-    insufficient(request, (most, most), why, suggestion)
+    request.refused(Left::whole(most), why, suggestion)
 }
 
 impl Backend for UdmabufBackend {

@@ -9,6 +9,7 @@
 
 mod destination;
 mod device;
+mod load_note;
 mod model;
 mod output;
 mod reader;

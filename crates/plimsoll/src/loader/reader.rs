@@ -6,13 +6,13 @@ use zerocopy::FromBytes;
 
 use super::{
     destination::Destination,
+    load_note::LoadNote,
     model::ModelFile,
     output::Output,
     selection::{Chunk, Cursor, PlannedChunk, Selection, UnitPlan},
     spare::Spare,
 };
 use crate::{
-    budget::LoadNote,
     error::{Error, Result},
     pool::{BufferPool, PooledBuffer},
     units::MIB,
@@ -236,7 +236,8 @@ impl Reader {
         let (Some(stored), Some(format)) = (stored, self.selection.format(planned.part)) else {
             return Err(broken_plan());
         };
-        let misaligned = || Error::invalid_argument("into", "aligned to its elements", "an odd address");
+        let misaligned =
+            || Error::internal("a chunk was planned at an address that its elements cannot have");
         let outcome = match self.selection.output() {
             Output::Raw => return Err(broken_plan()),
             Output::F32 => gguf_dequant::to_f32(
@@ -265,5 +266,5 @@ impl Reader {
 /// A plan that does not fit its own buffers would be a bug of this room; even then nothing is read or written
 /// out of place.
 fn broken_plan() -> Error {
-    Error::invalid_argument("selection", "one whose chunks lie within their unit", "one that does not")
+    Error::internal("a chunk was planned that does not lie within its unit")
 }

@@ -1,10 +1,11 @@
 //! Buffers that a reader uses again and again.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::{
     error::Result,
     pool::{BufferPool, PooledBuffer},
+    sync::lock,
 };
 
 /// The buffers of a reader's units that came back, for its units to come.
@@ -21,7 +22,7 @@ impl Spare {
     }
 
     fn buffers(&self) -> MutexGuard<'_, Option<Vec<PooledBuffer>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// A buffer of `bytes` bytes, which is the same for all of a reader's units: one that came back, else one of the pool's.

@@ -4,18 +4,17 @@ use std::{
     collections::VecDeque,
     io,
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     thread::{self, JoinHandle},
 };
 
 use super::{
+    load_note::LoadNote,
     reader::{Reader, Unit},
     spare::Spare,
 };
-use crate::{
-    budget::LoadNote,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
+use crate::sync::{lock, wait};
 
 /// Units that may exist at once: one being read, one ready, one in the consumer's hands.
 const MAX_LIVE_UNITS: usize = 3;
@@ -120,7 +119,7 @@ impl StreamedUnit {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Waits for room and gives the permit for one more unit; `None` when cancelled.
@@ -149,7 +148,7 @@ impl Shared {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+        wait(&self.changed, state)
     }
 
     /// Hands the unit to the first who waits, or lays it down as ready.
@@ -199,8 +198,8 @@ struct FinishOnDrop(Arc<Shared>, PathBuf);
 impl Drop for FinishOnDrop {
     fn drop(&mut self) {
         if !self.0.state().finished {
-            let source = io::Error::other("the reader failed; this is a bug in plimsoll");
-            self.0.finish(Some(Error::Io { path: self.1.clone(), tensor: None, offset_bytes: None, source }));
+            let what = format!("{}: the thread that reads it ended without an outcome", self.1.display());
+            self.0.finish(Some(Error::internal(what)));
         }
     }
 }

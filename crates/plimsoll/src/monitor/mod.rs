@@ -2,13 +2,15 @@
 //!
 //! Off until asked. However many monitors there are, one thread samples for all of them; it ends with the last.
 
+mod handle;
 mod level;
 mod sample;
 mod thread;
 mod updates;
 mod watch;
 
+pub use handle::Monitor;
 pub use level::{Level, Limits};
 pub use sample::Sample;
 pub use updates::Updates;
-pub use watch::{Monitor, MonitorOptions, Notice};
+pub use watch::{MonitorOptions, Notice};

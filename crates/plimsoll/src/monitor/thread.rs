@@ -6,7 +6,7 @@ use std::{
     io::Write,
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
     thread,
     time::Duration,
 };
@@ -20,6 +20,7 @@ use rustix::{
 use super::watch::Watch;
 use crate::{
     error::{Error, Result},
+    sync::lock,
     system::{Sampler, SystemRoot},
 };
 
@@ -32,7 +33,7 @@ struct Hub {
 }
 
 fn hub() -> MutexGuard<'static, Hub> {
-    HUB.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&HUB)
 }
 
 /// Takes a monitor on, and starts the thread if it does not run.

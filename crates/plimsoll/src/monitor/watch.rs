@@ -1,10 +1,10 @@
-//! One monitor: what it judges by, its level, its history, and whom it tells.
+//! What the thread knows of one monitor: what it judges by, its level, its history, and whom it tells.
 
 use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,12 +13,11 @@ use std::{
 use super::{
     level::{Level, Limits},
     sample::Sample,
-    thread,
 };
 use crate::{
     budget::{HeadroomOptions, MemoryBudget, Refusal},
     device::unseen_bytes,
-    error::Result,
+    sync::lock,
     system::{Signals, SystemRoot, Unavailable},
 };
 
@@ -72,80 +71,7 @@ pub enum Notice {
 }
 
 /// Whom a monitor tells. It is called on the monitor's thread and must not wait.
-type Observer = Box<dyn Fn(Notice) + Send + Sync>;
-
-/// A monitor that runs. Dropping or [closing](Self::close) it ends it.
-#[derive(Debug)]
-pub struct Monitor(Arc<Watch>);
-
-impl Monitor {
-    /// Starts to watch over a budget, and tells `observer` of every sample on the monitor's thread.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for limits that are none;
-    /// [`Error::Io`](crate::Error::Io) when no thread can be started.
-    pub fn start(
-        budget: MemoryBudget,
-        options: MonitorOptions,
-        observer: impl Fn(Notice) + Send + Sync + 'static,
-    ) -> Result<Self> {
-        options.limits.checked()?;
-        let watch = Arc::new(Watch {
-            budget,
-            options,
-            observer: Box::new(observer),
-            closed: AtomicBool::new(false),
-            state: Mutex::default(),
-        });
-        thread::watch(&watch)?;
-        Ok(Self(watch))
-    }
-
-    /// The level now.
-    #[must_use]
-    pub fn level(&self) -> Level {
-        self.0.state().level
-    }
-
-    /// The last sample; none before the first, and while the machine's memory or a limit cannot be read.
-    #[must_use]
-    pub fn latest(&self) -> Option<Arc<Sample>> {
-        self.0.state().latest.clone()
-    }
-
-    /// The samples that are kept, oldest first.
-    #[must_use]
-    pub fn history(&self) -> Vec<Arc<Sample>> {
-        self.0.state().history.iter().cloned().collect()
-    }
-
-    /// Sets other limits. The next sample is judged by them.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for limits that are none.
-    pub fn set_limits(&self, limits: Limits) -> Result<()> {
-        self.0.state().limits = Some(limits.checked()?);
-        thread::wake();
-        Ok(())
-    }
-
-    /// Ends it: the budget grants again, and the thread ends if this was the last. A notice that is being told while
-    /// it is closed may still arrive. A second call does nothing.
-    pub fn close(&self) {
-        if !self.0.closed.swap(true, Ordering::AcqRel) {
-            self.0.state().refusal = None;
-            thread::wake();
-        }
-    }
-}
-
-impl Drop for Monitor {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
+pub(super) type Observer = Box<dyn Fn(Notice) + Send + Sync>;
 
 pub(super) struct Watch {
     budget: MemoryBudget,
@@ -179,8 +105,37 @@ struct State {
 }
 
 impl Watch {
+    pub(super) fn new(budget: MemoryBudget, options: MonitorOptions, observer: Observer) -> Self {
+        Self { budget, options, observer, closed: AtomicBool::new(false), state: Mutex::default() }
+    }
+
+    pub(super) fn level(&self) -> Level {
+        self.state().level
+    }
+
+    pub(super) fn latest(&self) -> Option<Arc<Sample>> {
+        self.state().latest.clone()
+    }
+
+    pub(super) fn history(&self) -> Vec<Arc<Sample>> {
+        self.state().history.iter().cloned().collect()
+    }
+
+    pub(super) fn set_limits(&self, limits: Limits) {
+        self.state().limits = Some(limits);
+    }
+
+    /// Whether it is this call that closes it.
+    pub(super) fn close(&self) -> bool {
+        let closes = !self.closed.swap(true, Ordering::AcqRel);
+        if closes {
+            self.state().refusal = None;
+        }
+        closes
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(super) fn root(&self) -> &SystemRoot {

@@ -7,10 +7,8 @@ use super::{
     memory::MemoryReader,
     root::{Buffer, Probe, Reason, SystemRoot, Unavailable},
 };
-use std::{
-    process,
-    sync::{Mutex, PoisonError},
-};
+use crate::sync::lock;
+use std::{process, sync::Mutex};
 
 /// The memory of this machine at one moment, as far as a line and headroom need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +108,7 @@ impl Machine {
     #[must_use]
     pub fn untold_doubts(&self) -> Vec<Unavailable> {
         static TOLD: Mutex<Vec<Unavailable>> = Mutex::new(Vec::new());
-        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&TOLD);
         let untold: Vec<_> = self.grave_doubts().filter(|doubt| !told.contains(doubt)).cloned().collect();
         told.extend(untold.iter().cloned());
         untold
@@ -184,7 +182,7 @@ impl MachineReader {
         if let Some(files) = &mut self.files {
             return read(files);
         }
-        let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = lock(&OWN);
         *own = own.take().filter(|files| files.process == process::id());
         read(own.get_or_insert_with(|| Files::new(&self.root)))
     }

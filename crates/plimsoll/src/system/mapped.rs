@@ -3,11 +3,12 @@
 
 use std::{
     fs,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
 use super::{meminfo::MemInfo, mounts::Mounts, process::ProcessMemory, root::SystemRoot, text::field};
+use crate::sync::lock;
 use crate::units::MIB;
 
 /// Less than this is not worth asking every process.
@@ -51,7 +52,7 @@ pub(super) fn tell_shared(mut memory: MemInfo, root: &SystemRoot) -> MemInfo {
     if unsure_bytes < NOT_WORTH_BYTES || !root.is_this_machine() {
         return memory;
     }
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = lock(&LAST);
     memory.mapped_shmem_bytes = last.at_most_bytes(Instant::now(), shmem_bytes, || ask(root));
     memory
 }

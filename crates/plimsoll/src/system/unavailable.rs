@@ -4,6 +4,8 @@ use std::{fmt, io, path::PathBuf};
 
 use rustix::io::Errno;
 
+use crate::error::Error;
+
 /// A figure, or why it is not there.
 pub type Probe<T> = Result<T, Unavailable>;
 
@@ -159,3 +161,10 @@ impl fmt::Display for Unavailable {
 }
 
 impl std::error::Error for Unavailable {}
+
+impl From<Unavailable> for Error {
+    fn from(unavailable: Unavailable) -> Self {
+        let source = io::Error::other(unavailable.to_string());
+        Self::Io { path: unavailable.path, tensor: None, offset_bytes: None, source }
+    }
+}

@@ -2,6 +2,7 @@
 
 use plimsoll::{
     Error, Result,
+    budget::Promised,
     device::{Backend, CudaBackend, CudaChunks, CudaKind, CudaOptions, CudaStaging, DeviceMemory, Request},
     units::{GIB, MIB},
 };
@@ -33,7 +34,7 @@ fn use_slab(back_end: &CudaBackend, slab: &dyn DeviceMemory) -> Result<()> {
     slab.copy_to(100..612, slab, 1000)?;
     slab.read(1000, &mut read)?;
     assert_eq!(read, bytes);
-    slab.populate(0)?;
+    slab.populate(Promised::NOTHING)?;
     let _view = slab.view();
     let _descriptor = slab.export_fd();
     let mut staging = CudaStaging::new(back_end, 4096)?;
@@ -119,7 +120,7 @@ fn a_lost_device_is_an_error_everywhere_and_a_crash_nowhere() {
                 slab.read(0, &mut [0]),
                 slab.write(0, &[0]),
                 slab.copy_to(0..10, &*slab, 20),
-                slab.populate(0),
+                slab.populate(Promised::NOTHING),
                 slab.view().map(drop),
                 slab.export_fd().map(drop),
                 staging.window(1).map(drop),

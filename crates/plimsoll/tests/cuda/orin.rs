@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plimsoll::{
     Error, MemoryBudget,
-    budget::MachineOptions,
+    budget::{MachineOptions, Promised},
     device::{Backend, CudaBackend, CudaChunks, CudaKind, CudaOptions, CudaStaging, CudaUse, Request},
     pool::{MemoryPool, PoolOptions},
     system::Machine,
@@ -31,7 +31,8 @@ fn headroom_decides_and_not_what_the_driver_calls_free() {
         assert!(refusal.to_string().contains("floor of 256.00 MiB"), "{refusal}");
         assert_eq!(fake.get("calls"), calls, "the driver is not asked");
         drop(back_end.take(&Request::new(768 * MIB, "weights")).unwrap());
-        let promised = Request { pending_bytes: 700 * MIB, ..Request::new(100 * MIB, "weights") };
+        let promised =
+            Request { promised: Promised::granted(700 * MIB), ..Request::new(100 * MIB, "weights") };
         assert_eq!(back_end.take(&promised).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
     }
     fake.assert_clean();
@@ -119,7 +120,7 @@ fn managed_memory_that_must_not_be_touched_is_not_shown() {
     // The fake maps nothing at the address of such memory: a touch would end the process.
     slab.write(5, b"by copies").unwrap();
     slab.fill(14..20, b'!').unwrap();
-    slab.populate(0).unwrap();
+    slab.populate(Promised::NOTHING).unwrap();
     let mut bytes = [0; 15];
     slab.read(5, &mut bytes).unwrap();
     assert_eq!(&bytes, b"by copies!!!!!!");

@@ -4,7 +4,7 @@ use std::{sync::Arc, thread};
 
 use plimsoll::{
     Error,
-    budget::HeadroomOptions,
+    budget::{HeadroomOptions, Promised},
     device::{DeviceContext, DeviceMemory, Request, SharedBackend, SyncKind},
     units::{MAX_BYTES, MIB},
 };
@@ -244,8 +244,8 @@ fn populated_memory_keeps_its_bytes(backend: &SharedBackend) {
     let slab = take(backend, 2 * MIB);
     let bytes = pattern(9, 5000);
     slab.write(MIB - 1, &bytes).unwrap();
-    slab.populate(0).unwrap();
-    slab.populate(0).unwrap();
+    slab.populate(Promised::NOTHING).unwrap();
+    slab.populate(Promised::NOTHING).unwrap();
     assert_eq!(read(&*slab, MIB - 1, bytes.len()), bytes);
 }
 
@@ -261,7 +261,7 @@ fn discarded_memory_works_on(backend: &SharedBackend) {
     assert_eq!(all[end as usize..bytes.len()], bytes[end as usize..]);
     let kept_or_zero = |(now, was): (&u8, &u8)| now == was || *now == 0;
     assert!(all.iter().zip(&bytes).all(kept_or_zero));
-    slab.populate(0).unwrap();
+    slab.populate(Promised::NOTHING).unwrap();
     slab.write(start, &bytes[..granule as usize]).unwrap();
     assert_eq!(read(&*slab, start, granule as usize), bytes[..granule as usize]);
 }

@@ -4,6 +4,7 @@ use std::{any::Any, ops::Range, os::fd::OwnedFd};
 
 use plimsoll::{
     Error, Result,
+    budget::Promised,
     device::{
         BackEndKind, Backend, DeviceMemory, DeviceUsage, HostView, Limits, Request, SharedBackend, SyncKind,
     },
@@ -125,9 +126,9 @@ impl DeviceMemory for FaultyMemory {
         self.inner.copy_to(range, to, to_offset_bytes)
     }
 
-    fn populate(&self, pending_bytes: u64) -> Result<()> {
+    fn populate(&self, promised: Promised) -> Result<()> {
         step(&self.faults, "populate")?;
-        self.inner.populate(pending_bytes)
+        self.inner.populate(promised)
     }
 
     fn discard(&self, range: Range<u64>) -> Result<()> {

@@ -5,8 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use slab::Slab;
 
 use super::{
-    Note, Origin, RecordOptions,
     event::EventKind,
+    note::Note,
+    options::RecordOptions,
+    origin::Origin,
     recorder::{Copied, Recorder},
     stacks::Stacks,
     threads,

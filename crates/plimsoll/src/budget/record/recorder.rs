@@ -7,12 +7,13 @@ use std::{
 };
 
 use super::{
-    Note, RecordOptions,
     event::{Event, EventKind, Record},
+    note::Note,
+    options::RecordOptions,
     threads::Threads,
     totals::Totals,
 };
-use crate::budget::AllocationInfo;
+use crate::budget::allocation_info::AllocationInfo;
 
 #[derive(Debug)]
 pub(in crate::budget) struct Recorder {

@@ -1,32 +1,25 @@
 //! A CUDA device as a back end.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, OnceLock, atomic::Ordering};
 
 use super::{
     CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging,
     block::{Block, Storage},
     chunks::Chunking,
-    codes::OUT_OF_MEMORY,
-    driver::{Current, Driver},
+    driver::Driver,
     memory::CudaMemory,
+    shared::Shared,
     table::{Table, unavailable},
 };
 use crate::{
-    budget::Admission,
+    budget::DriverRule,
     device::{
-        BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
-        Staging, admission::insufficient,
+        BackEndKind, Backend, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request, Staging,
     },
-    error::{Error, Result},
+    error::Result,
     system::DetectedBoard,
-    units::{MIB, format_bytes},
+    units::MIB,
 };
-
-const SUGGESTION: &str = "Ask for it in several slabs, or release something first; on Jetson the driver's memory stays \
-                          in pieces when programs end, and a restart mends that";
 
 /// One kind of memory of one CUDA device.
 ///
@@ -46,28 +39,14 @@ pub struct CudaBackend {
     meter: Meter,
 }
 
-/// What a back end, its slabs and its staging hold together.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub driver: Driver,
-    pub info: CudaInfo,
-    pub kind: CudaKind,
-    pub chunking: Option<Chunking>,
-    /// Why a slab was first taken in one piece though chunks were wanted.
-    pub refused_chunks: OnceLock<String>,
-    context: DeviceContext,
-    /// What the device said of its memory when it was last asked.
-    free_bytes: AtomicU64,
-    device_bytes: AtomicU64,
-}
-
 impl CudaBackend {
     /// Opens a device.
     ///
     /// # Errors
     ///
-    /// [`Error::DeviceUnavailable`] when there is no driver, when it does not start, when there is no device of that
-    /// number, or when the device has no memory of that kind; [`Error::Device`] when the driver gives no context.
+    /// [`Error::DeviceUnavailable`](crate::Error::DeviceUnavailable) when there is no driver, when it does not start, when
+    /// there is no device of that number, or when the device has no memory of that kind;
+    /// [`Error::Device`](crate::Error::Device) when the driver gives no context.
     pub fn open(options: CudaOptions) -> Result<Self> {
         let table = Table::open(options.library.as_deref())?;
         let (device, info) = CudaInfo::read(&table, options.ordinal)?;
@@ -111,15 +90,11 @@ impl CudaBackend {
         self.shared.kind
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     fn try_take(&self, request: &Request<'_>) -> Result<CudaMemory> {
         request.check_size()?;
         let shared = &self.shared;
         let bytes = request.bytes.next_multiple_of(self.limits().granule_bytes);
-        let storage = shared.take(request, shared.kind, bytes)?;
+        let storage = Storage::take(shared, request, shared.kind, bytes)?;
         let block = Block::new(Arc::clone(shared), storage, bytes, Some(self.meter.enter(bytes)));
         Ok(CudaMemory { block: Arc::new(block) })
     }
@@ -155,7 +130,7 @@ impl Backend for CudaBackend {
     }
 
     /// Memory of a GPU that has its own is not measured against the machine's headroom: its driver refuses what it has
-    /// not got, and `pending_bytes`, which are the machine's, say nothing of it.
+    /// not got, and what is `promised`, which is the machine's, says nothing of it.
     fn is_of_this_machine(&self) -> bool {
         self.limits().system_memory && self.shared.context.is_of_this_machine()
     }
@@ -171,7 +146,7 @@ impl Backend for CudaBackend {
     }
 
     fn staging(&self, window_bytes: u64) -> Result<Option<Box<dyn Staging>>> {
-        Ok(Some(Box::new(CudaStaging::new(self, window_bytes)?)))
+        Ok(Some(Box::new(CudaStaging::over(&self.shared, window_bytes)?)))
     }
 
     fn admit(&self, request: &Request<'_>) -> Result<()> {
@@ -206,87 +181,14 @@ impl Backend for CudaBackend {
     }
 }
 
-impl Shared {
-    /// Who pays for memory of a kind; nobody for the device's own. Memory of an integrated GPU comes from a driver that
-    /// charges no cgroup.
-    fn charge(&self, kind: CudaKind) -> Option<Charge> {
-        match kind {
-            _ if self.info.integrated => Some(Charge::Machine),
-            CudaKind::Device => None,
-            CudaKind::Pinned | CudaKind::Managed => Some(Charge::Process),
-        }
-    }
-
-    /// Takes pinned memory beside the slabs: for staging, whatever kind the back end gives.
-    pub fn take_pinned(self: &Arc<Self>, request: &Request<'_>) -> Result<Block> {
-        let storage = self.take(request, CudaKind::Pinned, request.bytes)?;
-        Ok(Block::new(Arc::clone(self), storage, request.bytes, None))
-    }
-
-    /// Asks the driver, after the machine where the memory is the machine's.
-    fn take(&self, request: &Request<'_>, kind: CudaKind, bytes: u64) -> Result<Storage> {
-        // A lock that another thread held at the fork is never given back in the child.
-        self.driver.check_process()?;
-        let charge = self.charge(kind);
-        let ask = || {
-            let current = self.driver.enter()?;
-            let storage = Storage::take(self, &current, kind, bytes);
-            self.look_at_memory(&current);
-            storage
-        };
-        let taken = match charge {
-            Some(charge) => self.context.admit_and(request, charge, ask),
-            None => self.check_total(request).and_then(|()| ask()),
-        };
-        taken.map_err(|error| self.refusal(request, charge, error))
-    }
-
-    /// More than the device has at all is not asked for.
-    fn check_total(&self, request: &Request<'_>) -> Result<()> {
-        let total_bytes = self.device_bytes.load(Ordering::Relaxed);
-        if request.bytes <= total_bytes {
-            return Ok(());
-        }
-        let why = format!("{} has {} in all", self.driver.name, format_bytes(total_bytes));
-        let free_bytes = self.free_bytes.load(Ordering::Relaxed);
-        Err(insufficient(request, (free_bytes, free_bytes), why, SUGGESTION))
-    }
-
-    /// Keeps what the device has free now, so that nobody who asks later waits for the device. Of memory that is the
-    /// machine's, the machine tells more than the driver.
-    pub fn look_at_memory(&self, current: &Current<'_>) {
-        if self.charge(self.kind).is_some() {
-            return;
-        }
-        if let Ok((free_bytes, device_bytes)) = current.memory_info() {
-            self.free_bytes.store(free_bytes, Ordering::Relaxed);
-            self.device_bytes.store(device_bytes, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether both share a device and its context, whatever their kinds.
-    pub fn is_device_of(&self, other: &Self) -> bool {
-        self.info.ordinal == other.info.ordinal && self.info.library == other.info.library
-    }
-
-    /// The driver's "out of memory" with the figures that belong to it; other errors as they are.
-    fn refusal(&self, request: &Request<'_>, charge: Option<Charge>, error: Error) -> Error {
-        let Error::Device { errno: Some(OUT_OF_MEMORY), call, meaning, .. } = &error else { return error };
-        let says = format!("{call} says {meaning}");
-        if let Some(charge) = charge {
-            return self.context.exhausted(request, charge, says, SUGGESTION);
-        }
-        let free_bytes = self.free_bytes.load(Ordering::Relaxed);
-        let sizes = (free_bytes, free_bytes.min(request.bytes.saturating_sub(1)));
-        let why = format!("{} has {} free, and {says}", self.driver.name, format_bytes(free_bytes));
-        insufficient(request, sizes, why, SUGGESTION)
-    }
-
-    /// On Tegra it is pinned memory that can be exported, elsewhere the device's own. Source: `cuda.h` of CUDA 12.9, at
-    /// `cuMemGetHandleForAddressRange`.
-    pub fn exports_dma_bufs(&self) -> bool {
-        let exported = if self.info.integrated { CudaKind::Pinned } else { CudaKind::Device };
-        self.info.dma_buf && self.kind == exported
+impl CudaStaging {
+    /// Staging of two windows of `window_bytes` each.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](super::super::Backend::take) of pinned memory.
+    pub fn new(backend: &CudaBackend, window_bytes: u64) -> Result<Self> {
+        Self::over(&backend.shared, window_bytes)
     }
 }
 
@@ -308,11 +210,11 @@ fn check_kind(info: &CudaInfo, kind: CudaKind) -> Result<()> {
 
 /// On an integrated GPU memory is given by nvmap, which has a rule of its own for each single piece.
 fn with_rule_of_driver(mut context: DeviceContext, info: &CudaInfo) -> DeviceContext {
-    if info.integrated && context.headroom.admission.is_none() {
+    if info.integrated && context.headroom.driver_rule.is_none() {
         let board = DetectedBoard::read(&context.root);
         // A container may hide which board it is; the newer rule costs a thousandth. GB10 is known, and has no nvmap.
-        let unknown = board.soc.is_none().then_some(Admission::Nvmap { before_5_15: false });
-        context.headroom.admission = Admission::of_board(&board).or(unknown);
+        let unknown = board.soc.is_none().then_some(DriverRule::Nvmap { before_5_15: false });
+        context.headroom.driver_rule = DriverRule::of_board(&board).or(unknown);
     }
     context
 }

@@ -6,9 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{CudaKind, backend::Shared, chunks::Chunks, driver::Current, table::DevicePointer};
+use super::{CudaKind, chunks::Chunks, driver::Current, shared::Shared, table::DevicePointer};
 use crate::{
-    device::{HostView, Metered},
+    device::{HostView, Metered, Request},
     error::{Error, Result},
 };
 
@@ -40,8 +40,25 @@ unsafe impl Send for Storage {}
 unsafe impl Sync for Storage {}
 
 impl Storage {
-    /// Asks the driver for memory of that kind.
-    pub fn take(shared: &Shared, current: &Current<'_>, kind: CudaKind, bytes: u64) -> Result<Self> {
+    /// Asks the driver for memory of that kind, after the machine where the memory is the machine's.
+    pub fn take(shared: &Shared, request: &Request<'_>, kind: CudaKind, bytes: u64) -> Result<Self> {
+        // A lock that another thread held at the fork is never given back in the child.
+        shared.driver.check_process()?;
+        let charge = shared.charge(kind);
+        let ask = || {
+            let current = shared.driver.enter()?;
+            let storage = Self::ask(shared, &current, kind, bytes);
+            shared.look_at_memory(&current);
+            storage
+        };
+        let taken = match charge {
+            Some(charge) => shared.context.admit_and(request, charge, ask),
+            None => shared.check_total(request).and_then(|()| ask()),
+        };
+        taken.map_err(|error| shared.refusal(request, charge, error))
+    }
+
+    fn ask(shared: &Shared, current: &Current<'_>, kind: CudaKind, bytes: u64) -> Result<Self> {
         match kind {
             CudaKind::Device => Self::take_device(shared, current, bytes),
             CudaKind::Pinned => Self::take_pinned(current, bytes),
@@ -140,6 +157,12 @@ impl Storage {
 impl Block {
     pub fn new(shared: Arc<Shared>, storage: Storage, bytes: u64, metered: Option<Metered>) -> Self {
         Self { shared, storage, bytes, _metered: metered }
+    }
+
+    /// Pinned memory beside the slabs: for staging, whatever kind the back end gives.
+    pub fn take_pinned(shared: &Arc<Shared>, request: &Request<'_>) -> Result<Self> {
+        let storage = Storage::take(shared, request, CudaKind::Pinned, request.bytes)?;
+        Ok(Self::new(Arc::clone(shared), storage, request.bytes, None))
     }
 
     /// Where the processor sees it, if it may look at any time.

@@ -12,6 +12,7 @@ use super::{
     driver::Current,
 };
 use crate::{
+    budget::Promised,
     device::{
         DeviceMemory, HostView,
         memory::{checked_part, checked_range},
@@ -161,7 +162,7 @@ impl DeviceMemory for CudaMemory {
         current.wait()
     }
 
-    fn populate(&self, _pending_bytes: u64) -> Result<()> {
+    fn populate(&self, _promised: Promised) -> Result<()> {
         let shared = &self.block.shared;
         let lazy = matches!(self.block.storage, Storage::Managed(_)) && shared.info.concurrent_managed_access;
         let current = self.enter()?;

@@ -16,6 +16,7 @@ mod codes;
 mod driver;
 mod info;
 mod memory;
+mod shared;
 mod staging;
 mod table;
 

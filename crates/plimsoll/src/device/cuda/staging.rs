@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    CudaBackend,
-    backend::Shared,
     block::{Block, Storage},
     memory::CudaMemory,
+    shared::Shared,
     table::Handle,
 };
 use crate::{
@@ -52,12 +51,7 @@ struct Slot {
 
 impl CudaStaging {
     /// Staging of two windows of `window_bytes` each.
-    ///
-    /// # Errors
-    ///
-    /// As [`take`](super::super::Backend::take) of pinned memory.
-    pub fn new(backend: &CudaBackend, window_bytes: u64) -> Result<Self> {
-        let shared = backend.shared();
+    pub(super) fn over(shared: &Arc<Shared>, window_bytes: u64) -> Result<Self> {
         let slot = || Slot::new(shared, window_bytes);
         Ok(Self { filling: slot()?, copying: slot()?, lent: 0 })
     }
@@ -133,7 +127,7 @@ impl Staging for CudaStaging {
 
 impl Slot {
     fn new(shared: &Arc<Shared>, bytes: u64) -> Result<Self> {
-        let host = shared.take_pinned(&Request::new(bytes, "staging"))?;
+        let host = Block::take_pinned(shared, &Request::new(bytes, "staging"))?;
         let current = shared.driver.enter()?;
         let mut stream = 0;
         // SAFETY: `stream` is a live place for a handle.

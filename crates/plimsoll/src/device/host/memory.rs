@@ -12,8 +12,8 @@ use std::{
 
 use rustix::{io::Errno, mm::Advice};
 
-use super::{HostBackend, page_bytes};
 use crate::{
+    budget::Promised,
     device::{
         Charge, DeviceContext, DeviceMemory, HostView, Metered, Request,
         errno::meaning,
@@ -38,18 +38,38 @@ pub(super) struct HostMemory {
     _metered: Metered,
 }
 
+/// What was mapped, and how.
+pub(super) struct Mapped {
+    pub(super) mapping: Mapping,
+    pub(super) file: Option<OwnedFd>,
+    pub(super) page_bytes: u64,
+    pub(super) locked: bool,
+}
+
+pub(super) fn page_bytes() -> u64 {
+    rustix::param::page_size() as u64
+}
+
 impl HostMemory {
-    pub(super) fn new(owner: &HostBackend, mapping: Mapping, file: Option<OwnedFd>, page_bytes: u64) -> Self {
+    /// Memory of that device, of pages that are all there where they are locked.
+    pub(super) fn new(
+        kernel: Arc<dyn Kernel>,
+        context: DeviceContext,
+        device: &'static str,
+        mapped: Mapped,
+        metered: Metered,
+    ) -> Self {
+        let Mapped { mapping, file, page_bytes, locked } = mapped;
         Self {
-            kernel: owner.kernel.clone(),
-            context: owner.context.clone(),
-            device: owner.static_name(),
-            _metered: owner.meter.enter(mapping.size_bytes() as u64),
+            kernel,
+            context,
+            device,
             mapping,
             file,
             page_bytes,
-            locked: owner.options.lock,
-            populated: AtomicBool::new(owner.options.lock),
+            locked,
+            populated: AtomicBool::new(locked),
+            _metered: metered,
         }
     }
 
@@ -108,13 +128,13 @@ impl DeviceMemory for HostMemory {
         Ok(self.mapping.view())
     }
 
-    fn populate(&self, pending_bytes: u64) -> Result<()> {
+    fn populate(&self, promised: Promised) -> Result<()> {
         if self.populated.load(Ordering::Acquire) {
             return Ok(());
         }
         if self.page_bytes == page_bytes() {
             // What was there as the slab was taken may be gone by now.
-            let request = Request { pending_bytes, ..Request::new(self.size_bytes(), "pages of a slab") };
+            let request = Request { promised, ..Request::new(self.size_bytes(), "pages of a slab") };
             self.context.admit_and(&request, Charge::Process, || self.touch_all())?;
         } else {
             self.touch_all()?;

@@ -5,7 +5,7 @@ mod options;
 
 use std::{
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use rustix::{
@@ -14,27 +14,23 @@ use rustix::{
     mm::{Advice, MapFlags},
 };
 
-use self::memory::HostMemory;
+use self::memory::{HostMemory, Mapped, page_bytes};
 pub use self::options::{HostOptions, HostSource, HugePages};
 use super::{
     BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
-    admission::insufficient,
     errno::{locking_meaning, mapping_meaning},
     kernel::{Kernel, Mapping, RealKernel},
     shown_label,
 };
 use crate::{
-    error::{Error, Result},
+    budget::InFlight,
+    error::{Error, Left, Result},
     system::{HugePages as HugePagePool, transparent_huge_pages},
     units::{MIB, format_bytes},
 };
 
 /// The size of an explicit huge page, in bytes: the one size that every board with pages of 4 KiB has.
 const HUGE_PAGE_BYTES: u64 = 2 * MIB;
-
-/// Held from reading the pool of huge pages until some of them are mapped. A map reserves its pages at once, so the next
-/// taker reads what is left; what two saw both, the kernel would add for the second, unweighed, where it may.
-static HUGE_PAGE_POOL: Mutex<()> = Mutex::new(());
 
 /// Ordinary RAM as a back end.
 #[derive(Debug)]
@@ -122,7 +118,7 @@ impl HostBackend {
     /// Takes huge pages from their pool. What is in the pool has left the machine's available memory long ago, so only
     /// what the kernel would have to add to it is weighed against headroom.
     fn huge_map(&self, request: &Request<'_>) -> Result<(Mapping, Option<OwnedFd>)> {
-        let _alone = HUGE_PAGE_POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = InFlight::of_huge_pages(&self.context.root);
         let pools = match HugePagePool::read(&self.context.root) {
             // A kernel without huge pages.
             Err(unavailable) if unavailable.is_absent() => Vec::new(),
@@ -136,9 +132,8 @@ impl HostBackend {
             let wanted = request.bytes.div_ceil(HUGE_PAGE_BYTES);
             let advice =
                 format!("Set more aside: sysctl vm.nr_hugepages={wanted}, best as the system starts");
-            let sizes = (free_bytes, free_bytes.min(request.bytes.saturating_sub(1)));
             let why = format!("the pool of huge pages of {page} has {free} left ({why})");
-            insufficient(request, sizes, why, &advice)
+            request.refused(Left::below(free_bytes, request.bytes), why, advice)
         };
         let bytes = self.rounded(request);
         let map = || self.map(bytes, request.label, true);
@@ -163,7 +158,9 @@ impl HostBackend {
                 Error::device(self.name(), Some(errno.raw_os_error()), "mlock", meaning)
             })?;
         }
-        Ok(HostMemory::new(self, mapping, file, page_bytes))
+        let metered = self.meter.enter(mapping.size_bytes() as u64);
+        let mapped = Mapped { mapping, file, page_bytes, locked: self.options.lock };
+        Ok(HostMemory::new(self.kernel.clone(), self.context.clone(), self.static_name(), mapped, metered))
     }
 
     fn map(&self, bytes: u64, label: &str, huge: bool) -> Called<(Mapping, Option<OwnedFd>)> {
@@ -195,10 +192,6 @@ pub(super) fn memory_file(
     kernel.resize(file.as_fd(), bytes)?;
     kernel.seal(file.as_fd(), SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(file)
-}
-
-fn page_bytes() -> u64 {
-    rustix::param::page_size() as u64
 }
 
 impl Backend for HostBackend {

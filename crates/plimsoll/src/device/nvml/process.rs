@@ -2,8 +2,6 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::table::Layout;
-
 /// What the library calls a process that uses a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProcessOf {
@@ -18,6 +16,15 @@ impl ProcessOf {
             Self::Graphics => "graphics",
         }
     }
+}
+
+/// How rows lie in memory: the oldest functions write shorter ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// `nvmlProcessInfo_v1_t`, of the functions without a suffix.
+    Short,
+    /// `nvmlProcessInfo_v2_t` and `nvmlProcessInfo_t` of the third version, which are the same.
+    Long,
 }
 
 /// A row of the longer layout. The library fills it; nothing in it is a pointer.

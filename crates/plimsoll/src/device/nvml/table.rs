@@ -7,7 +7,7 @@ use std::{
 
 use libloading::Library;
 
-use super::process::{ProcessOf, Row};
+use super::process::{Layout, ProcessOf, Row};
 use crate::{
     device::library::{load_first, usual_libraries},
     system::variable,
@@ -39,15 +39,6 @@ pub(super) struct Table {
     device_count: unsafe extern "C" fn(*mut u32) -> Code,
     device: unsafe extern "C" fn(u32, *mut Handle) -> Code,
     lists: Vec<(ProcessOf, Layout, ListProcesses)>,
-}
-
-/// How rows lie in memory: the oldest functions write shorter ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
-    /// `nvmlProcessInfo_v1_t`, of the functions without a suffix.
-    Short,
-    /// `nvmlProcessInfo_v2_t` and `nvmlProcessInfo_t` of the third version, which are the same.
-    Long,
 }
 
 /// What lists there are, the newest function of each kind first.

@@ -3,13 +3,14 @@
 use std::{
     cmp::Reverse,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use super::window::{Alignment, PAGE_BYTES, WINDOW_BYTES, Window};
 use crate::{
     device::Meter,
-    error::{Error, Result},
+    error::{Error, Left, Result},
+    sync::lock,
     units::format_bytes,
 };
 
@@ -71,7 +72,7 @@ impl Domain {
     }
 
     pub(super) fn window(&self) -> MutexGuard<'_, Window> {
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.window)
     }
 }
 
@@ -163,14 +164,9 @@ fn no_place(windows: &[Window], sizes: &[u64], index: usize, alignment: Alignmen
         format_bytes(free),
         if used > 0 { " there" } else { "" }
     );
-    Error::InsufficientMemory {
-        label: format!("buffer {index} of the NPU's domains"),
-        requested_bytes,
-        available_bytes: free,
-        largest_free_bytes: largest,
-        binding_constraint: constraint + &total,
-        suggestion: suggestion.to_owned(),
-    }
+    let label = format!("buffer {index} of the NPU's domains");
+    let left = Left { available_bytes: free, largest_free_bytes: largest };
+    Error::insufficient_memory(label, requested_bytes, left, constraint + &total, suggestion)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::{
         memory::checked_part,
     },
     error::Result,
+    sync::lock,
 };
 
 /// A buffer of the NPU. It keeps the device open, and its owner's thread alive.
@@ -65,7 +66,7 @@ impl DeviceMemory for RknpuMemory {
     }
 
     fn view(&self) -> Result<HostView> {
-        let mut mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mapping = lock(&self.mapping);
         if let Some(mapping) = &*mapping {
             return Ok(mapping.view());
         }
@@ -81,7 +82,7 @@ impl DeviceMemory for RknpuMemory {
         if range.is_empty() {
             return Ok(());
         }
-        let mut writes = self.open_writes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writes = lock(&self.open_writes);
         match kind {
             SyncKind::BeginRead | SyncKind::BeginWrite => {
                 for part in outside(range.clone(), &writes) {
@@ -103,7 +104,7 @@ impl DeviceMemory for RknpuMemory {
     }
 
     fn keep_addresses(&self) -> bool {
-        let mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
+        let mapping = lock(&self.mapping);
         mapping.as_ref().is_some_and(|mapping| mapping.keep_addresses(&*self.kernel))
     }
 

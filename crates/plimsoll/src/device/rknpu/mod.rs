@@ -15,6 +15,7 @@ mod domains;
 pub mod drm;
 mod errno;
 mod import;
+mod info;
 mod lock;
 mod memory;
 mod npu;
@@ -25,12 +26,12 @@ mod window;
 use std::{
     collections::BTreeMap,
     os::fd::BorrowedFd,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 pub use domains::{DOMAIN_COUNT, DomainId, plan};
 pub use import::RknpuImport;
+pub use info::RknpuInfo;
 pub use window::{Alignment, WINDOW_BYTES, Window};
 
 use self::{domains::Domain, memory::RknpuMemory, npu::Npu, owner::Owner};
@@ -40,6 +41,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    sync::lock,
     units::MIB,
 };
 
@@ -60,26 +62,6 @@ pub struct RknpuBackend {
     domain_count: usize,
     domain: Arc<Domain>,
     domains: Arc<Mutex<BTreeMap<DomainId, Arc<Domain>>>>,
-}
-
-/// What the driver says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RknpuInfo {
-    /// The device's node.
-    pub node: PathBuf,
-    /// The driver's version: `[0, 9, 8]`.
-    pub driver_version: [u32; 3],
-    /// Whether it has sixteen domains, or one.
-    pub has_domains: bool,
-    /// The domain whose buffers the NPU sees now.
-    pub live_domain: DomainId,
-    /// Where buffers may start in a domain, at the least strict.
-    pub alignment: Alignment,
-    /// On-chip memory in all, in bytes, where the driver says so; 0 where the board assigns none.
-    pub sram_total_bytes: Option<u64>,
-    /// What is free of it, in bytes.
-    pub sram_free_bytes: Option<u64>,
 }
 
 impl RknpuBackend {
@@ -132,7 +114,7 @@ impl RknpuBackend {
     }
 
     fn books(&self, domain: DomainId) -> Arc<Domain> {
-        let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut domains = lock(&self.domains);
         domains.entry(domain).or_insert_with(|| Arc::new(Domain::new(domain))).clone()
     }
 
@@ -229,10 +211,9 @@ impl Backend for RknpuBackend {
 
     fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>> {
         let (context, domain) = (self.context.clone(), self.domain.clone());
-        let (label, bytes, pending_bytes) = (request.label.to_owned(), request.bytes, request.pending_bytes);
-        let take = move |npu: &mut Npu| {
-            npu.take(&context, &Request { bytes, label: &label, pending_bytes }, &domain)
-        };
+        let (label, bytes, promised) = (request.label.to_owned(), request.bytes, request.promised);
+        let take =
+            move |npu: &mut Npu| npu.take(&context, &Request { bytes, label: &label, promised }, &domain);
         let taken = self.owner.call(take).flatten().inspect_err(|_| self.domain.meter.refuse())?;
         Ok(Box::new(RknpuMemory::new(self.kernel.clone(), self.owner.clone(), taken)))
     }

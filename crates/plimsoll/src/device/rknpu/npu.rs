@@ -12,10 +12,10 @@ use std::{
 use rustix::io::{Errno, Result as ErrnoResult};
 
 use super::{
-    RknpuInfo,
     domains::{DOMAIN_COUNT, Domain, DomainId},
     drm::{self, DRIVER},
     errno::refused,
+    info::RknpuInfo,
     lock::{lock, unlock},
     uapi::{Action, Command, MemCreate, MemDestroy, MemMap, MemSync, action, memory},
     window::{Alignment, PAGE_BYTES, WINDOW_BYTES, Window},
@@ -23,11 +23,10 @@ use super::{
 use crate::{
     device::{
         Charge, DeviceContext, Metered, Request,
-        admission::insufficient,
         ioctl::call,
         kernel::{Kernel, Mapping},
     },
-    error::{Error, Result},
+    error::{Error, Left, Result},
     units::format_bytes,
 };
 
@@ -305,7 +304,11 @@ impl Npu {
             format_bytes(window.free_bytes())
         );
         let suggestion = "Take slabs of 64 to 256 MiB in powers of two, or another domain";
-        insufficient(request, (window.free_bytes(), hole), constraint, suggestion)
+        request.refused(
+            Left { available_bytes: window.free_bytes(), largest_free_bytes: hole },
+            constraint,
+            suggestion,
+        )
     }
 
     fn not_created(
@@ -329,7 +332,8 @@ impl Npu {
                     domain.id
                 );
                 let suggestion = "Take smaller slabs or another domain, or end the other program";
-                insufficient(request, (window.free_bytes(), hole), why, suggestion)
+                let left = Left { available_bytes: window.free_bytes(), largest_free_bytes: hole };
+                request.refused(left, why, suggestion)
             }
             other => refused(MemCreate::NAME, other),
         }

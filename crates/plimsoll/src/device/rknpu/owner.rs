@@ -68,7 +68,7 @@ fn run<D>(mut device: D, queue: Receiver<Job<D>>) {
 }
 
 fn gone() -> Error {
-    Error::device(DRIVER, None, "call", "the thread that owns the NPU has ended")
+    Error::internal("the thread that owns the NPU has ended")
 }
 
 impl<D> Drop for Owner<D> {
@@ -145,6 +145,6 @@ mod tests {
         assert!(matches!(refused, Error::Cancelled));
         let owner = Owner::start(|| Ok(())).unwrap();
         assert!(owner.call(|()| panic!("a test")).is_err());
-        assert_eq!(owner.call(|()| ()).unwrap_err().code(), "ERR_DEVICE");
+        assert_eq!(owner.call(|()| ()).unwrap_err().code(), "ERR_INTERNAL");
     }
 }

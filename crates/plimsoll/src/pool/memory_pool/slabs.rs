@@ -8,7 +8,7 @@ use super::{
     slab::{Slab, SlabCharge},
 };
 use crate::{
-    budget::{MemoryBudget, Uncharged, process_pending_bytes},
+    budget::{MemoryBudget, Promised, Uncharged},
     device::Request,
     error::{Error, Result},
     pool::suballocator::GRANULE_BYTES,
@@ -117,7 +117,7 @@ impl Inner {
             // Given back at once: each slab is granted as it is taken.
             drop(budget.allocate(bytes, label.to_owned())?);
         }
-        self.backend.admit(&Request { bytes, label, pending_bytes: self.pending_bytes(0) })
+        self.backend.admit(&Request { bytes, label, promised: self.promised(0) })
     }
 
     /// The size of the next slab when at least so much is wanted yet; whole slabs where the device wants such.
@@ -165,14 +165,14 @@ impl Inner {
     fn take_from_device(&self, bytes: u64, label: &str) -> Result<Arc<Slab>> {
         let mut charges = vec![self.charge(bytes, label)?];
         // What was promised to others; its own bytes are counted by now.
-        let pending_bytes = self.pending_bytes(bytes);
-        let memory = self.backend.take(&Request { bytes, label, pending_bytes })?;
+        let promised = self.promised(bytes);
+        let memory = self.backend.take(&Request { bytes, label, promised })?;
         // A device may round up by more than it says.
         let surplus_bytes = memory.size_bytes().saturating_sub(bytes);
         if surplus_bytes > 0 {
             charges.push(self.charge(surplus_bytes, label)?);
         }
-        memory.populate(pending_bytes)?;
+        memory.populate(promised)?;
         for charge in &mut charges {
             charge.arrive();
         }
@@ -190,15 +190,14 @@ impl Inner {
 
     /// What was promised and has not yet been taken, `own_bytes` of this pool's aside: of this machine by whichever budget,
     /// and by the pool's own where that is another one.
-    fn pending_bytes(&self, own_bytes: u64) -> u64 {
-        let others = |pending_bytes: u64| pending_bytes.saturating_sub(own_bytes);
+    fn promised(&self, own_bytes: u64) -> Promised {
         let takes_of_machine = self.backend.is_of_this_machine();
-        let of_machine = if takes_of_machine { others(process_pending_bytes()) } else { 0 };
+        let of_machine = if takes_of_machine { Promised::by_process() } else { Promised::NOTHING };
         // A budget of this machine is counted by then.
         let is_apart = |budget: &&MemoryBudget| !(takes_of_machine && budget.is_of_this_process());
         let budget = self.options.budget.as_ref().filter(is_apart);
-        let of_budget = budget.map_or(0, |budget| others(budget.pending_bytes()));
-        of_machine.saturating_add(of_budget)
+        let of_budget = budget.map_or(Promised::NOTHING, MemoryBudget::promised);
+        of_machine.less(own_bytes).and(of_budget.less(own_bytes))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Whether the machine can give that much now. Drivers of shared memory do not ask: dma-heap takes what it is told to and
 //! lets the kernel kill somebody for it.
 
-use super::{DeviceUsage, Request, taking::Taking};
+use super::{DeviceUsage, Request};
 use crate::{
-    budget::{Headroom, HeadroomOptions},
-    error::{Error, Result},
+    budget::{Headroom, HeadroomOptions, InFlight, Promised},
+    error::{Error, Left, Result},
     system::{Machine, SystemRoot},
     units::{MAX_BYTES, format_bytes},
 };
@@ -43,7 +43,7 @@ impl DeviceContext {
     pub fn admit(&self, request: &Request<'_>, charge: Charge) -> Result<()> {
         request.check_size()?;
         let bytes = request.bytes;
-        let headroom = self.headroom(request.pending_bytes, charge)?;
+        let headroom = self.headroom(request.promised, charge)?;
         // Where the driver's rule is not known, the driver itself refuses.
         let largest_bytes = headroom.largest_allocation_bytes.unwrap_or(headroom.bytes);
         if bytes <= largest_bytes {
@@ -58,9 +58,8 @@ impl DeviceContext {
         } else {
             headroom.binding.to_string()
         };
-        Err(insufficient(
-            request,
-            (headroom.bytes, largest_bytes),
+        Err(request.refused(
+            Left { available_bytes: headroom.bytes, largest_free_bytes: largest_bytes },
             binding_constraint,
             "Ask for less, in several slabs, or release something first",
         ))
@@ -79,9 +78,8 @@ impl DeviceContext {
         charge: Charge,
         take: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let _taking = Taking::admitted(&self.root, request.bytes, |others_bytes| {
-            let pending_bytes = request.pending_bytes.saturating_add(others_bytes);
-            self.admit(&Request { pending_bytes, ..*request }, charge)
+        let _in_flight = InFlight::begin(&self.root, request.bytes, request.promised, |promised| {
+            self.admit(&Request { promised, ..*request }, charge)
         })?;
         take()
     }
@@ -94,15 +92,13 @@ impl DeviceContext {
         why: impl Into<String>,
         suggestion: &str,
     ) -> Error {
-        let available_bytes =
-            self.headroom(request.pending_bytes, charge).map_or(0, |headroom| headroom.bytes);
-        let sizes = (available_bytes, available_bytes.min(request.bytes.saturating_sub(1)));
-        insufficient(request, sizes, why.into(), suggestion)
+        let available_bytes = self.headroom(request.promised, charge).map_or(0, |headroom| headroom.bytes);
+        request.refused(Left::below(available_bytes, request.bytes), why, suggestion)
     }
 
     /// The usage of a back end whose memory is the machine's RAM, with what the machine has left, as far as that is known.
     pub(super) fn with_room(&self, usage: DeviceUsage, charge: Charge) -> DeviceUsage {
-        let Ok(headroom) = self.headroom(0, charge) else { return usage };
+        let Ok(headroom) = self.headroom(Promised::NOTHING, charge) else { return usage };
         DeviceUsage {
             total_bytes: Machine::memory_at(&self.root).ok().map(|memory| memory.total_bytes),
             free_bytes: Some(headroom.bytes),
@@ -116,38 +112,32 @@ impl DeviceContext {
     /// # Errors
     ///
     /// [`Error::Io`] when the machine's memory cannot be read.
-    pub fn headroom(&self, pending_bytes: u64, charge: Charge) -> Result<Headroom> {
+    pub fn headroom(&self, promised: Promised, charge: Charge) -> Result<Headroom> {
         let machine = match charge {
             Charge::Process => Machine::read_at(&self.root)?,
             Charge::Machine => Machine::of_memory(Machine::memory_at(&self.root)?),
         };
-        Ok(Headroom::of(&machine, pending_bytes, &self.headroom))
+        Ok(Headroom::of(&machine, promised, &self.headroom))
     }
 }
 
 impl Request<'_> {
+    /// That it is refused for want of memory.
+    pub(super) fn refused(
+        &self,
+        left: Left,
+        binding_constraint: impl Into<String>,
+        suggestion: impl Into<String>,
+    ) -> Error {
+        Error::insufficient_memory(self.label, self.bytes, left, binding_constraint, suggestion)
+    }
+
     /// Refuses sizes that no device has.
     pub(super) fn check_size(&self) -> Result<()> {
         if (1..=MAX_BYTES).contains(&self.bytes) {
             return Ok(());
         }
         Err(Error::invalid_argument("bytes", format!("1 to {MAX_BYTES}"), self.bytes.to_string()))
-    }
-}
-
-pub(super) fn insufficient(
-    request: &Request<'_>,
-    (available_bytes, largest_free_bytes): (u64, u64),
-    binding_constraint: String,
-    suggestion: &str,
-) -> Error {
-    Error::InsufficientMemory {
-        label: request.label.to_owned(),
-        requested_bytes: request.bytes,
-        available_bytes,
-        largest_free_bytes,
-        binding_constraint,
-        suggestion: suggestion.to_owned(),
     }
 }
 
@@ -186,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_there_beyond_the_floor_and_not_promised_is_admitted() {
         let (_folder, context) = machine_with(1024 * MIB);
-        let request = Request { pending_bytes: 100 * MIB, ..Request::new(668 * MIB, "slab") };
+        let request = Request { promised: Promised::granted(100 * MIB), ..Request::new(668 * MIB, "slab") };
         context.admit(&request, Charge::Machine).unwrap();
         let more = Request { bytes: 668 * MIB + 1, ..request };
         let refusal = context.admit(&more, Charge::Process).unwrap_err();

@@ -1,0 +1,81 @@
+//! What a kernel is made of: a block, the instructions of a processor, and what the values become.
+//!
+//! Each knows the others, and their implementations know nothing but these.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// One block as it lies in a file: byte arrays only, so that any address will do.
+pub(crate) trait Block: FromBytes + Immutable + KnownLayout + Unaligned {
+    /// How many values one block makes.
+    const ELEMENTS: usize;
+
+    /// Writes the values of `blocks` to `out`, which is exactly as long as they are.
+    ///
+    /// An implementation is `#[inline(always)]` and works on vectors, by `drive::blocks` or `drive::elements`.
+    fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V])
+    where
+        Self: Sized;
+}
+
+/// An element of the output: `f32`, or the bits of an `f16`.
+pub(crate) trait Value: Copy + FromBytes + IntoBytes + Immutable + KnownLayout {
+    /// Makes a vector of values from the results of a computation.
+    fn from_singles<S: Simd>(simd: S, singles: Singles) -> [Self; LANES];
+
+    /// Makes a vector of values from halves that are already the result.
+    fn from_halves<S: Simd>(simd: S, halves: Halves) -> [Self; LANES];
+}
+
+/// How many values a kernel makes at a time: one vector of bytes.
+pub(crate) const LANES: usize = 16;
+
+/// The signed codes of quantised values.
+pub(crate) type Codes = [i8; LANES];
+/// The bits of IEEE halves.
+pub(crate) type Halves = [u16; LANES];
+pub(crate) type Singles = [f32; LANES];
+
+/// Proof that this processor has an instruction set, and the operations for which the set has instructions that the
+/// compiler does not find in plain Rust. A value exists only where the set was detected.
+pub(crate) trait Simd: Copy {
+    /// What [`instruction_set`](crate::instruction_set) calls it.
+    const NAME: &str;
+
+    /// Compiles the kernel of `B` for this set and runs it; `out` is exactly as long as the values of `blocks`.
+    fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]);
+
+    /// `scale * code - minimum`, each operation rounded.
+    fn decode(self, codes: Codes, scale: f32, minimum: f32) -> Singles;
+
+    /// Halves to singles, exactly; a signalling NaN becomes the quiet one with its payload.
+    fn widen(self, halves: Halves) -> Singles;
+
+    /// Singles to the nearest halves, ties to even; a NaN keeps the upper bits of its payload and becomes quiet.
+    fn narrow(self, singles: Singles) -> Halves;
+
+    /// One half to a single, as [`widen`](Self::widen) does.
+    fn widen_one(self, half: u16) -> f32;
+}
+
+/// `f` of each lane.
+#[inline(always)]
+pub(crate) fn map_lanes<T: Copy, U: Copy + Default>(lanes: &[T; LANES], f: impl Fn(T) -> U) -> [U; LANES] {
+    zip_lanes(lanes, lanes, |lane, _| f(lane))
+}
+
+/// `f` of each two lanes.
+// Indices below the length of an array cannot panic. Iterators, and `<[T; N]>::map`, say the same, but the compiler
+// makes a vector of them only now and then, depending on how the crate is cut into codegen units.
+#[allow(clippy::indexing_slicing, clippy::needless_range_loop)]
+#[inline(always)]
+pub(crate) fn zip_lanes<T: Copy, U: Copy + Default>(
+    left: &[T; LANES],
+    right: &[T; LANES],
+    f: impl Fn(T, T) -> U,
+) -> [U; LANES] {
+    let mut out = [U::default(); LANES];
+    for lane in 0..LANES {
+        out[lane] = f(left[lane], right[lane]);
+    }
+    out
+}
