@@ -2664,7 +2664,7 @@ declare class MemoryManager implements AsyncDisposable {
 }
 
 /** The stable codes of this package's errors. */
-type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ERR_ADDON_UNAVAILABLE' | 'ABORT_ERR';
+type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ERR_INTERNAL' | 'ERR_ADDON_UNAVAILABLE' | 'ABORT_ERR';
 /**
  * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
  * to do.
@@ -2763,6 +2763,12 @@ declare class BusyError extends PlimsollError {
     /** What is in use. */
     readonly what: string;
 }
+/** This package is wrong, and nobody else: neither the arguments, a file, the system nor a device. Please report it. */
+declare class InternalError extends PlimsollError {
+    readonly code: 'ERR_INTERNAL';
+    /** What went wrong. */
+    readonly what: string;
+}
 /** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
 declare class AbortError extends PlimsollError {
     readonly code: 'ABORT_ERR';
@@ -2808,5 +2814,5 @@ interface ProcessesOptions {
  */
 declare function processes(options?: ProcessesOptions): Promise<ProcessInfo[]>;
 
-export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
+export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
 export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, ReadOptions, ReadStreamOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };

@@ -1,7 +1,7 @@
 //! The native half of a defragmentation: its moves, one after the other, with the keys that JavaScript knows buffers by.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use plimsoll::{
 };
 
 use super::{stats::DefragmentReport, table::PoolTable};
-use crate::{error::to_js, work::Work};
+use crate::{error::to_js, sync::lock, work::Work};
 
 /// How far a defragmentation goes.
 #[napi(object, object_to_js = false)]
@@ -142,8 +142,4 @@ impl NativeRun {
 
 fn ended() -> CoreError {
     CoreError::Released { what: "the defragmentation" }
-}
-
-fn lock(run: &Mutex<Option<Run>>) -> MutexGuard<'_, Option<Run>> {
-    run.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
 //! The native half of a request for a buffer: its steps, which `lib/` makes and waits for.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use napi::{Env, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
@@ -10,7 +10,7 @@ use plimsoll::{
 };
 
 use super::table::PoolTable;
-use crate::{error::to_js, work::Work};
+use crate::{error::to_js, sync::lock, work::Work};
 
 /// A request for a buffer.
 #[napi]
@@ -82,8 +82,4 @@ impl NativeRequest {
     pub fn defragmented(&self) {
         lock(&self.request).defragmented();
     }
-}
-
-fn lock(request: &Mutex<BufferRequest>) -> MutexGuard<'_, BufferRequest> {
-    request.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -21,18 +21,6 @@ const SOURCES: [&str; 4] = ["crates/gguf-file/src", "crates/gguf-dequant/src", "
 /// Tables, which nobody reads from the first line to the last.
 const TABLES: [&str; 1] = ["crates/gguf-file/src/error.rs"];
 
-/// Files that are still to be divided. The list only shrinks.
-const STILL_LONG: [&str; 5] = [
-    "crates/plimsoll/src/pool/buffers.rs",
-    "crates/plimsoll/src/pool/memory_pool/buffer.rs",
-    "crates/plimsoll/src/pool/memory_pool/map.rs",
-    "crates/plimsoll/src/pool/memory_pool/mod.rs",
-    "crates/plimsoll/src/pool/suballocator/mod.rs",
-];
-
-/// Folders within which circles are still to be opened. The list only shrinks.
-const STILL_CIRCLES: [&str; 1] = ["crates/plimsoll/src/pool/memory_pool/"];
-
 /// The rooms of the core in their order; each knows those before it.
 const ROOMS: [&str; 11] = [
     "names",
@@ -51,15 +39,7 @@ const ROOMS: [&str; 11] = [
 #[test]
 fn no_file_imports_one_that_imports_it() {
     let found: Vec<BTreeSet<String>> = SOURCES.iter().flat_map(|folder| circles(folder)).collect();
-    let is_within =
-        |circle: &BTreeSet<String>, folder: &str| circle.iter().all(|file| file.starts_with(folder));
-    let new: Vec<_> =
-        found.iter().filter(|circle| !STILL_CIRCLES.iter().any(|folder| is_within(circle, folder))).collect();
-    assert!(new.is_empty(), "files that import each other: {new:#?}");
-    for folder in STILL_CIRCLES {
-        let is_open = !found.iter().any(|circle| is_within(circle, folder));
-        assert!(!is_open, "no file imports itself there by now: take it off the list: {folder}");
-    }
+    assert!(found.is_empty(), "files that import each other: {found:#?}");
 }
 
 #[test]
@@ -84,11 +64,7 @@ fn no_file_is_too_long_to_read() {
         .map(|file| name_of(&root, &file))
         .filter(|name| !TABLES.contains(&name.as_str()) && !name.ends_with("tests.rs"))
         .collect();
-    let known: BTreeSet<String> = STILL_LONG.iter().map(ToString::to_string).collect();
-    let new: Vec<_> = long.difference(&known).collect();
-    assert!(new.is_empty(), "above {MOST_LINES} lines: {new:?}");
-    let done: Vec<_> = known.difference(&long).collect();
-    assert!(done.is_empty(), "short enough by now: take them off the list: {done:?}");
+    assert!(long.is_empty(), "above {MOST_LINES} lines: {long:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
 };
 
 use super::{
@@ -10,7 +10,10 @@ use super::{
     map::{BufferId, Live},
     slab::Slab,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    sync::wait,
+};
 
 pub(super) const WHAT: &str = "the buffer";
 
@@ -96,7 +99,7 @@ impl Inner {
         loop {
             state = match self.try_hold(state, id, kind)? {
                 Ok(hold) => return Ok(hold),
-                Err(state) => self.moved.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Err(state) => wait(&self.moved, state),
             };
             if state.destroyed {
                 return Err(Error::Released { what: super::WHAT });

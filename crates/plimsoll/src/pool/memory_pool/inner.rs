@@ -1,7 +1,7 @@
 //! What the handles of a pool share, and what is done under its lock.
 
 use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, PoisonError,
+    Arc, Condvar, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -9,6 +9,7 @@ use super::{BufferOptions, PoolOptions, map::BufferId, state::State};
 use crate::{
     device::{Limits, SharedBackend},
     error::{Error, Result},
+    sync::lock,
 };
 
 pub(super) const WHAT: &str = "the memory pool";
@@ -29,7 +30,7 @@ pub(super) struct Inner {
 
 impl Inner {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(super) fn live(&self) -> Result<MutexGuard<'_, State>> {
@@ -93,7 +94,7 @@ impl Inner {
     /// Gives retired slabs back, without the lock over the books: a device may take its time. All that were retired before
     /// are back by then, whoever gives them.
     pub(super) fn collect(&self) -> u64 {
-        let _alone = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = lock(&self.collecting);
         let retired = std::mem::take(&mut self.state().retired);
         let bytes: u64 = retired.iter().map(|slab| slab.size_bytes()).sum();
         drop(retired);

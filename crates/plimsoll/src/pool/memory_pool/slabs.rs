@@ -10,7 +10,7 @@ use super::{
 use crate::{
     budget::{MemoryBudget, Promised, Uncharged},
     device::Request,
-    error::{Error, Result},
+    error::{Error, Left, Result},
     pool::suballocator::GRANULE_BYTES,
     units::format_bytes,
 };
@@ -142,18 +142,15 @@ impl Inner {
             let most = self.options.max_bytes.unwrap_or(u64::MAX);
             if held.saturating_add(bytes) > most {
                 let available_bytes = most.saturating_sub(held);
-                return Err(Error::InsufficientMemory {
-                    label: label.to_owned(),
-                    requested_bytes: bytes,
-                    available_bytes,
-                    largest_free_bytes: state.map.largest_free_bytes().max(available_bytes),
-                    binding_constraint: format!(
-                        "the pool may hold {} (maxBytes), and holds {}",
-                        format_bytes(most),
-                        format_bytes(held)
-                    ),
-                    suggestion: "Raise maxBytes, free buffers, or defragment the pool".to_owned(),
-                });
+                let largest_free_bytes = state.map.largest_free_bytes().max(available_bytes);
+                let left = Left { available_bytes, largest_free_bytes };
+                let constraint = format!(
+                    "the pool may hold {} (maxBytes), and holds {}",
+                    format_bytes(most),
+                    format_bytes(held)
+                );
+                let advice = "Raise maxBytes, free buffers, or defragment the pool";
+                return Err(Error::insufficient_memory(label, bytes, left, constraint, advice));
             }
             state.coming_bytes = state.coming_bytes.saturating_add(bytes);
         }

@@ -8,7 +8,10 @@ use super::{
     map::{BufferId, Map, Spare},
     slab::Slab,
 };
-use crate::{error::Error, units::format_bytes};
+use crate::{
+    error::{Error, Left},
+    units::format_bytes,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -26,18 +29,19 @@ impl State {
     pub(super) fn no_hole(&mut self, bytes: u64, label: &str) -> Error {
         let largest_free_bytes = self.map.largest_free_bytes();
         let free_bytes = self.map.free_bytes();
-        Error::InsufficientMemory {
-            label: label.to_owned(),
-            requested_bytes: bytes,
-            available_bytes: free_bytes,
-            largest_free_bytes,
-            binding_constraint: format!(
-                "the pool's slabs have {} free in holes of at most {}",
-                format_bytes(free_bytes),
-                format_bytes(largest_free_bytes)
-            ),
-            suggestion: "Reserve more first, or defragment the pool".to_owned(),
-        }
+        let left = Left { available_bytes: free_bytes, largest_free_bytes };
+        let constraint = format!(
+            "the pool's slabs have {} free in holes of at most {}",
+            format_bytes(free_bytes),
+            format_bytes(largest_free_bytes)
+        );
+        Error::insufficient_memory(
+            label,
+            bytes,
+            left,
+            constraint,
+            "Reserve more first, or defragment the pool",
+        )
     }
 
     /// Finds a place for a buffer and enters it.

@@ -1,4 +1,4 @@
-//! A buffer that is reused, and its memory.
+//! A buffer that is reused.
 
 use std::{
     fmt,
@@ -6,42 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use memmap2::MmapMut;
-
-use super::pool::Inner;
-use crate::budget::{Allocation, EventKind};
-
-/// The map before the allocation: the bytes are back with the system before the budget says so.
-pub(super) struct Memory {
-    pub(super) map: MmapMut,
-    pub(super) allocation: Option<Allocation>,
-}
-
-impl Memory {
-    /// Records what the pool does with it, if anybody records its budget.
-    pub(super) fn note(&self, kind: EventKind) {
-        if let Some(allocation) = &self.allocation {
-            allocation.note(kind);
-        }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        if let Some(allocation) = &self.allocation {
-            allocation.leave();
-        }
-    }
-}
-
-impl fmt::Debug for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory")
-            .field("bytes", &self.map.len())
-            .field("allocation", &self.allocation)
-            .finish()
-    }
-}
+use super::{inner::Inner, memory::Memory};
 
 /// A buffer out of a [`BufferPool`](super::BufferPool). Dropping it returns it; it starts on a page.
 pub struct PooledBuffer {

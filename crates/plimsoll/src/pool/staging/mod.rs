@@ -1,7 +1,11 @@
 //! Buffers that streams and loads read into, reused by size class.
 
 mod buffer;
+mod inner;
+mod memory;
+mod options;
 mod pool;
 
 pub use buffer::PooledBuffer;
-pub use pool::{BufferPool, BufferPoolOptions, BufferPoolStats};
+pub use options::{BufferPoolOptions, BufferPoolStats};
+pub use pool::BufferPool;

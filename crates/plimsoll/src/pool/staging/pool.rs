@@ -1,62 +1,13 @@
 //! Buffers reused by size class, with a cap on what is held idle, counted against a budget.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+use std::sync::{Arc, Mutex};
+
+use super::{
+    buffer::PooledBuffer,
+    inner::{Inner, class_bytes},
+    options::{BufferPoolOptions, BufferPoolStats},
 };
-
-use memmap2::MmapMut;
-
-use super::buffer::{Memory, PooledBuffer};
-use crate::{
-    budget::{EventKind, MemoryBudget},
-    error::{Error, Result},
-    units::{MAX_BYTES, MIB},
-};
-
-/// The label under which a pool's buffers stand in their budget.
-const LABEL: &str = "buffer pool";
-
-/// The smallest class. Smaller buffers do not pay for a map of their own.
-const SMALLEST_CLASS_BYTES: u64 = 4096;
-
-/// How a [`BufferPool`] behaves.
-#[derive(Debug, Clone)]
-pub struct BufferPoolOptions {
-    /// Bytes kept idle for reuse at most; a buffer that would pass the cap goes back to the system. 16 MiB by
-    /// default.
-    pub max_held_bytes: u64,
-    /// Whether a reused buffer is zeroed before it is handed out. A new one always reads zero. `false` by
-    /// default: the loader overwrites what it takes.
-    pub zeroed: bool,
-    /// The budget that every buffer, idle or in use, counts against. None by default.
-    pub budget: Option<MemoryBudget>,
-}
-
-impl Default for BufferPoolOptions {
-    fn default() -> Self {
-        Self { max_held_bytes: 16 * MIB, zeroed: false, budget: None }
-    }
-}
-
-/// What a [`BufferPool`] has done and holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct BufferPoolStats {
-    /// Requests served by an idle buffer.
-    pub hits: u64,
-    /// Requests that took new memory.
-    pub misses: u64,
-    /// Bytes held idle for reuse.
-    pub held_bytes: u64,
-    /// Buffers held idle.
-    pub held_count: u64,
-    /// Bytes in the hands of users.
-    pub in_use_bytes: u64,
-    /// Buffers in the hands of users.
-    pub in_use_count: u64,
-    /// The most bytes, idle and in use, there ever were at once.
-    pub peak_bytes: u64,
-}
+use crate::{budget::EventKind, error::Result};
 
 /// A pool of page-aligned buffers.
 ///
@@ -75,19 +26,6 @@ pub struct BufferPoolStats {
 /// ```
 #[derive(Debug, Clone)]
 pub struct BufferPool(Arc<Inner>);
-
-#[derive(Debug)]
-pub(super) struct Inner {
-    options: BufferPoolOptions,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    idle: BTreeMap<u64, Vec<Memory>>,
-    stats: BufferPoolStats,
-    closed: bool,
-}
 
 impl BufferPool {
     /// An empty pool.
@@ -155,115 +93,6 @@ impl BufferPool {
         self.0.state().closed = true;
         self.0.trim(0);
     }
-}
-
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn reuse(&self, class_bytes: u64) -> Result<Option<Memory>> {
-        let mut state = self.state();
-        state.expect_open()?;
-        let found = state.idle.get_mut(&class_bytes).and_then(Vec::pop);
-        if found.is_some() {
-            state.stats.hits += 1;
-            state.stats.held_bytes -= class_bytes;
-            state.stats.held_count -= 1;
-            state.hand_out(class_bytes);
-        }
-        Ok(found)
-    }
-
-    fn take_new(&self, class_bytes: u64) -> Result<Memory> {
-        let allocation = match &self.options.budget {
-            None => None,
-            Some(budget) => Some(budget.allocate(class_bytes, LABEL).or_else(|refusal| {
-                // Our own idle buffers may be what stands in the way.
-                if self.trim(0) == 0 { Err(refusal) } else { budget.allocate(class_bytes, LABEL) }
-            })?),
-        };
-        let map_anew = || MmapMut::map_anon(class_bytes as usize);
-        let map = map_anew().or_else(|refusal| if self.trim(0) == 0 { Err(refusal) } else { map_anew() });
-        let map = map.map_err(|cause| Error::InsufficientMemory {
-            label: LABEL.to_owned(),
-            requested_bytes: class_bytes,
-            available_bytes: 0,
-            largest_free_bytes: 0,
-            binding_constraint: format!("the system refused to map memory ({cause})"),
-            suggestion: "Ask for less, or raise the limit on the process's address space".to_owned(),
-        })?;
-        let mut state = self.state();
-        state.stats.misses += 1;
-        state.hand_out(class_bytes);
-        Ok(Memory { map, allocation })
-    }
-
-    pub(super) fn put_back(&self, memory: Memory) {
-        let class_bytes = memory.map.len() as u64;
-        if let Some(allocation) = &memory.allocation {
-            // Its user has filled it; until then what the process grew by speaks for it.
-            allocation.commit(class_bytes);
-        }
-        memory.note(EventKind::Return);
-        let mut state = self.state();
-        state.stats.in_use_bytes -= class_bytes;
-        state.stats.in_use_count -= 1;
-        if state.closed || state.stats.held_bytes + class_bytes > self.options.max_held_bytes {
-            drop(state); // Unmapping needs no lock.
-            drop(memory);
-            return;
-        }
-        state.stats.held_bytes += class_bytes;
-        state.stats.held_count += 1;
-        state.idle.entry(class_bytes).or_default().push(memory);
-    }
-
-    pub(super) fn forget(&self, class_bytes: u64) {
-        let mut state = self.state();
-        state.stats.in_use_bytes -= class_bytes;
-        state.stats.in_use_count -= 1;
-    }
-
-    fn trim(&self, keep_bytes: u64) -> u64 {
-        let mut freed = Vec::new();
-        let mut state = self.state();
-        while state.stats.held_bytes > keep_bytes {
-            let Some(mut class) = state.idle.last_entry() else { break };
-            let (class_bytes, memory) = (*class.key(), class.get_mut().pop());
-            let Some(memory) = memory else {
-                class.remove();
-                continue;
-            };
-            state.stats.held_bytes -= class_bytes;
-            state.stats.held_count -= 1;
-            freed.push(memory);
-        }
-        drop(state);
-        freed.iter().map(|memory| memory.map.len() as u64).sum()
-    }
-}
-
-impl State {
-    fn expect_open(&self) -> Result<()> {
-        if self.closed { Err(Error::Released { what: "the buffer pool" }) } else { Ok(()) }
-    }
-
-    fn hand_out(&mut self, class_bytes: u64) {
-        self.stats.in_use_bytes += class_bytes;
-        self.stats.in_use_count += 1;
-        self.stats.peak_bytes = self.stats.peak_bytes.max(self.stats.in_use_bytes + self.stats.held_bytes);
-    }
-}
-
-/// Rounds up to a class: quarters of a power of two, whole pages.
-fn class_bytes(bytes: u64) -> Result<u64> {
-    if bytes > MAX_BYTES {
-        return Err(Error::invalid_argument("bytes", format!("at most {MAX_BYTES}"), bytes.to_string()));
-    }
-    let page_bytes = (rustix::param::page_size() as u64).max(SMALLEST_CLASS_BYTES);
-    let quarter = (bytes.max(1).next_power_of_two() / 8).max(page_bytes);
-    Ok(bytes.max(1).next_multiple_of(quarter))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a slab consists of, and how it is named and walked along.
 
-use super::{SubAllocator, nodes::Link};
+use super::nodes::{Link, NONE, Node, Nodes};
 use crate::error::Error;
 
 /// The end of the slab that a buffer is placed towards.
@@ -74,9 +74,37 @@ impl From<StaleNode> for Error {
     }
 }
 
+/// How large a slab is, and how nodes count its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) size_bytes: u64,
+    pub(super) granule_shift: u32,
+}
+
+impl Extent {
+    /// The size of a node's block. The last of a slab has what is left of its last granule, too.
+    #[inline]
+    pub(super) fn size_of(self, node: &Node) -> u64 {
+        let is_last = node.above.index() == NONE;
+        let end_bytes = u64::from(node.start + node.len) << self.granule_shift;
+        (if is_last { self.size_bytes } else { end_bytes }) - (u64::from(node.start) << self.granule_shift)
+    }
+
+    pub(super) fn span(self, nodes: &Nodes, index: u32) -> Span {
+        let node = nodes.get(index);
+        let is_used = !node.generation.is_multiple_of(2);
+        Span {
+            offset_bytes: u64::from(node.start) << self.granule_shift,
+            size_bytes: self.size_of(node),
+            node: is_used.then_some(NodeId { index, generation: node.generation }),
+        }
+    }
+}
+
 /// A walk along a slab.
 pub(super) struct Blocks<'a> {
-    pub(super) slab: &'a SubAllocator,
+    pub(super) nodes: &'a Nodes,
+    pub(super) extent: Extent,
     pub(super) low: Link,
     pub(super) high: Link,
     pub(super) left: usize,
@@ -88,8 +116,8 @@ impl Iterator for Blocks<'_> {
     fn next(&mut self) -> Option<Span> {
         self.left = self.left.checked_sub(1)?;
         let index = self.low.index();
-        self.low = self.slab.nodes.get(index).above;
-        Some(self.slab.span(index))
+        self.low = self.nodes.get(index).above;
+        Some(self.extent.span(self.nodes, index))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -101,8 +129,8 @@ impl DoubleEndedIterator for Blocks<'_> {
     fn next_back(&mut self) -> Option<Span> {
         self.left = self.left.checked_sub(1)?;
         let index = self.high.index();
-        self.high = self.slab.nodes.get(index).below;
-        Some(self.slab.span(index))
+        self.high = self.nodes.get(index).below;
+        Some(self.extent.span(self.nodes, index))
     }
 }
 

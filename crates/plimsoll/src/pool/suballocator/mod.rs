@@ -40,7 +40,7 @@ mod blocks;
 mod nodes;
 
 use bins::{Bins, bin_of};
-use blocks::Blocks;
+use blocks::{Blocks, Extent};
 use nodes::{Link, NONE, Node, Nodes};
 
 pub use blocks::{Block, End, NodeId, Span, StaleNode};
@@ -313,26 +313,24 @@ impl SubAllocator {
 
     #[inline]
     fn size_of(&self, node: &Node) -> u64 {
-        let is_last = node.above.index() == NONE;
-        let end_bytes = u64::from(node.start + node.len) << self.granule_shift;
-        (if is_last { self.size_bytes } else { end_bytes }) - (u64::from(node.start) << self.granule_shift)
+        self.extent().size_of(node)
+    }
+
+    #[inline]
+    fn extent(&self) -> Extent {
+        Extent { size_bytes: self.size_bytes, granule_shift: self.granule_shift }
     }
 
     fn span(&self, index: u32) -> Span {
-        let node = self.nodes.get(index);
-        let is_used = !node.generation.is_multiple_of(2);
-        Span {
-            offset_bytes: u64::from(node.start) << self.granule_shift,
-            size_bytes: self.size_of(node),
-            node: is_used.then_some(NodeId { index, generation: node.generation }),
-        }
+        self.extent().span(&self.nodes, index)
     }
 
     /// All blocks, used and free, from the low end to the high end. No two neighbours are free.
     #[must_use]
     pub fn blocks(&self) -> impl DoubleEndedIterator<Item = Span> + ExactSizeIterator {
         let ends = self.nodes.get(NONE);
-        Blocks { slab: self, low: ends.above, high: ends.below, left: self.nodes.block_count() as usize }
+        let (nodes, left) = (&self.nodes, self.nodes.block_count() as usize);
+        Blocks { nodes, extent: self.extent(), low: ends.above, high: ends.below, left }
     }
 
     /// Its size.

@@ -1,5 +1,10 @@
 use super::*;
-use crate::{budget::RecordOptions, units::KIB};
+use crate::{
+    MemoryBudget,
+    budget::RecordOptions,
+    pool::staging::inner::{LABEL, SMALLEST_CLASS_BYTES},
+    units::{KIB, MAX_BYTES, MIB},
+};
 use proptest::prelude::*;
 use std::thread;
 
