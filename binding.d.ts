@@ -42,10 +42,10 @@ export declare class NativeBudget {
   allocations(): Array<AllocationInfo>
 }
 
-export declare class NativeBufferPool {
-  static create(maxHeldBytes: number, zeroed: boolean, budget?: NativeBudget | undefined | null): NativeBufferPool
-  get(bytes: number): NativePooledBuffer
-  stats(): BufferPoolStats
+export declare class NativeStagingPool {
+  static create(maxHeldBytes: number, zeroed: boolean, budget?: NativeBudget | undefined | null): NativeStagingPool
+  get(bytes: number): NativeStagingBuffer
+  stats(): StagingPoolStats
   trim(keepBytes: number): number
   close(): void
 }
@@ -110,16 +110,16 @@ export declare class NativeModel {
   metadataValue(key: string): unknown
   /** Elements `start..end` of the array at a place of this file's, which its four numbers say. */
   metadataElements(elementTypeId: number, length: number, offset: number, sizeBytes: number, start: number, end: number): Uint8Array | string[]
-  stream(pool: NativeBufferPool, options: NativeStreamOptions): NativeStream
+  stream(pool: NativeStagingPool, options: NativeStreamOptions): NativeStream
   /** The same into a buffer of a device, from `offset_bytes` on. */
-  streamIntoBuffer(pool: NativeBufferPool, options: NativeStreamOptions, into: NativePool, key: number, offsetBytes: number): NativeStream
+  streamIntoBuffer(pool: NativeStagingPool, options: NativeStreamOptions, into: NativePool, key: number, offsetBytes: number): NativeStream
   /**
    * Fills `into` with the tensors, one after the other without padding, where its memory is leased: the stream holds it
    * then. Of other memory there is no stream: a script could move it away.
    */
-  streamIntoLeased(pool: NativeBufferPool, options: NativeStreamOptions, into: Uint8Array): NativeStream | null
+  streamIntoLeased(pool: NativeStagingPool, options: NativeStreamOptions, into: Uint8Array): NativeStream | null
   /** Fills new memory of `bytes` bytes, see `takeFilled`. */
-  streamIntoNew(pool: NativeBufferPool, options: NativeStreamOptions, bytes: number): NativeStream
+  streamIntoNew(pool: NativeStagingPool, options: NativeStreamOptions, bytes: number): NativeStream
 }
 
 /** A monitor that runs. JavaScript is told on its event loop, which the monitor does not keep alive. */
@@ -188,7 +188,7 @@ export declare class NativePool {
   exportFd(key: number): Promise<ExportedFd>
 }
 
-export declare class NativePooledBuffer {
+export declare class NativeStagingBuffer {
   /** The whole buffer, as the only one of the list; to be called once. */
   arrayBuffers(): Array<ArrayBuffer>
   keep(): void
@@ -354,7 +354,7 @@ export interface BoardPreset {
 export declare function boardPresets(): Array<BoardPreset>
 
 /** What a pool has done and holds. */
-export interface BufferPoolStats {
+export interface StagingPoolStats {
   /** Requests served by an idle buffer. */
   hits: number
   /** Requests that took new memory. */

@@ -252,7 +252,7 @@ interface BoardPreset {
 }
 
 /** What a pool has done and holds. */
-interface BufferPoolStats {
+interface StagingPoolStats {
   /** Requests served by an idle buffer. */
   hits: number
   /** Requests that took new memory. */
@@ -1263,7 +1263,7 @@ declare class DeviceBuffer implements Disposable {
      */
     read(options?: ReadOptions): Promise<Uint8Array>;
     /**
-     * Copies bytes in. They must not change until the promise settles. Those of a chunk or a {@link PooledBuffer} go straight
+     * Copies bytes in. They must not change until the promise settles. Those of a chunk or a {@link StagingBuffer} go straight
      * to the device, and stay there for it even if they are released meanwhile; others in pieces of at most 4 MiB.
      *
      * @throws as of {@link read}.
@@ -1508,7 +1508,7 @@ declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Dis
     [Symbol.dispose](): void;
     /**
      * Returns the data for good: it lives until it is collected, whatever is released. Lent memory is taken out of the pool for
-     * it; a chunk much smaller than the pooled buffer it lies in is copied instead, so that a small array does not hold on to a
+     * it; a chunk much smaller than the staging buffer it lies in is copied instead, so that a small array does not hold on to a
      * large buffer.
      *
      * @throws {@link ReleasedError} after the chunk was released, and when lent memory was moved to another array buffer.
@@ -1516,8 +1516,8 @@ declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Dis
     keep(): TensorData<As>;
 }
 
-/** How a {@link BufferPool} behaves. */
-interface BufferPoolOptions {
+/** How a {@link StagingPool} behaves. */
+interface StagingPoolOptions {
     /** Bytes kept idle for reuse at most; a buffer that would pass the cap goes back to the system. 16 MiB by default. */
     maxHeldBytes?: number;
     /** Whether a reused buffer is zeroed before it is handed out; a new one always reads zero. `false` by default. */
@@ -1532,14 +1532,14 @@ interface BufferPoolOptions {
  * longer seen by any view, on a later turn of the event loop.
  *
  * @example
- * const pool = new BufferPool({ maxHeldBytes: 32 * MiB, budget })
+ * const pool = new StagingPool({ maxHeldBytes: 32 * MiB, budget })
  * using buffer = pool.get(4 * MiB)
  * buffer.data.fill(0)
  */
-declare class BufferPool implements Disposable {
+declare class StagingPool implements Disposable {
     #private;
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option. */
-    constructor(options?: BufferPoolOptions);
+    constructor(options?: StagingPoolOptions);
     /**
      * Hands out a buffer. Unless the pool is `zeroed`, it may still hold what its last user left in it.
      *
@@ -1547,9 +1547,9 @@ declare class BufferPool implements Disposable {
      * @throws {@link ReleasedError} after {@link close}.
      * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 1 to `buffer.constants.MAX_LENGTH`.
      */
-    get(bytes: number): PooledBuffer;
+    get(bytes: number): StagingBuffer;
     /** What the pool has done and holds. */
-    stats(): BufferPoolStats;
+    stats(): StagingPoolStats;
     /** Gives idle buffers back to the system until at most `keepBytes` (0 by default) are held; returns how many bytes. */
     trim(keepBytes?: number): number;
     /** Gives every idle buffer back and hands out no more. Buffers in use go back when released. Idempotent. */
@@ -1557,8 +1557,8 @@ declare class BufferPool implements Disposable {
     /** The same as {@link close}, for `using`. */
     [Symbol.dispose](): void;
 }
-/** A buffer out of a {@link BufferPool}. */
-declare class PooledBuffer implements Disposable {
+/** A buffer out of a {@link StagingPool}. */
+declare class StagingBuffer implements Disposable {
     #private;
     /** The buffer's bytes; length 0 after {@link release}. */
     readonly data: Uint8Array;
@@ -1725,7 +1725,7 @@ interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOpti
      */
     chunkBytes?: number;
     /** The pool whose buffers the file is read into. The manager's, or one shared by the files of this thread, by default. */
-    pool?: BufferPool;
+    staging?: StagingPool;
     /**
      * Whether chunks are lent: valid until the next one is asked for or until their `release()`, then of length 0. It saves the
      * copy, and memory; every use of a chunk must have ended before the next iteration. `false` by default: chunks are their
@@ -1740,14 +1740,14 @@ interface ReadStreamOptions<As extends TensorOutput = TensorOutput> extends Load
     /** How many bytes the stream reads ahead of its consumer before it waits, beside its units. `chunkBytes` by default. */
     highWaterMark?: number;
     /** The pool whose buffers the file is read into, as of {@link StreamOptions}. */
-    pool?: BufferPool;
+    staging?: StagingPool;
 }
 /** What {@link GgufFile.load} takes. */
 interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
     /**
      * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. New memory by default.
      *
-     * That of a {@link PooledBuffer}, a lent chunk or the view of a map is filled straight, and is the load's until its end even
+     * That of a {@link StagingBuffer}, a lent chunk or the view of a map is filled straight, and is the load's until its end even
      * if it is released, or the map's use settles, meanwhile. Any other is filled a mebibyte at a time, on the event loop,
      * through buffers of the file's pool. A load whose memory was moved away rejects.
      */
@@ -1815,7 +1815,7 @@ declare class GgufFile implements Disposable {
     /** The tensor of that name, `undefined` if there is none. */
     tensor(name: string): TensorInfo | undefined;
     /**
-     * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
+     * Streams tensors in chunks of whole blocks, through a few staging buffers, at the consumer's pace: the reader stays
      * about a megabyte ahead and waits. Each chunk is its consumer's own, unless they are lent by `reuse: true`. All work happens on a thread of the stream's own, which starts with the first
      * chunk asked for and ends with the stream.
      *
@@ -2531,7 +2531,7 @@ interface ManagerLimits extends MemoryLimits {
 }
 /** What a {@link MemoryManager} is made from. */
 interface MemoryManagerOptions extends MachineBudgetOptions {
-    /** Bytes the manager's pool keeps idle for reuse at most. 8 MiB by default. */
+    /** Bytes the manager's staging pool keeps idle for reuse at most. 8 MiB by default. */
     maxHeldBytes?: number;
     /** Where {@link MemoryManager.pools} take their memory unless they name a device. `'auto'` by default. */
     device?: DeviceChoice;
@@ -2589,7 +2589,7 @@ declare class MemoryManager implements AsyncDisposable {
     /** The budget of this machine. */
     readonly budget: MemoryBudget;
     /** The pool that streams of this manager's files read through; it counts against the budget. */
-    readonly pool: BufferPool;
+    readonly staging: StagingPool;
     /** Pools of device memory; they count against the budget. */
     readonly pools: MemoryPools;
     /** Buffers for the NPU: dma-bufs that its runtime imports, or by `kind` its driver's own. */
@@ -2598,14 +2598,14 @@ declare class MemoryManager implements AsyncDisposable {
     readonly gpu: DeviceFamily<'device' | 'pinned' | 'managed'>;
     /** Buffers of ordinary RAM, by `kind` of this process alone or in a memory file. */
     readonly system: DeviceFamily<'anonymous' | 'memory-file'>;
-    /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link pool}. */
+    /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link staging}. */
     readonly monitor: MemoryMonitor;
     /** Records what happens to the budget; off until its `start()`. */
     readonly profile: MemoryProfile;
     /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
     constructor(options?: MemoryManagerOptions);
     /**
-     * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
+     * Opens a file whose streams read through this manager's staging pool and end with it. See {@link GgufFile.open}.
      *
      * @throws {@link ReleasedError} after {@link close}.
      */
@@ -2814,5 +2814,5 @@ interface ProcessesOptions {
  */
 declare function processes(options?: ProcessesOptions): Promise<ProcessInfo[]>;
 
-export { AbortError, AddonUnavailableError, Allocation, BufferPool, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, PooledBuffer, ReleasedError, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferPoolOptions, BufferPoolStats, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, ReadOptions, ReadStreamOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };
+export { AbortError, AddonUnavailableError, Allocation, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, ReadOptions, ReadStreamOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };

@@ -55,11 +55,11 @@ test('require() starts no thread and opens no handle, so the process ends by its
 
 test('budgets, pools and managers start no thread either, and live ones do not keep the process alive', () => {
   const script = `
-    const { BufferPool, MemoryBudget, MemoryManager, processMemory } = require(${JSON.stringify(entry)})
+    const { StagingPool, MemoryBudget, MemoryManager, processMemory } = require(${JSON.stringify(entry)})
     const threads = () => require('node:fs').readdirSync('/proc/self/task').length
     const before = threads()
     const manager = new MemoryManager({ isolated: true })
-    globalThis.live = [manager, manager.budget.allocate(4096, 'live'), new BufferPool({ budget: manager.budget }).get(4096)]
+    globalThis.live = [manager, manager.budget.allocate(4096, 'live'), new StagingPool({ budget: manager.budget }).get(4096)]
     processMemory()
     console.log(JSON.stringify(threads() - before))`
   expect(printed(script)).toBe(0)

@@ -1,7 +1,6 @@
 import {
   AbortError,
   AddonUnavailableError,
-  BufferPool,
   BusyError,
   DeviceError,
   DeviceUnavailableError,
@@ -14,6 +13,7 @@ import {
   MemoryManager,
   PlimsollError,
   ReleasedError,
+  StagingPool,
   UnsupportedTypeError,
 } from 'plimsoll'
 import { thrownBy } from './helpers/errors'
@@ -89,8 +89,8 @@ describe('options', () => {
     ['a budget', 'total', 'totalBytes', (options: object) => new MemoryBudget(options as never)],
     ['a budget', 'reserveBytes', 'reservedBytes', (options: object) => new MemoryBudget(options as never)],
     ['a machine budget', 'isolate', 'isolated', (options: object) => MemoryBudget.forThisMachine(options)],
-    ['a pool', 'maxHeldbytes', 'maxHeldBytes', (options: object) => new BufferPool(options)],
-    ['a pool', 'zeroes', 'zeroed', (options: object) => new BufferPool(options)],
+    ['a pool', 'maxHeldbytes', 'maxHeldBytes', (options: object) => new StagingPool(options)],
+    ['a pool', 'zeroes', 'zeroed', (options: object) => new StagingPool(options)],
   ])('of %s: misspelt %s names %s', (_, wrong, right, make) => {
     const error = thrownBy(InvalidArgumentError, () => make({ [wrong]: 1 }))
     expect(error.message).toContain(`"${wrong}"`)
@@ -104,20 +104,20 @@ describe('options', () => {
 
   test('undefined is an absent option', () => {
     const options = { maxHeldBytes: undefined, zeroed: undefined, budget: undefined }
-    expect(() => new BufferPool(options as object)).not.toThrow()
+    expect(() => new StagingPool(options as object)).not.toThrow()
     expect(() => new MemoryManager({ board: undefined, maxBytes: undefined } as object)).not.toThrow()
-    expect(() => new BufferPool(undefined)).not.toThrow()
+    expect(() => new StagingPool(undefined)).not.toThrow()
   })
 
   test.each([null, 5, 'auto', true, () => {}, Symbol('options'), 1n])('%p is no options object', (value) => {
-    expect(thrownBy(InvalidArgumentError, () => new BufferPool(value as object)).argument).toBe('options')
+    expect(thrownBy(InvalidArgumentError, () => new StagingPool(value as object)).argument).toBe('options')
     expect(thrownBy(InvalidArgumentError, () => new MemoryManager(value as object)).argument).toBe('options')
   })
 
   test('a name that every object inherits is no option', () => {
     for (const key of ['constructor', 'toString', '__proto__', 'hasOwnProperty']) {
       const options = JSON.parse(`{ "${key}": 1 }`)
-      expect(thrownBy(InvalidArgumentError, () => new BufferPool(options)).message).toContain(`"${key}"`)
+      expect(thrownBy(InvalidArgumentError, () => new StagingPool(options)).message).toContain(`"${key}"`)
     }
   })
 
@@ -132,9 +132,9 @@ describe('options', () => {
       () => MemoryBudget.forThisMachine({ safetyMarginPercent: wrong }),
       () => MemoryBudget.forThisMachine({ maxBytes: wrong }),
       () => MemoryBudget.forThisMachine({ isolated: wrong }),
-      () => new BufferPool({ maxHeldBytes: wrong }),
-      () => new BufferPool({ zeroed: wrong }),
-      () => new BufferPool({ budget: wrong }),
+      () => new StagingPool({ maxHeldBytes: wrong }),
+      () => new StagingPool({ zeroed: wrong }),
+      () => new StagingPool({ budget: wrong }),
       () => new MemoryManager({ maxHeldBytes: wrong }),
       () => budget.allocate(wrong, 'x'),
       () => budget.allocate(1, wrong),

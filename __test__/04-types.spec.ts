@@ -8,7 +8,7 @@ export async function main(): Promise<number> {
   weights[Symbol.dispose]()
   const own = new MemoryBudget({ totalBytes: 8 * GiB, reservedBytes: GiB })
   const lines: [string, number, string][] = own.terms.map((term) => [term.kind, term.bytes, term.description])
-  const pool = new BufferPool({ maxHeldBytes: 32 * MiB, zeroed: true, budget })
+  const pool = new StagingPool({ maxHeldBytes: 32 * MiB, zeroed: true, budget })
   const bytes: Uint8Array = pool.get(MiB).keep()
   const manager = new MemoryManager({ board: 'auto', safetyMarginPercent: 15, maxBytes: GiB, isolated: true })
   try {
@@ -39,7 +39,7 @@ export async function main(): Promise<number> {
   // @ts-expect-error: no such board
   MemoryBudget.forBoard('orin-nano-9gb')
   // @ts-expect-error: a misspelt option
-  new BufferPool({ maxHeldByte: 1 })
+  new StagingPool({ maxHeldByte: 1 })
   // @ts-expect-error: figures are read-only
   budget.totalBytes = 1
   return lines.length + bytes.length
@@ -109,7 +109,7 @@ async function devices(manager: MemoryManager): Promise<number> {
 const names = [
   'type Allocation',
   'type BlockInfo',
-  'BufferPool',
+  'StagingPool',
   'BusyError',
   'type DefragmentReport',
   'Device',

@@ -42,7 +42,7 @@ const calls = `
       const name = JSON.stringify(choice) ?? 'a function'
       await see('open ' + name, async () => { const { name, limits } = await Device.open(choice); return { name, ...limits } })
     }
-    await see('buffers', () => { const pool = new BufferPool({}); pool.get(KiB).release(); pool.close(); return pool.stats().heldBytes })
+    await see('buffers', () => { const pool = new StagingPool({}); pool.get(KiB).release(); pool.close(); return pool.stats().heldBytes })
     await see('pool', async () => {
       const settings = []
       for (const options of [{ device: 'host' }, { device: { kind: 'host' }, autoDefragment: true }]) {

@@ -105,7 +105,7 @@ function cells(line: string): string[] {
 /** What each table is about. */
 const subjects: Record<string, string[]> = {
   'budgets.md: MemoryBudget.forThisMachine([options])': ['MachineBudgetOptions', 'ProcessOptions'],
-  'buffer-pool.md: new BufferPool([options])': ['BufferPoolOptions'],
+  'staging.md: new StagingPool([options])': ['StagingPoolOptions'],
   'gguf.md: GgufFile.open(path, [options])': ['OpenOptions'],
   'loading.md: model.stream([options])': ['StreamOptions'],
   'loading.md: model.createReadStream(tensor, [options])': ['ReadStreamOptions'],

@@ -6,7 +6,7 @@ const workers = `
   const { once } = require('node:events')
   const start = (body) => new Worker(
     \`const { parentPort } = require('node:worker_threads')
-     const { MiB, MemoryBudget, MemoryManager, BufferPool } = require('plimsoll')
+     const { MiB, MemoryBudget, MemoryManager, StagingPool } = require('plimsoll')
      const held = []
      const machine = (options) => MemoryBudget.forThisMachine({ board: 'rk3588-32gb', maxBytes: 100 * MiB, ...options })
      \` + body, { eval: true })
@@ -63,7 +63,7 @@ test.each([
     const budget = machine()
     const worker = start(\`
       const budget = machine()
-      const pool = new BufferPool({ budget })
+      const pool = new StagingPool({ budget })
       parentPort.on('message', (word) => {
         if (word === 'throw') throw new Error('a worker dies')
         if (word === 'exit') process.exit(0)
@@ -101,14 +101,14 @@ test('four workers that take and give at full speed never pass the line, and lea
   expect(runChild(script).value).toEqual({ over: 0, everyoneWorked: true, peak: true, left: 0, listed: [] })
 })
 
-test('workers that come and go, each with a guard and a pooled buffer, leave nothing behind', () => {
+test('workers that come and go, each with a guard and a staging buffer, leave nothing behind', () => {
   const script = `${workers}
     const budget = machine()
     const seen = []
     for (let round = 0; round < 20; round++) {
       const worker = start(\`
         const budget = machine()
-        held.push(budget.allocate(1024, 'short-lived'), new BufferPool({ budget }).get(4096))
+        held.push(budget.allocate(1024, 'short-lived'), new StagingPool({ budget }).get(4096))
         parentPort.postMessage('done')\`)
       await once(worker, 'message')
       await worker.terminate()

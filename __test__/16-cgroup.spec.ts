@@ -201,7 +201,7 @@ describeWithGroups('under a memory cgroup of version 1', () => {
     const script = `
       const budget = MemoryBudget.forThisMachine()
       const runtime = budget.allocate(plimsoll.processMemory().anonymousBytes + 64 * MiB, 'the runtime itself')
-      const pool = new BufferPool({ budget })
+      const pool = new StagingPool({ budget })
       const held = []
       try { for (;;) { const buffer = pool.get(4 * MiB); buffer.data.fill(1); held.push(buffer) } } catch ({ code }) { return [code, held.length > 0] }`
     expect(runChild(script, { through: inner.through }).value).toEqual(['ERR_INSUFFICIENT_MEMORY', true])

@@ -69,7 +69,7 @@ test('a buffer of a pool is pending until it is filled, and taken once it has co
   // In a process of its own: what another test's garbage gives back would count as shrinking.
   const { value } = runChild<number[]>(`
     const budget = MemoryBudget.forThisMachine({ isolated: true })
-    const pool = new BufferPool({ budget })
+    const pool = new StagingPool({ budget })
     const pendingMiB = () => budget.headroom().pendingBytes / MiB
     const buffer = pool.get(64 * MiB)
     const seen = [pendingMiB()]

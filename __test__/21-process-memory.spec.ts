@@ -75,7 +75,7 @@ testWithStat('it agrees with what Node.js says of itself', () => {
 
 test('64 MiB that are touched show as anonymous memory, and the peak stays when they are gone', () => {
   const script = `
-    const pool = new BufferPool({ maxHeldBytes: 0 })
+    const pool = new StagingPool({ maxHeldBytes: 0 })
     const look = plimsoll.processMemory
     const before = look()
     const buffer = pool.get(64 * MiB)

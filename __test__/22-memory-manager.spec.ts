@@ -52,20 +52,20 @@ test('managers share one count unless they are isolated', async () => {
 
 test('its pool counts against its budget and holds what maxHeldBytes allows', async () => {
   await using manager = new MemoryManager({ maxBytes: 16 * MiB, maxHeldBytes: MiB, isolated: true })
-  const { budget, pool } = manager
-  const buffers = [pool.get(MiB), pool.get(MiB)]
+  const { budget, staging } = manager
+  const buffers = [staging.get(MiB), staging.get(MiB)]
   expect(budget.allocatedBytes).toBe(2 * MiB)
-  thrownBy(InsufficientMemoryError, () => pool.get(15 * MiB))
+  thrownBy(InsufficientMemoryError, () => staging.get(15 * MiB))
   for (const buffer of buffers) buffer.release()
-  while (pool.stats().inUseCount > 0) await turn()
-  expect([pool.stats().heldBytes, budget.allocatedBytes]).toEqual([MiB, MiB])
+  while (staging.stats().inUseCount > 0) await turn()
+  expect([staging.stats().heldBytes, budget.allocatedBytes]).toEqual([MiB, MiB])
 })
 
 test('a line of nothing refuses everything but nothing', async () => {
   await using manager = new MemoryManager({ maxBytes: 0, isolated: true })
   manager.budget.allocate(0, 'nothing').release()
   thrownBy(InsufficientMemoryError, () => manager.budget.allocate(1, 'something'))
-  thrownBy(InsufficientMemoryError, () => manager.pool.get(1))
+  thrownBy(InsufficientMemoryError, () => manager.staging.get(1))
 })
 
 describe('close', () => {
@@ -83,17 +83,17 @@ describe('close', () => {
     const manager = new MemoryManager({ isolated: true })
     await manager.close()
     expect(thrownBy(ReleasedError, () => manager.open('model.gguf')).what).toBe('the memory manager')
-    expect(thrownBy(ReleasedError, () => manager.pool.get(1)).what).toBe('the buffer pool')
+    expect(thrownBy(ReleasedError, () => manager.staging.get(1)).what).toBe('the staging pool')
   })
 
   test('gives the idle memory of the pool back, and leaves allocations to their holders', async () => {
     const manager = new MemoryManager({ isolated: true })
-    const { budget, pool } = manager
+    const { budget, staging } = manager
     using guard = budget.allocate(MiB, 'guard')
-    pool.get(64 * 1024).release()
-    while (pool.stats().inUseCount > 0) await turn()
+    staging.get(64 * 1024).release()
+    while (staging.stats().inUseCount > 0) await turn()
     await manager.close()
-    expect([pool.stats().heldBytes, budget.allocatedBytes, guard.released]).toEqual([0, MiB, false])
+    expect([staging.stats().heldBytes, budget.allocatedBytes, guard.released]).toEqual([0, MiB, false])
     budget.allocate(1, 'after').release()
   })
 
@@ -120,8 +120,8 @@ test('a manager that is dropped without close() leaves nothing in the shared cou
     const options = { board: 'rk3588-4gb' }
     const watch = MemoryBudget.forThisMachine(options)
     let manager = new MemoryManager(options)
-    manager.pool.get(64 * KiB).release()
-    await settle(() => manager.pool.stats().inUseCount === 0)
+    manager.staging.get(64 * KiB).release()
+    await settle(() => manager.staging.stats().inUseCount === 0)
     const during = watch.allocatedBytes
     manager = undefined
     return { during, freed: await collect(() => watch.allocatedBytes === 0) }`

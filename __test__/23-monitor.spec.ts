@@ -349,14 +349,14 @@ test('the manager has one, with its limits, and closes it', async () => {
 
 test("at critical the manager's pool gives back what it holds idle", async () => {
   await using manager = new MemoryManager({ isolated: true, maxHeldBytes: 8 * MiB })
-  manager.pool.get(4 * MiB).release()
-  while (manager.pool.stats().inUseCount > 0) await sleep(1)
-  expect(manager.pool.stats().heldBytes).toBe(4 * MiB)
+  manager.staging.get(4 * MiB).release()
+  while (manager.staging.stats().inUseCount > 0) await sleep(1)
+  expect(manager.staging.stats().heldBytes).toBe(4 * MiB)
   const trimmed = new Promise<Relief>((resolve) => manager.monitor.once('relief', resolve))
   manager.limits = { warnPercent: 0, criticalPercent: 0 }
   manager.monitor.start(often)
-  expect((await trimmed).label).toBe('buffer pool')
-  expect(manager.pool.stats().heldBytes).toBe(0)
+  expect((await trimmed).label).toBe('staging pool')
+  expect(manager.staging.stats().heldBytes).toBe(0)
 })
 
 test.each([

@@ -154,8 +154,8 @@ describe('what is recorded', () => {
     using model = manager.open(path)
     for await (const _ of model.stream({ chunkBytes: MiB }));
     for await (const _ of model.stream({ chunkBytes: MiB })) break
-    await settled(manager.pool)
-    manager.pool.trim()
+    await settled(manager.staging)
+    manager.staging.trim()
     const { threads } = profile.report()
     const events = profile.events()
     const loads = events.filter(({ kind }) => kind.startsWith('load'))
@@ -164,7 +164,7 @@ describe('what is recorded', () => {
     expect(loads.slice(0, 3).map(({ sizeBytes }) => sizeBytes)).toEqual([32 * MiB, 32 * MiB, 32 * MiB])
     expect(loads[3]?.sizeBytes).toBeLessThan(32 * MiB)
     expect(threads.find(({ id }) => id === loads[0]?.threadId)?.name).toBe('plimsoll-loader')
-    const pooled = new Set(events.filter(({ label }) => label === 'buffer pool').map(({ kind }) => kind))
+    const pooled = new Set(events.filter(({ label }) => label === 'staging pool').map(({ kind }) => kind))
     expect([...pooled].sort()).toEqual(['commit', 'grant', 'release', 'return', 'reuse'])
     expect(profile.report().allocatedBytes).toBe(0)
   })
@@ -569,7 +569,7 @@ test('the manager has a profile of its budget, which ends with it and can be rea
   expect(manager.profile.running).toBe(false)
   manager.profile.start()
   const held = manager.budget.allocate(1, 'held')
-  manager.pool.get(4096).release()
+  manager.staging.get(4096).release()
   await manager.close()
   expect(manager.profile.running).toBe(false)
   expect(manager.profile.leaks().map(({ label }) => label)).toContain('held')

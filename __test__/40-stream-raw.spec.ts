@@ -1,10 +1,10 @@
 import {
-  BufferPool,
   GgufFile,
   GiB,
   InvalidArgumentError,
   MiB,
   ReleasedError,
+  StagingPool,
   type TensorChunk,
   UnsupportedTypeError,
 } from 'plimsoll'
@@ -256,9 +256,9 @@ describe('a request that cannot be met', () => {
   })
 
   test('a pool that was closed gives no buffers', async () => {
-    const pool = new BufferPool()
+    const pool = new StagingPool()
     pool.close()
-    await rejectedBy(ReleasedError, joined(model.stream({ pool })))
+    await rejectedBy(ReleasedError, joined(model.stream({ staging: pool })))
   })
 })
 

@@ -1,4 +1,4 @@
-import { BufferPool, GgufFile, KiB, MiB, ReleasedError, type TensorChunk } from 'plimsoll'
+import { GgufFile, KiB, MiB, ReleasedError, StagingPool, type TensorChunk } from 'plimsoll'
 import { randomTensor, tensorTypes } from './helpers/gguf-writer'
 import {
   collectGarbage,
@@ -100,15 +100,17 @@ describe('chunks of one unit', () => {
 
 describe('keep()', () => {
   test.each([KiB, 64 * KiB, MiB])('takes chunks of %d bytes out of the pool for good', async (chunkBytes) => {
-    const pool = new BufferPool()
+    const pool = new StagingPool()
     const kept: { chunk: TensorChunk; data: Uint8Array }[] = []
-    for await (const chunk of model.stream({ pool, chunkBytes, reuse: true })) kept.push({ chunk, data: chunk.keep() })
+    for await (const chunk of model.stream({ staging: pool, chunkBytes, reuse: true }))
+      kept.push({ chunk, data: chunk.keep() })
     await settled(pool)
     for (let i = 0; i < 3; i++) {
       collectGarbage()
       await pause(1)
     }
-    for await (const chunk of model.stream({ pool, chunkBytes, as: 'f32', reuse: true })) chunk.data.fill(Number.NaN)
+    for await (const chunk of model.stream({ staging: pool, chunkBytes, as: 'f32', reuse: true }))
+      chunk.data.fill(Number.NaN)
     expect(kept.length).toBeGreaterThanOrEqual(39)
     expect(kept.every(({ chunk, data }) => chunk.data === data && data.length > 0 && isRight(chunk))).toBe(true)
   })

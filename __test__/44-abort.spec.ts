@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { AbortError, BufferPool, GgufFile, MemoryManager, MiB, type TensorChunk } from 'plimsoll'
+import { AbortError, GgufFile, MemoryManager, MiB, StagingPool, type TensorChunk } from 'plimsoll'
 import { runChild } from './helpers/child'
 import { joined, pause, samplePath, scratch, settled, stored, tensorOf, writeLargeModel } from './helpers/models'
 import { rejectedBy } from './helpers/rejected-by'
@@ -22,11 +22,11 @@ async function counted(stream: AsyncIterable<TensorChunk>): Promise<number> {
 
 describe('an aborted signal', () => {
   test('ends a stream and a load before they read anything', async () => {
-    const pool = new BufferPool()
+    const pool = new StagingPool()
     const reason = { why: 'not wanted any more' }
     const signal = AbortSignal.abort(reason)
     const onProgress = jest.fn()
-    const error = await rejectedBy(AbortError, counted(model.stream({ signal, pool, onProgress })))
+    const error = await rejectedBy(AbortError, counted(model.stream({ signal, staging: pool, onProgress })))
     expect(error).toMatchObject({ name: 'AbortError', code: 'ABORT_ERR', cause: reason })
     const into = new Uint8Array(tensorOf(model, largest).sizeBytes)
     const loading = await rejectedBy(AbortError, model.load(largest, { signal, into, onProgress }))
@@ -50,13 +50,13 @@ describe('an aborted signal', () => {
   })
 
   test.each(['raw', 'f32'] as const)('ends a stream of %s at the next chunk, and its buffers return', async (as) => {
-    const pool = new BufferPool()
+    const pool = new StagingPool()
     for (const abortAt of [1, 2, 3, 20]) {
       const controller = new AbortController()
       const { signal } = controller
       const views: { length: number }[] = []
       const failing = async () => {
-        for await (const { data } of model.stream({ signal, pool, as, reuse: true })) {
+        for await (const { data } of model.stream({ signal, staging: pool, as, reuse: true })) {
           if (views.push(data) === abortAt) controller.abort()
         }
       }
@@ -190,34 +190,34 @@ describe('a signal', () => {
 
 describe('a stream ends', () => {
   test('when its consumer throws, with the consumer’s error', async () => {
-    const pool = new BufferPool()
+    const pool = new StagingPool()
     const mine = new Error('mine')
     const failing = async () => {
-      for await (const _ of model.stream({ pool })) throw mine
+      for await (const _ of model.stream({ staging: pool })) throw mine
     }
     await expect(failing()).rejects.toBe(mine)
     await settled(pool)
   })
 
   test('when onProgress throws, with its error', async () => {
-    const pool = new BufferPool()
+    const pool = new StagingPool()
     const mine = new Error('mine')
     const onProgress = () => {
       throw mine
     }
     for (const chunkBytes of [1024, MiB]) {
-      await expect(counted(model.stream({ pool, chunkBytes, onProgress }))).rejects.toBe(mine)
+      await expect(counted(model.stream({ staging: pool, chunkBytes, onProgress }))).rejects.toBe(mine)
       await settled(pool)
     }
   })
 
   test('when it is returned or thrown into, before and after its first chunk', async () => {
-    const pool = new BufferPool()
+    const pool = new StagingPool()
     const mine = new Error('mine')
-    expect(await model.stream({ pool }).return()).toEqual({ done: true, value: undefined })
-    await expect(model.stream({ pool }).throw(mine)).rejects.toBe(mine)
+    expect(await model.stream({ staging: pool }).return()).toEqual({ done: true, value: undefined })
+    await expect(model.stream({ staging: pool }).throw(mine)).rejects.toBe(mine)
     for (const end of ['return', 'throw'] as const) {
-      const stream = model.stream({ pool })
+      const stream = model.stream({ staging: pool })
       await stream.next()
       await stream[end](mine as never).catch((error: unknown) => expect(error).toBe(mine))
       expect(await stream.next()).toEqual({ done: true, value: undefined })
@@ -266,7 +266,7 @@ describe('closing a manager', () => {
     expect(data.length).toBeGreaterThan(0)
     await rejectedBy(AbortError, idle.next())
     expect(data).toHaveLength(0)
-    await settled(manager.pool)
+    await settled(manager.staging)
     expect(manager.budget.allocatedBytes).toBe(0)
     await manager.close()
   })
@@ -305,8 +305,8 @@ describe('a process ends by itself', () => {
   test('with an abandoned stream collected, whose buffers then return', () => {
     const { value } = runChild(
       `${open}
-      const pool = new BufferPool()
-      await (async () => { for (let i = 0; i < 5; i++) await model.stream({ pool }).next() })()
+      const pool = new StagingPool()
+      await (async () => { for (let i = 0; i < 5; i++) await model.stream({ staging: pool }).next() })()
       return collect(() => pool.stats().inUseCount === 0)`,
       { flags: ['--expose-gc'] },
     )

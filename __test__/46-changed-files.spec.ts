@@ -10,7 +10,7 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs'
-import { BufferPool, GgufFile, IoError, MiB, type TensorOutput } from 'plimsoll'
+import { GgufFile, IoError, MiB, StagingPool, type TensorOutput } from 'plimsoll'
 import { randomTensor, tensorTypes } from './helpers/gguf-writer'
 import { joined, samplePath, scratch, settled, written } from './helpers/models'
 import { rejectedBy } from './helpers/rejected-by'
@@ -23,17 +23,17 @@ const tensors = [
 const original = readFileSync(written(file('original.gguf'), { tensors }))
 
 /** A fresh copy of the file, last changed long ago, and open. */
-function opened(name: string): { path: string; model: GgufFile; pool: BufferPool } {
+function opened(name: string): { path: string; model: GgufFile; pool: StagingPool } {
   const path = file(name)
   copyFileSync(file('original.gguf'), path)
   utimesSync(path, 1, 1)
-  return { path, model: GgufFile.open(path), pool: new BufferPool() }
+  return { path, model: GgufFile.open(path), pool: new StagingPool() }
 }
 
 /** Streams, does something to the file after the first chunk, and goes on to the end. */
-async function streamAfter(model: GgufFile, pool: BufferPool, as: TensorOutput, change: () => void): Promise<number> {
+async function streamAfter(model: GgufFile, pool: StagingPool, as: TensorOutput, change: () => void): Promise<number> {
   let count = 0
-  for await (const _ of model.stream({ pool, as })) if (count++ === 0) change()
+  for await (const _ of model.stream({ staging: pool, as })) if (count++ === 0) change()
   return count
 }
 
@@ -97,7 +97,7 @@ describe('a file that changed since it was opened', () => {
     const { path, model, pool } = opened('changed.gguf')
     change(path)
     for (const as of ['raw', 'f32'] as const) {
-      await rejectedBy(IoError, joined(model.stream({ as, pool })))
+      await rejectedBy(IoError, joined(model.stream({ as, staging: pool })))
       expect(await rejectedBy(IoError, model.load('second', { as }))).toMatchObject({ path, tensor: 'second' })
     }
     await settled(pool)
@@ -116,7 +116,7 @@ describe('a file that changed since it was opened', () => {
   test('ends a stream once: after the error it is at its end', async () => {
     const { path, model, pool } = opened('once.gguf')
     truncateSync(path, 0)
-    const stream = model.stream({ pool })
+    const stream = model.stream({ staging: pool })
     await rejectedBy(IoError, stream.next())
     expect(await stream.next()).toEqual({ done: true, value: undefined })
     await settled(pool)

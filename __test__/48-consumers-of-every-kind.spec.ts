@@ -1,4 +1,4 @@
-import { BufferPool, GgufFile, MemoryBudget, MiB, type TensorChunk, type TensorOutput } from 'plimsoll'
+import { GgufFile, MemoryBudget, MiB, StagingPool, type TensorChunk, type TensorOutput } from 'plimsoll'
 import { randomTensor, type Tensor, tensorTypes } from './helpers/gguf-writer'
 import { collectGarbage, joined, pause, scratch, settled, written } from './helpers/models'
 
@@ -50,7 +50,7 @@ function dice(seed: number): (below: number) => number {
 /** Consumes a stream as the dice fall: keeps, releases, waits, leaves, aborts. Returns what it kept, and counts wrongs. */
 async function consume(
   seed: number,
-  pool: BufferPool,
+  pool: StagingPool,
 ): Promise<{ as: TensorOutput; kept: TensorChunk[]; wrong: number }> {
   const roll = dice(seed)
   const as = outputs[roll(3)] as TensorOutput
@@ -60,7 +60,7 @@ async function consume(
   const kept: TensorChunk[] = []
   let wrong = 0
   try {
-    for await (const chunk of model.stream({ as, pool, chunkBytes, signal: controller.signal, reuse })) {
+    for await (const chunk of model.stream({ as, staging: pool, chunkBytes, signal: controller.signal, reuse })) {
       if (!isRight(as, chunk)) wrong++
       const action = roll(400)
       if (action < 20) chunk.release()
@@ -79,7 +79,7 @@ async function consume(
 }
 
 /** Twenty consumers at once; whether all they saw and kept was right, after everything else was given back. */
-async function crowd(round: number, pool: BufferPool): Promise<boolean> {
+async function crowd(round: number, pool: StagingPool): Promise<boolean> {
   const seeds = Array.from({ length: 20 }, (_, i) => 1000 * round + i + 1)
   const outcomes = await Promise.all(seeds.map((seed) => consume(seed, pool)))
   await settled(pool)
@@ -90,7 +90,7 @@ async function crowd(round: number, pool: BufferPool): Promise<boolean> {
 
 test('every chunk and every kept array is right, whatever many consumers do at once, and all memory comes back', async () => {
   const budget = new MemoryBudget({ totalBytes: 1024 * MiB })
-  const pool = new BufferPool({ budget, maxHeldBytes: 4 * MiB })
+  const pool = new StagingPool({ budget, maxHeldBytes: 4 * MiB })
   for (let round = 0; round < 5; round++) expect(await crowd(round, pool)).toBe(true)
   pool.close()
   for (let round = 0; round < 500 && budget.allocatedBytes > 0; round++) {

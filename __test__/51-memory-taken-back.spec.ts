@@ -51,10 +51,10 @@ describe('native work whose memory a script takes back', () => {
     ).toEqual({ done: 10 })
   })
 
-  test('write() of a pooled buffer that is released at once: what it held is written', () => {
+  test('write() of a staging buffer that is released at once: what it held is written', () => {
     expect(
       outcomes(`
-        const pool = new BufferPool({ maxHeldBytes: 64 * MiB })
+        const pool = new StagingPool({ maxHeldBytes: 64 * MiB })
         const all = []
         for (let round = 0; round < 10; round++) {
           const pooled = pool.get(32 * MiB)
@@ -72,10 +72,10 @@ describe('native work whose memory a script takes back', () => {
     ).toEqual({ right: 10 })
   })
 
-  test('load() into a pooled buffer that is released: whoever has its memory next keeps what is theirs', () => {
+  test('load() into a staging buffer that is released: whoever has its memory next keeps what is theirs', () => {
     expect(
       outcomes(`
-        const pool = new BufferPool({ maxHeldBytes: 256 * MiB })
+        const pool = new StagingPool({ maxHeldBytes: 256 * MiB })
         const all = []
         for (const as of ['f32', 'raw', 'f32', 'raw', 'f32', 'raw']) {
           const pooled = pool.get(bytes)
@@ -93,10 +93,10 @@ describe('native work whose memory a script takes back', () => {
     ).toEqual({ ERR_INVALID_ARGUMENT: 6, kept: 6 })
   })
 
-  test('load() into a pooled buffer whose pool keeps nothing', () => {
+  test('load() into a staging buffer whose pool keeps nothing', () => {
     expect(
       outcomes(`
-        const pool = new BufferPool({ maxHeldBytes: 0 })
+        const pool = new StagingPool({ maxHeldBytes: 0 })
         const all = []
         for (let round = 0; round < 10; round++) {
           const pooled = pool.get(bytes)
@@ -247,9 +247,9 @@ describe('keep() of memory that was moved away', () => {
     expect(runChild(script).value).toEqual([true, 'ERR_RELEASED', true, 'ERR_RELEASED'])
   })
 
-  test('of a pooled buffer is refused', () => {
+  test('of a staging buffer is refused', () => {
     const script = `${steal}
-      const pooled = new BufferPool().get(4096)
+      const pooled = new StagingPool().get(4096)
       await steal(new Uint8Array(pooled.data.buffer))
       try { return pooled.keep().length } catch (error) { return error.code }`
     expect(runChild(script).value).toBe('ERR_RELEASED')
@@ -265,7 +265,7 @@ describe('workers that are terminated', () => {
       const options = "{ board: 'rk3588-32gb', maxBytes: 4 * MiB * 256 }"
       const source = \`
         const plimsoll = require(${JSON.stringify(resolve(root, 'dist/index.js'))})
-        const { MiB, MemoryManager, MemoryPool, BufferPool } = plimsoll
+        const { MiB, MemoryManager, MemoryPool, StagingPool } = plimsoll
         const { parentPort } = require('node:worker_threads')
         const manager = new MemoryManager(\${options})
         ;(async () => { \${${JSON.stringify(body)}} })()\`
@@ -300,7 +300,7 @@ describe('workers that are terminated', () => {
     const body = `
       const model = manager.open(${JSON.stringify(model)})
       const { name, sizeBytes } = [...model.tensors].sort((a, b) => b.sizeBytes - a.sizeBytes)[0]
-      const pool = new BufferPool({ budget: manager.budget })
+      const pool = new StagingPool({ budget: manager.budget })
       const devices = await MemoryPool.create({ device: 'host', budget: manager.budget, slabBytes: 32 * MiB, initialBytes: 32 * MiB })
       const buffer = devices.allocate(32 * MiB)
       parentPort.postMessage('begun')

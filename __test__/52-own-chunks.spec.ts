@@ -7,12 +7,12 @@ import { Readable, Transform, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import {
   AbortError,
-  BufferPool,
   GgufFile,
   InvalidArgumentError,
   KiB,
   MiB,
   ReleasedError,
+  StagingPool,
   type TensorChunk,
 } from 'plimsoll'
 import { thrownBy } from './helpers/errors'
@@ -123,10 +123,10 @@ describe('a chunk that is its consumer’s own', () => {
   test.each([1000, 64 * KiB, MiB])(
     'of %d bytes stays as it is after the stream, its pool and its file',
     async (chunkBytes) => {
-      const pool = new BufferPool()
+      const pool = new StagingPool()
       using opened = GgufFile.open(samplePath)
       const kept: { chunk: TensorChunk; data: Uint8Array }[] = []
-      for await (const chunk of opened.stream({ pool, chunkBytes })) kept.push({ chunk, data: chunk.data })
+      for await (const chunk of opened.stream({ staging: pool, chunkBytes })) kept.push({ chunk, data: chunk.data })
       await settled(pool)
       pool.close()
       expect(
@@ -171,8 +171,8 @@ describe('a chunk that is its consumer’s own', () => {
   })
 
   test('holds nothing of the pool: its unit is back before the consumer goes on', async () => {
-    const pool = new BufferPool()
-    const stream = model.stream({ pool, chunkBytes: 64 * KiB })
+    const pool = new StagingPool()
+    const stream = model.stream({ staging: pool, chunkBytes: 64 * KiB })
     const seen: TensorChunk[] = []
     for (let count = 0; count < 100; count++) seen.push((await stream.next()).value as TensorChunk)
     expect(pool.stats().inUseBytes).toBeLessThanOrEqual(3 * MiB)
@@ -193,8 +193,8 @@ describe('createReadStream()', () => {
   })
 
   test('is a Readable, which reads no further ahead than it is told', async () => {
-    const pool = new BufferPool()
-    const stream = model.createReadStream('weights', { pool, chunkBytes: 64 * KiB, highWaterMark: 128 * KiB })
+    const pool = new StagingPool()
+    const stream = model.createReadStream('weights', { staging: pool, chunkBytes: 64 * KiB, highWaterMark: 128 * KiB })
     expect(stream).toBeInstanceOf(Readable)
     expect(stream.readableHighWaterMark).toBe(128 * KiB)
     stream.on('readable', () => {})
@@ -208,8 +208,8 @@ describe('createReadStream()', () => {
 
   test('is ended by destroy(), by leaving its loop and by a consumer that fails: its buffers are back by then', async () => {
     for (const leave of ['destroy', 'break', 'sink'] as const) {
-      const pool = new BufferPool()
-      const stream = model.createReadStream('weights', { pool, chunkBytes: 64 * KiB })
+      const pool = new StagingPool()
+      const stream = model.createReadStream('weights', { staging: pool, chunkBytes: 64 * KiB })
       const mine = new Error('mine')
       const sink = new Writable({ write: (_part, _encoding, done) => done(mine) })
       const closed = new Promise((resolve) => stream.once('close', resolve))
@@ -240,8 +240,8 @@ describe('createReadStream()', () => {
   )
 
   test('ends with the errors of its file, and throws at once what is wrong with its options', async () => {
-    const pool = new BufferPool()
-    const stream = model.createReadStream('weights', { pool })
+    const pool = new StagingPool()
+    const stream = model.createReadStream('weights', { staging: pool })
     pool.close()
     await rejectedBy(ReleasedError, pipeline(stream, slow([])))
     for (const [name, options] of [

@@ -386,7 +386,7 @@ describe('the calls by their older names', () => {
       InvalidArgumentError,
       misuse((it) => manager.createMemoryPool(it), { slab: 1 }),
     )
-    for (const wrong of [null, {}, 'pool', manager.pool]) {
+    for (const wrong of [null, {}, 'pool', manager.staging]) {
       thrownBy(InvalidArgumentError, () => misuse((it) => manager.allocateFromPool(it, 1), wrong))
       await rejectedBy(
         InvalidArgumentError,

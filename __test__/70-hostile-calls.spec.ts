@@ -16,8 +16,8 @@ const { InvalidArgumentError } = plimsoll
 /** Every way in for a value that is checked: options, arrays, choices, sizes, names. */
 const calls: [name: string, call: (value: never) => unknown][] = [
   ['options', (value) => plimsoll.machineMemory(value)],
-  ['an option', (value) => new plimsoll.BufferPool({ budget: value })],
-  ['a size', (value) => new plimsoll.BufferPool().get(value)],
+  ['an option', (value) => new plimsoll.StagingPool({ budget: value })],
+  ['a size', (value) => new plimsoll.StagingPool().get(value)],
   ['a label', (value) => new plimsoll.MemoryBudget({ totalBytes: 1 }).allocate(1, value)],
   ['a path', (value) => plimsoll.GgufFile.open(value)],
   ['an array of sizes', (value) => plimsoll.planNpuDomains(value)],
@@ -122,16 +122,16 @@ const lengthOf = (data: Uint8Array): number =>
 describe.each(liars)('memory with %s', (_, lie) => {
   test.each([4096, 1024 * 1024])('of a chunk of %d bytes is kept, or goes back', async (chunkBytes) => {
     const model = plimsoll.GgufFile.open(samplePath)
-    const pool = new plimsoll.BufferPool()
+    const pool = new plimsoll.StagingPool()
     const seen: { data: Uint8Array; copy: Buffer }[] = []
-    for await (const chunk of model.stream({ pool, chunkBytes, reuse: true })) {
+    for await (const chunk of model.stream({ staging: pool, chunkBytes, reuse: true })) {
       const copy = Buffer.from(chunk.data)
       lie(chunk.data)
       seen.push({ data: chunk.keep(), copy })
       if (seen.length > 2) break
     }
     expect(seen.every(({ data, copy }) => copy.equals(new Uint8Array(data)))).toBe(true)
-    for await (const chunk of model.stream({ pool, chunkBytes, reuse: true })) {
+    for await (const chunk of model.stream({ staging: pool, chunkBytes, reuse: true })) {
       const { data } = chunk
       lie(data)
       chunk.release()
@@ -142,8 +142,8 @@ describe.each(liars)('memory with %s', (_, lie) => {
     expect(pool.stats().inUseBytes).toBe(0)
   })
 
-  test('of a pooled buffer goes back, or is kept', async () => {
-    const pool = new plimsoll.BufferPool()
+  test('of a staging buffer goes back, or is kept', async () => {
+    const pool = new plimsoll.StagingPool()
     const [back, kept] = [pool.get(4096), pool.get(4096)]
     lie(back.data)
     lie(kept.data)

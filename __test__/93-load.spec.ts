@@ -169,7 +169,7 @@ test.each(['html', 'trace.json', 'json'])('--profile writes what the budget did 
   const { status, stderr } = load(sample, '--profile', path)
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   const text = readFileSync(path, 'utf8')
-  for (const label of ['weights', 'buffer pool']) expect(text).toContain(label)
+  for (const label of ['weights', 'staging pool']) expect(text).toContain(label)
   if (ending.endsWith('json')) expect(JSON.parse(text)).toBeInstanceOf(Object)
 })
 

@@ -1,5 +1,5 @@
 // The main job, start to end: open a model, reserve its bytes under this machine's line, stream its tensors through a
-// few pooled buffers, and give everything back.
+// few staging buffers, and give everything back.
 //
 //   npm run demo              the sample model
 //   npm run demo -- FILE      another one
@@ -97,7 +97,7 @@ function byType({ tensors }: GgufFile): Map<string, { count: number; bytes: numb
 
 /** What is still allocated, the pool's idle buffers apart: they go back when the manager closes. */
 function balance(): string {
-  const live = budget.allocations().filter((allocation) => allocation.label !== 'buffer pool')
+  const live = budget.allocations().filter((allocation) => allocation.label !== 'staging pool')
   const bytes = live.reduce((sum, allocation) => sum + allocation.sizeBytes, 0)
   return `${bytes} bytes allocated`
 }

@@ -6,8 +6,8 @@ import { TensorChunk } from './loader/chunk.js'
 import { GgufFile } from './loader/gguf-file.js'
 import { MemoryManager } from './manager/manager.js'
 import { MemoryMonitor } from './monitor/monitor.js'
-import { BufferPool, PooledBuffer } from './pool/buffer-pool.js'
 import { MemoryPool } from './pool/memory-pool.js'
+import { StagingBuffer, StagingPool } from './pool/staging.js'
 import { MemoryProfile } from './profile/profile.js'
 import { markCopy } from './support/copy.js'
 
@@ -85,7 +85,6 @@ export {
 } from './monitor/monitor.js'
 export type { Relief } from './monitor/relief.js'
 export type { Component, Stage } from './monitor/stages.js'
-export { BufferPool, type BufferPoolOptions, type BufferPoolStats, PooledBuffer } from './pool/buffer-pool.js'
 export { DeviceFamily, type FamilyAllocateOptions, type FamilyDevice, type FamilyStats } from './pool/family.js'
 export {
   type BlockInfo,
@@ -105,6 +104,7 @@ export type {
 } from './pool/options.js'
 export { MemoryPools } from './pool/pools.js'
 export { type PoolSnapshot, parsePoolSnapshots } from './pool/snapshot.js'
+export { StagingBuffer, StagingPool, type StagingPoolOptions, type StagingPoolStats } from './pool/staging.js'
 export type { PoolSettings, PoolTrace } from './pool/trace.js'
 export { type LeakOptions, MemoryProfile, type ProfileOptions } from './profile/profile.js'
 export type {
@@ -168,7 +168,7 @@ export {
 
 const types = [
   Allocation,
-  BufferPool,
+  StagingPool,
   Device,
   DeviceBuffer,
   GgufFile,
@@ -177,7 +177,7 @@ const types = [
   MemoryMonitor,
   MemoryPool,
   MemoryProfile,
-  PooledBuffer,
+  StagingBuffer,
   TensorChunk,
 ]
 for (const type of types) markCopy(type)

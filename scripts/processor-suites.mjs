@@ -19,7 +19,7 @@ export const suites = {
   '13-guards': 'finalizers of guards, which the engine calls with an address of ours',
   '15-workers': 'one count for several threads: atomics',
   '19-two-copies': "two copies of the addon share a struct of atomics that they find by the dynamic linker's tables",
-  '20-buffer-pool': 'memory aligned to pages becomes array buffers, and comes back by their finalizers',
+  '20-staging-pool': 'memory aligned to pages becomes array buffers, and comes back by their finalizers',
   '21-process-memory': 'counts of pages become bytes by the size of a page',
   '40-stream-raw': "a loader's thread hands units to the event loop",
   '41-stream-converted': 'the kernels of this processor give the same bits, through the addon',

@@ -23,7 +23,7 @@ use napi::{
 use plimsoll::{
     Result as CoreResult,
     loader::StreamedUnit,
-    pool::{Mapping, PooledBuffer},
+    pool::{Mapping, StagingBuffer},
 };
 
 use crate::sync::lock;
@@ -203,13 +203,13 @@ impl LeaseHolder {
 /// What a lease holds on to.
 pub enum Held {
     Unit(StreamedUnit),
-    Buffer(PooledBuffer),
+    Buffer(StagingBuffer),
     Map(Mapping),
 }
 
 impl Held {
     /// Lets go of everything but the buffer itself, which leaves its pool for good.
-    fn into_kept_buffer(self) -> Option<PooledBuffer> {
+    fn into_kept_buffer(self) -> Option<StagingBuffer> {
         match self {
             Self::Unit(unit) => unit.keep().buffer,
             Self::Buffer(mut buffer) => {
@@ -229,7 +229,7 @@ unsafe impl Sync for Lent {}
 
 impl Lease {
     fn new(mut held: Held) -> Self {
-        let of_buffer = |buffer: &mut PooledBuffer| (buffer.len(), buffer.as_mut_ptr());
+        let of_buffer = |buffer: &mut StagingBuffer| (buffer.len(), buffer.as_mut_ptr());
         let (size_bytes, base) = match &mut held {
             Held::Unit(unit) => unit.unit_mut().buffer.as_mut().map_or((0, std::ptr::null_mut()), of_buffer),
             Held::Buffer(buffer) => of_buffer(buffer),

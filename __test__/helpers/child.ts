@@ -9,7 +9,7 @@ export const root = resolve(__dirname, '../..')
 /** What a script in a child process may use beside Node.js itself. */
 const prelude = `
 const plimsoll = require(${JSON.stringify(resolve(root, 'dist/index.js'))})
-const { KiB, MiB, GiB, Device, MemoryBudget, MemoryManager, MemoryPool, BufferPool } = plimsoll
+const { KiB, MiB, GiB, Device, MemoryBudget, MemoryManager, MemoryPool, StagingPool } = plimsoll
 const { createHash } = require('node:crypto')
 const sha = (bytes) => createHash('sha256').update(bytes).digest('hex')
 const turn = () => new Promise((resolve) => setImmediate(resolve))

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import type { BufferPool, GgufFile, TensorChunk, TensorInfo } from 'plimsoll'
+import type { GgufFile, StagingPool, TensorChunk, TensorInfo } from 'plimsoll'
 import { root } from './child'
 import { toolNode } from './emulation'
 import { type BlockType, type File, gguf } from './gguf-writer'
@@ -77,7 +77,7 @@ export async function joined(chunks: AsyncIterable<TensorChunk>): Promise<Map<st
 }
 
 /** Waits until the pool has its buffers back: memory returns on a later turn, without garbage collection. */
-export async function settled(pool: BufferPool): Promise<void> {
+export async function settled(pool: StagingPool): Promise<void> {
   for (let round = 0; round < 500 && pool.stats().inUseCount > 0; round++) {
     await new Promise((done) => setTimeout(done, 1))
   }

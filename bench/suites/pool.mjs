@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { BufferPool, formatBytes, KiB, MiB } from 'plimsoll'
+import { formatBytes, KiB, MiB, StagingPool } from 'plimsoll'
 import { elapsedMs, paired } from '../measure.mjs'
 import { touch } from '../workloads/touch.cjs'
 
-export const title = 'BufferPool beside Buffer.allocUnsafeSlow'
+export const title = 'StagingPool beside Buffer.allocUnsafeSlow'
 
 const SIZES_BYTES = [64 * KiB, MiB, 4 * MiB]
 const ROUNDS = 101
@@ -21,7 +21,7 @@ export async function measure(note) {
 }
 
 async function measureSize(bytes) {
-  const pool = new BufferPool({ maxHeldBytes: BUFFERS_PER_TURN * bytes })
+  const pool = new StagingPool({ maxHeldBytes: BUFFERS_PER_TURN * bytes })
   const pooled = () => {
     const buffer = pool.get(bytes)
     touch(buffer.data)

@@ -74,7 +74,7 @@ const descriptors = () =>
 async function steps() {
   for (const name of [
     'new MemoryManager',
-    'new BufferPool',
+    'new StagingPool',
     'GgufFile.open',
     'MemoryPool.create',
     'MemoryBudget.forThisMachine',

@@ -14,9 +14,9 @@ const MOST_COPIED_BYTES = 64 * 2 ** 20
 /** Which classes each group calls; what these need is made all the same. */
 export const groups = {
   budget: ['MemoryBudget', 'Allocation', 'MemoryProfile'],
-  buffers: ['BufferPool', 'PooledBuffer', 'GgufFile', 'DeviceBuffer', 'MemoryPool'],
-  models: ['GgufFile', 'BufferPool', 'GgufMetadata', 'GgufArray', 'TensorChunk'],
-  devices: ['Device', 'BufferPool', 'DeviceBuffer', 'PoolBuffer', 'MemoryPool', 'DeviceFamily'],
+  buffers: ['StagingPool', 'StagingBuffer', 'GgufFile', 'DeviceBuffer', 'MemoryPool'],
+  models: ['GgufFile', 'StagingPool', 'GgufMetadata', 'GgufArray', 'TensorChunk'],
+  devices: ['Device', 'StagingPool', 'DeviceBuffer', 'PoolBuffer', 'MemoryPool', 'DeviceFamily'],
   pools: ['MemoryPool', 'PoolBuffer', 'MemoryPools', 'DeviceBuffer'],
   manager: ['MemoryManager', 'MemoryPools', 'DeviceFamily'],
   monitor: ['MemoryMonitor', 'MemoryBudget'],
@@ -185,7 +185,7 @@ export class Engine extends World {
     }
     const drop = () => {
       globalThis.gc?.()
-      for (const pool of this.live.get('BufferPool') ?? []) pool.trim()
+      for (const pool of this.live.get('StagingPool') ?? []) pool.trim()
     }
     // Memory that was released goes back to the system once its array buffer was collected, some turns later.
     if (random.chance(0.2)) for (let turns = 0; turns < 3; turns++) setTimeout(drop, turns)

@@ -152,8 +152,8 @@ const allocate = (family) => [size, family]
 export const makers = {
   MemoryBudget: ['MemoryBudget.forThisMachine', 'new MemoryBudget', 'MemoryBudget.forBoard'],
   Allocation: ['MemoryBudget#allocate'],
-  BufferPool: ['new BufferPool'],
-  PooledBuffer: ['BufferPool#get'],
+  StagingPool: ['new StagingPool'],
+  StagingBuffer: ['StagingPool#get'],
   GgufFile: ['GgufFile.open', 'MemoryManager#open'],
   GgufMetadata: ['GgufFile.open'],
   GgufArray: ['GgufMetadata#get'],
@@ -181,9 +181,9 @@ export const recipes = {
   'Allocation#commit': [bytes],
   'Allocation#attach': [(world) => world.anything() ?? {}],
 
-  'new BufferPool': [options({ maxHeldBytes: bytes, zeroed: flag, budget: of('MemoryBudget') })],
-  'BufferPool#get': [size],
-  'BufferPool#trim': [bytes],
+  'new StagingPool': [options({ maxHeldBytes: bytes, zeroed: flag, budget: of('MemoryBudget') })],
+  'StagingPool#get': [size],
+  'StagingPool#trim': [bytes],
 
   'GgufFile.open': [path, openOptions],
   'GgufFile.fromBytes': [({ files }) => files.bytes(), openOptions],
@@ -193,7 +193,7 @@ export const recipes = {
       ...load,
       tensors: (world) => Array.from({ length: world.random.between(0, 3) }, () => tensor(world)),
       chunkBytes: oneOf(1024, 4096, 65_536, MiB),
-      pool: of('BufferPool'),
+      staging: of('StagingPool'),
       reuse: flag,
     }),
   ],

@@ -1,7 +1,7 @@
 import { isAnyArrayBuffer, isDataView } from 'node:util/types'
 
 /**
- * What memory has to hold, followed beside the package: a pooled buffer that is held keeps what was written into it, a chunk
+ * What memory has to hold, followed beside the package: a staging buffer that is held keeps what was written into it, a chunk
  * and a loaded tensor are the bytes of the file, and a device buffer reads as it was filled, wherever it was moved.
  */
 export class Shadow {
@@ -24,7 +24,7 @@ export class Shadow {
 
   /** An object was handed out. */
   appeared(name, object) {
-    if (name === 'PooledBuffer') this.#hold(object.data)
+    if (name === 'StagingBuffer') this.#hold(object.data)
   }
 
   #hold(data) {

@@ -10,7 +10,7 @@ const AT_ONCE = 6
 
 const require = createRequire(import.meta.url)
 const root = new URL('../../', import.meta.url)
-const { MemoryBudget, MemoryManager, BufferPool } = require(new URL('dist/index.js', root).pathname)
+const { MemoryBudget, MemoryManager, StagingPool } = require(new URL('dist/index.js', root).pathname)
 const path = new URL('examples/models/plimsoll-sample-llama.gguf', root).pathname
 const MiB = 2 ** 20
 
@@ -60,8 +60,8 @@ const works = {
       if (held.length % 10 === 0) await new Promise((resolve) => setImmediate(resolve))
     }
   },
-  'pooled buffers': async () => {
-    const pool = new BufferPool({ budget: managerOf().budget })
+  'staging buffers': async () => {
+    const pool = new StagingPool({ budget: managerOf().budget })
     for (let turn = 0; ; turn++) {
       const buffers = [64, 4096, MiB].map((bytes) => pool.get(bytes))
       buffers[turn % 3].release()

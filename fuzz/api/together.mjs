@@ -10,8 +10,8 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 /** Memory of that many bytes, by who has it: the array, and what gives it back. */
 const sources = [
   async (world, size) => {
-    const { BufferPool } = world.plimsoll
-    const pool = new BufferPool({ maxHeldBytes: world.random.pick([0, 4 * MiB, 64 * MiB]) })
+    const { StagingPool } = world.plimsoll
+    const pool = new StagingPool({ maxHeldBytes: world.random.pick([0, 4 * MiB, 64 * MiB]) })
     world.absorb('together', pool)
     const buffer = pool.get(size)
     world.absorb('together', buffer)

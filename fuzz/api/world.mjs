@@ -141,7 +141,7 @@ export class World {
 
   #keep(object, depth) {
     const name = this.className(object)
-    if (name === 'PooledBuffer' || name === 'TensorChunk') this.owners.set(object.data.buffer, object)
+    if (name === 'StagingBuffer' || name === 'TensorChunk') this.owners.set(object.data.buffer, object)
     const objects = this.live.get(name) ?? []
     this.live.set(name, objects)
     if (objects.includes(object)) return

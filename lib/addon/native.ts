@@ -37,8 +37,8 @@ export const {
 
 export const NativeBudget = binding.NativeBudget
 export type NativeBudget = Binding.NativeBudget
-export const NativeBufferPool = binding.NativeBufferPool
-export type NativeBufferPool = Binding.NativeBufferPool
+export const NativeStagingPool = binding.NativeStagingPool
+export type NativeStagingPool = Binding.NativeStagingPool
 export const NativeDevice = binding.NativeDevice
 export type NativeDevice = Binding.NativeDevice
 export const NativePool = binding.NativePool
@@ -57,10 +57,10 @@ export type {
   NativeDeviceOptions,
   NativeMove,
   NativeNotice,
-  NativePooledBuffer,
   NativePoolOptions,
   NativeRequest,
   NativeRun,
+  NativeStagingBuffer,
   NativeStep,
   NativeStream,
   NativeTensorType,

@@ -212,7 +212,7 @@ export class DeviceBuffer implements Disposable {
   }
 
   /**
-   * Copies bytes in. They must not change until the promise settles. Those of a chunk or a {@link PooledBuffer} go straight
+   * Copies bytes in. They must not change until the promise settles. Those of a chunk or a {@link StagingBuffer} go straight
    * to the device, and stay there for it even if they are released meanwhile; others in pieces of at most 4 MiB.
    *
    * @throws as of {@link read}.

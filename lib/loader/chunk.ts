@@ -103,7 +103,7 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
 
   /**
    * Returns the data for good: it lives until it is collected, whatever is released. Lent memory is taken out of the pool for
-   * it; a chunk much smaller than the pooled buffer it lies in is copied instead, so that a small array does not hold on to a
+   * it; a chunk much smaller than the staging buffer it lies in is copied instead, so that a small array does not hold on to a
    * large buffer.
    *
    * @throws {@link ReleasedError} after the chunk was released, and when lent memory was moved to another array buffer.

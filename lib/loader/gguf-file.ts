@@ -1,10 +1,10 @@
 import { constants } from 'node:buffer'
 import { isTypedArray } from 'node:util/types'
 import type { GgufFileType, GgufSplit, NativeModelInfo, NativeStreamOptions, TensorInfo } from '../../binding.js'
-import { type NativeBufferPool, NativeModel, type NativeStream, type NativeUnit } from '../addon/native.js'
+import { NativeModel, type NativeStagingPool, type NativeStream, type NativeUnit } from '../addon/native.js'
 import { MiB } from '../addon/units.js'
 import { bufferPlace, type DeviceBuffer, inUse } from '../device/buffer.js'
-import { BufferPool, nativePool } from '../pool/buffer-pool.js'
+import { nativePool, StagingPool } from '../pool/staging.js'
 import { anyBytesOf } from '../support/bytes.js'
 import * as check from '../support/check.js'
 import { call, invalidArgument, quoted } from '../support/errors.js'
@@ -53,7 +53,7 @@ export interface StreamOptions<As extends TensorOutput = TensorOutput> extends L
    */
   chunkBytes?: number
   /** The pool whose buffers the file is read into. The manager's, or one shared by the files of this thread, by default. */
-  pool?: BufferPool
+  staging?: StagingPool
   /**
    * Whether chunks are lent: valid until the next one is asked for or until their `release()`, then of length 0. It saves the
    * copy, and memory; every use of a chunk must have ended before the next iteration. `false` by default: chunks are their
@@ -69,7 +69,7 @@ export interface ReadStreamOptions<As extends TensorOutput = TensorOutput> exten
   /** How many bytes the stream reads ahead of its consumer before it waits, beside its units. `chunkBytes` by default. */
   highWaterMark?: number
   /** The pool whose buffers the file is read into, as of {@link StreamOptions}. */
-  pool?: BufferPool
+  staging?: StagingPool
 }
 
 /** What {@link GgufFile.load} takes. */
@@ -77,7 +77,7 @@ export interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends
   /**
    * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. New memory by default.
    *
-   * That of a {@link PooledBuffer}, a lent chunk or the view of a map is filled straight, and is the load's until its end even
+   * That of a {@link StagingBuffer}, a lent chunk or the view of a map is filled straight, and is the load's until its end even
    * if it is released, or the map's use settles, meanwhile. Any other is filled a mebibyte at a time, on the event loop,
    * through buffers of the file's pool. A load whose memory was moved away rejects.
    */
@@ -110,7 +110,7 @@ const streamChecks = {
   ...loadChecks,
   tensors: check.strings,
   chunkBytes: (name: string, value: unknown) => check.bytes(name, value, 1),
-  pool: (name: string, value: unknown) => check.real(name, value, BufferPool, nativePool),
+  staging: (name: string, value: unknown) => check.real(name, value, StagingPool, nativePool),
   reuse: check.boolean,
 } as const
 
@@ -128,7 +128,7 @@ const intoChecks = {
 
 /** What a file shares with its owner. */
 export interface LoadContext {
-  pool: BufferPool
+  staging: StagingPool
   loads: Loads
 }
 
@@ -136,7 +136,7 @@ export interface LoadContext {
 let standalone: LoadContext | undefined
 
 const standaloneContext = (): LoadContext => {
-  standalone ??= { pool: new BufferPool({ maxHeldBytes: 8 * MiB }), loads: new Loads() }
+  standalone ??= { staging: new StagingPool({ maxHeldBytes: 8 * MiB }), loads: new Loads() }
   return standalone
 }
 
@@ -267,7 +267,7 @@ export class GgufFile implements Disposable {
   }
 
   /**
-   * Streams tensors in chunks of whole blocks, through a few pooled buffers, at the consumer's pace: the reader stays
+   * Streams tensors in chunks of whole blocks, through a few staging buffers, at the consumer's pace: the reader stays
    * about a megabyte ahead and waits. Each chunk is its consumer's own, unless they are lent by `reuse: true`. All work happens on a thread of the stream's own, which starts with the first
    * chunk asked for and ends with the stream.
    *
@@ -282,10 +282,10 @@ export class GgufFile implements Disposable {
     options?: StreamOptions<As>,
   ): AsyncGenerator<TensorChunk<As>, void, undefined> {
     const checked = check.options<StreamOptions>(options, streamChecks)
-    const { as = 'raw', tensors, chunkBytes = MiB, pool, reuse = false } = checked
-    const { pool: ownPool, loads } = this.#context ?? standaloneContext()
+    const { as = 'raw', tensors, chunkBytes = MiB, staging, reuse = false } = checked
+    const { staging: ownStaging, loads } = this.#context ?? standaloneContext()
     const request = { output: as, chunkBytes, tensors } as NativeStreamOptions
-    const native = call(() => this.#native.stream(nativePool(pool ?? ownPool) as NativeBufferPool, request))
+    const native = call(() => this.#native.stream(nativePool(staging ?? ownStaging) as NativeStagingPool, request))
     const totalBytes = call(() => this.#native.storedBytes(tensors))
     return chunks(native, as as As, reuse, this.#names(), totalBytes, loads, control(checked))
   }
@@ -335,8 +335,8 @@ export class GgufFile implements Disposable {
     const info = this.tensor(name)
     if (!info) throw invalidArgument('name', 'the name of a tensor of this file', quoted(name))
     const dataBytes = tensorDataBytes(info, as)
-    const { pool, loads } = this.#context ?? standaloneContext()
-    const through = nativePool(pool) as NativeBufferPool
+    const { staging, loads } = this.#context ?? standaloneContext()
+    const through = nativePool(staging) as NativeStagingPool
     const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] }
     const run = (native: NativeStream, deliver?: (unit: NativeUnit) => void) =>
       drain(native, this.#names(), info.sizeBytes, loads, control(checked), deliver)
@@ -361,9 +361,9 @@ export class GgufFile implements Disposable {
     return over(as as As, target)
   }
 
-  /** Fills memory that a script can move away: on the event loop, out of pooled buffers. */
+  /** Fills memory that a script can move away: on the event loop, out of staging buffers. */
   async #loadInPieces(
-    through: NativeBufferPool,
+    through: NativeStagingPool,
     request: NativeStreamOptions,
     target: Uint8Array,
     run: (native: NativeStream, deliver: (unit: NativeUnit) => void) => Promise<void>,

@@ -5,7 +5,6 @@ import { type DeviceChoice, deviceChoice } from '../device/device.js'
 import { type GgufFile, type OpenOptions, openWith } from '../loader/gguf-file.js'
 import { Loads } from '../loader/stream.js'
 import { limitChecks, type MemoryLimits, MemoryMonitor } from '../monitor/monitor.js'
-import { BufferPool } from '../pool/buffer-pool.js'
 import {
   DeviceFamily,
   type FamilyAllocateOptions,
@@ -18,6 +17,7 @@ import { type MemoryPool, type PoolStats, realPool } from '../pool/memory-pool.j
 import type { MemoryPoolOptions, PoolBufferOptions } from '../pool/options.js'
 import { MemoryPools } from '../pool/pools.js'
 import { SharedRelief } from '../pool/shared-relief.js'
+import { StagingPool } from '../pool/staging.js'
 import { MemoryProfile, type ProfileOptions } from '../profile/profile.js'
 import * as check from '../support/check.js'
 import { invalidArgument, quoted, released } from '../support/errors.js'
@@ -40,7 +40,7 @@ export interface ManagerLimits extends MemoryLimits {
 
 /** What a {@link MemoryManager} is made from. */
 export interface MemoryManagerOptions extends MachineBudgetOptions {
-  /** Bytes the manager's pool keeps idle for reuse at most. 8 MiB by default. */
+  /** Bytes the manager's staging pool keeps idle for reuse at most. 8 MiB by default. */
   maxHeldBytes?: number
   /** Where {@link MemoryManager.pools} take their memory unless they name a device. `'auto'` by default. */
   device?: DeviceChoice
@@ -108,7 +108,7 @@ export class MemoryManager implements AsyncDisposable {
   /** The budget of this machine. */
   readonly budget: MemoryBudget
   /** The pool that streams of this manager's files read through; it counts against the budget. */
-  readonly pool: BufferPool
+  readonly staging: StagingPool
   /** Pools of device memory; they count against the budget. */
   readonly pools: MemoryPools
   /** Buffers for the NPU: dma-bufs that its runtime imports, or by `kind` its driver's own. */
@@ -117,7 +117,7 @@ export class MemoryManager implements AsyncDisposable {
   readonly gpu: DeviceFamily<'device' | 'pinned' | 'managed'>
   /** Buffers of ordinary RAM, by `kind` of this process alone or in a memory file. */
   readonly system: DeviceFamily<'anonymous' | 'memory-file'>
-  /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link pool}. */
+  /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link staging}. */
   readonly monitor: MemoryMonitor
   /** Records what happens to the budget; off until its `start()`. */
   readonly profile: MemoryProfile
@@ -137,9 +137,9 @@ export class MemoryManager implements AsyncDisposable {
     const preset = board === 'auto' ? this.machine.preset : board
     this.board = boardPresets.find(({ id }) => id === preset)
     this.budget = MemoryBudget.forThisMachine({ ...line, board })
-    this.pool = new BufferPool({ maxHeldBytes, budget: this.budget })
+    this.staging = new StagingPool({ maxHeldBytes, budget: this.budget })
     this.monitor = new MemoryMonitor(this.budget)
-    this.monitor.relieve('buffer pool', () => this.pool.trim())
+    this.monitor.relieve('staging pool', () => this.staging.trim())
     this.profile = new MemoryProfile(this.budget)
     const relieve = (label: string, run: () => unknown) => this.monitor.relieve(label, run)
     const shared = new SharedRelief()
@@ -150,13 +150,13 @@ export class MemoryManager implements AsyncDisposable {
   }
 
   /**
-   * Opens a file whose streams read through this manager's pool and end with it. See {@link GgufFile.open}.
+   * Opens a file whose streams read through this manager's staging pool and end with it. See {@link GgufFile.open}.
    *
    * @throws {@link ReleasedError} after {@link close}.
    */
   open(path: string | URL, options?: OpenOptions): GgufFile {
     if (this.#closed) throw released('the memory manager')
-    return openWith({ pool: this.pool, loads: this.#loads }, path, options)
+    return openWith({ staging: this.staging, loads: this.#loads }, path, options)
   }
 
   /** What this process holds now. See {@link processMemory}. */
@@ -293,7 +293,7 @@ export class MemoryManager implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closed = true
     this.monitor.close()
-    this.pool.close()
+    this.staging.close()
     // Whatever becomes of one of them, the others end.
     try {
       await this.#loads.close(released('the memory manager'))

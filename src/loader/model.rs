@@ -21,7 +21,7 @@ use crate::{
     error::to_js,
     js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
     mirror::{Cross, kind_of, mirror},
-    pool::{NativeBufferPool, NativePool},
+    pool::{NativeStagingPool, NativePool},
     sync::lock,
 };
 
@@ -299,7 +299,7 @@ impl NativeModel {
     pub fn stream(
         &self,
         env: Env,
-        pool: &NativeBufferPool,
+        pool: &NativeStagingPool,
         options: NativeStreamOptions,
     ) -> napi::Result<NativeStream> {
         let model = self.model(env)?;
@@ -313,7 +313,7 @@ impl NativeModel {
     pub fn stream_into_buffer(
         &self,
         env: Env,
-        pool: &NativeBufferPool,
+        pool: &NativeStagingPool,
         options: NativeStreamOptions,
         into: &NativePool,
         key: f64,
@@ -333,7 +333,7 @@ impl NativeModel {
     pub fn stream_into_leased(
         &self,
         env: Env,
-        pool: &NativeBufferPool,
+        pool: &NativeStagingPool,
         options: NativeStreamOptions,
         #[napi(ts_arg_type = "Uint8Array")] into: Unknown<'_>,
     ) -> napi::Result<Option<NativeStream>> {
@@ -346,7 +346,7 @@ impl NativeModel {
     pub fn stream_into_new(
         &self,
         env: Env,
-        pool: &NativeBufferPool,
+        pool: &NativeStagingPool,
         options: NativeStreamOptions,
         bytes: f64,
     ) -> napi::Result<NativeStream> {
@@ -358,7 +358,7 @@ impl NativeModel {
     fn fill(
         &self,
         env: Env,
-        pool: &NativeBufferPool,
+        pool: &NativeStagingPool,
         options: NativeStreamOptions,
         target: LoadTarget,
     ) -> napi::Result<UnitStream> {

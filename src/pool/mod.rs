@@ -1,6 +1,6 @@
 //! Pools and their buffers.
 
-mod buffer_pool;
+mod staging;
 mod defragment;
 mod held_buffer;
 mod mapping;
@@ -9,5 +9,5 @@ mod request;
 mod stats;
 mod table;
 
-pub use buffer_pool::NativeBufferPool;
+pub use staging::NativeStagingPool;
 pub use memory_pool::NativePool;

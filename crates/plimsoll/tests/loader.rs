@@ -22,7 +22,7 @@ use plimsoll::{
         Destination, ModelFile, OpenOptions, Output, Reader, Selection, SliceDestination, StreamOptions,
         StreamedUnit, UnitStream,
     },
-    pool::{BufferPool, BufferPoolOptions},
+    pool::{StagingPool, StagingPoolOptions},
     units::{KIB, MIB},
 };
 use zerocopy::IntoBytes;
@@ -37,11 +37,11 @@ fn from_bytes(tensors: &[TensorSpec], gap: usize) -> Arc<ModelFile> {
     Arc::new(ModelFile::from_bytes(gguf(tensors, gap), &OpenOptions::default()).unwrap())
 }
 
-fn pool() -> BufferPool {
-    BufferPool::new(BufferPoolOptions::default())
+fn pool() -> StagingPool {
+    StagingPool::new(StagingPoolOptions::default())
 }
 
-fn stream(model: &Arc<ModelFile>, options: &StreamOptions, pool: &BufferPool) -> UnitStream {
+fn stream(model: &Arc<ModelFile>, options: &StreamOptions, pool: &StagingPool) -> UnitStream {
     let selection = Selection::new(model, options).unwrap();
     UnitStream::new(Reader::new(Arc::clone(model), selection, pool.clone()))
 }
@@ -225,7 +225,7 @@ fn the_reader_stays_a_few_units_ahead_and_no_further() {
 #[test]
 fn a_stream_keeps_its_units_whatever_its_pool_keeps() {
     let model = from_bytes(&[TensorSpec::patterned("big", 20 << 20, 24, 20 << 20)], 0);
-    let pool = BufferPool::new(BufferPoolOptions { max_held_bytes: 0, ..BufferPoolOptions::default() });
+    let pool = StagingPool::new(StagingPoolOptions { max_held_bytes: 0, ..StagingPoolOptions::default() });
     let units = stream(&model, &options(Output::Raw, 2 * MIB), &pool);
     assert_eq!(units.map(|unit| unit.unwrap().unit().chunks.len()).sum::<usize>(), 10);
     let stats = pool.stats();
@@ -259,7 +259,7 @@ fn nothing_is_read_before_the_first_request_and_a_dropped_stream_gives_all_back(
 }
 
 /// The reader's thread may still be at its last unit when its stream is gone.
-fn expect_all_back(pool: &BufferPool) {
+fn expect_all_back(pool: &StagingPool) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while pool.stats().in_use_count > 0 && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(5));
@@ -294,7 +294,7 @@ fn kept_units_leave_the_pool_and_hold_nothing_back() {
 fn a_budget_without_room_ends_the_stream_with_its_refusal() {
     let budget = MemoryBudget::new(MIB, 0).unwrap();
     let pool =
-        BufferPool::new(BufferPoolOptions { budget: Some(budget.clone()), ..BufferPoolOptions::default() });
+        StagingPool::new(StagingPoolOptions { budget: Some(budget.clone()), ..StagingPoolOptions::default() });
     let model = from_bytes(&[TensorSpec::patterned("big", 4 << 20, 24, 4 << 20)], 0);
     let mut units = stream(&model, &options(Output::Raw, 2 * MIB), &pool);
     assert!(matches!(units.next(), Some(Err(Error::InsufficientMemory { .. }))));
@@ -354,8 +354,8 @@ fn a_budget_with_room_for_one_unit_is_slow_but_never_stuck_nor_refused() {
         for _ in 0..50 {
             let budget = MemoryBudget::new(room, 0).unwrap();
             let options_of_pool =
-                BufferPoolOptions { budget: Some(budget.clone()), ..BufferPoolOptions::default() };
-            let pool = BufferPool::new(options_of_pool);
+                StagingPoolOptions { budget: Some(budget.clone()), ..StagingPoolOptions::default() };
+            let pool = StagingPool::new(options_of_pool);
             let units = stream(&model, &options(Output::Raw, MIB), &pool);
             assert_eq!(units.map(|unit| unit.unwrap().unit().chunks.len()).sum::<usize>(), 8);
             assert!(budget.peak_bytes() <= room);
@@ -368,7 +368,7 @@ fn a_budget_with_room_for_one_unit_is_slow_but_never_stuck_nor_refused() {
 fn a_budget_filled_by_kept_units_ends_the_stream() {
     let budget = MemoryBudget::new(3 * MIB, 0).unwrap();
     let pool =
-        BufferPool::new(BufferPoolOptions { budget: Some(budget.clone()), ..BufferPoolOptions::default() });
+        StagingPool::new(StagingPoolOptions { budget: Some(budget.clone()), ..StagingPoolOptions::default() });
     let model = from_bytes(&[TensorSpec::patterned("big", 8 << 20, 24, 8 << 20)], 0);
     let mut units = stream(&model, &options(Output::Raw, MIB), &pool);
     let kept: Vec<_> = units.by_ref().map_while(Result::ok).map(StreamedUnit::keep).collect();
@@ -393,7 +393,7 @@ fn a_refused_read_into_a_destination_is_tried_again_and_skips_nothing() {
     let model = from_bytes(&tensors, 0);
     let budget = MemoryBudget::new(4 * MIB, 0).unwrap();
     let pool =
-        BufferPool::new(BufferPoolOptions { budget: Some(budget.clone()), ..BufferPoolOptions::default() });
+        StagingPool::new(StagingPoolOptions { budget: Some(budget.clone()), ..StagingPoolOptions::default() });
     let selection = Selection::new(&model, &options(Output::F32, 4 * MIB)).unwrap();
     let (filled, windows) = mpsc::channel();
     let destination = Reporting { memory: vec![0.0; 600_016], lent: 0..0, filled };
@@ -412,7 +412,7 @@ fn a_refused_read_into_a_destination_is_tried_again_and_skips_nothing() {
 fn recorded(budget_bytes: u64, consume: impl FnOnce(&mut UnitStream)) -> Vec<(EventKind, String, u64)> {
     let budget = MemoryBudget::new(budget_bytes, 0).unwrap();
     let pool =
-        BufferPool::new(BufferPoolOptions { budget: Some(budget.clone()), ..BufferPoolOptions::default() });
+        StagingPool::new(StagingPoolOptions { budget: Some(budget.clone()), ..StagingPoolOptions::default() });
     let recording = budget.record(RecordOptions::default()).unwrap();
     let model = from_bytes(&[TensorSpec::patterned("big", 20 << 20, 24, 20 << 20)], 0);
     let mut units = stream(&model, &options(Output::Raw, MIB), &pool);

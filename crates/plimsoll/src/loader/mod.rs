@@ -1,4 +1,4 @@
-//! From a file to memory: tensors streamed in chunks, through a few pooled buffers, at the consumer's pace.
+//! From a file to memory: tensors streamed in chunks, through a few staging buffers, at the consumer's pace.
 //!
 //! ```text
 //!   ModelFile        a checked GGUF layout over a file that must not change

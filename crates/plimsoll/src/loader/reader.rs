@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    pool::{BufferPool, PooledBuffer},
+    pool::{StagingPool, StagingBuffer},
     units::MIB,
 };
 
@@ -28,7 +28,7 @@ pub struct Unit {
     /// The chunks, in the order of the selection.
     pub chunks: Vec<Chunk>,
     /// Their data; `None` where a destination has taken it.
-    pub buffer: Option<PooledBuffer>,
+    pub buffer: Option<StagingBuffer>,
 }
 
 /// Reads tensors one unit after the other, converted on the way if asked.
@@ -41,7 +41,7 @@ pub struct Reader {
     /// What could not be read, so that it may be tried again: a unit, or a chunk on its way to the destination.
     retry_unit: Option<UnitPlan>,
     retry_chunk: Option<PlannedChunk>,
-    pool: BufferPool,
+    pool: StagingPool,
     spare: Spare,
     window: Option<Window>,
     destination: Option<Box<dyn Destination>>,
@@ -55,14 +55,14 @@ impl Drop for Reader {
 
 /// Stored bytes fetched ahead of their conversion.
 struct Window {
-    buffer: PooledBuffer,
+    buffer: StagingBuffer,
     file: Range<u64>,
 }
 
 impl Reader {
     /// A reader that delivers units in buffers of `pool`.
     #[must_use]
-    pub fn new(model: Arc<ModelFile>, selection: Selection, pool: BufferPool) -> Self {
+    pub fn new(model: Arc<ModelFile>, selection: Selection, pool: StagingPool) -> Self {
         Self {
             model,
             selection,
@@ -85,7 +85,7 @@ impl Reader {
     pub fn into_destination(
         model: Arc<ModelFile>,
         selection: Selection,
-        pool: BufferPool,
+        pool: StagingPool,
         destination: Box<dyn Destination>,
     ) -> Result<Self> {
         let needed = selection.data_bytes();
@@ -150,7 +150,7 @@ impl Reader {
         }
     }
 
-    fn read_unit(&mut self, plan: &UnitPlan) -> Result<PooledBuffer> {
+    fn read_unit(&mut self, plan: &UnitPlan) -> Result<StagingBuffer> {
         let mut buffer = self.spare.get(&self.pool, self.selection.unit_bytes())?;
         if self.selection.output() == Output::Raw {
             let out = buffer.get_mut(..plan.data_bytes as usize).ok_or_else(broken_plan)?;

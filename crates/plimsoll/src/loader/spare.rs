@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::{
     error::Result,
-    pool::{BufferPool, PooledBuffer},
+    pool::{StagingPool, StagingBuffer},
     sync::lock,
 };
 
@@ -14,19 +14,19 @@ use crate::{
 /// by one, and taken, mapped and faulted in anew for each. What is spare counts as in use in the pool, and goes back to it
 /// when the reader ends, or with the last unit that is out then.
 #[derive(Debug, Clone)]
-pub(super) struct Spare(Arc<Mutex<Option<Vec<PooledBuffer>>>>);
+pub(super) struct Spare(Arc<Mutex<Option<Vec<StagingBuffer>>>>);
 
 impl Spare {
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(Some(Vec::new()))))
     }
 
-    fn buffers(&self) -> MutexGuard<'_, Option<Vec<PooledBuffer>>> {
+    fn buffers(&self) -> MutexGuard<'_, Option<Vec<StagingBuffer>>> {
         lock(&self.0)
     }
 
     /// A buffer of `bytes` bytes, which is the same for all of a reader's units: one that came back, else one of the pool's.
-    pub fn get(&self, pool: &BufferPool, bytes: u64) -> Result<PooledBuffer> {
+    pub fn get(&self, pool: &StagingPool, bytes: u64) -> Result<StagingBuffer> {
         let spare = self.buffers().as_mut().and_then(Vec::pop);
         match spare {
             Some(buffer) => pool.expect_open().map(|()| buffer),
@@ -35,7 +35,7 @@ impl Spare {
     }
 
     /// Takes a buffer back.
-    pub fn put(&self, buffer: PooledBuffer) {
+    pub fn put(&self, buffer: StagingBuffer) {
         let mut buffers = self.buffers();
         if let Some(spare) = buffers.as_mut() {
             return spare.push(buffer);

@@ -8,14 +8,14 @@ use std::{
 
 use super::{inner::Inner, memory::Memory};
 
-/// A buffer out of a [`BufferPool`](super::BufferPool). Dropping it returns it; it starts on a page.
-pub struct PooledBuffer {
+/// A buffer out of a [`StagingPool`](super::StagingPool). Dropping it returns it; it starts on a page.
+pub struct StagingBuffer {
     memory: Option<Memory>,
     len: usize,
     pool: Option<Arc<Inner>>,
 }
 
-impl PooledBuffer {
+impl StagingBuffer {
     pub(super) fn new(memory: Memory, len: usize, pool: &Arc<Inner>) -> Self {
         Self { memory: Some(memory), len, pool: Some(Arc::clone(pool)) }
     }
@@ -45,7 +45,7 @@ impl PooledBuffer {
     }
 }
 
-impl Drop for PooledBuffer {
+impl Drop for StagingBuffer {
     fn drop(&mut self) {
         if let (Some(pool), Some(memory)) = (self.pool.take(), self.memory.take()) {
             pool.put_back(memory);
@@ -53,7 +53,7 @@ impl Drop for PooledBuffer {
     }
 }
 
-impl Deref for PooledBuffer {
+impl Deref for StagingBuffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -61,16 +61,16 @@ impl Deref for PooledBuffer {
     }
 }
 
-impl DerefMut for PooledBuffer {
+impl DerefMut for StagingBuffer {
     fn deref_mut(&mut self) -> &mut [u8] {
         self.memory.as_mut().and_then(|memory| memory.map.get_mut(..self.len)).unwrap_or_default()
     }
 }
 
-impl fmt::Debug for PooledBuffer {
+impl fmt::Debug for StagingBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let capacity = self.capacity_bytes();
-        f.debug_struct("PooledBuffer")
+        f.debug_struct("StagingBuffer")
             .field("len", &self.len)
             .field("capacity_bytes", &capacity)
             .finish_non_exhaustive()

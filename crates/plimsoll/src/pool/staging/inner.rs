@@ -9,7 +9,7 @@ use memmap2::MmapMut;
 
 use super::{
     memory::Memory,
-    options::{BufferPoolOptions, BufferPoolStats},
+    options::{StagingPoolOptions, StagingPoolStats},
 };
 use crate::{
     budget::EventKind,
@@ -19,21 +19,21 @@ use crate::{
 };
 
 /// The label under which a pool's buffers stand in their budget.
-pub(super) const LABEL: &str = "buffer pool";
+pub(super) const LABEL: &str = "staging pool";
 
 /// The smallest class. Smaller buffers do not pay for a map of their own.
 pub(super) const SMALLEST_CLASS_BYTES: u64 = 4096;
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) options: BufferPoolOptions,
+    pub(super) options: StagingPoolOptions,
     pub(super) state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     idle: BTreeMap<u64, Vec<Memory>>,
-    pub(super) stats: BufferPoolStats,
+    pub(super) stats: StagingPoolStats,
     pub(super) closed: bool,
 }
 
@@ -123,7 +123,7 @@ impl Inner {
 
 impl State {
     pub(super) fn expect_open(&self) -> Result<()> {
-        if self.closed { Err(Error::Released { what: "the buffer pool" }) } else { Ok(()) }
+        if self.closed { Err(Error::Released { what: "the staging pool" }) } else { Ok(()) }
     }
 
     fn hand_out(&mut self, class_bytes: u64) {

@@ -6,6 +6,6 @@ mod memory;
 mod options;
 mod pool;
 
-pub use buffer::PooledBuffer;
-pub use options::{BufferPoolOptions, BufferPoolStats};
-pub use pool::BufferPool;
+pub use buffer::StagingBuffer;
+pub use options::{StagingPoolOptions, StagingPoolStats};
+pub use pool::StagingPool;

@@ -2,9 +2,9 @@
 
 use crate::{budget::MemoryBudget, units::MIB};
 
-/// How a [`BufferPool`](super::BufferPool) behaves.
+/// How a [`StagingPool`](super::StagingPool) behaves.
 #[derive(Debug, Clone)]
-pub struct BufferPoolOptions {
+pub struct StagingPoolOptions {
     /// Bytes kept idle for reuse at most; a buffer that would pass the cap goes back to the system. 16 MiB by
     /// default.
     pub max_held_bytes: u64,
@@ -15,15 +15,15 @@ pub struct BufferPoolOptions {
     pub budget: Option<MemoryBudget>,
 }
 
-impl Default for BufferPoolOptions {
+impl Default for StagingPoolOptions {
     fn default() -> Self {
         Self { max_held_bytes: 16 * MIB, zeroed: false, budget: None }
     }
 }
 
-/// What a [`BufferPool`](super::BufferPool) has done and holds.
+/// What a [`StagingPool`](super::StagingPool) has done and holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct BufferPoolStats {
+pub struct StagingPoolStats {
     /// Requests served by an idle buffer.
     pub hits: u64,
     /// Requests that took new memory.

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use super::{
-    buffer::PooledBuffer,
+    buffer::StagingBuffer,
     inner::{Inner, class_bytes},
-    options::{BufferPoolOptions, BufferPoolStats},
+    options::{StagingPoolOptions, StagingPoolStats},
 };
 use crate::{budget::EventKind, error::Result};
 
@@ -16,21 +16,21 @@ use crate::{budget::EventKind, error::Result};
 /// in the processor's cache. Clones share the pool; all methods may be called from any thread.
 ///
 /// ```
-/// use plimsoll::pool::{BufferPool, BufferPoolOptions};
+/// use plimsoll::pool::{StagingPool, StagingPoolOptions};
 ///
-/// let pool = BufferPool::new(BufferPoolOptions::default());
+/// let pool = StagingPool::new(StagingPoolOptions::default());
 /// drop(pool.get(100_000)?);
 /// drop(pool.get(99_000)?);
 /// assert_eq!((pool.stats().hits, pool.stats().misses), (1, 1));
 /// # Ok::<(), plimsoll::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct BufferPool(Arc<Inner>);
+pub struct StagingPool(Arc<Inner>);
 
-impl BufferPool {
+impl StagingPool {
     /// An empty pool.
     #[must_use]
-    pub fn new(options: BufferPoolOptions) -> Self {
+    pub fn new(options: StagingPoolOptions) -> Self {
         Self(Arc::new(Inner { options, state: Mutex::default() }))
     }
 
@@ -40,10 +40,10 @@ impl BufferPool {
     ///
     /// # Errors
     ///
-    /// [`Error::InsufficientMemory`] when the budget, or the system, refuses; idle buffers of other classes are
-    /// freed before that. [`Error::Released`] after [`close`](Self::close). [`Error::InvalidArgument`] for a
-    /// size above [`MAX_BYTES`].
-    pub fn get(&self, bytes: u64) -> Result<PooledBuffer> {
+    /// [`Error::InsufficientMemory`](crate::Error::InsufficientMemory) when the budget, or the system, refuses; idle buffers of other classes are
+    /// freed before that. [`Error::Released`](crate::Error::Released) after [`close`](Self::close). [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a
+    /// size above [`MAX_BYTES`](crate::units::MAX_BYTES).
+    pub fn get(&self, bytes: u64) -> Result<StagingBuffer> {
         let class_bytes = class_bytes(bytes)?;
         let memory = match self.0.reuse(class_bytes)? {
             Some(mut memory) => {
@@ -56,27 +56,27 @@ impl BufferPool {
             // Fresh pages read zero, and take no memory until they are written.
             None => self.0.take_new(class_bytes)?,
         };
-        Ok(PooledBuffer::new(memory, bytes as usize, &self.0))
+        Ok(StagingBuffer::new(memory, bytes as usize, &self.0))
     }
 
     /// That it was not closed.
     ///
     /// # Errors
     ///
-    /// [`Error::Released`] after [`close`](Self::close).
+    /// [`Error::Released`](crate::Error::Released) after [`close`](Self::close).
     pub(crate) fn expect_open(&self) -> Result<()> {
         self.0.state().expect_open()
     }
 
     /// What the pool has done and holds.
     #[must_use]
-    pub fn stats(&self) -> BufferPoolStats {
+    pub fn stats(&self) -> StagingPoolStats {
         self.0.state().stats
     }
 
     /// The options it was made with.
     #[must_use]
-    pub fn options(&self) -> &BufferPoolOptions {
+    pub fn options(&self) -> &StagingPoolOptions {
         &self.0.options
     }
 

@@ -8,8 +8,8 @@ use crate::{
 use proptest::prelude::*;
 use std::thread;
 
-fn pool(max_held_bytes: u64, zeroed: bool, budget: Option<&MemoryBudget>) -> BufferPool {
-    BufferPool::new(BufferPoolOptions { max_held_bytes, zeroed, budget: budget.cloned() })
+fn pool(max_held_bytes: u64, zeroed: bool, budget: Option<&MemoryBudget>) -> StagingPool {
+    StagingPool::new(StagingPoolOptions { max_held_bytes, zeroed, budget: budget.cloned() })
 }
 
 #[test]

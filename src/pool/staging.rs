@@ -1,8 +1,8 @@
-//! The native half of `BufferPool`.
+//! The native half of `StagingPool`.
 
 use napi::{Env, bindgen_prelude::ArrayBuffer};
 use napi_derive::napi;
-use plimsoll::pool::{BufferPool, BufferPoolOptions, BufferPoolStats as CoreStats};
+use plimsoll::pool::{StagingPool, StagingPoolOptions, StagingPoolStats as CoreStats};
 
 use crate::{
     budget::NativeBudget,
@@ -12,13 +12,13 @@ use crate::{
 };
 
 #[napi]
-pub struct NativeBufferPool {
-    pool: BufferPool,
+pub struct NativeStagingPool {
+    pool: StagingPool,
 }
 
 mirror! {
     /// What a pool has done and holds.
-    pub struct BufferPoolStats of CoreStats {
+    pub struct StagingPoolStats of CoreStats {
         /// Requests served by an idle buffer.
         pub hits: f64,
         /// Requests that took new memory.
@@ -37,26 +37,26 @@ mirror! {
 }
 
 #[napi]
-impl NativeBufferPool {
+impl NativeStagingPool {
     #[napi(factory, catch_unwind)]
     pub fn create(max_held_bytes: f64, zeroed: bool, budget: Option<&NativeBudget>) -> Self {
         let budget = budget.map(|budget| budget.core().clone());
-        let options = BufferPoolOptions { max_held_bytes: max_held_bytes as u64, zeroed, budget };
-        Self { pool: BufferPool::new(options) }
+        let options = StagingPoolOptions { max_held_bytes: max_held_bytes as u64, zeroed, budget };
+        Self { pool: StagingPool::new(options) }
     }
 
-    pub(crate) fn core(&self) -> &BufferPool {
+    pub(crate) fn core(&self) -> &StagingPool {
         &self.pool
     }
 
     #[napi(catch_unwind)]
-    pub fn get(&self, env: Env, bytes: f64) -> napi::Result<NativePooledBuffer> {
+    pub fn get(&self, env: Env, bytes: f64) -> napi::Result<NativeStagingBuffer> {
         let buffer = self.pool.get(bytes as u64).map_err(|error| to_js(env, &error))?;
-        Ok(NativePooledBuffer { lease: LeaseHolder::new(Held::Buffer(buffer)) })
+        Ok(NativeStagingBuffer { lease: LeaseHolder::new(Held::Buffer(buffer)) })
     }
 
     #[napi(catch_unwind)]
-    pub fn stats(&self) -> BufferPoolStats {
+    pub fn stats(&self) -> StagingPoolStats {
         self.pool.stats().into()
     }
 
@@ -72,12 +72,12 @@ impl NativeBufferPool {
 }
 
 #[napi]
-pub struct NativePooledBuffer {
+pub struct NativeStagingBuffer {
     lease: LeaseHolder,
 }
 
 #[napi]
-impl NativePooledBuffer {
+impl NativeStagingBuffer {
     /// The whole buffer, as the only one of the list; to be called once.
     #[napi(catch_unwind)]
     pub fn array_buffers(&self, env: Env) -> napi::Result<Vec<ArrayBuffer<'static>>> {

@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer'
-import type { BufferPoolStats } from '../../binding.js'
+import type { StagingPoolStats } from '../../binding.js'
 import { detach } from '../addon/detach.js'
-import { NativeBufferPool, type NativePooledBuffer } from '../addon/native.js'
+import { type NativeStagingBuffer, NativeStagingPool } from '../addon/native.js'
 import { MiB } from '../addon/units.js'
 import { MemoryBudget, nativeBudget } from '../budget/budget.js'
 import { bufferLength } from '../support/bytes.js'
@@ -9,10 +9,10 @@ import * as check from '../support/check.js'
 import { call, released } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
 
-export type { BufferPoolStats } from '../../binding.js'
+export type { StagingPoolStats } from '../../binding.js'
 
-/** How a {@link BufferPool} behaves. */
-export interface BufferPoolOptions {
+/** How a {@link StagingPool} behaves. */
+export interface StagingPoolOptions {
   /** Bytes kept idle for reuse at most; a buffer that would pass the cap goes back to the system. 16 MiB by default. */
   maxHeldBytes?: number
   /** Whether a reused buffer is zeroed before it is handed out; a new one always reads zero. `false` by default. */
@@ -22,16 +22,16 @@ export interface BufferPoolOptions {
 }
 
 /** Checks the options of a pool. */
-const bufferPoolChecks = {
+const stagingPoolChecks = {
   maxHeldBytes: (name: string, value: unknown) => check.bytes(name, value),
   zeroed: check.boolean,
   budget: (name: string, value: unknown) => check.real(name, value, MemoryBudget, nativeBudget),
 } as const
 
-const natives = new WeakMap<BufferPool, NativeBufferPool>()
+const natives = new WeakMap<StagingPool, NativeStagingPool>()
 
 /** The native pool behind a public one. */
-export const nativePool = (pool: BufferPool): NativeBufferPool | undefined => natives.get(pool)
+export const nativePool = (pool: StagingPool): NativeStagingPool | undefined => natives.get(pool)
 
 /**
  * A pool of page-aligned buffers, reused by size class: sizes are rounded up, four classes to every doubling.
@@ -40,21 +40,21 @@ export const nativePool = (pool: BufferPool): NativeBufferPool | undefined => na
  * longer seen by any view, on a later turn of the event loop.
  *
  * @example
- * const pool = new BufferPool({ maxHeldBytes: 32 * MiB, budget })
+ * const pool = new StagingPool({ maxHeldBytes: 32 * MiB, budget })
  * using buffer = pool.get(4 * MiB)
  * buffer.data.fill(0)
  */
-export class BufferPool implements Disposable {
-  readonly #native: NativeBufferPool
+export class StagingPool implements Disposable {
+  readonly #native: NativeStagingPool
 
   /** @throws {@link InvalidArgumentError} for an unknown or unfit option. */
-  constructor(options?: BufferPoolOptions) {
+  constructor(options?: StagingPoolOptions) {
     const {
       maxHeldBytes = 16 * MiB,
       zeroed = false,
       budget,
-    } = check.options<BufferPoolOptions>(options, bufferPoolChecks)
-    this.#native = NativeBufferPool.create(maxHeldBytes, zeroed, budget && nativeBudget(budget))
+    } = check.options<StagingPoolOptions>(options, stagingPoolChecks)
+    this.#native = NativeStagingPool.create(maxHeldBytes, zeroed, budget && nativeBudget(budget))
     natives.set(this, this.#native)
   }
 
@@ -65,13 +65,13 @@ export class BufferPool implements Disposable {
    * @throws {@link ReleasedError} after {@link close}.
    * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 1 to `buffer.constants.MAX_LENGTH`.
    */
-  get(bytes: number): PooledBuffer {
+  get(bytes: number): StagingBuffer {
     check.bytes('bytes', bytes, 1, constants.MAX_LENGTH)
     return call(() => pooled(this.#native.get(bytes)))
   }
 
   /** What the pool has done and holds. */
-  stats(): BufferPoolStats {
+  stats(): StagingPoolStats {
     return this.#native.stats()
   }
 
@@ -92,11 +92,11 @@ export class BufferPool implements Disposable {
 }
 
 /** Makes the buffer over the addon's. */
-let pooled: (native: NativePooledBuffer) => PooledBuffer
+let pooled: (native: NativeStagingBuffer) => StagingBuffer
 
-/** A buffer out of a {@link BufferPool}. */
-export class PooledBuffer implements Disposable {
-  readonly #native: NativePooledBuffer
+/** A buffer out of a {@link StagingPool}. */
+export class StagingBuffer implements Disposable {
+  readonly #native: NativeStagingBuffer
   readonly #buffer: ArrayBuffer
   /** Whether its memory was given back, or away. */
   #settled = false
@@ -105,11 +105,11 @@ export class PooledBuffer implements Disposable {
   readonly data: Uint8Array
 
   static {
-    pooled = (native) => new PooledBuffer(internal, native)
+    pooled = (native) => new StagingBuffer(internal, native)
   }
 
-  private constructor(mark: typeof internal, native: NativePooledBuffer) {
-    expectInternal(mark, 'PooledBuffer', 'pool.get()')
+  private constructor(mark: typeof internal, native: NativeStagingBuffer) {
+    expectInternal(mark, 'StagingBuffer', 'pool.get()')
     this.#native = native
     this.#buffer = native.arrayBuffers()[0] as ArrayBuffer
     this.data = new Uint8Array(this.#buffer)

@@ -1,8 +1,6 @@
 import { constants } from 'node:buffer'
 import { setImmediate as turn } from 'node:timers/promises'
 import {
-  BufferPool,
-  type BufferPoolOptions,
   GiB,
   InsufficientMemoryError,
   InvalidArgumentError,
@@ -10,20 +8,22 @@ import {
   MemoryBudget,
   MiB,
   ReleasedError,
+  StagingPool,
+  type StagingPoolOptions,
 } from 'plimsoll'
 import { runChild } from './helpers/child'
 import { emulatorBytes } from './helpers/emulation'
 import { thrownBy } from './helpers/errors'
 
 /** Lets turns pass until the pool has taken back what was released: memory returns on a later turn. */
-async function settled(pool: BufferPool, inUseCount = 0): Promise<void> {
+async function settled(pool: StagingPool, inUseCount = 0): Promise<void> {
   for (let round = 0; round < 100 && pool.stats().inUseCount !== inUseCount; round++) await turn()
   expect(pool.stats().inUseCount).toBe(inUseCount)
 }
 
 /** A pool in which a buffer of that size, filled with sevens, lies idle. */
-async function poolWithIdle(bytes: number, options?: BufferPoolOptions): Promise<BufferPool> {
-  const pool = new BufferPool(options)
+async function poolWithIdle(bytes: number, options?: StagingPoolOptions): Promise<StagingPool> {
+  const pool = new StagingPool(options)
   const buffer = pool.get(bytes)
   buffer.data.fill(7)
   buffer.release()
@@ -35,7 +35,7 @@ describe('get', () => {
   test.each([1, 100, 4095, 4096, 4097, 100_000, 267_000, MiB + 1])(
     'gives exactly %d bytes, all zero at first, all writable',
     (bytes) => {
-      using pool = new BufferPool()
+      using pool = new StagingPool()
       using buffer = pool.get(bytes)
       expect(buffer.data).toHaveLength(bytes)
       expect(buffer.data.byteOffset).toBe(0)
@@ -61,7 +61,7 @@ describe('get', () => {
   })
 
   test('rounds up to a class, which costs less than a fifth above the smallest sizes', () => {
-    using pool = new BufferPool()
+    using pool = new StagingPool()
     for (let bytes = 32 * KiB; bytes < 64 * MiB; bytes = Math.ceil(bytes * 1.37)) {
       const before = pool.stats().inUseBytes
       using _buffer = pool.get(bytes)
@@ -80,7 +80,7 @@ describe('get', () => {
   })
 
   test('never hands the same memory to two users', async () => {
-    using pool = new BufferPool({ maxHeldBytes: MiB })
+    using pool = new StagingPool({ maxHeldBytes: MiB })
     for (let round = 0; round < 20; round++) {
       const buffers = Array.from({ length: 8 }, () => pool.get(64 * KiB))
       for (const [index, { data }] of buffers.entries()) data.fill(index)
@@ -94,7 +94,7 @@ describe('get', () => {
   test.each([0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '4096', 4096n, null, undefined])(
     'refuses %p bytes',
     (bytes) => {
-      using pool = new BufferPool()
+      using pool = new StagingPool()
       expect(thrownBy(InvalidArgumentError, () => pool.get(bytes as number)).argument).toBe('bytes')
       expect(pool.stats()).toMatchObject({ misses: 0, inUseCount: 0, peakBytes: 0 })
     },
@@ -104,7 +104,7 @@ describe('get', () => {
     'refuses %d bytes, more than one array can hold, and keeps nothing',
     async (bytes) => {
       const budget = new MemoryBudget({ totalBytes: Number.MAX_SAFE_INTEGER })
-      using pool = new BufferPool({ budget, maxHeldBytes: Number.MAX_SAFE_INTEGER })
+      using pool = new StagingPool({ budget, maxHeldBytes: Number.MAX_SAFE_INTEGER })
       let error: unknown
       try {
         pool.get(bytes)
@@ -122,7 +122,7 @@ describe('get', () => {
 
 describe('the cap', () => {
   test('bounds what is held idle; what would pass it goes back to the system', async () => {
-    using pool = new BufferPool({ maxHeldBytes: 256 * KiB })
+    using pool = new StagingPool({ maxHeldBytes: 256 * KiB })
     const buffers = Array.from({ length: 5 }, () => pool.get(64 * KiB))
     expect(pool.stats()).toMatchObject({ inUseCount: 5, inUseBytes: 320 * KiB })
     for (const buffer of buffers) buffer.release()
@@ -136,7 +136,7 @@ describe('the cap', () => {
   })
 
   test('is 16 MiB by default', async () => {
-    using pool = new BufferPool()
+    using pool = new StagingPool()
     const buffers = Array.from({ length: 20 }, () => pool.get(MiB))
     for (const buffer of buffers) buffer.release()
     await settled(pool)
@@ -146,7 +146,7 @@ describe('the cap', () => {
 
 describe('trim', () => {
   test('gives idle buffers back until at most that many bytes are held, and says how many went', async () => {
-    using pool = new BufferPool()
+    using pool = new StagingPool()
     for (const buffer of [64, 64, 128, 256].map((size) => pool.get(size * KiB))) buffer.release()
     await settled(pool)
     expect(pool.trim(512 * KiB)).toBe(0)
@@ -157,14 +157,14 @@ describe('trim', () => {
   })
 
   test('leaves buffers in use alone', () => {
-    using pool = new BufferPool()
+    using pool = new StagingPool()
     using buffer = pool.get(64 * KiB)
     expect(pool.trim()).toBe(0)
     expect(buffer.data.fill(1)).toHaveLength(64 * KiB)
   })
 
   test.each([-1, 0.5, Number.NaN, '0', null])('refuses %p', (keepBytes) => {
-    using pool = new BufferPool()
+    using pool = new StagingPool()
     expect(thrownBy(InvalidArgumentError, () => pool.trim(keepBytes as number)).argument).toBe('keepBytes')
   })
 })
@@ -172,11 +172,11 @@ describe('trim', () => {
 describe('a budget', () => {
   test('counts every buffer, in use or idle, until it is back with the system', async () => {
     const budget = new MemoryBudget({ totalBytes: MiB })
-    using pool = new BufferPool({ budget })
+    using pool = new StagingPool({ budget })
     const buffer = pool.get(100 * KiB)
     const { inUseBytes } = pool.stats()
     expect(budget.allocatedBytes).toBe(inUseBytes)
-    expect(budget.allocations()).toMatchObject([{ label: 'buffer pool', sizeBytes: inUseBytes }])
+    expect(budget.allocations()).toMatchObject([{ label: 'staging pool', sizeBytes: inUseBytes }])
     buffer.release()
     await settled(pool)
     expect(budget.allocatedBytes).toBe(inUseBytes)
@@ -186,10 +186,10 @@ describe('a budget', () => {
 
   test('refuses what it has not got, and the pool is as it was', () => {
     const budget = new MemoryBudget({ totalBytes: MiB })
-    using pool = new BufferPool({ budget })
+    using pool = new StagingPool({ budget })
     using _held = budget.allocate(900 * KiB, 'model')
     const error = thrownBy(InsufficientMemoryError, () => pool.get(512 * KiB))
-    expect(error).toMatchObject({ label: 'buffer pool', requestedBytes: 512 * KiB, availableBytes: 124 * KiB })
+    expect(error).toMatchObject({ label: 'staging pool', requestedBytes: 512 * KiB, availableBytes: 124 * KiB })
     expect(error.suggestion).toContain('"model"')
     expect(pool.stats()).toMatchObject({ misses: 0, inUseCount: 0, peakBytes: 0 })
     expect(budget.allocatedBytes).toBe(900 * KiB)
@@ -207,7 +207,7 @@ describe('a budget', () => {
   test('gets kept buffers back when they are collected, and a dropped pool gives back what it held', () => {
     const script = `
       const budget = new MemoryBudget({ totalBytes: 16 * MiB })
-      let pool = new BufferPool({ budget })
+      let pool = new StagingPool({ budget })
       let kept = pool.get(MiB).keep()
       pool.get(2 * MiB).release()
       await collect(() => pool.stats().inUseCount === 0)
@@ -223,7 +223,7 @@ describe('a budget', () => {
 
 describe('a buffer', () => {
   test('has no length after release, nor has any view of it; a second release does nothing', async () => {
-    using pool = new BufferPool()
+    using pool = new StagingPool()
     const buffer = pool.get(64 * KiB)
     const views = [
       buffer.data,
@@ -253,7 +253,7 @@ describe('a buffer', () => {
   })
 
   test('of a `using` block goes back when it is left by an error', async () => {
-    using pool = new BufferPool()
+    using pool = new StagingPool()
     expect(() => {
       using _buffer = pool.get(64 * KiB)
       throw new Error('out of the block')
@@ -263,7 +263,7 @@ describe('a buffer', () => {
   })
 
   test('that is kept survives release, its pool and the pool closing, unchanged', async () => {
-    using pool = new BufferPool()
+    using pool = new StagingPool()
     const buffer = pool.get(64 * KiB)
     const kept = buffer.keep()
     expect(buffer.keep()).toBe(kept)
@@ -276,7 +276,7 @@ describe('a buffer', () => {
   })
 
   test('that was released cannot be kept', () => {
-    using pool = new BufferPool()
+    using pool = new StagingPool()
     const buffer = pool.get(64 * KiB)
     buffer.release()
     expect(() => buffer.keep()).toThrow(ReleasedError)
@@ -284,7 +284,7 @@ describe('a buffer', () => {
 
   test('that is never released comes back when it is collected, and no sooner than its last view', () => {
     const script = `
-      const pool = new BufferPool()
+      const pool = new StagingPool()
       let view = pool.get(64 * KiB).data.subarray(100, 200).fill(3)
       for (let count = 0; count < 9; count++) pool.get(64 * KiB)
       await collect(() => pool.stats().inUseCount === 0)
@@ -302,7 +302,7 @@ describe('a buffer', () => {
     ['structuredClone', (memory: ArrayBuffer) => structuredClone(memory, { transfer: [memory] })],
     ['ArrayBuffer.transfer, where there is one,', (memory: ArrayBuffer) => transfer?.call(memory) ?? memory.slice(0)],
   ])('whose memory is taken away by %s is not handed out again while it is seen there', async (_, take) => {
-    using pool = new BufferPool()
+    using pool = new StagingPool()
     const buffer = pool.get(64 * KiB)
     buffer.data.fill(5)
     let taken = new ArrayBuffer(0)
@@ -322,7 +322,7 @@ describe('a buffer', () => {
 
   test('gives its memory back to the system: ten thousand get-and-release rounds stay within the cap', () => {
     const script = `
-      const pool = new BufferPool({ maxHeldBytes: 8 * MiB })
+      const pool = new StagingPool({ maxHeldBytes: 8 * MiB })
       const rounds = async (count) => {
         for (let round = 0; round < count; round++) {
           const buffer = pool.get((1 + (round % 7)) * 256 * KiB)
@@ -350,7 +350,7 @@ describe('close', () => {
     pool.close()
     pool[Symbol.dispose]()
     expect(pool.stats()).toMatchObject({ heldCount: 0, heldBytes: 0, inUseCount: 1 })
-    expect(thrownBy(ReleasedError, () => pool.get(1))).toMatchObject({ code: 'ERR_RELEASED', what: 'the buffer pool' })
+    expect(thrownBy(ReleasedError, () => pool.get(1))).toMatchObject({ code: 'ERR_RELEASED', what: 'the staging pool' })
     expect(buffer.data.fill(1)).toHaveLength(128 * KiB)
     buffer.release()
     await settled(pool)
@@ -362,7 +362,7 @@ test('a buffer that is new is not touched before its user touches it, zeroed or 
   const script = `
     const grown = [false, true].map((zeroed) => {
       const before = rssBytes()
-      globalThis['kept' + zeroed] = new BufferPool({ zeroed }).get(128 * MiB)
+      globalThis['kept' + zeroed] = new StagingPool({ zeroed }).get(128 * MiB)
       return rssBytes() - before
     })
     return Math.max(...grown)`
