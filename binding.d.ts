@@ -754,7 +754,7 @@ export interface MonitorSample {
   dark?: DarkMemory
   /** Free blocks of 2 MiB, up to a second old while there is room, where the kernel counts them. */
   freeHugeBlockCount?: number
-  /** Kills by the kernel's killer since the start, where the kernel counts them. */
+  /** Kills by the OOM killer since the start, where the kernel counts them. */
   oomKillCount?: number
 }
 
@@ -842,7 +842,7 @@ export interface NativeNotice {
   sample?: MonitorSample
   /** Whether the kernel's trigger for stalls called for the sample. */
   stalled: boolean
-  /** Kills by the kernel's killer since the sample told before. */
+  /** Kills by the OOM killer since the sample told before. */
   killCount: number
   /** Why there is no sample. */
   unavailable?: string
@@ -1093,7 +1093,7 @@ export interface Signals {
   freeHugeBlockCount?: number
   /** RAM that no counter owns: what drivers have taken. */
   dark?: DarkMemory
-  /** Kills by the kernel's killer since the start. */
+  /** Kills by the OOM killer since the start. */
   oomKillCount?: number
   /** Pools of huge pages. */
   hugePages?: Array<HugePages>

@@ -619,7 +619,7 @@ interface MonitorSample {
   dark?: DarkMemory
   /** Free blocks of 2 MiB, up to a second old while there is room, where the kernel counts them. */
   freeHugeBlockCount?: number
-  /** Kills by the kernel's killer since the start, where the kernel counts them. */
+  /** Kills by the OOM killer since the start, where the kernel counts them. */
   oomKillCount?: number
 }
 
@@ -845,7 +845,7 @@ interface Signals {
   freeHugeBlockCount?: number
   /** RAM that no counter owns: what drivers have taken. */
   dark?: DarkMemory
-  /** Kills by the kernel's killer since the start. */
+  /** Kills by the OOM killer since the start. */
   oomKillCount?: number
   /** Pools of huge pages. */
   hugePages?: Array<HugePages>
@@ -1943,7 +1943,7 @@ interface MonitorEvents {
     critical: [sample: MonitorSample];
     /** The kernel told that tasks stand still for want of memory. */
     pressure: [sample: MonitorSample];
-    /** The kernel's killer has killed something since the sample before. */
+    /** The OOM killer has killed something since the sample before. */
     kill: [sample: MonitorSample, count: number];
     /** A sample was taken. */
     sample: [sample: MonitorSample];

@@ -206,7 +206,7 @@ describe('of a copy of a board', () => {
       /^ {2}pressure +some tasks stood still 1\.50 % of the last 10 s, all of them 0\.50 %$/m,
       /^ {2}zram +350\.00 MiB swapped out take 276\.00 MiB of RAM$/m,
       /^ {2}process +200\.00 KiB resident$/m,
-      /^ {2}kills +4 by the kernel's killer since the start$/m,
+      /^ {2}kills +4 by the OOM killer since the start$/m,
       /^ {2}huge pages +8 of 2\.00 MiB, 3 of them free$/m,
       /^ {2}transparent huge pages +madvise$/m,
       /^ {2}GPU memory +held by ollama serve \(4242\) 878\.91 MiB$/m,

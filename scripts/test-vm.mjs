@@ -1,5 +1,5 @@
 // Runs the Rust tests of device memory and of headroom beside mapped files where their kernel is, and a program in
-// JavaScript: in a guest with dma-heaps, udmabuf, a DRM driver without hardware and a disk. A guest is fully emulated and may be hurt: some tests bring the kernel's killer.
+// JavaScript: in a guest with dma-heaps, udmabuf, a DRM driver without hardware and a disk. A guest is fully emulated and may be hurt: some tests bring the OOM killer.
 //
 //     npm run test:vm
 

@@ -51,7 +51,7 @@ export interface MonitorEvents {
   critical: [sample: MonitorSample]
   /** The kernel told that tasks stand still for want of memory. */
   pressure: [sample: MonitorSample]
-  /** The kernel's killer has killed something since the sample before. */
+  /** The OOM killer has killed something since the sample before. */
   kill: [sample: MonitorSample, count: number]
   /** A sample was taken. */
   sample: [sample: MonitorSample]

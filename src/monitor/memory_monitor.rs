@@ -67,7 +67,7 @@ mirror! {
         pub dark: Option<DarkMemory> = signals.dark.clone().ok().cross(),
         /// Free blocks of 2 MiB, up to a second old while there is room, where the kernel counts them.
         pub free_huge_block_count: Option<f64> = signals.free_huge_block_count.clone().ok().cross(),
-        /// Kills by the kernel's killer since the start, where the kernel counts them.
+        /// Kills by the OOM killer since the start, where the kernel counts them.
         pub oom_kill_count: Option<f64> = signals.oom_kill_count.clone().ok().cross(),
     }
     reading { at, signals }
@@ -79,7 +79,7 @@ pub struct NativeNotice {
     pub sample: Option<MonitorSample>,
     /// Whether the kernel's trigger for stalls called for the sample.
     pub stalled: bool,
-    /// Kills by the kernel's killer since the sample told before.
+    /// Kills by the OOM killer since the sample told before.
     pub kill_count: f64,
     /// Why there is no sample.
     pub unavailable: Option<String>,

@@ -83,7 +83,7 @@ pub struct Signals {
     pub free_huge_block_count: Option<f64>,
     /// RAM that no counter owns: what drivers have taken.
     pub dark: Option<DarkMemory>,
-    /// Kills by the kernel's killer since the start.
+    /// Kills by the OOM killer since the start.
     pub oom_kill_count: Option<f64>,
     /// Pools of huge pages.
     pub huge_pages: Option<Vec<HugePages>>,

@@ -52,7 +52,7 @@ function wordsOf(signals: Signals, key: keyof typeof names): string[] {
     largestFreeRunBytes: (bytes) => `${formatBytes(bytes)} in one piece`,
     freeHugeBlockCount: blockWords,
     dark: darkWords,
-    oomKillCount: (count) => `${count} by the kernel's killer since the start`,
+    oomKillCount: (count) => `${count} by the OOM killer since the start`,
     hugePages: hugePageWords,
     transparentHugePages: (word) => word,
     nvmapClients: nvmapWords,

@@ -1,7 +1,7 @@
 //! `/dev/dma_heap`: buffers that the drivers of accelerators, cameras and displays import without a copy.
 //!
 //! Nobody is charged for them. The machine's available memory falls, but neither this process's resident memory nor its
-//! cgroup nor its rank with the kernel's killer shows it, and the kernel refuses no request: it kills somebody instead.
+//! cgroup nor its rank with the OOM killer shows it, and the kernel refuses no request: it kills somebody instead.
 //! So headroom is weighed before each.
 
 use std::{

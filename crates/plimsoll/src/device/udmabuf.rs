@@ -1,7 +1,7 @@
 //! `/dev/udmabuf`: a memory file made into a buffer that drivers import.
 //!
 //! Its pages are those of the file, so they count where ordinary memory counts: resident, in the cgroup, and in the rank
-//! with the kernel's killer. They are all taken as the buffer is made, and stay until it is given back.
+//! with the OOM killer. They are all taken as the buffer is made, and stay until it is given back.
 
 use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd},

@@ -62,7 +62,7 @@ pub enum Notice {
         previous: Level,
         /// Whether the kernel's own trigger for stalls, and not the interval, called for it.
         stalled: bool,
-        /// Kills by the kernel's killer since the sample before it.
+        /// Kills by the OOM killer since the sample before it.
         kill_count: u64,
     },
     /// The machine's memory or a limit over the process cannot be read; the level is critical until it can, and the

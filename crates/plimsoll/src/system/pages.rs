@@ -66,7 +66,7 @@ pub(super) fn kept_page_count(bytes: &[u8]) -> Result<u64, Reason> {
     Ok(counts.fold(0, u64::saturating_add))
 }
 
-/// Kills by the kernel's killer since the start, by the text of `/proc/vmstat`.
+/// Kills by the OOM killer since the start, by the text of `/proc/vmstat`.
 ///
 /// # Errors
 ///

@@ -35,7 +35,7 @@ pub struct Signals {
     pub free_huge_block_count: Probe<u64>,
     /// RAM that no counter owns: what drivers have taken.
     pub dark: Probe<DarkMemory>,
-    /// Kills by the kernel's killer since the start.
+    /// Kills by the OOM killer since the start.
     pub oom_kill_count: Probe<u64>,
 }
 
