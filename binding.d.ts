@@ -42,14 +42,6 @@ export declare class NativeBudget {
   allocations(): Array<AllocationInfo>
 }
 
-export declare class NativeStagingPool {
-  static create(maxHeldBytes: number, zeroed: boolean, budget?: NativeBudget | undefined | null): NativeStagingPool
-  get(bytes: number): NativeStagingBuffer
-  stats(): StagingPoolStats
-  trim(keepBytes: number): number
-  close(): void
-}
-
 /** A device that memory can be taken from. */
 export declare class NativeDevice {
   /** Opens a device; `auto` is the best that is safe here. */
@@ -188,12 +180,6 @@ export declare class NativePool {
   exportFd(key: number): Promise<ExportedFd>
 }
 
-export declare class NativeStagingBuffer {
-  /** The whole buffer, as the only one of the list; to be called once. */
-  arrayBuffers(): Array<ArrayBuffer>
-  keep(): void
-}
-
 /**
  * A recording, and what it left when it was stopped. When this object goes, at the latest with its worker thread, the
  * recording ends.
@@ -239,6 +225,20 @@ export declare class NativeRun {
   report(): DefragmentReport
   /** Lets go of what it remembers, which the engine knows nothing of, and would not hurry to collect. */
   end(): void
+}
+
+export declare class NativeStagingBuffer {
+  /** The whole buffer, as the only one of the list; to be called once. */
+  arrayBuffers(): Array<ArrayBuffer>
+  keep(): void
+}
+
+export declare class NativeStagingPool {
+  static create(maxHeldBytes: number, zeroed: boolean, budget?: NativeBudget | undefined | null): NativeStagingPool
+  get(bytes: number): NativeStagingBuffer
+  stats(): StagingPoolStats
+  trim(keepBytes: number): number
+  close(): void
 }
 
 export declare class NativeStream {
@@ -352,24 +352,6 @@ export interface BoardPreset {
 }
 
 export declare function boardPresets(): Array<BoardPreset>
-
-/** What a pool has done and holds. */
-export interface StagingPoolStats {
-  /** Requests served by an idle buffer. */
-  hits: number
-  /** Requests that took new memory. */
-  misses: number
-  /** Bytes held idle for reuse. */
-  heldBytes: number
-  /** Buffers held idle. */
-  heldCount: number
-  /** Bytes in the hands of users. */
-  inUseBytes: number
-  /** Buffers in the hands of users. */
-  inUseCount: number
-  /** The most bytes, idle and in use, there ever were at once. */
-  peakBytes: number
-}
 
 /** A control group over a process at one moment. */
 export interface Cgroup {
@@ -1119,6 +1101,24 @@ export interface SlabInfo {
   initial: boolean
   /** Its blocks, used and free, in the order of their addresses. */
   blocks: Array<BlockInfo>
+}
+
+/** What a pool has done and holds. */
+export interface StagingPoolStats {
+  /** Requests served by an idle buffer. */
+  hits: number
+  /** Requests that took new memory. */
+  misses: number
+  /** Bytes held idle for reuse. */
+  heldBytes: number
+  /** Buffers held idle. */
+  heldCount: number
+  /** Bytes in the hands of users. */
+  inUseBytes: number
+  /** Buffers in the hands of users. */
+  inUseCount: number
+  /** The most bytes, idle and in use, there ever were at once. */
+  peakBytes: number
 }
 
 /** Shares of time, 0 to 100, over three windows, and their sum since the start. */

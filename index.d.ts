@@ -251,24 +251,6 @@ interface BoardPreset {
   usableBytes: number
 }
 
-/** What a pool has done and holds. */
-interface StagingPoolStats {
-  /** Requests served by an idle buffer. */
-  hits: number
-  /** Requests that took new memory. */
-  misses: number
-  /** Bytes held idle for reuse. */
-  heldBytes: number
-  /** Buffers held idle. */
-  heldCount: number
-  /** Bytes in the hands of users. */
-  inUseBytes: number
-  /** Buffers in the hands of users. */
-  inUseCount: number
-  /** The most bytes, idle and in use, there ever were at once. */
-  peakBytes: number
-}
-
 /** A control group over a process at one moment. */
 interface Cgroup {
   /** Its path in the hierarchy. */
@@ -871,6 +853,24 @@ interface SlabInfo {
   initial: boolean
   /** Its blocks, used and free, in the order of their addresses. */
   blocks: Array<BlockInfo>
+}
+
+/** What a pool has done and holds. */
+interface StagingPoolStats {
+  /** Requests served by an idle buffer. */
+  hits: number
+  /** Requests that took new memory. */
+  misses: number
+  /** Bytes held idle for reuse. */
+  heldBytes: number
+  /** Buffers held idle. */
+  heldCount: number
+  /** Bytes in the hands of users. */
+  inUseBytes: number
+  /** Buffers in the hands of users. */
+  inUseCount: number
+  /** The most bytes, idle and in use, there ever were at once. */
+  peakBytes: number
 }
 
 /** Shares of time, 0 to 100, over three windows, and their sum since the start. */

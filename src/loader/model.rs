@@ -21,7 +21,7 @@ use crate::{
     error::to_js,
     js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
     mirror::{Cross, kind_of, mirror},
-    pool::{NativeStagingPool, NativePool},
+    pool::{NativePool, NativeStagingPool},
     sync::lock,
 };
 

@@ -293,8 +293,10 @@ fn kept_units_leave_the_pool_and_hold_nothing_back() {
 #[test]
 fn a_budget_without_room_ends_the_stream_with_its_refusal() {
     let budget = MemoryBudget::new(MIB, 0).unwrap();
-    let pool =
-        StagingPool::new(StagingPoolOptions { budget: Some(budget.clone()), ..StagingPoolOptions::default() });
+    let pool = StagingPool::new(StagingPoolOptions {
+        budget: Some(budget.clone()),
+        ..StagingPoolOptions::default()
+    });
     let model = from_bytes(&[TensorSpec::patterned("big", 4 << 20, 24, 4 << 20)], 0);
     let mut units = stream(&model, &options(Output::Raw, 2 * MIB), &pool);
     assert!(matches!(units.next(), Some(Err(Error::InsufficientMemory { .. }))));
@@ -367,8 +369,10 @@ fn a_budget_with_room_for_one_unit_is_slow_but_never_stuck_nor_refused() {
 #[test]
 fn a_budget_filled_by_kept_units_ends_the_stream() {
     let budget = MemoryBudget::new(3 * MIB, 0).unwrap();
-    let pool =
-        StagingPool::new(StagingPoolOptions { budget: Some(budget.clone()), ..StagingPoolOptions::default() });
+    let pool = StagingPool::new(StagingPoolOptions {
+        budget: Some(budget.clone()),
+        ..StagingPoolOptions::default()
+    });
     let model = from_bytes(&[TensorSpec::patterned("big", 8 << 20, 24, 8 << 20)], 0);
     let mut units = stream(&model, &options(Output::Raw, MIB), &pool);
     let kept: Vec<_> = units.by_ref().map_while(Result::ok).map(StreamedUnit::keep).collect();
@@ -392,8 +396,10 @@ fn a_refused_read_into_a_destination_is_tried_again_and_skips_nothing() {
     let tensors = [TensorSpec::floats("small", 16), TensorSpec::floats("large", 600_000)];
     let model = from_bytes(&tensors, 0);
     let budget = MemoryBudget::new(4 * MIB, 0).unwrap();
-    let pool =
-        StagingPool::new(StagingPoolOptions { budget: Some(budget.clone()), ..StagingPoolOptions::default() });
+    let pool = StagingPool::new(StagingPoolOptions {
+        budget: Some(budget.clone()),
+        ..StagingPoolOptions::default()
+    });
     let selection = Selection::new(&model, &options(Output::F32, 4 * MIB)).unwrap();
     let (filled, windows) = mpsc::channel();
     let destination = Reporting { memory: vec![0.0; 600_016], lent: 0..0, filled };
@@ -411,8 +417,10 @@ fn a_refused_read_into_a_destination_is_tried_again_and_skips_nothing() {
 /// What a recording tells of one load with so much budget, which `consume` ends one way or another.
 fn recorded(budget_bytes: u64, consume: impl FnOnce(&mut UnitStream)) -> Vec<(EventKind, String, u64)> {
     let budget = MemoryBudget::new(budget_bytes, 0).unwrap();
-    let pool =
-        StagingPool::new(StagingPoolOptions { budget: Some(budget.clone()), ..StagingPoolOptions::default() });
+    let pool = StagingPool::new(StagingPoolOptions {
+        budget: Some(budget.clone()),
+        ..StagingPoolOptions::default()
+    });
     let recording = budget.record(RecordOptions::default()).unwrap();
     let model = from_bytes(&[TensorSpec::patterned("big", 20 << 20, 24, 20 << 20)], 0);
     let mut units = stream(&model, &options(Output::Raw, MIB), &pool);

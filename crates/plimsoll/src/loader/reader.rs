@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    pool::{StagingPool, StagingBuffer},
+    pool::{StagingBuffer, StagingPool},
     units::MIB,
 };
 

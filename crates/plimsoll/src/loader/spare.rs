@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::{
     error::Result,
-    pool::{StagingPool, StagingBuffer},
+    pool::{StagingBuffer, StagingPool},
     sync::lock,
 };
 

@@ -11,5 +11,5 @@ pub use memory_pool::{
     Placement, PoolBuffer, PoolOptions, PoolStats, Scope, SlabInfo, Step, TraceEvent, TraceKind, trace_lines,
 };
 pub use pages::{Page, PageAllocator, PageId, StalePage};
-pub use staging::{StagingPool, StagingPoolOptions, StagingPoolStats, StagingBuffer};
+pub use staging::{StagingBuffer, StagingPool, StagingPoolOptions, StagingPoolStats};
 pub use suballocator::{Block, End, GRANULE_BYTES, NodeId, Span, StaleNode, SubAllocator};
