@@ -37,6 +37,15 @@ test('import gives the same objects as require(), each by its name', () => {
   expect(printed(script, '--input-type=module')).toEqual([])
 })
 
+test('no setting is taken from the prototype of all objects', () => {
+  const script = `
+    Object.prototype.PLIMSOLL_ADDON_PATH = '/nowhere/other.node'
+    Object.prototype.PLIMSOLL_VERIFY_ADDON = 'md5'
+    const { path, sha256Verified } = require(${JSON.stringify(entry)}).loadedAddon()
+    console.log(JSON.stringify([path, sha256Verified]))`
+  expect(printed(script)).toEqual([plimsoll.loadedAddon().path, plimsoll.loadedAddon().sha256Verified])
+})
+
 test('the package is found under its own name', () => {
   const script = `console.log(JSON.stringify(require.resolve('plimsoll')))`
   expect(printed(script)).toBe(entry)

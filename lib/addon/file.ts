@@ -1,4 +1,5 @@
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { environment } from '../support/environment.js'
 import type { AddonUnavailableReason } from '../support/errors.js'
 import { ELF_HEADER_BYTES, elfFault } from './elf.js'
 import { addonUnavailable } from './unavailable.js'
@@ -14,7 +15,7 @@ export interface AddonFile {
 
 /** Whether the environment asks for the checksum. */
 export function sha256Asked(): boolean {
-  const asked = process.env.PLIMSOLL_VERIFY_ADDON
+  const asked = environment('PLIMSOLL_VERIFY_ADDON')
   if (!asked || asked === 'sha256') return asked === 'sha256'
   throw addonUnavailable('invalid-setting', `expected PLIMSOLL_VERIFY_ADDON to be "sha256" or unset, got "${asked}"`)
 }

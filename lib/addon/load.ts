@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type * as Binding from '../../binding.js'
+import { environment } from '../support/environment.js'
 import { packageFolder, version } from '../support/package.js'
 import { type AddonFile, checkAddonFile, sha256Asked } from './file.js'
 import { glibcVersion, type Platform, platform, runsOnGlibc } from './platform.js'
@@ -31,7 +32,7 @@ export function loadAddon(): { binding: typeof Binding; loaded: LoadedAddon } {
 }
 
 function locate(platform: Platform): AddonFile {
-  const chosen = process.env.PLIMSOLL_ADDON_PATH
+  const chosen = environment('PLIMSOLL_ADDON_PATH')
   if (chosen) return chosenFile(chosen)
   if (!runsOnGlibc()) throw platformUnsupported()
   const built = join(packageFolder, `plimsoll.${platform.name}.node`)

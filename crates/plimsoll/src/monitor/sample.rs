@@ -55,9 +55,9 @@ impl Sample {
         let headroom = budget.headroom(&signals.machine()?, options);
         let process_bytes = match &signals.process {
             Ok(process) => process.rss_bytes,
-            Err(unavailable) if unavailable.is_failure() => return Err(unavailable.clone()),
             // A process that has ended holds nothing, and of a copy none is known.
-            Err(_) => 0,
+            Err(unavailable) if unavailable.is_absent() => 0,
+            Err(unavailable) => return Err(unavailable.clone()),
         };
         let process_bytes = process_bytes.saturating_add(unseen_bytes);
         let (used_percent, constraint) = fullest(&headroom, process_bytes, budget.usable_bytes());

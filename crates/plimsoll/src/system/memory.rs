@@ -75,7 +75,11 @@ fn explained(unavailable: Unavailable, mount: MemInfoMount) -> Unavailable {
 /// What tells of the memory besides `/proc/meminfo`. A copy of a machine has no system to ask.
 fn stand_in(root: &SystemRoot) -> Option<MemInfo> {
     let memory = of_nodes(root).or_else(|| root.is_this_machine().then(of_system_call).flatten())?;
-    let pools = HugePages::read(root).unwrap_or_default();
+    // What was set aside is no ordinary memory: where nobody can tell how much it is, nobody knows what else there is.
+    let pools = match HugePages::read(root) {
+        Err(unavailable) if !unavailable.is_absent() => return None,
+        pools => pools.unwrap_or_default(),
+    };
     let set_aside = pools.iter().map(|pool| pool.total_count.saturating_mul(pool.page_bytes)).sum();
     let huge_pages_bytes = Some(set_aside).filter(|bytes| (1..=memory.total_bytes).contains(bytes));
     Some(MemInfo { huge_pages_bytes, ..memory })
@@ -192,6 +196,15 @@ mod tests {
         let said = doubt.to_string();
         assert!(said.contains("subset=pid") && said.contains("are taken from /sys/devices"), "{said}");
         assert!(doubt.remedy().unwrap().contains("ProcSubset=all"), "{doubt:?}");
+    }
+
+    #[test]
+    fn nothing_stands_for_the_file_where_nobody_can_tell_what_was_set_aside() {
+        let node =
+            ("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal: 1000 kB\nNode 0 MemFree: 300 kB\n");
+        assert!(read(&[SUBSET, node]).is_ok());
+        let odd = ("sys/kernel/mm/hugepages/hugepages-64kB/nr_hugepages", "many\n");
+        assert!(read(&[SUBSET, node, odd]).is_err());
     }
 
     #[test]
