@@ -537,7 +537,7 @@ export interface DeviceUsage {
   largestFreeBytes?: number
 }
 
-/** The codes that errors of the addon have. `lib/errors.ts` has a class for each, or does not compile. */
+/** The codes that errors of the addon have. `lib/support/errors.ts` has a class for each, or does not compile. */
 export declare function errorCodes(): Array<'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ERR_INTERNAL' | 'ABORT_ERR'>
 
 /** The kinds of events, in the order in which events refer to them. */

@@ -66,6 +66,17 @@ describe('the rooms of ARCHITECTURE.md', () => {
     expect(named('addon')).toEqual(expect.arrayContaining(foldersOf('src')))
   })
 
+  test('have every file that is in no folder', () => {
+    for (const [cell, folder] of [
+      ['core', 'crates/plimsoll/src'],
+      ['addon', 'src'],
+    ] as const) {
+      const listed = rooms.flatMap((room) => [...room[cell].matchAll(/`([a-z_]+\.rs)`/g)].map(([, file]) => file))
+      const found = filesOf(folder).filter((file) => /^[a-z_]+\.rs$/.test(file) && file !== 'lib.rs')
+      expect({ folder, files: listed.sort() }).toEqual({ folder, files: found })
+    }
+  })
+
   test('are called the same in all three', () => {
     for (const { name, core, addon, lib } of rooms) {
       const folders = [core, addon, lib].flatMap((cell) => cell.match(/[a-z]+(?=\/`)/g) ?? [])

@@ -1,7 +1,7 @@
 // The tables that `crates/plimsoll/tests/cases.rs` goes through, too: both ways to a buffer give the same answers.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { InsufficientMemoryError, KiB, MemoryBudget, MemoryPool, type PoolBuffer } from '../index'
+import { InsufficientMemoryError, KiB, MemoryBudget, MemoryPool, type PoolBuffer } from 'plimsoll'
 
 interface Pool {
   slabKib?: number

@@ -28,8 +28,10 @@ export const suites = {
   '45-load': "threads write into memory of the engine's",
   '49-moved-memory': 'array buffers that move to another thread are freed there',
   '51-memory-taken-back': 'memory that a script takes back while a thread uses it',
+  '52-own-chunks': "chunks copied into array buffers of the engine's own",
   '61-memory-pool': 'buffers at every alignment, their views and finalizers',
   '62-device-buffers': 'views over memory of a device, in workers too, and what is left when they end',
+  '63-defragment': 'buffers that a thread moves while others read them',
   '65-load-into-device': 'calls of a driver by its C interface, from an addon of this processor',
   '70-hostile-calls': 'numbers, addresses and sizes of any kind reach native code',
 }

@@ -81,7 +81,7 @@ fn set_some<T: ToNapiValue>(object: &mut Object<'_>, name: &str, value: Option<T
 }
 
 array_of! {
-    /// The codes that errors of the addon have. `lib/errors.ts` has a class for each, or does not compile.
+    /// The codes that errors of the addon have. `lib/support/errors.ts` has a class for each, or does not compile.
     pub fn error_codes() -> CoreError::CODES =>
         "Array<'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | \
         'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ERR_INTERNAL' | 'ABORT_ERR'>"

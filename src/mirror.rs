@@ -140,8 +140,10 @@ by_name!(
 /// differ.
 pub fn kind_of<T: Named>(option: &'static str, name: &str) -> CoreResult<T> {
     T::from_name(name).ok_or_else(|| {
-        let expected = format!("one of {}", T::NAMES.join(", "));
-        CoreError::invalid_argument(option, expected, format!("{name:?}"))
+        CoreError::internal(format!(
+            "{option} {name:?} came to the addon, which knows {}",
+            T::NAMES.join(", ")
+        ))
     })
 }
 

@@ -49,12 +49,10 @@ pub struct NativeMove {
 
 /// A defragmentation within bounds, and its report.
 #[napi]
-pub struct NativeRun {
-    table: PoolTable,
-    run: Arc<Mutex<Option<Run>>>,
-}
+pub struct NativeRun(Arc<Mutex<Option<Run>>>);
 
 struct Run {
+    table: PoolTable,
     core: DefragmentRun,
     /// The move that JavaScript is to be asked about.
     found: Option<Move>,
@@ -63,14 +61,14 @@ struct Run {
 #[napi]
 impl NativeRun {
     pub(crate) fn new(table: PoolTable, bounds: &DefragmentOptions) -> CoreResult<Self> {
-        let run = Run { core: table.pool.begin_run(bounds)?, found: None };
-        Ok(Self { table, run: Arc::new(Mutex::new(Some(run))) })
+        let core = table.pool.begin_run(bounds)?;
+        Ok(Self(Arc::new(Mutex::new(Some(Run { table, core, found: None })))))
     }
 
     /// Goes on within new bounds, with a new report. With `ask_again` moves are found again that were not made before.
     #[napi(catch_unwind)]
     pub fn go_on(&self, env: Env, bounds: NativeBounds, ask_again: bool) -> napi::Result<()> {
-        let mut run = lock(&self.run);
+        let mut run = lock(&self.0);
         let gone_on = run.as_mut().map(|run| run.core.go_on(&bounds.into(), ask_again));
         gone_on.unwrap_or_else(|| Err(ended())).map_err(|error| to_js(env, &error))
     }
@@ -78,7 +76,7 @@ impl NativeRun {
     /// Finds the next move; a promise of whether there is one within the bounds.
     #[napi(ts_return_type = "Promise<boolean>", catch_unwind)]
     pub fn next_move(&self) -> AsyncTask<Work<bool, bool>> {
-        let run = Arc::clone(&self.run);
+        let run = Arc::clone(&self.0);
         let next = move || {
             let mut run = lock(&run);
             let run = run.as_mut().ok_or_else(ended)?;
@@ -91,10 +89,10 @@ impl NativeRun {
     /// The move that was found. Nothing, and it is cancelled, where its buffer was released before.
     #[napi(catch_unwind)]
     pub fn found(&self) -> Option<NativeMove> {
-        let mut run = lock(&self.run);
+        let mut run = lock(&self.0);
         let run = run.as_mut()?;
         let found = run.found.take()?;
-        let key = self.table.buffers().key_of(found.buffer());
+        let key = run.table.buffers().key_of(found.buffer());
         if key.is_none() {
             run.core.cancel_move();
         }
@@ -104,7 +102,7 @@ impl NativeRun {
     /// The move that was found is not wanted.
     #[napi(catch_unwind)]
     pub fn veto_move(&self) {
-        if let Some(run) = lock(&self.run).as_mut() {
+        if let Some(run) = lock(&self.0).as_mut() {
             run.core.veto_move();
         }
     }
@@ -113,8 +111,8 @@ impl NativeRun {
     #[napi(ts_return_type = "Promise<boolean>", catch_unwind)]
     pub fn make_move(&self) -> AsyncTask<Work<bool, bool>> {
         // Begun before it is queued: all that is queued behind it and waits for it finds it under way.
-        let begun = lock(&self.run).as_mut().map_or(Ok(None), |run| run.core.begin_move());
-        let run = Arc::clone(&self.run);
+        let begun = lock(&self.0).as_mut().map_or(Ok(None), |run| run.core.begin_move());
+        let run = Arc::clone(&self.0);
         let make = move || {
             let Some(begun) = begun? else { return Ok(false) };
             let emptied_bytes = begun.make()?;
@@ -129,14 +127,14 @@ impl NativeRun {
     /// What has come of it until now.
     #[napi(catch_unwind)]
     pub fn report(&self, env: Env) -> napi::Result<DefragmentReport> {
-        let report = lock(&self.run).as_ref().map(|run| run.core.report().into());
+        let report = lock(&self.0).as_ref().map(|run| run.core.report().into());
         report.ok_or_else(|| to_js(env, &ended()))
     }
 
     /// Lets go of what it remembers, which the engine knows nothing of, and would not hurry to collect.
     #[napi(catch_unwind)]
     pub fn end(&self) {
-        drop(lock(&self.run).take());
+        drop(lock(&self.0).take());
     }
 }
 

@@ -32,7 +32,6 @@ struct List {
 }
 
 /// What is taken, with the machine that it is taken from.
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Taker {
     machine: PathBuf,
