@@ -1208,7 +1208,7 @@ interface ReadOptions extends BufferRange {
     /** Where the bytes go; new memory by default. Its length is how many are read: leave `lengthBytes` out, or give the same. */
     into?: ArrayBufferView;
 }
-/** What the net needs to know of a buffer. It must not refer to the buffer, or that would never be collected. */
+/** What is known of a buffer when it was collected. */
 interface BufferState {
     readonly native: NativePool;
     /** The buffers of that pool, as the addon wants them to free one. */

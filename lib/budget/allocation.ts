@@ -1,9 +1,10 @@
-import { leakWarning, type NativeBudget, releaseGuard } from '../addon/native.js'
+import { LeakGuard } from '../addon/leak-guard.js'
+import { type NativeBudget, releaseGuard } from '../addon/native.js'
 import * as check from '../support/check.js'
 import { invalidArgument, released } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
 
-/** What the net needs to know of a guard. It must not refer to the guard, or the guard would never be collected. */
+/** What is known of a guard when it was collected. */
 export interface GuardState {
   readonly native: NativeBudget
   /** The guards of that budget, as the addon wants them to give one back. */
@@ -15,23 +16,21 @@ export interface GuardState {
   released: boolean
 }
 
-/** The net: gives back what a collected guard held. */
-const net = new FinalizationRegistry<GuardState>((state) => {
-  if (state.released) return
+/** Gives back what a collected guard held. */
+const leakGuard = new LeakGuard<GuardState>((state) => {
+  const { label, sizeBytes } = state
+  if (state.released) return undefined
   state.released = true
   releaseGuard(state.guards, state.key)
-  if (!state.attached) warnOfLeak(state)
+  if (state.attached) return undefined
+  const message =
+    `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
+    'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.'
+  return { message, label, sizeBytes }
 })
 
 /** Guards kept alive by the objects they are attached to. */
 const attachments = new WeakMap<object, Set<Allocation>>()
-
-function warnOfLeak({ label, sizeBytes }: GuardState): void {
-  const message =
-    `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
-    'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.'
-  process.emitWarning(leakWarning(message, label, sizeBytes))
-}
 
 /** Makes the guard for a key of the addon. */
 export let guard: (state: GuardState) => Allocation
@@ -61,7 +60,7 @@ export class Allocation implements Disposable {
   private constructor(mark: typeof internal, state: GuardState) {
     expectInternal(mark, 'Allocation', 'budget.allocate()')
     this.#state = state
-    net.register(this, state, state)
+    leakGuard.watch(this, state)
   }
 
   /** The size of the allocation, in bytes. */
@@ -110,7 +109,7 @@ export class Allocation implements Disposable {
     const state = this.#state
     if (state.released) return
     state.released = true
-    net.unregister(state)
+    leakGuard.unwatch(state)
     for (const guards of this.#attachedTo ?? []) guards.delete(this)
     releaseGuard(state.guards, state.key)
   }

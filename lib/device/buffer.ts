@@ -1,7 +1,8 @@
 import { constants } from 'node:buffer'
 import type { ExportedFd } from '../../binding.js'
 import { detach } from '../addon/detach.js'
-import { freeBuffer, leakWarning, type NativePool } from '../addon/native.js'
+import { LeakGuard } from '../addon/leak-guard.js'
+import { freeBuffer, type NativePool } from '../addon/native.js'
 import { MiB } from '../addon/units.js'
 import { bytesOf } from '../support/bytes.js'
 import * as check from '../support/check.js'
@@ -79,7 +80,7 @@ function detachedNow(buffer: ArrayBuffer): boolean {
   }
 }
 
-/** What the net needs to know of a buffer. It must not refer to the buffer, or that would never be collected. */
+/** What is known of a buffer when it was collected. */
 export interface BufferState {
   readonly native: NativePool
   /** The buffers of that pool, as the addon wants them to free one. */
@@ -95,15 +96,15 @@ export interface BufferState {
   released: boolean
 }
 
-/** The net: frees what a collected buffer held. */
-const net = new FinalizationRegistry<BufferState>((state) => {
-  if (state.released || state.pool.destroyed) return
+/** Frees what a collected buffer held. */
+const leakGuard = new LeakGuard<BufferState>((state) => {
+  if (state.released || state.pool.destroyed) return undefined
   free(state)
   const { label, sizeBytes, device } = state
   const message =
     `A buffer of ${sizeBytes} bytes on ${device} labelled "${label}" was collected without being released. ` +
     'Its memory was freed now; call release() or use `using`.'
-  process.emitWarning(leakWarning(message, label, sizeBytes))
+  return { message, label, sizeBytes }
 })
 
 function free(state: BufferState): void {
@@ -142,7 +143,7 @@ export class DeviceBuffer implements Disposable {
   protected constructor(mark: typeof internal, state: BufferState) {
     expectInternal(mark, 'DeviceBuffer', 'allocate()')
     this.#state = state
-    net.register(this, state, state)
+    leakGuard.watch(this, state)
   }
 
   /** Its size, in bytes. */
@@ -169,7 +170,7 @@ export class DeviceBuffer implements Disposable {
   release(): void {
     const state = this.#state
     if (state.released) return
-    net.unregister(state)
+    leakGuard.unwatch(state)
     free(state)
   }
 

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { MonitorSample } from '../../binding.js'
+import { LeakGuard } from '../addon/leak-guard.js'
 import * as native from '../addon/native.js'
 import { type MemoryBudget, nativeBudget } from '../budget/budget.js'
 import * as check from '../support/check.js'
@@ -101,7 +102,7 @@ const optionChecks = {
  */
 const watching = new WeakMap<MemoryBudget, Set<MemoryMonitor>>()
 
-/** What the net needs to know of a monitor. It must not refer to the monitor, or that would never be collected. */
+/** What is known of a monitor when it was collected. */
 interface MonitorState {
   /** Whether it watches. */
   running: boolean
@@ -109,13 +110,13 @@ interface MonitorState {
   listenerCount: number
 }
 
-/** The net: says that a monitor to whose events somebody listens is no more. */
-const net = new FinalizationRegistry<MonitorState>(({ running, listenerCount }) => {
-  if (!running || listenerCount === 0) return
+/** Says that a monitor to whose events somebody listens is no more. */
+const leakGuard = new LeakGuard<MonitorState>(({ running, listenerCount }) => {
+  if (!running || listenerCount === 0) return undefined
   const message =
     `A memory monitor with ${listenerCount} listeners was collected while it watched, and they hear no more. ` +
     'Keep it, its budget or its manager as long as it is to watch, or stop() it.'
-  process.emitWarning(native.leakWarning(message, 'memory monitor', 0))
+  return { message, label: 'memory monitor', sizeBytes: 0 }
 })
 
 /**
@@ -163,7 +164,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
       this.#state.listenerCount -= 1
     })
     this.#state.listenerCount = 0
-    net.register(this, this.#state)
+    leakGuard.watch(this, this.#state)
     this.#reliefs = new Reliefs({
       needed: () => this.level === 'critical',
       settled: () => this.#sampleFromNow(),

@@ -1,4 +1,5 @@
 import type { DefragmentReport, PoolScope, PoolStats, SlabInfo } from '../../binding.js'
+import { LeakGuard } from '../addon/leak-guard.js'
 import * as native from '../addon/native.js'
 import { nativeBudget } from '../budget/budget.js'
 import { type PoolBuffer, poolBuffer } from '../device/buffer.js'
@@ -50,24 +51,21 @@ export interface PoolOwner {
   readonly destroyed: (pool: MemoryPool) => void
 }
 
-/** What the net needs to know of a pool. */
+/** What is known of a pool when it was collected. */
 interface PoolRemains {
   readonly table: object
   readonly label: string
   readonly end: { readonly destroyed: boolean }
 }
 
-/** The net: gives back what a pool held that was collected, as were all its buffers. */
-const net = new FinalizationRegistry<PoolRemains>(({ table, label, end }) => {
-  if (end.destroyed) return
-  const warn = (heldBytes: number) => {
-    if (heldBytes === 0) return
-    const message =
-      `A memory pool labelled "${label}" with ${heldBytes} bytes was collected without being destroyed. ` +
-      'Its memory was given back now; call destroy() or use `await using`.'
-    process.emitWarning(native.leakWarning(message, label, heldBytes))
-  }
-  native.abandonPool(table).then(warn, () => {})
+/** Gives back what a pool held that was collected, as were all its buffers. */
+const leakGuard = new LeakGuard<PoolRemains>(async ({ table, label, end }) => {
+  if (end.destroyed) return undefined
+  const sizeBytes = await native.abandonPool(table)
+  const message =
+    `A memory pool labelled "${label}" with ${sizeBytes} bytes was collected without being destroyed. ` +
+    'Its memory was given back now; call destroy() or use `await using`.'
+  return sizeBytes === 0 ? undefined : { message, label, sizeBytes }
 })
 
 /** What a pool is made with, beside its native half. */
@@ -163,7 +161,7 @@ export class MemoryPool implements AsyncDisposable {
       relieveByOthers: async (missingBytes) => (await owner?.relieve(this, missingBytes)) ?? false,
     })
     // Its native half outlives it as long as there are buffers.
-    net.register(of, { table: this.#table, label, end })
+    leakGuard.watch(of, { table: this.#table, label, end })
     // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
     const self = new WeakRef(this)
     this.#freed = (key, retired) => {
