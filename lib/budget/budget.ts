@@ -58,11 +58,8 @@ export const machineBudgetChecks = {
   headroom: check.boolean,
 } as const
 
-/** The native budgets behind the public ones, for the parts of this package that count against a budget. */
-const natives = new WeakMap<MemoryBudget, native.NativeBudget>()
-
-/** @internal */
-export const nativeBudget = (budget: MemoryBudget): native.NativeBudget | undefined => natives.get(budget)
+/** @internal The native budget behind a public one, for what counts against it; `undefined` of anything else. */
+export let nativeBudget: (budget: unknown) => native.NativeBudget | undefined
 
 /**
  * How much of a machine may be used, and who uses it.
@@ -81,6 +78,10 @@ export class MemoryBudget {
   /** Its guards, as the two calls that each of them goes through want them. */
   readonly #guards: object
 
+  static {
+    nativeBudget = (budget) => (check.isObject(budget) && #native in budget ? budget.#native : undefined)
+  }
+
   /**
    * A budget of just these numbers: total less reserve.
    *
@@ -92,7 +93,6 @@ export class MemoryBudget {
   constructor(first: BudgetNumbers | typeof internal, of?: native.NativeBudget) {
     this.#native = first === internal && of ? of : ofNumbers(first as BudgetNumbers)
     this.#guards = this.#native.guards()
-    natives.set(this, this.#native)
   }
 
   /**

@@ -136,7 +136,7 @@ export class DeviceBuffer implements Disposable {
   readonly #state: BufferState
 
   static {
-    isBuffer = (value): value is DeviceBuffer => typeof value === 'object' && value !== null && #state in value
+    isBuffer = (value): value is DeviceBuffer => check.isObject(value) && #state in value
     bufferPlace = (buffer) => (isBuffer(buffer) ? buffer.#live() : undefined)
   }
 

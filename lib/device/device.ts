@@ -105,24 +105,24 @@ const checks = {
   rknpu: { kind: oneOf('rknpu'), domain: (name: string, value: unknown) => check.integer(name, value, 0, 15) },
 } as const
 
-const natives = new WeakMap<Device, native.NativeDevice>()
-
-/** The native device behind a public one. */
-export const nativeDevice = (device: Device): native.NativeDevice | undefined => natives.get(device)
+/** The native device behind a public one; `undefined` of anything else. */
+export let nativeDevice: (device: unknown) => native.NativeDevice | undefined
 
 /** What a choice of device asks the addon for. */
 function deviceOptions(name: string, choice: unknown): native.NativeDeviceOptions {
   if (typeof choice === 'string') return check.own({ kind: check.oneOf(name, choice, [...kinds, 'auto']) })
-  const isObject = typeof choice === 'object' && choice !== null && check.canBeAsked(choice)
+  const isObject = check.isObject(choice) && check.canBeAsked(choice)
   const kind = isObject && Object.hasOwn(choice, 'kind') ? (choice as { kind: unknown }).kind : undefined
   if (typeof kind !== 'string')
     throw invalidArgument(name, 'a Device, its kind, its options, or "auto"', quoted(choice))
   return check.options(choice, checks[check.oneOf(`${name}.kind`, kind, kinds)] as typeof checks.host)
 }
 
+const isDevice = (choice: unknown): choice is Device => nativeDevice(choice) !== undefined
+
 /** Checks a choice of device, without opening anything. */
 export function deviceChoice(name: string, choice: unknown): DeviceChoice {
-  if (natives.has(choice as Device)) return choice as Device
+  if (isDevice(choice)) return choice
   deviceOptions(name, choice)
   return choice as DeviceChoice
 }
@@ -172,6 +172,10 @@ export class Device {
   /** What a device of CUDA's is, and which kind of its memory suits which use; of another device `undefined`. */
   readonly cuda: Readonly<CudaInfo> | undefined
 
+  static {
+    nativeDevice = (device) => (check.isObject(device) && #native in device ? device.#native : undefined)
+  }
+
   private constructor(mark: typeof internal, of: native.NativeDevice) {
     expectInternal(mark, 'Device', 'Device.open()')
     this.#native = of
@@ -180,7 +184,6 @@ export class Device {
     this.limits = Object.freeze(of.limits())
     this.passedOver = Object.freeze(of.passedOver().map((passed) => Object.freeze(passed)))
     this.cuda = Object.freeze(of.cudaInfo() ?? undefined)
-    natives.set(this, of)
   }
 
   /**

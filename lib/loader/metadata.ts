@@ -187,7 +187,7 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
   }
 
   #valueOf(value: unknown): GgufValue | undefined {
-    const isArray = typeof value === 'object' && value !== null
+    const isArray = check.isObject(value)
     return isArray ? arrayAt(this.#native, value as NativeArrayPlace) : (value as GgufValue | undefined)
   }
 

@@ -118,7 +118,7 @@ export class MemoryPool implements AsyncDisposable {
       const [returnedBytes, idleBytes] = await Promise.all([pool.#returns.returned(), pool.#returns.giveBack(idle)])
       return returnedBytes + idleBytes
     }
-    isPool = (value): value is MemoryPool => typeof value === 'object' && value !== null && #native in value
+    isPool = (value): value is MemoryPool => check.isObject(value) && #native in value
     makePool = async (options, owner) => {
       if (options.dedicated && options.autoDefragment) {
         throw invalidArgument('autoDefragment', 'left out of a pool that is dedicated, where nothing moves', 'both')

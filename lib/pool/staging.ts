@@ -28,10 +28,8 @@ const stagingPoolChecks = {
   budget: (name: string, value: unknown) => check.real(name, value, MemoryBudget, nativeBudget),
 } as const
 
-const natives = new WeakMap<StagingPool, NativeStagingPool>()
-
-/** The native pool behind a public one. */
-export const nativePool = (pool: StagingPool): NativeStagingPool | undefined => natives.get(pool)
+/** The native pool behind a public one; `undefined` of anything else. */
+export let nativePool: (pool: unknown) => NativeStagingPool | undefined
 
 /**
  * A pool of page-aligned buffers, reused by size class: sizes are rounded up, four classes to every doubling.
@@ -47,6 +45,10 @@ export const nativePool = (pool: StagingPool): NativeStagingPool | undefined => 
 export class StagingPool implements Disposable {
   readonly #native: NativeStagingPool
 
+  static {
+    nativePool = (pool) => (check.isObject(pool) && #native in pool ? pool.#native : undefined)
+  }
+
   /** @throws {@link InvalidArgumentError} for an unknown or unfit option. */
   constructor(options?: StagingPoolOptions) {
     const {
@@ -55,7 +57,6 @@ export class StagingPool implements Disposable {
       budget,
     } = check.options<StagingPoolOptions>(options, stagingPoolChecks)
     this.#native = NativeStagingPool.create(maxHeldBytes, zeroed, budget && nativeBudget(budget))
-    natives.set(this, this.#native)
   }
 
   /**

@@ -69,6 +69,9 @@ export function oneOf<T extends string>(name: string, value: unknown, allowed: r
   throw invalidArgument(name, expected, received)
 }
 
+/** Whether it is an object, which private members can be looked for in. */
+export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+
 /** An object of ours with its native half; one that only looks like it has none. */
 export function real<T extends object>(
   name: string,
@@ -76,7 +79,7 @@ export function real<T extends object>(
   type: abstract new (...args: never[]) => T,
   native: (object: T) => unknown,
 ): T {
-  if (typeof value === 'object' && value !== null && native(value as T) !== undefined) return value as T
+  if (isObject(value) && native(value as T) !== undefined) return value as T
   throw invalidArgument(name, `a ${type.name}`, quoted(value))
 }
 
