@@ -1,9 +1,12 @@
 //! What of a monitor's notices somebody needs to know whom it costs something to wake.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use super::{level::Level, watch::Notice};
-use crate::sync::{Mutex, lock};
+use crate::sync::lock;
 
 /// Passes on the notices that say something new: another level, every sample while it is critical, a stall, a kill. Of the
 /// others none, unless every one is wanted.
