@@ -13,7 +13,7 @@ export const toolNode: string = hostNode ?? process.execPath
 const crowd = (): number => Math.max(1, (loadavg()[0] ?? 0) / availableParallelism())
 
 /** A time-out that serves under emulation too, and on a machine that is busy: its only work is to end what hangs. */
-export const patientMs = (ms: number): number => (emulated ? 4 : 1) * 2 * crowd() * ms
+export const patientMs = (ms: number): number => Math.ceil((emulated ? 4 : 1) * 2 * crowd() * ms)
 
 /**
  * Whether a program reached its time-out because the emulator had stopped getting on: qemu 7.2 has been seen to do so once in
