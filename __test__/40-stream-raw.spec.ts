@@ -237,8 +237,8 @@ describe('a request that cannot be met', () => {
     expect(refusedArgument({ onProgress })).toBe('onProgress')
   })
 
-  test.each([{}, null, 'pool'])('pool must not be %p', (pool) => {
-    expect(refusedArgument({ pool })).toBe('pool')
+  test.each([{}, null, 'pool'])('staging must not be %p', (staging) => {
+    expect(refusedArgument({ staging })).toBe('staging')
   })
 
   test.each([
