@@ -110,10 +110,11 @@ for (const { model: name, compatible, release, memoryMiB, expected } of boards) 
       for (const { reason } of missing) assert.ok(reason.length > 0)
     })
 
-    test('headroom leaves out the free contiguous memory and the swap', () => {
+    test('headroom leaves out the free contiguous memory, the swap and the files that are mapped', () => {
       const { memory } = seen.signals
       assert.ok(memory.cmaFreeBytes > 100 * MiB, `only ${memory.cmaFreeBytes} of ${CMA_BYTES} bytes are free`)
-      const apart = seen.headroom.bytes - (memory.availableBytes - memory.cmaFreeBytes)
+      assert.ok(memory.mappedFileBytes > MiB, `only ${memory.mappedFileBytes} bytes of files are mapped`)
+      const apart = seen.headroom.bytes - (memory.availableBytes - memory.cmaFreeBytes - memory.mappedFileBytes)
       assert.ok(Math.abs(apart) < APART_BYTES, `it is ${apart} bytes off`)
     })
 
