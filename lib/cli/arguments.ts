@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { closest } from 'fastest-levenshtein'
 import { PlimsollError, parseBytes } from '../index.js'
 import { UsageError } from './failure.js'
-import type { Options, Signature } from './option.js'
+import type { Options, Signature } from './shared/option.js'
 
 /** The options that every verb has. */
 const commonOptions = {

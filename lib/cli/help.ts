@@ -1,6 +1,6 @@
 import { optionsOf } from './arguments.js'
 import { exitCodeHelp } from './exit.js'
-import type { Option } from './option.js'
+import type { Option } from './shared/option.js'
 import type { Page } from './terminal/page.js'
 import { facts, heading } from './terminal/table.js'
 import type { Verb } from './verb.js'

@@ -1,6 +1,6 @@
 import type { Arguments } from './arguments.js'
 import type { ExitCode } from './exit.js'
-import type { Signature } from './option.js'
+import type { Signature } from './shared/option.js'
 import type { Page } from './terminal/page.js'
 
 /** What a verb has found out. */

@@ -1,7 +1,7 @@
 import type { PoolSettings } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { UsageError } from '../failure.js'
-import type { Options } from '../option.js'
+import type { Options } from '../shared/option.js'
 
 /** The options that change how a pool takes and divides its slabs. */
 export const allocatorOptions = {

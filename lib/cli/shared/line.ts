@@ -7,7 +7,7 @@ import {
   type MemoryBudget,
 } from '../../index.js'
 import type { Arguments } from '../arguments.js'
-import type { Options } from '../option.js'
+import type { Options } from './option.js'
 
 /** The options that move the line. */
 export const lineOptions = {

@@ -296,19 +296,24 @@ mod model {
     use super::{Account, EventKind, Instant, RecordOptions};
     use loom::{sync::Arc, thread};
 
+    /// A guard taken and given on a thread of its own.
+    fn guard_of(account: &Arc<Account>) -> thread::JoinHandle<()> {
+        let account = Arc::clone(account);
+        thread::spawn(move || {
+            account.try_take(40, 80).unwrap();
+            account.grant_unweighed(40, Instant::now());
+            let key = account.insert("guard".into(), 40, None, Instant::now());
+            account.remove(key);
+        })
+    }
+
     /// A guard taken and given on one thread while another looks: the list never tells of more than the counter
     /// holds, and both end empty.
     #[test]
     fn the_list_never_exceeds_the_counter() {
         loom::model(|| {
             let account = Arc::new(Account::default());
-            let other = Arc::clone(&account);
-            let guard = thread::spawn(move || {
-                other.try_take(40, 80).unwrap();
-                other.grant_unweighed(40, Instant::now());
-                let key = other.insert("guard".into(), 40, None, Instant::now());
-                other.remove(key);
-            });
+            let guard = guard_of(&account);
             let listed: u64 = account.list().iter().map(|info| info.bytes).sum();
             assert!(listed <= account.peak_bytes() && account.allocated_bytes() <= 80);
             guard.join().unwrap();
@@ -323,13 +328,7 @@ mod model {
     fn a_recording_agrees_with_the_list_whenever_it_begins() {
         loom::model(|| {
             let account = Arc::new(Account::default());
-            let other = Arc::clone(&account);
-            let guard = thread::spawn(move || {
-                other.try_take(40, 80).unwrap();
-                other.grant_unweighed(40, Instant::now());
-                let key = other.insert("guard".into(), 40, None, Instant::now());
-                other.remove(key);
-            });
+            let guard = guard_of(&account);
             let recording = account.start_recording(RecordOptions::default());
             let early = account.read_recording(recording, true);
             assert_eq!(early.live.iter().map(|info| info.bytes).sum::<u64>(), early.allocated_bytes);
