@@ -15,7 +15,7 @@ export declare class NativeBudget {
    * Where a limit may exist that the line does not know of, and figures that stand for others, in words: those that no
    * budget of this process had before.
    */
-  get untoldDoubts(): Array<string>
+  get unreportedDoubts(): Array<string>
   /** What `allocateGuard` and `releaseGuard` take. */
   guards(): object
   /** As `allocateGuard`, for a caller who tells its stack. */
@@ -118,7 +118,7 @@ export declare class NativeModel {
 export declare class NativeMonitor {
   static start(budget: NativeBudget, options: NativeMonitorOptions, observe: (arg: NativeNotice) => void): NativeMonitor
   /** Whether every sample is told, and not alone what is new. */
-  hearAll(hearsAll: boolean): void
+  wantAll(wantsAll: boolean): void
   get level(): 'normal' | 'warning' | 'critical'
   latest(): MonitorSample | null
   setLimits(options: NativeMonitorOptions): void
@@ -139,12 +139,12 @@ export declare class NativePool {
   reserve(bytes: number): Promise<void>
   /** A request for a buffer that the slabs held have no place for. */
   request(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): NativeRequest
-  /** Gives slabs back that wait for it. */
+  /** Releases slabs that wait for it. */
   collect(): Promise<number>
   /** Gives back what is merely kept for what comes next. */
   trimCached(): Promise<number>
   trim(keepBytes: number): Promise<number>
-  destroy(): Promise<void>
+  close(): Promise<void>
   stats(): PoolStats
   counters(): Array<NativeCounter>
   slabs(): Array<SlabInfo>
@@ -199,12 +199,12 @@ export declare class NativeRequest {
   /** Takes a place in a slab that is held, or in a new one. */
   take(): Promise<void>
   /**
-   * Gives the pool's own empty slabs back for a larger one, and waits for what is on its way back. A promise of the bytes
-   * that it gave back.
+   * Releases the pool's own empty slabs for a larger one, and waits for what is on its way back. A promise of the bytes
+   * that it released.
    */
-  giveBack(): Promise<number>
-  /** Others were asked, and have given memory back or not. */
-  relieved(cameBack: boolean): void
+  release(): Promise<number>
+  /** Others were asked, and have released memory or not. */
+  reclaimed(cameBack: boolean): void
   /** Buffers were moved together as far as it went. */
   defragmented(): void
 }
@@ -271,13 +271,13 @@ export declare class NativeUnit {
    * array has to have.
    */
   copyInto(into: Uint8Array, len: number, start: number): number
-  /** Gives a unit back that will not be wrapped, without waiting for this object to be collected. */
+  /** Releases a unit that will not be wrapped, without waiting for this object to be collected. */
   discard(): void
   /** Takes the unit's memory out of its pool for good. */
   keep(): void
 }
 
-/** Gives every slab of a pool back that nobody destroyed; the bytes it held. */
+/** Releases every slab of a pool that nobody closed; the bytes it held. */
 export declare function abandonPool(table: object): Promise<number>
 
 /** Hands out a buffer from the slabs held, and returns its key. */
@@ -526,7 +526,7 @@ export interface DeviceUsage {
   /** Slabs taken now. */
   slabCount: number
   /** Slabs ever taken. */
-  takenCount: number
+  allocatedCount: number
   /** Requests that were refused, by the machine's headroom or by the driver. */
   refusedCount: number
   /** All the memory of the device, in bytes, where it says so. */
@@ -809,7 +809,7 @@ export interface NativeMonitorOptions {
   refuseAtCritical: boolean
   intervalMs?: number
   historyCount?: number
-  hearsAll: boolean
+  wantsAll: boolean
 }
 
 /** A move that was found. */
@@ -871,8 +871,8 @@ export interface NativeRecord {
 /** What a request wants next. */
 export type NativeStep =
   | { kind: 'take' }
-  | { kind: 'giveBack' }
-  | { kind: 'relieve'; missingBytes: number }
+  | { kind: 'release' }
+  | { kind: 'reclaim'; missingBytes: number }
   | { kind: 'defragment'; enoughBytes: number }
   | { kind: 'granted'; key: number }
 
@@ -988,13 +988,13 @@ export interface PoolStats {
   freedCount: number
   /** Requests that found no place in the slabs held. */
   failedCount: number
-  /** Requests that needed more than a new slab: others given back, pressure, defragmentation. */
+  /** Requests that needed more than a new slab: other slabs released, reclaim callbacks, defragmentation. */
   retryCount: number
   /** Buffers moved by defragmentation. */
   movedCount: number
   /** Bytes moved by defragmentation. */
   movedBytes: number
-  /** What the pool's own books take, in bytes. */
+  /** What the pool's own map takes, in bytes. */
   metadataBytes: number
 }
 
@@ -1049,7 +1049,7 @@ export interface ProcessMemory {
   shmemBytes: number
 }
 
-/** Gives back the guard under `key`. */
+/** Releases the guard under `key`. */
 export declare function releaseGuard(guards: object, key: number): void
 
 export declare function signals(root?: string | undefined | null, pid?: number | undefined | null): Signals
@@ -1164,7 +1164,7 @@ export interface TensorInfo {
 export declare function tensorTypes(): Array<NativeTensorType>
 
 /** The files of copies that count by themselves, each once in a process. */
-export declare function untoldCopies(): Array<string>
+export declare function unreportedCopies(): Array<string>
 
 /** What a buffer begins at a multiple of where nothing is said, in bytes. */
 export declare const USUAL_ALIGN_BYTES: number

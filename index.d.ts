@@ -43,7 +43,7 @@ declare class NativeBudget {
    * Where a limit may exist that the line does not know of, and figures that stand for others, in words: those that no
    * budget of this process had before.
    */
-  get untoldDoubts(): Array<string>
+  get unreportedDoubts(): Array<string>
   /** What `allocateGuard` and `releaseGuard` take. */
   guards(): object
   /** As `allocateGuard`, for a caller who tells its stack. */
@@ -115,12 +115,12 @@ declare class NativePool$1 {
   reserve(bytes: number): Promise<void>
   /** A request for a buffer that the slabs held have no place for. */
   request(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): NativeRequest
-  /** Gives slabs back that wait for it. */
+  /** Releases slabs that wait for it. */
   collect(): Promise<number>
   /** Gives back what is merely kept for what comes next. */
   trimCached(): Promise<number>
   trim(keepBytes: number): Promise<number>
-  destroy(): Promise<void>
+  close(): Promise<void>
   stats(): PoolStats
   counters(): Array<NativeCounter>
   slabs(): Array<SlabInfo>
@@ -163,12 +163,12 @@ declare class NativeRequest {
   /** Takes a place in a slab that is held, or in a new one. */
   take(): Promise<void>
   /**
-   * Gives the pool's own empty slabs back for a larger one, and waits for what is on its way back. A promise of the bytes
-   * that it gave back.
+   * Releases the pool's own empty slabs for a larger one, and waits for what is on its way back. A promise of the bytes
+   * that it released.
    */
-  giveBack(): Promise<number>
-  /** Others were asked, and have given memory back or not. */
-  relieved(cameBack: boolean): void
+  release(): Promise<number>
+  /** Others were asked, and have released memory or not. */
+  reclaimed(cameBack: boolean): void
   /** Buffers were moved together as far as it went. */
   defragmented(): void
 }
@@ -416,7 +416,7 @@ interface DeviceUsage {
   /** Slabs taken now. */
   slabCount: number
   /** Slabs ever taken. */
-  takenCount: number
+  allocatedCount: number
   /** Requests that were refused, by the machine's headroom or by the driver. */
   refusedCount: number
   /** All the memory of the device, in bytes, where it says so. */
@@ -666,8 +666,8 @@ interface NativePoolOptions {
 /** What a request wants next. */
 type NativeStep =
   | { kind: 'take' }
-  | { kind: 'giveBack' }
-  | { kind: 'relieve'; missingBytes: number }
+  | { kind: 'release' }
+  | { kind: 'reclaim'; missingBytes: number }
   | { kind: 'defragment'; enoughBytes: number }
   | { kind: 'granted'; key: number }
 
@@ -750,13 +750,13 @@ interface PoolStats {
   freedCount: number
   /** Requests that found no place in the slabs held. */
   failedCount: number
-  /** Requests that needed more than a new slab: others given back, pressure, defragmentation. */
+  /** Requests that needed more than a new slab: other slabs released, reclaim callbacks, defragmentation. */
   retryCount: number
   /** Buffers moved by defragmentation. */
   movedCount: number
   /** Bytes moved by defragmentation. */
   movedBytes: number
-  /** What the pool's own books take, in bytes. */
+  /** What the pool's own map takes, in bytes. */
   metadataBytes: number
 }
 
@@ -938,17 +938,17 @@ declare const NativePool: typeof NativePool$1;
 type NativePool = NativePool$1;
 
 /**
- * A guard over part of a budget. It gives its bytes back once: on {@link release}, at the end of a `using` block, or
+ * A guard over part of a budget. It releases its bytes once: on {@link release}, at the end of a `using` block, or
  * with the object it is {@link attach | attached} to.
  *
- * A guard that is dropped without any of these is given back when it is collected, on a later turn of the event loop,
+ * A guard that is dropped without any of these is released when it is collected, on a later turn of the event loop,
  * and a `PlimsollLeakWarning` with its `label` and `sizeBytes` is emitted on `process`.
  *
  * @example
  * {
  *   using cache = budget.allocate(512 * MiB, 'kv cache')
  *   // ...
- * } // given back here
+ * } // released here
  */
 declare class Allocation implements Disposable {
     #private;
@@ -957,7 +957,7 @@ declare class Allocation implements Disposable {
     get sizeBytes(): number;
     /** The label it was taken under. */
     get label(): string;
-    /** Whether its bytes have been given back. */
+    /** Whether its bytes have been released. */
     get released(): boolean;
     /**
      * The time since it was granted, in milliseconds.
@@ -977,12 +977,12 @@ declare class Allocation implements Disposable {
      * @throws {@link ReleasedError} after it was released.
      */
     commit(bytes?: number): this;
-    /** Gives the bytes back. A second call does nothing. */
+    /** Releases the bytes. A second call does nothing. */
     release(): void;
     /** The same as {@link release}, for `using`. */
     [Symbol.dispose](): void;
     /**
-     * Lets the allocation live as long as `object`: it is given back, without a warning, once the object is collected.
+     * Lets the allocation live as long as `object`: it is released, without a warning, once the object is collected.
      * It may still be released before. Returns the allocation.
      *
      * @throws {@link InvalidArgumentError} when `object` is no object or function, or the allocation itself.
@@ -1217,11 +1217,11 @@ interface BufferState {
     readonly label: string;
     readonly sizeBytes: number;
     readonly device: string;
-    /** Called when the buffer was freed: whether slabs wait to be given back. */
+    /** Called when the buffer was freed: whether slabs wait to be released. */
     readonly freed: (key: number, retired: boolean) => void;
-    /** Its pool, which frees all its buffers as it is destroyed. */
+    /** Its pool, which frees all its buffers as it is closed. */
     readonly pool: {
-        readonly destroyed: boolean;
+        readonly closed: boolean;
     };
     released: boolean;
 }
@@ -1550,9 +1550,9 @@ declare class StagingPool implements Disposable {
     get(bytes: number): StagingBuffer;
     /** What the pool has done and holds. */
     stats(): StagingPoolStats;
-    /** Gives idle buffers back to the system until at most `keepBytes` (0 by default) are held; returns how many bytes. */
+    /** Releases idle buffers until at most `keepBytes` (0 by default) are held; returns how many bytes. */
     trim(keepBytes?: number): number;
-    /** Gives every idle buffer back and hands out no more. Buffers in use go back when released. Idempotent. */
+    /** Releases every idle buffer and hands out no more. Buffers in use go back when released. Idempotent. */
     close(): void;
     /** The same as {@link close}, for `using`. */
     [Symbol.dispose](): void;
@@ -1865,13 +1865,13 @@ declare class GgufFile implements Disposable {
     [Symbol.dispose](): void;
 }
 
-/** What a run of a relief came to. */
-interface Relief {
+/** What a run of a reclaim callback came to. */
+interface ReclaimRun {
     /** The label it was registered under. */
     label: string;
     /** How long it ran, in milliseconds. */
     durationMs: number;
-    /** What it threw, if it did; the next relief runs all the same. */
+    /** What it threw, if it did; the next reclaim callback runs all the same. */
     error?: unknown;
 }
 
@@ -1889,7 +1889,7 @@ interface Stage {
     allocatedBytes: number;
     /** What was allocated under which label, in bytes, most first. */
     components: Component[];
-    /** What was added since the stage before, in bytes; negative where something was given back. */
+    /** What was added since the stage before, in bytes; negative where something was released. */
     added: {
         rssBytes: number;
         usedBytes: number;
@@ -1923,7 +1923,7 @@ interface MonitorOptions extends MemoryLimits {
     floorBytes?: number;
     /** Whether the budget refuses new allocations while the level is critical. True by default. */
     refuseAtCritical?: boolean;
-    /** Whether V8 collects its garbage as the level turns critical, before the other reliefs. False by default. */
+    /** Whether V8 collects its garbage as the level turns critical, before the other reclaim callbacks. False by default. */
     collectGarbage?: boolean;
     /**
      * The time between two samples, in milliseconds, from 10 to 3,600,000. By default as long as the memory can be left
@@ -1947,8 +1947,8 @@ interface MonitorEvents {
     kill: [sample: MonitorSample, count: number];
     /** A sample was taken. */
     sample: [sample: MonitorSample];
-    /** A relief has run. */
-    relief: [relief: Relief];
+    /** A reclaim callback has run. */
+    reclaim: [run: ReclaimRun];
     /**
      * The machine's memory, or a limit over the process that is there, cannot be read; the monitor goes on trying. Nobody
      * can tell that it is not critical, so it counts as that and the budget refuses. The next sample tells its level,
@@ -1983,7 +1983,7 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
     start(options?: MonitorOptions): this;
     /** Stops watching, until {@link start} is called again: iterations end, and the budget grants again. Idempotent. */
     stop(): void;
-    /** Stops watching for good: listeners and reliefs are forgotten, too. Idempotent. */
+    /** Stops watching for good: listeners and reclaim callbacks are forgotten, too. Idempotent. */
     close(): void;
     /** The same as {@link close}, for `using`. */
     [Symbol.dispose](): void;
@@ -2006,14 +2006,14 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
     /** Forgets a listener. */
     off<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
     /**
-     * Registers what may give memory back while the level is critical. Reliefs run in the order of their registration, one
+     * Registers what may release memory while the level is critical. Reclaim callbacks run in the order of their registration, one
      * at a time, each awaited, until the level is no longer critical; at most one round a second. Each run is told by the event
-     * `relief`. Returns what forgets it again.
+     * `reclaim`. Returns what forgets it again.
      *
      * @param label - what the event calls it
-     * @param run - gives memory back; may return a promise
+     * @param run - releases memory; may return a promise
      */
-    relieve(label: string, run: (sample: MonitorSample) => unknown): Disposable;
+    onReclaim(label: string, run: (sample: MonitorSample) => unknown): Disposable;
     /**
      * Notes the memory at a stage of the program, watching or not: what the process and the machine have in use, and what
      * is allocated under which label. Returns the stage, with what was added since the one before.
@@ -2185,33 +2185,33 @@ declare class MemoryPool implements AsyncDisposable {
      * @throws {@link InsufficientMemoryError} when no hole fits; `largestFreeBytes` is the largest. {@link reserve} first,
      * or use {@link allocateAsync}.
      * @throws {@link InvalidArgumentError} for an unfit size or option.
-     * @throws {@link ReleasedError} after {@link destroy}.
+     * @throws {@link ReleasedError} after {@link close}.
      */
     allocate(bytes: number, options?: PoolBufferOptions): PoolBuffer;
     /**
      * Hands out a buffer, and does what it can before it refuses, in this order: a fitting hole, a cached slab, a new slab,
-     * cached slabs of other sizes given back, {@link onPressure}, defragmentation.
+     * cached slabs of other sizes released, {@link onReclaim}, defragmentation.
      *
      * @throws {@link AbortError} when `signal` aborts.
      * @throws as of {@link allocate}, and {@link DeviceError} as the device says.
      */
     allocateAsync(bytes: number, options?: GrowingBufferOptions): Promise<PoolBuffer>;
     /**
-     * Registers what may give memory back when {@link allocateAsync} finds none. It is told how many bytes are missing, and
-     * returns `true`, or a promise of it, when it has given some back: it is asked again until it has not. Returns what
+     * Registers what may release memory when {@link allocateAsync} finds none. It is told how many bytes are missing, and
+     * returns `true`, or a promise of it, when it has released some: it is asked again until it has not. Returns what
      * forgets it again.
      */
-    onPressure(relieve: (missingBytes: number) => unknown): Disposable;
+    onReclaim(reclaim: (missingBytes: number) => unknown): Disposable;
     /**
      * Makes sure that one buffer of `bytes` could be handed out now, and takes a slab for it where none has room.
      *
      * @throws {@link InsufficientMemoryError} when the pool's maximum, the budget or the machine has not that much.
      * @throws {@link DeviceError} as the device says.
-     * @throws {@link ReleasedError} after {@link destroy}.
+     * @throws {@link ReleasedError} after {@link close}.
      */
     reserve(bytes: number): Promise<void>;
     /**
-     * Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back.
+     * Releases slabs without buffers until at most `keepBytes` (0 by default) are held; resolves to the bytes released.
      * By then what was released before is back, too.
      */
     trim(keepBytes?: number): Promise<number>;
@@ -2220,7 +2220,7 @@ declare class MemoryPool implements AsyncDisposable {
      * pinned or exported stay; content survives.
      *
      * @throws {@link DeviceError} when a copy failed: that buffer stays as it was, and those before it stay moved.
-     * @throws {@link ReleasedError} after {@link destroy}.
+     * @throws {@link ReleasedError} after {@link close}.
      */
     defragment(options?: DefragmentOptions): Promise<DefragmentReport>;
     /** What it holds and has done. */
@@ -2248,14 +2248,14 @@ declare class MemoryPool implements AsyncDisposable {
     startTrace(capacity?: number): void;
     /** Ends the recording; `plimsoll replay` runs its text again on any device. Empty when there was none. */
     stopTrace(): PoolTrace;
-    /** Whether it was destroyed. */
-    get destroyed(): boolean;
+    /** Whether it was closed. */
+    get closed(): boolean;
     /**
-     * Gives every slab back. Buffers that are left are stale: every use of them is a {@link ReleasedError}. What is mapped,
+     * Releases every slab. Buffers that are left are stale: every use of them is a {@link ReleasedError}. What is mapped,
      * or being copied, stays until that ends. Idempotent.
      */
-    destroy(): Promise<void>;
-    /** The same as {@link destroy}, for `await using`. */
+    close(): Promise<void>;
+    /** The same as {@link close}, for `await using`. */
     [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -2329,15 +2329,15 @@ declare class MemoryPools implements Iterable<MemoryPool> {
     /**
      * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
      * names one. Before {@link MemoryPool.allocateAsync} refuses, it waits for what buffers of the families and the manager's
-     * other pools have on its way back, and those pools give back the slabs that they keep for what comes next, but neither
+     * other pools have on its way back, and those pools release the slabs that they keep for what comes next, but neither
      * their `initialBytes` nor what was reserved.
      *
      * @throws {@link ReleasedError} after the manager was closed.
      */
     create(options?: MemoryPoolOptions): Promise<MemoryPool>;
-    /** Pools that were not destroyed. */
+    /** Pools that were not closed. */
     get size(): number;
-    /** The pools that were not destroyed, oldest first. */
+    /** The pools that were not closed, oldest first. */
     [Symbol.iterator](): Iterator<MemoryPool>;
 }
 
@@ -2642,7 +2642,7 @@ declare class MemoryManager implements AsyncDisposable {
     createMemoryPool(options?: MemoryPoolOptions): Promise<MemoryPool>;
     /** Hands out a buffer from what a pool, this manager's or not, holds: `pool.allocate()`. */
     allocateFromPool(pool: MemoryPool, bytes: number, options?: PoolBufferOptions): PoolBuffer;
-    /** Gives all of a pool, this manager's or not, back: `pool.destroy()`. */
+    /** Releases all of a pool, this manager's or not: `pool.close()`. */
     destroyMemoryPool(pool: MemoryPool): Promise<void>;
     /** Everything in use, in a few numbers. */
     getMemoryUsage(): MemoryUsage;
@@ -2655,7 +2655,7 @@ declare class MemoryManager implements AsyncDisposable {
     /** Whether it was closed. */
     get closed(): boolean;
     /**
-     * Ends the monitor and loads in flight (they reject with an {@link AbortError}), destroys the pools and gives back every
+     * Ends the monitor and loads in flight (they reject with an {@link AbortError}), closes the pools and releases every
      * buffer of a device. Allocations of the budget belong to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
      */
     close(): Promise<void>;
@@ -2815,4 +2815,4 @@ interface ProcessesOptions {
 declare function processes(options?: ProcessesOptions): Promise<ProcessInfo[]>;
 
 export { AbortError, AddonUnavailableError, Allocation, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, ReadOptions, ReadStreamOptions, Relief, RknpuDeviceOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, ReadOptions, ReadStreamOptions, ReclaimRun, RknpuDeviceOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };

@@ -61,8 +61,8 @@ async function devices(manager: MemoryManager): Promise<number> {
   await buffer.copyTo(grown, { lengthBytes: 16, targetOffsetBytes: 32 })
   const { fd, offsetBytes } = await buffer.exportFd()
   const report: DefragmentReport = await pool.defragment({ veto: ({ label }) => label === 'step', maxMs: 5 })
-  const relief = pool.onPressure(async (missingBytes) => missingBytes > 0)
-  relief[Symbol.dispose]()
+  const registered = pool.onReclaim(async (missingBytes) => missingBytes > 0)
+  registered[Symbol.dispose]()
   const used: number = pool.stats().usedBytes + (pool.detailedStats().counters['allocated_bytes.all.peak'] ?? 0)
   const first: BlockInfo | undefined = pool.detailedStats().slabs[0]?.blocks[0]
   const scope: PoolScope | undefined = pool.popScope()

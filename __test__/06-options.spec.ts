@@ -61,7 +61,7 @@ const calls = `
         settings.push((await quietly(() => pool.allocateAsync(2 ** 50))))
         const { slabCount, heldBytes } = pool.stats()
         settings.push(slabCount, heldBytes)
-        await pool.destroy()
+        await pool.close()
       }
       return settings
     })
@@ -99,7 +99,7 @@ const calls = `
 test('the names of all options are found', () => {
   expect(names.length).toBeGreaterThan(50)
   expect(names).toEqual(
-    expect.arrayContaining(['library', 'root', 'maxBytes', 'board', 'headerOnly', 'chunkBytes', 'hearsAll', 'veto']),
+    expect.arrayContaining(['library', 'root', 'maxBytes', 'board', 'headerOnly', 'chunkBytes', 'wantsAll', 'veto']),
   )
 })
 

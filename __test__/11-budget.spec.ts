@@ -125,7 +125,7 @@ describe('the count', () => {
     expect(Object.is(guard.sizeBytes, 0)).toBe(true)
   })
 
-  test('keeps the peak when bytes are given back', () => {
+  test('keeps the peak when bytes are released', () => {
     const budget = new MemoryBudget({ totalBytes: 100 })
     budget.allocate(70, 'once').release()
     budget.allocate(30, 'later').release()

@@ -4,7 +4,7 @@ import { thrownBy } from './helpers/errors'
 
 const fresh = () => new MemoryBudget({ totalBytes: 100 })
 
-test('release() gives the bytes back; a second one gives nothing twice', () => {
+test('release() releases the bytes; a second one does nothing', () => {
   const budget = fresh()
   const first = budget.allocate(40, 'first')
   using _second = budget.allocate(20, 'second')
@@ -25,7 +25,7 @@ test('a guard released twice does not release the one that took its place', () =
   expect([budget.allocatedBytes, heir.released]).toEqual([50, false])
 })
 
-test('`using` gives the bytes back at the end of the block, also when it is left by an error', () => {
+test('`using` releases the bytes at the end of the block, also when it is left by an error', () => {
   const budget = fresh()
   const fail = () => {
     using _guard = budget.allocate(40, 'guard')
@@ -83,7 +83,7 @@ describe('the garbage collector is the net', () => {
     const budget = new MemoryBudget({ totalBytes: 1000 })
     const freed = () => budget.allocatedBytes === 0`
 
-  test('a dropped guard is given back with exactly one warning, which names its label and size', () => {
+  test('a dropped guard is released with exactly one warning, which names its label and size', () => {
     const script = `${warnings}
       ;(() => { budget.allocate(400, 'kv cache of session 7') })()
       return { freed: await collect(freed), warnings: (await collect(() => warnings.length > 1), warnings) }`
@@ -121,7 +121,7 @@ describe('the garbage collector is the net', () => {
     expect(value).toEqual({ warnings: [['PlimsollLeakWarning', true]], allocated: 0 })
   })
 
-  test('a released guard gives no warning and nothing back twice when it is collected', () => {
+  test('a released guard gives no warning and releases nothing twice when it is collected', () => {
     const script = `${warnings}
       ;(() => { for (let i = 0; i < 1000; i++) budget.allocate(1, 'released').release() })()
       const held = budget.allocate(300, 'held')

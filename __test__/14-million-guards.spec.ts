@@ -4,7 +4,7 @@ import { emulatorBytes } from './helpers/emulation'
 const MiB = 2 ** 20
 
 test(
-  'a million guards dropped to the garbage collector are all given back, and memory stays flat',
+  'a million guards dropped to the garbage collector are all released, and memory stays flat',
   async () => {
     const script = `
     const budget = new MemoryBudget({ totalBytes: GiB })

@@ -58,7 +58,7 @@ test.each([
   ['ends by itself', "worker.postMessage('end'); await once(worker, 'exit')"],
   ['calls process.exit()', "worker.postMessage('exit'); await once(worker, 'exit')"],
   ['dies of an error', "worker.postMessage('throw'); await once(worker, 'error')"],
-])('a worker that is %s gives back its guards and its buffers', (_, end) => {
+])('a worker that is %s releases its guards and its buffers', (_, end) => {
   const script = `${workers}
     const budget = machine()
     const worker = start(\`

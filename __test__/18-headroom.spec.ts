@@ -66,7 +66,7 @@ test('a holder that says nothing is credited with what the process grew by', () 
 })
 
 test('a buffer of a pool is pending until it is filled, and taken once it has come back', () => {
-  // In a process of its own: what another test's garbage gives back would count as shrinking.
+  // In a process of its own: what another test's garbage releases would count as shrinking.
   const { value } = runChild<number[]>(`
     const budget = MemoryBudget.forThisMachine({ isolated: true })
     const pool = new StagingPool({ budget })
@@ -146,7 +146,7 @@ describe('on a board of 8 GB', () => {
     expect(nano.canAllocate(4000 * MiB)).toBe(false)
   })
 
-  test('what a group has mapped is no cache that it could give back', () => {
+  test('what a group has mapped is no cache that it could release', () => {
     const group = 'sys/fs/cgroup/a/memory'
     writeTree(root, {
       'proc/self/cgroup': '0::/a\n',

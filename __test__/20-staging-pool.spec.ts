@@ -145,7 +145,7 @@ describe('the cap', () => {
 })
 
 describe('trim', () => {
-  test('gives idle buffers back until at most that many bytes are held, and says how many went', async () => {
+  test('releases idle buffers until at most that many bytes are held, and says how many went', async () => {
     using pool = new StagingPool()
     for (const buffer of [64, 64, 128, 256].map((size) => pool.get(size * KiB))) buffer.release()
     await settled(pool)
@@ -320,7 +320,7 @@ describe('a buffer', () => {
     expect(heir.data.every((byte) => byte === 6)).toBe(true)
   })
 
-  test('gives its memory back to the system: ten thousand get-and-release rounds stay within the cap', () => {
+  test('releases its memory to the system: ten thousand get-and-release rounds stay within the cap', () => {
     const script = `
       const pool = new StagingPool({ maxHeldBytes: 8 * MiB })
       const rounds = async (count) => {
@@ -342,7 +342,7 @@ describe('a buffer', () => {
 })
 
 describe('close', () => {
-  test('gives idle memory back and hands out no more; buffers in use live on until released', async () => {
+  test('releases idle memory and hands out no more; buffers in use live on until released', async () => {
     const budget = new MemoryBudget({ totalBytes: MiB })
     const pool = await poolWithIdle(64 * KiB, { budget })
     const buffer = pool.get(128 * KiB)

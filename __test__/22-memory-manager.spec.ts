@@ -86,7 +86,7 @@ describe('close', () => {
     expect(thrownBy(ReleasedError, () => manager.staging.get(1)).what).toBe('the staging pool')
   })
 
-  test('gives the idle memory of the pool back, and leaves allocations to their holders', async () => {
+  test('releases the idle memory of the pool, and leaves allocations to their holders', async () => {
     const manager = new MemoryManager({ isolated: true })
     const { budget, staging } = manager
     using guard = budget.allocate(MiB, 'guard')

@@ -12,10 +12,10 @@ import {
   MemoryMonitor,
   MiB,
   type MonitorSample,
+  type ReclaimRun,
   ReleasedError,
-  type Relief,
 } from 'plimsoll'
-import { root, runChild, runNode } from './helpers/child'
+import { root, runChild, runNode, threadNames } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import { rejectedBy } from './helpers/rejected-by'
 
@@ -48,7 +48,7 @@ test('it is off until it is started, and off again when stopped', async () => {
 })
 
 test('levels rise and fall with what is used, and not with what is granted', () => {
-  // In a process of its own: elsewhere the garbage of other tests, given back meanwhile, hides what is taken here.
+  // In a process of its own: elsewhere the garbage of other tests, released meanwhile, hides what is taken here.
   const script = `
     const { MemoryBudget, MemoryMonitor, MiB, processMemory } = require(${JSON.stringify(root)})
     const { rssBytes } = processMemory()
@@ -105,22 +105,22 @@ test('it refuses nothing where it was told not to', async () => {
   budget.allocate(1, 'granted').release()
 })
 
-test('reliefs run in order, each awaited, and one that throws does not stop the next', async () => {
+test('reclaim callbacks run in order, each awaited, and one that throws does not stop the next', async () => {
   using monitor = new MemoryMonitor(wide(), { warnPercent: 0, criticalPercent: 0 })
   const ran: string[] = []
-  const told: Relief[] = []
-  monitor.on('relief', (relief) => told.push(relief))
-  monitor.relieve('first', async () => {
+  const told: ReclaimRun[] = []
+  monitor.on('reclaim', (run) => told.push(run))
+  monitor.onReclaim('first', async () => {
     await sleep(10)
     ran.push('first')
   })
-  monitor.relieve('second', () => {
+  monitor.onReclaim('second', () => {
     ran.push('second')
     throw new Error('nothing to give')
   })
-  const gone = monitor.relieve('gone', () => ran.push('gone'))
+  const gone = monitor.onReclaim('gone', () => ran.push('gone'))
   gone[Symbol.dispose]()
-  const last = new Promise<MonitorSample>((resolve) => monitor.relieve('third', resolve))
+  const last = new Promise<MonitorSample>((resolve) => monitor.onReclaim('third', resolve))
   monitor.start({ ...often, collectGarbage: true })
   expect((await last).level).toBe('critical')
   await sleep(0)
@@ -129,13 +129,13 @@ test('reliefs run in order, each awaited, and one that throws does not stop the 
   expect(told[2]?.error).toEqual(new Error('nothing to give'))
 })
 
-test('it stops relieving once the level has fallen, by what a relief did at once', async () => {
+test('it asks no more once the level has fallen, by what a reclaim callback did at once', async () => {
   using monitor = new MemoryMonitor(wide(), { warnPercent: 0, criticalPercent: 0 })
   let needless = false
-  monitor.relieve('enough', () => {
+  monitor.onReclaim('enough', () => {
     monitor.limits = {}
   })
-  monitor.relieve('needless', () => {
+  monitor.onReclaim('needless', () => {
     needless = true
   })
   const fallen = next(monitor, 'normal')
@@ -145,22 +145,22 @@ test('it stops relieving once the level has fallen, by what a relief did at once
   expect(needless).toBe(false)
 })
 
-test('a listener that throws keeps neither the level nor the reliefs from those who wait for them', () => {
+test('a listener that throws keeps neither the level nor the reclaim callbacks from those who wait for them', () => {
   const script = `
     const { MemoryBudget, MemoryMonitor } = require(${JSON.stringify(root)})
     const told = []
     process.on('uncaughtException', ({ message }) => told.push(message))
     const monitor = new MemoryMonitor(MemoryBudget.forThisMachine({ isolated: true }), { warnPercent: 0, criticalPercent: 0 })
     monitor.on('sample', () => { throw new Error('of sample') })
-    monitor.on('relief', ({ label }) => { told.push(label); throw new Error('of relief') })
+    monitor.on('reclaim', ({ label }) => { told.push(label); throw new Error('of reclaim') })
     monitor.once('critical', ({ level }) => { told.push(level); throw new Error('of critical') })
-    monitor.relieve('first', () => {})
-    monitor.relieve('second', () => setTimeout(() => { monitor.close(); console.log(JSON.stringify([...new Set(told)].sort())); clearInterval(alive) }, 300))
+    monitor.onReclaim('first', () => {})
+    monitor.onReclaim('second', () => setTimeout(() => { monitor.close(); console.log(JSON.stringify([...new Set(told)].sort())); clearInterval(alive) }, 300))
     const alive = setInterval(() => {}, 1000)
     monitor.start({ intervalMs: 20 })`
   const { stdout, status, stderr } = runNode(['-e', script])
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-  expect(JSON.parse(stdout)).toEqual(['critical', 'first', 'of critical', 'of relief', 'of sample', 'second'])
+  expect(JSON.parse(stdout)).toEqual(['critical', 'first', 'of critical', 'of reclaim', 'of sample', 'second'])
 })
 
 test('what was on its way as it stopped is not taken for news of the next start', async () => {
@@ -236,8 +236,8 @@ test('it may be closed twice, in a listener too, and is then closed for good', a
 test('it does not keep the process alive, and its thread ends with it', () => {
   const script = `
     const { MemoryManager } = require(${JSON.stringify(root)})
-    const { readdirSync, readFileSync } = require('node:fs')
-    const threads = () => readdirSync('/proc/self/task').filter((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8').startsWith('plimsoll')).length
+    ${threadNames}
+    const threads = () => threadNames().filter((name) => name.startsWith('plimsoll')).length
     const [one, other] = [new MemoryManager(), new MemoryManager()]
     one.monitor.start({ intervalMs: 10 })
     other.monitor.start({ intervalMs: 10 })
@@ -352,7 +352,7 @@ test("at critical the manager's pool gives back what it holds idle", async () =>
   manager.staging.get(4 * MiB).release()
   while (manager.staging.stats().inUseCount > 0) await sleep(1)
   expect(manager.staging.stats().heldBytes).toBe(4 * MiB)
-  const trimmed = new Promise<Relief>((resolve) => manager.monitor.once('relief', resolve))
+  const trimmed = new Promise<ReclaimRun>((resolve) => manager.monitor.once('reclaim', resolve))
   manager.limits = { warnPercent: 0, criticalPercent: 0 }
   manager.monitor.start(often)
   expect((await trimmed).label).toBe('staging pool')
@@ -452,9 +452,8 @@ describe('an iteration that waits for a sample', () => {
 
 describe('a monitor that watches and that nothing refers to', () => {
   const helpers = `
-    const { readdirSync, readFileSync } = require('node:fs')
-    const threads = () => readdirSync('/proc/self/task')
-      .filter((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8') === 'plimsoll-monito\\n').length
+    ${threadNames}
+    const threads = () => threadNames().filter((name) => name === 'plimsoll-monito').length
     const often = { intervalMs: 10 }
     const warnings = []
     process.on('warning', ({ code, message }) => warnings.push(code + ' ' + message))
@@ -478,7 +477,7 @@ describe('a monitor that watches and that nothing refers to', () => {
           const manager = new MemoryManager({ isolated: true })
           manager.monitor.start(often)
           if (i === 0) manager.monitor.on('sample', () => manager.closed)
-          manager.monitor.relieve('mine', () => manager.closed)
+          manager.monitor.onReclaim('mine', () => manager.closed)
           refs.push(new WeakRef(manager), new WeakRef(manager.monitor))
           await turn()
         }

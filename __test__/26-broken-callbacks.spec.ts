@@ -30,7 +30,7 @@ const signals = `
   const outcome = (promise) => promise.then(() => 'done', (error) => error.name)
 `
 
-test('whatever a signal throws ends its work at most, and close() gives all of the manager back', () => {
+test('whatever a signal throws ends its work at most, and close() releases all of the manager', () => {
   const { value } = runChild<Record<string, string>>(
     `${signals}
     const seen = {}
@@ -41,7 +41,7 @@ test('whatever a signal throws ends its work at most, and close() gives all of t
       const streamed = async () => { for await (const chunk of model.stream({ signal: signal() })) chunk.release() }
       const pool = await manager.pools.create({ device: 'host', slabBytes: MiB, initialBytes: MiB, maxBytes: MiB })
       const held = pool.allocate(MiB)
-      pool.onPressure(() => false)
+      pool.onReclaim(() => false)
       const outcomes = await Promise.all([
         outcome(streamed()),
         outcome(model.load('output_norm.weight', { signal: signal() })),
@@ -51,7 +51,7 @@ test('whatever a signal throws ends its work at most, and close() gives all of t
       ])
       await manager.close()
       await manager.close()
-      seen[name] = outcomes.join(' ') + ' ' + manager.budget.allocatedBytes + ' ' + pool.destroyed
+      seen[name] = outcomes.join(' ') + ' ' + manager.budget.allocatedBytes + ' ' + pool.closed
     }
     return seen`,
   )
@@ -108,17 +108,17 @@ test.each([
   ['never settles', '() => new Promise(() => {})'],
   ['returns what throws when it is awaited', '() => ({ get then() { throw new Error("mine") } })'],
   ['closes the manager', 'function () { return this.manager.close() }'],
-  ['destroys its pool', 'function () { return this.pool.destroy() }'],
-])('a callback that %s keeps neither close() nor destroy() from ending', (_, callback) => {
+  ['closes its pool', 'function () { return this.pool.close() }'],
+])('a callback that %s keeps neither close() nor close() from ending', (_, callback) => {
   const { value } = runChild<[string[], number, boolean]>(
     `const manager = new MemoryManager({ isolated: true })
     const pool = await manager.pools.create({ device: 'host', slabBytes: MiB, maxBytes: 4 * MiB })
     const callback = (${callback}).bind({ manager, pool })
     const buffers = await Promise.all([1, 2, 3, 4].map(() => pool.allocateAsync(MiB / 2)))
     buffers[0].release()
-    pool.onPressure(callback)
-    manager.monitor.relieve('mine', callback)
-    // As every sample is critical, the reliefs run.
+    pool.onReclaim(callback)
+    manager.monitor.onReclaim('mine', callback)
+    // As every sample is critical, the reclaim callbacks run.
     manager.monitor.start({ warnPercent: 0, criticalPercent: 0, intervalMs: 10, refuseAtCritical: false })
     const model = manager.open(${JSON.stringify(samplePath)})
     const mapped = await new Promise((resolve) => {
@@ -132,7 +132,7 @@ test.each([
       outcome(model.load('output_norm.weight', { onProgress: callback })),
     ])
     await new Promise((resolve) => setTimeout(resolve, 50))
-    await pool.destroy()
+    await pool.close()
     await manager.close()
     await manager.close()
     const outcomes = await work

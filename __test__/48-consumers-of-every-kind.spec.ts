@@ -78,7 +78,7 @@ async function consume(
   return { as, kept, wrong }
 }
 
-/** Twenty consumers at once; whether all they saw and kept was right, after everything else was given back. */
+/** Twenty consumers at once; whether all they saw and kept was right, after everything else was released. */
 async function crowd(round: number, pool: StagingPool): Promise<boolean> {
   const seeds = Array.from({ length: 20 }, (_, i) => 1000 * round + i + 1)
   const outcomes = await Promise.all(seeds.map((seed) => consume(seed, pool)))

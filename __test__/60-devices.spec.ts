@@ -187,7 +187,7 @@ describe('CUDA, by a driver without a GPU', () => {
        const text = Buffer.from(await buffer.read({ offsetBytes: 10, lengthBytes: 13 })).toString()
        const view = await buffer.withMapping((view) => Buffer.from(view.subarray(10, 23)).toString()).catch(({ code }) => code)
        const after = device.usage()
-       await pool.destroy()
+       await pool.close()
        return { name: device.name, limits: device.limits, usage, after, text, view }`,
       { env: withFakeCuda(device) },
     ).value

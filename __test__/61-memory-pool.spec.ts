@@ -50,7 +50,7 @@ const misuse = (call: (value: never) => unknown, value: unknown) => call(value a
 describe('create', () => {
   test('holds nothing until it is asked, but for initialBytes', async () => {
     await using empty = await MemoryPool.create({ device: 'host' })
-    expect(empty).toMatchObject({ label: 'memory pool', destroyed: false, device: { name: 'host' } })
+    expect(empty).toMatchObject({ label: 'memory pool', closed: false, device: { name: 'host' } })
     expect(empty.stats()).toMatchObject({ heldBytes: 0, slabCount: 0, bufferCount: 0, fragmentationPercent: 0 })
     await using full = await make({ initialBytes: 2 * MiB + 512 * KiB, label: 'inputs' })
     expect(full.label).toBe('inputs')
@@ -244,26 +244,26 @@ describe('allocateAsync', () => {
     releaseAll(await Promise.all([0, 1, 2].map(() => pool.allocateAsync(MiB))))
     expect(pool.stats().cachedBytes).toBe(3 * MiB)
     const asked = jest.fn()
-    pool.onPressure(asked)
+    pool.onReclaim(asked)
     await pool.allocateAsync(3 * MiB)
     expect(asked).not.toHaveBeenCalled()
     expect([pool.stats().heldBytes, other.stats().heldBytes]).toEqual([3 * MiB, MiB])
     expect(pool.stats()).toMatchObject({ retryCount: 1 })
   })
 
-  test('then asks for pressure to be relieved, again as long as somebody gives back', async () => {
+  test('then asks for pressure to be reclaimed, again as long as somebody releases', async () => {
     const budget = new MemoryBudget({ totalBytes: 4 * MiB })
     const held = Array.from({ length: 3 }, () => budget.allocate(MiB, 'cache'))
     await using pool = await make({ budget })
     const missing: number[] = []
-    pool.onPressure((bytes) => {
+    pool.onReclaim((bytes) => {
       missing.push(bytes)
       const guard = held.pop()
       guard?.release()
       return guard !== undefined
     })
     const later = jest.fn()
-    pool.onPressure(later)
+    pool.onReclaim(later)
     await pool.allocateAsync(3 * MiB)
     expect([missing, held.length]).toEqual([[3 * MiB, 3 * MiB], 1])
     expect(later).not.toHaveBeenCalled()
@@ -280,7 +280,7 @@ describe('allocateAsync', () => {
     releaseAll([await idle.allocateAsync(2 * MiB)])
     busy.allocate(1)
     const asked = jest.fn(() => false)
-    pool.onPressure(asked)
+    pool.onReclaim(asked)
     await pool.allocateAsync(3 * MiB)
     expect(asked).toHaveBeenCalledTimes(1)
     expect([idle, busy].map((other) => other.stats().heldBytes)).toEqual([0, MiB])
@@ -299,10 +299,10 @@ describe('allocateAsync', () => {
     expect(other.allocate(3 * MiB).sizeBytes).toBe(3 * MiB)
   })
 
-  test('what can never be had is refused before anything is given back and anybody asked', async () => {
+  test('what can never be had is refused before anything is released and anybody asked', async () => {
     await using pool = await make({ initialBytes: 2 * MiB, maxBytes: 4 * MiB })
     const asked = jest.fn(() => true)
-    pool.onPressure(asked)
+    pool.onReclaim(asked)
     const refusal = await rejectedBy(InsufficientMemoryError, pool.allocateAsync(5 * MiB))
     expect([refusal.requestedBytes, refusal.availableBytes]).toEqual([5 * MiB, 2 * MiB])
     expect([asked.mock.calls, pool.stats().heldBytes]).toEqual([[], 2 * MiB])
@@ -332,18 +332,18 @@ describe('allocateAsync', () => {
     expect((await used.read()).byteLength).toBe(768 * KiB)
   })
 
-  test('what a relief throws, the request rejects with; the pool is as it was', async () => {
+  test('what a reclaim callback throws, the request rejects with; the pool is as it was', async () => {
     await using pool = await make({ maxBytes: 2 * MiB })
     const held = await pool.allocateAsync(MiB)
-    const relief = pool.onPressure(() => {
+    const registered = pool.onReclaim(() => {
       throw new RangeError('no')
     })
     await expect(pool.allocateAsync(2 * MiB)).rejects.toThrow(RangeError)
-    relief[Symbol.dispose]()
+    registered[Symbol.dispose]()
     await rejectedBy(InsufficientMemoryError, pool.allocateAsync(2 * MiB))
     held.release()
     await pool.allocateAsync(2 * MiB)
-    thrownBy(InvalidArgumentError, () => misuse((it) => pool.onPressure(it), 'relieve'))
+    thrownBy(InvalidArgumentError, () => misuse((it) => pool.onReclaim(it), 'reclaim'))
   })
 
   test('a request that was given up takes nothing', async () => {
@@ -354,7 +354,7 @@ describe('allocateAsync', () => {
     expect([error.cause, pool.stats().heldBytes, budget.allocatedBytes]).toEqual([reason, 0, 0])
     const held = await pool.allocateAsync(MiB)
     const controller = new AbortController()
-    pool.onPressure(() => {
+    pool.onReclaim(() => {
       controller.abort()
       return true
     })
@@ -364,19 +364,19 @@ describe('allocateAsync', () => {
     await rejectedBy(InvalidArgumentError, misuse((it) => pool.allocateAsync(1, it), { signal: {} }) as Promise<never>)
   })
 
-  test('a relief that never answers keeps nobody who gives up, and no pool that is destroyed', async () => {
+  test('a reclaim callback that never answers keeps nobody who gives up, and no pool that is closed', async () => {
     const pool = await make({ maxBytes: MiB })
     await pool.allocateAsync(MiB)
-    pool.onPressure(() => new Promise(() => {}))
+    pool.onReclaim(() => new Promise(() => {}))
     const controller = new AbortController()
     const given = pool.allocateAsync(MiB, { signal: controller.signal })
     const left = pool.allocateAsync(MiB)
     await setTimeout(20)
     controller.abort()
     await rejectedBy(AbortError, given)
-    const destroyed = pool.destroy()
+    const closed = pool.close()
     await rejectedBy(ReleasedError, left)
-    await destroyed
+    await closed
   })
 
   test('many at once pass no bound and share no byte', async () => {
@@ -421,10 +421,10 @@ describe('allocateAsync', () => {
     expect([one, other].map((pool) => pool.stats().bufferCount)).toEqual([0, 0])
   })
 
-  test('nor for what another pool is giving back as it is trimmed or destroyed', async () => {
+  test('nor for what another pool is releasing as it is trimmed or closed', async () => {
     await using manager = new MemoryManager({ maxBytes: 100 * MiB, isolated: true })
     const pool = await manager.pools.create({ device: 'host', maxCachedBytes: 0 })
-    for (const end of ['trim', 'destroy'] as const) {
+    for (const end of ['trim', 'close'] as const) {
       const ending = await manager.pools.create({ device: 'host', initialBytes: 90 * MiB })
       const ended = ending[end]()
       const buffer = await pool.allocateAsync(90 * MiB)
@@ -476,7 +476,7 @@ describe('reserve', () => {
 })
 
 describe('trim', () => {
-  test('gives empty slabs back, those of the beginning last, and tells how much', async () => {
+  test('releases empty slabs, those of the beginning last, and tells how much', async () => {
     await using pool = await make({ initialBytes: MiB, maxCachedBytes: 8 * MiB })
     const buffers = await Promise.all([0, 1, 2].map(() => pool.allocateAsync(MiB)))
     expect(await pool.trim()).toBe(0)
@@ -531,7 +531,7 @@ describe('what is held', () => {
     const slab = { label: 'activations', sizeBytes: MiB }
     expect(budget.allocations()).toMatchObject([slab, slab])
     expect(budget.headroom().pendingBytes).toBe(0)
-    await pool.destroy()
+    await pool.close()
     expect(budget.allocatedBytes).toBe(0)
   })
 
@@ -543,7 +543,7 @@ describe('what is held', () => {
     expect(pool.stats().heldBytes).toBe(3 * MiB)
   })
 
-  test('a pool that is dropped gives back all it held', () => {
+  test('a pool that is dropped releases all it held', () => {
     const script = `
       const budget = new MemoryBudget({ totalBytes: 10 * MiB })
       await (async () => {
@@ -772,13 +772,13 @@ describe('a trace', () => {
   })
 })
 
-describe('destroy', () => {
-  test('gives all back, and every use of the pool or of its buffers is an error from then on', async () => {
+describe('close', () => {
+  test('releases all, and every use of the pool or of its buffers is an error from then on', async () => {
     const budget = new MemoryBudget({ totalBytes: 10 * MiB })
     const pool = await make({ initialBytes: 2 * MiB, budget })
     const buffer = pool.allocate(1000)
-    await pool.destroy()
-    expect([pool.destroyed, budget.allocatedBytes]).toEqual([true, 0])
+    await pool.close()
+    expect([pool.closed, budget.allocatedBytes]).toEqual([true, 0])
     expect(pool.stats()).toMatchObject({ heldBytes: 0, usedBytes: 0, bufferCount: 0, peakHeldBytes: 2 * MiB })
     thrownBy(ReleasedError, () => pool.allocate(1))
     thrownBy(ReleasedError, () => buffer.pin())
@@ -796,25 +796,25 @@ describe('destroy', () => {
     for (const use of uses) await rejectedBy(ReleasedError, use)
     expect(await pool.trim()).toBe(0)
     buffer.release()
-    await pool.destroy()
+    await pool.close()
     await pool[Symbol.asyncDispose]()
   })
 
   test('from the call on, nothing is handed out any more', async () => {
     const pool = await make({ initialBytes: MiB })
-    const destroyed = pool.destroy()
+    const closed = pool.close()
     thrownBy(ReleasedError, () => pool.allocate(1))
-    thrownBy(ReleasedError, () => pool.onPressure(() => true))
+    thrownBy(ReleasedError, () => pool.onReclaim(() => true))
     thrownBy(ReleasedError, () => pool.pushScope())
     thrownBy(ReleasedError, () => pool.startTrace())
-    await destroyed
+    await closed
   })
 
   test('a second call resolves when the first does, not before', async () => {
     const budget = new MemoryBudget({ totalBytes: 100 * MiB })
     const pool = await make({ initialBytes: 64 * MiB, budget })
-    const first = pool.destroy()
-    await pool.destroy()
+    const first = pool.close()
+    await pool.close()
     expect(budget.allocatedBytes).toBe(0)
     await first
   })
@@ -823,11 +823,11 @@ describe('destroy', () => {
     const budget = new MemoryBudget({ totalBytes: 100 * MiB })
     const pool = await make({ budget })
     const requests = Array.from({ length: 10 }, () => pool.allocateAsync(MiB))
-    const destroyed = pool.destroy()
+    const closed = pool.close()
     for (const outcome of await Promise.allSettled(requests)) {
       if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(ReleasedError)
     }
-    await destroyed
+    await closed
     expect([budget.allocatedBytes, pool.stats().heldBytes]).toEqual([0, 0])
   })
 
@@ -839,18 +839,18 @@ describe('destroy', () => {
       let collected = 0
       const seen = new FinalizationRegistry(() => collected++)
       ;(() => { for (let index = 0; index < 5; index++) seen.register(pool.allocate(1000, { label: 'left' }), 0) })()
-      await pool.destroy()
+      await pool.close()
       return [await collect(() => collected === 5), await turn(), warnings]`
     expect(runChild(script, { flags: ['--expose-gc'] }).value).toEqual([true, null, []])
   })
 
-  test('what only tells, ends or gives back is no error from then on', async () => {
+  test('what only tells, ends or releases is no error from then on', async () => {
     const pool = await make({ initialBytes: MiB })
     const buffer = pool.allocate(1000)
     buffer.pin()
     pool.pushScope()
     pool.startTrace()
-    await pool.destroy()
+    await pool.close()
     const told = [pool.stats(), pool.detailedStats(), pool.snapshot().stats]
     expect(told.map(({ heldBytes }) => heldBytes)).toEqual([0, 0, 0])
     expect([pool.popScope()?.currentCount, pool.stopTrace().droppedCount]).toEqual([0, 0])

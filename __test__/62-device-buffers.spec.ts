@@ -385,7 +385,7 @@ describe('withMapping', () => {
         await pool.allocate(MiB).fill(6)
         moved[0] = 4
         const seen = [moved[0], moved.subarray(1).every((byte) => byte === 5)]
-        await pool.destroy()
+        await pool.close()
         return [length, usedBytes, ...seen, moved[0], moved[MiB - 1]]`
       expect(runChild(script).value).toEqual([0, MiB, 4, true, 4, 5])
     })
@@ -425,7 +425,7 @@ describe('withMapping', () => {
         })
         buffer.release()
         const [sum] = await once(worker, 'message')
-        await pool.destroy()
+        await pool.close()
         await collect(() => false)
         worker.postMessage('again')
         const [again] = await once(worker, 'message')
@@ -452,7 +452,7 @@ describe('withMapping', () => {
           gc()
         }
         port1.close()
-        await pool.destroy()
+        await pool.close()
         await collect(() => false)
         return taken.every((view, index) => view.every((byte) => byte === (index >> 1) + (index % 2) * 100))`
       expect(runChild(script, withGarbage).value).toBe(true)
@@ -515,7 +515,7 @@ describe('release', () => {
     const buffer = pool.allocate(1000)
     await buffer.withMapping(async (view) => {
       view.fill(8)
-      await pool.destroy()
+      await pool.close()
       expect(view.every((byte) => byte === 8)).toBe(true)
     })
     buffer.release()
@@ -543,7 +543,7 @@ describe('release', () => {
     const buffer = pool.allocate(16 * MiB)
     await buffer.fill(3)
     const reads = Promise.allSettled(Array.from({ length: 8 }, () => buffer.read()))
-    await pool.destroy()
+    await pool.close()
     for (const outcome of await reads) {
       if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(ReleasedError)
       else expect(outcome.value.every((byte) => byte === 3)).toBe(true)
@@ -738,7 +738,7 @@ test.each([
   ['in the middle of a map', 'await buffer.withMapping(() => process.exit(0))'],
   ['in the middle of a defragmentation', 'pool.allocate(1000).release(); pool.defragment(); buffer.read()'],
   ['while slabs are taken', 'for (let index = 0; index < 20; index++) pool.allocateAsync(16 * MiB)'],
-  ['while the pool is destroyed', 'buffer.fill(1); pool.destroy()'],
+  ['while the pool is closed', 'buffer.fill(1); pool.close()'],
 ])('process.exit() %s ends the process, and nothing else', (_, body) => {
   const script = `
     const pool = await MemoryPool.create({ device: 'host', slabBytes: 16 * MiB, initialBytes: 32 * MiB })
@@ -802,7 +802,7 @@ describe('exportFd', () => {
     expect(one.fd).not.toBe(other.fd)
     closeSync(one.fd)
     buffer.release()
-    await pool.destroy()
+    await pool.close()
     const seen = new Uint8Array(1000)
     expect(readSync(other.fd, seen, 0, 1000, other.offsetBytes)).toBe(1000)
     expect(seen.every((byte) => byte === 6)).toBe(true)
@@ -877,13 +877,13 @@ describe('what is under way', () => {
     await expect(reading).rejects.toThrow('memory moved away')
   })
 
-  test('is over as destroy resolves, what went back before it too', async () => {
+  test('is over as close resolves, what went back before it too', async () => {
     for (let round = 0; round < 10; round += 1) {
       const pool = await make({ slabBytes: 4 * MiB, initialBytes: 0, maxCachedBytes: 0 })
       const before = pool.device.usage().usedBytes
       const buffer = await pool.allocateAsync(4 * MiB)
       buffer.release()
-      await pool.destroy()
+      await pool.close()
       expect(pool.device.usage().usedBytes).toBeLessThanOrEqual(before)
     }
   })

@@ -45,7 +45,7 @@ describe('defragment', () => {
     expect(pool.stats()).toMatchObject({ movedCount: report.movedCount, movedBytes: report.movedBytes, bufferCount: 4 })
     expect(await intact(buffers)).toBe(true)
     expect(await pool.defragment()).toMatchObject({ movedCount: 0, emptiedBytes: 0, complete: true })
-    await pool.destroy()
+    await pool.close()
   })
 
   test('slabs that it empties go back, to the device and to the budget', async () => {
@@ -125,7 +125,7 @@ describe('a veto', () => {
     expect(new Set(asked.map(({ id }) => id)).size).toBe(asked.length)
     expect(pool.stats()).toMatchObject({ slabCount: 4, movedCount: 0 })
     expect((await pool.defragment({ veto: () => false })).emptiedBytes).toBe(3 * MiB)
-    await pool.destroy()
+    await pool.close()
   })
 
   test('that throws ends the pass with its error, and leaves the pool as it was', async () => {
@@ -137,7 +137,7 @@ describe('a veto', () => {
     expect(await intact(buffers)).toBe(true)
     expect(pool.stats()).toMatchObject({ usedBytes: 4 * 200 * KiB, movedCount: 0 })
     expect((await pool.defragment()).emptiedBytes).toBe(3 * MiB)
-    await pool.destroy()
+    await pool.close()
   })
 
   test('is never asked about a buffer that took the place of the one meant', async () => {
@@ -154,7 +154,7 @@ describe('a veto', () => {
       const mine = others.map(({ id, label, sizeBytes }) => ({ id, label, sizeBytes }))
       for (const buffer of asked) expect(mine).toContainEqual(buffer)
       expect(others.some(({ id }) => buffers.some((buffer) => buffer.id === id))).toBe(false)
-      await pool.destroy()
+      await pool.close()
     }
   })
 
@@ -179,7 +179,7 @@ describe('a veto', () => {
         } })
         await Promise.all(begun)
         seen[name] = begun.length > 0
-        await pool.destroy()
+        await pool.close()
       }
       return seen`
     expect(runChild(script).value).toEqual({ pin: true, release: true, read: true, map: true })
@@ -194,7 +194,7 @@ describe('onMoved', () => {
     expect(moved).toHaveLength(report.movedCount)
     const ids = buffers.map(({ id }) => id)
     for (const { id, sizeBytes } of moved) expect([ids.includes(id), sizeBytes]).toEqual([true, 200 * KiB])
-    await pool.destroy()
+    await pool.close()
   })
 
   test('that throws ends the pass; what is empty by then still goes back', async () => {
@@ -209,7 +209,7 @@ describe('onMoved', () => {
     await expect(pool.defragment({ onMoved })).rejects.toThrow(new RangeError('mine'))
     expect(pool.stats()).toMatchObject({ movedCount: 1, slabCount: 1 })
     while (budget.allocatedBytes > MiB) await new Promise((resolve) => setTimeout(resolve, 1))
-    await pool.destroy()
+    await pool.close()
   })
 })
 
@@ -223,7 +223,7 @@ describe('bounds', () => {
     expect(await pool.defragment({ maxBytes: 1 })).toMatchObject({ movedCount: 1, complete: false, emptiedBytes: MiB })
     expect(await pool.defragment({ maxMs: 3_600_000 })).toMatchObject({ complete: true, emptiedBytes: MiB })
     expect(await intact(buffers)).toBe(true)
-    await pool.destroy()
+    await pool.close()
   })
 
   /** Forty slabs with buffers of some sizes, of which two of three have gone. */
@@ -254,7 +254,7 @@ describe('bounds', () => {
       expect(whole.movedCount).toBeGreaterThan(100)
       expect(pool.detailedStats().slabs).toEqual(other.detailedStats().slabs)
       for (const buffer of [...buffers, ...others]) buffer.release()
-      await Promise.all([pool.destroy(), other.destroy()])
+      await Promise.all([pool.close(), other.close()])
     },
   )
 
@@ -277,7 +277,7 @@ describe('bounds', () => {
     await again.pool.defragment({ maxMoves: 100, onMoved: ({ id }) => moved.push(id) })
     expect(moved).toContain(first)
     expect(await intact(buffers)).toBe(true)
-    await Promise.all([pool.destroy(), again.pool.destroy()])
+    await Promise.all([pool.close(), again.pool.close()])
   })
 
   test('a call without bounds begins anew, also where one with bounds has stopped', async () => {
@@ -285,7 +285,7 @@ describe('bounds', () => {
     await pool.defragment({ maxMoves: 1 })
     expect(await pool.defragment()).toMatchObject({ complete: true, emptiedBytes: 2 * MiB })
     expect(await pool.defragment({ maxMoves: 1 })).toMatchObject({ complete: true, movedCount: 0 })
-    await pool.destroy()
+    await pool.close()
   })
 
   test('what one with bounds leaves to go on with does not keep the process running', () => {
@@ -304,7 +304,7 @@ describe('bounds', () => {
     const controller = new AbortController()
     const report = await pool.defragment({ signal: controller.signal, onMoved: () => controller.abort() })
     expect(report).toMatchObject({ movedCount: 1, complete: false })
-    await pool.destroy()
+    await pool.close()
   })
 
   test('a dry run moves nothing, and says what the real one does', async () => {
@@ -318,7 +318,7 @@ describe('bounds', () => {
     expect(dry.emptiedBytes).toBe(3 * MiB)
     expect(await pool.defragment()).toEqual(dry)
     expect(await intact(buffers)).toBe(true)
-    await pool.destroy()
+    await pool.close()
   })
 
   test('a dry run has the same bounds', async () => {
@@ -326,7 +326,7 @@ describe('bounds', () => {
     const dry = await pool.defragment({ dryRun: true, maxMoves: 2 })
     expect(dry).toMatchObject({ movedCount: 2, complete: false })
     expect(await pool.defragment({ maxMoves: 2 })).toEqual(dry)
-    await pool.destroy()
+    await pool.close()
   })
 })
 
@@ -366,14 +366,14 @@ test.each<[string, (buffer: PoolBuffer) => Promise<() => unknown>]>([
   for (const end of ends) await end()
   expect(await pool.defragment()).toMatchObject({ emptiedBytes: 3 * MiB })
   expect(await intact(buffers)).toBe(true)
-  await pool.destroy()
+  await pool.close()
 })
 
 test('what was exported stays for good', async () => {
   const { pool, buffers } = await scattered({ device: { kind: 'host', memoryFile: true } })
   for (const buffer of buffers) closeSync((await buffer.exportFd()).fd)
   expect(await pool.defragment()).toMatchObject({ movedCount: 0, complete: true })
-  await pool.destroy()
+  await pool.close()
 })
 
 describe('while it runs', () => {
@@ -400,7 +400,7 @@ describe('while it runs', () => {
     going = false
     await passes
     expect(pool.stats()).toMatchObject({ bufferCount: 4, requestedBytes: 4 * 200 * KiB })
-    await pool.destroy()
+    await pool.close()
   })
 
   test.each(['1', '4'])('reads that were begun before do not stand in its way, with %s threads', (threads) => {
@@ -428,16 +428,16 @@ describe('while it runs', () => {
       expect(pool.stats()).toMatchObject({ bufferCount: 0, usedBytes: 0 })
       await pool.trim()
       expect(pool.stats().heldBytes).toBe(0)
-      await pool.destroy()
+      await pool.close()
     }
   })
 
-  test('the pool can be destroyed: the pass ends with what it did, or with an error', async () => {
+  test('the pool can be closed: the pass ends with what it did, or with an error', async () => {
     for (let turns = 0; turns < 12; turns++) {
       const { pool } = await scattered()
       const pass = pool.defragment().catch((error: unknown) => error)
       for (let turn = 0; turn < turns; turn++) await null
-      await pool.destroy()
+      await pool.close()
       const outcome = await pass
       if (outcome instanceof Error) expect(outcome).toBeInstanceOf(ReleasedError)
       expect(pool.stats()).toMatchObject({ heldBytes: 0, bufferCount: 0 })
@@ -449,7 +449,7 @@ describe('while it runs', () => {
     const [first, second] = await Promise.all([pool.defragment(), pool.defragment()])
     expect([first.emptiedBytes, second.movedCount]).toEqual([3 * MiB, 0])
     expect(await intact(buffers)).toBe(true)
-    await pool.destroy()
+    await pool.close()
   })
 })
 
@@ -465,7 +465,7 @@ describe('autoDefragment', () => {
       const { pool, buffers } = await scattered({ autoDefragment })
       expect(await settle(() => pool.stats().cachedBytes === 3 * MiB)).toBe(true)
       expect(await intact(buffers)).toBe(true)
-      await pool.destroy()
+      await pool.close()
     },
   )
 
@@ -474,7 +474,7 @@ describe('autoDefragment', () => {
     await new Promise((resolve) => setTimeout(resolve, 200))
     for (const { pool } of [one, other]) {
       expect(pool.stats().movedCount).toBe(0)
-      await pool.destroy()
+      await pool.close()
     }
   })
 })

@@ -330,7 +330,7 @@ describe('manager.pools', () => {
     expect([pool.device.limits.exportable, other.device.name]).toEqual([true, 'host'])
     expect(manager.budget.allocations()).toMatchObject([{ label: 'inputs', sizeBytes: MiB }])
     expect([manager.pools.size, ...manager.pools]).toEqual([2, pool, other])
-    await pool.destroy()
+    await pool.close()
     expect([manager.pools.size, ...manager.pools]).toEqual([1, other])
   })
 
@@ -340,9 +340,9 @@ describe('manager.pools', () => {
       const pool = await manager.pools.create({ slabBytes: MiB, initialBytes: 4 * MiB, label: 'idle' })
       manager.limits = { warnPercent: 1, criticalPercent: 2, maxBytes: 100 * MiB }
       manager.monitor.start()
-      const relieved = await settle(() => pool.stats().heldBytes === 0)
+      const reclaimed = await settle(() => pool.stats().heldBytes === 0)
       await manager.close()
-      return relieved`
+      return reclaimed`
     expect(runChild(script).value).toBe(true)
   })
 
@@ -395,7 +395,7 @@ describe('the calls by their older names', () => {
     }
   })
 
-  test('make a pool, hand out of it, and destroy it', async () => {
+  test('make a pool, hand out of it, and close it', async () => {
     await using manager = make()
     const pool: MemoryPool = await manager.createMemoryPool({ slabBytes: MiB, initialBytes: 2 * MiB, label: 'old' })
     const buffer = manager.allocateFromPool(pool, 1000, { label: 'from it', alignBytes: 512 })
@@ -403,7 +403,7 @@ describe('the calls by their older names', () => {
     expect(manager.getMemoryStats().pools).toEqual([{ label: 'old', device: 'host', ...pool.stats() }])
     expect(manager.getMemoryUsage()).toMatchObject({ allocatedBytes: 2 * MiB, poolBytes: 2 * MiB, systemBytes: 0 })
     await manager.destroyMemoryPool(pool)
-    expect([pool.destroyed, manager.budget.allocatedBytes, manager.pools.size]).toEqual([true, 0, 0])
+    expect([pool.closed, manager.budget.allocatedBytes, manager.pools.size]).toEqual([true, 0, 0])
     await manager.destroyMemoryPool(pool)
     thrownBy(ReleasedError, () => manager.allocateFromPool(pool, 1))
   })
@@ -418,7 +418,7 @@ describe('the calls by their older names', () => {
       { label: 'memory pool', device: 'host:memfd', heldBytes: 0 },
       { label: 'other', device: 'host', heldBytes: MiB },
     ])
-    await other.destroy()
+    await other.close()
     expect(manager.getMemoryStats().pools).toHaveLength(2)
   })
 
@@ -429,7 +429,7 @@ describe('the calls by their older names', () => {
     manager.deallocateNPUMemory(buffer)
     expect([buffer.released, pool.stats().bufferCount]).toEqual([true, 0])
     await manager.destroyMemoryPool(pool)
-    expect(pool.destroyed).toBe(true)
+    expect(pool.closed).toBe(true)
   })
 
   test('tell what is in use', async () => {
@@ -475,14 +475,14 @@ describe('the calls by their older names', () => {
 })
 
 describe('close', () => {
-  test('gives back every buffer and every pool; all uses are errors from then on', async () => {
+  test('releases every buffer and every pool; all uses are errors from then on', async () => {
     const manager = make()
     const buffer = await manager.system.allocate(MiB)
     const file = await manager.system.allocate(MiB, { kind: 'memory-file' })
     const pool = await manager.pools.create({ slabBytes: MiB, initialBytes: MiB })
     const part = pool.allocate(1000)
     await Promise.all([manager.close(), manager.close()])
-    expect([manager.budget.allocatedBytes, pool.destroyed, manager.pools.size]).toEqual([0, true, 0])
+    expect([manager.budget.allocatedBytes, pool.closed, manager.pools.size]).toEqual([0, true, 0])
     for (const stale of [buffer, file, part]) await rejectedBy(ReleasedError, stale.read())
     const uses = [
       manager.system.allocate(1),

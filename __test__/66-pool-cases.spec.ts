@@ -25,7 +25,7 @@ interface GrowthCase {
   before: Before[]
   request: { kib: number; label?: string; alignBytes?: number }
   /** What is done by whoever is asked for memory, and what is answered; nothing and no once there are no more. */
-  relief?: { release?: string; destroy?: boolean; answer: boolean }[]
+  reclaim?: { release?: string; close?: boolean; answer: boolean }[]
   expect: {
     /** `'granted'`, or the code of the error. */
     outcome: string
@@ -116,16 +116,16 @@ async function prepare(bench: Bench, steps: Before[]): Promise<void> {
 }
 
 test.each(growths)('growth: $name', async ({ pool: options, budgetKib, before, ...row }) => {
-  const { request, relief = [], expect: expected } = row
+  const { request, reclaim = [], expect: expected } = row
   const bench = await benchOf(options, budgetKib)
   const { pool } = bench
   await prepare(bench, before)
   const { retryCount, failedCount } = pool.stats()
   const asked: number[] = []
-  pool.onPressure(async (missingBytes) => {
-    const { release: name, destroy = false, answer = false } = relief[asked.push(missingBytes) - 1] ?? {}
+  pool.onReclaim(async (missingBytes) => {
+    const { release: name, close = false, answer = false } = reclaim[asked.push(missingBytes) - 1] ?? {}
     if (name !== undefined) release(bench, name)
-    if (destroy) await pool.destroy()
+    if (close) await pool.close()
     else await settled(pool)
     return answer
   })
@@ -135,8 +135,8 @@ test.each(growths)('growth: $name', async ({ pool: options, budgetKib, before, .
     .catch((error: unknown) => error as InsufficientMemoryError)
   expect('code' in outcome ? outcome.code : 'granted').toBe(expected.outcome)
   expect(asked).toEqual(Array.from({ length: expected.asked }, () => kib * KiB))
-  // Where it was destroyed meanwhile, the request has not waited for its memory.
-  if (pool.destroyed) await pool.destroy()
+  // Where it was closed meanwhile, the request has not waited for its memory.
+  if (pool.closed) await pool.close()
   const stats = pool.stats()
   expect({
     heldKib: stats.heldBytes / KiB,
@@ -165,7 +165,7 @@ test.each(growths)('growth: $name', async ({ pool: options, budgetKib, before, .
       hole: expected.hole,
     })
   }
-  await pool.destroy()
+  await pool.close()
 })
 
 test.each(defragmentations.cases)('defragmentation: $name', async ({ bounds, vetoed = [], pinned = [], report }) => {
@@ -190,5 +190,5 @@ test.each(defragmentations.cases)('defragmentation: $name', async ({ bounds, vet
   }).toEqual(report)
   expect(largestFreeBytesBefore).toBe(largestFreeBytes)
   expect(pool.stats().movedCount).toBe(others.dryRun ? 0 : report.movedCount)
-  await pool.destroy()
+  await pool.close()
 })

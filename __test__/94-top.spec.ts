@@ -151,7 +151,7 @@ test('who holds memory of a GPU is told by NVML, and what it does not tell is no
     ).gpuProcesses
   const of = (pid: number, bytes: number | null) => ({ pid, name: null, gpu: 0, bytes })
   expect(view('nvml.processes=2')).toEqual([of(1000, GiB), of(1001, 2 * GiB)])
-  expect(view('nvml.untold=1')).toEqual([of(1000, null), of(1001, null)])
+  expect(view('nvml.unavailable=1')).toEqual([of(1000, null), of(1001, null)])
   expect(view('nvml.init_code=9')).toBeNull()
 })
 

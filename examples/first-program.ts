@@ -1,6 +1,6 @@
 import { formatBytes, MemoryManager } from 'plimsoll'
 
-/** The largest weight of a model. Whatever happens on the way, `using` gives everything back in the reverse order. */
+/** The largest weight of a model. Whatever happens on the way, `using` releases everything in the reverse order. */
 async function largestWeight(path: string): Promise<number> {
   await using manager = new MemoryManager()
   using model = manager.open(path)

@@ -83,7 +83,7 @@ export {
   type MonitorOptions,
   type MonitorSample,
 } from './monitor/monitor.js'
-export type { Relief } from './monitor/relief.js'
+export type { ReclaimRun } from './monitor/reclaim.js'
 export type { Component, Stage } from './monitor/stages.js'
 export { DeviceFamily, type FamilyAllocateOptions, type FamilyDevice, type FamilyStats } from './pool/family.js'
 export {

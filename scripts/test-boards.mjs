@@ -123,7 +123,7 @@ for (const { model: name, compatible, release, memoryMiB, expected } of boards) 
       assert.equal(largestAllocationBytes, expected.vendor === 'NVIDIA' ? undefined : bytes)
     })
 
-    test('a load gives the same bytes as on this machine, and gives its grant back', () => {
+    test('a load gives the same bytes as on this machine, and releases its grant', () => {
       const bytes = ({ tensorCount, storedBytes, dataBytes, balanceBytes }) => ({
         tensorCount,
         storedBytes,

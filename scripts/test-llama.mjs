@@ -70,7 +70,7 @@ function checkTokenizer(model) {
   const text = model.detokenize(tokens)
   // Tokenizers of the llama kind put a space before the first word.
   const isSame = text.replace(/^ /, '') === TEXT
-  ensure(isSame, `the tokenizer gives back ${JSON.stringify(text)} for ${JSON.stringify(TEXT)}`)
+  ensure(isSame, `the tokenizer releases ${JSON.stringify(text)} for ${JSON.stringify(TEXT)}`)
   const byteCount = Buffer.byteLength(TEXT)
   ensure(tokens.length < byteCount, `the tokenizer knows no pieces: ${tokens.length} tokens for ${byteCount} bytes`)
   console.log(`  tokenizer   ${byteCount} bytes -> ${tokens.length} tokens -> the same text`)

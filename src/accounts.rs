@@ -57,11 +57,11 @@ fn other_copies() -> Vec<String> {
 /// The files of copies that count by themselves, each once in a process.
 #[napi(catch_unwind)]
 #[must_use]
-pub fn untold_copies() -> Vec<String> {
-    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut told = lock(&TOLD);
+pub fn unreported_copies() -> Vec<String> {
+    static REPORTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut reported = lock(&REPORTED);
     let apart = copies().filter(|copy| !copy.accounts.is_some_and(ProcessAccounts::is_understood));
-    apart.map(|copy| copy.file()).filter(|file| told.insert(file.clone())).collect()
+    apart.map(|copy| copy.file()).filter(|file| reported.insert(file.clone())).collect()
 }
 
 impl FoundCopy {
@@ -70,7 +70,7 @@ impl FoundCopy {
     }
 }
 
-/// Every copy in the process in the order in which they were loaded. What is found stays loaded: the linker is told never to
+/// Every copy in the process in the order in which they were loaded. What is found stays loaded: the linker is reported never to
 /// unload it, since its accounts may be in use.
 fn copies() -> impl Iterator<Item = FoundCopy> {
     let mut paths: Vec<CString> = Vec::new();

@@ -9,13 +9,14 @@
 #![allow(unsafe_code)]
 
 use std::{
+    ffi::c_void,
     ptr,
     thread::{self, ThreadId},
 };
 
 use napi::{
     Env, JsValue, Unknown,
-    bindgen_prelude::{ArrayBuffer, FromNapiValue, Uint8Array},
+    bindgen_prelude::{ArrayBuffer, FromNapiValue, ToNapiValue, Uint8Array},
     check_status, sys,
 };
 use plimsoll::{Error as CoreError, Result as CoreResult, error::Left, loader::Destination};
@@ -192,6 +193,47 @@ pub fn owned_buffer(env: Env, bytes: &[u8]) -> napi::Result<ArrayBuffer<'static>
     }
 }
 
+/// Numbers for JavaScript as a `Float64Array` over the memory of `self`, which goes with the array, or at once where none can
+/// be made: as a thread ends, or in an engine that takes no memory of others.
+pub struct Numbers(pub Vec<f64>);
+
+impl ToNapiValue for Numbers {
+    unsafe fn to_napi_value(env: sys::napi_env, Self(numbers): Self) -> napi::Result<sys::napi_value> {
+        unsafe extern "C" fn drop_numbers(_: sys::napi_env, _: *mut c_void, numbers: *mut c_void) {
+            // SAFETY: the box that the buffer was made with, once.
+            drop(unsafe { Box::from_raw(numbers.cast::<Vec<f64>>()) });
+        }
+        let len = numbers.len();
+        let (mut buffer, mut array) = (ptr::null_mut(), ptr::null_mut());
+        if len == 0 {
+            (buffer, _) = new_buffer(Env::from_raw(env), 0)?;
+        } else {
+            let numbers = Box::into_raw(Box::new(numbers));
+            // SAFETY: the vector is the box's, which lives until the finalizer, and nobody else uses it meanwhile.
+            unsafe {
+                let (start, bytes) = ((*numbers).as_mut_ptr().cast(), len * size_of::<f64>());
+                let status = sys::napi_create_external_arraybuffer(
+                    env,
+                    start,
+                    bytes,
+                    Some(drop_numbers),
+                    numbers.cast(),
+                    &raw mut buffer,
+                );
+                if status != sys::Status::napi_ok {
+                    // No buffer was made, so none will drop the box.
+                    drop(Box::from_raw(numbers));
+                    check_status!(status, "expected an engine that takes memory of others in array buffers")?;
+                }
+            }
+        }
+        let kind = sys::TypedarrayType::float64_array;
+        // SAFETY: the buffer is the one just made, and as long.
+        check_status!(unsafe { sys::napi_create_typedarray(env, kind, len, buffer, 0, &raw mut array) })?;
+        Ok(array)
+    }
+}
+
 /// Memory of the engine's own that may hold anything, to be written before a script sees it.
 fn unzeroed_buffer(env: Env, len: usize) -> napi::Result<(sys::napi_value, *mut u8)> {
     expect_room(env, len)?;
@@ -221,7 +263,7 @@ fn unzeroed_buffer(env: Env, len: usize) -> napi::Result<(sys::napi_value, *mut 
 }
 
 /// Asks the system for address space, and no more than that: the engine ends the process where it refuses. By a map of
-/// its own: what `free` gives back would have the C library trim its heap, and the next array fault every page anew.
+/// its own: what `free` releases would have the C library trim its heap, and the next array fault every page anew.
 fn expect_room(env: Env, len: usize) -> napi::Result<()> {
     /// Below, the system is not asked.
     const LARGE: usize = 1024 * 1024;

@@ -350,7 +350,7 @@ impl Lent {
         *held = held.take().and_then(Held::into_kept_buffer).map(Held::Buffer);
     }
 
-    /// Gives the pages back and leaves the addresses mapped.
+    /// Releases the pages and leaves the addresses mapped.
     fn retire(&self) {
         let buffer = match lock(&self.held).take() {
             Some(Held::Map(map)) => return map.abandon(),

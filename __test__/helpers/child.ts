@@ -127,3 +127,17 @@ async function outcomeOf(child: ChildProcessWithoutNullStreams, timeoutMs: numbe
     clearTimeout(killing)
   }
 }
+
+/** For the script of a child: `threadNames()`, the names of its threads but of those that have ended meanwhile. */
+export const threadNames = `
+  function threadNames() {
+    const { readdirSync, readFileSync } = require('node:fs')
+    return readdirSync('/proc/self/task').flatMap((id) => {
+      try {
+        return [readFileSync('/proc/self/task/' + id + '/comm', 'utf8').trimEnd()]
+      } catch {
+        return []
+      }
+    })
+  }
+`

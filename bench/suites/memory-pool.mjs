@@ -13,7 +13,7 @@ const bytesOf = (i) => 4 * KiB + (i % 61) * 1280
 /** @returns {Promise<import('../result.mjs').Result[]>} */
 export async function measure(note) {
   note(`${PER_ROUND} buffers of 4 to 79 KiB, one after the other, with so many others live; memory is not touched`)
-  note('the peer gives memory back when it is collected; what the collector takes is in the time where it ran')
+  note('the peer releases memory when it is collected; what the collector takes is in the time where it ran')
   const results = []
   for (const live of [0, 1_000, 10_000]) results.push(await measureAmong(live))
   return results
@@ -26,7 +26,7 @@ async function measureAmong(live) {
   const plain = (bytes) => Buffer.allocUnsafeSlow(bytes)
   const { ours, theirs, ratio } = await paired(timed(pooled), timed(plain), ROUNDS)
   for (const other of others) other.release()
-  await pool.destroy()
+  await pool.close()
   const peer = { name: 'allocUnsafeSlow', value: theirs }
   const target = { of: 'value', is: 'below', bound: 2 }
   return { name: `allocate, release among ${live}`, unit: 'µs', value: ours, peer, ratio: 1 / ratio, target }

@@ -14,7 +14,7 @@ const BUFFERS_PER_TURN = 8
 /** @returns {Promise<import('../result.mjs').Result[]>} */
 export async function measure(note) {
   note(`${BUFFERS_PER_TURN} buffers one after the other and a turn of the event loop; one byte per page is read`)
-  note('the peer gives memory back when it is collected; what the collector takes is in the time where it ran')
+  note('the peer releases memory when it is collected; what the collector takes is in the time where it ran')
   const results = []
   for (const bytes of SIZES_BYTES) results.push(await measureSize(bytes))
   return results

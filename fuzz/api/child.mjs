@@ -1,4 +1,4 @@
-// One run: so many random calls from a seed, then everything is given back and looked at. `run.mjs` starts it; it is also what
+// One run: so many random calls from a seed, then everything is released and looked at. `run.mjs` starts it; it is also what
 // a worker thread of such a run does.
 
 import { readdirSync, readFileSync, readlinkSync, writeFileSync, writeSync } from 'node:fs'
@@ -148,13 +148,13 @@ async function expectNothingLeft() {
     const left = budget.allocations().map(({ label, sizeBytes }) => `${sizeBytes} "${label.slice(0, 30)}"`)
     judge.fault(
       'budget',
-      `${budget.allocatedBytes} bytes of a budget were never given back: ${left.slice(0, 5).join(', ')}`,
+      `${budget.allocatedBytes} bytes of a budget were never released: ${left.slice(0, 5).join(', ')}`,
     )
   }
   for (const device of devices) {
     const { usedBytes, slabCount } = device.usage()
     if (usedBytes > 0)
-      judge.fault('device', `${usedBytes} bytes in ${slabCount} slabs of ${device.name} were never given back`)
+      judge.fault('device', `${usedBytes} bytes in ${slabCount} slabs of ${device.name} were never released`)
   }
   for (const target of new Set(descriptors())) judge.fault('descriptor', `${target} was left open`)
 }

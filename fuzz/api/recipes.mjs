@@ -135,7 +135,7 @@ const key = oneOf(
 )
 const process_ = options({ root: oneOf('/', '/nowhere'), pid: ({ random }) => random.pick([process.pid, 1, 2 ** 22]) })
 const system = options({ root: oneOf('/', '/nowhere', '') })
-const event = oneOf('normal', 'warning', 'critical', 'pressure', 'kill', 'sample', 'relief', 'unavailable')
+const event = oneOf('normal', 'warning', 'critical', 'pressure', 'kill', 'sample', 'reclaim', 'unavailable')
 /** What a profile gives its writers. */
 const rows = (world) => {
   let given
@@ -239,7 +239,7 @@ export const recipes = {
   'MemoryPools#create': [poolOptions],
   'MemoryPool#allocate': [size, options(bufferOptions)],
   'MemoryPool#allocateAsync': [size, options({ ...bufferOptions, signal })],
-  'MemoryPool#onPressure': [callback('relieve')],
+  'MemoryPool#onReclaim': [callback('reclaim')],
   'MemoryPool#reserve': [size],
   'MemoryPool#trim': [bytes],
   'MemoryPool#startTrace': [oneOf(1, 100, 10_000)],
@@ -287,7 +287,7 @@ export const recipes = {
   'MemoryMonitor#on': [event, callback('listener')],
   'MemoryMonitor#once': [event, callback('listener')],
   'MemoryMonitor#off': [event, callback('listener')],
-  'MemoryMonitor#relieve': [label, callback('relief')],
+  'MemoryMonitor#onReclaim': [label, callback('reclaim')],
   'MemoryMonitor#mark': [label],
 
   'new MemoryProfile': [of('MemoryBudget')],

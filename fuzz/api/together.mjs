@@ -7,7 +7,7 @@ const MiB = 2 ** 20
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Memory of that many bytes, by who has it: the array, and what gives it back. */
+/** Memory of that many bytes, by who has it: the array, and what releases it. */
 const sources = [
   async (world, size) => {
     const { StagingPool } = world.plimsoll
@@ -79,14 +79,7 @@ export async function workTogether(world) {
     const context = { buffer, other, array, model, tensor }
     const end = world.shadow.begin([array])
     const begun = Array.from({ length: random.between(1, 3) }, () => settled(judge, random.pick(works)(context)))
-    const takes = [
-      give,
-      close,
-      () => buffer.release(),
-      () => other.release(),
-      () => model.close(),
-      () => pool.destroy(),
-    ]
+    const takes = [give, close, () => buffer.release(), () => other.release(), () => model.close(), () => pool.close()]
     for (let count = random.between(1, 4); count > 0; count--) {
       await attempt(judge, random.pick(random.chance(0.5) ? [give] : takes))
       if (random.chance(0.3)) globalThis.gc?.()
@@ -95,7 +88,7 @@ export async function workTogether(world) {
     await Promise.all(begun)
     end()
   } finally {
-    await pool.destroy()
+    await pool.close()
   }
 }
 

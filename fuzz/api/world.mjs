@@ -15,7 +15,7 @@ export class World {
   live = new Map()
   /** Array buffers and views: the caller's, and those that the package handed out. */
   arrays = []
-  /** Who gives an array buffer back, by it. */
+  /** Who releases an array buffer, by it. */
   owners = new WeakMap()
   /** Iterators that were begun. */
   iterators = []

@@ -1,5 +1,5 @@
 //! Any sequence of uses of a pool, beside a plain list of its buffers: whatever is moved, freed, trimmed or pinned, each
-//! buffer keeps its bytes, and the books add up.
+//! buffer keeps its bytes, and the account adds up.
 
 #![no_main]
 

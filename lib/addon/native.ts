@@ -30,7 +30,7 @@ export const {
   releaseGuard,
   signals,
   tensorTypes,
-  untoldCopies,
+  unreportedCopies,
   USUAL_ALIGN_BYTES,
   valueTypes,
 } = binding

@@ -7,7 +7,7 @@ import { expectInternal, internal } from '../support/internal.js'
 /** What is known of a guard when it was collected. */
 export interface GuardState {
   readonly native: NativeBudget
-  /** The guards of that budget, as the addon wants them to give one back. */
+  /** The guards of that budget, as the addon wants them to release one. */
   readonly guards: object
   readonly key: number
   readonly label: string
@@ -25,7 +25,7 @@ const leakGuard = new LeakGuard<GuardState>((state) => {
   if (state.attached) return undefined
   const message =
     `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
-    'Its bytes were given back now; call release(), use `using`, or attach() it to the object it belongs to.'
+    'Its bytes were released now; call release(), use `using`, or attach() it to the object it belongs to.'
   return { message, label, sizeBytes }
 })
 
@@ -36,17 +36,17 @@ const attachments = new WeakMap<object, Set<Allocation>>()
 export let guard: (state: GuardState) => Allocation
 
 /**
- * A guard over part of a budget. It gives its bytes back once: on {@link release}, at the end of a `using` block, or
+ * A guard over part of a budget. It releases its bytes once: on {@link release}, at the end of a `using` block, or
  * with the object it is {@link attach | attached} to.
  *
- * A guard that is dropped without any of these is given back when it is collected, on a later turn of the event loop,
+ * A guard that is dropped without any of these is released when it is collected, on a later turn of the event loop,
  * and a `PlimsollLeakWarning` with its `label` and `sizeBytes` is emitted on `process`.
  *
  * @example
  * {
  *   using cache = budget.allocate(512 * MiB, 'kv cache')
  *   // ...
- * } // given back here
+ * } // released here
  */
 export class Allocation implements Disposable {
   readonly #state: GuardState
@@ -73,7 +73,7 @@ export class Allocation implements Disposable {
     return this.#state.label
   }
 
-  /** Whether its bytes have been given back. */
+  /** Whether its bytes have been released. */
   get released(): boolean {
     return this.#state.released
   }
@@ -104,7 +104,7 @@ export class Allocation implements Disposable {
     return this
   }
 
-  /** Gives the bytes back. A second call does nothing. */
+  /** Releases the bytes. A second call does nothing. */
   release(): void {
     const state = this.#state
     if (state.released) return
@@ -120,7 +120,7 @@ export class Allocation implements Disposable {
   }
 
   /**
-   * Lets the allocation live as long as `object`: it is given back, without a warning, once the object is collected.
+   * Lets the allocation live as long as `object`: it is released, without a warning, once the object is collected.
    * It may still be released before. Returns the allocation.
    *
    * @throws {@link InvalidArgumentError} when `object` is no object or function, or the allocation itself.

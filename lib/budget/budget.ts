@@ -4,7 +4,7 @@ import * as check from '../support/check.js'
 import { call, fromNative } from '../support/errors.js'
 import { internal } from '../support/internal.js'
 import { callersOf } from '../support/stack.js'
-import { tellCopies, tellDoubts } from '../system/doubts.js'
+import { reportCopies, reportDoubts } from '../system/doubts.js'
 import { autoOrBoardId, type BoardId, boardId, type ProcessOptions, processChecks } from '../system/system.js'
 import { type Allocation, guard } from './allocation.js'
 
@@ -131,8 +131,8 @@ export class MemoryBudget {
     const headroom = checked.headroom !== false
     const machine = check.own({ ...rest, ...(preset && { board: preset }), isolated, headroom })
     const made = call(() => native.NativeBudget.ofThisMachine(machine))
-    tellDoubts(made.untoldDoubts)
-    tellCopies(native.untoldCopies())
+    reportDoubts(made.unreportedDoubts)
+    reportCopies(native.unreportedCopies())
     return new MemoryBudget(internal, made)
   }
 

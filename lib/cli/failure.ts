@@ -91,7 +91,7 @@ export class SystemError extends CommandError {
 }
 
 /** An error as the command line tells it. */
-export interface Told {
+export interface Described {
   exitCode: ExitCode
   /** For people. */
   message: string
@@ -115,7 +115,7 @@ const exitCodes: Record<PlimsollError['code'], ExitCode> = {
 }
 
 /** What an error means for whoever ran the command; `undefined` for one that nobody foresaw. */
-export function tell(error: unknown): Told | undefined {
+export function describe(error: unknown): Described | undefined {
   if (error instanceof CommandError) {
     const { exitCode, ...details } = error
     return { exitCode, message: error.message, document: { error: { ...details, message: error.message } } }

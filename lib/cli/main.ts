@@ -2,7 +2,7 @@ import { version } from '../support/package.js'
 import { nearest, parse } from './arguments.js'
 import { doctor } from './doctor/doctor.js'
 import { Exit, type ExitCode } from './exit.js'
-import { tell, UsageError } from './failure.js'
+import { describe, UsageError } from './failure.js'
 import { programHelp, verbHelp } from './help.js'
 import { inspect } from './model/inspect.js'
 import { load } from './model/load.js'
@@ -53,16 +53,16 @@ function verbCalled(name: string | undefined): Verb {
 
 /** Tells what went wrong and with which code the process ends. `--json` counts even where the rest is unreadable. */
 function fail(error: unknown, argv: string[]): ExitCode {
-  const told = tell(error)
-  if (!told) {
+  const described = describe(error)
+  if (!described) {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
     return Exit.trouble
   }
   const verb = verbs.find((each) => each.name === argv[0])
-  printError(verb ? `plimsoll ${verb.name}` : 'plimsoll', told.message)
+  printError(verb ? `plimsoll ${verb.name}` : 'plimsoll', described.message)
   const print = verb?.lineByLine ? printDocumentLine : printDocument
-  if (argv.includes('--json')) print(told.document)
-  return told.exitCode
+  if (argv.includes('--json')) print(described.document)
+  return described.exitCode
 }
 
 watchOutput()

@@ -89,16 +89,16 @@ export interface BufferState {
   readonly label: string
   readonly sizeBytes: number
   readonly device: string
-  /** Called when the buffer was freed: whether slabs wait to be given back. */
+  /** Called when the buffer was freed: whether slabs wait to be released. */
   readonly freed: (key: number, retired: boolean) => void
-  /** Its pool, which frees all its buffers as it is destroyed. */
-  readonly pool: { readonly destroyed: boolean }
+  /** Its pool, which frees all its buffers as it is closed. */
+  readonly pool: { readonly closed: boolean }
   released: boolean
 }
 
 /** Frees what a collected buffer held. */
 const leakGuard = new LeakGuard<BufferState>((state) => {
-  if (state.released || state.pool.destroyed) return undefined
+  if (state.released || state.pool.closed) return undefined
   free(state)
   const { label, sizeBytes, device } = state
   const message =
@@ -331,7 +331,7 @@ export class DeviceBuffer implements Disposable {
   }
 
   #live(): BufferState {
-    if (this.#state.released || this.#state.pool.destroyed) throw released('the buffer')
+    if (this.#state.released || this.#state.pool.closed) throw released('the buffer')
     return this.#state
   }
 

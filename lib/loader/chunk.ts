@@ -37,7 +37,7 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
   readonly #unit: NativeUnit | undefined
   readonly #as: As
   readonly #buffer: ArrayBuffer
-  /** Whether its memory was given back, or away. */
+  /** Whether its memory was released, or given away. */
   #settled = false
   #kept = false
   #data: TensorData<As>

@@ -170,7 +170,7 @@ class Load {
     await this.close()
   }
 
-  /** Ends the stream; resolves when the reader has stopped and the buffers given back are in their pool again. */
+  /** Ends the stream; resolves when the reader has stopped and the buffers released are in their pool again. */
   async close(): Promise<void> {
     this.#native.cancel()
     this.#forget()

@@ -16,7 +16,7 @@ import {
 import { type MemoryPool, type PoolStats, realPool } from '../pool/memory-pool.js'
 import type { MemoryPoolOptions, PoolBufferOptions } from '../pool/options.js'
 import { MemoryPools } from '../pool/pools.js'
-import { SharedRelief } from '../pool/shared-relief.js'
+import { SharedReclaim } from '../pool/shared-reclaim.js'
 import { StagingPool } from '../pool/staging.js'
 import { MemoryProfile, type ProfileOptions } from '../profile/profile.js'
 import * as check from '../support/check.js'
@@ -139,11 +139,11 @@ export class MemoryManager implements AsyncDisposable {
     this.budget = MemoryBudget.forThisMachine({ ...line, board })
     this.staging = new StagingPool({ maxHeldBytes, budget: this.budget })
     this.monitor = new MemoryMonitor(this.budget)
-    this.monitor.relieve('staging pool', () => this.staging.trim())
+    this.monitor.onReclaim('staging pool', () => this.staging.trim())
     this.profile = new MemoryProfile(this.budget)
-    const relieve = (label: string, run: () => unknown) => this.monitor.relieve(label, run)
-    const shared = new SharedRelief()
-    this.pools = new MemoryPools(internal, { budget: this.budget, device, shared, relieve })
+    const onReclaim = (label: string, run: () => unknown) => this.monitor.onReclaim(label, run)
+    const shared = new SharedReclaim()
+    this.pools = new MemoryPools(internal, { budget: this.budget, device, shared, onReclaim })
     this.npu = new DeviceFamily(internal, npuFamily, this.budget, shared)
     this.gpu = new DeviceFamily(internal, gpuFamily, this.budget, shared)
     this.system = new DeviceFamily(internal, systemFamily, this.budget, shared)
@@ -245,9 +245,9 @@ export class MemoryManager implements AsyncDisposable {
     return realPool('pool', pool).allocate(bytes, options)
   }
 
-  /** Gives all of a pool, this manager's or not, back: `pool.destroy()`. */
+  /** Releases all of a pool, this manager's or not: `pool.close()`. */
   async destroyMemoryPool(pool: MemoryPool): Promise<void> {
-    return realPool('pool', pool).destroy()
+    return realPool('pool', pool).close()
   }
 
   /** Everything in use, in a few numbers. */
@@ -287,7 +287,7 @@ export class MemoryManager implements AsyncDisposable {
   }
 
   /**
-   * Ends the monitor and loads in flight (they reject with an {@link AbortError}), destroys the pools and gives back every
+   * Ends the monitor and loads in flight (they reject with an {@link AbortError}), closes the pools and releases every
    * buffer of a device. Allocations of the budget belong to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
    */
   async close(): Promise<void> {

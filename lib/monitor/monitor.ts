@@ -6,7 +6,7 @@ import { type MemoryBudget, nativeBudget } from '../budget/budget.js'
 import * as check from '../support/check.js'
 import { call, invalidArgument, quoted, released } from '../support/errors.js'
 import { collectGarbage } from '../support/garbage.js'
-import { type Relief, Reliefs } from './relief.js'
+import { ReclaimCallbacks, type ReclaimRun } from './reclaim.js'
 import { Samples } from './samples.js'
 import { type Stage, Stages } from './stages.js'
 
@@ -31,7 +31,7 @@ export interface MonitorOptions extends MemoryLimits {
   floorBytes?: number
   /** Whether the budget refuses new allocations while the level is critical. True by default. */
   refuseAtCritical?: boolean
-  /** Whether V8 collects its garbage as the level turns critical, before the other reliefs. False by default. */
+  /** Whether V8 collects its garbage as the level turns critical, before the other reclaim callbacks. False by default. */
   collectGarbage?: boolean
   /**
    * The time between two samples, in milliseconds, from 10 to 3,600,000. By default as long as the memory can be left
@@ -56,8 +56,8 @@ export interface MonitorEvents {
   kill: [sample: MonitorSample, count: number]
   /** A sample was taken. */
   sample: [sample: MonitorSample]
-  /** A relief has run. */
-  relief: [relief: Relief]
+  /** A reclaim callback has run. */
+  reclaim: [run: ReclaimRun]
   /**
    * The machine's memory, or a limit over the process that is there, cannot be read; the monitor goes on trying. Nobody
    * can tell that it is not critical, so it counts as that and the budget refuses. The next sample tells its level,
@@ -73,15 +73,15 @@ const events: readonly (keyof MonitorEvents)[] = [
   'pressure',
   'kill',
   'sample',
-  'relief',
+  'reclaim',
   'unavailable',
 ]
 
-/** How long a round of reliefs waits at most to see what one of them came to. */
+/** How long a round of reclaim callbacks waits at most to see what one of them came to. */
 const LONGEST_WAIT_MS = 250
 
 /** An event with what it passes. */
-type Told = { [E in keyof MonitorEvents]: readonly [event: E, ...args: MonitorEvents[E]] }[keyof MonitorEvents]
+type Notification = { [E in keyof MonitorEvents]: readonly [event: E, ...args: MonitorEvents[E]] }[keyof MonitorEvents]
 
 const share = (name: string, value: unknown) => check.number(name, value, 0, 100)
 
@@ -136,13 +136,13 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   readonly #budget: MemoryBudget
   readonly #emitter = new EventEmitter()
   readonly #stages: Stages
-  readonly #reliefs: Reliefs
+  readonly #reclaimCallbacks: ReclaimCallbacks
   #limits: MemoryLimits = {}
   #native: native.NativeMonitor | undefined
   /** What tells this start from earlier ones. */
   #run: object | undefined
   /** The level last told; none after what was told is that it is not known. */
-  #told: MemoryLevel | undefined = 'normal'
+  #notified: MemoryLevel | undefined = 'normal'
   #closed = false
   /** What ends the iterations that have begun. */
   readonly #endings = new Set<() => void>()
@@ -156,20 +156,20 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     this.#stages = new Stages(budget)
     // Samples wake the event loop only while somebody listens to them.
     this.#emitter.on('newListener', (event) => {
-      if (event === 'sample') this.#native?.hearAll(true)
+      if (event === 'sample') this.#native?.wantAll(true)
       this.#state.listenerCount += 1
     })
     this.#emitter.on('removeListener', (event) => {
-      if (event === 'sample') this.#native?.hearAll(this.#emitter.listenerCount('sample') > 0)
+      if (event === 'sample') this.#native?.wantAll(this.#emitter.listenerCount('sample') > 0)
       this.#state.listenerCount -= 1
     })
     this.#state.listenerCount = 0
     leakGuard.watch(this, this.#state)
-    this.#reliefs = new Reliefs({
+    this.#reclaimCallbacks = new ReclaimCallbacks({
       needed: () => this.level === 'critical',
       settled: () => this.#sampleFromNow(),
       // Apart from the round, which what a listener throws must not end.
-      told: (relief) => queueMicrotask(() => this.#emitter.emit('relief', relief)),
+      ended: (run) => queueMicrotask(() => this.#emitter.emit('reclaim', run)),
     })
   }
 
@@ -185,8 +185,8 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (this.#closed) throw released('the memory monitor')
     if (this.#native) return this
     const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked
-    const hearsAll = this.#emitter.listenerCount('sample') > 0
-    const started = check.own({ ...this.#limits, ...rest, refuseAtCritical, hearsAll })
+    const wantsAll = this.#emitter.listenerCount('sample') > 0
+    const started = check.own({ ...this.#limits, ...rest, refuseAtCritical, wantsAll })
     const run = {}
     const observe = MemoryMonitor.#observer(new WeakRef(this), run)
     // Made from a budget, so it has a native half.
@@ -196,7 +196,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     this.#state.running = true
     watching.set(this.#budget, (watching.get(this.#budget) ?? new Set()).add(this))
     this.#limits = limitsOf(started)
-    this.#reliefs.first = collects ? { label: 'garbage collection', run: collectGarbage } : undefined
+    this.#reclaimCallbacks.first = collects ? { label: 'garbage collection', run: collectGarbage } : undefined
     return this
   }
 
@@ -214,18 +214,18 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     this.#native?.close()
     this.#native = undefined
     this.#run = undefined
-    this.#told = 'normal'
+    this.#notified = 'normal'
     this.#state.running = false
     watching.get(this.#budget)?.delete(this)
     for (const end of [...this.#endings]) end()
   }
 
-  /** Stops watching for good: listeners and reliefs are forgotten, too. Idempotent. */
+  /** Stops watching for good: listeners and reclaim callbacks are forgotten, too. Idempotent. */
   close(): void {
     this.stop()
     this.#closed = true
     this.#emitter.removeAllListeners()
-    this.#reliefs.clear()
+    this.#reclaimCallbacks.clear()
   }
 
   /** The same as {@link close}, for `using`. */
@@ -260,7 +260,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (warnPercent > criticalPercent) {
       throw invalidArgument('warnPercent', `at most criticalPercent, which is ${criticalPercent}`, warnPercent)
     }
-    call(() => this.#native?.setLimits(check.own({ ...checked, refuseAtCritical: true, hearsAll: false })))
+    call(() => this.#native?.setLimits(check.own({ ...checked, refuseAtCritical: true, wantsAll: false })))
     this.#limits = checked
   }
 
@@ -288,15 +288,15 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   }
 
   /**
-   * Registers what may give memory back while the level is critical. Reliefs run in the order of their registration, one
+   * Registers what may release memory while the level is critical. Reclaim callbacks run in the order of their registration, one
    * at a time, each awaited, until the level is no longer critical; at most one round a second. Each run is told by the event
-   * `relief`. Returns what forgets it again.
+   * `reclaim`. Returns what forgets it again.
    *
    * @param label - what the event calls it
-   * @param run - gives memory back; may return a promise
+   * @param run - releases memory; may return a promise
    */
-  relieve(label: string, run: (sample: MonitorSample) => unknown): Disposable {
-    return this.#reliefs.add(check.string('label', label), check.callback('run', run))
+  onReclaim(label: string, run: (sample: MonitorSample) => unknown): Disposable {
+    return this.#reclaimCallbacks.add(check.string('label', label), check.callback('run', run))
   }
 
   /**
@@ -335,14 +335,14 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
 
   #take({ sample, stalled, killCount, unavailable }: native.NativeNotice): void {
     if (unavailable !== undefined) {
-      this.#told = undefined
-      this.#tell([['unavailable', unavailable]])
+      this.#notified = undefined
+      this.#notify([['unavailable', unavailable]])
     }
     if (!sample) return
-    if (sample.level === 'critical') queueMicrotask(() => this.#relieve(sample))
-    const before = this.#told
-    this.#told = sample.level
-    this.#tell([
+    if (sample.level === 'critical') queueMicrotask(() => this.#reclaim(sample))
+    const before = this.#notified
+    this.#notified = sample.level
+    this.#notify([
       ...(sample.level === before ? [] : ([[sample.level, sample]] as const)),
       ...(killCount > 0 ? ([['kill', sample, killCount]] as const) : []),
       ...(stalled ? ([['pressure', sample]] as const) : []),
@@ -354,7 +354,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
    * Emits one event after the other. What a listener throws is uncaught as of any event emitter, but keeps nobody from
    * the rest; a listener that stops the monitor does.
    */
-  #tell(events: readonly Told[]): void {
+  #notify(events: readonly Notification[]): void {
     const run = this.#run
     for (const [event, ...args] of events as readonly (readonly [string, ...unknown[]])[]) {
       if (this.#run !== run) return
@@ -368,8 +368,8 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     }
   }
 
-  #relieve(sample: MonitorSample): void {
-    if (this.#native) this.#reliefs.run(sample)
+  #reclaim(sample: MonitorSample): void {
+    if (this.#native) this.#reclaimCallbacks.run(sample)
   }
 
   /** Settles with the next sample that is taken from now on, or after a while without one. */

@@ -15,7 +15,7 @@ export interface Stage {
   allocatedBytes: number
   /** What was allocated under which label, in bytes, most first. */
   components: Component[]
-  /** What was added since the stage before, in bytes; negative where something was given back. */
+  /** What was added since the stage before, in bytes; negative where something was released. */
   added: { rssBytes: number; usedBytes: number; allocatedBytes: number }
 }
 

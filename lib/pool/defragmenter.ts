@@ -15,7 +15,7 @@ interface Moving {
   readonly returns: Returns
   /** The label of each live buffer, by its key; those without one are left out. */
   readonly labels: ReadonlyMap<number, string>
-  readonly end: { readonly destroyed: boolean }
+  readonly end: { readonly closed: boolean }
 }
 
 /** Moves the buffers of a pool together, one run at a time. */
@@ -55,7 +55,7 @@ export class Defragmenter {
       report = call(() => run.report())
       return report
     } finally {
-      if (!report || report.complete || end.destroyed) run.end()
+      if (!report || report.complete || end.closed) run.end()
       else this.#keep(run, veto)
       returns.collect()
     }

@@ -6,7 +6,7 @@ import { released } from '../support/errors.js'
 import { expectInternal, type internal } from '../support/internal.js'
 import { allSettled } from '../support/settle.js'
 import type { MemoryPool, PoolStats } from './memory-pool.js'
-import type { SharedRelief } from './shared-relief.js'
+import type { SharedReclaim } from './shared-reclaim.js'
 
 /** How a buffer of a family is taken. */
 export interface FamilyAllocateOptions<Kind extends string> {
@@ -95,14 +95,14 @@ export const systemFamily: Family<'anonymous' | 'memory-file'> = {
 export class DeviceFamily<Kind extends string> {
   readonly #family: Family<Kind>
   readonly #budget: MemoryBudget
-  readonly #shared: SharedRelief
+  readonly #shared: SharedReclaim
   readonly #pools = new Map<Kind, Promise<MemoryPool>>()
   readonly #open = new Map<Kind, MemoryPool>()
   readonly #peak = { bytes: 0 }
   #closed = false
 
   /** @internal */
-  constructor(mark: typeof internal, family: Family<Kind>, budget: MemoryBudget, shared: SharedRelief) {
+  constructor(mark: typeof internal, family: Family<Kind>, budget: MemoryBudget, shared: SharedReclaim) {
     expectInternal(mark, 'DeviceFamily', 'new MemoryManager()')
     this.#family = family
     this.#budget = budget
@@ -161,7 +161,7 @@ export class DeviceFamily<Kind extends string> {
     const pool = await this.#shared.makePool(check.own(options))
     this.#open.set(kind, pool)
     if (!this.#closed) return pool
-    await pool.destroy()
+    await pool.close()
     throw released('the memory manager')
   }
 
@@ -189,9 +189,9 @@ export class DeviceFamily<Kind extends string> {
     }
   }
 
-  /** @internal Gives back every buffer, and takes no more. */
+  /** @internal Releases every buffer, and takes no more. */
   async close(): Promise<void> {
     this.#closed = true
-    await allSettled([...this.#open.values()].map((pool) => pool.destroy()))
+    await allSettled([...this.#open.values()].map((pool) => pool.close()))
   }
 }

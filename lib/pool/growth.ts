@@ -20,10 +20,10 @@ interface Growing {
   readonly returns: Returns
   readonly defragmenter: Defragmenter
   readonly dedicated: boolean
-  readonly end: { readonly destroyed: boolean }
+  readonly end: { readonly closed: boolean }
   readonly bufferOf: (key: number, placing: Placing) => PoolBuffer
-  /** Has others give back what they can spare, and waits for what they give back already; whether any was. */
-  readonly relieveByOthers: (missingBytes: number) => Promise<boolean>
+  /** Has others give back what they can spare, and waits for what they release already; whether any was. */
+  readonly reclaimFromOthers: (missingBytes: number) => Promise<boolean>
 }
 
 /** The steps of a request that something is to be done for. */
@@ -35,20 +35,20 @@ type Task = Exclude<NativeStep, { kind: 'granted' }>
  */
 export class Growth {
   readonly #pool: Growing
-  readonly #pressure = new Set<(missingBytes: number) => unknown>()
+  readonly #callbacks = new Set<(missingBytes: number) => unknown>()
   /** Those who take a slab, one after the other. */
   #taking: Promise<unknown> = Promise.resolve()
-  /** What ends the requests that wait for others to give memory back. */
+  /** What ends the requests that wait for others to release memory. */
   readonly #waiting = new Set<() => void>()
 
   constructor(pool: Growing) {
     this.#pool = pool
   }
 
-  /** Registers what may give memory back before a request is refused; returns what forgets it again. */
-  onPressure(relieve: (missingBytes: number) => unknown): Disposable {
-    this.#pressure.add(relieve)
-    return { [Symbol.dispose]: () => void this.#pressure.delete(relieve) }
+  /** Registers what may release memory before a request is refused; returns what forgets it again. */
+  onReclaim(reclaim: (missingBytes: number) => unknown): Disposable {
+    this.#callbacks.add(reclaim)
+    return { [Symbol.dispose]: () => void this.#callbacks.delete(reclaim) }
   }
 
   /** A buffer for which what is held has no place. */
@@ -67,7 +67,7 @@ export class Growth {
     const { bufferOf, end } = this.#pool
     const buffer = bufferOf(key, placing)
     const aborted = abortion(signal)
-    if (!aborted && !end.destroyed) return buffer
+    if (!aborted && !end.closed) return buffer
     // The slab that was taken for it goes back with it.
     buffer.release()
     throw aborted ? new AbortError(aborted.reason) : released('the memory pool')
@@ -79,15 +79,15 @@ export class Growth {
     switch (step.kind) {
       case 'take':
         return this.take(() => request.take())
-      case 'giveBack': {
+      case 'release': {
         await this.#unlessEnded(
-          returns.giveBack(() => request.giveBack()),
+          returns.release(() => request.release()),
           signal,
         )
         return
       }
-      case 'relieve':
-        return request.relieved(await this.#unlessEnded(this.#relieved(step.missingBytes, signal), signal))
+      case 'reclaim':
+        return request.reclaimed(await this.#unlessEnded(this.#reclaimed(step.missingBytes, signal), signal))
       case 'defragment': {
         const options = check.own(signal ? { signal } : {})
         await this.#unlessEnded(defragmenter.defragment(options, step.enoughBytes), signal)
@@ -107,38 +107,38 @@ export class Growth {
     return taken
   }
 
-  /** What others do for a request, unless that is given up or the pool destroyed before. */
+  /** What others do for a request, unless that is given up or the pool closed before. */
   async #unlessEnded<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     let reject: (error: Error) => void = () => {}
     const ended = new Promise<never>((_, rejected) => {
       reject = rejected
     })
-    const destroyed = () => reject(released('the memory pool'))
-    this.#waiting.add(destroyed)
+    const closed = () => reject(released('the memory pool'))
+    this.#waiting.add(closed)
     const unlisten = signal && onAbort(signal, (reason) => reject(new AbortError(reason)))
-    if (this.#pool.end.destroyed) destroyed()
+    if (this.#pool.end.closed) closed()
     try {
       return await Promise.race([work, ended])
     } finally {
-      this.#waiting.delete(destroyed)
+      this.#waiting.delete(closed)
       unlisten?.()
     }
   }
 
-  /** Whether anybody has given memory back. */
-  async #relieved(missingBytes: number, signal: AbortSignal | undefined): Promise<boolean> {
-    const { end, relieveByOthers } = this.#pool
-    const isWanted = () => !abortion(signal) && !end.destroyed
-    for (const relieve of [...this.#pressure]) {
+  /** Whether anybody has released memory. */
+  async #reclaimed(missingBytes: number, signal: AbortSignal | undefined): Promise<boolean> {
+    const { end, reclaimFromOthers } = this.#pool
+    const isWanted = () => !abortion(signal) && !end.closed
+    for (const reclaim of [...this.#callbacks]) {
       if (!isWanted()) return false
-      if ((await relieve(missingBytes)) === true) return true
+      if ((await reclaim(missingBytes)) === true) return true
     }
-    return isWanted() && relieveByOthers(missingBytes)
+    return isWanted() && reclaimFromOthers(missingBytes)
   }
 
-  /** Ends what waits for others: the pool is destroyed. */
+  /** Ends what waits for others: the pool is closed. */
   end(): void {
-    this.#pressure.clear()
+    this.#callbacks.clear()
     for (const end of this.#waiting) end()
   }
 }

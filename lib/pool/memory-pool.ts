@@ -39,32 +39,32 @@ export let makePool: (options: MemoryPoolOptions, owner?: PoolOwner) => Promise<
  * Has a pool give back what it merely keeps for what comes next, and waits for what is on its way back already; resolves to
  * the bytes of both.
  */
-export let giveBackIdle: (pool: MemoryPool) => Promise<number>
+export let releaseIdle: (pool: MemoryPool) => Promise<number>
 
 /** Whether it is a pool, and none that only looks like one. */
 let isPool: (value: unknown) => value is MemoryPool
 
 /** Who made a pool, and is asked for memory before it refuses. */
 export interface PoolOwner {
-  /** Has others give back what they can spare, and waits for what they give back already; whether any was. */
-  readonly relieve: (pool: MemoryPool, missingBytes: number) => Promise<boolean>
-  readonly destroyed: (pool: MemoryPool) => void
+  /** Has others give back what they can spare, and waits for what they release already; whether any was. */
+  readonly reclaim: (pool: MemoryPool, missingBytes: number) => Promise<boolean>
+  readonly closed: (pool: MemoryPool) => void
 }
 
 /** What is known of a pool when it was collected. */
 interface PoolRemains {
   readonly table: object
   readonly label: string
-  readonly end: { readonly destroyed: boolean }
+  readonly end: { readonly closed: boolean }
 }
 
 /** Gives back what a pool held that was collected, as were all its buffers. */
 const leakGuard = new LeakGuard<PoolRemains>(async ({ table, label, end }) => {
-  if (end.destroyed) return undefined
+  if (end.closed) return undefined
   const sizeBytes = await native.abandonPool(table)
   const message =
-    `A memory pool labelled "${label}" with ${sizeBytes} bytes was collected without being destroyed. ` +
-    'Its memory was given back now; call destroy() or use `await using`.'
+    `A memory pool labelled "${label}" with ${sizeBytes} bytes was collected without being closed. ` +
+    'Its memory was released now; call close() or use `await using`.'
   return sizeBytes === 0 ? undefined : { message, label, sizeBytes }
 })
 
@@ -104,8 +104,8 @@ export class MemoryPool implements AsyncDisposable {
   #idle: NodeJS.Timeout | undefined
   /** Buffers handed out: whether it has been idle. */
   #taken = 0
-  /** Whether it was destroyed; its buffers look there too. */
-  readonly #end = { destroyed: false }
+  /** Whether it was closed; its buffers look there too. */
+  readonly #end = { closed: false }
   #gone: Promise<void> | undefined
   /** Where its memory comes from. */
   readonly device: Device
@@ -113,9 +113,9 @@ export class MemoryPool implements AsyncDisposable {
   readonly label: string
 
   static {
-    giveBackIdle = async (pool) => {
+    releaseIdle = async (pool) => {
       const idle = () => pool.#native.trimCached()
-      const [returnedBytes, idleBytes] = await Promise.all([pool.#returns.returned(), pool.#returns.giveBack(idle)])
+      const [returnedBytes, idleBytes] = await Promise.all([pool.#returns.returned(), pool.#returns.release(idle)])
       return returnedBytes + idleBytes
     }
     isPool = (value): value is MemoryPool => check.isObject(value) && #native in value
@@ -158,7 +158,7 @@ export class MemoryPool implements AsyncDisposable {
       dedicated: settings.dedicated ?? false,
       end,
       bufferOf: (key, { sizeBytes, label }) => this.#bufferOf(key, sizeBytes, label),
-      relieveByOthers: async (missingBytes) => (await owner?.relieve(this, missingBytes)) ?? false,
+      reclaimFromOthers: async (missingBytes) => (await owner?.reclaim(this, missingBytes)) ?? false,
     })
     // Its native half outlives it as long as there are buffers.
     leakGuard.watch(of, { table: this.#table, label, end })
@@ -167,7 +167,7 @@ export class MemoryPool implements AsyncDisposable {
     this.#freed = (key, retired) => {
       const pool = self.deref()
       if (pool) pool.#afterFree(key, retired)
-      // The pool was dropped, and its last buffers give its slabs back.
+      // The pool was dropped, and its last buffers release its slabs.
       else if (retired) of.collect().catch(() => {})
     }
   }
@@ -190,7 +190,7 @@ export class MemoryPool implements AsyncDisposable {
    * @throws {@link InsufficientMemoryError} when no hole fits; `largestFreeBytes` is the largest. {@link reserve} first,
    * or use {@link allocateAsync}.
    * @throws {@link InvalidArgumentError} for an unfit size or option.
-   * @throws {@link ReleasedError} after {@link destroy}.
+   * @throws {@link ReleasedError} after {@link close}.
    */
   allocate(bytes: number, options?: PoolBufferOptions): PoolBuffer {
     const sizeBytes = sizeOf('bytes', bytes)
@@ -230,7 +230,7 @@ export class MemoryPool implements AsyncDisposable {
 
   /**
    * Hands out a buffer, and does what it can before it refuses, in this order: a fitting hole, a cached slab, a new slab,
-   * cached slabs of other sizes given back, {@link onPressure}, defragmentation.
+   * cached slabs of other sizes released, {@link onReclaim}, defragmentation.
    *
    * @throws {@link AbortError} when `signal` aborts.
    * @throws as of {@link allocate}, and {@link DeviceError} as the device says.
@@ -246,14 +246,14 @@ export class MemoryPool implements AsyncDisposable {
   }
 
   /**
-   * Registers what may give memory back when {@link allocateAsync} finds none. It is told how many bytes are missing, and
-   * returns `true`, or a promise of it, when it has given some back: it is asked again until it has not. Returns what
+   * Registers what may release memory when {@link allocateAsync} finds none. It is told how many bytes are missing, and
+   * returns `true`, or a promise of it, when it has released some: it is asked again until it has not. Returns what
    * forgets it again.
    */
-  onPressure(relieve: (missingBytes: number) => unknown): Disposable {
-    const registered = check.callback<(missingBytes: number) => unknown>('relieve', relieve)
+  onReclaim(reclaim: (missingBytes: number) => unknown): Disposable {
+    const registered = check.callback<(missingBytes: number) => unknown>('reclaim', reclaim)
     this.#expectLive()
-    return this.#growth.onPressure(registered)
+    return this.#growth.onReclaim(registered)
   }
 
   /**
@@ -261,7 +261,7 @@ export class MemoryPool implements AsyncDisposable {
    *
    * @throws {@link InsufficientMemoryError} when the pool's maximum, the budget or the machine has not that much.
    * @throws {@link DeviceError} as the device says.
-   * @throws {@link ReleasedError} after {@link destroy}.
+   * @throws {@link ReleasedError} after {@link close}.
    */
   async reserve(bytes: number): Promise<void> {
     const sizeBytes = sizeOf('bytes', bytes)
@@ -269,12 +269,12 @@ export class MemoryPool implements AsyncDisposable {
   }
 
   /**
-   * Gives slabs without buffers back until at most `keepBytes` (0 by default) are held; resolves to the bytes given back.
+   * Releases slabs without buffers until at most `keepBytes` (0 by default) are held; resolves to the bytes released.
    * By then what was released before is back, too.
    */
   async trim(keepBytes = 0): Promise<number> {
     const keep = check.bytes('keepBytes', keepBytes)
-    const bytes = await this.#returns.giveBack(() => this.#native.trim(keep))
+    const bytes = await this.#returns.release(() => this.#native.trim(keep))
     await this.#returns.collected()
     return bytes
   }
@@ -284,7 +284,7 @@ export class MemoryPool implements AsyncDisposable {
    * pinned or exported stay; content survives.
    *
    * @throws {@link DeviceError} when a copy failed: that buffer stays as it was, and those before it stay moved.
-   * @throws {@link ReleasedError} after {@link destroy}.
+   * @throws {@link ReleasedError} after {@link close}.
    */
   async defragment(options?: DefragmentOptions): Promise<DefragmentReport> {
     return this.#defragmenter.defragment(check.options<DefragmentOptions>(options, defragmentChecks))
@@ -339,39 +339,39 @@ export class MemoryPool implements AsyncDisposable {
     return traceOf(this.#native.stopTrace(), this, this.#settings)
   }
 
-  /** Whether it was destroyed. */
-  get destroyed(): boolean {
-    return this.#end.destroyed
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#end.closed
   }
 
   /**
-   * Gives every slab back. Buffers that are left are stale: every use of them is a {@link ReleasedError}. What is mapped,
+   * Releases every slab. Buffers that are left are stale: every use of them is a {@link ReleasedError}. What is mapped,
    * or being copied, stays until that ends. Idempotent.
    */
-  destroy(): Promise<void> {
-    this.#gone ??= this.#destroy()
+  close(): Promise<void> {
+    this.#gone ??= this.#close()
     return this.#gone
   }
 
-  async #destroy(): Promise<void> {
-    this.#end.destroyed = true
+  async #close(): Promise<void> {
+    this.#end.closed = true
     clearTimeout(this.#idle)
     this.#defragmenter.drop()
     this.#labels.clear()
     this.#growth.end()
     const { heldBytes } = this.stats()
     try {
-      await this.#returns.giveBack(() => this.#native.destroy().then(() => heldBytes))
+      await this.#returns.release(() => this.#native.close().then(() => heldBytes))
       // What was on its way back before.
       await this.#returns.collected()
     } finally {
-      this.#owner?.destroyed(this)
+      this.#owner?.closed(this)
     }
   }
 
-  /** The same as {@link destroy}, for `await using`. */
+  /** The same as {@link close}, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.destroy()
+    await this.close()
   }
 
   #afterFree(key: number, retired: boolean): void {
@@ -385,7 +385,7 @@ export class MemoryPool implements AsyncDisposable {
     const taken = this.#taken
     this.#idle = setTimeout(() => {
       if (this.#taken !== taken) return this.#whenIdle({ abovePercent, maxMs })
-      if (this.#end.destroyed || this.stats().fragmentationPercent <= abovePercent) return
+      if (this.#end.closed || this.stats().fragmentationPercent <= abovePercent) return
       const goOn = ({ complete }: DefragmentReport) => {
         if (!complete && maxMs > 0) this.#whenIdle({ abovePercent, maxMs })
       }
@@ -395,7 +395,7 @@ export class MemoryPool implements AsyncDisposable {
   }
 
   #expectLive(): void {
-    if (this.#end.destroyed) throw released('the memory pool')
+    if (this.#end.closed) throw released('the memory pool')
   }
 }
 

@@ -6,34 +6,34 @@ import { expectInternal, type internal } from '../support/internal.js'
 import { allSettled } from '../support/settle.js'
 import type { MemoryPool } from './memory-pool.js'
 import { type MemoryPoolOptions, poolChecks } from './options.js'
-import type { SharedRelief } from './shared-relief.js'
+import type { SharedReclaim } from './shared-reclaim.js'
 
 /** What a manager's pools have in common. */
-interface Surroundings {
+interface Context {
   readonly budget: MemoryBudget
   readonly device: DeviceChoice
-  /** Makes pools beside those of the families, which give memory back for one another. */
-  readonly shared: SharedRelief
-  /** Registers what gives memory back while memory is critical. */
-  readonly relieve: (label: string, run: () => unknown) => Disposable
+  /** Makes pools beside those of the families, which release memory for one another. */
+  readonly shared: SharedReclaim
+  /** Registers what releases memory while memory is critical. */
+  readonly onReclaim: (label: string, run: () => unknown) => Disposable
 }
 
 /** The pools of a manager: they count against its budget, give back what they hold idle at critical, and end with it. */
 export class MemoryPools implements Iterable<MemoryPool> {
-  readonly #surroundings: Surroundings
+  readonly #context: Context
   readonly #pools = new Map<MemoryPool, Disposable>()
   #closed = false
 
   /** @internal */
-  constructor(mark: typeof internal, surroundings: Surroundings) {
+  constructor(mark: typeof internal, context: Context) {
     expectInternal(mark, 'MemoryPools', 'new MemoryManager()')
-    this.#surroundings = surroundings
+    this.#context = context
   }
 
   /**
    * Makes a pool on the manager's account; see {@link MemoryPool.create}. Its device is that of the manager unless it
    * names one. Before {@link MemoryPool.allocateAsync} refuses, it waits for what buffers of the families and the manager's
-   * other pools have on its way back, and those pools give back the slabs that they keep for what comes next, but neither
+   * other pools have on its way back, and those pools release the slabs that they keep for what comes next, but neither
    * their `initialBytes` nor what was reserved.
    *
    * @throws {@link ReleasedError} after the manager was closed.
@@ -41,15 +41,15 @@ export class MemoryPools implements Iterable<MemoryPool> {
   async create(options?: MemoryPoolOptions): Promise<MemoryPool> {
     const checked = check.options<MemoryPoolOptions>(options, poolChecks)
     if (this.#closed) throw released('the memory manager')
-    const { budget, device, shared } = this.#surroundings
+    const { budget, device, shared } = this.#context
     const pool = await shared.makePool(check.own({ device, budget, ...checked }), (gone) => this.#forget(gone))
     this.#pools.set(
       pool,
-      this.#surroundings.relieve(`pool "${pool.label}"`, () => pool.trim()),
+      this.#context.onReclaim(`pool "${pool.label}"`, () => pool.trim()),
     )
     if (!this.#closed) return pool
     // It was made while the manager was closed, and goes with it.
-    await pool.destroy()
+    await pool.close()
     throw released('the memory manager')
   }
 
@@ -58,12 +58,12 @@ export class MemoryPools implements Iterable<MemoryPool> {
     this.#pools.delete(pool)
   }
 
-  /** Pools that were not destroyed. */
+  /** Pools that were not closed. */
   get size(): number {
     return this.#pools.size
   }
 
-  /** The pools that were not destroyed, oldest first. */
+  /** The pools that were not closed, oldest first. */
   [Symbol.iterator](): Iterator<MemoryPool> {
     return [...this.#pools.keys()][Symbol.iterator]()
   }
@@ -71,6 +71,6 @@ export class MemoryPools implements Iterable<MemoryPool> {
   /** @internal Destroys every pool, and makes no more. */
   async close(): Promise<void> {
     this.#closed = true
-    await allSettled([...this.#pools.keys()].map((pool) => pool.destroy()))
+    await allSettled([...this.#pools.keys()].map((pool) => pool.close()))
   }
 }

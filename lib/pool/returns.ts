@@ -1,6 +1,6 @@
 import { callAsync } from '../support/errors.js'
 
-/** What a pool gives back to its device: who waits for memory waits for that, too. */
+/** What a pool releases to its device: who waits for memory waits for that, too. */
 export class Returns {
   /** Gives back what waits for it. */
   readonly #collect: () => Promise<number>
@@ -13,8 +13,8 @@ export class Returns {
     this.#collect = collect
   }
 
-  /** Gives slabs back by a call that resolves to their bytes; meanwhile {@link returned} waits for them. */
-  async giveBack(start: () => Promise<number>): Promise<number> {
+  /** Releases slabs by a call that resolves to their bytes; meanwhile {@link returned} waits for them. */
+  async release(start: () => Promise<number>): Promise<number> {
     const returning = callAsync(start)
     this.#returning.add(returning)
     try {
@@ -29,7 +29,7 @@ export class Returns {
     return (await Promise.all(this.#returning)).reduce((sum, bytes) => sum + bytes, 0)
   }
 
-  /** Gives empty slabs back, without anybody waiting for the device. */
+  /** Releases empty slabs, without anybody waiting for the device. */
   collect(): void {
     this.#collectAgain = true
     this.#collecting ??= this.#collectAll()
@@ -43,11 +43,11 @@ export class Returns {
   }
 
   async #collectAll(): Promise<void> {
-    // What becomes empty while a device takes its time is given back in a further round.
+    // What becomes empty while a device takes its time is released in a further round.
     try {
       while (this.#collectAgain) {
         this.#collectAgain = false
-        await this.giveBack(this.#collect)
+        await this.release(this.#collect)
       }
     } finally {
       this.#collecting = undefined

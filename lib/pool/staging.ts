@@ -76,12 +76,12 @@ export class StagingPool implements Disposable {
     return this.#native.stats()
   }
 
-  /** Gives idle buffers back to the system until at most `keepBytes` (0 by default) are held; returns how many bytes. */
+  /** Releases idle buffers until at most `keepBytes` (0 by default) are held; returns how many bytes. */
   trim(keepBytes = 0): number {
     return this.#native.trim(check.bytes('keepBytes', keepBytes))
   }
 
-  /** Gives every idle buffer back and hands out no more. Buffers in use go back when released. Idempotent. */
+  /** Releases every idle buffer and hands out no more. Buffers in use go back when released. Idempotent. */
   close(): void {
     this.#native.close()
   }
@@ -99,7 +99,7 @@ let pooled: (native: NativeStagingBuffer) => StagingBuffer
 export class StagingBuffer implements Disposable {
   readonly #native: NativeStagingBuffer
   readonly #buffer: ArrayBuffer
-  /** Whether its memory was given back, or away. */
+  /** Whether its memory was released, or given away. */
   #settled = false
   #kept = false
   /** The buffer's bytes; length 0 after {@link release}. */

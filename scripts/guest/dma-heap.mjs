@@ -33,7 +33,7 @@ async function buffers() {
   assert.deepEqual([fstatSync(fd).size, offsetBytes, sizeBytes], [MiB, 0, 100 * KiB])
   closeSync(fd)
   assert.equal(budget.allocatedBytes, MiB)
-  await pool.destroy()
+  await pool.close()
   assert.equal(budget.allocatedBytes, 0)
   return 'written, read, mapped, exported'
 }
@@ -47,7 +47,7 @@ async function moves() {
   const { movedCount, emptiedBytes } = await pool.defragment()
   assert.ok(movedCount > 0 && emptiedBytes === MiB)
   for (const index of [1, 3, 4, 7]) assert.equal(hash(await all[index].read()), hash(contents[index]))
-  await pool.destroy()
+  await pool.close()
   return `${movedCount} moved, ${emptiedBytes / MiB} MiB emptied, content survives`
 }
 

@@ -35,7 +35,7 @@ pub struct NativeBudget {
     /// Where headroom is read.
     root: SystemRoot,
     /// What was not certain as the line was drawn, and has not been told yet; in words.
-    untold_doubts: Vec<String>,
+    unreported_doubts: Vec<String>,
 }
 
 /// What `allocateGuard` and `releaseGuard` take: every guard goes through both, and finding the native half of a class
@@ -73,7 +73,7 @@ pub fn allocate_guard(
     guards.keep(env, guards.budget.allocate(bytes as u64, label)).map(Some)
 }
 
-/// Gives back the guard under `key`.
+/// Releases the guard under `key`.
 #[napi(catch_unwind)]
 pub fn release_guard(#[napi(ts_arg_type = "object")] guards: &External<Arc<Guards>>, key: u32) {
     // Bound first: the guard is dropped after the lock is.
@@ -177,14 +177,14 @@ impl NativeBudget {
         let budget = Self::wrap(env, made)?;
         // A budget over a copy or over another process is for looking.
         let machine = if options_are_own { Machine::read_at(&root).ok() } else { None };
-        let doubts = machine.iter().flat_map(Machine::untold_doubts);
-        Ok(Self { untold_doubts: doubts.map(|doubt| doubt.to_string()).collect(), root, ..budget })
+        let doubts = machine.iter().flat_map(Machine::unreported_doubts);
+        Ok(Self { unreported_doubts: doubts.map(|doubt| doubt.to_string()).collect(), root, ..budget })
     }
 
     fn wrap(env: Env, budget: plimsoll::Result<MemoryBudget>) -> napi::Result<Self> {
         let budget = budget.map_err(|error| to_js(env, &error))?;
         let guards = Arc::new(Guards { budget, live: Mutex::default() });
-        Ok(Self { guards, root: SystemRoot::default(), untold_doubts: Vec::new() })
+        Ok(Self { guards, root: SystemRoot::default(), unreported_doubts: Vec::new() })
     }
 
     pub(crate) fn core(&self) -> &MemoryBudget {
@@ -198,8 +198,8 @@ impl NativeBudget {
     /// Where a limit may exist that the line does not know of, and figures that stand for others, in words: those that no
     /// budget of this process had before.
     #[napi(getter, catch_unwind)]
-    pub fn untold_doubts(&self) -> Vec<String> {
-        self.untold_doubts.clone()
+    pub fn unreported_doubts(&self) -> Vec<String> {
+        self.unreported_doubts.clone()
     }
 
     /// What `allocateGuard` and `releaseGuard` take.

@@ -75,7 +75,7 @@ mirror! {
         /// Slabs taken now.
         pub slab_count: f64,
         /// Slabs ever taken.
-        pub taken_count: f64,
+        pub allocated_count: f64,
         /// Requests that were refused, by the machine's headroom or by the driver.
         pub refused_count: f64,
         /// All the memory of the device, in bytes, where it says so.

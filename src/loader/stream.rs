@@ -154,7 +154,7 @@ impl NativeUnit {
         })
     }
 
-    /// Gives a unit back that will not be wrapped, without waiting for this object to be collected.
+    /// Releases a unit that will not be wrapped, without waiting for this object to be collected.
     #[napi(catch_unwind)]
     pub fn discard(&self) {
         drop(self.lease.take());

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use gguf_file::{GgufFile, Tensor, TensorType};
-use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use plimsoll::loader::Output;
+
+use crate::js_memory::Numbers;
 
 /// The names of a file's tensors. Streams that outlive the file take them along; they do not keep it open.
 #[napi]
@@ -31,7 +32,8 @@ pub struct NativeTensors {
     /// The names, each followed by a NUL, which no name contains.
     pub names: String,
     /// Nine numbers a tensor: see `describe`.
-    pub numbers: Float64Array,
+    #[napi(ts_type = "Float64Array")]
+    pub numbers: Numbers,
 }
 
 /// What all tensors of a type have in common.
@@ -82,6 +84,6 @@ impl NativeTensors {
             names.push('\0');
             numbers.extend(describe(&tensor));
         }
-        Self { names, numbers: Float64Array::new(numbers) }
+        Self { names, numbers: Numbers(numbers) }
     }
 }

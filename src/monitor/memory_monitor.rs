@@ -34,7 +34,7 @@ pub struct NativeMonitorOptions {
     pub refuse_at_critical: bool,
     pub interval_ms: Option<f64>,
     pub history_count: Option<u32>,
-    pub hears_all: bool,
+    pub wants_all: bool,
 }
 
 mirror! {
@@ -149,7 +149,7 @@ impl NativeMonitor {
             .build_callback(|context: ThreadsafeCallContext<Notice>| {
                 Ok(NativeNotice::from(&context.value))
             })?;
-        let updates = Arc::new(Updates::new(options.hears_all));
+        let updates = Arc::new(Updates::new(options.wants_all));
         let passing = Arc::clone(&updates);
         let observer = move |notice: Notice| {
             passing.pass(notice, |notice| {
@@ -162,8 +162,8 @@ impl NativeMonitor {
 
     /// Whether every sample is told, and not alone what is new.
     #[napi(catch_unwind)]
-    pub fn hear_all(&self, hears_all: bool) {
-        self.updates.want_all(hears_all);
+    pub fn want_all(&self, wants_all: bool) {
+        self.updates.want_all(wants_all);
     }
 
     #[napi(getter, ts_return_type = "'normal' | 'warning' | 'critical'", catch_unwind)]

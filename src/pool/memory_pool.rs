@@ -73,14 +73,14 @@ mirror! {
 
 impl ObjectFinalize for NativePool {
     fn finalize(self, env: Env) -> napi::Result<()> {
-        // While JavaScript runs, `lib/` has it destroyed by a thread that may wait for the device. Of a thread that ends, a
+        // While JavaScript runs, `lib/` has it closed by a thread that may wait for the device. Of a thread that ends, a
         // view that was moved away holds its own slab, and not all of them.
         if !runs_javascript(env) {
-            self.pool.destroy();
+            self.pool.close();
         }
-        let told_bytes = self.told_bytes();
-        if told_bytes != 0 {
-            env.adjust_external_memory(-told_bytes)?;
+        let reported_bytes = self.reported_bytes();
+        if reported_bytes != 0 {
+            env.adjust_external_memory(-reported_bytes)?;
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl NativePool {
         NativeRequest::new(self.0.clone(), bytes as u64, &options).map_err(|error| to_js(env, &error))
     }
 
-    /// Gives slabs back that wait for it.
+    /// Releases slabs that wait for it.
     #[napi(ts_return_type = "Promise<number>", catch_unwind)]
     pub fn collect(&self) -> AsyncTask<Work<u64, f64>> {
         let pool = self.pool.clone();
@@ -168,16 +168,16 @@ impl NativePool {
     }
 
     #[napi(ts_return_type = "Promise<void>", catch_unwind)]
-    pub fn destroy(&self, env: Env) -> AsyncTask<Work<(), ()>> {
+    pub fn close(&self, env: Env) -> AsyncTask<Work<(), ()>> {
         let kept = self.buffers().drain();
-        self.tell(env, -kept.iter().map(|kept| kept.buffer.size_bytes().cast_signed()).sum::<i64>());
+        self.report(env, -kept.iter().map(|kept| kept.buffer.size_bytes().cast_signed()).sum::<i64>());
         let pool = self.pool.clone();
-        let destroy = move || {
-            pool.destroy();
+        let close = move || {
+            pool.close();
             drop(kept);
             Ok(())
         };
-        Work::promise(destroy, |_, ()| Ok(()))
+        Work::promise(close, |_, ()| Ok(()))
     }
 
     #[napi(catch_unwind)]

@@ -23,8 +23,8 @@ pub struct NativeRequest {
 #[napi(discriminant = "kind", discriminant_case = "camelCase", object_from_js = false)]
 pub enum NativeStep {
     Take,
-    GiveBack,
-    Relieve { missing_bytes: f64 },
+    Release,
+    Reclaim { missing_bytes: f64 },
     Defragment { enough_bytes: f64 },
     Granted { key: f64 },
 }
@@ -42,8 +42,8 @@ impl NativeRequest {
         let step = lock(&self.request).step();
         Ok(match step {
             Step::Take => NativeStep::Take,
-            Step::GiveBack => NativeStep::GiveBack,
-            Step::Relieve { missing_bytes } => NativeStep::Relieve { missing_bytes: missing_bytes as f64 },
+            Step::Release => NativeStep::Release,
+            Step::Reclaim { missing_bytes } => NativeStep::Reclaim { missing_bytes: missing_bytes as f64 },
             Step::Defragment { enough_bytes } => NativeStep::Defragment { enough_bytes: enough_bytes as f64 },
             Step::Granted(buffer) => NativeStep::Granted { key: self.table.keep(env, buffer) },
             Step::Refused(error) => return Err(to_js(env, &error)),
@@ -63,18 +63,18 @@ impl NativeRequest {
         )
     }
 
-    /// Gives the pool's own empty slabs back for a larger one, and waits for what is on its way back. A promise of the bytes
-    /// that it gave back.
+    /// Releases the pool's own empty slabs for a larger one, and waits for what is on its way back. A promise of the bytes
+    /// that it released.
     #[napi(ts_return_type = "Promise<number>", catch_unwind)]
-    pub fn give_back(&self) -> AsyncTask<Work<u64, f64>> {
+    pub fn release(&self) -> AsyncTask<Work<u64, f64>> {
         let request = Arc::clone(&self.request);
-        Work::promise(move || Ok(lock(&request).give_back()), |_, bytes| Ok(bytes as f64))
+        Work::promise(move || Ok(lock(&request).release()), |_, bytes| Ok(bytes as f64))
     }
 
-    /// Others were asked, and have given memory back or not.
+    /// Others were asked, and have released memory or not.
     #[napi(catch_unwind)]
-    pub fn relieved(&self, came_back: bool) {
-        lock(&self.request).relieved(came_back);
+    pub fn reclaimed(&self, came_back: bool) {
+        lock(&self.request).reclaimed(came_back);
     }
 
     /// Buffers were moved together as far as it went.

@@ -30,7 +30,7 @@ pub const USUAL_ALIGN_BYTES: u32 = GRANULE_BYTES as u32;
 
 /// The engine is told of memory that its garbage holds once this much has come together: telling it costs more than a
 /// buffer.
-const TELL_BYTES: i64 = 1 << 20;
+const REPORT_BYTES: i64 = 1 << 20;
 
 /// A pool with the buffers that JavaScript holds out of it, each under a key.
 #[derive(Clone)]
@@ -40,8 +40,8 @@ pub struct Inner {
     pub pool: MemoryPool,
     buffers: Mutex<Buffers>,
     /// Bytes of buffers that the engine was not yet told of.
-    untold_bytes: AtomicI64,
-    told_bytes: AtomicI64,
+    unreported_bytes: AtomicI64,
+    reported_bytes: AtomicI64,
 }
 
 /// The key of a buffer, a whole number: its place, and above it how many came before it, so that no key is used again
@@ -127,8 +127,8 @@ impl Deref for PoolTable {
 
 impl PoolTable {
     pub fn new(pool: MemoryPool) -> Self {
-        let (untold_bytes, told_bytes) = (AtomicI64::new(0), AtomicI64::new(0));
-        Self(Arc::new(Inner { pool, buffers: Mutex::default(), untold_bytes, told_bytes }))
+        let (unreported_bytes, reported_bytes) = (AtomicI64::new(0), AtomicI64::new(0));
+        Self(Arc::new(Inner { pool, buffers: Mutex::default(), unreported_bytes, reported_bytes }))
     }
 }
 
@@ -145,24 +145,24 @@ impl Inner {
 
     /// Keeps a buffer for JavaScript, and returns its key.
     pub fn keep(&self, env: Env, buffer: PoolBuffer) -> Key {
-        self.tell(env, buffer.size_bytes().cast_signed());
+        self.report(env, buffer.size_bytes().cast_signed());
         self.buffers().insert(buffer)
     }
 
     /// Tells the engine of memory that its garbage may hold.
-    pub fn tell(&self, env: Env, bytes: i64) {
-        let untold_bytes = self.untold_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if untold_bytes.abs() >= TELL_BYTES {
-            self.untold_bytes.fetch_sub(untold_bytes, Ordering::Relaxed);
-            self.told_bytes.fetch_add(untold_bytes, Ordering::Relaxed);
+    pub fn report(&self, env: Env, bytes: i64) {
+        let unreported_bytes = self.unreported_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if unreported_bytes.abs() >= REPORT_BYTES {
+            self.unreported_bytes.fetch_sub(unreported_bytes, Ordering::Relaxed);
+            self.reported_bytes.fetch_add(unreported_bytes, Ordering::Relaxed);
             // It only fails in an environment that has ended, which collects nothing any more.
-            let _ = env.adjust_external_memory(untold_bytes);
+            let _ = env.adjust_external_memory(unreported_bytes);
         }
     }
 
     /// Bytes that the engine was told of and not told to forget.
-    pub fn told_bytes(&self) -> i64 {
-        self.told_bytes.load(Ordering::Relaxed)
+    pub fn reported_bytes(&self) -> i64 {
+        self.reported_bytes.load(Ordering::Relaxed)
     }
 }
 
@@ -194,23 +194,23 @@ pub fn allocate_buffer(
 pub fn free_buffer(env: Env, #[napi(ts_arg_type = "object")] table: &External<PoolTable>, key: f64) -> bool {
     let kept = table.buffers().remove(key);
     if let Some(Kept { buffer, pins, .. }) = kept {
-        table.tell(env, -(buffer.size_bytes().cast_signed()));
+        table.report(env, -(buffer.size_bytes().cast_signed()));
         drop(pins);
         buffer.free_without_waiting();
     }
     table.pool.has_retired()
 }
 
-/// Gives every slab of a pool back that nobody destroyed; the bytes it held.
+/// Releases every slab of a pool that nobody closed; the bytes it held.
 #[napi(ts_return_type = "Promise<number>", catch_unwind)]
 pub fn abandon_pool(
     #[napi(ts_arg_type = "object")] table: &External<PoolTable>,
 ) -> AsyncTask<Work<u64, f64>> {
     let pool = table.pool.clone();
-    let destroy = move || {
+    let close = move || {
         let held_bytes = pool.stats().held_bytes;
-        pool.destroy();
+        pool.close();
         Ok(held_bytes)
     };
-    Work::promise(destroy, |_, bytes| Ok(bytes as f64))
+    Work::promise(close, |_, bytes| Ok(bytes as f64))
 }

@@ -8,10 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use napi::{
-    Env,
-    bindgen_prelude::{AsyncTask, Float64Array},
-};
+use napi::{Env, bindgen_prelude::AsyncTask};
 use napi_derive::napi;
 use plimsoll::budget::{
     AllocationInfo, Event, EventKind, LabelTotals, Origin, Record, RecordOptions, Recording,
@@ -20,6 +17,7 @@ use plimsoll::budget::{
 use crate::{
     budget::NativeBudget,
     error::to_js,
+    js_memory::Numbers,
     mirror::{array_of, ms, since_1970_ms},
     sync::lock,
     work::Work,
@@ -41,11 +39,14 @@ pub struct NativeRecord {
     pub peak_bytes: f64,
     pub texts: Vec<String>,
     /// Eight numbers an event: see `describe_event`.
-    pub events: Float64Array,
+    #[napi(ts_type = "Float64Array")]
+    pub events: Numbers,
     /// Eight numbers a label: see `describe_label`.
-    pub labels: Float64Array,
+    #[napi(ts_type = "Float64Array")]
+    pub labels: Numbers,
     /// Seven numbers an allocation: see `describe_live`.
-    pub live: Float64Array,
+    #[napi(ts_type = "Float64Array")]
+    pub live: Numbers,
     pub threads: Vec<NativeThread>,
 }
 
@@ -213,9 +214,9 @@ impl From<Columns> for NativeRecord {
             allocated_bytes: columns.allocated_bytes,
             peak_bytes: columns.peak_bytes,
             texts: columns.texts,
-            events: Float64Array::new(columns.events),
-            labels: Float64Array::new(columns.labels),
-            live: Float64Array::new(columns.live),
+            events: Numbers(columns.events),
+            labels: Numbers(columns.labels),
+            live: Numbers(columns.live),
             threads: columns.threads,
         }
     }

@@ -10,7 +10,7 @@ pub fn fill<P: Peer>(sizes: &Sizes, slab_bytes: u64, seed: u64) -> f64 {
     run::<P>(sizes, slab_bytes, seed, 0)
 }
 
-/// The same while buffers of any age are given back: 47 for every 100 that are taken.
+/// The same while buffers of any age are released: 47 for every 100 that are taken.
 pub fn churn<P: Peer>(sizes: &Sizes, slab_bytes: u64, seed: u64) -> f64 {
     run::<P>(sizes, slab_bytes, seed, 47)
 }

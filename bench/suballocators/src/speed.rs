@@ -1,4 +1,4 @@
-//! What giving one buffer back and taking another costs.
+//! What releasing one buffer and taking another costs.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::{
 /// Pairs of a round. The peers take turns, round by round, so that a disturbance meets all of them.
 const PAIRS: usize = 20_000;
 
-/// Which buffer is given back.
+/// Which buffer is released.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Victim {
     /// Any of the live ones: everything looked at is as likely out of the caches as the live ones are many.

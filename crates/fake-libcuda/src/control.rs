@@ -25,7 +25,7 @@ pub unsafe extern "C" fn fake_cuda_set(key: *const c_char, value: i64) -> i32 {
     i32::from(!driver().settings.set(key, value))
 }
 
-/// Tells: `live` things not given back, the primary context `retained`, contexts `pushed`, how often `nvml` is in use, `calls`, `injected`
+/// Tells: `live` things not freed, the primary context `retained`, contexts `pushed`, how often `nvml` is in use, `calls`, `injected`
 /// failures, calls of one function by its name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fake_cuda_get(key: *const c_char) -> i64 {

@@ -64,9 +64,9 @@ pub enum Rule {
     Switches,
     /// Needs a current context.
     InContext,
-    /// Gives something back. The documented failure is that of earlier work: the call does its own.
-    GivesBack,
-    /// As [`GivesBack`](Self::GivesBack), and works without a context, or with a lost one.
+    /// Frees something. The documented failure is that of earlier work: the call does its own.
+    Frees,
+    /// As [`Frees`](Self::Frees), and works without a context, or with a lost one.
     LetsGo,
 }
 
@@ -84,11 +84,11 @@ pub fn call(name: &'static str, rule: Rule, body: impl FnOnce(&mut Driver) -> An
     driver.call_count += 1;
     let injected = driver.injected(rule);
     if let Some(code) = injected
-        && !matches!(rule, Rule::GivesBack | Rule::LetsGo)
+        && !matches!(rule, Rule::Frees | Rule::LetsGo)
     {
         return code;
     }
-    let answer = driver.admit(name, rule).and_then(|()| body(&mut driver));
+    let answer = driver.allow(name, rule).and_then(|()| body(&mut driver));
     injected.unwrap_or_else(|| answer.err().unwrap_or(0))
 }
 
@@ -114,14 +114,14 @@ impl Driver {
         self.streams = Streams::default();
     }
 
-    fn admit(&mut self, name: &str, rule: Rule) -> Answer {
+    fn allow(&mut self, name: &str, rule: Rule) -> Answer {
         if rule == Rule::Anytime {
             return Ok(());
         }
         if !self.initialised {
             return Err(NOT_INITIALIZED);
         }
-        if matches!(rule, Rule::InContext | Rule::GivesBack) {
+        if matches!(rule, Rule::InContext | Rule::Frees) {
             if CURRENT.with_borrow(Vec::is_empty) {
                 self.wrong(format!("{name} without a current context"));
                 return Err(INVALID_CONTEXT);

@@ -10,7 +10,7 @@ use crate::{
     driver::{
         Answer, CONTEXT, Code, Driver, INVALID_DEVICE, INVALID_HANDLE, INVALID_VALUE, NOT_SUPPORTED,
         OUT_OF_MEMORY,
-        Rule::{Anytime, GivesBack, InContext, Initialised, LetsGo, Switches},
+        Rule::{Anytime, Frees, InContext, Initialised, LetsGo, Switches},
         call,
     },
     memory::{GRANULARITY, Kind},
@@ -195,14 +195,14 @@ pub unsafe extern "C" fn cuMemAlloc_v2(address: *mut u64, bytes: usize) -> Code 
 
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemFree_v2(address: u64) -> Code {
-    call("cuMemFree_v2", GivesBack, |driver| {
+    call("cuMemFree_v2", Frees, |driver| {
         driver.streams.finish_all(&driver.memory)?;
         let kinds = |kind| matches!(kind, Kind::Device | Kind::Managed);
-        blamed(driver, "cuMemFree", |driver| driver.memory.give_back(address, kinds))
+        blamed(driver, "cuMemFree", |driver| driver.memory.free(address, kinds))
     })
 }
 
-/// Writes a refused call of those that give back down as wrong: no correct program makes one.
+/// Writes a refused call of those that free down as wrong: no correct program makes one.
 fn blamed(driver: &mut Driver, what: &str, body: impl FnOnce(&mut Driver) -> Answer) -> Answer {
     let answer = body(driver);
     if let Err(code) = answer {
@@ -226,12 +226,10 @@ pub unsafe extern "C" fn cuMemHostAlloc(host: *mut *mut c_void, bytes: usize, fl
 
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemFreeHost(host: *mut c_void) -> Code {
-    call("cuMemFreeHost", GivesBack, |driver| {
+    call("cuMemFreeHost", Frees, |driver| {
         driver.streams.finish_all(&driver.memory)?;
         let address = host.addr() as u64;
-        blamed(driver, "cuMemFreeHost", |driver| {
-            driver.memory.give_back(address, |kind| kind == Kind::Pinned)
-        })
+        blamed(driver, "cuMemFreeHost", |driver| driver.memory.free(address, |kind| kind == Kind::Pinned))
     })
 }
 
@@ -344,7 +342,7 @@ pub extern "C" fn cuStreamSynchronize(stream: usize) -> Code {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn cuStreamDestroy_v2(stream: usize) -> Code {
-    call("cuStreamDestroy_v2", GivesBack, |driver| {
+    call("cuStreamDestroy_v2", Frees, |driver| {
         blamed(driver, "cuStreamDestroy", |driver| driver.streams.destroy(stream, &driver.memory))
     })
 }
@@ -413,7 +411,7 @@ pub unsafe extern "C" fn cuMemAddressReserve(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemAddressFree(address: u64, bytes: usize) -> Code {
-    call("cuMemAddressFree", GivesBack, |driver| {
+    call("cuMemAddressFree", Frees, |driver| {
         blamed(driver, "cuMemAddressFree", |driver| driver.memory.unreserve(address, bytes as u64))
     })
 }
@@ -441,7 +439,7 @@ pub unsafe extern "C" fn cuMemCreate(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemRelease(handle: u64) -> Code {
-    call("cuMemRelease", GivesBack, |driver| {
+    call("cuMemRelease", Frees, |driver| {
         blamed(driver, "cuMemRelease", |driver| driver.memory.release(handle))
     })
 }
@@ -458,7 +456,7 @@ pub extern "C" fn cuMemMap(address: u64, bytes: usize, offset: usize, handle: u6
 
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemUnmap(address: u64, bytes: usize) -> Code {
-    call("cuMemUnmap", GivesBack, |driver| {
+    call("cuMemUnmap", Frees, |driver| {
         if driver.streams.busy() {
             driver.wrong("cuMemUnmap while work is under way".to_owned());
         }

@@ -96,7 +96,7 @@ pub struct Piece {
 }
 
 impl Memory {
-    /// Ranges, reservations and handles that were not given back.
+    /// Ranges, reservations and handles that were not freed.
     pub fn live(&self) -> u64 {
         (self.extents.len() + self.reservations.len() + self.handles.len()) as u64
     }
@@ -128,7 +128,7 @@ impl Memory {
         Ok(address)
     }
 
-    pub fn give_back(&mut self, address: u64, of_kind: impl Fn(Kind) -> bool) -> Answer {
+    pub fn free(&mut self, address: u64, of_kind: impl Fn(Kind) -> bool) -> Answer {
         match self.extents.get(&address) {
             Some(extent) if of_kind(extent.kind) => {
                 self.extents.remove(&address);

@@ -1,7 +1,7 @@
 //! The same file is a `libnvidia-ml.so.1` without a GPU, for as many of its functions as tell who holds memory.
 //!
 //! Settings: `nvml.init_code`, `nvml.devices`, `nvml.code` (of the lists), `nvml.list_code_v3` (of the newest alone),
-//! `nvml.processes` on each GPU, of which the first also draws, and `nvml.untold`.
+//! `nvml.processes` on each GPU, of which the first also draws, and `nvml.unavailable`.
 
 use std::{
     ffi::{CStr, c_char},
@@ -127,8 +127,8 @@ unsafe fn list<R: Row>(processes: u32, code: Code, count: *mut u32, rows: *mut R
             return INSUFFICIENT_SIZE;
         }
         for index in 0..processes {
-            let untold = number("nvml.untold", 0) == 1;
-            let used = if untold { NOT_AVAILABLE } else { (u64::from(index) + 1) << 30 };
+            let unavailable = number("nvml.unavailable", 0) == 1;
+            let used = if unavailable { NOT_AVAILABLE } else { (u64::from(index) + 1) << 30 };
             rows.add(index as usize).write(R::new(1000 + index, used));
         }
     }

@@ -1,4 +1,4 @@
-//! What a GPU's memory costs: taking it, giving it back, filling it. The driver's own calls stand beside ours.
+//! What a GPU's memory costs: taking it, freeing it, filling it. The driver's own calls stand beside ours.
 //!
 //! Prints one JSON document; medians. `PLIMSOLL_CUDA_LIBRARY` names another driver. Where there is no GPU, it says so
 //! and ends.
@@ -171,11 +171,7 @@ impl Report {
             })
             .collect();
         self.add(&format!("take {name}"), "us", median(times.iter().map(|time| time.0.as_secs_f64() * 1e6)));
-        self.add(
-            &format!("give back {name}"),
-            "us",
-            median(times.iter().map(|time| time.1.as_secs_f64() * 1e6)),
-        );
+        self.add(&format!("free {name}"), "us", median(times.iter().map(|time| time.1.as_secs_f64() * 1e6)));
     }
 
     /// How fast 1 GiB goes.

@@ -74,7 +74,7 @@ fn longest_wait(pool: &MemoryPool, done: &AtomicBool) -> Duration {
     let mut longest = Duration::ZERO;
     while !done.load(Ordering::Relaxed) {
         let began = Instant::now();
-        let _ = pool.is_destroyed();
+        let _ = pool.is_closed();
         longest = longest.max(began.elapsed());
         thread::sleep(Duration::from_micros(20));
     }

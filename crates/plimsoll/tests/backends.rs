@@ -105,7 +105,7 @@ fn an_abandoned_slab_whose_place_nothing_can_take_is_kept_and_counted() {
         let (seen, calls) = (map.view().base(), faults.calls());
         map.abandon();
         drop(buffer);
-        pool.destroy();
+        pool.close();
         drop(pool);
         // SAFETY: the addresses stay mapped; nobody writes to them any more.
         #[allow(unsafe_code)]

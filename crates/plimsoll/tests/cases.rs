@@ -61,9 +61,9 @@ struct Asked {
 /// What is done by whoever is asked for memory, and what is answered; nothing and no once there are no more.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct Relief {
+struct ReclaimRun {
     release: Option<String>,
-    destroy: bool,
+    close: bool,
     answer: bool,
 }
 
@@ -76,7 +76,7 @@ struct GrowthCase {
     before: Vec<Before>,
     request: Asked,
     #[serde(default)]
-    relief: Vec<Relief>,
+    reclaim: Vec<ReclaimRun>,
     expect: Expected,
 }
 
@@ -204,14 +204,14 @@ fn granted(case: &GrowthCase) {
     let mut asked = Vec::new();
     let outcome = pool.allocate_growing(request.kib * KIB, &options, &mut |missing_bytes| {
         asked.push(missing_bytes);
-        let Some(relief) = case.relief.get(asked.len() - 1) else { return false };
-        if let Some(name) = &relief.release {
+        let Some(reclaim) = case.reclaim.get(asked.len() - 1) else { return false };
+        if let Some(name) = &reclaim.release {
             bench.release(name);
         }
-        if relief.destroy {
-            bench.pool.destroy();
+        if reclaim.close {
+            bench.pool.close();
         }
-        relief.answer
+        reclaim.answer
     });
     let code = outcome.as_ref().err().map_or("granted", Error::code);
     assert_eq!(code, expect.outcome, "{name}: {outcome:?}");

@@ -211,7 +211,7 @@ fn a_pass_whose_time_is_up_gets_on_in_parts_and_ends_as_one_with_all_time() {
         }
     }
     assert!(pass.report().complete);
-    assert!(calls_without > 20, "the books of each slab are a part");
+    assert!(calls_without > 20, "the map of each slab is a part");
     assert_eq!(places(&other), places(&pool));
     assert!(left.iter().all(is_signed));
 }
@@ -249,11 +249,11 @@ fn a_pass_that_is_resumed_sees_what_others_did_meanwhile() {
 }
 
 #[test]
-fn a_pass_over_a_pool_that_is_destroyed_says_so() {
+fn a_pass_over_a_pool_that_is_closed_says_so() {
     let (pool, _few, _more) = three_and_seven();
     let mut pass = begun(&pool);
     make_next(&mut pass).unwrap();
-    pool.destroy();
+    pool.close();
     assert_eq!(pass.next_move().unwrap_err().code(), "ERR_RELEASED");
 }
 
@@ -272,7 +272,7 @@ fn a_slab_that_belongs_to_one_buffer_gets_no_other() {
 #[derive(Debug, Clone)]
 enum Step {
     Make,
-    Forgo,
+    Cancel,
     Allocate(u64),
     Free(usize),
     Pin(usize),
@@ -283,7 +283,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => Just(Step::Make),
-        1 => Just(Step::Forgo),
+        1 => Just(Step::Cancel),
         2 => (1_u64..16 * KIB).prop_map(Step::Allocate),
         3 => any::<usize>().prop_map(Step::Free),
         1 => any::<usize>().prop_map(Step::Pin),
@@ -305,7 +305,7 @@ proptest! {
         let (mut pass, mut asked, mut pins) = (begun(&pool), HashSet::new(), Vec::new());
         for step in steps {
             match step {
-                Step::Make | Step::Forgo => {
+                Step::Make | Step::Cancel => {
                     let Some(planned) = pass.next_move().unwrap() else { continue };
                     prop_assert!(asked.insert(planned.buffer()), "asked for twice");
                     if matches!(step, Step::Make) {

@@ -90,17 +90,17 @@ fn what_was_not_seen_before_is_an_error_or_all_there(root: &SystemRoot) {
     assert_eq!((limits(&whole).len(), preset.is_some()), (2, true));
     let (mut read, mut refused) = (0, 0);
     for free in 0..20 {
-        let (machine, sampled, board, admitted) = {
+        let (machine, sampled, board, allowed) = {
             let _shortage = Shortage::with_free(free);
             let context = DeviceContext { root: root.clone(), ..DeviceContext::default() };
             (
                 Machine::read_at(root),
                 Sampler::new(root.clone()).read().machine(),
                 DetectedBoard::probe(root),
-                context.admit(&Request::new(GIB, "slab"), Charge::Process),
+                context.check_headroom(&Request::new(GIB, "slab"), Charge::Process),
             )
         };
-        assert!(admitted.is_err(), "{free}: above the limit whether it is seen or not");
+        assert!(allowed.is_err(), "{free}: above the limit whether it is seen or not");
         if let Ok(board) = board {
             assert_eq!(board.preset, preset, "{free}");
         }

@@ -71,7 +71,7 @@ fn kills() -> u64 {
     oom_kill_count(&fs::read("/proc/vmstat").unwrap()).unwrap()
 }
 
-/// What is given back comes back a little later.
+/// What is released comes back a little later.
 fn settle(holds: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     while !holds() {
@@ -93,7 +93,7 @@ fn inmib(bytes: u64) -> String {
 
 #[test]
 #[ignore = "in a guest: npm run test:vm"]
-fn slabs_given_back_a_thousand_times_leave_the_machine_as_it_was() {
+fn slabs_released_a_thousand_times_leave_the_machine_as_it_was() {
     in_a_guest();
     let backend = system_heap();
     let round = || {
@@ -109,9 +109,9 @@ fn slabs_given_back_a_thousand_times_leave_the_machine_as_it_was() {
     let took = start.elapsed();
     let apart = || available_bytes().abs_diff(before);
     assert!(settle(|| apart() <= 8 * MIB), "{} MiB apart", inmib(apart()));
-    assert_eq!((backend.usage().slab_count, backend.usage().taken_count), (0, 64_064));
+    assert_eq!((backend.usage().slab_count, backend.usage().allocated_count), (0, 64_064));
     println!(
-        "64 slabs of 1 MiB taken and given back 1000 times: {} MiB available before, {} MiB apart after; \
+        "64 slabs of 1 MiB taken and released 1000 times: {} MiB available before, {} MiB apart after; \
          {} µs a slab, emulated",
         inmib(before),
         inmib(apart()),
@@ -306,7 +306,7 @@ struct Accounts {
 const GROUP: &str = "/sys/fs/cgroup/plimsoll";
 
 /// Moves this process into a group of its own, with a limit in bytes.
-fn enter_group(limit: &str) {
+fn join_group(limit: &str) {
     fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+memory").unwrap();
     let _ = fs::create_dir(GROUP);
     fs::write(format!("{GROUP}/memory.max"), limit).unwrap();
@@ -356,7 +356,7 @@ fn heap_memory_is_in_no_account_of_its_process_and_udmabuf_is_in_all() {
     in_a_guest();
     // The line that the refusal gives.
     fs::write("/sys/module/udmabuf/parameters/size_limit_mb", "4096").unwrap();
-    enter_group("max");
+    join_group("max");
     let context = DeviceContext::default;
     let memory_file = HostOptions { source: HostSource::MemoryFile, ..HostOptions::default() };
     let backends: [Box<dyn Backend>; 4] = [
@@ -387,7 +387,7 @@ fn heap_memory_is_in_no_account_of_its_process_and_udmabuf_is_in_all() {
 #[ignore = "in a guest: npm run test:vm"]
 fn a_group_binds_udmabuf_and_not_a_heap() {
     in_a_guest();
-    enter_group(&(128 * MIB).to_string());
+    join_group(&(128 * MIB).to_string());
     let request = Request::new(192 * MIB, "beyond the group");
     system_heap().take(&request).unwrap();
     fs::write("/sys/module/udmabuf/parameters/size_limit_mb", "4096").unwrap();

@@ -1,4 +1,4 @@
-//! Whatever call fails, nothing stays: no file descriptor, no map, no byte in the books.
+//! Whatever call fails, nothing stays: no file descriptor, no map, no byte in the account.
 //!
 //! One test in a process of its own, as it counts what the process holds.
 

@@ -230,7 +230,7 @@ fn a_stream_keeps_its_units_whatever_its_pool_keeps() {
     assert_eq!(units.map(|unit| unit.unwrap().unit().chunks.len()).sum::<usize>(), 10);
     let stats = pool.stats();
     assert!(stats.misses <= 3 && stats.peak_bytes <= 6 * MIB, "{stats:?}");
-    assert_eq!((stats.in_use_count, stats.held_count), (0, 0), "and gives them back at its end");
+    assert_eq!((stats.in_use_count, stats.held_count), (0, 0), "and releases them at its end");
 }
 
 #[test]

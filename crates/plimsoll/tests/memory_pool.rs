@@ -1,4 +1,4 @@
-//! Pools of device memory, over the host: content, books and bounds.
+//! Pools of device memory, over the host: content, map and bounds.
 
 #![allow(
     clippy::unwrap_used,
@@ -110,7 +110,7 @@ fn slabs_count_in_the_budget_until_they_are_back() {
     assert_eq!(budget.allocated_bytes(), 4 * MIB, "the refusal took nothing");
     drop(first);
     assert_eq!(budget.allocated_bytes(), 3 * MIB);
-    pool.destroy();
+    pool.close();
     assert_eq!(budget.allocated_bytes(), 0);
 }
 
@@ -124,7 +124,7 @@ fn a_refusal_names_the_buffer_or_else_the_pool() {
 }
 
 #[test]
-fn pressure_is_asked_before_a_refusal_and_what_it_gives_back_is_used() {
+fn callbacks_are_asked_before_a_refusal_and_what_it_releases_is_used() {
     let pool = pool(PoolOptions { max_bytes: Some(2 * MIB), ..small(MIB) });
     let mut victim = Some(grown(&pool, MIB));
     let _kept = grown(&pool, MIB);
@@ -311,14 +311,14 @@ fn two_slabs_with_a_buffer_each() -> (MemoryPool, Vec<PoolBuffer>) {
 }
 
 #[test]
-fn a_destroyed_pool_refuses_every_use_and_maps_outlive_it() {
+fn a_closed_pool_refuses_every_use_and_maps_outlive_it() {
     let budget = MemoryBudget::new(10 * MIB, 0).unwrap();
     let pool = pool(PoolOptions { budget: Some(budget.clone()), ..small(MIB) });
     let buffer = grown(&pool, 1000);
     sign(&buffer, 1);
     let map = buffer.map(0, 1000, Access::Read).unwrap();
-    pool.destroy();
-    pool.destroy();
+    pool.close();
+    pool.close();
     let mut byte = [0];
     for refusal in [
         buffer.read(0, &mut byte).unwrap_err(),
@@ -356,7 +356,7 @@ fn the_place_of_an_abandoned_map_is_not_used_again_and_its_slab_goes_with_the_po
     #[allow(unsafe_code)]
     let byte = || unsafe { seen.as_ptr().read_volatile() };
     assert_eq!(byte(), 7);
-    pool.destroy();
+    pool.close();
     assert_eq!((byte(), budget.allocated_bytes()), (0, 0));
     assert_eq!(pool.device_usage().used_bytes, 0);
 }
@@ -383,7 +383,7 @@ fn nothing_is_left_of_live_buffers_as_a_zeroing_pool_ends() {
     let buffer = pool.allocate(100, &BufferOptions::default()).unwrap();
     buffer.fill(0, 100, 65).unwrap();
     let exported = buffer.export_fd().unwrap();
-    pool.destroy();
+    pool.close();
     let mut seen = [1; 100];
     std::fs::File::from(exported.fd).read_exact_at(&mut seen, exported.offset_bytes).unwrap();
     assert_eq!(seen, [0; 100]);
@@ -458,7 +458,7 @@ fn a_beginning_that_cannot_end_takes_nothing() {
         let refusal = MemoryPool::create(Arc::clone(&backend) as SharedBackend, options).unwrap_err();
         assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY", "{refusal}");
     }
-    assert_eq!((backend.usage().taken_count, budget.peak_bytes()), (0, 0));
+    assert_eq!((backend.usage().allocated_count, budget.peak_bytes()), (0, 0));
 }
 
 #[test]
@@ -473,7 +473,7 @@ fn with_slabs_of_their_own_nothing_is_shared_or_kept() {
 }
 
 #[test]
-fn slabs_wait_to_be_given_back_where_that_is_asked_for() {
+fn slabs_wait_to_be_released_where_that_is_asked_for() {
     let pool = pool(small(MIB));
     grown(&pool, 100).free_without_waiting();
     assert_eq!((pool.stats().held_bytes, pool.retired_bytes()), (0, MIB));

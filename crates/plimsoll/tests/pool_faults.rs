@@ -1,4 +1,4 @@
-//! Pools over a device of which any call may fail: the books add up, nothing leaks, and no buffer loses its bytes.
+//! Pools over a device of which any call may fail: the account adds up, nothing leaks, and no buffer loses its bytes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -135,7 +135,7 @@ fn run(seed: u64, faults: Faults, zero_on_free: bool) {
         bench.check(index);
     }
     bench.live.clear();
-    bench.pool.destroy();
+    bench.pool.close();
     assert_eq!(
         (host.usage().used_bytes, host.usage().slab_count, budget.allocated_bytes()),
         (0, 0, 0),

@@ -56,7 +56,7 @@ fn what_was_promised_stays_promised_and_what_was_taken_stays_taken() {
     for (kind, counted_by) in kinds {
         let pool = pool(96 * MIB, counted_by).unwrap();
         expect(&budget, 96 * MIB, kind);
-        pool.destroy();
+        pool.close();
         expect(&budget, 96 * MIB, kind);
     }
     drop(held);
@@ -75,7 +75,7 @@ fn what_was_promised_stays_promised_and_what_was_taken_stays_taken() {
         expect(&budget, 64 * MIB, kind);
         let taken = take(64 * MIB);
         expect(&budget, 0, kind);
-        pool.destroy();
+        pool.close();
         expect(&budget, 0, kind);
         drop((cache, taken));
         expect(&budget, 0, kind);

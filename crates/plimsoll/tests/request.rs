@@ -31,7 +31,7 @@ fn request(pool: &MemoryPool, bytes: u64) -> BufferRequest {
     pool.request(bytes, &BufferOptions::default()).unwrap()
 }
 
-/// The steps of a request for which nobody gives anything back, by name.
+/// The steps of a request for which nobody releases anything, by name.
 fn steps(pool: &MemoryPool, request: &mut BufferRequest) -> Vec<&'static str> {
     let mut steps = Vec::new();
     loop {
@@ -40,13 +40,13 @@ fn steps(pool: &MemoryPool, request: &mut BufferRequest) -> Vec<&'static str> {
                 request.take();
                 "take"
             }
-            Step::GiveBack => {
-                request.give_back();
-                "give back"
+            Step::Release => {
+                request.release();
+                "release"
             }
-            Step::Relieve { .. } => {
-                request.relieved(false);
-                "relieve"
+            Step::Reclaim { .. } => {
+                request.reclaimed(false);
+                "reclaim"
             }
             Step::Defragment { .. } => {
                 pool.defragment(&DefragmentOptions::default(), &mut |_| true).unwrap();
@@ -63,7 +63,7 @@ fn steps(pool: &MemoryPool, request: &mut BufferRequest) -> Vec<&'static str> {
 fn everything_is_tried_in_order_and_defragmentation_once() {
     let pool = two_slabs(None);
     let _both = [grown(&pool, MIB), grown(&pool, MIB)];
-    let try_all = ["take", "give back", "relieve"];
+    let try_all = ["take", "release", "reclaim"];
     let expected = [&try_all[..], &["defragment"], &try_all, &["refused"]].concat();
     assert_eq!(steps(&pool, &mut request(&pool, MIB)), expected);
 }
@@ -86,16 +86,16 @@ fn a_step_is_wanted_until_it_was_made_and_no_other_does_anything() {
     let mut request = request(&pool, MIB);
     for _ in 0..2 {
         assert!(matches!(request.step(), Step::Take));
-        request.relieved(true);
+        request.reclaimed(true);
         request.defragmented();
-        assert_eq!(request.give_back(), 0);
+        assert_eq!(request.release(), 0);
     }
     request.take();
     request.take();
-    assert!(matches!(request.step(), Step::GiveBack));
-    request.give_back();
-    assert!(matches!(request.step(), Step::Relieve { missing_bytes: MIB }));
-    request.relieved(false);
+    assert!(matches!(request.step(), Step::Release));
+    request.release();
+    assert!(matches!(request.step(), Step::Reclaim { missing_bytes: MIB }));
+    request.reclaimed(false);
     assert!(matches!(request.step(), Step::Defragment { enough_bytes: MIB }));
     assert_eq!(pool.stats().retry_count, 1);
 }
@@ -113,7 +113,7 @@ fn after_its_end_a_request_gives_nothing_more() {
 }
 
 #[test]
-fn a_request_that_is_given_up_gives_back_what_was_taken_for_it() {
+fn a_request_that_is_given_up_releases_what_was_taken_for_it() {
     let budget = MemoryBudget::new(2 * MIB, 0).unwrap();
     let pool = two_slabs(Some(budget.clone()));
     let mut request = request(&pool, 1000);
@@ -124,10 +124,10 @@ fn a_request_that_is_given_up_gives_back_what_was_taken_for_it() {
 }
 
 #[test]
-fn a_pool_that_is_destroyed_ends_its_requests() {
+fn a_pool_that_is_closed_ends_its_requests() {
     let pool = two_slabs(None);
     let (mut asked, mut taking) = (request(&pool, 1000), request(&pool, 1000));
-    pool.destroy();
+    pool.close();
     taking.take();
     for request in [&mut asked, &mut taking] {
         let Step::Refused(error) = request.step() else { panic!("the pool has gone") };
@@ -140,8 +140,8 @@ fn a_pool_that_is_destroyed_ends_its_requests() {
 enum Deed {
     Step,
     Take,
-    GiveBack,
-    Relieved(bool),
+    Release,
+    Reclaimed(bool),
     Defragmented,
     GiveUp,
     Free,
@@ -151,8 +151,8 @@ fn deed() -> impl Strategy<Value = (usize, Deed)> {
     let deed = prop_oneof![
         4 => Just(Deed::Step),
         4 => Just(Deed::Take),
-        2 => Just(Deed::GiveBack),
-        2 => any::<bool>().prop_map(Deed::Relieved),
+        2 => Just(Deed::Release),
+        2 => any::<bool>().prop_map(Deed::Reclaimed),
         2 => Just(Deed::Defragmented),
         1 => Just(Deed::GiveUp),
         2 => Just(Deed::Free),
@@ -183,8 +183,8 @@ proptest! {
                     _ => {}
                 },
                 Deed::Take => request.take(),
-                Deed::GiveBack => _ = request.give_back(),
-                Deed::Relieved(came_back) => request.relieved(came_back),
+                Deed::Release => _ = request.release(),
+                Deed::Reclaimed(came_back) => request.reclaimed(came_back),
                 Deed::Defragmented => request.defragmented(),
                 Deed::GiveUp => *request = anew(index),
                 Deed::Free => drop(granted.pop()),

@@ -213,7 +213,7 @@ mod the_window {
     }
 
     #[test]
-    fn the_books_agree_with_the_addresses_that_the_driver_gives() {
+    fn the_map_agree_with_the_addresses_that_the_driver_gives() {
         let board = Board::new();
         let backend = board.open().unwrap();
         let mut slabs = fill(&backend, 64 * MIB);
@@ -252,7 +252,7 @@ mod the_window {
         let (full, also) = (fill(&first, 256 * MIB), fill(&second, 256 * MIB));
         assert_eq!((full.len(), also.len()), (15, 15));
         assert_eq!(first.usage().used_bytes, second.usage().used_bytes);
-        // Both views of one domain have the same books.
+        // Both views of one domain have the same map.
         assert_eq!(first.in_domain(domain(1)).unwrap().usage(), second.usage());
         assert_eq!(first.plan(&[256 * MIB, 64 * MIB, GIB]).unwrap(), [domain(2), domain(0), domain(2)]);
         drop(full);
@@ -307,7 +307,7 @@ mod domains {
     }
 
     #[test]
-    fn what_cannot_be_given_back_now_stays_in_the_books_and_goes_at_the_next_occasion() {
+    fn what_cannot_be_freed_now_stays_in_the_map_and_goes_at_the_next_occasion() {
         let board = Board::new();
         let backend = board.open().unwrap();
         let other = backend.in_domain(domain(1)).unwrap();

@@ -33,7 +33,7 @@ export const warningsOf = (found: Findings): Warning[] => [
   ...doubtfulMemory(found),
   ...kills(found),
   ...compressedSwap(found),
-  ...untoldAllocation(found),
+  ...unknownAllocation(found),
   ...presets(found),
   ...hugePages(found),
   ...noPressure(found),
@@ -143,7 +143,7 @@ function compressedSwap({ machine, signals }: Findings): Warning[] {
 }
 
 /** Since L4T 36.4.7 the driver refuses pieces that it has room for; a release that is not told may be one of those. */
-function untoldAllocation({ headroom, detected }: Findings): Warning[] {
+function unknownAllocation({ headroom, detected }: Findings): Warning[] {
   if (!headroom || headroom.largestAllocationBytes !== undefined) return []
   const release = detected.l4t ? `L4T ${detected.l4t}` : 'an L4T whose release is not told'
   return [
@@ -184,7 +184,7 @@ function hugePages({ signals }: Findings): Warning[] {
     warning(
       'huge-pages',
       `${formatBytes(bytes)} are set aside as huge pages, which ordinary allocations cannot use; the line is drawn without them`,
-      'Give them back if nothing needs them',
+      'Free them if nothing needs them',
       'sudo sysctl vm.nr_hugepages=0',
     ),
   ]

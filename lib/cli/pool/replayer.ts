@@ -190,7 +190,7 @@ export class Replayer implements Disposable {
     this.replayed.peakRequestedBytes = Math.max(this.replayed.peakRequestedBytes, this.#requestedBytes)
   }
 
-  /** Moves, and slabs given back on the way, change the largest hole: that of the first refusal counts. */
+  /** Moves, and slabs released on the way, change the largest hole: that of the first refusal counts. */
   #fail({ line, buffer, bytes, alignBytes }: TraceRequest, first: Refusal, reason: string): void {
     this.#buffers.set(buffer, null)
     this.replayed.failureCount += 1

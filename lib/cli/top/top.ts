@@ -115,7 +115,7 @@ class Samples implements AsyncIterable<View> {
   readonly #monitor: MemoryMonitor
   readonly #intervalMs: number
   readonly #count: number
-  #tellsGpus = true
+  #reportsGpus = true
 
   constructor(args: Arguments) {
     const pid = otherProcess(args)
@@ -147,12 +147,12 @@ class Samples implements AsyncIterable<View> {
 
   /** Who holds memory of the GPUs. A machine that does not tell is not asked again: its libraries would be looked for. */
   async #gpuProcesses(): Promise<GpuProcess[] | undefined> {
-    if (!this.#tellsGpus) return undefined
+    if (!this.#reportsGpus) return undefined
     try {
       return await gpuProcesses()
     } catch (error) {
       if (!(error instanceof DeviceUnavailableError)) throw error
-      this.#tellsGpus = false
+      this.#reportsGpus = false
       return undefined
     }
   }

@@ -25,7 +25,7 @@ const measures = [
     place: 1,
     note: 'The most bytes live at once under each label; a box above others shows the sum of theirs, which need not have been at one time.',
   },
-  { name: 'Granted', place: 2, note: 'Bytes granted in all, however soon they were given back.' },
+  { name: 'Granted', place: 2, note: 'Bytes granted in all, however soon they were released.' },
 ]
 
 const labels = data.labels.map(([label, ...figures]) => ({ label, figures, hue: 0 }))

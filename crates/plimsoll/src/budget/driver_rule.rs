@@ -12,7 +12,7 @@ pub enum DriverRule {
         before_5_15: bool,
     },
     /// nvmap since Linux for Tegra 36.4.7, or of a release that is not told: it may refuse a piece that it has room for.
-    Untold,
+    Unknown,
 }
 
 impl DriverRule {
@@ -32,7 +32,7 @@ impl DriverRule {
         };
         board.is_jetson().then(|| {
             if refuses_more && board.soc != Some(BESIDE_NVMAP) {
-                Self::Untold
+                Self::Unknown
             } else {
                 Self::Nvmap { before_5_15 }
             }
@@ -46,7 +46,7 @@ impl DriverRule {
         match self {
             Self::Nvmap { before_5_15: false } => Some(allocatable / 1000 * 999),
             Self::Nvmap { before_5_15: true } => Some(allocatable / 16 * 15),
-            Self::Untold => None,
+            Self::Unknown => None,
         }
     }
 }

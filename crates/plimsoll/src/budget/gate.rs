@@ -1,4 +1,4 @@
-//! The door before a budget: open, or held shut for reasons.
+//! The gate before a budget: open, or closed for reasons.
 
 use std::sync::{
     Arc, Mutex, MutexGuard,
@@ -15,10 +15,10 @@ pub(super) struct Gate {
     reasons: Mutex<Slab<String>>,
 }
 
-/// Holds a budget's door shut; dropping it lets go. The door is open when nobody holds it.
+/// Keeps the gate of a budget closed; dropping it lets go. The gate is open when nobody keeps it closed.
 #[derive(Debug)]
-#[must_use = "dropping it opens the door again"]
-pub struct Refusal {
+#[must_use = "dropping it opens the gate again"]
+pub struct ClosedGate {
     gate: Arc<Gate>,
     key: usize,
 }
@@ -41,11 +41,11 @@ impl Gate {
         self.reasons().iter().next().map(|(_, reason)| reason.clone())
     }
 
-    pub(super) fn hold(self: &Arc<Self>, reason: String) -> Refusal {
+    pub(super) fn hold(self: &Arc<Self>, reason: String) -> ClosedGate {
         let mut reasons = self.reasons();
         let key = reasons.insert(reason);
         self.held_count.store(reasons.len(), Ordering::Relaxed);
-        Refusal { gate: Arc::clone(self), key }
+        ClosedGate { gate: Arc::clone(self), key }
     }
 
     fn reasons(&self) -> MutexGuard<'_, Slab<String>> {
@@ -53,7 +53,7 @@ impl Gate {
     }
 }
 
-impl Drop for Refusal {
+impl Drop for ClosedGate {
     fn drop(&mut self) {
         let mut reasons = self.gate.reasons();
         reasons.try_remove(self.key);

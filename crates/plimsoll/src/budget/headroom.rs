@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(largest(DriverRule::Nvmap { before_5_15: true }), Some(4 * GIB / 16 * 15));
         let newer = largest(DriverRule::Nvmap { before_5_15: false }).unwrap();
         assert!(newer < 4 * GIB && newer > 4 * GIB / 16 * 15);
-        assert_eq!(largest(DriverRule::Untold), None, "nobody can promise a size");
+        assert_eq!(largest(DriverRule::Unknown), None, "nobody can promise a size");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The line and what counts against it: guards take and give back.
+//! The line and what counts against it: guards take and release.
 //!
 //! A [`MemoryBudget`] is a [`Line`] over its account: a counter that never passes the line, and the list of
 //! live allocations. Budgets that share their account share what is allocated, each under its own line.
@@ -33,7 +33,7 @@ mod weighing;
 pub use allocation::Allocation;
 pub use allocation_info::AllocationInfo;
 pub use driver_rule::DriverRule;
-pub use gate::Refusal;
+pub use gate::ClosedGate;
 pub use headroom::{Headroom, HeadroomKind, HeadroomOptions, HeadroomTerm};
 pub(crate) use in_flight::InFlight;
 pub use line::{Line, MachineOptions, Term, TermKind};
@@ -371,7 +371,7 @@ impl MemoryBudget {
     /// Refuses every new allocation of this budget and its clones, for that reason, until the result is dropped. What
     /// is allocated stays, and other budgets go on, also those that share the count. A monitor does this while memory
     /// is critical.
-    pub fn refuse(&self, reason: impl Into<String>) -> Refusal {
+    pub fn close_gate(&self, reason: impl Into<String>) -> ClosedGate {
         self.gate.hold(reason.into())
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Pending {
     /// The sum of all grants since the start; it only rises, and begins anew beyond 2^64.
     granted_bytes: AtomicU64,
     /// Of holders who say what they have taken, the rest.
-    told_bytes: AtomicU64,
+    reported_bytes: AtomicU64,
     /// What they have taken.
     committed_bytes: AtomicU64,
     /// What was granted to holders who say nothing.
@@ -44,7 +44,7 @@ impl Pending {
     pub(super) const fn new() -> Self {
         Self {
             granted_bytes: AtomicU64::new(0),
-            told_bytes: AtomicU64::new(0),
+            reported_bytes: AtomicU64::new(0),
             committed_bytes: AtomicU64::new(0),
             silent_bytes: AtomicU64::new(0),
             resident_before_bytes: AtomicU64::new(UNKNOWN),
@@ -57,7 +57,7 @@ impl Pending {
     pub(super) fn new() -> Self {
         Self {
             granted_bytes: AtomicU64::new(0),
-            told_bytes: AtomicU64::new(0),
+            reported_bytes: AtomicU64::new(0),
             committed_bytes: AtomicU64::new(0),
             silent_bytes: AtomicU64::new(0),
             resident_before_bytes: AtomicU64::new(UNKNOWN),
@@ -191,10 +191,10 @@ impl Pending {
         let newly = after - before.unwrap_or(0);
         self.committed_bytes.fetch_add(newly, Ordering::AcqRel);
         if before.is_some() {
-            self.told_bytes.fetch_sub(newly, Ordering::AcqRel);
+            self.reported_bytes.fetch_sub(newly, Ordering::AcqRel);
         } else {
             // In this order, so that nobody who looks in between misses the rest.
-            self.told_bytes.fetch_add(bytes - after, Ordering::AcqRel);
+            self.reported_bytes.fetch_add(bytes - after, Ordering::AcqRel);
             self.silent_bytes.fetch_sub(bytes, Ordering::AcqRel);
         }
     }
@@ -205,11 +205,11 @@ impl Pending {
             self.silent_bytes.fetch_sub(bytes, Ordering::AcqRel);
             return;
         };
-        self.told_bytes.fetch_sub(bytes - committed, Ordering::AcqRel);
+        self.reported_bytes.fetch_sub(bytes - committed, Ordering::AcqRel);
         self.committed_bytes.fetch_sub(committed, Ordering::AcqRel);
     }
 
-    /// A holder who had committed all of its `bytes` is about to give back memory that the process's resident memory may
+    /// A holder who had committed all of its `bytes` is about to release memory that the process's resident memory may
     /// show: from now on it is a silent one who has taken them. [`left`](Self::left) ends it. Returns by how much less the
     /// process is taken to have had resident before the first silent holder: what is about to go was part of that.
     pub(super) fn leave(&self, bytes: u64, resident_bytes: impl FnOnce() -> Option<u64>) -> u64 {
@@ -225,7 +225,7 @@ impl Pending {
         lowered
     }
 
-    /// The holder who [left](Self::leave) has given its memory back. `lowered_bytes` is what that returned, `fallen_bytes`
+    /// The holder who [left](Self::leave) has released its memory. `lowered_bytes` is what that returned, `fallen_bytes`
     /// by how much less the process has resident since.
     pub(super) fn left(&self, bytes: u64, lowered_bytes: u64, fallen_bytes: u64) {
         // Of what was never resident none has gone from there.
@@ -252,7 +252,7 @@ impl Pending {
     pub(super) fn bytes(&self, resident_bytes: impl Fn() -> Option<u64>) -> u64 {
         let mut figures = self.figures();
         for _ in 0..MOST_READINGS {
-            let told = self.told_bytes.load(Ordering::Acquire);
+            let told = self.reported_bytes.load(Ordering::Acquire);
             if figures.silent == 0 {
                 return told;
             }
@@ -265,7 +265,7 @@ impl Pending {
             figures = after;
         }
         // Others never rest. What they have taken may count twice for once.
-        figures.silent.saturating_add(self.told_bytes.load(Ordering::Acquire))
+        figures.silent.saturating_add(self.reported_bytes.load(Ordering::Acquire))
     }
 }
 

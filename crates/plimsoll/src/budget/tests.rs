@@ -27,7 +27,7 @@ fn a_refusal_takes_nothing_and_says_why() {
 fn while_all_is_refused_what_is_allocated_stays_and_other_budgets_go_on() {
     let budget = MemoryBudget::new(100, 0).unwrap();
     let held = budget.allocate(40, "held").unwrap();
-    let (critical, other) = (budget.refuse("memory is critical"), budget.refuse("another reason"));
+    let (critical, other) = (budget.close_gate("memory is critical"), budget.close_gate("another reason"));
     drop(other);
     assert!(!budget.can_allocate(1));
     let refused = budget.clone().allocate(1, "new").unwrap_err();
@@ -160,8 +160,8 @@ proptest! {
     fn grants_follow_the_plain_sum(steps in prop::collection::vec((0_u64..600, any::<bool>()), 1..80)) {
         let budget = MemoryBudget::new(1500, 500).unwrap();
         let mut live: Vec<Allocation> = Vec::new();
-        for (bytes, give_back) in steps {
-            if give_back && !live.is_empty() {
+        for (bytes, release) in steps {
+            if release && !live.is_empty() {
                 drop(live.swap_remove(bytes as usize % live.len()));
             } else {
                 let sum: u64 = live.iter().map(Allocation::bytes).sum();

@@ -16,7 +16,7 @@ pub(crate) struct Uncharged {
 #[derive(Debug)]
 enum State {
     Coming,
-    Taken,
+    Allocated,
     Leaving(Leaving),
 }
 
@@ -33,13 +33,13 @@ impl Uncharged {
     pub(crate) fn arrived(&mut self) {
         if matches!(self.state, State::Coming) {
             process_pending().commit(self.bytes, None, self.bytes);
-            self.state = State::Taken;
+            self.state = State::Allocated;
         }
     }
 
-    /// Before it is given back; this is dropped once it has gone.
+    /// Before it is released; this is dropped once it has gone.
     pub(crate) fn leave(&mut self) {
-        if matches!(self.state, State::Taken) {
+        if matches!(self.state, State::Allocated) {
             self.state = State::Leaving(Leaving::begin(self.bytes, process_pending(), resident_bytes()));
         }
     }
@@ -50,7 +50,7 @@ impl Drop for Uncharged {
         let pending = process_pending();
         match &self.state {
             State::Coming => pending.end(self.bytes, None),
-            State::Taken => pending.end(self.bytes, Some(self.bytes)),
+            State::Allocated => pending.end(self.bytes, Some(self.bytes)),
             State::Leaving(leaving) => leaving.end(self.bytes, pending, resident_bytes()),
         }
     }

@@ -40,7 +40,7 @@ impl DeviceContext {
     /// [`Error::InvalidArgument`] for zero bytes or more than [`MAX_BYTES`]; [`Error::InsufficientMemory`] beyond
     /// headroom, or beyond what the board's driver accepts at once; [`Error::Io`] when the machine's memory cannot be
     /// read.
-    pub fn admit(&self, request: &Request<'_>, charge: Charge) -> Result<()> {
+    pub fn check_headroom(&self, request: &Request<'_>, charge: Charge) -> Result<()> {
         request.check_size()?;
         let bytes = request.bytes;
         let headroom = self.headroom(request.promised, charge)?;
@@ -71,15 +71,15 @@ impl DeviceContext {
     ///
     /// # Errors
     ///
-    /// As [`admit`](Self::admit), and what `take` says.
-    pub fn admit_and<T>(
+    /// As [`check_headroom`](Self::check_headroom), and what `take` says.
+    pub fn within_headroom<T>(
         &self,
         request: &Request<'_>,
         charge: Charge,
         take: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         let _in_flight = InFlight::begin(&self.root, request.bytes, request.promised, |promised| {
-            self.admit(&Request { promised, ..*request }, charge)
+            self.check_headroom(&Request { promised, ..*request }, charge)
         })?;
         take()
     }
@@ -177,9 +177,9 @@ mod tests {
     fn what_is_there_beyond_the_floor_and_not_promised_is_admitted() {
         let (_folder, context) = machine_with(1024 * MIB);
         let request = Request { promised: Promised::granted(100 * MIB), ..Request::new(668 * MIB, "slab") };
-        context.admit(&request, Charge::Machine).unwrap();
+        context.check_headroom(&request, Charge::Machine).unwrap();
         let more = Request { bytes: 668 * MIB + 1, ..request };
-        let refusal = context.admit(&more, Charge::Process).unwrap_err();
+        let refusal = context.check_headroom(&more, Charge::Process).unwrap_err();
         assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY");
         assert!(refusal.to_string().contains("floor of 256.00 MiB"), "{refusal}");
     }
@@ -188,11 +188,11 @@ mod tests {
     fn absurd_sizes_and_unreadable_machines_are_errors() {
         let (folder, context) = machine_with(1024 * MIB);
         for bytes in [0, MAX_BYTES + 1, u64::MAX] {
-            let refusal = context.admit(&Request::new(bytes, "slab"), Charge::Machine).unwrap_err();
+            let refusal = context.check_headroom(&Request::new(bytes, "slab"), Charge::Machine).unwrap_err();
             assert_eq!(refusal.code(), "ERR_INVALID_ARGUMENT");
         }
         fs::remove_file(folder.path().join("proc/meminfo")).unwrap();
-        let refusal = context.admit(&Request::new(1, "slab"), Charge::Machine).unwrap_err();
+        let refusal = context.check_headroom(&Request::new(1, "slab"), Charge::Machine).unwrap_err();
         assert!(refusal.to_string().contains("meminfo"), "{refusal}");
     }
 
@@ -228,7 +228,7 @@ mod tests {
             let kernel = self.clone();
             thread::spawn(move || {
                 let request = Request::new(bytes, "slab");
-                kernel.context.admit_and(&request, Charge::Machine, || driver(&kernel))
+                kernel.context.within_headroom(&request, Charge::Machine, || driver(&kernel))
             })
         }
     }

@@ -130,7 +130,7 @@ impl DmaHeapBackend {
         if self.heap.is_contiguous && self.is_set_aside(request)? {
             return self.allocate(request);
         }
-        self.context.admit_and(request, Charge::Machine, || self.allocate(request))
+        self.context.within_headroom(request, Charge::Machine, || self.allocate(request))
     }
 
     /// Whether the contiguous area has that much free. It is no part of headroom; where it has less, other pages are
@@ -213,8 +213,8 @@ impl Backend for DmaHeapBackend {
         Ok(Box::new(slab))
     }
 
-    fn admit(&self, request: &Request<'_>) -> Result<()> {
-        self.context.admit(request, Charge::Machine)
+    fn check_headroom(&self, request: &Request<'_>) -> Result<()> {
+        self.context.check_headroom(request, Charge::Machine)
     }
 
     fn usage(&self) -> DeviceUsage {

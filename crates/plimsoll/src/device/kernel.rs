@@ -115,7 +115,7 @@ pub trait Kernel: Send + Sync + fmt::Debug {
         rustix::fs::fcntl_add_seals(fd, seals)
     }
 
-    /// `fallocate(2)` with `FALLOC_FL_PUNCH_HOLE`: gives pages of a memory file back.
+    /// `fallocate(2)` with `FALLOC_FL_PUNCH_HOLE`: frees pages of a memory file.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A slab of device memory. Dropping it gives it back.
+/// A slab of device memory. Dropping it frees it.
 ///
 /// Its bytes are shared with a device, like a file is with other processes: reading while somebody writes gives some
 /// mixture of old and new bytes, and nothing worse. Offsets and lengths are checked.

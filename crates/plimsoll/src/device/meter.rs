@@ -24,7 +24,7 @@ pub struct DeviceUsage {
     /// Live slabs.
     pub slab_count: u64,
     /// Slabs ever taken.
-    pub taken_count: u64,
+    pub allocated_count: u64,
     /// Requests that were refused, by the machine's headroom or by the driver.
     pub refused_count: u64,
     /// All the memory of the device, in bytes, where it says so.
@@ -92,7 +92,7 @@ impl Meter {
             used_bytes: read(&self.counts.used),
             peak_bytes: read(&self.counts.peak),
             slab_count: read(&self.counts.slabs),
-            taken_count: read(&self.counts.taken),
+            allocated_count: read(&self.counts.taken),
             refused_count: read(&self.counts.refused),
             ..DeviceUsage::default()
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Backend::take(Request)      admitted by headroom, then asked of the driver
-//!     -> Box<dyn DeviceMemory>  a slab: read, write, copy, map, sync; dropping it gives it back
+//!     -> Box<dyn DeviceMemory>  a slab: read, write, copy, map, sync; dropping it frees it
 //! ```
 //!
 //! Nothing is linked. What a machine has not got is [`Error::DeviceUnavailable`](crate::Error::DeviceUnavailable) with
@@ -74,7 +74,7 @@ pub trait Backend: Any + Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// As [`take`](Self::take) has before the driver is asked.
-    fn admit(&self, request: &Request<'_>) -> Result<()> {
+    fn check_headroom(&self, request: &Request<'_>) -> Result<()> {
         request.check_size()
     }
 

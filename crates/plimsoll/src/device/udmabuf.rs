@@ -1,7 +1,7 @@
 //! `/dev/udmabuf`: a memory file made into a buffer that drivers import.
 //!
 //! Its pages are those of the file, so they count where ordinary memory counts: resident, in the cgroup, and in the rank
-//! with the OOM killer. They are all taken as the buffer is made, and stay until it is given back.
+//! with the OOM killer. They are all taken as the buffer is made, and stay until it is freed.
 
 use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd},
@@ -84,7 +84,7 @@ impl UdmabufBackend {
         if let Some(most) = self.largest_bytes.filter(|most| bytes > *most) {
             return Err(beyond_limit(request, most));
         }
-        self.context.admit_and(request, Charge::Process, || self.make(request, bytes))
+        self.context.within_headroom(request, Charge::Process, || self.make(request, bytes))
     }
 
     fn make(&self, request: &Request<'_>, bytes: u64) -> Result<DmaBuf> {
@@ -178,8 +178,8 @@ impl Backend for UdmabufBackend {
         Ok(Box::new(slab))
     }
 
-    fn admit(&self, request: &Request<'_>) -> Result<()> {
-        self.context.admit(request, Charge::Process)
+    fn check_headroom(&self, request: &Request<'_>) -> Result<()> {
+        self.context.check_headroom(request, Charge::Process)
     }
 
     fn usage(&self) -> DeviceUsage {

@@ -10,7 +10,7 @@ use crate::{
 
 /// The buffers of a reader's units that came back, for its units to come.
 ///
-/// A pool keeps a few megabytes at most, whoever returns them. Units larger than its cap would be given back to the system one
+/// A pool keeps a few megabytes at most, whoever returns them. Units larger than its cap would be released to the system one
 /// by one, and taken, mapped and faulted in anew for each. What is spare counts as in use in the pool, and goes back to it
 /// when the reader ends, or with the last unit that is out then.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ impl Spare {
     }
 
     /// Gives what is spare to the pool; whether there was any.
-    pub fn give_back(&self) -> bool {
+    pub fn release(&self) -> bool {
         let spare = self.buffers().as_mut().map(std::mem::take).unwrap_or_default();
         !spare.is_empty()
     }

@@ -58,7 +58,7 @@ struct State {
 pub struct StreamedUnit {
     unit: Unit,
     spare: Spare,
-    /// Given back after the buffer was.
+    /// Released after the buffer was.
     _permit: Permit,
 }
 
@@ -230,7 +230,7 @@ fn read_all(shared: &Arc<Shared>, mut reader: Reader, note: &mut LoadNote) -> Re
             // try follows the return of a unit that may have made room.
             Err(error @ Error::InsufficientMemory { .. }) => {
                 permit.unused();
-                if spare.give_back() {
+                if spare.release() {
                     continue; // What was refused may be of another size.
                 }
                 if !shared.wait_for_return(returned_units) {

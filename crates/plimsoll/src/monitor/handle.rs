@@ -19,7 +19,7 @@ impl Monitor {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for limits that are none;
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for invalid limits;
     /// [`Error::Io`](crate::Error::Io) when no thread can be started.
     pub fn start(
         budget: MemoryBudget,
@@ -54,7 +54,7 @@ impl Monitor {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for limits that are none.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for invalid limits.
     pub fn set_limits(&self, limits: Limits) -> Result<()> {
         self.0.set_limits(limits.checked()?);
         thread::wake();

@@ -24,12 +24,12 @@ use crate::{
     system::{Sampler, SystemRoot},
 };
 
-static HUB: Mutex<Hub> = Mutex::new(Hub { watches: Vec::new(), bell: None });
+static HUB: Mutex<Hub> = Mutex::new(Hub { watches: Vec::new(), waker: None });
 
-/// Who is watched for, and the running thread's bell.
+/// Who is watched for, and the running thread's waker.
 struct Hub {
     watches: Vec<Weak<Watch>>,
-    bell: Option<Arc<OwnedFd>>,
+    waker: Option<Arc<OwnedFd>>,
 }
 
 fn hub() -> MutexGuard<'static, Hub> {
@@ -39,9 +39,9 @@ fn hub() -> MutexGuard<'static, Hub> {
 /// Takes a monitor on, and starts the thread if it does not run.
 pub(super) fn watch(watch: &Arc<Watch>) -> Result<()> {
     let mut hub = hub();
-    let runs = hub.bell.is_some();
+    let runs = hub.waker.is_some();
     if !runs {
-        hub.bell = Some(start().map_err(|source| Error::Io {
+        hub.waker = Some(start().map_err(|source| Error::Io {
             path: PathBuf::from("the monitor's thread"),
             tensor: None,
             offset_bytes: None,
@@ -59,24 +59,24 @@ pub(super) fn watch(watch: &Arc<Watch>) -> Result<()> {
 
 /// Lets the thread look at once: a monitor came or went, or has other limits.
 pub(super) fn wake() {
-    if let Some(bell) = &hub().bell {
-        // It only fails when the bell has rung more often than a 64-bit counter counts.
-        let _ = write(bell, &1_u64.to_ne_bytes());
+    if let Some(waker) = &hub().waker {
+        // It only fails when the waker has rung more often than a 64-bit counter counts.
+        let _ = write(waker, &1_u64.to_ne_bytes());
     }
 }
 
 fn start() -> std::io::Result<Arc<OwnedFd>> {
-    let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-    let heard = Arc::clone(&bell);
+    let waker = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let waiting = Arc::clone(&waker);
     // Reading small files and judging them takes little stack.
     thread::Builder::new()
         .name("plimsoll-monitor".to_owned())
         .stack_size(256 << 10)
-        .spawn(move || run(&heard))?;
-    Ok(bell)
+        .spawn(move || run(&waiting))?;
+    Ok(waker)
 }
 
-fn run(bell: &OwnedFd) {
+fn run(waker: &OwnedFd) {
     let mut samplers = HashMap::new();
     let mut stall = None;
     let mut stalled = false;
@@ -90,7 +90,7 @@ fn run(bell: &OwnedFd) {
         }
         let next = look(&watches, &mut samplers, stalled);
         drop(watches);
-        stalled = wait(bell, &mut stall, next.unwrap_or(Duration::from_secs(1)));
+        stalled = wait(waker, &mut stall, next.unwrap_or(Duration::from_secs(1)));
     }
 }
 
@@ -124,7 +124,7 @@ fn open_watches() -> Option<Vec<Arc<Watch>>> {
     let watches: Vec<_> = hub.watches.iter().filter_map(open).collect();
     hub.watches = watches.iter().map(Arc::downgrade).collect();
     if watches.is_empty() {
-        hub.bell = None;
+        hub.waker = None;
         return None;
     }
     Some(watches)
@@ -145,11 +145,11 @@ fn is_short_of_descriptors(error: &std::io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// Waits for the bell, for a stall, or for the time to pass; whether it was a stall.
-fn wait(bell: &OwnedFd, stall: &mut Option<File>, at_most: Duration) -> bool {
+/// Waits for the waker, for a stall, or for the time to pass; whether it was a stall.
+fn wait(waker: &OwnedFd, stall: &mut Option<File>, at_most: Duration) -> bool {
     let timeout =
         Timespec { tv_sec: at_most.as_secs().cast_signed(), tv_nsec: i64::from(at_most.subsec_nanos()) };
-    let mut fds = vec![PollFd::new(bell, PollFlags::IN)];
+    let mut fds = vec![PollFd::new(waker, PollFlags::IN)];
     fds.extend(stall.iter().map(|file| PollFd::new(file, PollFlags::PRI)));
     // An error is a signal that came in between, which is as good a reason to look as any.
     let _ = poll(&mut fds, Some(&timeout));
@@ -157,7 +157,7 @@ fn wait(bell: &OwnedFd, stall: &mut Option<File>, at_most: Duration) -> bool {
     let (rung, trigger) = (seen(0), seen(1));
     drop(fds);
     if rung.contains(PollFlags::IN) {
-        let _ = read(bell, &mut [0; 8]);
+        let _ = read(waker, &mut [0; 8]);
     }
     if trigger.contains(PollFlags::ERR) {
         // A trigger that broke would end every wait at once.

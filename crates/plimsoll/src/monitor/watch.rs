@@ -15,7 +15,7 @@ use super::{
     sample::Sample,
 };
 use crate::{
-    budget::{HeadroomOptions, MemoryBudget, Refusal},
+    budget::{ClosedGate, HeadroomOptions, MemoryBudget},
     device::unseen_bytes,
     sync::lock,
     system::{Signals, SystemRoot, Unavailable},
@@ -99,7 +99,7 @@ struct State {
     history: VecDeque<Arc<Sample>>,
     oom_kill_count: Option<u64>,
     /// Held while the level is critical.
-    refusal: Option<Refusal>,
+    closed_gate: Option<ClosedGate>,
     /// The reason last told.
     unavailable: Option<Unavailable>,
 }
@@ -129,7 +129,7 @@ impl Watch {
     pub(super) fn close(&self) -> bool {
         let closes = !self.closed.swap(true, Ordering::AcqRel);
         if closes {
-            self.state().refusal = None;
+            self.state().closed_gate = None;
         }
         closes
     }
@@ -173,23 +173,23 @@ impl Watch {
         match judged {
             Ok(sample) => {
                 let sample = Arc::new(sample);
-                let kill_count = state.enter(&sample, self.options.history_count);
-                state.refusal = self.refusal(&sample);
+                let kill_count = state.insert(&sample, self.options.history_count);
+                state.closed_gate = self.gate_for(&sample);
                 drop(state);
                 let next = self.options.interval.unwrap_or_else(|| sample.next_in());
-                self.tell(Notice::Sample { sample, previous, stalled, kill_count });
+                self.notify(Notice::Sample { sample, previous, stalled, kill_count });
                 next
             }
             Err(unavailable) => {
                 let is_news = state.unavailable.as_ref() != Some(&unavailable);
                 // Nobody can tell that it is not critical.
                 (state.level, state.latest) = (Level::Critical, None);
-                state.refusal =
-                    self.refusal_for(|| format!("how full memory is cannot be told: {unavailable}"));
+                state.closed_gate =
+                    self.closed_gate(|| format!("how full memory is cannot be told: {unavailable}"));
                 state.unavailable = Some(unavailable.clone());
                 drop(state);
                 if is_news {
-                    self.tell(Notice::Unavailable(unavailable));
+                    self.notify(Notice::Unavailable(unavailable));
                 }
                 Duration::from_millis(250)
             }
@@ -198,18 +198,18 @@ impl Watch {
 
     /// What a critical sample holds the budget by. Asked under the lock of the state: a monitor that is closed
     /// meanwhile must leave nothing shut.
-    fn refusal(&self, sample: &Sample) -> Option<Refusal> {
+    fn gate_for(&self, sample: &Sample) -> Option<ClosedGate> {
         let (percent, constraint) = (sample.used_percent, &sample.constraint);
         let why = || format!("memory is at level critical, {percent:.1} % in use ({constraint})");
-        (sample.level == Level::Critical).then(|| self.refusal_for(why)).flatten()
+        (sample.level == Level::Critical).then(|| self.closed_gate(why)).flatten()
     }
 
-    fn refusal_for(&self, why: impl FnOnce() -> String) -> Option<Refusal> {
+    fn closed_gate(&self, why: impl FnOnce() -> String) -> Option<ClosedGate> {
         let refuses = self.options.refuse_at_critical && !self.is_closed();
-        refuses.then(|| self.budget.refuse(why()))
+        refuses.then(|| self.budget.close_gate(why()))
     }
 
-    fn tell(&self, notice: Notice) {
+    fn notify(&self, notice: Notice) {
         if !self.is_closed() {
             (self.observer)(notice);
         }
@@ -218,7 +218,7 @@ impl Watch {
 
 impl State {
     /// Keeps a sample, and says how many were killed since the one before it.
-    fn enter(&mut self, sample: &Arc<Sample>, history_count: usize) -> u64 {
+    fn insert(&mut self, sample: &Arc<Sample>, history_count: usize) -> u64 {
         self.level = sample.level;
         self.latest = Some(Arc::clone(sample));
         self.unavailable = None;

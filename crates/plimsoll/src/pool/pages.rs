@@ -69,7 +69,7 @@ impl PageAllocator {
         *generation = generation.wrapping_add(1);
         let id = PageId { index: index as u32, generation: *generation };
         self.used_count += 1;
-        self.mark_taken(index);
+        self.mark_used(index);
         Some(Page { id, offset_bytes: index as u64 * self.page_bytes })
     }
 
@@ -88,7 +88,7 @@ impl PageAllocator {
         Ok(())
     }
 
-    fn mark_taken(&mut self, mut index: usize) {
+    fn mark_used(&mut self, mut index: usize) {
         for level in &mut self.levels {
             let Some(word) = level.get_mut(index / WORD) else { return };
             *word |= 1 << (index % WORD);

@@ -95,7 +95,7 @@ impl Machine {
         Ok(Self { memory, cgroups: cgroups.groups, doubts })
     }
 
-    /// What a user must be told without asking: every doubt, but for groups above the topmost that can be seen where one
+    /// What a user must be reported without asking: every doubt, but for groups above the topmost that can be seen where one
     /// of those that can be seen has a limit below the machine's memory. That is how a container with a limit is.
     pub fn grave_doubts(&self) -> impl Iterator<Item = &Unavailable> {
         let binds = |bound_bytes: u64| bound_bytes < self.ordinary_bytes();
@@ -106,12 +106,13 @@ impl Machine {
     /// Those of its [grave doubts](Self::grave_doubts) that nobody has asked for yet, for a log that is to have each once
     /// in a process.
     #[must_use]
-    pub fn untold_doubts(&self) -> Vec<Unavailable> {
-        static TOLD: Mutex<Vec<Unavailable>> = Mutex::new(Vec::new());
-        let mut told = lock(&TOLD);
-        let untold: Vec<_> = self.grave_doubts().filter(|doubt| !told.contains(doubt)).cloned().collect();
-        told.extend(untold.iter().cloned());
-        untold
+    pub fn unreported_doubts(&self) -> Vec<Unavailable> {
+        static REPORTED: Mutex<Vec<Unavailable>> = Mutex::new(Vec::new());
+        let mut reported = lock(&REPORTED);
+        let unreported: Vec<_> =
+            self.grave_doubts().filter(|doubt| !reported.contains(doubt)).cloned().collect();
+        reported.extend(unreported.iter().cloned());
+        unreported
     }
 
     /// RAM the kernel manages (`MemTotal`), in bytes. Less than the board is sold with: firmware keeps a part.

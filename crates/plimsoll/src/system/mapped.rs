@@ -46,7 +46,7 @@ static LAST: Mutex<Shared> = Mutex::new(Shared { tried_at: None, answer: None })
 
 /// Notes in a reading of this machine how much shared memory is mapped at most, where that may be much less than there is
 /// and every process can be asked.
-pub(super) fn tell_shared(mut memory: MemInfo, root: &SystemRoot) -> MemInfo {
+pub(super) fn with_shared(mut memory: MemInfo, root: &SystemRoot) -> MemInfo {
     let shmem_bytes = memory.shmem_bytes.unwrap_or(0);
     let unsure_bytes = shmem_bytes.min(memory.mapped_bytes.unwrap_or(0));
     if unsure_bytes < NOT_WORTH_BYTES || !root.is_this_machine() {
@@ -107,11 +107,11 @@ fn is_shown_all(root: &SystemRoot) -> bool {
     const FIRST: &str = "user:[4026531837]";
     /// `CAP_SYS_PTRACE`. Source: `capabilities(7)`.
     const MAY_LOOK: u64 = 1 << 19;
-    let may_look = |status: String| {
+    let may_read = |status: String| {
         let mask = u64::from_str_radix(field(&status, "CapEff", ':')?.trim(), 16).ok()?;
         Some(mask & MAY_LOOK != 0)
     };
-    is_in(root, "user", FIRST) && root.read_text("/proc/self/status").ok().and_then(may_look) == Some(true)
+    is_in(root, "user", FIRST) && root.read_text("/proc/self/status").ok().and_then(may_read) == Some(true)
 }
 
 /// The shared memory that processes have mapped, by what each has resident of it: what several share counts for each. `None`
@@ -163,7 +163,7 @@ mod tests {
     fn a_copy_of_a_machine_is_not_asked() {
         let memory =
             MemInfo { mapped_bytes: Some(1 << 40), shmem_bytes: Some(1 << 40), ..MemInfo::default() };
-        assert_eq!(tell_shared(memory, &SystemRoot::at("/nowhere")).mapped_shmem_bytes, None);
+        assert_eq!(with_shared(memory, &SystemRoot::at("/nowhere")).mapped_shmem_bytes, None);
     }
 
     #[test]

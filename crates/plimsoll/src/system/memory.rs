@@ -4,7 +4,7 @@ use rustix::system::sysinfo;
 
 use super::{
     fault::FileFault,
-    mapped::tell_shared,
+    mapped::with_shared,
     meminfo::{MemInfo, MemoryScope, StandIn},
     mounts::{MemInfoMount, Mounts},
     pages::HugePages,
@@ -49,7 +49,7 @@ impl MemoryReader {
             Ok(memory) if scope == MemoryScope::Container => Ok(memory),
             Ok(memory) => {
                 let fault = (mount == MemInfoMount::Other).then_some(FileFault::Foreign);
-                Ok(MemInfo { fault, ..tell_shared(memory, &self.root) })
+                Ok(MemInfo { fault, ..with_shared(memory, &self.root) })
             }
             Err(unavailable) => {
                 // What is mounted may have changed.

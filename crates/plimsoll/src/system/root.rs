@@ -156,7 +156,7 @@ impl SystemRoot {
     /// # Errors
     ///
     /// [`Unavailable`] when it is missing, forbidden, unreadable or larger than 1 GiB.
-    pub(super) fn for_each_line(&self, absolute: impl AsRef<Path>, mut tell: impl FnMut(&[u8])) -> Probe<()> {
+    pub(super) fn for_each_line(&self, absolute: impl AsRef<Path>, mut each: impl FnMut(&[u8])) -> Probe<()> {
         let path = self.path(&absolute);
         let mut read = || -> io::Result<bool> {
             let mut file = BufReader::new(self.open(absolute.as_ref())?.take(MAX_LINES_BYTES + 1));
@@ -167,7 +167,7 @@ impl SystemRoot {
                     return Ok(file.get_ref().limit() > 0);
                 }
                 let whole = line.strip_suffix(b"\n");
-                tell(whole.unwrap_or(&line));
+                each(whole.unwrap_or(&line));
                 if whole.is_none() && line.len() == MAX_LINE_BYTES {
                     file.skip_until(b'\n')?;
                 }

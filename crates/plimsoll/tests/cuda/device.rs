@@ -102,9 +102,9 @@ fn a_slab_whose_map_was_abandoned_is_kept_and_counted() {
     let seen = map.view().base();
     map.abandon();
     drop(buffer);
-    pool.destroy();
+    pool.close();
     drop(pool);
-    // SAFETY: the driver's memory is never given back.
+    // SAFETY: the driver's memory is never freed.
     #[allow(unsafe_code)]
     let byte = unsafe { seen.as_ptr().read_volatile() };
     assert_eq!((byte, budget.allocated_bytes(), back_end.usage().used_bytes), (7, 2 * MIB, 2 * MIB));
@@ -221,7 +221,7 @@ fn staging_refuses_what_fits_neither_its_window_nor_the_slab() {
 }
 
 #[test]
-fn a_slab_given_back_during_a_copy_stays_until_it_is_done() {
+fn a_slab_released_during_a_copy_stays_until_it_is_done() {
     let gpu = Gpu::new();
     for back_end in [gpu.open(CudaKind::Device), gpu.open_chunked()] {
         let mut staging = CudaStaging::new(&back_end, 4 * MIB).unwrap();
@@ -280,7 +280,7 @@ fn slabs_outlive_the_back_end_that_gave_them() {
 }
 
 #[test]
-fn a_slab_taken_on_one_thread_is_used_and_given_back_on_another() {
+fn a_slab_taken_on_one_thread_is_used_and_released_on_another() {
     let gpu = Gpu::new();
     let back_end = gpu.open(CudaKind::Device);
     let slab = take(&back_end, MIB);

@@ -158,5 +158,8 @@ fn a_refused_slab_is_counted_as_refused_and_as_nothing_else() {
     fake.fail_after(1, 2);
     assert_eq!(back_end.take(&Request::new(GIB, "slab")).unwrap_err().code(), "ERR_INSUFFICIENT_MEMORY");
     let usage = back_end.usage();
-    assert_eq!((usage.used_bytes, usage.slab_count, usage.refused_count, usage.taken_count), (0, 0, 1, 0));
+    assert_eq!(
+        (usage.used_bytes, usage.slab_count, usage.refused_count, usage.allocated_count),
+        (0, 0, 1, 0)
+    );
 }

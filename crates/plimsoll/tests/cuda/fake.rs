@@ -140,7 +140,7 @@ impl Fake {
         }
     }
 
-    /// All that was taken is given back, and nothing was done wrong.
+    /// All that was taken is freed, and nothing was done wrong.
     #[track_caller]
     pub fn assert_clean(&self) {
         assert_eq!(self.wrongs(), "");

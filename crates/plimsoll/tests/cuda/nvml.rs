@@ -62,7 +62,7 @@ fn more_processes_than_there_was_room_for_are_all_told() {
 #[test]
 fn bytes_that_the_driver_does_not_tell_are_none() {
     let fake = Fake::new();
-    fake.set("nvml.untold", 1);
+    fake.set("nvml.unavailable", 1);
     assert_eq!(held(&fake), [(0, 1000, None), (0, 1001, None)]);
 }
 

@@ -25,7 +25,7 @@ pub fn holds(backend: &SharedBackend) {
         ("ranges that overlap are not copied", ranges_that_overlap_are_not_copied),
         ("what lies outside a slab is an error", what_lies_outside_a_slab_is_an_error),
         ("sizes that no device has are an error", sizes_that_no_device_has_are_an_error),
-        ("the books show what is out and the most that was", the_books_show_what_is_out),
+        ("the map shows what is out and the most that was", the_map_show_what_is_out),
         ("a view is there where it is claimed, and stays", a_view_is_there_where_it_is_claimed),
         ("addresses that are kept read zero when the slab is gone", kept_addresses_read_zero),
         ("every sync is taken", every_sync_is_taken),
@@ -38,7 +38,7 @@ pub fn holds(backend: &SharedBackend) {
         println!("{}: {name}", backend.name());
         check(backend);
         let usage = backend.usage();
-        assert_eq!((usage.used_bytes, usage.slab_count), (0, 0), "{name}: everything was given back");
+        assert_eq!((usage.used_bytes, usage.slab_count), (0, 0), "{name}: everything was freed");
     }
 }
 
@@ -49,7 +49,7 @@ pub fn refuses_beyond_headroom(make: impl FnOnce(DeviceContext) -> SharedBackend
     let refusal = backend.take(&Request::new(1, "one byte")).unwrap_err();
     assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY", "{refusal}");
     assert!(refusal.to_string().contains(" a floor of "), "{refusal}");
-    assert_eq!((backend.usage().refused_count, backend.usage().taken_count), (1, 0));
+    assert_eq!((backend.usage().refused_count, backend.usage().allocated_count), (1, 0));
 }
 
 fn take(backend: &SharedBackend, bytes: u64) -> Box<dyn DeviceMemory> {
@@ -179,11 +179,11 @@ fn sizes_that_no_device_has_are_an_error(backend: &SharedBackend) {
     let refusal = backend.take(&Request::new(MAX_BYTES, "absurd")).unwrap_err();
     assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY", "{refusal}");
     let usage = backend.usage();
-    assert_eq!(usage.taken_count, before.taken_count);
+    assert_eq!(usage.allocated_count, before.allocated_count);
     assert_eq!(usage.refused_count, before.refused_count + 4);
 }
 
-fn the_books_show_what_is_out(backend: &SharedBackend) {
+fn the_map_show_what_is_out(backend: &SharedBackend) {
     let before = backend.usage();
     let slabs: Vec<_> = (1..=3).map(|mib| take(backend, mib * MIB)).collect();
     let bytes: u64 = slabs.iter().map(|slab| slab.size_bytes()).sum();
@@ -194,7 +194,7 @@ fn the_books_show_what_is_out(backend: &SharedBackend) {
     let after = backend.usage();
     assert_eq!((after.used_bytes, after.slab_count), (0, 0));
     assert_eq!(after.peak_bytes, usage.peak_bytes);
-    assert_eq!(after.taken_count, before.taken_count + 3);
+    assert_eq!(after.allocated_count, before.allocated_count + 3);
     let second: u64 = take(backend, MIB).size_bytes();
     assert_eq!(backend.usage().peak_bytes, usage.peak_bytes, "the peak is of all at once, not {second}");
 }

@@ -99,7 +99,7 @@ fn where_nothing_can_be_measured_a_grant_is_pending_until_its_holder_speaks() {
 }
 
 #[test]
-fn memory_that_a_neighbour_gives_back_is_not_missing_from_the_growth_of_others() {
+fn memory_that_a_neighbour_releases_is_not_missing_from_the_growth_of_others() {
     let pending = Pending::new();
     pending.begin(256, |_| Some(1000));
     pending.commit(256, None, 256);

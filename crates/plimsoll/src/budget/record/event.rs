@@ -16,7 +16,7 @@ pub enum EventKind {
     Held,
     /// Bytes were granted.
     Grant,
-    /// Bytes were given back.
+    /// Bytes were released.
     Release,
     /// Bytes were asked for and refused.
     Refusal,

@@ -117,7 +117,7 @@ fn what_happens_is_told_in_order_with_label_bytes_and_sum() {
 #[test]
 fn a_refusal_by_a_budget_that_refuses_all_is_told_too() {
     let budget = MemoryBudget::new(100, 0).unwrap();
-    let _critical = budget.refuse("memory is critical");
+    let _critical = budget.close_gate("memory is critical");
     let recording = budget.record(RecordOptions::default()).unwrap();
     assert!(budget.allocate(1, "x").is_err());
     assert_eq!(kinds(&recording.stop()), [EventKind::Refusal]);
@@ -204,7 +204,7 @@ fn reading_without_events_tells_the_totals_all_the_same() {
     assert_eq!((record.events.len(), record.event_count, labelled(&record, "x").granted_bytes), (0, 2, 7));
 }
 
-/// What a thread does next: take under a label, or give back one of its own.
+/// What a thread does next: take under a label, or release one of its own.
 #[derive(Debug, Clone)]
 enum Step {
     Take { label: usize, bytes: u64 },

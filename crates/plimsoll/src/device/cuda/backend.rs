@@ -149,15 +149,15 @@ impl Backend for CudaBackend {
         Ok(Some(Box::new(CudaStaging::over(&self.shared, window_bytes)?)))
     }
 
-    fn admit(&self, request: &Request<'_>) -> Result<()> {
+    fn check_headroom(&self, request: &Request<'_>) -> Result<()> {
         match self.shared.charge(self.shared.kind) {
-            Some(charge) => self.shared.context.admit(request, charge),
+            Some(charge) => self.shared.context.check_headroom(request, charge),
             None => request.check_size(),
         }
     }
 
     /// What is free is read from the machine where the memory is the machine's; a device's own memory as the driver had
-    /// it when a slab was last taken or given back.
+    /// it when a slab was last taken or freed.
     fn usage(&self) -> DeviceUsage {
         let shared = &self.shared;
         let usage = self.meter.usage();

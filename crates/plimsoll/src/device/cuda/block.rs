@@ -1,4 +1,4 @@
-//! One piece of CUDA memory, of whichever kind, from the call that takes it to the call that gives it back.
+//! One piece of CUDA memory, of whichever kind, from the call that takes it to the call that frees it.
 
 use std::{
     ffi::c_void,
@@ -25,7 +25,7 @@ pub(super) struct Block {
     _metered: Option<Metered>,
 }
 
-/// How the memory was taken, which says how it is given back.
+/// How the memory was taken, which says how it is freed.
 #[derive(Debug)]
 pub(super) enum Storage {
     Linear(DevicePointer),
@@ -42,17 +42,17 @@ unsafe impl Sync for Storage {}
 impl Storage {
     /// Asks the driver for memory of that kind, after the machine where the memory is the machine's.
     pub fn take(shared: &Shared, request: &Request<'_>, kind: CudaKind, bytes: u64) -> Result<Self> {
-        // A lock that another thread held at the fork is never given back in the child.
+        // A lock that another thread held at the fork is never freed in the child.
         shared.driver.check_process()?;
         let charge = shared.charge(kind);
         let ask = || {
             let current = shared.driver.enter()?;
             let storage = Self::ask(shared, &current, kind, bytes);
-            shared.look_at_memory(&current);
+            shared.refresh_memory(&current);
             storage
         };
         let taken = match charge {
-            Some(charge) => shared.context.admit_and(request, charge, ask),
+            Some(charge) => shared.context.within_headroom(request, charge, ask),
             None => shared.check_total(request).and_then(|()| ask()),
         };
         taken.map_err(|error| shared.refusal(request, charge, error))
@@ -109,7 +109,7 @@ impl Storage {
         match current.check("cuMemHostGetDevicePointer", code) {
             Ok(()) => Ok(storage),
             Err(error) => {
-                storage.give_back_whole(current);
+                storage.free_whole(current);
                 Err(error)
             }
         }
@@ -124,25 +124,25 @@ impl Storage {
         }
     }
 
-    fn give_back(&mut self, shared: &Shared, current: &Current<'_>) {
+    fn free(&mut self, shared: &Shared, current: &Current<'_>) {
         match self {
             Self::Chunked(chunks) => {
-                // Unlike the other calls that give back, unmapping does not wait for work under way.
+                // Unlike the other calls that free, unmapping does not wait for work under way.
                 // SAFETY: takes nothing.
                 current.forgive("cuCtxSynchronize", unsafe { (current.table().core.context_synchronize)() });
                 if let Some(chunking) = &shared.chunking {
-                    chunking.give_back(current, chunks);
+                    chunking.free(current, chunks);
                 }
             }
-            whole => whole.give_back_whole(current),
+            whole => whole.free_whole(current),
         }
     }
 
-    fn give_back_whole(&self, current: &Current<'_>) {
+    fn free_whole(&self, current: &Current<'_>) {
         let core = &current.table().core;
         match self {
             Self::Linear(address) | Self::Managed(address) => {
-                // SAFETY: taken by the call that this undoes, and given back once: by the only owner, as it goes.
+                // SAFETY: taken by the call that this undoes, and freed once: by the only owner, as it goes.
                 current.forgive("cuMemFree", unsafe { (core.free)(*address) });
             }
             Self::Pinned { host, .. } => {
@@ -182,9 +182,9 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        if let Some(current) = self.shared.driver.enter_to_give_back() {
-            self.storage.give_back(&self.shared, &current);
-            self.shared.look_at_memory(&current);
+        if let Some(current) = self.shared.driver.enter_to_free() {
+            self.storage.free(&self.shared, &current);
+            self.shared.refresh_memory(&current);
         }
     }
 }

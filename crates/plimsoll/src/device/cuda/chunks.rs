@@ -83,7 +83,7 @@ impl Chunking {
         match self.fill(current, &mut chunks) {
             Ok(()) => Ok(chunks),
             Err(error) => {
-                self.give_back(current, &mut chunks);
+                self.free(current, &mut chunks);
                 Err(error)
             }
         }
@@ -113,8 +113,8 @@ impl Chunking {
         current.check("cuMemSetAccess", code)
     }
 
-    /// Gives all of it back. Nothing may be at work on it.
-    pub fn give_back(&self, current: &Current<'_>, chunks: &mut Chunks) {
+    /// Frees all of it. Nothing may be at work on it.
+    pub fn free(&self, current: &Current<'_>, chunks: &mut Chunks) {
         for chunk in chunks.parts.drain(..) {
             if chunk.mapped {
                 // SAFETY: exactly what was mapped, and nobody has the address any more.

@@ -62,9 +62,9 @@ impl Driver {
         Ok(Current { driver: self, _on_this_thread: PhantomData })
     }
 
-    /// As [`enter`](Self::enter), for destructors: nothing is to be given back in a forked child, to a context that is
+    /// As [`enter`](Self::enter), for destructors: nothing is to be freed in a forked child, to a context that is
     /// lost, or to a driver that has shut down with the process.
-    pub fn enter_to_give_back(&self) -> Option<Current<'_>> {
+    pub fn enter_to_free(&self) -> Option<Current<'_>> {
         self.enter().ok()
     }
 

@@ -60,7 +60,7 @@ impl Shared {
 
     /// Keeps what the device has free now, so that nobody who asks later waits for the device. Of memory that is the
     /// machine's, the machine tells more than the driver.
-    pub fn look_at_memory(&self, current: &Current<'_>) {
+    pub fn refresh_memory(&self, current: &Current<'_>) {
         if self.charge(self.kind).is_some() {
             return;
         }

@@ -179,7 +179,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(current) = self.host.shared.driver.enter_to_give_back() {
+        if let Some(current) = self.host.shared.driver.enter_to_free() {
             // SAFETY: created with the slot and destroyed once. The copy under way is waited for first: what it works
             // on goes right after this.
             unsafe {

@@ -135,7 +135,7 @@ impl DeviceMemory for HostMemory {
         if self.page_bytes == page_bytes() {
             // What was there as the slab was taken may be gone by now.
             let request = Request { promised, ..Request::new(self.size_bytes(), "pages of a slab") };
-            self.context.admit_and(&request, Charge::Process, || self.touch_all())?;
+            self.context.within_headroom(&request, Charge::Process, || self.touch_all())?;
         } else {
             self.touch_all()?;
         }

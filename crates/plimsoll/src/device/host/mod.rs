@@ -87,9 +87,9 @@ impl HostBackend {
     fn plain_slab(&self, request: &Request<'_>) -> Result<HostMemory> {
         if self.options.lock {
             // Locking takes every page.
-            return self.context.admit_and(request, Charge::Process, || self.plain_map(request));
+            return self.context.within_headroom(request, Charge::Process, || self.plain_map(request));
         }
-        self.context.admit(request, Charge::Process)?;
+        self.context.check_headroom(request, Charge::Process)?;
         self.plain_map(request)
     }
 
@@ -141,8 +141,8 @@ impl HostBackend {
         let mapped = if missing.bytes == 0 {
             map()
         } else {
-            let admitted = self.context.admit_and(&missing, Charge::Machine, || Ok(map()));
-            admitted.map_err(|refusal| lacks(refusal.to_string()))?
+            let allowed = self.context.within_headroom(&missing, Charge::Machine, || Ok(map()));
+            allowed.map_err(|refusal| lacks(refusal.to_string()))?
         };
         mapped.map_err(|errno| lacks(errno.to_string()))
     }
@@ -233,8 +233,8 @@ impl Backend for HostBackend {
         }
     }
 
-    fn admit(&self, request: &Request<'_>) -> Result<()> {
-        self.context.admit(request, Charge::Process)
+    fn check_headroom(&self, request: &Request<'_>) -> Result<()> {
+        self.context.check_headroom(request, Charge::Process)
     }
 
     fn usage(&self) -> DeviceUsage {

@@ -8,7 +8,7 @@ pub struct HostOptions {
     /// Whether in huge pages.
     pub huge_pages: HugePages,
     /// Whether slabs are locked in RAM, so that nothing of them is ever swapped out. All their pages are then taken at
-    /// once, and stay until the slab is given back.
+    /// once, and stay until the slab is freed.
     pub lock: bool,
 }
 

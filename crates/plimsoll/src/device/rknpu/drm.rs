@@ -70,7 +70,7 @@ pub fn driver_name(kernel: &dyn Kernel, node: BorrowedFd<'_>) -> ErrnoResult<Str
     Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// `DRM_IOCTL_GEM_CLOSE`: gives a handle back, and with it the buffer when nobody else has it.
+/// `DRM_IOCTL_GEM_CLOSE`: frees a handle, and with it the buffer when nobody else has it.
 ///
 /// # Errors
 ///

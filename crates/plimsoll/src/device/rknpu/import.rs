@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    npu::{Npu, Taken},
+    npu::{Allocated, Npu},
     owner::Owner,
 };
 
@@ -12,11 +12,11 @@ use super::{
 #[must_use = "dropping it takes the buffer's address away"]
 pub struct RknpuImport {
     owner: Arc<Owner<Npu>>,
-    taken: Taken,
+    taken: Allocated,
 }
 
 impl RknpuImport {
-    pub(super) fn new(owner: Arc<Owner<Npu>>, taken: Taken) -> Self {
+    pub(super) fn new(owner: Arc<Owner<Npu>>, taken: Allocated) -> Self {
         Self { owner, taken }
     }
 
@@ -37,6 +37,6 @@ impl Drop for RknpuImport {
     fn drop(&mut self) {
         let handle = self.taken.handle;
         // It fails only when the thread is no more; the device was closed with it.
-        let _ = self.owner.call(move |npu| npu.give_back(handle));
+        let _ = self.owner.call(move |npu| npu.free(handle));
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    npu::{Npu, Taken},
+    npu::{Allocated, Npu},
     owner::Owner,
     uapi::sync,
 };
@@ -27,14 +27,14 @@ use crate::{
 pub(super) struct RknpuMemory {
     kernel: Arc<dyn Kernel>,
     owner: Arc<Owner<Npu>>,
-    taken: Taken,
+    taken: Allocated,
     mapping: Mutex<Option<Mapping>>,
     /// Parts that the processor is writing to.
     open_writes: Mutex<Vec<Range<u64>>>,
 }
 
 impl RknpuMemory {
-    pub(super) fn new(kernel: Arc<dyn Kernel>, owner: Arc<Owner<Npu>>, taken: Taken) -> Self {
+    pub(super) fn new(kernel: Arc<dyn Kernel>, owner: Arc<Owner<Npu>>, taken: Allocated) -> Self {
         Self { kernel, owner, taken, mapping: Mutex::default(), open_writes: Mutex::default() }
     }
 
@@ -125,7 +125,7 @@ impl Drop for RknpuMemory {
         // It fails only when the thread is no more; the device was closed with it.
         let _ = self.owner.call(move |npu| {
             drop(mapping);
-            npu.give_back(handle);
+            npu.free(handle);
         });
     }
 }

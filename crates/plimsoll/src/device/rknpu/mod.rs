@@ -1,4 +1,4 @@
-//! The memory of Rockchip's NPU, from its own driver. Taken by name only: programs that run models import dma-bufs, which
+//! The memory of Rockchip's NPU, from its own driver. Allocated by name only: programs that run models import dma-bufs, which
 //! dma-heap gives without any of what follows.
 //!
 //! ```text
@@ -110,10 +110,10 @@ impl RknpuBackend {
 
     fn of(&self, domain: DomainId) -> Self {
         let number = if domain == DomainId::default() { String::new() } else { format!(":{domain}") };
-        Self { name: format!("rknpu{number}"), domain: self.books(domain), ..self.clone() }
+        Self { name: format!("rknpu{number}"), domain: self.domain_with(domain), ..self.clone() }
     }
 
-    fn books(&self, domain: DomainId) -> Arc<Domain> {
+    fn domain_with(&self, domain: DomainId) -> Arc<Domain> {
         let mut domains = lock(&self.domains);
         domains.entry(domain).or_insert_with(|| Arc::new(Domain::new(domain))).clone()
     }
@@ -133,7 +133,7 @@ impl RknpuBackend {
         self.owner.call(|npu| npu.info()).flatten()
     }
 
-    /// Makes this domain the live one, the one whose buffers the NPU sees. Taking, syncing and giving back a slab do so
+    /// Makes this domain the live one, the one whose buffers the NPU sees. Taking, syncing and freeing a slab do so
     /// too. It waits up to 6 seconds for jobs that hold another.
     ///
     /// # Errors
@@ -157,7 +157,7 @@ impl RknpuBackend {
     /// As [`plan()`].
     pub fn plan(&self, sizes: &[u64]) -> Result<Vec<DomainId>> {
         let domains = DomainId::all().take(self.domain_count);
-        let windows: Vec<_> = domains.map(|id| self.books(id).window().clone()).collect();
+        let windows: Vec<_> = domains.map(|id| self.domain_with(id).window().clone()).collect();
         domains::plan_into(&windows, sizes, self.alignment)
     }
 
@@ -219,14 +219,11 @@ impl Backend for RknpuBackend {
     }
 
     fn remarks(&self) -> Vec<String> {
-        vec![
-            "librknnrt takes no lock: take and give back no memory of the NPU while it runs a model"
-                .to_owned(),
-        ]
+        vec!["librknnrt takes no lock: take and free no memory of the NPU while it runs a model".to_owned()]
     }
 
-    fn admit(&self, request: &Request<'_>) -> Result<()> {
-        self.context.admit(request, Charge::Process)
+    fn check_headroom(&self, request: &Request<'_>) -> Result<()> {
+        self.context.check_headroom(request, Charge::Process)
     }
 
     /// The device's figures are those of this domain's window.

@@ -35,7 +35,7 @@ const PAGE_ALIGNMENT_SINCE: [u32; 3] = [0, 9, 8];
 
 pub(super) struct Npu {
     kernel: Arc<dyn Kernel>,
-    /// Closing it gives back what is left, so it comes before the buffers' places in the books.
+    /// Closing it gives back what is left, so it comes before the buffers' places in the map.
     node: OwnedFd,
     path: PathBuf,
     version: [u32; 3],
@@ -56,7 +56,7 @@ struct Buffer {
 
 /// What a taker is told of a buffer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Taken {
+pub(super) struct Allocated {
     pub(super) handle: u32,
     /// Where the NPU sees it, while its domain is live.
     pub(super) address: u64,
@@ -149,9 +149,9 @@ impl Npu {
         context: &DeviceContext,
         request: &Request<'_>,
         domain: &Arc<Domain>,
-    ) -> Result<Taken> {
-        self.give_back_leaving();
-        context.admit_and(request, Charge::Process, || {
+    ) -> Result<Allocated> {
+        self.free_leaving();
+        context.within_headroom(request, Charge::Process, || {
             let size = request.bytes.next_multiple_of(granule_bytes());
             let fit = domain.window().fit(size, self.alignment());
             let (_, alignment) = fit.ok_or_else(|| self.no_place(request, domain))?;
@@ -167,7 +167,7 @@ impl Npu {
     }
 
     /// Enters a buffer that the driver has just given, unless it cannot be what was asked for.
-    fn accept(&mut self, given: &MemCreate, least_bytes: u64, domain: &Arc<Domain>) -> Result<Taken> {
+    fn accept(&mut self, given: &MemCreate, least_bytes: u64, domain: &Arc<Domain>) -> Result<Allocated> {
         let &MemCreate { handle, size, obj_addr, dma_addr, .. } = given;
         let fits = dma_addr > 0 && dma_addr.checked_add(size).is_some_and(|end| end <= WINDOW_BYTES);
         let fresh = handle > 0 && !self.buffers.contains_key(&handle);
@@ -176,7 +176,7 @@ impl Npu {
                 "the driver gave {size} bytes, or an address beyond its window, for {least_bytes} bytes"
             );
             if fresh {
-                self.give_back(handle);
+                self.free(handle);
             }
             return Err(Error::device(DRIVER, None, MemCreate::NAME, meaning));
         }
@@ -184,19 +184,19 @@ impl Npu {
         let buffer =
             Buffer { obj_addr, start: dma_addr, domain: domain.clone(), metered: domain.meter.enter(size) };
         self.buffers.insert(handle, buffer);
-        Ok(Taken { handle, address: dma_addr, size_bytes: size })
+        Ok(Allocated { handle, address: dma_addr, size_bytes: size })
     }
 
-    /// Gives a buffer back. Where the driver refuses, it stays in the books, and is tried again at the next occasion;
+    /// Frees a buffer. Where the driver refuses, it stays in the map, and is tried again at the next occasion;
     /// closing the node ends it in any case.
-    pub(super) fn give_back(&mut self, handle: u32) {
+    pub(super) fn free(&mut self, handle: u32) {
         self.leaving.push(handle);
-        self.give_back_leaving();
+        self.free_leaving();
     }
 
     /// The youngest first, and no further than the first refusal: each can take the driver 18 seconds. The call of DRM
     /// for handles would not be refused, but the driver then loses the memory for good.
-    fn give_back_leaving(&mut self) {
+    fn free_leaving(&mut self) {
         while let Some(handle) = self.leaving.pop() {
             if self.command(&mut MemDestroy { handle, ..MemDestroy::default() }).is_err() {
                 return self.leaving.push(handle);
@@ -208,7 +208,7 @@ impl Npu {
     }
 
     /// Maps a buffer of this NPU.
-    pub(super) fn map(&self, taken: Taken) -> Result<Mapping> {
+    pub(super) fn map(&self, taken: Allocated) -> Result<Mapping> {
         let mut map = MemMap { handle: taken.handle, ..MemMap::default() };
         self.command(&mut map).map_err(|errno| refused(MemMap::NAME, errno))?;
         let mapped = self
@@ -241,8 +241,8 @@ impl Npu {
 
     /// Gives a buffer of another driver an address in domain 0: the driver maps it into whichever domain is live and
     /// believes later that it was 0.
-    pub(super) fn import(&mut self, fd: &OwnedFd, domain: &Arc<Domain>) -> Result<Taken> {
-        self.give_back_leaving();
+    pub(super) fn import(&mut self, fd: &OwnedFd, domain: &Arc<Domain>) -> Result<Allocated> {
+        self.free_leaving();
         self.switch_to(domain.id)?;
         let handle = drm::import_fd(&*self.kernel, self.node.as_fd(), fd.as_fd())
             .map_err(|errno| refused("PRIME_FD_TO_HANDLE", errno))?;
@@ -343,7 +343,7 @@ impl Npu {
 impl Drop for Npu {
     /// Lets the next one in, unless the close that follows has buffers to free.
     fn drop(&mut self) {
-        self.give_back_leaving();
+        self.free_leaving();
         if self.leaving.is_empty() {
             unlock(self.node.as_fd());
         }

@@ -66,7 +66,7 @@ impl Command for MemMap {
     const NAME: &'static str = "MEM_MAP";
 }
 
-/// Gives a buffer back. The driver goes by the handle.
+/// Frees a buffer. The driver goes by the handle.
 #[repr(C)]
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes)]
 pub(super) struct MemDestroy {

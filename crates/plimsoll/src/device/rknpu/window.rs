@@ -198,7 +198,7 @@ mod tests {
         ) {
             let mut window = Window::default();
             let mut taken: Vec<Range<u64>> = Vec::new();
-            for (pages, by_page, give_back) in steps {
+            for (pages, by_page, free) in steps {
                 let bytes = pages * PAGE_BYTES;
                 let alignment = if by_page { Alignment::Page } else { Alignment::Size };
                 if let Some(start) = window.place(bytes, alignment) {
@@ -209,7 +209,7 @@ mod tests {
                     window.fill(start, bytes);
                     taken.push(range);
                 }
-                if give_back {
+                if free {
                     window.clear(taken.swap_remove(pages as usize % taken.len()).start);
                 }
                 for alignment in [Alignment::Size, Alignment::Page] {

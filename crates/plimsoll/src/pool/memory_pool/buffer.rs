@@ -97,7 +97,7 @@ impl PoolBuffer {
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] for a range beyond the buffer; [`Error::Device`] as the device says;
-    /// [`Error::Released`] after its pool was destroyed.
+    /// [`Error::Released`] after its pool was closed.
     pub fn read(&self, offset_bytes: u64, into: &mut [u8]) -> Result<()> {
         let hold = self.hold()?;
         let part = hold.part(offset_bytes, into.len() as u64)?;
@@ -155,7 +155,7 @@ impl PoolBuffer {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where the device exports nothing; [`Error::Released`] after its pool was destroyed.
+    /// [`Error::Device`] where the device exports nothing; [`Error::Released`] after its pool was closed.
     pub fn export_fd(&self) -> Result<ExportedFd> {
         let hold = self.hold()?;
         let fd = hold.slab.memory().export_fd()?;

@@ -117,12 +117,12 @@ impl Counters {
         }
     }
 
-    pub(super) fn slab_taken(&mut self, bytes: u64) {
+    pub(super) fn slab_allocated(&mut self, bytes: u64) {
         self.held.add(bytes);
         self.slabs.add(1);
     }
 
-    pub(super) fn slab_given_back(&mut self, bytes: u64) {
+    pub(super) fn slab_freed(&mut self, bytes: u64) {
         self.held.remove(bytes);
         self.slabs.remove(1);
     }
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn names_are_pytorchs() {
         let mut counters = Counters::default();
-        counters.slab_taken(1024);
+        counters.slab_allocated(1024);
         counters.allocated(100, 256, 768);
         let named = counters.named();
         let value = |name: &str| named.iter().find(|(key, _)| key == name).map(|(_, value)| *value);

@@ -70,7 +70,7 @@ impl Drop for Hold {
 }
 
 impl Inner {
-    /// Keeps a buffer where it is, or gives the lock back while it is being moved.
+    /// Keeps a buffer where it is, or releases the lock while it is being moved.
     pub(super) fn try_hold<'s>(
         self: &Arc<Self>,
         mut state: MutexGuard<'s, State>,
@@ -101,7 +101,7 @@ impl Inner {
                 Ok(hold) => return Ok(hold),
                 Err(state) => wait(&self.moved, state),
             };
-            if state.destroyed {
+            if state.closed {
                 return Err(Error::Released { what: super::WHAT });
             }
         }

@@ -25,7 +25,7 @@ pub(super) struct Inner {
     /// Held while retired slabs go back: whoever collects waits for those who began before.
     pub(super) collecting: Mutex<()>,
     /// Bytes of the slabs that ever went back.
-    pub(super) given_back_bytes: AtomicU64,
+    pub(super) freed_bytes: AtomicU64,
 }
 
 impl Inner {
@@ -35,7 +35,7 @@ impl Inner {
 
     pub(super) fn live(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.state();
-        if state.destroyed { Err(Error::Released { what: WHAT }) } else { Ok(state) }
+        if state.closed { Err(Error::Released { what: WHAT }) } else { Ok(state) }
     }
 
     pub(super) fn check(&self, bytes: u64, options: &BufferOptions) -> Result<()> {
@@ -68,7 +68,7 @@ impl Inner {
     /// Frees a buffer whose last handle is gone. A slab that becomes empty by it is to be [collected](Self::collect).
     pub(super) fn free(&self, id: BufferId) {
         let mut state = self.state();
-        if state.destroyed {
+        if state.closed {
             return;
         }
         let Some(live) = state.map.buffer_mut(id) else { return };
@@ -91,14 +91,14 @@ impl Inner {
         state.free(id, self.options.max_cached_bytes.unwrap_or(0));
     }
 
-    /// Gives retired slabs back, without the lock over the books: a device may take its time. All that were retired before
+    /// Frees retired slabs, without the lock over the map: a device may take its time. All that were retired before
     /// are back by then, whoever gives them.
     pub(super) fn collect(&self) -> u64 {
         let _alone = lock(&self.collecting);
         let retired = std::mem::take(&mut self.state().retired);
         let bytes: u64 = retired.iter().map(|slab| slab.size_bytes()).sum();
         drop(retired);
-        self.given_back_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.freed_bytes.fetch_add(bytes, Ordering::Relaxed);
         bytes
     }
 }

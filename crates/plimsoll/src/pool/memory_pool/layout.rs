@@ -6,7 +6,7 @@ use crate::pool::{
     suballocator::{End, NodeId, SubAllocator},
 };
 
-/// The books of one slab.
+/// The map of one slab.
 #[derive(Debug, Clone)]
 pub(super) enum Layout {
     Blocks(SubAllocator),

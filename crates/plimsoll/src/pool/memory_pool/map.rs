@@ -116,7 +116,7 @@ pub(super) struct Freed {
     pub(super) emptied: bool,
 }
 
-/// The books.
+/// The map.
 #[derive(Debug, Default)]
 pub(super) struct Map {
     /// Of a pool in which each buffer has a slab of its own, whatever is left of it: what the device rounds slabs up to.
@@ -131,7 +131,7 @@ pub(super) struct Map {
 }
 
 impl Map {
-    /// The books of a pool without slabs; `dedicated` is what its device rounds slabs up to, in bytes, where each buffer is
+    /// The map of a pool without slabs; `dedicated` is what its device rounds slabs up to, in bytes, where each buffer is
     /// to have one of its own.
     pub(super) fn new(dedicated: Option<u64>) -> Self {
         Self { dedicated, ..Self::default() }
@@ -190,7 +190,7 @@ impl Map {
                 return bound;
             }
             // The bound was that of a part that has gone since.
-            self.enter_room(slab);
+            self.insert_room(slab);
         }
     }
 
@@ -240,14 +240,19 @@ impl Map {
             .collect()
     }
 
-    /// Enters a slab, and returns its number.
-    pub(super) fn enter_slab(&mut self, slab: Arc<Slab>, page_bytes: Option<u64>, purpose: Purpose) -> usize {
+    /// Inserts a slab, and returns its number.
+    pub(super) fn insert_slab(
+        &mut self,
+        slab: Arc<Slab>,
+        page_bytes: Option<u64>,
+        purpose: Purpose,
+    ) -> usize {
         let layout = Layout::new(slab.size_bytes(), page_bytes);
         let (initial, reserved) = (purpose == Purpose::Beginning, purpose == Purpose::Reserve);
         let held = Held { slab, layout, initial, reserved };
         self.sums = self.sums.combine(held.share(), |sum, more| sum + more);
         let index = self.slabs.insert(held);
-        self.enter_room(index);
+        self.insert_room(index);
         index
     }
 
@@ -273,11 +278,11 @@ impl Map {
     fn remove_slab(&mut self, index: usize) -> Option<Arc<Slab>> {
         let held = self.slabs.try_remove(index)?;
         self.sums = self.sums.combine(held.share(), |sum, less| sum - less);
-        self.enter_room(index);
+        self.insert_room(index);
         Some(held.slab)
     }
 
-    fn enter_room(&mut self, slab: usize) {
+    fn insert_room(&mut self, slab: usize) {
         let held = self.slabs.get(slab);
         if held.is_some_and(Held::is_empty) {
             self.empty.insert(slab);
@@ -323,7 +328,7 @@ impl Map {
     /// Finds a place in a slab and enters a buffer there: in slabs that hold buffers first, so that the others empty.
     pub(super) fn place(&mut self, bytes: u64, options: &BufferOptions) -> Option<(BufferId, u64)> {
         let (slab, placed) = self.find(bytes, options)?;
-        Some(self.enter_at(slab, placed, bytes, options))
+        Some(self.insert_at(slab, placed, bytes, options))
     }
 
     /// The same in one slab.
@@ -334,10 +339,10 @@ impl Map {
         options: &BufferOptions,
     ) -> Option<(BufferId, u64)> {
         let placed = self.take_part(slab, bytes, options.align_bytes, options.placement)?;
-        Some(self.enter_at(slab, placed, bytes, options))
+        Some(self.insert_at(slab, placed, bytes, options))
     }
 
-    fn enter_at(
+    fn insert_at(
         &mut self,
         slab: usize,
         placed: Placed,
@@ -419,7 +424,7 @@ impl Map {
         let changed = change(&mut held.layout);
         let after = held.share();
         self.sums = self.sums.combine(after, |sum, more| sum + more).combine(before, |sum, less| sum - less);
-        self.enter_room(slab);
+        self.insert_room(slab);
         changed
     }
 

@@ -121,7 +121,7 @@ impl Mapping {
     /// driver's to give, which is that of CUDA, or where the kernel refuses it, the slab is kept for good, and counted.
     pub fn abandon(self) {
         self.buffer.0.abandoned.store(true, Ordering::Relaxed);
-        // Of a pool that was destroyed, nothing is moved any more.
+        // Of a pool that was closed, nothing is moved any more.
         let _ = self.buffer.pin_for_good();
         if !self.hold.slab.memory().keep_addresses() {
             mem::forget(Arc::clone(&self.hold.slab));

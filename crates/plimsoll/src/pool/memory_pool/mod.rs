@@ -31,7 +31,7 @@ mod trace;
 
 pub use buffer::{ExportedFd, PoolBuffer};
 pub use counters::{Counter, Scope};
-pub use defragment::{BegunMove, DefragmentOptions, DefragmentReport, DefragmentRun, Move};
+pub use defragment::{DefragmentOptions, DefragmentReport, DefragmentRun, Move, MoveInProgress};
 pub use mapping::{Access, Mapping};
 pub use options::{BufferOptions, Placement, PoolOptions};
 pub use pin::{Claim, Pin};

@@ -16,7 +16,7 @@ pub struct PoolOptions {
     /// Bytes taken from the device at once; a larger buffer gets a slab of its own size. 0, the default, is what suits
     /// the device, and 64 MiB where nothing speaks for another size.
     pub slab_bytes: u64,
-    /// Bytes taken when the pool is made, and kept until it is destroyed or trimmed. None by default.
+    /// Bytes taken when the pool is made, and kept until it is closed or trimmed. None by default.
     pub initial_bytes: u64,
     /// Bytes held at most. No bound of its own by default.
     pub max_bytes: Option<u64>,

@@ -17,7 +17,7 @@ impl PoolBuffer {
     /// # Errors
     ///
     /// [`Error::Busy`] while it is mapped, read or written; [`Error::Released`] after its pool was
-    /// destroyed.
+    /// closed.
     pub fn claim(&self) -> Result<Claim> {
         let hold = self.hold()?;
         let mut state = self.0.pool.live()?;
@@ -36,7 +36,7 @@ impl PoolBuffer {
     ///
     /// # Errors
     ///
-    /// [`Error::Released`] after its pool was destroyed.
+    /// [`Error::Released`] after its pool was closed.
     pub fn pin(&self) -> Result<Pin> {
         Ok(Pin { hold: self.0.pool.hold(self.0.id, HoldKind::Place)?, _buffer: self.clone() })
     }

@@ -56,7 +56,7 @@ impl MemoryPool {
             state,
             moved: Condvar::new(),
             collecting: Mutex::default(),
-            given_back_bytes: AtomicU64::new(0),
+            freed_bytes: AtomicU64::new(0),
         };
         let pool = Self(Arc::new(inner));
         if initial_bytes > 0 {
@@ -74,7 +74,7 @@ impl MemoryPool {
     /// [`Error::InsufficientMemory`](crate::Error::InsufficientMemory) when no hole fits, with the largest that there is:
     /// [`reserve`](Self::reserve) first, or use [`allocate_growing`](Self::allocate_growing).
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for zero bytes or an alignment that is none.
-    /// [`Error::Released`](crate::Error::Released) after [`destroy`](Self::destroy).
+    /// [`Error::Released`](crate::Error::Released) after [`close`](Self::close).
     pub fn allocate(&self, bytes: u64, options: &BufferOptions) -> Result<PoolBuffer> {
         self.0.check(bytes, options)?;
         let mut state = self.0.live()?;
@@ -89,15 +89,15 @@ impl MemoryPool {
         Err(state.no_hole(bytes, self.0.label_of(options)))
     }
 
-    /// Gives slabs without buffers back until at most `keep_bytes` of them are held; those of
-    /// [`initial_bytes`](PoolOptions::initial_bytes) last. Returns the bytes given back.
+    /// Releases slabs without buffers until at most `keep_bytes` of them are held; those of
+    /// [`initial_bytes`](PoolOptions::initial_bytes) last. Returns the bytes released.
     #[allow(clippy::must_use_candidate)] // Called for its effect; the count is a courtesy.
     pub fn trim(&self, keep_bytes: u64) -> u64 {
         self.0.state().retire_empty(keep_bytes);
         self.collect()
     }
 
-    /// Gives back empty slabs that nobody has asked for, so that `missing_bytes` come together for a larger one: all that
+    /// Releases empty slabs that nobody has asked for, so that `missing_bytes` come together for a larger one: all that
     /// were taken on the way, and as many as it takes of those that the pool began with, if that is enough. Slabs that were
     /// [reserved](Self::reserve) stay.
     pub(super) fn trim_spare(&self, missing_bytes: u64) -> u64 {
@@ -105,7 +105,7 @@ impl MemoryPool {
         self.collect()
     }
 
-    /// Gives back the empty slabs that are merely kept for what comes next: neither [reserved](Self::reserve) nor those that
+    /// Releases the empty slabs that are merely kept for what comes next: neither [reserved](Self::reserve) nor those that
     /// the pool began with. For whoever needs memory beside others who do.
     #[allow(clippy::must_use_candidate)] // As above.
     pub fn trim_cached(&self) -> u64 {
@@ -113,7 +113,7 @@ impl MemoryPool {
         self.collect()
     }
 
-    /// Gives back the slabs that buffers [freed without waiting](PoolBuffer::free_without_waiting) left empty. Returns their
+    /// Releases the slabs that buffers [freed without waiting](PoolBuffer::free_without_waiting) left empty. Returns their
     /// bytes.
     #[allow(clippy::must_use_candidate)] // Called for its effect; the count is a courtesy.
     pub fn collect(&self) -> u64 {
@@ -121,8 +121,8 @@ impl MemoryPool {
     }
 
     /// Bytes of the slabs that ever went back, whoever gave them.
-    pub(super) fn given_back_bytes(&self) -> u64 {
-        self.0.given_back_bytes.load(Ordering::Relaxed)
+    pub(super) fn freed_bytes(&self) -> u64 {
+        self.0.freed_bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes of slabs that wait for [`collect`](Self::collect).
@@ -197,18 +197,18 @@ impl MemoryPool {
         self.0.backend.usage()
     }
 
-    /// Whether it was destroyed.
+    /// Whether it was closed.
     #[must_use]
-    pub fn is_destroyed(&self) -> bool {
-        self.0.state().destroyed
+    pub fn is_closed(&self) -> bool {
+        self.0.state().closed
     }
 
-    /// Gives every slab back. Buffers that are left are stale from now on: every use of them is
+    /// Releases every slab. Buffers that are left are stale from now on: every use of them is
     /// [`Error::Released`](crate::Error::Released). What is mapped or in the middle of a copy stays there until that ends.
     /// Idempotent.
-    pub fn destroy(&self) {
+    pub fn close(&self) {
         let mut state = self.0.state();
-        state.destroyed = true;
+        state.closed = true;
         let slabs: Vec<_> = state.map.take_all_slabs();
         state.counters.clear_current();
         drop(state);

@@ -1,7 +1,7 @@
 //! A request for a buffer, step by step: what a pool does before it refuses.
 //!
 //! ```text
-//!   Take ----> GiveBack ----> Relieve ----> Defragment, once ----> Take
+//!   Take ----> Release ----> Reclaim ----> Defragment, once ----> Take
 //!    |  ^         |              |                                  :
 //!    |  '---------+--------------'  something went back             v
 //!    v                                                           Refused
@@ -23,11 +23,11 @@ use crate::{
 pub enum Step {
     /// [`BufferRequest::take`], which may wait for the device.
     Take,
-    /// [`BufferRequest::give_back`], which may wait for the device, and for whoever gives memory back already.
-    GiveBack,
-    /// To have others give back that many bytes, and to wait for what they have on its way back: then
-    /// [`BufferRequest::relieved`] with whether any came back.
-    Relieve {
+    /// [`BufferRequest::release`], which may wait for the device, and for whoever releases memory already.
+    Release,
+    /// To have others release that many bytes, and to wait for what they have on its way back: then
+    /// [`BufferRequest::reclaimed`] with whether any came back.
+    Reclaim {
         /// Bytes of the buffer.
         missing_bytes: u64,
     },
@@ -50,7 +50,7 @@ pub struct BufferRequest {
     options: BufferOptions,
     stage: Stage,
     /// Bytes that had gone back to the device before the last try.
-    given_back_bytes: u64,
+    freed_bytes: u64,
     defragmented: bool,
 }
 
@@ -58,8 +58,8 @@ pub struct BufferRequest {
 #[derive(Debug)]
 enum Stage {
     Take,
-    GiveBack(Error),
-    Relieve(Error),
+    Release(Error),
+    Reclaim(Error),
     Defragment,
     Settled(Result<PoolBuffer>),
     Over,
@@ -92,15 +92,15 @@ impl MemoryPool {
             bytes,
             options: options.clone(),
             stage: Stage::Take,
-            given_back_bytes: 0,
+            freed_bytes: 0,
             defragmented: false,
         })
     }
 
     /// Hands out a buffer, and does what it can before it refuses: a fitting block, a cached slab, a new slab, cached
-    /// slabs of other sizes given back, `relieve`, defragmentation.
+    /// slabs of other sizes released, `reclaim`, defragmentation.
     ///
-    /// `relieve` is told how many bytes are missing, and says whether it has given memory back; it is asked again until
+    /// `reclaim` is told how many bytes are missing, and says whether it has released memory; it is asked again until
     /// it has not, and once more when buffers were moved.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl MemoryPool {
         &self,
         bytes: u64,
         options: &BufferOptions,
-        relieve: &mut dyn FnMut(u64) -> bool,
+        reclaim: &mut dyn FnMut(u64) -> bool,
     ) -> Result<PoolBuffer> {
         match self.allocate(bytes, options) {
             Err(Error::InsufficientMemory { .. }) => {}
@@ -120,8 +120,8 @@ impl MemoryPool {
         loop {
             match request.step() {
                 Step::Take => request.take(),
-                Step::GiveBack => _ = request.give_back(),
-                Step::Relieve { missing_bytes } => request.relieved(relieve(missing_bytes)),
+                Step::Release => _ = request.release(),
+                Step::Reclaim { missing_bytes } => request.reclaimed(reclaim(missing_bytes)),
                 Step::Defragment { enough_bytes } => {
                     let enough_bytes = Some(enough_bytes);
                     let options = DefragmentOptions { enough_bytes, ..DefragmentOptions::default() };
@@ -147,13 +147,13 @@ impl BufferRequest {
                 Ok(Some(buffer)) => Step::Granted(buffer),
                 Err(error) => Step::Refused(error),
             },
-            Stage::GiveBack(no_slab) => {
-                self.stage = Stage::GiveBack(no_slab);
-                Step::GiveBack
+            Stage::Release(no_slab) => {
+                self.stage = Stage::Release(no_slab);
+                Step::Release
             }
-            Stage::Relieve(no_slab) => {
-                self.stage = Stage::Relieve(no_slab);
-                Step::Relieve { missing_bytes: self.bytes }
+            Stage::Reclaim(no_slab) => {
+                self.stage = Stage::Reclaim(no_slab);
+                Step::Reclaim { missing_bytes: self.bytes }
             }
             Stage::Defragment => {
                 self.stage = Stage::Defragment;
@@ -172,12 +172,12 @@ impl BufferRequest {
         if !matches!(self.stage, Stage::Take) {
             return;
         }
-        self.given_back_bytes = self.pool.given_back_bytes();
+        self.freed_bytes = self.pool.freed_bytes();
         self.stage = match self.place_or_grow() {
             Err(no_slab @ Error::InsufficientMemory { .. }) => {
                 if self.may_ever_fit() {
                     self.pool.0.state().counters.retry_count += 1;
-                    Stage::GiveBack(no_slab)
+                    Stage::Release(no_slab)
                 } else {
                     Stage::Settled(Err(self.refusal(no_slab)))
                 }
@@ -186,30 +186,30 @@ impl BufferRequest {
         };
     }
 
-    /// Gives the pool's own empty slabs back for a larger one, as far as nobody has asked for them, and waits for what is on
-    /// its way back. Returns the bytes that it gave back itself.
+    /// Releases the pool's own empty slabs for a larger one, as far as nobody has asked for them, and waits for what is on
+    /// its way back. Returns the bytes that it released itself.
     #[allow(clippy::must_use_candidate)] // Called for its effect; the count is a courtesy.
-    pub fn give_back(&mut self) -> u64 {
+    pub fn release(&mut self) -> u64 {
         let no_slab = match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::GiveBack(no_slab) => no_slab,
+            Stage::Release(no_slab) => no_slab,
             other => {
                 self.stage = other;
                 return 0;
             }
         };
         let bytes = self.pool.trim_spare(missing_bytes(&no_slab));
-        // By now, what others have given back meanwhile is there, too.
-        let came_back = self.pool.given_back_bytes() > self.given_back_bytes;
-        self.stage = if came_back { Stage::Take } else { Stage::Relieve(no_slab) };
+        // By now, what others have released meanwhile is there, too.
+        let came_back = self.pool.freed_bytes() > self.freed_bytes;
+        self.stage = if came_back { Stage::Take } else { Stage::Reclaim(no_slab) };
         bytes
     }
 
-    /// Others were asked, and have given memory back or not.
-    pub fn relieved(&mut self, came_back: bool) {
+    /// Others were asked, and have released memory or not.
+    pub fn reclaimed(&mut self, came_back: bool) {
         self.stage = match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Relieve(_) if came_back => Stage::Take,
-            Stage::Relieve(no_slab) if self.defragmented => Stage::Settled(Err(self.refusal(no_slab))),
-            Stage::Relieve(_) => Stage::Defragment,
+            Stage::Reclaim(_) if came_back => Stage::Take,
+            Stage::Reclaim(no_slab) if self.defragmented => Stage::Settled(Err(self.refusal(no_slab))),
+            Stage::Reclaim(_) => Stage::Defragment,
             other => other,
         };
     }
@@ -236,7 +236,7 @@ impl BufferRequest {
         Ok(PoolBuffer::new(&self.pool.0, id, self.bytes))
     }
 
-    /// Whether it could have a place if all others gave all back. Otherwise nothing is to go for its sake.
+    /// Whether it could have a place if all others released all. Otherwise nothing is to go for its sake.
     fn may_ever_fit(&self) -> bool {
         let pool = &self.pool.0;
         let most = [
@@ -275,7 +275,7 @@ impl BufferRequest {
     }
 }
 
-/// How many bytes would have to be given back for a slab that was refused.
+/// How many bytes would have to be released for a slab that was refused.
 fn missing_bytes(no_slab: &Error) -> u64 {
     match no_slab {
         Error::InsufficientMemory { requested_bytes, available_bytes, .. } => {

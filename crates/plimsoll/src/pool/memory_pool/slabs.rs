@@ -28,7 +28,7 @@ impl MemoryPool {
     /// # Errors
     ///
     /// [`Error::InsufficientMemory`] when the pool's own maximum, the budget or the machine has not that much;
-    /// [`Error::Device`] as the device says; [`Error::Released`] after [`destroy`](Self::destroy).
+    /// [`Error::Device`] as the device says; [`Error::Released`] after [`close`](Self::close).
     pub fn reserve(&self, bytes: u64) -> Result<()> {
         self.reserve_for(bytes, &BufferOptions::default())
     }
@@ -78,7 +78,7 @@ impl Inner {
         }
     }
 
-    /// Enters a slab that has come. Returns the books with its number in them.
+    /// Inserts a slab that has come. Returns the map with its number in them.
     fn enter(
         &self,
         Coming { slab, bytes }: Coming,
@@ -86,21 +86,21 @@ impl Inner {
     ) -> Result<(MutexGuard<'_, State>, usize)> {
         let mut state = self.state();
         state.coming_bytes -= bytes;
-        if state.destroyed {
+        if state.closed {
             state.retired.push(slab);
             drop(state);
             self.collect();
             return Err(Error::Released { what: WHAT });
         }
-        state.counters.slab_taken(slab.size_bytes());
-        let index = state.map.enter_slab(slab, self.options.page_bytes, purpose);
+        state.counters.slab_allocated(slab.size_bytes());
+        let index = state.map.insert_slab(slab, self.options.page_bytes, purpose);
         Ok((state, index))
     }
 
     /// Takes what the pool begins with.
     pub(super) fn take_initial(&self, bytes: u64) -> Result<()> {
         let bytes = bytes.next_multiple_of(self.limits.granule_bytes);
-        self.admit_initial(bytes)?;
+        self.check_initial_headroom(bytes)?;
         let mut taken_bytes = 0;
         while taken_bytes < bytes {
             let coming = self.take_slab(self.slab_bytes_up_to(bytes - taken_bytes))?;
@@ -111,13 +111,13 @@ impl Inner {
     }
 
     /// Refuses a beginning that cannot end before any of it is taken.
-    fn admit_initial(&self, bytes: u64) -> Result<()> {
+    fn check_initial_headroom(&self, bytes: u64) -> Result<()> {
         let label = &*self.options.label;
         if let Some(budget) = &self.options.budget {
-            // Given back at once: each slab is granted as it is taken.
+            // Released at once: each slab is granted as it is taken.
             drop(budget.allocate(bytes, label.to_owned())?);
         }
-        self.backend.admit(&Request { bytes, label, promised: self.promised(0) })
+        self.backend.check_headroom(&Request { bytes, label, promised: self.promised(0) })
     }
 
     /// The size of the next slab when at least so much is wanted yet; whole slabs where the device wants such.

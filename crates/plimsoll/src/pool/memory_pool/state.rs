@@ -22,7 +22,7 @@ pub(super) struct State {
     pub(super) coming_bytes: u64,
     /// Slabs that are no longer the pool's and not yet back with the device.
     pub(super) retired: Vec<Arc<Slab>>,
-    pub(super) destroyed: bool,
+    pub(super) closed: bool,
 }
 
 impl State {
@@ -105,7 +105,7 @@ impl State {
 
     pub(super) fn retire(&mut self, slabs: Vec<Arc<Slab>>) {
         for slab in slabs {
-            self.counters.slab_given_back(slab.size_bytes());
+            self.counters.slab_freed(slab.size_bytes());
             self.retired.push(slab);
         }
     }

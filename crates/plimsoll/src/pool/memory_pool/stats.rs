@@ -36,13 +36,13 @@ pub struct PoolStats {
     pub freed_count: u64,
     /// Requests that found no place in the slabs held.
     pub failed_count: u64,
-    /// Requests that needed more than a new slab: others given back, pressure, defragmentation.
+    /// Requests that needed more than a new slab: other slabs released, reclaim callbacks, defragmentation.
     pub retry_count: u64,
     /// Buffers moved by defragmentation.
     pub moved_count: u64,
     /// Bytes moved by defragmentation.
     pub moved_bytes: u64,
-    /// What the pool's own books take, in bytes.
+    /// What the pool's own map takes, in bytes.
     pub metadata_bytes: u64,
 }
 

@@ -29,7 +29,7 @@ impl StagingBuffer {
     }
 
     /// Takes the buffer out of its pool and never unmaps it: for memory that somebody outside Rust may still see.
-    /// It stops counting against the budget, so its pages should have been given back before.
+    /// It stops counting against the budget, so its pages should have been released before.
     pub fn leak(mut self) {
         self.keep();
         if let Some(mut memory) = self.memory.take() {

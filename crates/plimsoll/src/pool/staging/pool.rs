@@ -80,14 +80,14 @@ impl StagingPool {
         &self.0.options
     }
 
-    /// Gives idle buffers back to the system, largest first, until at most `keep_bytes` are held. Returns the
-    /// bytes given back.
+    /// Releases idle buffers, largest first, until at most `keep_bytes` are held. Returns the
+    /// bytes released.
     #[allow(clippy::must_use_candidate)] // Called for its effect; the count is a courtesy.
     pub fn trim(&self, keep_bytes: u64) -> u64 {
         self.0.trim(keep_bytes)
     }
 
-    /// Gives every idle buffer back and hands out no more. Buffers in use go back when dropped. A second call
+    /// Releases every idle buffer and hands out no more. Buffers in use go back when dropped. A second call
     /// does nothing.
     pub fn close(&self) {
         self.0.state().closed = true;

@@ -6,7 +6,7 @@
 //!             End::Low ->                                                <- End::High
 //!
 //!   nodes   one for each block, used or free, linked with those below and above it: a
-//!           block that is given back becomes one with its free neighbours at once
+//!           block that is released becomes one with its free neighbours at once
 //!
 //!   bins    free blocks by size, 32 bins to each doubling, and a bit for each bin:
 //!
@@ -19,7 +19,7 @@
 //!           and if it is, takes the first of the next bin that has any, which cannot be
 //! ```
 //!
-//! Taking and giving back are a handful of steps, whatever the number of blocks. A free block lies in the bin of its
+//! Taking and releasing are a handful of steps, whatever the number of blocks. A free block lies in the bin of its
 //! size rounded down, so rounding a request up as well would put the upper part of each free block out of reach: a
 //! slab of 12345 granules could not give 12345. Looking at the bin of the request's own size first cures most of that.
 //! The rest is cured before a request fails: only when no larger bin has a block are all blocks of that one bin looked
@@ -261,11 +261,11 @@ impl SubAllocator {
         Block { offset_bytes, size_bytes, node: NodeId { index: taken, generation } }
     }
 
-    /// Gives a block back, and returns its size. It becomes one with the free blocks beside it.
+    /// Releases a block, and returns its size. It becomes one with the free blocks beside it.
     ///
     /// # Errors
     ///
-    /// [`StaleNode`] when it was given back before. (A name is told from a later one of the same node by a count that
+    /// [`StaleNode`] when it was released before. (A name is told from a later one of the same node by a count that
     /// starts anew after 2^31 uses of that node.)
     #[inline]
     pub fn free(&mut self, node: NodeId) -> Result<u64, StaleNode> {

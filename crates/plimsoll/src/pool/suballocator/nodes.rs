@@ -10,7 +10,7 @@ const BATCH: u32 = 128;
 /// A link gives one bit of the index away.
 const MAX_NODES: usize = 1 << 31;
 
-/// A neighbour in address order, and whether it is free: a block that is given back between two used ones never looks
+/// A neighbour in address order, and whether it is free: a block that is released between two used ones never looks
 /// at them, which would be a cache miss each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Link(u32);

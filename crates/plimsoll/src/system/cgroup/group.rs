@@ -22,7 +22,7 @@ pub struct Cgroup {
     pub version: CgroupVersion,
     /// The limit at which its killer acts, in bytes: `memory.max`, or `memory.limit_in_bytes`.
     pub limit_bytes: Option<u64>,
-    /// The limit above which its processes are slowed down until they give back, in bytes: `memory.high`.
+    /// The limit above which its processes are slowed down until they release, in bytes: `memory.high`.
     pub high_bytes: Option<u64>,
     /// What it holds, page cache included, in bytes.
     pub usage_bytes: u64,
@@ -96,8 +96,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mapped_pages_come_off_once_and_never_more_cache_is_given_back_than_is_unmapped() {
-        let given_back = |inactive: u64, active: Option<u64>, mapped: u64| {
+    fn mapped_pages_come_off_once_and_never_more_cache_is_released_than_is_unmapped() {
+        let reclaimable = |inactive: u64, active: Option<u64>, mapped: u64| {
             let group = Cgroup {
                 usage_bytes: 4000,
                 inactive_file_bytes: inactive,
@@ -107,12 +107,12 @@ mod tests {
             };
             4000 - group.working_set_bytes()
         };
-        assert_eq!(given_back(2560, Some(1024), 1024), 2560, "all that is mapped may be active");
-        assert_eq!(given_back(1024, Some(0), 1024), 0, "all that is mapped is inactive");
-        assert_eq!(given_back(1024, Some(512), 1024), 512, "a part of it must be inactive");
-        assert_eq!(given_back(0, Some(512), 100), 0, "what is active is not the first to go");
-        assert_eq!(given_back(100, Some(100), 1024), 0);
-        assert_eq!(given_back(2560, None, 1024), 1536, "where that is not told, all of it may be inactive");
-        assert_eq!(given_back(u64::MAX, Some(u64::MAX), 0), 4000);
+        assert_eq!(reclaimable(2560, Some(1024), 1024), 2560, "all that is mapped may be active");
+        assert_eq!(reclaimable(1024, Some(0), 1024), 0, "all that is mapped is inactive");
+        assert_eq!(reclaimable(1024, Some(512), 1024), 512, "a part of it must be inactive");
+        assert_eq!(reclaimable(0, Some(512), 100), 0, "what is active is not the first to go");
+        assert_eq!(reclaimable(100, Some(100), 1024), 0);
+        assert_eq!(reclaimable(2560, None, 1024), 1536, "where that is not told, all of it may be inactive");
+        assert_eq!(reclaimable(u64::MAX, Some(u64::MAX), 0), 4000);
     }
 }

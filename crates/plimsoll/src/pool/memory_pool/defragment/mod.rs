@@ -3,8 +3,8 @@
 //! ```text
 //!   DefragmentRun               within bounds, with a report
 //!     Pass                      the moves, one after the other
-//!       Plan                    which moves would mend something, on a copy of the books
-//!     Move, BegunMove           one buffer's
+//!       Plan                    which moves would mend something, on a copy of the map
+//!     Move, MoveInProgress           one buffer's
 //! ```
 
 mod moves;
@@ -12,5 +12,5 @@ mod pass;
 mod plan;
 mod run;
 
-pub use moves::{BegunMove, Move};
+pub use moves::{Move, MoveInProgress};
 pub use run::{DefragmentOptions, DefragmentReport, DefragmentRun};

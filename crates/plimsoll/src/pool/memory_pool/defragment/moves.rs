@@ -38,7 +38,7 @@ impl Move {
 }
 
 impl Map {
-    /// Enters a buffer at its new place. The old one is still taken.
+    /// Inserts a buffer at its new place. The old one is still taken.
     fn settle(&mut self, planned: &Move) -> Option<Part> {
         let live = self.buffer_mut(planned.id)?;
         let old = live.placed.part;
@@ -60,8 +60,8 @@ impl MemoryPool {
     ///
     /// # Errors
     ///
-    /// [`Error::Released`] after [`destroy`](Self::destroy).
-    pub(super) fn begin_move(&self, planned: Move) -> Result<Option<BegunMove>> {
+    /// [`Error::Released`] after [`close`](Self::close).
+    pub(super) fn begin_move(&self, planned: Move) -> Result<Option<MoveInProgress>> {
         let mut state = self.0.live()?;
         let may_move = |live: &&mut Live| {
             !live.is_held()
@@ -70,7 +70,7 @@ impl MemoryPool {
         };
         if let Some(live) = state.map.buffer_mut(planned.id).filter(may_move) {
             live.moving = true;
-            return Ok(Some(BegunMove { pool: self.clone(), planned: Some(planned) }));
+            return Ok(Some(MoveInProgress { pool: self.clone(), planned: Some(planned) }));
         }
         drop(state);
         self.cancel_move(&planned);
@@ -125,7 +125,7 @@ impl MemoryPool {
     /// [collected](MemoryPool::collect).
     pub(super) fn cancel_move(&self, planned: &Move) {
         let mut state = self.0.state();
-        if !state.destroyed && state.map.free_part(planned.to_slab, planned.to.part) {
+        if !state.closed && state.map.free_part(planned.to_slab, planned.to.part) {
             // What was beside the target is gone.
             state.retire_surplus(self.0.options.max_cached_bytes.unwrap_or(0));
         }
@@ -147,12 +147,12 @@ impl MemoryPool {
 
 /// A move that was begun. Dropped without being made, it leaves the buffer where it is.
 #[derive(Debug)]
-pub struct BegunMove {
+pub struct MoveInProgress {
     pool: MemoryPool,
     planned: Option<Move>,
 }
 
-impl BegunMove {
+impl MoveInProgress {
     /// The number of the buffer.
     #[must_use]
     pub fn buffer(&self) -> Option<u64> {
@@ -173,7 +173,7 @@ impl BegunMove {
     }
 }
 
-impl Drop for BegunMove {
+impl Drop for MoveInProgress {
     fn drop(&mut self) {
         if let Some(planned) = self.planned.take() {
             self.pool.cancel_move(&planned);

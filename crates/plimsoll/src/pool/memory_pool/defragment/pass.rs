@@ -12,7 +12,7 @@ use crate::error::Result;
 /// The moves that mend something in a pool, one after the other. A buffer is asked for once in a pass, unless that is
 /// [resumed](Self::resume).
 ///
-/// It looks for them in a copy of the pool's books, so the pool is locked only for as long as a part of them is copied (up
+/// It looks for them in a copy of the pool's map, so the pool is locked only for as long as a part of them is copied (up
 /// to a thousand buffers, or one slab's blocks) or one move is begun. The copy is made at the first move, and anew once
 /// it has no more, until a new one has none: what others do meanwhile is seen then. A copy takes some 150 bytes for each
 /// buffer. Looking through it costs as much as sorting it and asking once for each buffer.
@@ -23,7 +23,7 @@ pub(super) struct Pass {
     /// The last that was handed out; what became of it is not known yet.
     offered: Option<Step>,
     tried: Tried,
-    /// Whether something may have changed since the books were copied.
+    /// Whether something may have changed since the map was copied.
     stale: bool,
     complete: bool,
 }
@@ -38,7 +38,7 @@ impl Pass {
     /// Finds the next move and keeps its target for it, until it is begun or cancelled, which one of them has to be before the
     /// next is asked for. Its buffer can be used meanwhile. `None` when nothing is left that a move would mend.
     ///
-    /// Once a time has come it copies the books no further than the part that it is at, and returns `None` without being
+    /// Once a time has come it copies the map no further than the part that it is at, and returns `None` without being
     /// [complete](Self::is_complete). A further call goes on with the next part.
     pub(super) fn next_move(&mut self, until: Option<Instant>) -> Result<Option<Move>> {
         if let Some(step) = self.offered.take() {
@@ -70,8 +70,8 @@ impl Pass {
         Ok(None)
     }
 
-    /// Copies the books as far as they are not yet.
-    pub(super) fn copy_books(&mut self) -> Result<()> {
+    /// Copies the map as far as they are not yet.
+    pub(super) fn copy_map(&mut self) -> Result<()> {
         self.plan.read_on(&self.pool.0, &self.tried, None).map(drop)
     }
 
@@ -80,7 +80,7 @@ impl Pass {
         self.complete
     }
 
-    /// Goes on after a while in which others may have done much: the books are copied once more before it is complete. With
+    /// Goes on after a while in which others may have done much: the map is copied once more before it is complete. With
     /// `ask_again`, the moves that were not made until now are asked for again, in the order of that copy; those that were
     /// made are not, so a pass that is resumed ever again ends, too.
     pub(super) fn resume(&mut self, ask_again: bool) {

@@ -1,7 +1,7 @@
-//! Which moves would mend something, found on a copy of the books: the pool goes on while they are looked for.
+//! Which moves would mend something, found on a copy of the map: the pool goes on while they are looked for.
 //!
 //! The copy is made a part at a time and grows old, so each step says what to try: whoever makes a move of it looks at the
-//! books themselves, and tells the plan what became of it.
+//! map itself, and tells the plan what became of it.
 
 use std::{collections::HashMap, mem, thread, time::Instant};
 
@@ -30,7 +30,7 @@ pub(super) type Tried = HashMap<BufferId, Outcome>;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// What is to be copied next.
-    part: BooksPart,
+    part: MapPart,
     /// By their numbers.
     slabs: Vec<Option<SlabCopy>>,
     /// Their numbers, that with the least in it first.
@@ -45,9 +45,9 @@ pub(super) struct Plan {
     found: bool,
 }
 
-/// A part of the books that is copied at once.
+/// A part of the map that is copied at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum BooksPart {
+enum MapPart {
     /// The next slab.
     #[default]
     Slab,
@@ -158,15 +158,15 @@ impl SlabCopy {
 }
 
 impl Plan {
-    /// Copies the books of a pool, without the buffers of `except` and those that have to stay: at least one part more,
+    /// Copies the map of a pool, without the buffers of `except` and those that have to stay: at least one part more,
     /// and further ones until that time comes. Whether all are copied.
     pub(super) fn read_on(&mut self, pool: &Inner, except: &Tried, until: Option<Instant>) -> Result<bool> {
         while !self.is_read() {
             self.part = match self.part {
-                BooksPart::Slab => self.copy_slab(pool)?,
-                BooksPart::Buffers(first) => self.copy_buffers(pool, except, first)?,
-                BooksPart::Order(index) => self.order_slab(index),
-                BooksPart::End => BooksPart::End,
+                MapPart::Slab => self.copy_slab(pool)?,
+                MapPart::Buffers(first) => self.copy_buffers(pool, except, first)?,
+                MapPart::Order(index) => self.order_slab(index),
+                MapPart::End => MapPart::End,
             };
             if until.is_some_and(|until| until <= Instant::now()) {
                 break;
@@ -178,27 +178,27 @@ impl Plan {
     }
 
     pub(super) fn is_read(&self) -> bool {
-        self.part == BooksPart::End
+        self.part == MapPart::End
     }
 
-    fn copy_slab(&mut self, pool: &Inner) -> Result<BooksPart> {
+    fn copy_slab(&mut self, pool: &Inner) -> Result<MapPart> {
         let mut state = pool.live()?;
         let index = self.slabs.len();
         if index >= state.map.slab_places() {
-            return Ok(BooksPart::Buffers(0));
+            return Ok(MapPart::Buffers(0));
         }
         // In the pool itself: it has to find the same places as the copy.
         state.map.order_holes(index);
         // A slab that belongs to one buffer alone takes no other.
         let may_change = |held: &&Held| !pool.options.dedicated || held.is_empty();
         self.slabs.push(state.map.slab(index).filter(may_change).map(SlabCopy::new));
-        Ok(BooksPart::Slab)
+        Ok(MapPart::Slab)
     }
 
-    fn copy_buffers(&mut self, pool: &Inner, except: &Tried, first: usize) -> Result<BooksPart> {
+    fn copy_buffers(&mut self, pool: &Inner, except: &Tried, first: usize) -> Result<MapPart> {
         let state = pool.live()?;
         if first >= state.map.buffer_places() {
-            return Ok(BooksPart::Order(0));
+            return Ok(MapPart::Order(0));
         }
         let may_move =
             |(id, live): &(BufferId, &Live)| !live.is_held() && !live.moving && !except.contains_key(id);
@@ -207,18 +207,18 @@ impl Plan {
                 slab.movable.push(Candidate::new(id, live));
             }
         }
-        Ok(BooksPart::Buffers(first + COPIED_AT_ONCE))
+        Ok(MapPart::Buffers(first + COPIED_AT_ONCE))
     }
 
-    fn order_slab(&mut self, index: usize) -> BooksPart {
+    fn order_slab(&mut self, index: usize) -> MapPart {
         if let Some(slab) = self.slab_mut(index) {
             slab.begin_again();
         }
         if index < self.slabs.len() {
-            return BooksPart::Order(index + 1);
+            return MapPart::Order(index + 1);
         }
         self.order_slabs();
-        BooksPart::End
+        MapPart::End
     }
 
     fn slab_mut(&mut self, index: usize) -> Option<&mut SlabCopy> {
@@ -300,7 +300,7 @@ impl Plan {
         None
     }
 
-    /// Enters what became of a step. Returns the bytes of the slab that it left empty, if it did.
+    /// Inserts what became of a step. Returns the bytes of the slab that it left empty, if it did.
     pub(super) fn settle(&mut self, step: &Step, outcome: Outcome) -> u64 {
         if outcome != Outcome::Moved {
             self.free_target(step);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     super::MemoryPool,
-    moves::{BegunMove, Move},
+    moves::{Move, MoveInProgress},
     pass::Pass,
     plan::{Outcome, Plan, Tried},
 };
@@ -17,7 +17,7 @@ pub struct DefragmentOptions {
     pub max_bytes: Option<u64>,
     /// Buffers moved at most. No bound by default.
     pub max_moves: Option<u64>,
-    /// How long it goes on copying the books and beginning moves. Any time but none lets one move be tried, or a slow machine
+    /// How long it goes on copying the map and beginning moves. Any time but none lets one move be tried, or a slow machine
     /// would never get on. No bound by default.
     pub max_time: Option<Duration>,
     /// A hole of so many bytes ends it. By default it goes on while there is anything to mend.
@@ -82,21 +82,21 @@ pub struct DefragmentRun {
     /// The move that is neither begun nor cancelled.
     offered: Option<Move>,
     /// The bytes of the move that was begun.
-    begun_bytes: u64,
+    moving_bytes: u64,
     report: DefragmentReport,
 }
 
 impl MemoryPool {
     /// Moves buffers together within the bounds of `options`. `wanted` is asked of each move before it is made. Slabs that
-    /// become empty are given back or cached as with freed buffers.
+    /// become empty are released or cached as with freed buffers.
     ///
-    /// The books are copied whole before time is looked at, as nobody could go on with a part of them: a
+    /// The map is copied whole before time is looked at, as nobody could go on with a part of them: a
     /// [run](Self::begin_run) can, in a further call.
     ///
     /// # Errors
     ///
     /// [`Error::Device`](crate::Error::Device) when a copy failed: that buffer stays as it was, and what was moved before
-    /// stays moved. [`Error::Released`](crate::Error::Released) after [`destroy`](Self::destroy).
+    /// stays moved. [`Error::Released`](crate::Error::Released) after [`close`](Self::close).
     pub fn defragment(
         &self,
         options: &DefragmentOptions,
@@ -107,7 +107,7 @@ impl MemoryPool {
         }
         let mut run = self.begin_run(options)?;
         if run.may_go_on() {
-            run.pass.copy_books()?;
+            run.pass.copy_map()?;
         }
         while let Some(planned) = run.next_move()? {
             if !wanted(&planned) {
@@ -155,7 +155,7 @@ impl MemoryPool {
     ///
     /// # Errors
     ///
-    /// [`Error::Released`](crate::Error::Released) after [`destroy`](Self::destroy).
+    /// [`Error::Released`](crate::Error::Released) after [`close`](Self::close).
     pub fn begin_run(&self, bounds: &DefragmentOptions) -> Result<DefragmentRun> {
         let mut run = DefragmentRun {
             pool: self.clone(),
@@ -164,7 +164,7 @@ impl MemoryPool {
             began: Instant::now(),
             tried: false,
             offered: None,
-            begun_bytes: 0,
+            moving_bytes: 0,
             report: DefragmentReport::default(),
         };
         run.begin(bounds)?;
@@ -182,7 +182,7 @@ impl DefragmentRun {
     }
 
     /// Goes on within new bounds, with a new report, from where the last ones ended it; others may have done much meanwhile,
-    /// so the books are copied once more before it is complete. With `ask_again`, the moves that were not made until now are
+    /// so the map is copied once more before it is complete. With `ask_again`, the moves that were not made until now are
     /// found again; those that were made are not, so a run that ever goes on ends, too.
     ///
     /// # Errors
@@ -195,7 +195,7 @@ impl DefragmentRun {
     }
 
     /// The next move, which is to be [begun](Self::begin_move), or is cancelled; its buffer can be used until then. `None`
-    /// once a bound is met or nothing is left to mend. It may take as long as copying the books does.
+    /// once a bound is met or nothing is left to mend. It may take as long as copying the map does.
     ///
     /// # Errors
     ///
@@ -238,15 +238,15 @@ impl DefragmentRun {
     /// # Errors
     ///
     /// As [`begin_run`](MemoryPool::begin_run).
-    pub fn begin_move(&mut self) -> Result<Option<BegunMove>> {
+    pub fn begin_move(&mut self) -> Result<Option<MoveInProgress>> {
         let Some(planned) = self.offered.take() else { return Ok(None) };
-        self.begun_bytes = planned.bytes;
+        self.moving_bytes = planned.bytes;
         self.pool.begin_move(planned)
     }
 
-    /// Enters into the report that the move was made, which left a slab of so many bytes empty.
+    /// Inserts into the report that the move was made, which left a slab of so many bytes empty.
     pub fn count_move(&mut self, emptied_bytes: u64) {
-        self.report.count(self.begun_bytes, emptied_bytes);
+        self.report.count(self.moving_bytes, emptied_bytes);
     }
 
     /// What has come of it until now.

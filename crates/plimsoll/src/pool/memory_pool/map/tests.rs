@@ -60,7 +60,7 @@ proptest! {
                 0..=2 => {
                     let purposes = [Purpose::Beginning, Purpose::Reserve, Purpose::Growth];
                     let bytes = (1 + small % 20) * 4 * KIB;
-                    map.enter_slab(slab_of(&backend, bytes), page_bytes, purposes[step as usize]);
+                    map.insert_slab(slab_of(&backend, bytes), page_bytes, purposes[step as usize]);
                 }
                 3..=11 => {
                     let bytes = 1 + small % page_bytes.unwrap_or(if step < 8 { 2 * KIB } else { 64 * KIB });
@@ -98,7 +98,7 @@ fn full_slabs_are_not_looked_at() {
     let mut map = Map::new(None);
     let options = BufferOptions::default();
     for _ in 0..100 {
-        map.enter_slab(slab_of(&backend, MIB), None, Purpose::Growth);
+        map.insert_slab(slab_of(&backend, MIB), None, Purpose::Growth);
         map.place(MIB - 4 * KIB, &options).unwrap();
     }
     assert_eq!((map.rooms.first(|room| room.used, 0, 5 * KIB), map.cached_bytes()), (None, 0));

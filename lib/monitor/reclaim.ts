@@ -1,12 +1,12 @@
 import type { MonitorSample } from '../../binding.js'
 
-/** What a run of a relief came to. */
-export interface Relief {
+/** What a run of a reclaim callback came to. */
+export interface ReclaimRun {
   /** The label it was registered under. */
   label: string
   /** How long it ran, in milliseconds. */
   durationMs: number
-  /** What it threw, if it did; the next relief runs all the same. */
+  /** What it threw, if it did; the next reclaim callback runs all the same. */
   error?: unknown
 }
 
@@ -15,32 +15,32 @@ interface Registered {
   readonly run: (sample: MonitorSample) => unknown
 }
 
-/** Memory that was given back shows in a sample or two; a round before that would only take time from the program. */
+/** Memory that was released shows in a sample or two; a round before that would only take time from the program. */
 const LEAST_BETWEEN_ROUNDS_MS = 1000
 
-/** A relief that takes longer is left behind, so that one that never settles does not end all relief. */
+/** A reclaim callback that takes longer is left behind, so that one that never settles does not keep the others from running. */
 const LONGEST_MS = 10_000
 
-/** What reliefs ask of their monitor. */
-interface Surroundings {
-  /** Whether memory is still to be given back. */
+/** What reclaim callbacks ask of their monitor. */
+interface Context {
+  /** Whether memory is still to be released. */
   readonly needed: () => boolean
-  /** Settles when it can be seen what the last relief came to. */
+  /** Settles when it can be seen what the last reclaim callback came to. */
   readonly settled: () => Promise<void>
-  readonly told: (relief: Relief) => void
+  readonly ended: (run: ReclaimRun) => void
 }
 
-/** What may give memory back, in order. One round runs at a time. */
-export class Reliefs {
+/** What may release memory, in order. One round runs at a time. */
+export class ReclaimCallbacks {
   /** What runs before the registered ones. */
   first: Registered | undefined
   readonly #registered = new Set<Registered>()
-  readonly #surroundings: Surroundings
+  readonly #context: Context
   #running = false
   #endedAt = Number.NEGATIVE_INFINITY
 
-  constructor(surroundings: Surroundings) {
-    this.#surroundings = surroundings
+  constructor(context: Context) {
+    this.#context = context
   }
 
   add(label: string, run: (sample: MonitorSample) => unknown): Disposable {
@@ -65,21 +65,23 @@ export class Reliefs {
   }
 
   async #round(sample: MonitorSample): Promise<void> {
-    const { needed, settled, told } = this.#surroundings
-    for (const relief of [...(this.first ? [this.first] : []), ...this.#registered]) {
+    const { needed, settled, ended } = this.#context
+    for (const callback of [...(this.first ? [this.first] : []), ...this.#registered]) {
       if (!needed()) return
-      told(await outcome(relief, sample))
+      ended(await outcome(callback, sample))
       await settled()
     }
   }
 }
 
-/** Runs a relief to its end, or as long as it may take. */
-async function outcome({ label, run }: Registered, sample: MonitorSample): Promise<Relief> {
+/** Runs a reclaim callback to its end, or as long as it may take. */
+async function outcome({ label, run }: Registered, sample: MonitorSample): Promise<ReclaimRun> {
   const start = performance.now()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise((_, reject) => {
-    const error = new Error(`expected the relief "${label}" to end within ${LONGEST_MS / 1000} s, but it still runs`)
+    const error = new Error(
+      `expected the reclaim callback "${label}" to end within ${LONGEST_MS / 1000} s, but it still runs`,
+    )
     timer = setTimeout(() => reject(error), LONGEST_MS).unref()
   })
   try {
