@@ -87,6 +87,7 @@ export declare class NativeModel {
   info(): NativeModelInfo
   /** Tensors `start..end`: a hundred thousand as objects would hold the event loop up for ten calls of the engine each. */
   tensors(start: number, end: number): NativeTensors
+  gaps(): Array<GgufGap>
   tensor(name: string): TensorInfo | null
   /** The names by position, for as long as the object lives. */
   tensorNames(): NativeTensorNames
@@ -566,6 +567,16 @@ export interface GgufFileType {
   name?: string
 }
 
+/** Bytes of a file's data that belong to no tensor. */
+export interface GgufGap {
+  /** Where it begins, in bytes from the start of the file. */
+  offsetBytes: number
+  /** How long it is, in bytes. */
+  sizeBytes: number
+  /** The position of the tensor before it among the file's tensors; absent before the first. */
+  after?: number
+}
+
 /** Which part of a split model a file is. */
 export interface GgufSplit {
   /** Position of this file, from 0. */
@@ -833,6 +844,8 @@ export interface NativeNotice {
 export interface NativeOpenOptions {
   headerOnly: boolean
   strict: boolean
+  maxNameBytes?: number
+  maxDimensions?: number
 }
 
 export interface NativePoolOptions {
@@ -886,7 +899,7 @@ export interface NativeStreamOptions {
 export interface NativeTensors {
   /** The names, each followed by a NUL, which no name contains. */
   names: string
-  /** Nine numbers a tensor: see `describe`. */
+  /** Five numbers a tensor, and its dimensions: see `describe`. */
   numbers: Float64Array
 }
 

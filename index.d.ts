@@ -445,6 +445,16 @@ interface GgufFileType {
   name?: string
 }
 
+/** Bytes of a file's data that belong to no tensor. */
+interface GgufGap {
+  /** Where it begins, in bytes from the start of the file. */
+  offsetBytes: number
+  /** How long it is, in bytes. */
+  sizeBytes: number
+  /** The position of the tensor before it among the file's tensors; absent before the first. */
+  after?: number
+}
+
 /** Which part of a split model a file is. */
 interface GgufSplit {
   /** Position of this file, from 0. */
@@ -1705,6 +1715,13 @@ interface OpenOptions {
      * as no two overlap, as the specification demands. `false` by default.
      */
     strict?: boolean;
+    /**
+     * The most bytes of a tensor's name: 64 by default, as the specification demands, at most 65535. Models of images and video
+     * are published with longer ones.
+     */
+    maxNameBytes?: number;
+    /** The most dimensions of a tensor: 4 by default, as many as ggml has, at most 8. */
+    maxDimensions?: number;
 }
 /** What both ways of reading take. */
 interface LoadOptions<As extends TensorOutput = TensorOutput> {
@@ -1812,6 +1829,11 @@ declare class GgufFile implements Disposable {
     get split(): GgufSplit | undefined;
     /** The tensors, in file order. */
     get tensors(): readonly Readonly<TensorInfo>[];
+    /**
+     * Bytes of the data that belong to no tensor and are no padding: of a sound file none, unless its writer left room. Many of
+     * them mean that the tensors are larger than their types say, as those of a fork of ggml's are.
+     */
+    get gaps(): GgufGap[];
     /** The tensor of that name, `undefined` if there is none. */
     tensor(name: string): TensorInfo | undefined;
     /**

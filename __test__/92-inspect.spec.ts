@@ -39,7 +39,7 @@ describe('the sample model', () => {
 
   test('--json gives all that the package gives', () => {
     using model = GgufFile.open(join(root, sample))
-    const { metadata, tensors, types, ...overview } = document(sample)
+    const { metadata, tensors, types, gaps, ...overview } = document(sample)
     expect(overview).toEqual({
       path: sample,
       sizeBytes: model.sizeBytes,
@@ -57,6 +57,7 @@ describe('the sample model', () => {
     })
     expect(Object.keys(metadata)).toEqual([...model.metadata.keys()])
     expect(metadata['llama.context_length']).toEqual({ type: 'u32', value: 512 })
+    expect(gaps).toEqual([])
     expect(tensors).toEqual(model.tensors)
     expect(types.map(({ type }: { type: string }) => type)).toEqual(['Q4_K', 'F16', 'Q6_K', 'Q8_0', 'F32'])
   })

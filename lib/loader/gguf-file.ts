@@ -1,6 +1,14 @@
 import { constants } from 'node:buffer'
 import { isTypedArray } from 'node:util/types'
-import type { GgufFileType, GgufSplit, NativeModelInfo, NativeStreamOptions, TensorInfo } from '../../binding.js'
+import type {
+  GgufFileType,
+  GgufGap,
+  GgufSplit,
+  NativeModelInfo,
+  NativeOpenOptions,
+  NativeStreamOptions,
+  TensorInfo,
+} from '../../binding.js'
 import { NativeModel, type NativeStagingPool, type NativeStream, type NativeUnit } from '../addon/native.js'
 import { MiB } from '../addon/units.js'
 import { bufferPlace, type DeviceBuffer, inUse } from '../device/buffer.js'
@@ -17,7 +25,7 @@ import { readStream, type TensorReadStream } from './read-stream.js'
 import { chunks, drain, type LoadControl, type LoadProgress, Loads } from './stream.js'
 import { tensorInfos } from './tensor-infos.js'
 
-export type { GgufFileType, GgufSplit, TensorInfo } from '../../binding.js'
+export type { GgufFileType, GgufGap, GgufSplit, TensorInfo } from '../../binding.js'
 
 /** How a file is opened. */
 export interface OpenOptions {
@@ -31,6 +39,13 @@ export interface OpenOptions {
    * as no two overlap, as the specification demands. `false` by default.
    */
   strict?: boolean
+  /**
+   * The most bytes of a tensor's name: 64 by default, as the specification demands, at most 65535. Models of images and video
+   * are published with longer ones.
+   */
+  maxNameBytes?: number
+  /** The most dimensions of a tensor: 4 by default, as many as ggml has, at most 8. */
+  maxDimensions?: number
 }
 
 /** What both ways of reading take. */
@@ -98,7 +113,17 @@ interface LoadIntoAny extends LoadOptions {
   offsetBytes?: number
 }
 
-const openChecks = { headerOnly: check.boolean, strict: check.boolean } as const
+const openChecks = {
+  headerOnly: check.boolean,
+  strict: check.boolean,
+  maxNameBytes: (name: string, value: unknown) => check.bytes(name, value, 1, 65_535),
+  maxDimensions: (name: string, value: unknown) => check.integer(name, value, 1, 8),
+} as const
+
+const nativeOptions = (options: OpenOptions | undefined): NativeOpenOptions => {
+  const { headerOnly = false, strict = false, ...limits } = check.options<OpenOptions>(options, openChecks)
+  return check.own({ headerOnly, strict, ...limits })
+}
 
 const loadChecks = {
   as: (name: string, value: unknown) => check.oneOf(name, value, tensorOutputs),
@@ -189,9 +214,9 @@ export class GgufFile implements Disposable {
   }
 
   static #open(path: string | URL, options: OpenOptions | undefined, context?: LoadContext): GgufFile {
-    const { headerOnly = false, strict = false } = check.options<OpenOptions>(options, openChecks)
-    const native = call(() => NativeModel.open(check.filePath('path', path), { headerOnly, strict }))
-    return new GgufFile(internal, native, headerOnly, context)
+    const checked = nativeOptions(options)
+    const native = call(() => NativeModel.open(check.filePath('path', path), checked))
+    return new GgufFile(internal, native, checked.headerOnly, context)
   }
 
   /**
@@ -200,13 +225,13 @@ export class GgufFile implements Disposable {
    * @throws {@link InvalidGgufError} when they break a rule of the format.
    */
   static fromBytes(bytes: Uint8Array, options?: OpenOptions): GgufFile {
-    const { headerOnly = false, strict = false } = check.options<OpenOptions>(options, openChecks)
+    const checked = nativeOptions(options)
     const view = isTypedArray(bytes) ? anyBytesOf(bytes) : undefined
     if (!view) throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes))
     return new GgufFile(
       internal,
-      call(() => NativeModel.fromBytes(view, { headerOnly, strict })),
-      headerOnly,
+      call(() => NativeModel.fromBytes(view, checked)),
+      checked.headerOnly,
     )
   }
 
@@ -259,6 +284,14 @@ export class GgufFile implements Disposable {
   get tensors(): readonly Readonly<TensorInfo>[] {
     this.#tensors ??= Object.freeze(tensorInfos(this.#native, this.#info.tensorCount))
     return this.#tensors
+  }
+
+  /**
+   * Bytes of the data that belong to no tensor and are no padding: of a sound file none, unless its writer left room. Many of
+   * them mean that the tensors are larger than their types say, as those of a fork of ggml's are.
+   */
+  get gaps(): GgufGap[] {
+    return call(() => this.#native.gaps())
   }
 
   /** The tensor of that name, `undefined` if there is none. */

@@ -5,8 +5,8 @@ import { call } from '../support/errors.js'
 /** How many tensors cross over at once. Their names are parts of one text, which each of them keeps. */
 const BATCH = 512
 
-/** Numbers that describe a tensor; see `describe` in `src/loader/tensors.rs`. */
-const NUMBERS = 9
+/** Numbers that describe a tensor before its dimensions; see `describe` in `src/loader/tensors.rs`. */
+const NUMBERS = 5
 
 const types = new Map(native.tensorTypes().map((type) => [type.typeId, type]))
 
@@ -16,7 +16,12 @@ export function tensorInfos(model: native.NativeModel, count: number): readonly 
   for (let start = 0; start < count; start += BATCH) {
     const { names, numbers } = call(() => model.tensors(start, start + BATCH))
     const list = names.split('\0')
-    for (let i = 0; i < list.length - 1; i++) infos.push(infoOf(list[i] as string, numbers, i * NUMBERS))
+    let at = 0
+    for (let i = 0; i < list.length - 1; i++) {
+      const info = infoOf(list[i] as string, numbers, at)
+      infos.push(info)
+      at += NUMBERS + info.dimensions.length
+    }
   }
   return infos
 }
@@ -26,17 +31,17 @@ function infoOf(name: string, numbers: Float64Array, start: number): Readonly<Te
   // Every type that a file may have is among them.
   const { name: type, convertible, blockElements, blockBytes } = types.get(number(0)) as native.NativeTensorType
   const dimensions: number[] = []
-  for (let axis = 0; axis < number(1); axis++) dimensions.push(number(2 + axis))
+  for (let axis = 0; axis < number(4); axis++) dimensions.push(number(NUMBERS + axis))
   return Object.freeze({
     name,
     type,
     typeId: number(0),
     convertible,
     dimensions,
-    elementCount: number(6),
+    elementCount: number(1),
     blockElements,
     blockBytes,
-    sizeBytes: number(7),
-    offsetBytes: number(8),
+    sizeBytes: number(2),
+    offsetBytes: number(3),
   })
 }

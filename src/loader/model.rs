@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use gguf_file::{Split, Tensor};
+use gguf_file::{Gap, Limits, Split, Tensor};
 use napi::{Env, Unknown, bindgen_prelude::ObjectFinalize};
 use napi_derive::napi;
 use plimsoll::{
@@ -46,6 +46,8 @@ impl ObjectFinalize for NativeModel {
 pub struct NativeOpenOptions {
     pub header_only: bool,
     pub strict: bool,
+    pub max_name_bytes: Option<u32>,
+    pub max_dimensions: Option<u32>,
 }
 
 #[napi(object, object_from_js = false)]
@@ -80,6 +82,18 @@ mirror! {
         pub count: f64,
         /// Tensors of all files together, if it is given.
         pub tensor_count: Option<f64>,
+    }
+}
+
+mirror! {
+    /// Bytes of a file's data that belong to no tensor.
+    pub struct GgufGap of Gap {
+        /// Where it begins, in bytes from the start of the file.
+        pub offset_bytes: f64,
+        /// How long it is, in bytes.
+        pub size_bytes: f64,
+        /// The position of the tensor before it among the file's tensors; absent before the first.
+        pub after: Option<f64>,
     }
 }
 
@@ -136,7 +150,13 @@ pub struct NativeStreamOptions {
 
 impl From<NativeOpenOptions> for OpenOptions {
     fn from(options: NativeOpenOptions) -> Self {
-        Self { header_only: options.header_only, strict: options.strict, ..Self::default() }
+        let standard = Limits::default();
+        let limits = Limits {
+            name_bytes: options.max_name_bytes.unwrap_or(standard.name_bytes),
+            dimensions: options.max_dimensions.unwrap_or(standard.dimensions),
+            ..standard
+        };
+        Self { header_only: options.header_only, strict: options.strict, limits }
     }
 }
 
@@ -206,6 +226,11 @@ impl NativeModel {
         let model = self.model(env)?;
         let (start, end) = (start as usize, end as usize);
         Ok(NativeTensors::of(model.layout().tensors().skip(start).take(end.saturating_sub(start))))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn gaps(&self, env: Env) -> napi::Result<Vec<GgufGap>> {
+        Ok(self.model(env)?.layout().gaps().cross())
     }
 
     #[napi(catch_unwind)]

@@ -31,7 +31,7 @@ impl NativeTensorNames {
 pub struct NativeTensors {
     /// The names, each followed by a NUL, which no name contains.
     pub names: String,
-    /// Nine numbers a tensor: see `describe`.
+    /// Five numbers a tensor, and its dimensions: see `describe`.
     #[napi(ts_type = "Float64Array")]
     pub numbers: Numbers,
 }
@@ -59,21 +59,17 @@ pub fn tensor_types() -> Vec<NativeTensorType> {
     TensorType::ALL.iter().map(described).collect()
 }
 
-/// Id of the type, number of dimensions and four of them, elements, bytes, offset in the file.
-fn describe(tensor: &Tensor<'_>) -> [f64; 9] {
+/// Id of the type, elements, bytes, offset in the file, number of dimensions, and those.
+fn describe(tensor: &Tensor<'_>, numbers: &mut Vec<f64>) {
     let dims = tensor.dims();
-    let dim = |axis: usize| dims.get(axis).copied().unwrap_or(1) as f64;
-    [
+    numbers.extend([
         tensor.tensor_type().id().into(),
-        dims.len() as f64,
-        dim(0),
-        dim(1),
-        dim(2),
-        dim(3),
         tensor.element_count() as f64,
         tensor.size_bytes() as f64,
         tensor.file_offset_bytes() as f64,
-    ]
+        dims.len() as f64,
+    ]);
+    numbers.extend(dims.iter().map(|size| *size as f64));
 }
 
 impl NativeTensors {
@@ -82,7 +78,7 @@ impl NativeTensors {
         for tensor in tensors {
             names.push_str(tensor.name());
             names.push('\0');
-            numbers.extend(describe(&tensor));
+            describe(&tensor, &mut numbers);
         }
         Self { names, numbers: Numbers(numbers) }
     }

@@ -1,8 +1,8 @@
 //! Why a file is refused: one variant per broken rule.
 
-use std::{fmt, io};
+use std::io;
 
-use crate::{FileKind, TensorType, ValueType};
+use crate::{FileKind, Foreign, ForkType, TensorType, ValueType, error_text};
 
 /// Why a file was refused, or a value could not be read.
 ///
@@ -15,7 +15,7 @@ pub enum Error {
     // ---- the source ----
     /// `io`: the file could not be opened (no `offset`) or read; [`io::ErrorKind::UnexpectedEof`] means that
     /// it became shorter while it was read.
-    #[error(fmt = fmt_io)]
+    #[error(fmt = error_text::io)]
     Io {
         /// Where the read began; `None` if the file could not even be opened.
         offset: Option<u64>,
@@ -85,10 +85,12 @@ pub enum Error {
 
     // ---- the fixed header ----
     /// `bad-magic`: the file does not begin with `GGUF`.
-    #[error("not a GGUF file: expected it to begin with \"GGUF\", found \"{}\"", found.escape_ascii())]
+    #[error(fmt = error_text::bad_magic)]
     BadMagic {
         /// The first four bytes.
         found: [u8; 4],
+        /// What it looks like instead, where that is known.
+        foreign: Option<Foreign>,
     },
     /// `unsupported-version`: neither version 2 nor 3.
     #[error("GGUF version {version} is not supported; versions 2 and 3 are")]
@@ -341,7 +343,10 @@ pub enum Error {
         offset: u64,
     },
     /// `tensor-name-too-long`: a name exceeds [`Limits::name_bytes`](crate::Limits::name_bytes).
-    #[error("a tensor name of {bytes} bytes (length at byte {offset}); the limit is {limit_bytes}")]
+    #[error(
+        "a tensor name of {bytes} bytes (length at byte {offset}); the limit is {limit_bytes}, which can be \
+         raised: tools for models of images and video write longer names"
+    )]
     TensorNameTooLong {
         /// Where the name's length stands.
         offset: u64,
@@ -418,10 +423,7 @@ pub enum Error {
         limit: u64,
     },
     /// `removed-tensor-type`: a type that ggml once had and removed.
-    #[error(
-        "tensor {tensor:?} has type {type_id} ({removed_name}) at byte {offset}, which was removed from the \
-         format; quantise the model again with current tools"
-    )]
+    #[error(fmt = error_text::removed_type)]
     RemovedTensorType {
         /// Where the type id stands.
         offset: u64,
@@ -431,9 +433,13 @@ pub enum Error {
         type_id: u32,
         /// What the type was called.
         removed_name: &'static str,
+        /// Whether it can be that type: neither its rows nor the model's family say otherwise.
+        is_removed: bool,
+        /// The type that a fork has under this id.
+        fork: Option<&'static ForkType>,
     },
     /// `unknown-tensor-type`: a type id that means nothing to this version.
-    #[error("tensor {tensor:?} has the unknown type {type_id} at byte {offset}; ids up to 42 are known")]
+    #[error(fmt = error_text::unknown_type)]
     UnknownTensorType {
         /// Where the type id stands.
         offset: u64,
@@ -538,6 +544,28 @@ pub enum Error {
         /// Size of the file.
         file_bytes: u64,
     },
+    /// `fork-layout`: the distance from a tensor to what follows it is that of a fork's type under the same id, and not that of
+    /// ggml's.
+    #[error(
+        "tensor {tensor:?} has type {} (given at byte {offset}), which is {tensor_type} to ggml and takes \
+         {size_bytes} bytes there, but what follows lies {distance_bytes} further, as with {} of {}; get the \
+         model in a type of ggml's, or use that fork",
+        fork.id, fork.name, fork.fork
+    )]
+    ForkLayout {
+        /// Where the type id stands.
+        offset: u64,
+        /// The tensor's name.
+        tensor: String,
+        /// The type that ggml has under this id.
+        tensor_type: TensorType,
+        /// Bytes that the tensor would take as that.
+        size_bytes: u64,
+        /// Bytes from its start to that of the next tensor, or to the end of the file.
+        distance_bytes: u64,
+        /// The fork's type.
+        fork: &'static ForkType,
+    },
     /// `tensors-overlap`: two tensors share bytes.
     #[error(
         "tensor {tensor:?} has its data at {data_offset} (given at byte {offset}), inside that of \
@@ -571,15 +599,6 @@ pub enum Error {
         /// The first aligned byte after the tensor before it.
         expected: u64,
     },
-}
-
-// thiserror passes each field by reference.
-#[allow(clippy::ref_option)]
-fn fmt_io(offset: &Option<u64>, source: &io::Error, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match offset {
-        Some(offset) => write!(formatter, "reading at byte {offset} failed: {source}"),
-        None => write!(formatter, "opening failed: {source}"),
-    }
 }
 
 /// A key or name as an error shows it: hostile files can make it long and unprintable.

@@ -52,6 +52,17 @@ pub struct Split {
     pub tensor_count: Option<u64>,
 }
 
+/// Bytes of the data section that belong to no tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// Where it begins, in bytes from the start of the file.
+    pub offset_bytes: u64,
+    /// How long it is, in bytes.
+    pub size_bytes: u64,
+    /// The position in the file of the tensor before it; `None` before the first.
+    pub after: Option<usize>,
+}
+
 impl GgufFile {
     /// The version of the format: 2 or 3.
     #[must_use]
@@ -136,6 +147,40 @@ impl GgufFile {
     #[must_use]
     pub fn data_bytes(&self) -> u64 {
         self.tensors.list.iter().map(TensorRecord::data_end).max().unwrap_or(0)
+    }
+
+    /// Bytes that belong to no tensor and are not the padding before the next: at least as many as the alignment, in the
+    /// order of the file. A sound file has none, unless its writer left room; many of them mean that its tensors are larger
+    /// than their types say, as those of a fork's types are.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<Gap> {
+        let in_order = self.tensors_in_order();
+        let starts = in_order.iter().map(|record| record.data_offset);
+        let data_end = (!self.header_only).then(|| self.file_bytes.saturating_sub(self.data_section_offset));
+        let mut end = 0;
+        let mut after = None;
+        let mut gaps = Vec::new();
+        for (position, start) in starts.chain(data_end).enumerate() {
+            let gap_bytes = start.saturating_sub(end);
+            if gap_bytes >= self.alignment {
+                gaps.push(Gap { offset_bytes: self.data_section_offset + end, size_bytes: gap_bytes, after });
+            }
+            if let Some(record) = in_order.get(position).filter(|record| record.data_end() >= end) {
+                end = record.data_end();
+                after =
+                    self.tensors.position(record.name.of(&self.header), &self.header).map(|it| it as usize);
+            }
+        }
+        if in_order.is_empty() { Vec::new() } else { gaps }
+    }
+
+    /// By where their data begins.
+    pub(crate) fn tensors_in_order(&self) -> Vec<&TensorRecord> {
+        let mut in_order: Vec<&TensorRecord> = self.tensors.list.iter().collect();
+        if !in_order.is_sorted_by_key(|record| record.data_offset) {
+            in_order.sort_by_key(|record| record.data_offset);
+        }
+        in_order
     }
 
     /// The size of the source when it was parsed. A file that has another size later has been changed.

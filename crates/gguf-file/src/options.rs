@@ -29,8 +29,11 @@ pub struct Options {
 pub struct Limits {
     /// Bytes of one metadata key. Default: 65 535, the specification's own limit.
     pub key_bytes: u32,
-    /// Bytes of one tensor name. Default: 64, the specification's own limit.
+    /// Bytes of one tensor name. Default: 64, the specification's own limit. Some tools write longer ones, for models of
+    /// images and video.
     pub name_bytes: u32,
+    /// Dimensions of one tensor. Default: 4, as many as ggml has; values above [`Limits::MAX_DIMENSIONS`] count as that.
+    pub dimensions: u32,
     /// Bytes of one string value, elements of arrays included. Default: 64 MiB.
     pub string_bytes: u32,
     /// Number of metadata entries. Default: 100 000.
@@ -50,6 +53,9 @@ pub struct Limits {
 impl Limits {
     /// The deepest nesting of arrays that can be allowed: it bounds the recursion that walks them.
     pub const MAX_ARRAY_DEPTH: u32 = 64;
+
+    /// The most dimensions that can be allowed.
+    pub const MAX_DIMENSIONS: u32 = 8;
 }
 
 impl Default for Limits {
@@ -57,6 +63,7 @@ impl Default for Limits {
         Self {
             key_bytes: 65_535,
             name_bytes: 64,
+            dimensions: 4,
             string_bytes: 64 << 20,
             metadata_entries: 100_000,
             tensors: 1_000_000,

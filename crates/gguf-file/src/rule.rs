@@ -63,6 +63,7 @@ impl Error {
             Self::TensorEndTooLarge { .. } => "tensor-end-too-large",
             Self::DataSectionMissing { .. } => "data-section-missing",
             Self::TensorPastEnd { .. } => "tensor-past-end",
+            Self::ForkLayout { .. } => "fork-layout",
             Self::TensorsOverlap { .. } => "tensors-overlap",
             Self::TensorsNotContiguous { .. } => "tensors-not-contiguous",
         }
@@ -116,6 +117,7 @@ impl Error {
             | Self::TensorEndTooLarge { offset, .. }
             | Self::DataSectionMissing { offset, .. }
             | Self::TensorPastEnd { offset, .. }
+            | Self::ForkLayout { offset, .. }
             | Self::TensorsOverlap { offset, .. }
             | Self::TensorsNotContiguous { offset, .. } => Some(*offset),
         }

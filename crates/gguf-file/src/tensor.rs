@@ -1,16 +1,18 @@
 //! What a file says about its tensors.
 
-use std::ops::Range;
+use std::{
+    fmt,
+    ops::{Deref, Range},
+};
 
-use crate::{TensorType, metadata::Span, names::NameIndex};
+use crate::{Limits, TensorType, metadata::Span, names::NameIndex};
 
 /// The most dimensions a tensor can have.
-pub(crate) const MAX_DIMENSIONS: usize = 4;
+const MAX_DIMENSIONS: usize = Limits::MAX_DIMENSIONS as usize;
 
-/// One tensor as it is kept: 64 bytes, the name left in the header.
+/// One tensor as it is kept: 32 bytes, the name and the dimensions left in the header.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TensorRecord {
-    pub(crate) dims: [u64; MAX_DIMENSIONS],
     pub(crate) data_offset: u64,
     pub(crate) size_bytes: u64,
     pub(crate) name: Span,
@@ -19,7 +21,7 @@ pub(crate) struct TensorRecord {
 }
 
 const _: () =
-    assert!(size_of::<TensorRecord>() <= 64, "a million tensors must not cost more than their infos");
+    assert!(size_of::<TensorRecord>() <= 32, "a million tensors must not cost more than their infos");
 
 /// The tensors with an index over their names.
 #[derive(Debug, Clone, Default)]
@@ -40,8 +42,13 @@ pub(crate) fn name_at<'h>(list: &[TensorRecord], position: u32, header: &'h [u8]
 }
 
 impl TensorRecord {
-    pub(crate) fn dims(&self) -> &[u64] {
-        self.dims.get(..self.dimensions.into()).unwrap_or_default()
+    pub(crate) fn dims(&self, header: &[u8]) -> Dims {
+        let field = header.get(self.dims_field() as usize..).unwrap_or_default();
+        let mut dims = Dims { sizes: [0; MAX_DIMENSIONS], count: self.dimensions };
+        for (size, bytes) in dims.sizes.iter_mut().zip(field.as_chunks().0).take(self.dimensions.into()) {
+            *size = u64::from_le_bytes(*bytes);
+        }
+        dims
     }
 
     /// Where the tensor info gives its dimensions: after name (u64 length before it) and their number (u32).
@@ -49,15 +56,42 @@ impl TensorRecord {
         u64::from(self.name.start) + u64::from(self.name.len) + 4
     }
 
-    /// Where the tensor info gives its data offset: after the dimensions and the type (u32).
+    /// Where the tensor info gives its type: after the dimensions.
+    pub(crate) fn type_field(&self) -> u64 {
+        self.dims_field() + 8 * u64::from(self.dimensions)
+    }
+
+    /// Where the tensor info gives its data offset: after the type (u32).
     pub(crate) fn data_offset_field(&self) -> u64 {
-        self.dims_field() + 8 * u64::from(self.dimensions) + 4
+        self.type_field() + 4
     }
 
     /// First byte after the data, relative to the data section; the parser has checked that it does not
     /// overflow.
     pub(crate) fn data_end(&self) -> u64 {
         self.data_offset + self.size_bytes
+    }
+}
+
+/// The size of each dimension of a tensor, the fastest-varying first: a slice of numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Dims {
+    /// Zero beyond those that there are.
+    sizes: [u64; MAX_DIMENSIONS],
+    count: u8,
+}
+
+impl Deref for Dims {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        self.sizes.get(..self.count.into()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Dims {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.deref().fmt(formatter)
     }
 }
 
@@ -86,8 +120,8 @@ impl<'a> Tensor<'a> {
     /// Size of each dimension, the fastest-varying first; the reverse of a `numpy` shape. No dimension at
     /// all means one element.
     #[must_use]
-    pub fn dims(&self) -> &'a [u64] {
-        self.record.dims()
+    pub fn dims(&self) -> Dims {
+        self.record.dims(self.header)
     }
 
     /// How the elements are encoded.

@@ -129,7 +129,7 @@ fn a_tensor_knows_its_shape_and_place() {
         .build();
     let file = parse(&file).unwrap();
     let second = file.tensor("second").unwrap();
-    assert_eq!((second.name(), second.index(), second.dims()), ("second", 1, &[4, 3, 2, 1][..]));
+    assert_eq!((second.name(), second.index(), &*second.dims()), ("second", 1, &[4, 3, 2, 1][..]));
     assert_eq!((second.offset_bytes(), second.size_bytes()), (64, 48));
     assert_eq!(second.file_offset_bytes(), file.data_offset_bytes() + 64);
     assert_eq!(second.file_range(), file.file_bytes() - 48..file.file_bytes());

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Builder, parse, parse_header_only, read_everything, string};
-use gguf_file::TensorType;
+use gguf_file::{ForkType, TensorType};
 use proptest::{collection::vec, prelude::*};
 
 /// A value: its type id and its bytes.
@@ -44,6 +44,9 @@ proptest! {
         alignment in (0..8_u32).prop_map(|power| 1 << power),
         gap in 0..3_u64,
     ) {
+        // A gap behind a type whose id a fork uses may be as large as that fork's type would have it.
+        let forked = |(kind, _): &(TensorType, _)| ForkType::with_id(kind.id()).next().is_some();
+        let gap = if shapes.iter().any(forked) { 0 } else { gap };
         let mut file = Builder::new().aligned(alignment);
         for (index, (type_id, bytes)) in values.iter().enumerate() {
             file = file.entry(format!("key.{index}"), *type_id, bytes);
@@ -66,7 +69,7 @@ proptest! {
         }
         prop_assert_eq!(file.tensor_count(), shapes.len());
         for ((tensor, (tensor_type, dims)), range) in file.tensors().zip(&shapes).zip(&ranges) {
-            prop_assert_eq!((tensor.tensor_type(), tensor.dims()), (*tensor_type, &dims[..]));
+            prop_assert_eq!((tensor.tensor_type(), &*tensor.dims()), (*tensor_type, &dims[..]));
             prop_assert_eq!((tensor.offset_bytes(), tensor.size_bytes()), (range.start, range.end - range.start));
         }
         let with_data = file.tensors().filter(|tensor| tensor.size_bytes() > 0);

@@ -6,7 +6,7 @@ import type { Page } from '../terminal/page.js'
 import { facts, heading, table } from '../terminal/table.js'
 import { beginning, grouped } from '../terminal/text.js'
 import type { Report, Verb } from '../verb.js'
-import { openInput } from './input.js'
+import { openInput, strictnessFrom, strictnessOptions } from './input.js'
 import { documentOf, textOf, typeOf } from './metadata-value.js'
 
 /** Rows of a table shown at most; the document has all. */
@@ -24,6 +24,7 @@ export const inspect: Verb = {
       type: 'boolean',
       help: 'the tensor data is not there: check no ranges against the size of the file',
     },
+    ...strictnessOptions,
   },
   run,
 }
@@ -31,7 +32,8 @@ export const inspect: Verb = {
 function run(args: Arguments): Report {
   const { file } = args
   const headerOnly = args.flag('header-only')
-  const model = openInput(() => GgufFile.open(file, { headerOnly }))
+  const strictness = strictnessFrom(args)
+  const model = openInput(() => GgufFile.open(file, { headerOnly, ...strictness }))
   const totals = totalsOf(model.tensors)
   return {
     // Made only when it is asked for: a stranger's file may have a million tensors.
@@ -46,6 +48,7 @@ function run(args: Arguments): Report {
       ...tensorSection(page, model.tensors),
       '',
       ...totalSection(page, totals),
+      ...gapSection(page, model),
     ],
   }
 }
@@ -102,6 +105,7 @@ const documentOfModel = (model: GgufFile, types: TypeTotal[]): object => ({
   metadata: new JsonEntries(metadataDocuments(model)),
   tensors: model.tensors,
   types,
+  gaps: model.gaps,
 })
 
 function* metadataDocuments({ metadata }: GgufFile): Generator<[string, object]> {
@@ -178,6 +182,22 @@ const tensorSection = (page: Page, tensors: readonly TensorInfo[]): string[] => 
   ),
   ...moreThan(tensors.length),
 ]
+
+/** What lies between the tensors of a sound file is padding alone. */
+function gapSection(page: Page, { gaps, tensors }: GgufFile): string[] {
+  const [first] = gaps
+  if (!first) return []
+  const bytes = formatBytes(sum(gaps.map((gap) => gap.sizeBytes)))
+  const before = first.after === undefined ? undefined : tensors[first.after]
+  const place = before ? `behind tensor "${beginning(before.name, MAX_NAME)}"` : 'before the first tensor'
+  return [
+    '',
+    heading(page, 'Gaps', grouped(gaps.length)),
+    '',
+    `  ${bytes} belong to no tensor, the first of them ${place}, at byte ${grouped(first.offsetBytes)}.`,
+    '  Where their writer did not mean to leave room, the tensors are larger than their types say: those of a fork of ggml.',
+  ]
+}
 
 const totalSection = (page: Page, totals: readonly TypeTotal[]): string[] => [
   heading(page, 'Types'),

@@ -21,7 +21,7 @@ import { progressOn } from '../terminal/progress.js'
 import { facts, heading } from '../terminal/table.js'
 import { grouped, visible } from '../terminal/text.js'
 import type { Verb } from '../verb.js'
-import { openInput } from './input.js'
+import { openInput, strictnessFrom, strictnessOptions } from './input.js'
 
 export const load: Verb = {
   name: 'load',
@@ -32,6 +32,7 @@ export const load: Verb = {
     chunk: { type: 'string', value: 'SIZE', help: 'the most bytes of data in a chunk (1MiB)' },
     tensor: { type: 'string', value: 'NAME', multiple: true, help: 'load only this tensor; may be repeated' },
     profile: { type: 'string', value: 'OUT', help: 'write what the budget did to OUT.html, .json or .trace.json' },
+    ...strictnessOptions,
     ...lineOptions,
   },
   run: async (args) => {
@@ -47,12 +48,12 @@ async function measuredLoad(args: Arguments) {
   const as = args.oneOf('as', tensorOutputs) ?? 'raw'
   const chunkBytes = args.size('chunk') ?? MiB
   const profilePath = profilePathFrom(args)
-  const bounds = lineFrom(args)
+  const [strictness, bounds] = [strictnessFrom(args), lineFrom(args)]
   measuredMachine()
   const signal = untilInterrupted()
   const startRssBytes = processMemory().rssBytes
   await using manager = new MemoryManager(bounds)
-  using model = openInput(() => manager.open(file))
+  using model = openInput(() => manager.open(file, strictness))
   if (profilePath !== undefined) manager.profile.start()
   const names = args.list('tensor')
   const tensors = chosen(model, names)

@@ -1,7 +1,7 @@
 //! The 24 bytes every file begins with: magic, version, counts.
 
 use super::{metadata, reader::HeaderReader, tensors};
-use crate::{Error, Limits};
+use crate::{Error, Foreign, Limits};
 
 const MAGIC: [u8; 4] = *b"GGUF";
 const TENSOR_COUNT_OFFSET: u64 = 8;
@@ -15,7 +15,7 @@ pub(super) struct Fixed {
 
 pub(super) fn read(reader: &mut HeaderReader<'_>, limits: &Limits) -> Result<Fixed, Error> {
     reader.claim("magic and version", 8, 0)?;
-    expect_magic(reader.word()?)?;
+    expect_magic(reader)?;
     let version = reader.u32()?;
     expect_version(version)?;
     reader.claim("the counts of tensors and metadata entries", 16, 0)?;
@@ -32,8 +32,13 @@ pub(super) fn read(reader: &mut HeaderReader<'_>, limits: &Limits) -> Result<Fix
     Ok(Fixed { version, tensors: tensors as usize, metadata_entries: metadata_entries as usize })
 }
 
-fn expect_magic(found: [u8; 4]) -> Result<(), Error> {
-    if found == MAGIC { Ok(()) } else { Err(Error::BadMagic { found }) }
+fn expect_magic(reader: &mut HeaderReader<'_>) -> Result<(), Error> {
+    let found = reader.word()?;
+    if found == MAGIC {
+        return Ok(());
+    }
+    let beginning = reader.beginning(Foreign::LOOKED_AT)?;
+    Err(Error::BadMagic { found, foreign: Foreign::of(&beginning, reader.file_bytes()) })
 }
 
 /// The byte order is not written down; a version whose low half is zero can only be one of the other order.

@@ -17,12 +17,18 @@ const LARGEST_ALIGNMENT: u32 = 1 << 20;
 pub(super) struct Known {
     pub(super) alignment: u64,
     pub(super) split: Option<Split>,
+    /// Whether it is a model of the `BitNet` family, whose own tools give a removed type's id to another.
+    pub(super) bitnet: bool,
 }
 
 pub(super) fn read(metadata: &Metadata<'_>, tensors: usize, limits: &Limits) -> Result<Known, Error> {
-    present(metadata.str_of(ARCHITECTURE_KEY))?;
+    let architecture = present(metadata.str_of(ARCHITECTURE_KEY))?;
     present(metadata.u64_of(FILE_TYPE_KEY))?;
-    Ok(Known { alignment: alignment(metadata)?.into(), split: split(metadata, tensors as u64, limits)? })
+    Ok(Known {
+        alignment: alignment(metadata)?.into(),
+        split: split(metadata, tensors as u64, limits)?,
+        bitnet: architecture.is_some_and(|name| name.starts_with("bitnet")),
+    })
 }
 
 /// A key that is missing is no fault; one that holds something else than it must is.

@@ -1,7 +1,8 @@
 //! The layout of the data section: what the tensor infos amount to together.
 
+use super::tensors::element_count;
 use crate::{
-    Error, GgufFile, MAX_EXACT,
+    Error, ForkType, GgufFile, MAX_EXACT,
     tensor::{TensorRecord, TensorTable},
 };
 
@@ -12,10 +13,12 @@ pub(super) fn data_section_offset(header_bytes: u64, tensors: &TensorTable, alig
 
 pub(super) fn check(file: &GgufFile, strict: bool) -> Result<(), Error> {
     refuse_inexact_ends(file)?;
+    let in_order = file.tensors_in_order();
+    refuse_fork_layouts(file, &in_order)?;
     if strict {
         expect_contiguous(file)?;
     } else {
-        refuse_overlaps(file)?;
+        refuse_overlaps(file, &in_order)?;
     }
     if !file.header_only {
         expect_data_inside_file(file)?;
@@ -59,23 +62,71 @@ fn expect_contiguous(file: &GgufFile) -> Result<(), Error> {
     Ok(())
 }
 
-fn refuse_overlaps(file: &GgufFile) -> Result<(), Error> {
-    let list = &file.tensors.list;
-    if list.is_sorted_by_key(|record| record.data_offset) {
-        return refuse_overlaps_in_order(file, list.iter());
+/// The types of forks that share an id with a type of ggml's show in where the next tensor begins. A fork is named if its
+/// type explains every tensor of the id, and ggml's does not.
+fn refuse_fork_layouts(file: &GgufFile, in_order: &[&TensorRecord]) -> Result<(), Error> {
+    for fork in ForkType::ALL {
+        let mut first_apart = None;
+        let mut explains = true;
+        let of_id = in_order.iter().enumerate().filter(|(_, record)| record.tensor_type.id() == fork.id);
+        for (position, record) in of_id {
+            let Some(room) = Room::behind(file, in_order, position, record) else { continue };
+            let dims = record.dims(&file.header);
+            let elements = element_count(&dims).unwrap_or(0);
+            let fork_bytes = fork.size_bytes(dims.first().copied().unwrap_or(1), elements);
+            explains &= fork_bytes.is_some_and(|bytes| room.is_of(bytes));
+            if !room.is_of(record.size_bytes) {
+                first_apart = first_apart.or(Some((record, room.bytes)));
+            }
+        }
+        if let Some((record, distance_bytes)) = first_apart.filter(|_| explains) {
+            return Err(Error::ForkLayout {
+                offset: record.type_field(),
+                tensor: name(file, record),
+                tensor_type: record.tensor_type,
+                size_bytes: record.size_bytes,
+                distance_bytes,
+                fork,
+            });
+        }
     }
-    let mut in_order: Vec<&TensorRecord> = list.iter().collect();
-    in_order.sort_unstable_by_key(|record| record.data_offset);
-    refuse_overlaps_in_order(file, in_order.into_iter())
+    Ok(())
 }
 
-/// A tensor without data shares bytes with none, wherever it lies.
-fn refuse_overlaps_in_order<'a>(
-    file: &GgufFile,
-    in_order: impl Iterator<Item = &'a TensorRecord>,
-) -> Result<(), Error> {
+/// From where a tensor's data begins to where the next one's does, or to the end of the file.
+struct Room {
+    bytes: u64,
+    alignment: u64,
+    is_last: bool,
+}
+
+impl Room {
+    /// `None` behind the last tensor of a file whose data is elsewhere.
+    fn behind(
+        file: &GgufFile,
+        in_order: &[&TensorRecord],
+        position: usize,
+        record: &TensorRecord,
+    ) -> Option<Self> {
+        let next = in_order.get(position + 1);
+        let end = match next {
+            Some(next) => next.data_offset,
+            None if file.header_only => return None,
+            None => file.file_bytes.saturating_sub(file.data_section_offset),
+        };
+        let bytes = end.saturating_sub(record.data_offset);
+        Some(Self { bytes, alignment: file.alignment, is_last: next.is_none() })
+    }
+
+    /// Whether a tensor of so many bytes leaves nothing but its padding, which may be missing at the end of a file.
+    fn is_of(&self, size_bytes: u64) -> bool {
+        self.bytes == align_up(size_bytes, self.alignment) || (self.is_last && self.bytes == size_bytes)
+    }
+}
+
+fn refuse_overlaps(file: &GgufFile, in_order: &[&TensorRecord]) -> Result<(), Error> {
     let mut before: Option<&TensorRecord> = None;
-    for record in in_order.filter(|record| record.size_bytes > 0) {
+    for record in in_order.iter().copied().filter(|record| record.size_bytes > 0) {
         if let Some(other) = before.filter(|before| record.data_offset < before.data_end()) {
             return Err(Error::TensorsOverlap {
                 offset: record.data_offset_field(),

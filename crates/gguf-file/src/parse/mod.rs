@@ -18,7 +18,7 @@ pub(crate) fn parse(source: &dyn ReadAt, options: &Options) -> Result<GgufFile, 
     let entries = metadata::read(&mut reader, fixed.metadata_entries, limits)?;
     let known =
         known::read(&Metadata { header: reader.header()?, entries: &entries }, fixed.tensors, limits)?;
-    let tensors = tensors::read(&mut reader, fixed.tensors, known.alignment, limits)?;
+    let tensors = tensors::read(&mut reader, fixed.tensors, &known, limits)?;
     let file_bytes = reader.file_bytes();
     let header = reader.finish()?;
     let data_section_offset = layout::data_section_offset(header.len() as u64, &tensors, known.alignment);

@@ -38,6 +38,13 @@ impl<'s> HeaderReader<'s> {
         self.file_bytes
     }
 
+    /// The first bytes of the source, `most` at the most, whatever was announced.
+    pub(super) fn beginning(&self, most: usize) -> Result<Vec<u8>, Error> {
+        let mut bytes = vec![0; self.file_bytes.min(most as u64) as usize];
+        self.source.read_exact_at(&mut bytes, 0).map_err(|source| Error::Io { offset: Some(0), source })?;
+        Ok(bytes)
+    }
+
     /// Where in the file the next byte stands.
     pub(super) const fn offset(&self) -> u64 {
         self.cursor as u64

@@ -1,12 +1,13 @@
 //! Tensor infos: name, shape, type and data offset, each checked by itself.
 
-use super::reader::HeaderReader;
+use super::{known::Known, reader::HeaderReader};
 use crate::{
     Error, Limits, MAX_EXACT, TensorType,
     error::shown,
+    fork::{ForkType, removed_type_takes},
     metadata::Span,
     names::NameIndex,
-    tensor::{MAX_DIMENSIONS, TensorRecord, TensorTable, name_at},
+    tensor::{TensorRecord, TensorTable, name_at},
 };
 
 /// The fewest bytes a tensor info can take: length (u64) and one byte of name, number of dimensions (u32) and
@@ -17,7 +18,7 @@ pub(super) const MINIMUM_BYTES: u64 = 8 + 1 + 4 + 4 + 8;
 pub(super) fn read(
     reader: &mut HeaderReader<'_>,
     count: usize,
-    alignment: u64,
+    known: &Known,
     limits: &Limits,
 ) -> Result<TensorTable, Error> {
     let mut tensors = TensorTable { list: Vec::new(), by_name: NameIndex::with_capacity(count)? };
@@ -27,7 +28,7 @@ pub(super) fn read(
         .map_err(|_| Error::OutOfMemory { bytes: (count * size_of::<TensorRecord>()) as u64 })?;
     for position in 0..count as u32 {
         let name = read_name(reader, limits)?;
-        let record = InfoReader { reader, name }.record(alignment)?;
+        let record = InfoReader { reader, name, known, limits }.record()?;
         tensors.list.push(record);
         refuse_duplicate(reader, &mut tensors, position, name)?;
     }
@@ -78,28 +79,30 @@ fn refuse_duplicate(
 struct InfoReader<'r, 's> {
     reader: &'r mut HeaderReader<'s>,
     name: Span,
+    known: &'r Known,
+    limits: &'r Limits,
 }
 
 impl InfoReader<'_, '_> {
-    fn record(mut self, alignment: u64) -> Result<TensorRecord, Error> {
+    fn record(mut self) -> Result<TensorRecord, Error> {
         let dimensions = self.dimension_count()?;
         let dims_offset = self.reader.offset();
-        let mut dims = [0; MAX_DIMENSIONS];
+        let mut dims = [0; Limits::MAX_DIMENSIONS as usize];
         for (axis, dimension) in dims.iter_mut().take(dimensions).enumerate() {
             *dimension = self.dimension(axis as u32)?;
         }
-        let tensor_type = self.tensor_type()?;
         let shape = dims.get(..dimensions).unwrap_or_default();
+        let tensor_type = self.tensor_type(shape)?;
         let size_bytes = self.size_bytes(tensor_type, shape, dims_offset)?;
-        let data_offset = self.data_offset(alignment)?;
+        let data_offset = self.data_offset(self.known.alignment)?;
         let dimensions = dimensions as u8;
-        Ok(TensorRecord { dims, data_offset, size_bytes, name: self.name, tensor_type, dimensions })
+        Ok(TensorRecord { data_offset, size_bytes, name: self.name, tensor_type, dimensions })
     }
 
     fn dimension_count(&mut self) -> Result<usize, Error> {
         let offset = self.reader.offset();
         let dimensions = self.reader.u32()?;
-        let limit = MAX_DIMENSIONS as u32;
+        let limit = self.limits.dimensions.min(Limits::MAX_DIMENSIONS);
         if dimensions > limit {
             return Err(Error::TooManyDimensions { offset, tensor: self.tensor(), dimensions, limit });
         }
@@ -117,13 +120,18 @@ impl InfoReader<'_, '_> {
         Ok(dimension)
     }
 
-    fn tensor_type(&mut self) -> Result<TensorType, Error> {
+    fn tensor_type(&mut self, dims: &[u64]) -> Result<TensorType, Error> {
         let offset = self.reader.offset();
         let type_id = self.reader.u32()?;
         TensorType::from_id(type_id).ok_or_else(|| {
             let tensor = self.tensor();
             match TensorType::removed_name(type_id) {
-                Some(removed_name) => Error::RemovedTensorType { offset, tensor, type_id, removed_name },
+                Some(removed_name) => {
+                    let is_removed =
+                        !self.known.bitnet && removed_type_takes(type_id, dims.first().copied().unwrap_or(1));
+                    let fork = ForkType::with_id(type_id).next();
+                    Error::RemovedTensorType { offset, tensor, type_id, removed_name, is_removed, fork }
+                }
                 None => Error::UnknownTensorType { offset, tensor, type_id },
             }
         })
@@ -171,7 +179,7 @@ impl InfoReader<'_, '_> {
 
 /// The product of the dimensions, unless it exceeds [`MAX_EXACT`]. One that is zero makes it zero, however
 /// large the others are.
-fn element_count(dims: &[u64]) -> Option<u64> {
+pub(super) fn element_count(dims: &[u64]) -> Option<u64> {
     if dims.contains(&0) {
         return Some(0);
     }

@@ -1,6 +1,6 @@
 //! Groups 26, 27 and 29: where tensor data lies.
 
-use gguf_file::{MAX_EXACT, TensorType};
+use gguf_file::{ForkType, MAX_EXACT, TensorType};
 
 use crate::{
     common::{Builder, parse, parse_header_only, parse_strict},
@@ -127,4 +127,76 @@ fn missing_padding_after_the_last_tensor_is_accepted() {
 #[test]
 fn bytes_after_the_last_tensor_are_accepted() {
     assert!(parse(&tensors_at(&[0]).data(1000).build()).is_ok());
+}
+
+const Q2_0: u32 = 42;
+
+/// A tensor of a type whose id a fork gives to larger or smaller blocks, something behind it, and another of the type at the
+/// end of the file.
+fn forked(type_id: u32, elements: u64, bytes: u64) -> Builder {
+    let padded = bytes.next_multiple_of(32);
+    Builder::new()
+        .tensor("first", &[elements], type_id, 0)
+        .tensor("norm", &[8], F32, padded)
+        .tensor("last", &[elements], type_id, padded + 32)
+        .data((padded + 32 + bytes) as usize)
+}
+
+#[test]
+fn fork_layout() {
+    // First's type id stands behind its name, the number of its dimensions and the one that it has.
+    const TYPE_FIELD: u64 = 24 + 8 + 5 + 4 + 8;
+    for fork in ForkType::ALL.iter().filter(|fork| TensorType::from_id(fork.id).is_some()) {
+        let ours = TensorType::from_id(fork.id).unwrap();
+        let elements = 2048;
+        let bytes = fork.size_bytes(elements, elements).unwrap();
+        let file = forked(fork.id, elements, bytes).build();
+        let values =
+            ["\"first\"", ours.name(), fork.name, fork.fork, &bytes.next_multiple_of(32).to_string()];
+        refused(&file, "fork-layout", TYPE_FIELD, &values);
+        refused_by(parse_strict(&file), "fork-layout", TYPE_FIELD, &values);
+        refused_by(parse_header_only(&file), "fork-layout", TYPE_FIELD, &values);
+        // ggml's own layout is right, also where the padding at the end is there.
+        let bytes = ours.row_bytes(elements).unwrap();
+        let mut file = forked(fork.id, elements, bytes);
+        assert!(parse(&file.build()).is_ok());
+        file = file.data((bytes.next_multiple_of(32) * 2 + 32) as usize);
+        assert!(parse(&file.build()).unwrap().gaps().is_empty());
+    }
+}
+
+#[test]
+fn fork_layout_of_the_last_tensor() {
+    let file = Builder::new().tensor("t", &[128], Q2_0, 0).data(34).build();
+    refused(&file, "fork-layout", 24 + 8 + 1 + 4 + 8, &["34 further", "PrismML"]);
+    let file = Builder::new().tensor("t", &[128], Q2_0, 0).data(36).build();
+    assert!(parse(&file).is_ok());
+    let file = Builder::new().tensor("t", &[2048], Q2_0, 0).data(2048 / 128 * 34).build();
+    refused(&file, "fork-layout", 24 + 8 + 1 + 4 + 8, &["576 bytes", "544 further", "PrismML"]);
+    // Of no known size: cut off.
+    let file = Builder::new().tensor("t", &[2048], Q2_0, 0).data(500).build();
+    refused(&file, "tensor-past-end", OFFSET_FIELD, &["\"t\""]);
+}
+
+/// What lies between tensors and is no padding can be anything: it is shown, and refused only where a fork explains it.
+#[test]
+fn gaps_are_accepted_and_told() {
+    let gaps = |file: &Builder| {
+        let file = parse(&file.build()).unwrap();
+        let at = |bytes| bytes - file.data_offset_bytes();
+        file.gaps().iter().map(|gap| (at(gap.offset_bytes), gap.size_bytes, gap.after)).collect::<Vec<_>>()
+    };
+    assert_eq!(gaps(&tensors_at(&[0, 32, 64]).data(96)), []);
+    assert_eq!(gaps(&tensors_at(&[64, 0]).data(96)), [(32, 32, Some(1))]);
+    assert_eq!(gaps(&tensors_at(&[96]).data(300)), [(0, 96, None), (128, 172, Some(0))]);
+    assert_eq!(gaps(&Builder::new().data(300)), [], "without tensors there is no data section");
+    let padded = Builder::new().tensor("t", &[10], F32, 0).tensor("u", &[8], F32, 64).data(96);
+    assert_eq!(gaps(&padded), [], "padding is none");
+    assert_eq!(
+        gaps(&Builder::new().tensor("e", &[0], F32, 64).tensor("t", &[8], F32, 0).data(64)),
+        [(32, 32, Some(1))]
+    );
+    // Where the data is elsewhere, nobody knows what lies behind it.
+    let file = parse_header_only(&tensors_at(&[0]).data(300).build()).unwrap();
+    assert_eq!(file.gaps(), []);
 }

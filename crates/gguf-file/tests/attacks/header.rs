@@ -24,6 +24,40 @@ fn bad_magic() {
     refused(b"\x89PNG\r\n\x1a\n and more", "bad-magic", 0, &["\\x89PNG"]);
 }
 
+/// Begins as files do that people take for GGUF files.
+#[test]
+fn what_is_no_gguf_file_says_what_it_is_and_what_to_do() {
+    let json = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let safetensors = [&(json.len() as u64).to_le_bytes()[..], json, &[0; 4]].concat();
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4368439584\n";
+    let cases: [(&[u8], &str, &str); 16] = [
+        (pointer, "a Git LFS pointer", "git lfs pull"),
+        (b"<!DOCTYPE html>\n<html>", "a web page", "/resolve/"),
+        (b"\r\n <HTML lang=de>", "a web page", "/resolve/"),
+        (b"Entry not found", "the error message of a server", "address"),
+        (b"{\"error\":\"Invalid username or password.\"}", "the error message", "token"),
+        (b"tjgg\x03\0\0\0 and more", "before August 2023", "convert"),
+        (b"lmgg and more", "before August 2023", "convert"),
+        (b"fmgg\x01\0\0\0", "before August 2023", "convert"),
+        (b"algg\x01\0\0\0", "before August 2023", "convert"),
+        (b"MZqFpD='\n and a shell script", "a llamafile", "unzip"),
+        (b"PK\x03\x04 and so on", "a zip archive", "unpack"),
+        (b"\x80\x02\x8a\x0al\xfc\x9cF", "a Python pickle", "convert_hf_to_gguf"),
+        (b"\x1f\x8b\x08 and so on", "a compressed file", "decompress"),
+        (b"\x28\xb5\x2f\xfd and so on", "a compressed file", "decompress"),
+        (&[0; 4096], "empty so far", "download"),
+        (&safetensors, "a safetensors file", "convert_hf_to_gguf"),
+    ];
+    for (bytes, what, remedy) in cases {
+        refused(bytes, "bad-magic", 0, &["it looks like", what, remedy]);
+    }
+    // No guess where nothing is known.
+    for bytes in [&b"\x89PNG\r\n\x1a\n and more"[..], b"=\0\0\0\0\0\0\0nothing", b"FUGG\x03\0\0\0"] {
+        let error = crate::common::parse(bytes).unwrap_err();
+        assert!(!error.to_string().contains("looks like"), "{error}");
+    }
+}
+
 #[test]
 fn unsupported_version() {
     for version in [0, 4, 5, 0xffff_ffff, 0x0003_0003] {

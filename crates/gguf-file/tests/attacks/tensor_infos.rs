@@ -1,10 +1,10 @@
 //! Groups 18 to 25 and 28: names, shapes and types.
 
-use gguf_file::{MAX_EXACT, TensorType};
+use gguf_file::{GgufFile, Limits, MAX_EXACT, Options, TensorType};
 
 use crate::{
     common::{Builder, parse, string},
-    refused,
+    refused, refused_by,
 };
 
 const F32: u32 = 0;
@@ -25,10 +25,65 @@ fn too_many_dimensions() {
 }
 
 #[test]
+fn as_many_dimensions_as_are_allowed_are_accepted() {
+    let allowing =
+        |dimensions| Options { limits: Limits { dimensions, ..Limits::default() }, ..Options::default() };
+    let dims = [2, 3, 4, 5, 6, 7, 8, 9];
+    let bytes = 4 * dims.iter().product::<u64>() as usize;
+    let file = Builder::new().tensor("t", &dims, F32, 0).data(bytes).build();
+    refused(&file, "too-many-dimensions", DIMENSION_COUNT, &["\"t\"", "8", "at most 4"]);
+    refused_by(
+        GgufFile::from_bytes(&file, &allowing(7)),
+        "too-many-dimensions",
+        DIMENSION_COUNT,
+        &["at most 7"],
+    );
+    let file = GgufFile::from_bytes(&file, &allowing(8)).unwrap();
+    let tensor = file.tensor("t").unwrap();
+    assert_eq!((&*tensor.dims(), tensor.size_bytes()), (&dims[..], bytes as u64));
+    let nine = Builder::new().tensor("t", &[1; 9], F32, 0).data(64).build();
+    refused_by(
+        GgufFile::from_bytes(&nine, &allowing(u32::MAX)),
+        "too-many-dimensions",
+        DIMENSION_COUNT,
+        &["at most 8"],
+    );
+}
+
+#[test]
+fn names_as_long_as_allowed_are_accepted() {
+    let name = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.attn2.to_out.0.weight";
+    assert!(name.len() > 64);
+    let file = Builder::new().tensor(name, &[8], F32, 0).data(32).build();
+    refused(&file, "tensor-name-too-long", 24, &[&name.len().to_string(), "64"]);
+    let limits = Limits { name_bytes: name.len() as u32, ..Limits::default() };
+    let file = GgufFile::from_bytes(&file, &Options { limits, ..Options::default() }).unwrap();
+    assert_eq!(file.tensor(name).unwrap().size_bytes(), 32);
+}
+
+/// Rows that the removed type can have, rows that it cannot, and a family that never had it.
+#[test]
+fn a_removed_type_that_is_a_forks_is_named_as_what_it_can_be() {
+    let file = |rows| Builder::new().tensor("t", &[rows], 36, 0).data(4096);
+    refused(&file(256).build(), "removed-tensor-type", DIMS + 8, &["IQ4_NL_4_4", "or I2_S of bitnet.cpp"]);
+    refused(&file(68).build(), "removed-tensor-type", DIMS + 8, &["I2_S of bitnet.cpp (and not IQ4_NL_4_4"]);
+    let error = parse(&file(256).text("general.architecture", "bitnet-b1.58").build()).unwrap_err();
+    assert!(error.to_string().contains("I2_S of bitnet.cpp (and not"), "{error}");
+}
+
+#[test]
+fn an_unknown_type_that_is_a_forks_says_whose() {
+    for (type_id, whose) in [(142, "PQ2_0 of PrismML"), (137, "a type of ik_llama.cpp")] {
+        let file = Builder::new().tensor("t", &[256], type_id, 0).data(4096).build();
+        refused(&file, "unknown-tensor-type", DIMS + 8, &["ids up to 42 are known, and", whose]);
+    }
+}
+
+#[test]
 fn a_tensor_without_dimensions_is_one_element() {
     let file = parse(&Builder::new().tensor("t", &[], F32, 0).data(4).build()).unwrap();
     let tensor = file.tensor("t").unwrap();
-    assert_eq!((tensor.dims(), tensor.element_count(), tensor.size_bytes()), (&[][..], 1, 4));
+    assert_eq!((&*tensor.dims(), tensor.element_count(), tensor.size_bytes()), (&[][..], 1, 4));
 }
 
 #[test]
