@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the addon that is published: build-addon.sh linux-x64-gnu|linux-arm64-gnu [FOLDER]
 # Linked by zig against an old glibc, checked, and put into FOLDER (build/addons), for either architecture on x86-64.
-# What it needs it fetches once: the target's standard library by rustup, ziglang and cargo-zigbuild into build/.
+# What it needs it fetches once: the target's standard library by rustup, ziglang and cargo-zigbuild by pip into build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,21 +43,22 @@ has_programs || {
   has_programs || lacks "readelf and Python 3 with its venv module (Debian and Ubuntu: apt-get install binutils python3-venv)"
 }
 
-zig=$tools/zig/bin/python
-"$zig" -m ziglang version 2>/dev/null | grep -qxF "$ziglang" || {
-  python3 -m venv "$tools/zig" || lacks 'a Python environment for zig; python3 -m venv could not make one'
-  "$zig" -m pip install --quiet "ziglang==$ziglang" || lacks "ziglang $ziglang, and pip could not fetch it"
+# Both are programs that come built, as Python packages.
+has_tools() {
+  "$tools/zig/bin/python" -m ziglang version 2>/dev/null | grep -qxF "$ziglang" &&
+    "$tools/zig/bin/cargo-zigbuild" --version 2>/dev/null | grep -qF "$cargo_zigbuild"
 }
-
-"$tools/bin/cargo-zigbuild" --version 2>/dev/null | grep -qF "$cargo_zigbuild" ||
-  cargo install cargo-zigbuild --version "$cargo_zigbuild" --locked --debug --root "$tools" ||
-  lacks "cargo-zigbuild $cargo_zigbuild, and cargo could not install it"
+has_tools || {
+  python3 -m venv "$tools/zig" || lacks 'a Python environment for zig; python3 -m venv could not make one'
+  "$tools/zig/bin/python" -m pip install --quiet "ziglang==$ziglang" "cargo-zigbuild==$cargo_zigbuild" ||
+    lacks "ziglang $ziglang or cargo-zigbuild $cargo_zigbuild, and pip could not fetch them"
+}
 
 # Messages of panics name source files: as they are called everywhere, not where this machine keeps them.
 export CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
 
 # Built and checked aside, so that a failure leaves nothing half-written.
 out=build/cross/$tuple
-PATH=$tools/zig/bin:$tools/bin:$PATH npx napi build --platform --release --target "$target.$glibc" --cross-compile --no-js --output-dir "$out"
+PATH=$tools/zig/bin:$PATH npx napi build --platform --release --target "$target.$glibc" --cross-compile --no-js --output-dir "$out"
 bash scripts/check-addon.sh "$out/$addon"
 mv "$out/$addon" "$folder/$addon"

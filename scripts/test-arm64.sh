@@ -37,7 +37,7 @@ check_checkout() {
 
 check_addon() {
   [ -f "$addon" ] || fail "expected $addon; make it with: npm run build:arm64"
-  [ -x "$tools/bin/cargo-zigbuild" ] || fail "expected the tools that build for arm64; fetch them with: npm run build:arm64"
+  [ -x "$tools/zig/bin/cargo-zigbuild" ] || fail "expected the tools that build for arm64; fetch them with: npm run build:arm64"
   newer=$(find src crates/*/src crates/*/Cargo.toml Cargo.toml Cargo.lock build.rs -type f -newer "$addon" -print -quit)
   [ -z "$newer" ] || fail "$addon is older than $newer; make it anew with: npm run build:arm64"
 }
@@ -51,7 +51,7 @@ unpack_resolver() {
 }
 
 rust_tests() {
-  PATH=$tools/zig/bin:$tools/bin:$PATH CARGO_TERM_COLOR=never \
+  PATH=$tools/zig/bin:$PATH CARGO_TERM_COLOR=never \
     cargo-zigbuild test --workspace --target aarch64-unknown-linux-gnu 2>&1
 }
 # The Rust tests have left the driver without a GPU beside them; the suites of jest have no cargo for this platform.
