@@ -1198,6 +1198,27 @@ declare class MemoryBudget {
     allocate(bytes: number, label: string): Allocation;
 }
 
+/**
+ * The arrays that this package hands out, over memory that is nobody else's: an `ArrayBuffer`, as `Blob`, `Response` and
+ * others demand. TypeScript names that as a parameter of the array from 5.7 on and has none before; what the arrays' own
+ * constructors return is right for both.
+ */
+/** Bytes over an `ArrayBuffer`. */
+type Bytes = ReturnType<Uint8ArrayConstructor['of']>;
+/** 32-bit floats over an `ArrayBuffer`. */
+type Floats = ReturnType<Float32ArrayConstructor['of']>;
+/** 16-bit floats as their bits, over an `ArrayBuffer`. */
+type HalfFloats = ReturnType<Uint16ArrayConstructor['of']>;
+type Int8s = ReturnType<Int8ArrayConstructor['of']>;
+type Int16s = ReturnType<Int16ArrayConstructor['of']>;
+type Uint32s = ReturnType<Uint32ArrayConstructor['of']>;
+type Int32s = ReturnType<Int32ArrayConstructor['of']>;
+type Doubles = ReturnType<Float64ArrayConstructor['of']>;
+type BigUint64s = ReturnType<BigUint64ArrayConstructor['of']>;
+type BigInt64s = ReturnType<BigInt64ArrayConstructor['of']>;
+/** Numbers of one type, over an `ArrayBuffer`. */
+type Numbers = Bytes | Int8s | HalfFloats | Int16s | Uint32s | Int32s | Floats | Doubles | BigUint64s | BigInt64s;
+
 /** What the constructors of this package's own objects ask for. */
 declare const internal: unique symbol;
 
@@ -1271,7 +1292,7 @@ declare class DeviceBuffer implements Disposable {
      * @throws {@link DeviceError} as the device says.
      * @throws {@link ReleasedError} after it was released.
      */
-    read(options?: ReadOptions): Promise<Uint8Array>;
+    read(options?: ReadOptions): Promise<Bytes>;
     /**
      * Copies bytes in. They must not change until the promise settles. Those of a chunk or a {@link StagingBuffer} go straight
      * to the device, and stay there for it even if they are released meanwhile; others in pieces of at most 4 MiB.
@@ -1305,7 +1326,7 @@ declare class DeviceBuffer implements Disposable {
      * @throws {@link DeviceError} where the processor cannot see the memory: {@link read} and {@link write} then.
      * @throws as of {@link read}.
      */
-    withMapping<T>(use: (view: Uint8Array<ArrayBuffer>) => T | PromiseLike<T>, options?: MappingOptions): Promise<T>;
+    withMapping<T>(use: (view: Bytes) => T | PromiseLike<T>, options?: MappingOptions): Promise<T>;
     /**
      * A new file descriptor of the memory, for another driver or process. It is the caller's to close, and keeps the memory
      * alive. The buffer begins at `offsetBytes` of it, and is never moved again.
@@ -1468,9 +1489,9 @@ declare const outputs: {
 type TensorOutput = keyof typeof outputs;
 /** The array that holds a tensor's data: 16-bit floats come as their bits. */
 type TensorData<As extends TensorOutput = TensorOutput> = {
-    raw: Uint8Array;
-    f32: Float32Array;
-    f16: Uint16Array;
+    raw: Bytes;
+    f32: Floats;
+    f16: HalfFloats;
 }[As];
 /** The forms that tensors come out as. */
 declare const tensorOutputs: readonly TensorOutput[];
@@ -1571,7 +1592,7 @@ declare class StagingPool implements Disposable {
 declare class StagingBuffer implements Disposable {
     #private;
     /** The buffer's bytes; length 0 after {@link release}. */
-    readonly data: Uint8Array;
+    readonly data: Bytes;
     private constructor();
     /** Returns the buffer to its pool; every view of it then has length 0. A second call, or one after {@link keep}, does nothing. */
     release(): void;
@@ -1583,7 +1604,7 @@ declare class StagingBuffer implements Disposable {
      *
      * @throws {@link ReleasedError} after the buffer was released.
      */
-    keep(): Uint8Array;
+    keep(): Bytes;
 }
 
 /** The type of a metadata value, as GGUF names it. */
@@ -1594,7 +1615,7 @@ type GgufValueType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'f32' | 'bool
  */
 type GgufValue = number | bigint | boolean | string | GgufArray;
 /** The elements of an array: a typed array for numbers, else an array of values. */
-type GgufElements = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array | BigUint64Array | BigInt64Array | boolean[] | string[] | GgufArray[];
+type GgufElements = Numbers | boolean[] | string[] | GgufArray[];
 /**
  * An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. Where those of
  * strings and arrays stand is found in one walk, the first time that one of a large array is asked for.
@@ -1652,7 +1673,7 @@ declare class GgufMetadata implements Iterable<[string, GgufValue]> {
  * A `Readable` of Node.js's. Its members are named here, for programs without Node.js's types; to those with them it is
  * a `NodeJS.ReadableStream`.
  */
-interface TensorReadStream extends AsyncIterable<Uint8Array> {
+interface TensorReadStream extends AsyncIterable<Bytes> {
     readonly readable: boolean;
     readonly readableEnded: boolean;
     readonly readableFlowing: boolean | null;

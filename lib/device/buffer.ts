@@ -4,6 +4,7 @@ import { detach } from '../addon/detach.js'
 import { LeakGuard } from '../addon/leak-guard.js'
 import { freeBuffer, type NativePool } from '../addon/native.js'
 import { MiB } from '../addon/units.js'
+import type { Bytes } from '../support/arrays.js'
 import { bytesOf } from '../support/bytes.js'
 import * as check from '../support/check.js'
 import { call, fromNative, invalidArgument, quoted, released } from '../support/errors.js'
@@ -189,15 +190,15 @@ export class DeviceBuffer implements Disposable {
    * @throws {@link DeviceError} as the device says.
    * @throws {@link ReleasedError} after it was released.
    */
-  async read(options?: ReadOptions): Promise<Uint8Array> {
+  async read(options?: ReadOptions): Promise<Bytes> {
     const { into, ...range } = check.options<ReadOptions>(options, readChecks)
-    if (into) return this.#readInto(into as Uint8Array, check.own(range))
+    if (into) return this.#readInto(into as Bytes, check.own(range))
     const { offsetBytes, lengthBytes } = this.#range(range)
     if (lengthBytes > constants.MAX_LENGTH) throw tooLong(lengthBytes)
     return new Uint8Array(await this.#run(({ native, key }) => native.read(key, offsetBytes, lengthBytes)))
   }
 
-  async #readInto(target: Uint8Array, range: BufferRange): Promise<Uint8Array> {
+  async #readInto(target: Bytes, range: BufferRange): Promise<Bytes> {
     const { byteLength } = target
     if ((range.lengthBytes ?? byteLength) !== byteLength) {
       throw invalidArgument('lengthBytes', `the ${byteLength} bytes of into, or left out`, range.lengthBytes)
@@ -277,10 +278,7 @@ export class DeviceBuffer implements Disposable {
    * @throws {@link DeviceError} where the processor cannot see the memory: {@link read} and {@link write} then.
    * @throws as of {@link read}.
    */
-  async withMapping<T>(
-    use: (view: Uint8Array<ArrayBuffer>) => T | PromiseLike<T>,
-    options?: MappingOptions,
-  ): Promise<T> {
+  async withMapping<T>(use: (view: Bytes) => T | PromiseLike<T>, options?: MappingOptions): Promise<T> {
     check.callback('use', use)
     const { access = 'readwrite', ...range } = check.options<MappingOptions>(options, mappingChecks)
     const { offsetBytes, lengthBytes } = this.#range(range)

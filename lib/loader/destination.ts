@@ -1,4 +1,5 @@
 import { bufferPlace, type DeviceBuffer } from '../device/buffer.js'
+import type { Bytes } from '../support/arrays.js'
 import { bytesOf } from '../support/bytes.js'
 import { invalidArgument, quoted } from '../support/errors.js'
 
@@ -17,12 +18,12 @@ export function destination(name: string, value: unknown): ArrayBuffer | ArrayBu
 }
 
 /** The first bytes of a destination, checked for size and alignment. */
-export function windowOf(into: ArrayBuffer | ArrayBufferView, bytes: number, alignmentBytes: number): Uint8Array {
+export function windowOf(into: ArrayBuffer | ArrayBufferView, bytes: number, alignmentBytes: number): Bytes {
   const all = bytesOf(into)
   if (!all) throw movedAway()
   if (all.byteLength < bytes) throw invalidArgument('into', `at least ${bytes} bytes long`, `${all.byteLength} bytes`)
   if (all.byteOffset % alignmentBytes !== 0) {
     throw invalidArgument('into', `aligned to its elements of ${alignmentBytes} bytes`, `byteOffset ${all.byteOffset}`)
   }
-  return new Uint8Array(all.buffer, all.byteOffset, bytes)
+  return new Uint8Array(all.buffer as ArrayBuffer, all.byteOffset, bytes)
 }

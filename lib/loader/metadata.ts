@@ -1,6 +1,7 @@
 import type { NativeArrayPlace } from '../../binding.js'
 import type { NativeModel } from '../addon/native.js'
 import * as native from '../addon/native.js'
+import type { Numbers } from '../support/arrays.js'
 import * as check from '../support/check.js'
 import { call, invalidArgument, quoted } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
@@ -28,20 +29,7 @@ export type GgufValueType =
 export type GgufValue = number | bigint | boolean | string | GgufArray
 
 /** The elements of an array: a typed array for numbers, else an array of values. */
-export type GgufElements =
-  | Uint8Array
-  | Int8Array
-  | Uint16Array
-  | Int16Array
-  | Uint32Array
-  | Int32Array
-  | Float32Array
-  | Float64Array
-  | BigUint64Array
-  | BigInt64Array
-  | boolean[]
-  | string[]
-  | GgufArray[]
+export type GgufElements = Numbers | boolean[] | string[] | GgufArray[]
 
 /** Typed views over packed little-endian bytes; every supported machine is little-endian. */
 const views: Record<string, new (buffer: ArrayBuffer) => GgufElements> = {

@@ -1,4 +1,5 @@
 import type { TensorInfo } from '../../binding.js'
+import type { Bytes, Floats, HalfFloats } from '../support/arrays.js'
 import * as check from '../support/check.js'
 
 /** The arrays that hold the forms, and the bytes of one of their elements. Half floats come as their bits. */
@@ -13,9 +14,9 @@ export type TensorOutput = keyof typeof outputs
 
 /** The array that holds a tensor's data: 16-bit floats come as their bits. */
 export type TensorData<As extends TensorOutput = TensorOutput> = {
-  raw: Uint8Array
-  f32: Float32Array
-  f16: Uint16Array
+  raw: Bytes
+  f32: Floats
+  f16: HalfFloats
 }[As]
 
 /** The forms that tensors come out as. */

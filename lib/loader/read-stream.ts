@@ -1,5 +1,6 @@
 import { Readable, type ReadableOptions } from 'node:stream'
 import { onAbort } from '../support/abort.js'
+import type { Bytes } from '../support/arrays.js'
 import * as check from '../support/check.js'
 import { AbortError } from '../support/errors.js'
 import type { TensorChunk } from './chunk.js'
@@ -8,7 +9,7 @@ import type { TensorChunk } from './chunk.js'
  * A `Readable` of Node.js's. Its members are named here, for programs without Node.js's types; to those with them it is
  * a `NodeJS.ReadableStream`.
  */
-export interface TensorReadStream extends AsyncIterable<Uint8Array> {
+export interface TensorReadStream extends AsyncIterable<Bytes> {
   readonly readable: boolean
   readonly readableEnded: boolean
   readonly readableFlowing: boolean | null

@@ -4,6 +4,7 @@ import { detach } from '../addon/detach.js'
 import { type NativeStagingBuffer, NativeStagingPool } from '../addon/native.js'
 import { MiB } from '../addon/units.js'
 import { MemoryBudget, nativeBudget } from '../budget/budget.js'
+import type { Bytes } from '../support/arrays.js'
 import { bufferLength } from '../support/bytes.js'
 import * as check from '../support/check.js'
 import { call, released } from '../support/errors.js'
@@ -103,7 +104,7 @@ export class StagingBuffer implements Disposable {
   #settled = false
   #kept = false
   /** The buffer's bytes; length 0 after {@link release}. */
-  readonly data: Uint8Array
+  readonly data: Bytes
 
   static {
     pooled = (native) => new StagingBuffer(internal, native)
@@ -135,7 +136,7 @@ export class StagingBuffer implements Disposable {
    *
    * @throws {@link ReleasedError} after the buffer was released.
    */
-  keep(): Uint8Array {
+  keep(): Bytes {
     if (this.#kept) return this.data
     if (this.#settled) throw released('the buffer')
     this.#settled = true
