@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { root, runChild } from './helpers/child'
 import { samplePath, scratch, writeLargeModel } from './helpers/models'
+import { steal } from './helpers/steal'
 
 // A script may take memory back while native work is under way on it: release it, transfer it, detach it, shrink it. What
 // a thread reads or writes is held by the work; so nothing ends in a signal, and nobody else's memory is written to.
@@ -10,13 +11,6 @@ let model: string
 beforeAll(() => {
   model = writeLargeModel(file('large.gguf'), 64)
 })
-
-/** Moves memory out of its array buffer, as a stream of bytes does with what is put into it. */
-const steal = `
-  const steal = async (view) => {
-    const stream = new ReadableStream({ type: 'bytes', start: (controller) => controller.enqueue(view) })
-    return (await stream.getReader().read()).value
-  }`
 
 const timed = { timeoutMs: 120_000 }
 

@@ -30,10 +30,15 @@ export const suites = {
   '51-memory-taken-back': 'memory that a script takes back while a thread uses it',
   '52-own-chunks': "chunks copied into array buffers of the engine's own",
   '61-memory-pool': 'buffers at every alignment, their views and finalizers',
-  '62-device-buffers': 'views over memory of a device, in workers too, and what is left when they end',
-  '63-defragment': 'buffers that a thread moves while others read them',
+  '62-device-buffers': "bytes that threads copy between memory of a device and the engine's",
+  '63-defragment': 'buffers that a thread moves, and what is in them',
   '65-load-into-device': 'calls of a driver by its C interface, from an addon of this processor',
+  '67-pool-slabs': 'slabs that threads take and give back while others ask for them',
+  '68-pool-statistics': 'figures and traces of the core as numbers and texts of the engine',
+  '69-mapped-buffers': 'views over memory of a device, moved to other threads too',
   '70-hostile-calls': 'numbers, addresses and sizes of any kind reach native code',
+  '71-released-buffers': 'finalizers of buffers, and what is left when workers end',
+  '72-defragment-in-use': 'buffers that a thread moves while others read them',
 }
 
 export const paths = Object.keys(suites).map((name) => `__test__/${name}.spec.ts`)

@@ -1,4 +1,4 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { execFileSync, type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,15 +13,18 @@ const author = {
   GIT_COMMITTER_EMAIL: 'test',
 }
 
+/** The paths of this checkout's files: of those that git has, and of new ones that it does not ignore. */
+export const checkedOut = (): string[] =>
+  execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' })
+    .split('\0')
+    .filter((name) => name && existsSync(join(root, name)))
+
 /** A checkout in a temporary folder: the files of this one, as they are now, in one commit of their own. */
 export class Checkout {
   readonly folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))
 
   constructor() {
-    const names = this.#succeed('git', ['-C', root, 'ls-files', '-z', '--cached', '--others', '--exclude-standard'])
-    for (const name of names.split('\0')) {
-      if (name && existsSync(join(root, name))) cpSync(join(root, name), join(this.folder, name))
-    }
+    for (const name of checkedOut()) cpSync(join(root, name), join(this.folder, name))
     symlinkSync(join(root, 'node_modules'), join(this.folder, 'node_modules'))
     this.#succeed('git', ['init', '--quiet'])
     this.#succeed('git', ['add', '--all'])

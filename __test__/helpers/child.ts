@@ -37,6 +37,9 @@ export interface ChildOptions {
   timeoutMs?: number
 }
 
+/** For a child that collects its garbage when it wants to. */
+export const withGarbage: ChildOptions = { flags: ['--expose-gc'] }
+
 export interface ChildResult<T> {
   /** What the script returned, by way of JSON. */
   value: T
