@@ -256,7 +256,7 @@ impl MemoryBudget {
     /// # Errors
     ///
     /// [`Error::InsufficientMemory`] when that many bytes are not available, or cannot be known to be, or the budget is
-    /// [refusing](Self::refuse).
+    /// [closed](Self::close_gate).
     pub fn allocate(&self, bytes: u64, label: impl Into<Cow<'static, str>>) -> Result<Allocation> {
         self.allocate_from(bytes, label, None)
     }
