@@ -134,7 +134,8 @@ export declare class NativeMonitor {
  * all its buffers go with it.
  */
 export declare class NativePool {
-  static create(device: NativeDevice, budget: NativeBudget | undefined | null, options: NativePoolOptions): Promise<NativePool>
+  /** Where `guards` and `key` name a guard, its bytes become the pool's. */
+  static create(device: NativeDevice, budget: NativeBudget | undefined | null, options: NativePoolOptions, guards?: object | undefined, key?: number | undefined | null): Promise<NativePool>
   /** What `allocateBuffer` and `freeBuffer` take. */
   table(): object
   reserve(bytes: number): Promise<void>

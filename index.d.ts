@@ -109,7 +109,8 @@ declare class NativeMapping {
  * all its buffers go with it.
  */
 declare class NativePool$1 {
-  static create(device: NativeDevice, budget: NativeBudget | undefined | null, options: NativePoolOptions): Promise<NativePool$1>
+  /** Where `guards` and `key` name a guard, its bytes become the pool's. */
+  static create(device: NativeDevice, budget: NativeBudget | undefined | null, options: NativePoolOptions, guards?: object | undefined, key?: number | undefined | null): Promise<NativePool$1>
   /** What `allocateBuffer` and `freeBuffer` take. */
   table(): object
   reserve(bytes: number): Promise<void>
@@ -999,6 +1000,14 @@ declare class Allocation implements Disposable {
      * @throws {@link ReleasedError} after it was released.
      */
     attach(object: object): this;
+    /**
+     * Keeps the allocation until it is {@link release | released}, whether or not anything refers to it: the garbage collector
+     * never releases it. Who forgets it has its bytes taken for good; {@link MemoryBudget.allocations} lists it. Returns the
+     * allocation.
+     *
+     * @throws {@link ReleasedError} after it was released.
+     */
+    hold(): this;
 }
 
 /** The id of a board preset. */
@@ -1196,6 +1205,26 @@ declare class MemoryBudget {
      * @throws {@link InvalidArgumentError} when an argument is unfit.
      */
     allocate(bytes: number, label: string): Allocation;
+    /**
+     * As {@link allocate}, for an allocation that lives until it is released, whoever refers to it: see
+     * {@link Allocation.hold}.
+     *
+     * @throws as of {@link allocate}.
+     * @example
+     * const weights = budget.hold(model.dataBytes, 'weights')
+     * server.on('close', () => weights.release())
+     */
+    hold(bytes: number, label: string): Allocation;
+    /**
+     * Takes bytes off the budget for as long as `use` runs, and releases them when what it returns has settled, whatever it
+     * comes to.
+     *
+     * @returns what `use` returned.
+     * @throws as of {@link allocate}, and what `use` threw.
+     * @example
+     * const answer = await budget.withAllocation(512 * MiB, 'kv cache', () => generate(prompt))
+     */
+    withAllocation<T>(bytes: number, label: string, use: (allocation: Allocation) => T | PromiseLike<T>): Promise<T>;
 }
 
 /**
@@ -1253,6 +1282,7 @@ interface BufferState {
     /** Its pool, which frees all its buffers as it is closed. */
     readonly pool: {
         readonly closed: boolean;
+        readonly held: Set<object>;
     };
     released: boolean;
 }
@@ -1280,6 +1310,13 @@ declare class DeviceBuffer implements Disposable {
     get released(): boolean;
     /** Frees it. What still reads, writes or maps it keeps the memory until that ends. A second call does nothing. */
     release(): void;
+    /**
+     * Keeps the buffer until it is {@link release | released}, whether or not anything refers to it: the garbage collector
+     * never frees it. Returns the buffer.
+     *
+     * @throws {@link ReleasedError} after it was released.
+     */
+    hold(): this;
     /** The same as {@link release}, for `using`. */
     [Symbol.dispose](): void;
     /**
@@ -1657,59 +1694,51 @@ declare class GgufMetadata implements Iterable<[string, GgufValue]> {
     get size(): number;
     /** The value under `key`, `undefined` if there is none. */
     get(key: string): GgufValue | undefined;
+    /**
+     * The text under `key`, `undefined` if there is none.
+     *
+     * @throws {@link InvalidGgufError} with the rule `wrong-value-type` for a value that is no string.
+     */
+    getString(key: string): string | undefined;
+    /**
+     * The number under `key`, `undefined` if there is none.
+     *
+     * @throws {@link InvalidGgufError} with the rule `wrong-value-type` for a value that is no number, or an integer beyond
+     * 2^53 - 1: {@link getBigInt} then.
+     */
+    getNumber(key: string): number | undefined;
+    /**
+     * The integer under `key`, however large, `undefined` if there is none.
+     *
+     * @throws {@link InvalidGgufError} with the rule `wrong-value-type` for a value that is no integer.
+     */
+    getBigInt(key: string): bigint | undefined;
+    /**
+     * The boolean under `key`, `undefined` if there is none.
+     *
+     * @throws {@link InvalidGgufError} with the rule `wrong-value-type` for a value that is no boolean.
+     */
+    getBoolean(key: string): boolean | undefined;
+    /**
+     * The array under `key`, `undefined` if there is none.
+     *
+     * @throws {@link InvalidGgufError} with the rule `wrong-value-type` for a value that is no array.
+     */
+    getArray(key: string): GgufArray | undefined;
     /** Whether there is a value under `key`. */
     has(key: string): boolean;
     /** The type of the value under `key` as the file declares it, `undefined` if there is none. */
     type(key: string): GgufValueType | undefined;
     /** The keys, in file order. */
     keys(): IterableIterator<string>;
+    /** The values, in file order. */
+    values(): Generator<GgufValue>;
+    /** Calls `callback` for every entry, in file order. */
+    forEach(callback: (value: GgufValue, key: string, metadata: GgufMetadata) => void, thisArg?: unknown): void;
     /** Keys and values, in file order. */
     entries(): Generator<[string, GgufValue]>;
     /** The same as {@link entries}. */
     [Symbol.iterator](): Generator<[string, GgufValue]>;
-}
-
-/**
- * A `Readable` of Node.js's. Its members are named here, for programs without Node.js's types; to those with them it is
- * a `NodeJS.ReadableStream`.
- */
-interface TensorReadStream extends AsyncIterable<Bytes> {
-    readonly readable: boolean;
-    readonly readableEnded: boolean;
-    readonly readableFlowing: boolean | null;
-    readonly readableHighWaterMark: number;
-    readonly readableLength: number;
-    readonly destroyed: boolean;
-    readonly closed: boolean;
-    readonly errored: Error | null;
-    destroy(error?: Error): this;
-    read(size?: number): any;
-    setEncoding(encoding?: any): this;
-    pause(): this;
-    resume(): this;
-    isPaused(): boolean;
-    pipe<T>(destination: T, options?: {
-        end?: boolean | undefined;
-    }): T;
-    unpipe(destination?: any): this;
-    unshift(chunk: any, encoding?: any): void;
-    wrap(stream: any): this;
-    addListener(event: string | symbol, listener: (...args: any[]) => void): this;
-    on(event: string | symbol, listener: (...args: any[]) => void): this;
-    once(event: string | symbol, listener: (...args: any[]) => void): this;
-    removeListener(event: string | symbol, listener: (...args: any[]) => void): this;
-    off(event: string | symbol, listener: (...args: any[]) => void): this;
-    removeAllListeners(event?: string | symbol): this;
-    setMaxListeners(count: number): this;
-    getMaxListeners(): number;
-    listeners(event: string | symbol): any[];
-    rawListeners(event: string | symbol): any[];
-    emit(event: string | symbol, ...args: any[]): boolean;
-    listenerCount(event: string | symbol): number;
-    prependListener(event: string | symbol, listener: (...args: any[]) => void): this;
-    prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this;
-    eventNames(): (string | symbol)[];
-    [Symbol.asyncIterator](): AsyncIterator<any>;
 }
 
 /** How far a load has come. */
@@ -1798,6 +1827,50 @@ interface LoadIntoBufferOptions<As extends TensorOutput = TensorOutput> extends 
     /** Where in the buffer the tensor begins, in bytes: a multiple of its elements' size. 0 by default. */
     offsetBytes?: number;
 }
+
+/**
+ * A `Readable` of Node.js's. Its members are named here, for programs without Node.js's types; to those with them it is
+ * a `NodeJS.ReadableStream`.
+ */
+interface TensorReadStream extends AsyncIterable<Bytes> {
+    readonly readable: boolean;
+    readonly readableEnded: boolean;
+    readonly readableFlowing: boolean | null;
+    readonly readableHighWaterMark: number;
+    readonly readableLength: number;
+    readonly destroyed: boolean;
+    readonly closed: boolean;
+    readonly errored: Error | null;
+    destroy(error?: Error): this;
+    read(size?: number): any;
+    setEncoding(encoding?: any): this;
+    pause(): this;
+    resume(): this;
+    isPaused(): boolean;
+    pipe<T>(destination: T, options?: {
+        end?: boolean | undefined;
+    }): T;
+    unpipe(destination?: any): this;
+    unshift(chunk: any, encoding?: any): void;
+    wrap(stream: any): this;
+    addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+    once(event: string | symbol, listener: (...args: any[]) => void): this;
+    removeListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    off(event: string | symbol, listener: (...args: any[]) => void): this;
+    removeAllListeners(event?: string | symbol): this;
+    setMaxListeners(count: number): this;
+    getMaxListeners(): number;
+    listeners(event: string | symbol): any[];
+    rawListeners(event: string | symbol): any[];
+    emit(event: string | symbol, ...args: any[]): boolean;
+    listenerCount(event: string | symbol): number;
+    prependListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    eventNames(): (string | symbol)[];
+    [Symbol.asyncIterator](): AsyncIterator<any>;
+}
+
 /**
  * An open GGUF file: its metadata and tensors, checked against every rule of the format.
  *
@@ -1918,6 +1991,68 @@ interface ReclaimRun {
     error?: unknown;
 }
 
+/** What a monitor tells, with what it passes to the listener. */
+interface MonitorEvents {
+    /** The level fell back to normal. */
+    normal: [sample: MonitorSample];
+    /** The level became warning, from below or from above. */
+    warning: [sample: MonitorSample];
+    /** The level became critical. */
+    critical: [sample: MonitorSample];
+    /** The kernel told that tasks stand still for want of memory. */
+    pressure: [sample: MonitorSample];
+    /** The OOM killer has killed something since the sample before. */
+    kill: [sample: MonitorSample, count: number];
+    /** A sample was taken. */
+    sample: [sample: MonitorSample];
+    /** A reclaim callback has run. */
+    reclaim: [run: ReclaimRun];
+    /**
+     * The machine's memory, or a limit over the process that is there, cannot be read; the monitor goes on trying. Nobody
+     * can tell that it is not critical, so it counts as that and the budget refuses. The next sample tells its level,
+     * whatever it is.
+     */
+    unavailable: [reason: string];
+}
+/** What any emitter of Node.js's has besides. */
+type UsualEvent = 'error' | 'newListener' | 'removeListener';
+/**
+ * An `EventEmitter` of Node.js's: `events.once` and `events.on` take it. Its members are named here, for programs without
+ * Node.js's types. An event that there is none of is an {@link InvalidArgumentError}, which names the nearest.
+ */
+interface MonitorEmitter {
+    /** Calls `listener` for every event of that name. What a listener throws is thrown as of any event emitter. */
+    on<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
+    on(event: UsualEvent | symbol, listener: (...args: any[]) => void): this;
+    /** The same as `on`. */
+    addListener<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
+    addListener(event: UsualEvent | symbol, listener: (...args: any[]) => void): this;
+    /** Calls `listener` for the next event of that name only. */
+    once<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
+    once(event: UsualEvent | symbol, listener: (...args: any[]) => void): this;
+    prependListener<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
+    prependListener(event: UsualEvent | symbol, listener: (...args: any[]) => void): this;
+    prependOnceListener<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
+    prependOnceListener(event: UsualEvent | symbol, listener: (...args: any[]) => void): this;
+    /** Forgets a listener. */
+    off<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
+    off(event: UsualEvent | symbol, listener: (...args: any[]) => void): this;
+    /** The same as `off`. */
+    removeListener<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
+    removeListener(event: UsualEvent | symbol, listener: (...args: any[]) => void): this;
+    /** Forgets every listener, or those of one event. */
+    removeAllListeners(event?: string | symbol): this;
+    emit(event: string | symbol, ...args: any[]): boolean;
+    eventNames(): (string | symbol)[];
+    listenerCount(event: string | symbol, listener?: any): number;
+    listeners(event: string | symbol): any[];
+    rawListeners(event: string | symbol): any[];
+    setMaxListeners(count: number): this;
+    getMaxListeners(): number;
+}
+/** What a monitor is besides. */
+declare const Emitter: abstract new () => MonitorEmitter;
+
 /** The memory at a stage of a program, and what was added since the stage before. */
 interface Stage {
     /** What the stage is called. */
@@ -1976,29 +2111,6 @@ interface MonitorOptions extends MemoryLimits {
     /** How many samples {@link MemoryMonitor.history} keeps, up to 100,000. 600 by default. */
     historyCount?: number;
 }
-/** What a monitor tells, with what it passes to the listener. */
-interface MonitorEvents {
-    /** The level fell back to normal. */
-    normal: [sample: MonitorSample];
-    /** The level became warning, from below or from above. */
-    warning: [sample: MonitorSample];
-    /** The level became critical. */
-    critical: [sample: MonitorSample];
-    /** The kernel told that tasks stand still for want of memory. */
-    pressure: [sample: MonitorSample];
-    /** The OOM killer has killed something since the sample before. */
-    kill: [sample: MonitorSample, count: number];
-    /** A sample was taken. */
-    sample: [sample: MonitorSample];
-    /** A reclaim callback has run. */
-    reclaim: [run: ReclaimRun];
-    /**
-     * The machine's memory, or a limit over the process that is there, cannot be read; the monitor goes on trying. Nobody
-     * can tell that it is not critical, so it counts as that and the budget refuses. The next sample tells its level,
-     * whatever it is.
-     */
-    unavailable: [reason: string];
-}
 /**
  * Watches the memory under a budget, and tells of trouble before the kernel acts. It is off until {@link start}.
  *
@@ -2012,7 +2124,7 @@ interface MonitorEvents {
  * manager.monitor.on('warning', ({ usedPercent, constraint }) => log.warn(`${usedPercent.toFixed(0)} %: ${constraint}`))
  * manager.monitor.on('critical', () => cache.clear())
  */
-declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
+declare class MemoryMonitor extends Emitter implements Disposable, AsyncIterable<MonitorSample> {
     #private;
     /** @throws {@link InvalidArgumentError} when `budget` is none. */
     constructor(budget: MemoryBudget, limits?: MemoryLimits);
@@ -2042,12 +2154,6 @@ declare class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> 
     set limits(limits: MemoryLimits);
     /** The samples since the start, oldest first, as many as `historyCount` keeps. */
     history(): MonitorSample[];
-    /** Calls `listener` for every event of that name. What a listener throws is thrown as of any event emitter. */
-    on<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
-    /** Calls `listener` for the next event of that name only. */
-    once<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
-    /** Forgets a listener. */
-    off<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this;
     /**
      * Registers what may release memory while the level is critical. Reclaim callbacks run in the order of their registration, one
      * at a time, each awaited, until the level is no longer critical; at most one round a second. Each run is told by the event
@@ -2087,7 +2193,7 @@ interface MemoryPoolOptions {
     device?: DeviceChoice;
     /** What the pool is called, in the budget and by drivers that take names. `'memory pool'` by default. */
     label?: string;
-    /** Bytes taken from the device at once; a larger buffer gets a slab of its own. 64 MiB on most devices by default. */
+    /** Bytes taken from the device at once; a larger buffer gets a slab of its own. By default slabs grow with the pool, up to 64 MiB. */
     slabBytes?: number;
     /** Bytes taken, every page of them, as the pool is made. None by default. */
     initialBytes?: number;
@@ -2108,6 +2214,11 @@ interface MemoryPoolOptions {
      * of numbers does. None by default.
      */
     budget?: MemoryBudget;
+    /**
+     * An allocation whose bytes the pool takes over, instead of charging them again: slabs take them first, and what goes
+     * beyond them from its budget. It counts as released from then on. With it go neither `budget` nor `initialBytes`.
+     */
+    from?: Allocation;
 }
 /** How a buffer is placed. */
 interface PoolBufferOptions {
@@ -2366,7 +2477,7 @@ declare class DeviceFamily<Kind extends string> {
     stats(): FamilyStats;
 }
 
-/** The pools of a manager: they count against its budget, give back what they hold idle at critical, and end with it. */
+/** The pools of a manager: they count against its budget, release what they hold idle at critical, and end with it. */
 declare class MemoryPools implements Iterable<MemoryPool> {
     #private;
     /**
@@ -2773,6 +2884,10 @@ declare class IoError extends PlimsollError {
     readonly offset?: number;
     /** The system's error number, as in `os.constants.errno`, if it gave one. */
     readonly errno?: number;
+    /** The number's name, which is the `code` of Node.js's own errors: `"ENOENT"`. */
+    readonly errnoName?: string;
+    /** The system call that failed, such as `"open"` or `"read"`. */
+    readonly syscall?: string;
 }
 /** The object was released or closed before this call. */
 declare class ReleasedError extends PlimsollError {
@@ -2858,4 +2973,4 @@ interface ProcessesOptions {
 declare function processes(options?: ProcessesOptions): Promise<ProcessInfo[]>;
 
 export { AbortError, AddonUnavailableError, Allocation, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, IoError, KiB, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, UnsupportedTypeError, backEnds, boardPresets, detectBoard, formatBytes, gpuProcesses, instructionSet, loadedAddon, machineMemory, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, signals, tensorDataBytes, tensorOutputs };
-export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, ReadOptions, ReadStreamOptions, ReclaimRun, RknpuDeviceOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };
+export type { AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, Component, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, ErrorCode, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, LabelTotals, LeakOptions, LineTerm, LiveAllocation, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, ManagedPoolStats, ManagerLimits, MappingOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MissingSignal, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, NpuDriver, NvmapClient, OpenOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, ReadOptions, ReadStreamOptions, ReclaimRun, RknpuDeviceOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorInfo, TensorOutput, TensorReadStream, UdmabufDeviceOptions, Zram };

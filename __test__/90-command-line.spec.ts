@@ -42,6 +42,31 @@ describe('help and version', () => {
   test('--version prints the version of the package', () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
     expect(plimsoll('--version').stdout).toBe(`${version}\n`)
+    expect(plimsoll('-v').stdout).toBe(`${version}\n`)
+  })
+
+  test('help is given in every way that it is asked for', () => {
+    const [program, verb] = [plimsoll('--help').stdout, plimsoll('load', '--help').stdout]
+    for (const args of [['-h'], ['help']]) expect(plimsoll(...args)).toMatchObject({ status: 0, stdout: program })
+    for (const args of [
+      ['load', '-h'],
+      ['-h', 'load'],
+      ['--help', 'load'],
+      ['help', 'load'],
+    ]) {
+      expect(plimsoll(...args)).toMatchObject({ status: 0, stdout: verb })
+    }
+    expect(plimsoll('help', 'lod')).toMatchObject({ status: 2, stderr: expect.stringContaining('"load"') })
+  })
+
+  test('options may stand before the verb', () => {
+    const { stdout } = plimsoll('inspect', sample, '--json')
+    expect(plimsoll('--json', 'inspect', sample).stdout).toBe(stdout)
+    expect(plimsoll('--header-only', '--json', 'inspect', sample)).toMatchObject({ status: 0 })
+    const { status, stderr } = plimsoll('--jsn', 'inspect', sample)
+    expect([status, stderr]).toEqual([2, expect.stringContaining('plimsoll inspect: unknown option "--jsn"')])
+    // A file may be called as a verb is.
+    expect(plimsoll('inspect', 'load')).toMatchObject({ status: 3 })
   })
 })
 
@@ -49,6 +74,7 @@ describe('wrong use ends with 2 and says what is right', () => {
   test.each([
     [[], 'expected a verb: doctor, inspect, load, pools, replay, top'],
     [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
+    [['frobnicate'], 'unknown verb "frobnicate"; expected one of doctor, inspect, load, pools, replay, top'],
     [['--vesion'], 'unknown option "--vesion"; did you mean "--version"?'],
     [['doctor', '--jsn'], 'unknown option "--jsn"; did you mean "--json"?'],
     [['load', sample, '--chnk', '1MiB'], 'did you mean "--chunk"?'],

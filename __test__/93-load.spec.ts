@@ -39,6 +39,7 @@ test('--json gives what was read, how fast, and what memory it took', () => {
     startRssBytes: expect.any(Number),
     peakRssBytes: expect.any(Number),
     balanceBytes: 0,
+    profilePath: null,
   })
 })
 
@@ -166,8 +167,9 @@ describe('a load that takes its time', () => {
 
 test.each(['html', 'trace.json', 'json'])('--profile writes what the budget did to OUT.%s', (ending) => {
   const path = join(folder, `profile.${ending}`)
-  const { status, stderr } = load(sample, '--profile', path)
+  const { status, stdout, stderr } = load(sample, '--profile', path)
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(stdout).toContain(`written to ${path}`)
   const text = readFileSync(path, 'utf8')
   for (const label of ['weights', 'staging pool']) expect(text).toContain(label)
   if (ending.endsWith('json')) expect(JSON.parse(text)).toBeInstanceOf(Object)

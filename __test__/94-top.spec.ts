@@ -283,8 +283,8 @@ if (!hasTerminal) console.warn('script(1) is missing: the view of top on a termi
 
     /** What was drawn last, without what paints it. */
     get lastFrame(): string[] {
-      const frame = this.output.slice(this.output.lastIndexOf(HOME)).split(`${ANSI}J`)[0] as string
-      return stripVTControlCharacters(frame).split(/\r+\n/)
+      const frame = this.output.slice(this.output.lastIndexOf(HOME) + HOME.length).split(LEFT)[0] as string
+      return frame.split(/\r+\n/).map(stripVTControlCharacters)
     }
   }
 
@@ -302,6 +302,10 @@ if (!hasTerminal) console.warn('script(1) is missing: the view of top on a termi
     expect(terminal.output.indexOf(HIDE_CURSOR)).toBeLessThan(terminal.output.indexOf(HOME))
     expect(frames(terminal.output)).toBe(3)
     expect(terminal.output).not.toContain(`${ANSI}2J`)
+    // Behind a line as wide as the terminal the cursor stands on its last character, which must not be erased.
+    for (const row of terminal.output.split(HOME).at(-1)?.split(/\r+\n/) ?? []) {
+      expect(Math.max(row.lastIndexOf(`${ANSI}K`), row.lastIndexOf(`${ANSI}J`))).toBe(0)
+    }
     const page = terminal.lastFrame.join('\n')
     for (const row of [
       /^plimsoll top {2}\w+/m,

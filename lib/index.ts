@@ -1,3 +1,4 @@
+import './support/disposal.js'
 import { Allocation } from './budget/allocation.js'
 import { MemoryBudget } from './budget/budget.js'
 import { DeviceBuffer } from './device/buffer.js'
@@ -54,16 +55,19 @@ export { TensorChunk } from './loader/chunk.js'
 export {
   GgufFile,
   type GgufFileType,
+  type GgufGap,
   type GgufSplit,
-  type LoadIntoBufferOptions,
-  type LoadIntoOptions,
-  type LoadOptions,
-  type OpenOptions,
-  type ReadStreamOptions,
-  type StreamOptions,
   type TensorInfo,
 } from './loader/gguf-file.js'
 export { GgufArray, type GgufElements, GgufMetadata, type GgufValue, type GgufValueType } from './loader/metadata.js'
+export type {
+  LoadIntoBufferOptions,
+  LoadIntoOptions,
+  LoadOptions,
+  OpenOptions,
+  ReadStreamOptions,
+  StreamOptions,
+} from './loader/options.js'
 export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } from './loader/output.js'
 export type { TensorReadStream } from './loader/read-stream.js'
 export type { LoadProgress } from './loader/stream.js'
@@ -79,6 +83,7 @@ export {
   type MemoryLevel,
   type MemoryLimits,
   MemoryMonitor,
+  type MonitorEmitter,
   type MonitorEvents,
   type MonitorOptions,
   type MonitorSample,

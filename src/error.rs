@@ -54,11 +54,16 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             object.set("typeId", *type_id)?;
             object.set("typeName", *type_name)
         }
-        CoreError::Io { path, tensor, offset_bytes, source } => {
+        CoreError::Io { path, tensor, offset_bytes, call, source } => {
             object.set("path", path.to_string_lossy().as_ref())?;
             set_some(object, "tensor", tensor.as_deref())?;
             set_some(object, "offset", offset_bytes.map(|offset| offset as f64))?;
-            set_some(object, "errno", source.raw_os_error())
+            // What is no error of the system has none of its names.
+            if let Some(errno) = source.raw_os_error() {
+                object.set("errno", errno)?;
+                object.set("syscall", *call)?;
+            }
+            Ok(())
         }
         CoreError::Released { what } | CoreError::Busy { what, reason: _ } => object.set("what", *what),
         CoreError::Internal { what } => object.set("what", what.as_str()),

@@ -1,10 +1,18 @@
 import { leakWarning } from './native.js'
+import { formatBytes } from './units.js'
 
 /** What was collected without having been released. */
 export interface Leak {
-  readonly message: string
+  /** What it was: `'An allocation of 2.00 GiB'`. */
+  readonly what: string
+  /** What should have become of it: `'released'`, `'closed'`. */
+  readonly expected: string
+  /** What became of it, and what to do. */
+  readonly advice: string
   readonly label: string
   readonly sizeBytes: number
+  /** Where it was taken, if a profile with stacks ran then. */
+  readonly stack?: string | undefined
 }
 
 /**
@@ -33,6 +41,53 @@ export class LeakGuard<State extends object> {
   }
 }
 
+/** Leaks of one label within this time are one warning more. */
+const TOGETHER_MS = 1000
+
+/** Labels that are told apart at most; they may be made up for each allocation. */
+const MOST_LABELS = 64
+
+/** What stands for all labels beyond those. */
+const OTHERS = '\0'
+
+const named = (label: string): string => (label === '' ? '' : ` labelled "${label}"`)
+
+/** What has come under a label since its last warning. */
+interface Since {
+  count: number
+  sizeBytes: number
+}
+
+const recent = new Map<string, Since>()
+
+/** The first of a label is told at once, those that follow it within a second together at its end. */
 function warn(leak: Leak | undefined): void {
-  if (leak) process.emitWarning(leakWarning(leak.message, leak.label, leak.sizeBytes))
+  if (!leak) return
+  const { what, expected, advice, label, sizeBytes, stack } = leak
+  const key = recent.has(label) || recent.size < MOST_LABELS ? label : OTHERS
+  const since = recent.get(key)
+  if (since) {
+    since.count += 1
+    since.sizeBytes += sizeBytes
+    return
+  }
+  recent.set(key, { count: 0, sizeBytes: 0 })
+  emit(`${what}${named(label)} was collected without being ${expected}. ${advice}`, label, sizeBytes, stack)
+  setTimeout(() => summarise(key, label), TOGETHER_MS).unref()
+}
+
+function summarise(key: string, label: string): void {
+  const { count, sizeBytes } = recent.get(key) as Since
+  recent.delete(key)
+  if (count === 0) return
+  const which = key === OTHERS ? ' of other labels' : named(label)
+  const message = `${count} more${which} were collected without being released within a second, ${formatBytes(sizeBytes)} in all.`
+  emit(message, label, sizeBytes)
+}
+
+function emit(message: string, label: string, sizeBytes: number, stack?: string): void {
+  const warning = leakWarning(message, label, sizeBytes) as Error & { detail?: string }
+  // Node.js prints it below the message.
+  if (stack) warning.detail = `It was taken\n${stack}`
+  process.emitWarning(warning)
 }

@@ -1,8 +1,11 @@
 import { LeakGuard } from '../addon/leak-guard.js'
 import { type NativeBudget, releaseGuard } from '../addon/native.js'
+import { formatBytes } from '../addon/units.js'
 import * as check from '../support/check.js'
 import { invalidArgument, released } from '../support/errors.js'
+import { hold, letGo } from '../support/held.js'
 import { expectInternal, internal } from '../support/internal.js'
+import { refuseCloning, shows } from '../support/shown.js'
 
 /** What is known of a guard when it was collected. */
 export interface GuardState {
@@ -12,7 +15,10 @@ export interface GuardState {
   readonly key: number
   readonly label: string
   readonly sizeBytes: number
+  /** Who asked for it, if a profile wanted to know. */
+  readonly stack: string | undefined
   attached: boolean
+  held: boolean
   released: boolean
 }
 
@@ -23,14 +29,33 @@ const leakGuard = new LeakGuard<GuardState>((state) => {
   state.released = true
   releaseGuard(state.guards, state.key)
   if (state.attached) return undefined
-  const message =
-    `An allocation of ${sizeBytes} bytes labelled "${label}" was collected without being released. ` +
-    'Its bytes were released now; call release(), use `using`, or attach() it to the object it belongs to.'
-  return { message, label, sizeBytes }
+  return {
+    what: `An allocation of ${formatBytes(sizeBytes)}`,
+    expected: 'released',
+    advice:
+      'Its bytes were released now, though what they stand for may still be there: call release(), use `using`, ' +
+      'attach() it to the object it belongs to, or hold() it.',
+    label,
+    sizeBytes,
+    stack: state.stack,
+  }
 })
 
 /** Guards kept alive by the objects they are attached to. */
 const attachments = new WeakMap<object, Set<Allocation>>()
+
+/** A guard whose bytes are being given to somebody else. */
+export interface Given {
+  readonly state: GuardState
+  /** Says whether they were taken; the guard is as it was if they were not. */
+  readonly settle: (taken: boolean) => void
+}
+
+/** Whether it is a guard. */
+export let isAllocation: (value: unknown) => value is Allocation
+
+/** Gives the bytes of a guard away, which counts as released from then on; throws for one that was. */
+export let giveAway: (allocation: Allocation) => Given
 
 /** Makes the guard for a key of the addon. */
 export let guard: (state: GuardState) => Allocation
@@ -55,10 +80,23 @@ export class Allocation implements Disposable {
 
   static {
     guard = (state) => new Allocation(internal, state)
+    isAllocation = (value): value is Allocation => check.isObject(value) && #state in value
+    giveAway = (allocation) => {
+      const state = allocation.#live()
+      state.released = true
+      leakGuard.unwatch(state)
+      const settle = (taken: boolean) => {
+        if (taken) return letGo(allocation)
+        state.released = false
+        leakGuard.watch(allocation, state)
+      }
+      return { state, settle }
+    }
   }
 
   private constructor(mark: typeof internal, state: GuardState) {
     expectInternal(mark, 'Allocation', 'budget.allocate()')
+    refuseCloning(this)
     this.#state = state
     leakGuard.watch(this, state)
   }
@@ -110,6 +148,7 @@ export class Allocation implements Disposable {
     if (state.released) return
     state.released = true
     leakGuard.unwatch(state)
+    if (state.held) letGo(this)
     for (const guards of this.#attachedTo ?? []) guards.delete(this)
     releaseGuard(state.guards, state.key)
   }
@@ -137,8 +176,23 @@ export class Allocation implements Disposable {
     return this
   }
 
+  /**
+   * Keeps the allocation until it is {@link release | released}, whether or not anything refers to it: the garbage collector
+   * never releases it. Who forgets it has its bytes taken for good; {@link MemoryBudget.allocations} lists it. Returns the
+   * allocation.
+   *
+   * @throws {@link ReleasedError} after it was released.
+   */
+  hold(): this {
+    this.#live().held = true
+    hold(this)
+    return this
+  }
+
   #live(): GuardState {
     if (this.#state.released) throw released('the allocation')
     return this.#state
   }
 }
+
+shows(Allocation, ({ label, sizeBytes, released }) => ({ label, sizeBytes, released }))

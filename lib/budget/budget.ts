@@ -3,6 +3,7 @@ import * as native from '../addon/native.js'
 import * as check from '../support/check.js'
 import { call, fromNative } from '../support/errors.js'
 import { internal } from '../support/internal.js'
+import { refuseCloning, shows } from '../support/shown.js'
 import { callersOf } from '../support/stack.js'
 import { reportCopies, reportDoubts } from '../system/doubts.js'
 import { autoOrBoardId, type BoardId, boardId, type ProcessOptions, processChecks } from '../system/system.js'
@@ -91,6 +92,7 @@ export class MemoryBudget {
   /** @internal */
   constructor(mark: typeof internal, of: native.NativeBudget)
   constructor(first: BudgetNumbers | typeof internal, of?: native.NativeBudget) {
+    refuseCloning(this)
     this.#native = first === internal && of ? of : ofNumbers(first as BudgetNumbers)
     this.#guards = this.#native.guards()
   }
@@ -255,9 +257,15 @@ export class MemoryBudget {
   allocate(bytes: number, label: string): Allocation {
     const sizeBytes = check.bytes('bytes', bytes)
     check.string('label', label)
-    let key: number
+    let key: number | undefined | null
+    let stack: string | undefined
     try {
-      key = native.allocateGuard(this.#guards, sizeBytes, label) ?? this.#allocateProfiled(sizeBytes, label)
+      key = native.allocateGuard(this.#guards, sizeBytes, label)
+      if (key === undefined || key === null) {
+        // A profile wants to know who asks.
+        stack = callersOf(MemoryBudget.prototype.allocate, this.#native.stackDepth)
+        key = this.#native.allocateFrom(sizeBytes, label, stack)
+      }
     } catch (error) {
       throw fromNative(error)
     }
@@ -267,17 +275,53 @@ export class MemoryBudget {
       key,
       label,
       sizeBytes,
+      stack,
       attached: false,
+      held: false,
       released: false,
     })
   }
 
-  /** The same for a profile that wants to know who asks. */
-  #allocateProfiled(sizeBytes: number, label: string): number {
-    const stack = callersOf(MemoryBudget.prototype.allocate, this.#native.stackDepth)
-    return this.#native.allocateFrom(sizeBytes, label, stack)
+  /**
+   * As {@link allocate}, for an allocation that lives until it is released, whoever refers to it: see
+   * {@link Allocation.hold}.
+   *
+   * @throws as of {@link allocate}.
+   * @example
+   * const weights = budget.hold(model.dataBytes, 'weights')
+   * server.on('close', () => weights.release())
+   */
+  hold(bytes: number, label: string): Allocation {
+    return this.allocate(bytes, label).hold()
+  }
+
+  /**
+   * Takes bytes off the budget for as long as `use` runs, and releases them when what it returns has settled, whatever it
+   * comes to.
+   *
+   * @returns what `use` returned.
+   * @throws as of {@link allocate}, and what `use` threw.
+   * @example
+   * const answer = await budget.withAllocation(512 * MiB, 'kv cache', () => generate(prompt))
+   */
+  async withAllocation<T>(
+    bytes: number,
+    label: string,
+    use: (allocation: Allocation) => T | PromiseLike<T>,
+  ): Promise<T> {
+    check.callback('use', use)
+    const allocation = this.hold(bytes, label)
+    try {
+      return await use(allocation)
+    } finally {
+      allocation.release()
+    }
   }
 }
+
+shows(MemoryBudget, ({ lineBytes, allocatedBytes, lineAvailableBytes, maxBytes }) => {
+  return { lineBytes, allocatedBytes, lineAvailableBytes, maxBytes }
+})
 
 function ofNumbers(numbers: BudgetNumbers): native.NativeBudget {
   const { totalBytes, reservedBytes = 0 } = check.options<BudgetNumbers>(numbers, {

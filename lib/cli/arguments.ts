@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util'
-import { closest } from 'fastest-levenshtein'
 import { PlimsollError, parseBytes } from '../index.js'
+import { nearest } from '../support/nearest.js'
 import { UsageError } from './failure.js'
 import type { Options, Signature } from './shared/option.js'
 
 /** The options that every verb has. */
 const commonOptions = {
   json: { type: 'boolean', help: 'print one JSON document and nothing else' },
-  help: { type: 'boolean', help: 'print this help' },
+  help: { type: 'boolean', short: 'h', help: 'print this help' },
 } as const satisfies Options
 
 /** All options of a verb, its own first. It may tell of a common one in its own words. */
@@ -85,12 +85,15 @@ export class Arguments {
   oneOf<T extends string>(name: string, allowed: readonly T[]): T | undefined {
     const text = this.text(name)
     if (text === undefined || allowed.includes(text as T)) return text as T | undefined
-    throw new UsageError(`unknown value "${text}" of --${name}; did you mean "${nearest(text, allowed)}"?`)
+    throw new UsageError(`unknown value "${text}" of --${name}; ${suggestion(text, allowed)}`)
   }
 }
 
-/** The word of a list that a misspelt one was probably meant to be. */
-export const nearest = (word: string, known: readonly string[]): string => closest(word, known as string[])
+/** What to say to a word that is none of a list: the one that was probably meant, or all of them. */
+export function suggestion(word: string, known: readonly string[]): string {
+  const near = nearest(word, known)
+  return near === undefined ? `expected one of ${known.join(', ')}` : `did you mean "${near}"?`
+}
 
 /** Reads what follows the verb. */
 export function parse(verb: Signature, argv: string[]): Arguments {
@@ -109,7 +112,7 @@ function refuseUnknown(argv: string[], options: Options): void {
   for (const token of tokens) {
     if (token.kind !== 'option' || Object.hasOwn(options, token.name)) continue
     const known = Object.keys(options).map((name) => `--${name}`)
-    throw new UsageError(`unknown option "${token.rawName}"; did you mean "${nearest(token.rawName, known)}"?`)
+    throw new UsageError(`unknown option "${token.rawName}"; ${suggestion(token.rawName, known)}`)
   }
 }
 

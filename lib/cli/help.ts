@@ -20,9 +20,9 @@ export function programHelp(page: Page, verbs: readonly Verb[]): string[] {
     heading(page, 'Options'),
     '',
     ...facts(page, [
-      ['--json', 'after a verb: print one JSON document and nothing else'],
-      ['--help', 'print this help; after a verb, the help of the verb'],
-      ['--version', 'print the version of the package'],
+      ['--json', 'with a verb: print one JSON document and nothing else'],
+      ['-h, --help', 'print this help; beside a verb, the help of the verb, as does help VERB'],
+      ['-v, --version', 'print the version of the package'],
     ]),
     '',
     ...exitCodes(page),
@@ -57,5 +57,5 @@ const exitCodes = (page: Page): string[] => [
 
 const called = (verb: Verb): string => (verb.operand ? `${verb.name} ${verb.operand}` : verb.name)
 
-const flag = (name: string, { value, multiple }: Option): string =>
-  `--${name}${value ? ` ${value}` : ''}${multiple ? ' ...' : ''}`
+const flag = (name: string, { short, value, multiple }: Option): string =>
+  `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}${multiple ? ' ...' : ''}`

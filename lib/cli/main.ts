@@ -1,5 +1,5 @@
 import { version } from '../support/package.js'
-import { nearest, parse } from './arguments.js'
+import { parse, suggestion } from './arguments.js'
 import { doctor } from './doctor/doctor.js'
 import { Exit, type ExitCode } from './exit.js'
 import { describe, UsageError } from './failure.js'
@@ -16,11 +16,15 @@ import type { Verb } from './verb.js'
 const verbs: readonly Verb[] = [doctor, inspect, load, pools, replay, top]
 
 async function main(argv: string[]): Promise<ExitCode> {
-  const [first, ...rest] = argv
+  const [first, second] = argv
   try {
-    if (first === '--help') return say(programHelp(pageFor(process.stdout), verbs))
-    if (first === '--version') return say([version])
-    return await run(verbCalled(first), rest)
+    if (first === '--version' || first === '-v') return say([version])
+    if (first === 'help' && second !== undefined) return say(verbHelp(pageFor(process.stdout), verbCalled(second)))
+    const [verb, rest] = split(argv)
+    if (verb === undefined && ['--help', '-h', 'help'].includes(first ?? '')) {
+      return say(programHelp(pageFor(process.stdout), verbs))
+    }
+    return await run(verbCalled(verb ?? first), rest)
   } catch (error) {
     return fail(error, argv)
   }
@@ -36,6 +40,15 @@ async function run(verb: Verb, argv: string[]): Promise<ExitCode> {
   return report.exitCode ?? Exit.fine
 }
 
+/** The verb, and what it is called with: its options may stand before it. */
+function split(argv: string[]): [verb: string | undefined, rest: string[]] {
+  const names = new Set(verbs.map((verb) => verb.name))
+  const at = argv.findIndex((word) => names.has(word))
+  // Behind a word that is no option the operands of a verb have begun, which may be called as a verb is.
+  const isFirst = at >= 0 && (at === 0 || argv[0]?.startsWith('-') === true)
+  return isFirst ? [argv[at], [...argv.slice(0, at), ...argv.slice(at + 1)]] : [undefined, argv]
+}
+
 function say(lines: readonly string[]): ExitCode {
   printLines(lines)
   return Exit.fine
@@ -47,8 +60,8 @@ function verbCalled(name: string | undefined): Verb {
   const verb = verbs.find((each) => each.name === name)
   if (verb) return verb
   const isOption = name.startsWith('-')
-  const hint = nearest(name, isOption ? ['--help', '--version'] : names)
-  throw new UsageError(`unknown ${isOption ? 'option' : 'verb'} "${name}"; did you mean "${hint}"?`)
+  const hint = suggestion(name, isOption ? ['--help', '--version'] : names)
+  throw new UsageError(`unknown ${isOption ? 'option' : 'verb'} "${name}"; ${hint}`)
 }
 
 /** Tells what went wrong and with which code the process ends. `--json` counts even where the rest is unreadable. */
@@ -58,7 +71,8 @@ function fail(error: unknown, argv: string[]): ExitCode {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
     return Exit.trouble
   }
-  const verb = verbs.find((each) => each.name === argv[0])
+  const [called] = split(argv)
+  const verb = verbs.find((each) => each.name === called)
   printError(verb ? `plimsoll ${verb.name}` : 'plimsoll', described.message)
   const print = verb?.lineByLine ? printDocumentLine : printDocument
   if (argv.includes('--json')) print(described.document)

@@ -3,12 +3,14 @@ import type { ExportedFd } from '../../binding.js'
 import { detach } from '../addon/detach.js'
 import { LeakGuard } from '../addon/leak-guard.js'
 import { freeBuffer, type NativePool } from '../addon/native.js'
-import { MiB } from '../addon/units.js'
+import { formatBytes, MiB } from '../addon/units.js'
 import type { Bytes } from '../support/arrays.js'
 import { bytesOf } from '../support/bytes.js'
 import * as check from '../support/check.js'
 import { call, fromNative, invalidArgument, quoted, released } from '../support/errors.js'
+import { hold, letGo } from '../support/held.js'
 import { expectInternal, internal } from '../support/internal.js'
+import { refuseCloning, shows } from '../support/shown.js'
 
 export type { ExportedFd } from '../../binding.js'
 
@@ -93,7 +95,7 @@ export interface BufferState {
   /** Called when the buffer was freed: whether slabs wait to be released. */
   readonly freed: (key: number, retired: boolean) => void
   /** Its pool, which frees all its buffers as it is closed. */
-  readonly pool: { readonly closed: boolean }
+  readonly pool: { readonly closed: boolean; readonly held: Set<object> }
   released: boolean
 }
 
@@ -102,10 +104,13 @@ const leakGuard = new LeakGuard<BufferState>((state) => {
   if (state.released || state.pool.closed) return undefined
   free(state)
   const { label, sizeBytes, device } = state
-  const message =
-    `A buffer of ${sizeBytes} bytes on ${device} labelled "${label}" was collected without being released. ` +
-    'Its memory was freed now; call release() or use `using`.'
-  return { message, label, sizeBytes }
+  return {
+    what: `A buffer of ${formatBytes(sizeBytes)} on ${device}`,
+    expected: 'released',
+    advice: 'Its memory was freed now; call release(), use `using`, or hold() it.',
+    label,
+    sizeBytes,
+  }
 })
 
 function free(state: BufferState): void {
@@ -143,6 +148,7 @@ export class DeviceBuffer implements Disposable {
 
   protected constructor(mark: typeof internal, state: BufferState) {
     expectInternal(mark, 'DeviceBuffer', 'allocate()')
+    refuseCloning(this)
     this.#state = state
     leakGuard.watch(this, state)
   }
@@ -172,7 +178,20 @@ export class DeviceBuffer implements Disposable {
     const state = this.#state
     if (state.released) return
     leakGuard.unwatch(state)
+    if (state.pool.held.delete(this)) letGo(this)
     free(state)
+  }
+
+  /**
+   * Keeps the buffer until it is {@link release | released}, whether or not anything refers to it: the garbage collector
+   * never frees it. Returns the buffer.
+   *
+   * @throws {@link ReleasedError} after it was released.
+   */
+  hold(): this {
+    this.#live().pool.held.add(this)
+    hold(this)
+    return this
   }
 
   /** The same as {@link release}, for `using`. */
@@ -367,3 +386,6 @@ export class PoolBuffer extends DeviceBuffer {
     this.id = state.key
   }
 }
+
+shows(DeviceBuffer, ({ label, device, sizeBytes, released }) => ({ label, device, sizeBytes, released }))
+shows(PoolBuffer, ({ id, label, device, sizeBytes, released }) => ({ id, label, device, sizeBytes, released }))

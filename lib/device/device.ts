@@ -3,6 +3,7 @@ import * as native from '../addon/native.js'
 import * as check from '../support/check.js'
 import { call, fromNative, invalidArgument, quoted } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
+import { refuseCloning, shows } from '../support/shown.js'
 
 export type {
   CudaAdvice,
@@ -178,6 +179,7 @@ export class Device {
 
   private constructor(mark: typeof internal, of: native.NativeDevice) {
     expectInternal(mark, 'Device', 'Device.open()')
+    refuseCloning(this)
     this.#native = of
     this.name = of.name
     this.kind = of.kind as DeviceKind
@@ -227,3 +229,5 @@ export class Device {
     return this.#native.remarks()
   }
 }
+
+shows(Device, ({ name, kind, limits }) => ({ name, kind, limits }))

@@ -3,6 +3,7 @@ import type { NativeUnit } from '../addon/native.js'
 import { bufferLength, copyOf } from '../support/bytes.js'
 import { released } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
+import { refuseCloning, shows } from '../support/shown.js'
 import { type TensorData, type TensorOutput, view } from './output.js'
 
 /** Where a chunk belongs. */
@@ -64,6 +65,7 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
     place: ChunkPlace,
   ) {
     expectInternal(mark, 'TensorChunk', 'model.stream()')
+    refuseCloning(this)
     this.#unit = unit
     this.#as = as
     this.#buffer = buffer
@@ -131,3 +133,7 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
     return this.#data
   }
 }
+
+shows(TensorChunk, ({ tensor, elementStart, elementEnd, byteStart, byteEnd, data }) => {
+  return { tensor, elementStart, elementEnd, byteStart, byteEnd, byteLength: data.byteLength }
+})

@@ -3,8 +3,9 @@ import type { NativeModel } from '../addon/native.js'
 import * as native from '../addon/native.js'
 import type { Numbers } from '../support/arrays.js'
 import * as check from '../support/check.js'
-import { call, invalidArgument, quoted } from '../support/errors.js'
+import { call, invalidArgument, quoted, wrongType } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
+import { refuseCloning, shows } from '../support/shown.js'
 
 /** The type of a metadata value, as GGUF names it. */
 export type GgufValueType =
@@ -78,6 +79,7 @@ export class GgufArray implements Iterable<unknown> {
 
   private constructor(mark: typeof internal, model: NativeModel, place: NativeArrayPlace) {
     expectInternal(mark, 'GgufArray', 'model.metadata.get()')
+    refuseCloning(this)
     this.#model = model
     this.#place = place
     this.elementType = types[place.elementTypeId] as GgufValueType
@@ -161,6 +163,7 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
 
   private constructor(mark: typeof internal, native: NativeModel) {
     expectInternal(mark, 'GgufMetadata', 'model.metadata')
+    refuseCloning(this)
     this.#native = native
   }
 
@@ -179,6 +182,60 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
     return isArray ? arrayAt(this.#native, value as NativeArrayPlace) : (value as GgufValue | undefined)
   }
 
+  /**
+   * The text under `key`, `undefined` if there is none.
+   *
+   * @throws {@link InvalidGgufError} with the rule `wrong-value-type` for a value that is no string.
+   */
+  getString(key: string): string | undefined {
+    return this.#typed(key, 'a string', (value) => typeof value === 'string')
+  }
+
+  /**
+   * The number under `key`, `undefined` if there is none.
+   *
+   * @throws {@link InvalidGgufError} with the rule `wrong-value-type` for a value that is no number, or an integer beyond
+   * 2^53 - 1: {@link getBigInt} then.
+   */
+  getNumber(key: string): number | undefined {
+    return this.#typed(key, 'a number up to 2^53 - 1', (value) => typeof value === 'number')
+  }
+
+  /**
+   * The integer under `key`, however large, `undefined` if there is none.
+   *
+   * @throws {@link InvalidGgufError} with the rule `wrong-value-type` for a value that is no integer.
+   */
+  getBigInt(key: string): bigint | undefined {
+    const isInteger = (value: GgufValue) => typeof value === 'bigint' || Number.isInteger(value)
+    const value = this.#typed<number | bigint>(key, 'an integer', isInteger)
+    return value === undefined ? undefined : BigInt(value)
+  }
+
+  /**
+   * The boolean under `key`, `undefined` if there is none.
+   *
+   * @throws {@link InvalidGgufError} with the rule `wrong-value-type` for a value that is no boolean.
+   */
+  getBoolean(key: string): boolean | undefined {
+    return this.#typed(key, 'a boolean', (value) => typeof value === 'boolean')
+  }
+
+  /**
+   * The array under `key`, `undefined` if there is none.
+   *
+   * @throws {@link InvalidGgufError} with the rule `wrong-value-type` for a value that is no array.
+   */
+  getArray(key: string): GgufArray | undefined {
+    return this.#typed(key, 'an array', (value) => value instanceof GgufArray)
+  }
+
+  #typed<T extends GgufValue>(key: string, expected: string, is: (value: GgufValue) => boolean): T | undefined {
+    const value = this.get(key)
+    if (value === undefined || is(value)) return value as T | undefined
+    throw wrongType(call(() => this.#native.info()).path, key, expected, this.type(key) as GgufValueType)
+  }
+
   /** Whether there is a value under `key`. */
   has(key: string): boolean {
     return this.type(key) !== undefined
@@ -192,6 +249,17 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
   /** The keys, in file order. */
   keys(): IterableIterator<string> {
     return call(() => this.#native.metadataKeys()).values()
+  }
+
+  /** The values, in file order. */
+  *values(): Generator<GgufValue> {
+    for (const [, value] of this.entries()) yield value
+  }
+
+  /** Calls `callback` for every entry, in file order. */
+  forEach(callback: (value: GgufValue, key: string, metadata: GgufMetadata) => void, thisArg?: unknown): void {
+    check.callback('callback', callback)
+    for (const [key, value] of this.entries()) callback.call(thisArg, value, key, this)
   }
 
   /** Keys and values, in file order. */
@@ -208,4 +276,21 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
   [Symbol.iterator](): Generator<[string, GgufValue]> {
     return this.entries()
   }
+}
+
+/** How many elements of an array are shown. */
+const SHOWN = 8
+
+shows(GgufArray, (array) => ({
+  elementType: array.elementType,
+  length: array.length,
+  first: Array.from<unknown, unknown>(array.slice(0, SHOWN), shownValue),
+}))
+shows(GgufMetadata, (metadata) => Object.fromEntries(shownEntries(metadata)))
+
+/** Integers that JSON has not are text. */
+const shownValue = (value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value)
+
+function* shownEntries(metadata: GgufMetadata): Generator<[string, unknown]> {
+  for (const [key, value] of metadata) yield [key, shownValue(value)]
 }

@@ -2,7 +2,8 @@ import { MiB } from '../addon/units.js'
 import { type MachineBudgetOptions, MemoryBudget, machineBudgetChecks } from '../budget/budget.js'
 import { type DeviceBuffer, isBuffer, type PoolBuffer } from '../device/buffer.js'
 import { type DeviceChoice, deviceChoice } from '../device/device.js'
-import { type GgufFile, type OpenOptions, openWith } from '../loader/gguf-file.js'
+import { type GgufFile, openWith } from '../loader/gguf-file.js'
+import type { OpenOptions } from '../loader/options.js'
 import { Loads } from '../loader/stream.js'
 import { limitChecks, type MemoryLimits, MemoryMonitor } from '../monitor/monitor.js'
 import {
@@ -23,6 +24,7 @@ import * as check from '../support/check.js'
 import { invalidArgument, quoted, released } from '../support/errors.js'
 import { internal } from '../support/internal.js'
 import { allSettled } from '../support/settle.js'
+import { refuseCloning, shows } from '../support/shown.js'
 import {
   type BoardPreset,
   boardPresets,
@@ -124,6 +126,7 @@ export class MemoryManager implements AsyncDisposable {
 
   /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
   constructor(options?: MemoryManagerOptions) {
+    refuseCloning(this)
     const {
       maxHeldBytes = 8 * MiB,
       device = 'auto',
@@ -313,3 +316,7 @@ function realBuffer(buffer: unknown): DeviceBuffer {
   if (isBuffer(buffer)) return buffer
   throw invalidArgument('buffer', 'a DeviceBuffer', quoted(buffer))
 }
+
+shows(MemoryManager, ({ machine, board, budget, monitor, pools }) => {
+  return { machine: machine.name, board: board?.id, budget, monitor, poolCount: pools.size }
+})

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import type { MonitorSample } from '../../binding.js'
 import { LeakGuard } from '../addon/leak-guard.js'
 import * as native from '../addon/native.js'
@@ -6,11 +5,14 @@ import { type MemoryBudget, nativeBudget } from '../budget/budget.js'
 import * as check from '../support/check.js'
 import { call, invalidArgument, quoted, released } from '../support/errors.js'
 import { collectGarbage } from '../support/garbage.js'
-import { ReclaimCallbacks, type ReclaimRun } from './reclaim.js'
+import { refuseCloning, shows } from '../support/shown.js'
+import { Emitter, listenerCountOf, type MonitorEvents } from './events.js'
+import { ReclaimCallbacks } from './reclaim.js'
 import { Samples } from './samples.js'
 import { type Stage, Stages } from './stages.js'
 
 export type { MonitorSample } from '../../binding.js'
+export type { MonitorEmitter, MonitorEvents } from './events.js'
 
 /** How full the memory is. */
 export type MemoryLevel = 'normal' | 'warning' | 'critical'
@@ -41,41 +43,6 @@ export interface MonitorOptions extends MemoryLimits {
   /** How many samples {@link MemoryMonitor.history} keeps, up to 100,000. 600 by default. */
   historyCount?: number
 }
-
-/** What a monitor tells, with what it passes to the listener. */
-export interface MonitorEvents {
-  /** The level fell back to normal. */
-  normal: [sample: MonitorSample]
-  /** The level became warning, from below or from above. */
-  warning: [sample: MonitorSample]
-  /** The level became critical. */
-  critical: [sample: MonitorSample]
-  /** The kernel told that tasks stand still for want of memory. */
-  pressure: [sample: MonitorSample]
-  /** The OOM killer has killed something since the sample before. */
-  kill: [sample: MonitorSample, count: number]
-  /** A sample was taken. */
-  sample: [sample: MonitorSample]
-  /** A reclaim callback has run. */
-  reclaim: [run: ReclaimRun]
-  /**
-   * The machine's memory, or a limit over the process that is there, cannot be read; the monitor goes on trying. Nobody
-   * can tell that it is not critical, so it counts as that and the budget refuses. The next sample tells its level,
-   * whatever it is.
-   */
-  unavailable: [reason: string]
-}
-
-const events: readonly (keyof MonitorEvents)[] = [
-  'normal',
-  'warning',
-  'critical',
-  'pressure',
-  'kill',
-  'sample',
-  'reclaim',
-  'unavailable',
-]
 
 /** How long a round of reclaim callbacks waits at most to see what one of them came to. */
 const LONGEST_WAIT_MS = 250
@@ -113,10 +80,13 @@ interface MonitorState {
 /** Says that a monitor to whose events somebody listens is no more. */
 const leakGuard = new LeakGuard<MonitorState>(({ running, listenerCount }) => {
   if (!running || listenerCount === 0) return undefined
-  const message =
-    `A memory monitor with ${listenerCount} listeners was collected while it watched, and they hear no more. ` +
-    'Keep it, its budget or its manager as long as it is to watch, or stop() it.'
-  return { message, label: 'memory monitor', sizeBytes: 0 }
+  return {
+    what: `A memory monitor with ${listenerCount} listeners`,
+    expected: 'stopped',
+    advice: 'They are called no more: keep it, its budget or its manager as long as it is to watch, or stop() it.',
+    label: 'memory monitor',
+    sizeBytes: 0,
+  }
 })
 
 /**
@@ -132,9 +102,8 @@ const leakGuard = new LeakGuard<MonitorState>(({ running, listenerCount }) => {
  * manager.monitor.on('warning', ({ usedPercent, constraint }) => log.warn(`${usedPercent.toFixed(0)} %: ${constraint}`))
  * manager.monitor.on('critical', () => cache.clear())
  */
-export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
+export class MemoryMonitor extends Emitter implements Disposable, AsyncIterable<MonitorSample> {
   readonly #budget: MemoryBudget
-  readonly #emitter = new EventEmitter()
   readonly #stages: Stages
   readonly #reclaimCallbacks: ReclaimCallbacks
   #limits: MemoryLimits = {}
@@ -144,32 +113,26 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   /** The level last told; none after what was told is that it is not known. */
   #notified: MemoryLevel | undefined = 'normal'
   #closed = false
+  /** Who takes every sample, besides listeners. */
+  readonly #takers = new Set<(sample: MonitorSample) => void>()
   /** What ends the iterations that have begun. */
   readonly #endings = new Set<() => void>()
   readonly #state: MonitorState = { running: false, listenerCount: 0 }
 
   /** @throws {@link InvalidArgumentError} when `budget` is none. */
   constructor(budget: MemoryBudget, limits?: MemoryLimits) {
+    super()
+    refuseCloning(this)
     this.#budget = budget
     if (nativeBudget(budget) === undefined) throw invalidArgument('budget', 'a MemoryBudget', quoted(budget))
     this.#limits = check.options<MemoryLimits>(limits, limitChecks)
     this.#stages = new Stages(budget)
-    // Samples wake the event loop only while somebody listens to them.
-    this.#emitter.on('newListener', (event) => {
-      if (event === 'sample') this.#native?.wantAll(true)
-      this.#state.listenerCount += 1
-    })
-    this.#emitter.on('removeListener', (event) => {
-      if (event === 'sample') this.#native?.wantAll(this.#emitter.listenerCount('sample') > 0)
-      this.#state.listenerCount -= 1
-    })
-    this.#state.listenerCount = 0
     leakGuard.watch(this, this.#state)
     this.#reclaimCallbacks = new ReclaimCallbacks({
       needed: () => this.level === 'critical',
       settled: () => this.#sampleFromNow(),
       // Apart from the round, which what a listener throws must not end.
-      ended: (run) => queueMicrotask(() => this.#emitter.emit('reclaim', run)),
+      ended: (run) => queueMicrotask(() => this.emit('reclaim', run)),
     })
   }
 
@@ -185,7 +148,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     if (this.#closed) throw released('the memory monitor')
     if (this.#native) return this
     const { collectGarbage: collects = false, refuseAtCritical = true, ...rest } = checked
-    const wantsAll = this.#emitter.listenerCount('sample') > 0
+    const wantsAll = this.#wantsAll()
     const started = check.own({ ...this.#limits, ...rest, refuseAtCritical, wantsAll })
     const run = {}
     const observe = MemoryMonitor.#observer(new WeakRef(this), run)
@@ -224,7 +187,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
   close(): void {
     this.stop()
     this.#closed = true
-    this.#emitter.removeAllListeners()
+    this.removeAllListeners()
     this.#reclaimCallbacks.clear()
   }
 
@@ -269,22 +232,24 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     return this.#native?.history() ?? []
   }
 
-  /** Calls `listener` for every event of that name. What a listener throws is thrown as of any event emitter. */
-  on<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this {
-    this.#emitter.on(check.oneOf('event', event, events), check.callback('listener', listener))
-    return this
+  /** @internal Samples wake the event loop only while somebody takes them. */
+  protected listenersChanged(): void {
+    this.#state.listenerCount = listenerCountOf(this)
+    this.#native?.wantAll(this.#wantsAll())
   }
 
-  /** Calls `listener` for the next event of that name only. */
-  once<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this {
-    this.#emitter.once(check.oneOf('event', event, events), check.callback('listener', listener))
-    return this
+  #wantsAll(): boolean {
+    return this.#takers.size > 0 || this.listenerCount('sample') > 0
   }
 
-  /** Forgets a listener. */
-  off<E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void): this {
-    this.#emitter.off(check.oneOf('event', event, events), check.callback('listener', listener))
-    return this
+  /** Passes samples on, whatever becomes of the listeners; returns what ends that. */
+  #takeEach(take: (sample: MonitorSample) => void): () => void {
+    this.#takers.add(take)
+    this.listenersChanged()
+    return () => {
+      this.#takers.delete(take)
+      this.listenersChanged()
+    }
   }
 
   /**
@@ -323,11 +288,11 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     return new Samples({
       begin: (take, end) => {
         this.start()
-        this.#emitter.on('sample', take)
+        const leave = this.#takeEach(take)
         this.#endings.add(end)
         return () => {
           this.#endings.delete(end)
-          this.#emitter.off('sample', take)
+          leave()
         }
       },
     })
@@ -348,6 +313,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
       ...(stalled ? ([['pressure', sample]] as const) : []),
       ['sample', sample],
     ])
+    for (const take of [...this.#takers]) take(sample)
   }
 
   /**
@@ -359,7 +325,7 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     for (const [event, ...args] of events as readonly (readonly [string, ...unknown[]])[]) {
       if (this.#run !== run) return
       try {
-        this.#emitter.emit(event, ...args)
+        this.emit(event, ...args)
       } catch (error) {
         queueMicrotask(() => {
           throw error
@@ -378,14 +344,14 @@ export class MemoryMonitor implements Disposable, AsyncIterable<MonitorSample> {
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer)
-        this.#emitter.off('sample', take)
+        leave()
         resolve()
       }
       const take = ({ timeMs }: MonitorSample) => {
         if (timeMs >= now) end()
       }
       const timer = setTimeout(end, LONGEST_WAIT_MS).unref()
-      this.#emitter.on('sample', take)
+      const leave = this.#takeEach(take)
     })
   }
 }
@@ -397,3 +363,5 @@ function limitsOf({ warnPercent, criticalPercent, hysteresisPercent }: MemoryLim
     ...(hysteresisPercent !== undefined && { hysteresisPercent }),
   }
 }
+
+shows(MemoryMonitor, ({ running, level, limits }) => ({ running, level, limits }))

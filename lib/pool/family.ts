@@ -5,6 +5,7 @@ import * as check from '../support/check.js'
 import { released } from '../support/errors.js'
 import { expectInternal, type internal } from '../support/internal.js'
 import { allSettled } from '../support/settle.js'
+import { refuseCloning, shows } from '../support/shown.js'
 import type { MemoryPool, PoolStats } from './memory-pool.js'
 import type { SharedReclaim } from './shared-reclaim.js'
 
@@ -104,6 +105,7 @@ export class DeviceFamily<Kind extends string> {
   /** @internal */
   constructor(mark: typeof internal, family: Family<Kind>, budget: MemoryBudget, shared: SharedReclaim) {
     expectInternal(mark, 'DeviceFamily', 'new MemoryManager()')
+    refuseCloning(this)
     this.#family = family
     this.#budget = budget
     this.#shared = shared
@@ -195,3 +197,5 @@ export class DeviceFamily<Kind extends string> {
     await allSettled([...this.#open.values()].map((pool) => pool.close()))
   }
 }
+
+shows(DeviceFamily, (family: DeviceFamily<string>) => family.stats())

@@ -1,12 +1,15 @@
 import type { DefragmentReport, PoolScope, PoolStats, SlabInfo } from '../../binding.js'
 import { LeakGuard } from '../addon/leak-guard.js'
 import * as native from '../addon/native.js'
+import { formatBytes } from '../addon/units.js'
 import { nativeBudget } from '../budget/budget.js'
 import { type PoolBuffer, poolBuffer } from '../device/buffer.js'
 import { Device, nativeDevice } from '../device/device.js'
 import * as check from '../support/check.js'
 import { fromNative, InsufficientMemoryError, invalidArgument, quoted, released } from '../support/errors.js'
+import { letGoOfAll } from '../support/held.js'
 import { expectInternal, internal } from '../support/internal.js'
+import { refuseCloning, shows } from '../support/shown.js'
 import { Defragmenter } from './defragmenter.js'
 import { Growth, type Placing, throwAborted } from './growth.js'
 import {
@@ -15,6 +18,7 @@ import {
   type DefragmentOptions,
   defragmentChecks,
   type GrowingBufferOptions,
+  givenBytes,
   growingChecks,
   type MemoryPoolOptions,
   type PoolBufferOptions,
@@ -62,10 +66,9 @@ interface PoolRemains {
 const leakGuard = new LeakGuard<PoolRemains>(async ({ table, label, end }) => {
   if (end.closed) return undefined
   const sizeBytes = await native.abandonPool(table)
-  const message =
-    `A memory pool labelled "${label}" with ${sizeBytes} bytes was collected without being closed. ` +
-    'Its memory was released now; call close() or use `await using`.'
-  return sizeBytes === 0 ? undefined : { message, label, sizeBytes }
+  if (sizeBytes === 0) return undefined
+  const advice = 'Its memory was released now; call close() or use `await using`.'
+  return { what: `A memory pool with ${formatBytes(sizeBytes)}`, expected: 'closed', advice, label, sizeBytes }
 })
 
 /** What a pool is made with, beside its native half. */
@@ -105,7 +108,7 @@ export class MemoryPool implements AsyncDisposable {
   /** Buffers handed out: whether it has been idle. */
   #taken = 0
   /** Whether it was closed; its buffers look there too. */
-  readonly #end = { closed: false }
+  readonly #end = { closed: false, held: new Set<object>() }
   #gone: Promise<void> | undefined
   /** Where its memory comes from. */
   readonly device: Device
@@ -126,13 +129,17 @@ export class MemoryPool implements AsyncDisposable {
       const device = await Device.open(options.device ?? 'auto')
       const { label = 'memory pool', budget, autoDefragment: auto = false, zeroOnFree = false } = options
       const settings = settingsOf(options)
+      const given = givenBytes(options)
       try {
         const of = nativeDevice(device) as native.NativeDevice
         const slabs = check.own({ dedicated: false, zeroOnFree, ...settings, label })
-        const made = await native.NativePool.create(of, budget && nativeBudget(budget), slabs)
+        const charged = given ? given.state.native : budget && nativeBudget(budget)
+        const made = await native.NativePool.create(of, charged, slabs, given?.state.guards, given?.state.key)
+        given?.settle(true)
         const defragment = auto === true ? {} : auto || undefined
         return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner })
       } catch (error) {
+        given?.settle(false)
         throw fromNative(error)
       }
     }
@@ -140,6 +147,7 @@ export class MemoryPool implements AsyncDisposable {
 
   private constructor(mark: typeof internal, of: native.NativePool, making: Making) {
     expectInternal(mark, 'MemoryPool', 'MemoryPool.create()')
+    refuseCloning(this)
     const { device, label, settings, auto, owner } = making
     this.#native = of
     this.#table = of.table()
@@ -355,6 +363,7 @@ export class MemoryPool implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#end.closed = true
+    letGoOfAll(this.#end.held)
     clearTimeout(this.#idle)
     this.#defragmenter.drop()
     this.#labels.clear()
@@ -432,3 +441,8 @@ export function realPool(name: string, value: unknown): MemoryPool {
   if (isPool(value)) return value
   throw invalidArgument(name, 'a MemoryPool', quoted(value))
 }
+
+shows(MemoryPool, (pool) => {
+  const { heldBytes, usedBytes, bufferCount } = pool.stats()
+  return { label: pool.label, device: pool.device.name, closed: pool.closed, heldBytes, usedBytes, bufferCount }
+})

@@ -1,6 +1,8 @@
+import { type Allocation, type Given, giveAway, isAllocation } from '../budget/allocation.js'
 import { MemoryBudget, nativeBudget } from '../budget/budget.js'
 import { type DeviceChoice, deviceChoice } from '../device/device.js'
 import * as check from '../support/check.js'
+import { invalidArgument, quoted } from '../support/errors.js'
 
 /** When a pool defragments itself. */
 export interface AutoDefragmentOptions {
@@ -16,7 +18,7 @@ export interface MemoryPoolOptions {
   device?: DeviceChoice
   /** What the pool is called, in the budget and by drivers that take names. `'memory pool'` by default. */
   label?: string
-  /** Bytes taken from the device at once; a larger buffer gets a slab of its own. 64 MiB on most devices by default. */
+  /** Bytes taken from the device at once; a larger buffer gets a slab of its own. By default slabs grow with the pool, up to 64 MiB. */
   slabBytes?: number
   /** Bytes taken, every page of them, as the pool is made. None by default. */
   initialBytes?: number
@@ -37,6 +39,11 @@ export interface MemoryPoolOptions {
    * of numbers does. None by default.
    */
   budget?: MemoryBudget
+  /**
+   * An allocation whose bytes the pool takes over, instead of charging them again: slabs take them first, and what goes
+   * beyond them from its budget. It counts as released from then on. With it go neither `budget` nor `initialBytes`.
+   */
+  from?: Allocation
 }
 
 /** How a buffer is placed. */
@@ -98,6 +105,11 @@ const autoDefragmentChecks = {
 const autoDefragment = (name: string, value: unknown): boolean | AutoDefragmentOptions =>
   typeof value === 'boolean' ? value : check.options<AutoDefragmentOptions>(value, autoDefragmentChecks, name)
 
+function allocation(name: string, value: unknown): Allocation {
+  if (isAllocation(value)) return value
+  throw invalidArgument(name, 'an Allocation', quoted(value))
+}
+
 /** Checks the options of a pool. */
 export const poolChecks = {
   device: deviceChoice,
@@ -111,6 +123,7 @@ export const poolChecks = {
   zeroOnFree: check.boolean,
   autoDefragment,
   budget: (name: string, value: unknown) => check.real(name, value, MemoryBudget, nativeBudget),
+  from: allocation,
 } as const
 
 /** Checks the options of a buffer. */
@@ -133,3 +146,11 @@ export const defragmentChecks = {
   onMoved: (name: string, value: unknown) => check.callback<(buffer: MovableBuffer) => void>(name, value),
   signal: check.signal,
 } as const
+
+/** The bytes that a pool begins with, if it is to take those of an allocation over. */
+export function givenBytes({ from, budget, initialBytes }: MemoryPoolOptions): Given | undefined {
+  if (from === undefined) return undefined
+  if (budget !== undefined) throw invalidArgument('budget', 'left out beside from, whose budget it is', 'both')
+  if (initialBytes) throw invalidArgument('initialBytes', 'left out beside from; reserve() takes slabs of it', 'both')
+  return giveAway(from)
+}

@@ -4,6 +4,7 @@ import * as check from '../support/check.js'
 import { released } from '../support/errors.js'
 import { expectInternal, type internal } from '../support/internal.js'
 import { allSettled } from '../support/settle.js'
+import { refuseCloning, shows } from '../support/shown.js'
 import type { MemoryPool } from './memory-pool.js'
 import { type MemoryPoolOptions, poolChecks } from './options.js'
 import type { SharedReclaim } from './shared-reclaim.js'
@@ -18,7 +19,7 @@ interface Context {
   readonly onReclaim: (label: string, run: () => unknown) => Disposable
 }
 
-/** The pools of a manager: they count against its budget, give back what they hold idle at critical, and end with it. */
+/** The pools of a manager: they count against its budget, release what they hold idle at critical, and end with it. */
 export class MemoryPools implements Iterable<MemoryPool> {
   readonly #context: Context
   readonly #pools = new Map<MemoryPool, Disposable>()
@@ -27,6 +28,7 @@ export class MemoryPools implements Iterable<MemoryPool> {
   /** @internal */
   constructor(mark: typeof internal, context: Context) {
     expectInternal(mark, 'MemoryPools', 'new MemoryManager()')
+    refuseCloning(this)
     this.#context = context
   }
 
@@ -42,7 +44,9 @@ export class MemoryPools implements Iterable<MemoryPool> {
     const checked = check.options<MemoryPoolOptions>(options, poolChecks)
     if (this.#closed) throw released('the memory manager')
     const { budget, device, shared } = this.#context
-    const pool = await shared.makePool(check.own({ device, budget, ...checked }), (gone) => this.#forget(gone))
+    const pool = await shared.makePool(check.own({ device, ...(checked.from ? {} : { budget }), ...checked }), (gone) =>
+      this.#forget(gone),
+    )
     this.#pools.set(
       pool,
       this.#context.onReclaim(`pool "${pool.label}"`, () => pool.trim()),
@@ -68,9 +72,11 @@ export class MemoryPools implements Iterable<MemoryPool> {
     return [...this.#pools.keys()][Symbol.iterator]()
   }
 
-  /** @internal Destroys every pool, and makes no more. */
+  /** @internal Closes every pool, and makes no more. */
   async close(): Promise<void> {
     this.#closed = true
     await allSettled([...this.#pools.keys()].map((pool) => pool.close()))
   }
 }
+
+shows(MemoryPools, (pools) => ({ pools: [...pools] }))

@@ -9,6 +9,7 @@ import { bufferLength } from '../support/bytes.js'
 import * as check from '../support/check.js'
 import { call, released } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
+import { refuseCloning, shows } from '../support/shown.js'
 
 export type { StagingPoolStats } from '../../binding.js'
 
@@ -57,6 +58,7 @@ export class StagingPool implements Disposable {
       zeroed = false,
       budget,
     } = check.options<StagingPoolOptions>(options, stagingPoolChecks)
+    refuseCloning(this)
     this.#native = NativeStagingPool.create(maxHeldBytes, zeroed, budget && nativeBudget(budget))
   }
 
@@ -112,6 +114,7 @@ export class StagingBuffer implements Disposable {
 
   private constructor(mark: typeof internal, native: NativeStagingBuffer) {
     expectInternal(mark, 'StagingBuffer', 'pool.get()')
+    refuseCloning(this)
     this.#native = native
     this.#buffer = native.arrayBuffers()[0] as ArrayBuffer
     this.data = new Uint8Array(this.#buffer)
@@ -147,3 +150,6 @@ export class StagingBuffer implements Disposable {
     return this.data
   }
 }
+
+shows(StagingPool, (pool) => pool.stats())
+shows(StagingBuffer, ({ data }) => ({ byteLength: data.byteLength }))

@@ -4,6 +4,7 @@ import { type MemoryBudget, nativeBudget } from '../budget/budget.js'
 import * as check from '../support/check.js'
 import { call, invalidArgument, ioError, quoted } from '../support/errors.js'
 import { replaceFile } from '../support/replace-file.js'
+import { refuseCloning, shows } from '../support/shown.js'
 import {
   decode,
   type LabelTotals,
@@ -56,6 +57,7 @@ export class MemoryProfile implements Disposable {
   /** @throws {@link InvalidArgumentError} when `budget` is none. */
   constructor(budget: MemoryBudget) {
     if (nativeBudget(budget) === undefined) throw invalidArgument('budget', 'a MemoryBudget', quoted(budget))
+    refuseCloning(this)
     this.#budget = budget
   }
 
@@ -198,3 +200,5 @@ function leastLength({ events }: ProfileRows): number {
   for (const { label, stack = '' } of events) length += 100 + label.length + stack.length
   return length
 }
+
+shows(MemoryProfile, ({ running }) => ({ running }))

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
-import { closest } from 'fastest-levenshtein'
 import { otherCopy } from './copy.js'
 import { invalidArgument, quoted } from './errors.js'
+import { nearest } from './nearest.js'
 
 /** What a size may be at most: every figure up to it is exact in a JavaScript number. */
 const MAX_BYTES = Number.MAX_SAFE_INTEGER
@@ -171,5 +171,6 @@ export function options<T extends object>(value: unknown, checks: Checks<T>, nam
 export const own = <T extends object>(part: T): T => Object.assign(Object.create(null) as T, part)
 
 function didYouMean(word: string, known: readonly string[]): string {
-  return known.length === 0 ? '' : ` (did you mean "${closest(word, known as string[])}"?)`
+  const near = nearest(word, known)
+  return near === undefined ? '' : ` (did you mean "${near}"?)`
 }

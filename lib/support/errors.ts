@@ -1,3 +1,4 @@
+import { getSystemErrorName } from 'node:util'
 import type { errorCodes } from '../../binding.js'
 import { otherCopy } from './copy.js'
 
@@ -96,6 +97,10 @@ export class IoError extends PlimsollError {
   declare readonly offset?: number
   /** The system's error number, as in `os.constants.errno`, if it gave one. */
   declare readonly errno?: number
+  /** The number's name, which is the `code` of Node.js's own errors: `"ENOENT"`. */
+  declare readonly errnoName?: string
+  /** The system call that failed, such as `"open"` or `"read"`. */
+  declare readonly syscall?: string
 }
 
 /** The object was released or closed before this call. */
@@ -206,8 +211,16 @@ export function fromNative(error: unknown): unknown {
   if (code === 'ABORT_ERR') return new AbortError(undefined)
   if (typeof code !== 'string' || !Object.hasOwn(classes, code)) return error
   const { message, ...details } = { ...(error as Error), message: (error as Error).message }
+  if (code === 'ERR_IO') Object.assign(details, nameOf(details as { errno?: number }))
   const type = classes[code as keyof typeof classes]
   return new type(code as keyof typeof classes, message, details)
+}
+
+/** The name of the system's error number, if there is one. */
+function nameOf({ errno }: { errno?: number }): { errnoName?: string } {
+  if (errno === undefined) return {}
+  // Node.js has the system's numbers negative.
+  return { errnoName: getSystemErrorName(-Math.abs(errno)) }
 }
 
 /** Calls into the addon and lets its errors out as ours. */
@@ -234,12 +247,18 @@ export function invalidArgument(argument: string, expected: string, received: un
   return new InvalidArgumentError('ERR_INVALID_ARGUMENT', message, { argument, expected, received: text })
 }
 
+/** A value of a file's metadata that is of another type than it was asked for as. */
+export function wrongType(path: string, key: string, expected: string, found: string): InvalidGgufError {
+  const message = `${path}: expected the value of "${key}" to be ${expected}, found one of type ${found}`
+  return new InvalidGgufError('ERR_INVALID_GGUF', message, { path, rule: 'wrong-value-type' })
+}
+
 /** What the system said against writing a file. */
 export function ioError(path: string, cause: unknown): IoError {
-  const { errno, message } = cause as NodeJS.ErrnoException
+  const { errno, syscall, message } = cause as NodeJS.ErrnoException
   const text = `expected to write ${path}, got: ${message}; ${writingAdvice(cause)}`
-  // Node.js has the system's numbers negative.
-  return new IoError('ERR_IO', text, { path, ...(errno !== undefined && { errno: Math.abs(errno) }) }, { cause })
+  const system = errno === undefined ? {} : { errno: Math.abs(errno), ...nameOf({ errno }) }
+  return new IoError('ERR_IO', text, { path, ...system, ...(syscall !== undefined && { syscall }) }, { cause })
 }
 
 /** What to do when a file could not be written. */

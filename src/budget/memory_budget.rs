@@ -42,17 +42,41 @@ pub struct NativeBudget {
 /// instance takes the engine longer than all that they do.
 pub struct Guards {
     budget: MemoryBudget,
-    live: Mutex<Slab<Allocation>>,
+    /// `None` while its bytes are being given to a pool.
+    live: Mutex<Slab<Option<Allocation>>>,
 }
 
 impl Guards {
-    fn live(&self) -> MutexGuard<'_, Slab<Allocation>> {
+    fn live(&self) -> MutexGuard<'_, Slab<Option<Allocation>>> {
         lock(&self.live)
+    }
+
+    /// Gives the guard under `key` to whoever `takes` it, and forgets it; it is back where that fails.
+    pub fn give<T>(
+        &self,
+        key: u32,
+        takes: impl FnOnce(Allocation) -> Result<T, (CoreError, Allocation)>,
+    ) -> plimsoll::Result<T> {
+        let key = key as usize;
+        let given = self.live().get_mut(key).and_then(Option::take);
+        let given = given.ok_or(CoreError::Released { what: "the allocation" })?;
+        match takes(given) {
+            Ok(made) => {
+                drop(self.live().try_remove(key));
+                Ok(made)
+            }
+            Err((error, given)) => {
+                if let Some(slot) = self.live().get_mut(key) {
+                    *slot = Some(given);
+                }
+                Err(error)
+            }
+        }
     }
 
     fn keep(&self, env: Env, granted: plimsoll::Result<Allocation>) -> napi::Result<u32> {
         match granted {
-            Ok(allocation) => Ok(self.live().insert(allocation) as u32),
+            Ok(allocation) => Ok(self.live().insert(Some(allocation)) as u32),
             Err(error) => Err(to_js(env, &error)),
         }
     }
@@ -223,7 +247,7 @@ impl NativeBudget {
     /// Notes that so many bytes of the guard under `key`, in all, have really been taken.
     #[napi(catch_unwind)]
     pub fn commit(&self, key: u32, bytes: f64) {
-        if let Some(guard) = self.guards.live().get(key as usize) {
+        if let Some(Some(guard)) = self.guards.live().get(key as usize) {
             guard.commit(bytes as u64);
         }
     }
@@ -241,7 +265,7 @@ impl NativeBudget {
 
     #[napi(catch_unwind)]
     pub fn age_ms(&self, key: u32) -> f64 {
-        self.guards.live().get(key as usize).map_or(0.0, |guard| ms(guard.age()))
+        self.guards.live().get(key as usize).and_then(Option::as_ref).map_or(0.0, |guard| ms(guard.age()))
     }
 
     #[napi(catch_unwind)]

@@ -4,4 +4,4 @@ mod headroom;
 mod memory_budget;
 
 pub use headroom::Headroom;
-pub use memory_budget::NativeBudget;
+pub use memory_budget::{Guards, NativeBudget};

@@ -1,6 +1,6 @@
 //! The native half of `MemoryPool` and its buffers.
 
-use std::{ops::Deref, os::fd::IntoRawFd};
+use std::{ops::Deref, os::fd::IntoRawFd, sync::Arc};
 
 use napi::{
     Env, Unknown,
@@ -21,7 +21,7 @@ use super::{
     table::{PoolTable, buffer_options},
 };
 use crate::{
-    budget::NativeBudget,
+    budget::{Guards, NativeBudget},
     device::NativeDevice,
     error::to_js,
     js_memory::{FreshBuffer, Held as HeldValue, Source, deliver, zeroed},
@@ -92,12 +92,16 @@ fn size(bytes: Option<f64>) -> Option<u64> {
 
 #[napi]
 impl NativePool {
+    /// Where `guards` and `key` name a guard, its bytes become the pool's.
     #[napi(ts_return_type = "Promise<NativePool>", catch_unwind)]
     pub fn create(
         device: &NativeDevice,
         budget: Option<&NativeBudget>,
         options: NativePoolOptions,
+        #[napi(ts_arg_type = "object | undefined")] guards: Option<&External<Arc<Guards>>>,
+        key: Option<u32>,
     ) -> AsyncTask<Work<MemoryPool, NativePool>> {
+        let given = guards.map(|guards| Arc::clone(guards)).zip(key);
         let backend = device.backend().clone();
         let options = PoolOptions {
             slab_bytes: size(options.slab_bytes).unwrap_or(0),
@@ -110,7 +114,11 @@ impl NativePool {
             budget: budget.map(|budget| budget.core().clone()),
             label: options.label.into(),
         };
-        Work::promise(move || MemoryPool::create(backend, options), |_, pool| Ok(Self(PoolTable::new(pool))))
+        let create = move || match given {
+            Some((guards, key)) => guards.give(key, |given| MemoryPool::create_from(backend, options, given)),
+            None => MemoryPool::create(backend, options),
+        };
+        Work::promise(create, |_, pool| Ok(Self(PoolTable::new(pool))))
     }
 
     /// What `allocateBuffer` and `freeBuffer` take.

@@ -60,7 +60,7 @@ pub enum Error {
         wanted: &'static str,
     },
     /// The operating system refused, or a file is not what it was when it was opened.
-    #[error("{}: {}{source}", .path.display(), place(.tensor.as_deref(), *.offset_bytes))]
+    #[error("{}: {}{}", .path.display(), place(.tensor.as_deref(), *.offset_bytes), system_text(.source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -68,6 +68,8 @@ pub enum Error {
         tensor: Option<String>,
         /// Where in the file, if known.
         offset_bytes: Option<u64>,
+        /// The system call that failed: `"open"`, `"read"`; that which asks for it where several are made.
+        call: &'static str,
         /// The cause.
         source: io::Error,
     },
@@ -141,6 +143,13 @@ impl Left {
             largest_free_bytes: if available_bytes < most { available_bytes } else { most },
         }
     }
+}
+
+/// What the system says of an error, in its own words alone.
+pub(crate) fn system_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let number = error.raw_os_error().map(|number| format!(" (os error {number})"));
+    number.and_then(|number| text.strip_suffix(&number)).unwrap_or(&text).to_owned()
 }
 
 fn place(tensor: Option<&str>, offset_bytes: Option<u64>) -> String {

@@ -11,7 +11,8 @@ import {
   tensorOutputs,
 } from '../../index.js'
 import { profilePage } from '../../report/index.js'
-import { type Arguments, nearest } from '../arguments.js'
+import { nearest } from '../../support/nearest.js'
+import type { Arguments } from '../arguments.js'
 import { UsageError } from '../failure.js'
 import { untilInterrupted } from '../shared/interrupt.js'
 import { lineFrom, lineOf, lineOptions } from '../shared/line.js'
@@ -80,6 +81,7 @@ async function measuredLoad(args: Arguments) {
     startRssBytes,
     peakRssBytes: processMemory().peakRssBytes,
     balanceBytes: manager.budget.allocatedBytes,
+    profilePath: profilePath ?? null,
   }
 }
 
@@ -98,7 +100,8 @@ function chosen(model: GgufFile, names: string[] | undefined): readonly TensorIn
     if (tensor) return tensor
     // The nearest of a million would take seconds to find.
     const known = model.tensors.slice(0, 10_000).map((each) => each.name)
-    const hint = known.length > 0 ? `; did you mean "${nearest(name, known)}"?` : ''
+    const near = nearest(name, known)
+    const hint = near === undefined ? '; plimsoll inspect lists them' : `; did you mean "${near}"?`
     throw new UsageError(`unknown tensor "${name}"${hint}`)
   })
 }
@@ -160,5 +163,6 @@ const lines = (page: Page, loaded: Loaded): string[] => [
     ],
     ['reserved', `${formatBytes(loaded.reservedBytes)} of a line of ${formatBytes(loaded.line.lineBytes)}`],
     ['balance', `${formatBytes(loaded.balanceBytes)} after close`],
+    ['profile', loaded.profilePath === null ? undefined : `written to ${visible(loaded.profilePath)}`],
   ]),
 ]

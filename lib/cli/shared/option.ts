@@ -1,6 +1,8 @@
 /** An option of a verb, as it is parsed and as the help shows it. */
 export interface Option {
   type: 'boolean' | 'string'
+  /** A letter for it. */
+  short?: string
   /** May be given more than once. */
   multiple?: boolean
   /** What stands for the value in the help; absent for a flag. */

@@ -12,7 +12,7 @@ const ERASE_BELOW = '\x1b[J'
 /** Rows of a terminal that does not say. */
 const DEFAULT_ROWS = 24
 
-/** A terminal that is drawn over and over, until it is given back as it was. */
+/** A terminal that is drawn over and over, until it is left as it was. */
 export class Screen implements Disposable {
   readonly #stream: NodeJS.WriteStream
 
@@ -21,11 +21,15 @@ export class Screen implements Disposable {
     stream.write(ENTER)
   }
 
-  /** Draws over what is there, in one write, so that nothing flickers. What does not fit below is left out. */
+  /**
+   * Draws over what is there, in one write, so that nothing flickers. What does not fit below is left out. A line is erased
+   * before it is written: behind one as wide as the terminal the cursor still stands on its last character.
+   */
   draw(lines: readonly string[]): void {
     const shown = lines.slice(0, this.#stream.rows || DEFAULT_ROWS)
-    const text = shown.map((line) => `${line}${ERASE_TO_END_OF_LINE}`).join('\r\n')
-    this.#stream.write(`${HOME}${text}${ERASE_BELOW}`)
+    const last = shown.length - 1
+    const text = shown.map((line, i) => `${i < last ? ERASE_TO_END_OF_LINE : ERASE_BELOW}${line}`).join('\r\n')
+    this.#stream.write(`${HOME}${text}`)
   }
 
   [Symbol.dispose](): void {

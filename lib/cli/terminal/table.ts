@@ -61,14 +61,36 @@ export function table(page: Page, columns: readonly Column[], rows: readonly Row
   return aligned(page, columns, [titles, ...rows]).map((row, i) => line(page, row, i === 0 ? quiet : columns))
 }
 
-/** Cells as wide as the widest of their column; the last column takes what is left of the page. */
+/** What a column of text gets at least where the page is narrow. Numbers are never cut. */
+const MIN_TEXT = 8
+
+/**
+ * Cells as wide as the widest of their column; the last column takes what is left of the page. Where that would be too little,
+ * the widest columns of text give way.
+ */
 function aligned(page: Page, columns: readonly Column[], rows: readonly Row[]): string[][] {
   const last = columns.length - 1
   const cut = rows.map((row) => row.map((cell, i) => (i < last ? clip(cell, MAX_CELL) : cell)))
   const widths = columns.map((_, i) => cut.reduce((widest, row) => Math.max(widest, length(row[i] ?? '')), 0))
-  const taken = widths.slice(0, last).reduce((sum, width) => sum + width + GAP.length, GAP.length)
-  widths[last] = Math.min(widths[last] ?? 0, Math.max(page.width - taken, MIN_LAST))
+  const wanted = Math.min(widths[last] ?? 0, MIN_LAST)
+  const taken = () => widths.slice(0, last).reduce((sum, width) => sum + width + GAP.length, GAP.length)
+  while (taken() + wanted > page.width) {
+    const widest = widestText(columns.slice(0, last), widths)
+    if (widest === undefined) break
+    widths[widest] = (widths[widest] ?? 0) - 1
+  }
+  widths[last] = Math.min(widths[last] ?? 0, Math.max(page.width - taken(), wanted))
   return cut.map((row) => columns.map((column, i) => pad(clip(row[i] ?? '', widths[i] ?? 0), widths[i] ?? 0, column)))
+}
+
+/** The column of text that can give way, if one can. */
+function widestText(columns: readonly Column[], widths: readonly number[]): number | undefined {
+  let widest: number | undefined
+  for (const [i, { align }] of columns.entries()) {
+    const width = widths[i] ?? 0
+    if (align !== 'right' && width > MIN_TEXT && width > (widths[widest ?? -1] ?? 0)) widest = i
+  }
+  return widest
 }
 
 function pad(text: string, width: number, column: Column): string {

@@ -187,6 +187,22 @@ impl Account {
         }
     }
 
+    /// Makes an entry of its own of bytes of another that have not been taken; none where there are not so many. What is
+    /// allocated and pending stays as it is.
+    pub(super) fn split(&self, key: usize, bytes: u64, label: Cow<'static, str>) -> Option<usize> {
+        // From here on its holder says what was taken: pending is then the sum of what both parts have not.
+        self.commit(key, 0);
+        lock_modelled(&self.entries).split(key, bytes, label, Instant::now())
+    }
+
+    /// The opposite of [`split`](Self::split). Returns how many bytes the entry has more.
+    pub(super) fn join(&self, key: usize, part: usize) -> Option<u64> {
+        self.commit(key, 0);
+        // The label is freed after the lock is.
+        let joined = lock_modelled(&self.entries).join(key, part);
+        joined.map(|(bytes, _label)| bytes)
+    }
+
     /// Notes that the memory of an entry, all of which was taken, is about to be released.
     pub(super) fn leave(&self, key: usize) {
         if self.counts_pending {

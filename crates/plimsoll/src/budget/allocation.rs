@@ -49,6 +49,39 @@ impl Allocation {
         self.account.commit(self.key, bytes);
     }
 
+    /// Makes an allocation of its own of `bytes` that have not been [taken](Self::commit), under another label; this one is so
+    /// much smaller then. Nothing is granted or released: the budget counts both together as it did before. `None` where
+    /// there are not so many.
+    ///
+    /// ```
+    /// use plimsoll::MemoryBudget;
+    ///
+    /// let budget = MemoryBudget::new(100, 0)?;
+    /// let mut model = budget.allocate(100, "model")?;
+    /// let weights = model.split(60, "weights").expect("it has 100");
+    /// assert_eq!((model.bytes(), weights.bytes(), budget.allocated_bytes()), (40, 60, 100));
+    /// assert!(model.split(50, "more").is_none());
+    /// # Ok::<(), plimsoll::Error>(())
+    /// ```
+    #[must_use]
+    pub fn split(&mut self, bytes: u64, label: impl Into<Cow<'static, str>>) -> Option<Self> {
+        let key = self.account.split(self.key, bytes, label.into())?;
+        self.bytes -= bytes;
+        Some(Self { account: Arc::clone(&self.account), key, bytes })
+    }
+
+    /// The opposite of [`split`](Self::split): this allocation has the other's bytes too, none of which may have been
+    /// [taken](Self::commit). One of another budget, or of which some was, is released as if it were dropped.
+    pub fn join(&mut self, mut part: Self) {
+        if Arc::ptr_eq(&self.account, &part.account)
+            && let Some(bytes) = self.account.join(self.key, part.key)
+        {
+            self.bytes += bytes;
+            // There is nothing left that dropping it could release.
+            part.key = usize::MAX;
+        }
+    }
+
     /// Says that the memory, all of which was [taken](Self::commit), is about to be released, for holders whose memory is
     /// that of this process: it is no growth of others that is missing then. The guard is dropped once it has gone.
     pub(crate) fn leave(&self) {

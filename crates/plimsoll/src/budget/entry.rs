@@ -101,6 +101,62 @@ impl Entries {
         Some(Change { bytes: entry.bytes, before, after })
     }
 
+    /// Makes an entry of its own of bytes that the holder of `key` has not taken, and says so; none where there are not so
+    /// many. Who records sees the whole released, and both parts granted.
+    pub(super) fn split(
+        &mut self,
+        key: usize,
+        bytes: u64,
+        label: Cow<'static, str>,
+        since: Instant,
+    ) -> Option<usize> {
+        let entry = self.slots.get(key)?;
+        let Committed::Said(committed) = entry.committed else { return None };
+        if bytes > entry.bytes - committed {
+            return None;
+        }
+        let is_recorded = self.journal.is_some();
+        if is_recorded {
+            self.record(key, EventKind::Release);
+        }
+        let (rest, part) = (self.take_serial(), self.take_serial());
+        let entry = self.slots.get_mut(key)?;
+        entry.serial = rest;
+        entry.bytes -= bytes;
+        let committed = Committed::Said(0);
+        let part = self.slots.insert(Entry { serial: part, label, bytes, since, committed });
+        if is_recorded {
+            self.record_grant(key, None);
+            self.record_grant(part, None);
+        }
+        Some(part)
+    }
+
+    /// Adds the bytes of `part`, of which its holder said that none were taken, to another entry of such a holder, and forgets
+    /// it. Returns its bytes, and its label.
+    pub(super) fn join(&mut self, key: usize, part: usize) -> Option<(u64, Cow<'static, str>)> {
+        let said =
+            |entry: Option<&Entry>| entry.is_some_and(|entry| matches!(entry.committed, Committed::Said(_)));
+        let untaken = self.slots.get(part).is_some_and(|entry| matches!(entry.committed, Committed::Said(0)));
+        if key == part || !untaken || !said(self.slots.get(key)) {
+            return None;
+        }
+        let is_recorded = self.journal.is_some();
+        if is_recorded {
+            self.record(part, EventKind::Release);
+            self.record(key, EventKind::Release);
+        }
+        let part = self.slots.try_remove(part)?;
+        let serial = self.take_serial();
+        let entry = self.slots.get_mut(key)?;
+        entry.bytes += part.bytes;
+        entry.serial = serial;
+        if is_recorded {
+            self.record_grant(key, None);
+        }
+        Some((part.bytes, part.label))
+    }
+
     /// Notes that an entry, all of which was taken, is being released.
     pub(super) fn leave(&mut self, key: usize, begin: impl FnOnce(u64) -> Leaving) {
         let Some(entry) = self.slots.get_mut(key) else { return };

@@ -175,3 +175,63 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// Parts of an allocation, committed and joined in any order: the budget counts what it did, what is promised is what
+    /// nobody took, and a recording agrees with the list.
+    #[test]
+    fn parts_are_their_whole(steps in prop::collection::vec((0_usize..4, 0_u64..400, any::<usize>()), 1..60)) {
+        let budget = MemoryBudget::new(1000, 0).unwrap();
+        let recording = budget.record(RecordOptions::default()).unwrap();
+        let mut parts = vec![budget.allocate(1000, "whole").unwrap()];
+        let mut committed = vec![0];
+        for (step, bytes, which) in steps {
+            let index = which % parts.len();
+            match step {
+                0 | 1 => {
+                    let left = parts[index].bytes() - committed[index];
+                    match parts[index].split(bytes, "part") {
+                        Some(part) => {
+                            prop_assert!(bytes <= left);
+                            prop_assert_eq!(part.bytes(), bytes);
+                            parts.push(part);
+                            committed.push(0);
+                        }
+                        None => prop_assert!(bytes > left),
+                    }
+                }
+                2 => {
+                    parts[index].commit(bytes);
+                    committed[index] = committed[index].max(bytes.min(parts[index].bytes()));
+                }
+                _ if parts.len() > 1 => {
+                    // Of which some was taken it is released instead.
+                    let (part, taken) = (parts.swap_remove(index), committed.swap_remove(index));
+                    let (into, before) = (which % parts.len(), parts[which % parts.len()].bytes());
+                    let bytes = part.bytes();
+                    parts[into].join(part);
+                    prop_assert_eq!(parts[into].bytes(), before + if taken == 0 { bytes } else { 0 });
+                }
+                _ => {}
+            }
+            let sum: u64 = parts.iter().map(Allocation::bytes).sum();
+            prop_assert_eq!(budget.allocated_bytes(), sum);
+            prop_assert_eq!(budget.allocations().iter().map(|info| info.bytes).sum::<u64>(), sum);
+            prop_assert_eq!(recording.read(false).allocated_bytes, sum);
+            if parts.len() > 1 {
+                let untaken: u64 = sum - committed.iter().sum::<u64>();
+                prop_assert_eq!(budget.promised().bytes(), untaken);
+            }
+        }
+        drop(parts);
+        prop_assert_eq!((budget.allocated_bytes(), budget.promised().bytes()), (0, 0));
+    }
+}
+
+#[test]
+fn what_is_joined_to_another_budget_is_released() {
+    let (one, other) = (MemoryBudget::new(100, 0).unwrap(), MemoryBudget::new(100, 0).unwrap());
+    let mut whole = one.allocate(50, "whole").unwrap();
+    whole.join(other.allocate(50, "foreign").unwrap());
+    assert_eq!((whole.bytes(), one.allocated_bytes(), other.allocated_bytes()), (50, 50, 0));
+}

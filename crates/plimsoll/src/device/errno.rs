@@ -5,7 +5,7 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-use crate::units::format_bytes;
+use crate::{error::system_text, units::format_bytes};
 
 /// The meaning that a number has whichever call gave it.
 pub(super) fn meaning(errno: Errno) -> String {
@@ -21,7 +21,7 @@ pub(super) fn meaning(errno: Errno) -> String {
         Errno::ACCESS | Errno::PERM => "this user may not do that".to_owned(),
         Errno::NODEV | Errno::NXIO => "the device is gone, or its driver was unloaded".to_owned(),
         Errno::NOTTY | Errno::NOSYS => "the driver, or the kernel, has no such call".to_owned(),
-        other => other.to_string(),
+        other => system_text(&other.into()),
     }
 }
 

@@ -168,5 +168,6 @@ fn header_error(path: &Path, error: gguf_file::Error) -> Error {
 }
 
 fn io_error(path: &Path, tensor: Option<&str>, offset_bytes: Option<u64>, source: io::Error) -> Error {
-    Error::Io { path: path.to_owned(), tensor: tensor.map(str::to_owned), offset_bytes, source }
+    let call = if offset_bytes.is_some() { "read" } else { "open" };
+    Error::Io { path: path.to_owned(), tensor: tensor.map(str::to_owned), offset_bytes, call, source }
 }

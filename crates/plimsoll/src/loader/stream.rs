@@ -299,10 +299,9 @@ impl UnitStream {
     fn start(&self, reader: Reader) -> Result<JoinHandle<()>> {
         let path = reader.path().to_owned();
         let shared = Arc::clone(&self.shared);
-        thread::Builder::new()
-            .name("plimsoll-loader".to_owned())
-            .spawn(move || run(&shared, reader))
-            .map_err(|source: io::Error| Error::Io { path, tensor: None, offset_bytes: None, source })
+        thread::Builder::new().name("plimsoll-loader".to_owned()).spawn(move || run(&shared, reader)).map_err(
+            |source: io::Error| Error::Io { path, tensor: None, offset_bytes: None, call: "clone", source },
+        )
     }
 
     /// Whether nothing more will be read, or written to a destination.

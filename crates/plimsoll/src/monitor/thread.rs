@@ -45,6 +45,7 @@ pub(super) fn watch(watch: &Arc<Watch>) -> Result<()> {
             path: PathBuf::from("the monitor's thread"),
             tensor: None,
             offset_bytes: None,
+            call: "clone",
             source,
         })?);
     }

@@ -49,7 +49,7 @@ pub fn process_memory_at(proc_pid: &Path) -> Result<ProcessMemory> {
             io::Error::new(io::ErrorKind::InvalidData, "expected a line \"VmRSS: N kB\", found none")
         })
     });
-    parsed.map_err(|source| Error::Io { path, tensor: None, offset_bytes: None, source })
+    parsed.map_err(|source| Error::Io { path, tensor: None, offset_bytes: None, call: "read", source })
 }
 
 impl ProcessMemory {

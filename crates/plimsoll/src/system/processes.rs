@@ -97,7 +97,13 @@ fn refresh_kind() -> ProcessRefreshKind {
 }
 
 fn read_system() -> Result<System> {
-    let error = |source| Error::Io { path: PathBuf::from("/proc"), tensor: None, offset_bytes: None, source };
+    let error = |source| Error::Io {
+        path: PathBuf::from("/proc"),
+        tensor: None,
+        offset_bytes: None,
+        call: "open",
+        source,
+    };
     let mut system = System::new().map_err(|cause| error(io::Error::other(cause.to_string())))?;
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, refresh_kind());
     if system.processes().is_empty() {

@@ -7,6 +7,8 @@ use std::{fs::File, io::Read, os::unix::fs::FileExt, path::Path};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
+use crate::error::system_text;
+
 const HEADER_BYTES: usize = 64;
 const PROGRAM_HEADER_BYTES: usize = 56;
 const MAGIC: &[u8] = b"\x7fELF";
@@ -50,7 +52,7 @@ fn fault(file: &File, size_bytes: u64) -> Option<String> {
     }
     let mut header = Vec::with_capacity(HEADER_BYTES);
     if let Err(error) = file.take(HEADER_BYTES as u64).read_to_end(&mut header) {
-        return Some(format!("cannot be read: {error}"));
+        return Some(format!("cannot be read: {}", system_text(&error)));
     }
     if !header.starts_with(MAGIC) {
         return Some("is no ELF file".to_owned());

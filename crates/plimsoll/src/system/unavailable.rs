@@ -165,6 +165,6 @@ impl std::error::Error for Unavailable {}
 impl From<Unavailable> for Error {
     fn from(unavailable: Unavailable) -> Self {
         let source = io::Error::other(unavailable.to_string());
-        Self::Io { path: unavailable.path, tensor: None, offset_bytes: None, source }
+        Self::Io { path: unavailable.path, tensor: None, offset_bytes: None, call: "open", source }
     }
 }

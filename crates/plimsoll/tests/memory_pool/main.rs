@@ -10,6 +10,7 @@
 )]
 
 mod buffers;
+mod given;
 mod moves;
 mod properties;
 mod refusals;

@@ -7,6 +7,7 @@ use std::sync::{
 
 use super::{BufferOptions, PoolOptions, map::BufferId, state::State};
 use crate::{
+    budget::Allocation,
     device::{Limits, SharedBackend},
     error::{Error, Result},
     sync::lock,
@@ -19,6 +20,10 @@ pub(super) struct Inner {
     pub(super) backend: SharedBackend,
     pub(super) limits: Limits,
     pub(super) options: PoolOptions,
+    /// Bytes of the budget that the pool was given, which its slabs take first.
+    pub(super) given: Mutex<Option<Allocation>>,
+    /// Whether slabs grow with the pool, up to the size among the options.
+    pub(super) grows: bool,
     pub(super) state: Mutex<State>,
     /// Told when a buffer has been moved.
     pub(super) moved: Condvar,

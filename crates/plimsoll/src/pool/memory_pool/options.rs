@@ -14,7 +14,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct PoolOptions {
     /// Bytes taken from the device at once; a larger buffer gets a slab of its own size. 0, the default, is what suits
-    /// the device, and 64 MiB where nothing speaks for another size.
+    /// the device: at first what that wants at least ([`Limits::slab_bytes`]), then as much as the pool holds already, up to
+    /// 64 MiB. So a small pool stays small, and a large one has dozens of slabs and not thousands.
     pub slab_bytes: u64,
     /// Bytes taken when the pool is made, and kept until it is closed or trimmed. None by default.
     pub initial_bytes: u64,
@@ -54,6 +55,12 @@ impl Default for PoolOptions {
 }
 
 impl PoolOptions {
+    /// Whether slabs grow with the pool, up to [`slab_bytes`](Self::slab_bytes): nobody asked for a size, and the device
+    /// takes any.
+    pub(super) const fn grows(&self, limits: &Limits) -> bool {
+        self.slab_bytes == 0 && !self.dedicated && !limits.powers_of_two
+    }
+
     /// The options with their defaults for a device filled in; `device_bytes` is all that it has, where it says so.
     pub(super) fn checked(mut self, limits: &Limits, device_bytes: Option<u64>) -> Result<Self> {
         /// Large enough that a model takes dozens of slabs and not thousands, small enough to be found on a full board.

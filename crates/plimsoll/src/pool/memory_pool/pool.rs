@@ -10,8 +10,10 @@ use super::{
     map::Map, state::State, trace::Trace,
 };
 use crate::{
+    budget::Allocation,
     device::{DeviceUsage, SharedBackend},
-    error::Result,
+    error::{Error, Result},
+    sync::lock,
 };
 
 /// A pool of one device's memory.
@@ -45,6 +47,7 @@ impl MemoryPool {
     /// [`reserve`](Self::reserve).
     pub fn create(backend: SharedBackend, options: PoolOptions) -> Result<Self> {
         let limits = backend.limits();
+        let grows = options.grows(&limits);
         let options = options.checked(&limits, backend.usage().total_bytes)?;
         let dedicated = options.dedicated.then_some(limits.granule_bytes);
         let initial_bytes = options.initial_bytes;
@@ -53,6 +56,8 @@ impl MemoryPool {
             backend,
             limits,
             options,
+            given: Mutex::default(),
+            grows,
             state,
             moved: Condvar::new(),
             collecting: Mutex::default(),
@@ -63,6 +68,33 @@ impl MemoryPool {
             pool.0.take_initial(initial_bytes)?;
         }
         Ok(pool)
+    }
+
+    /// As [`create`](Self::create), with bytes of the budget that were allocated before. Slabs take them first, and only
+    /// what goes beyond them from the budget, which should be the one that they are of. What a slab took is released with the
+    /// slab, what none took as the pool is closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create), and [`Error::InvalidArgument`](crate::Error::InvalidArgument) where slabs are to be taken
+    /// at once, for which there is [`reserve`](Self::reserve); with the allocation as it was.
+    pub fn create_from(
+        backend: SharedBackend,
+        options: PoolOptions,
+        given: Allocation,
+    ) -> std::result::Result<Self, (Error, Allocation)> {
+        if options.initial_bytes > 0 {
+            let expected = "left out where the pool begins with an allocation; reserve takes slabs of that";
+            let error = Error::invalid_argument("initialBytes", expected, options.initial_bytes.to_string());
+            return Err((error, given));
+        }
+        match Self::create(backend, options) {
+            Ok(pool) => {
+                *lock(&pool.0.given) = Some(given);
+                Ok(pool)
+            }
+            Err(error) => Err((error, given)),
+        }
     }
 
     /// Hands out a buffer from the slabs that are held. It asks no device and waits for none.
@@ -218,6 +250,7 @@ impl MemoryPool {
                 let _ = slab.memory().fill(0..slab.size_bytes(), 0);
             }
         }
+        drop(lock(&self.0.given).take());
         self.0.state().retired.extend(slabs);
         // A buffer in the middle of a move is waited for by nobody any longer.
         self.0.moved.notify_all();

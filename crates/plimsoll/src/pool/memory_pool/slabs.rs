@@ -8,10 +8,11 @@ use super::{
     slab::{Slab, SlabCharge},
 };
 use crate::{
-    budget::{MemoryBudget, Promised, Uncharged},
-    device::Request,
+    budget::{Allocation, MemoryBudget, Promised, Uncharged},
+    device::{DeviceMemory, Request},
     error::{Error, Left, Result},
     pool::suballocator::GRANULE_BYTES,
+    sync::lock,
     units::format_bytes,
 };
 
@@ -69,7 +70,7 @@ impl Inner {
     /// Takes a slab in which `bytes` fit; of the usual size if it can be had, else as small as will do.
     fn take_slab_for(&self, bytes: u64, options: &BufferOptions) -> Result<Coming> {
         let needed = self.slab_bytes_for(bytes, options)?;
-        let usual = if self.options.dedicated { needed } else { needed.max(self.options.slab_bytes) };
+        let usual = if self.options.dedicated { needed } else { needed.max(self.usual_slab_bytes()) };
         match self.take_slab(usual) {
             Err(Error::InsufficientMemory { .. }) if needed < usual && !self.limits.powers_of_two => {
                 self.take_slab(needed)
@@ -120,6 +121,17 @@ impl Inner {
         self.backend.check_headroom(&Request { bytes, label, promised: self.promised(0) })
     }
 
+    /// The size of a slab that no large buffer asks for.
+    fn usual_slab_bytes(&self) -> u64 {
+        let most = self.options.slab_bytes;
+        if !self.grows {
+            return most;
+        }
+        let state = self.state();
+        let held = state.map.held_bytes().saturating_add(state.coming_bytes);
+        held.max(self.limits.slab_bytes).next_multiple_of(self.limits.granule_bytes).min(most)
+    }
+
     /// The size of the next slab when at least so much is wanted yet; whole slabs where the device wants such.
     fn slab_bytes_up_to(&self, bytes: u64) -> u64 {
         let slab_bytes = self.options.slab_bytes;
@@ -159,10 +171,41 @@ impl Inner {
         Ok(Coming { slab: taken, bytes })
     }
 
+    /// What the pool was given counts a slab as far as it goes, and has it back where the device refuses.
     fn take_from_device(&self, bytes: u64, label: &str) -> Result<Arc<Slab>> {
-        let mut charges = vec![self.charge(bytes, label)?];
-        // What was promised to others; its own bytes are counted by now.
-        let promised = self.promised(bytes);
+        let part = self.split_given(bytes, label);
+        let rest_bytes = bytes - part.as_ref().map_or(0, Allocation::bytes);
+        match self.take_charged(bytes, rest_bytes, label) {
+            Ok((memory, mut charges)) => {
+                charges.extend(part.map(|part| SlabCharge { allocation: Some(part), uncharged: None }));
+                for charge in &mut charges {
+                    charge.arrive();
+                }
+                Ok(Arc::new(Slab::new(memory, charges)))
+            }
+            Err(error) => {
+                if let (Some(part), Some(given)) = (part, lock(&self.given).as_mut()) {
+                    given.join(part);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes a slab of which `charged_bytes` are still to be counted.
+    fn take_charged(
+        &self,
+        bytes: u64,
+        charged_bytes: u64,
+        label: &str,
+    ) -> Result<(Box<dyn DeviceMemory>, Vec<SlabCharge>)> {
+        let mut charges = Vec::with_capacity(2);
+        if charged_bytes > 0 {
+            charges.push(self.charge(charged_bytes, label)?);
+        }
+        // What was promised to others; its own bytes are counted by now, and what it was given is its own.
+        let given_bytes = lock(&self.given).as_ref().map_or(0, Allocation::bytes);
+        let promised = self.promised(bytes.saturating_add(given_bytes));
         let memory = self.backend.take(&Request { bytes, label, promised })?;
         // A device may round up by more than it says.
         let surplus_bytes = memory.size_bytes().saturating_sub(bytes);
@@ -170,13 +213,18 @@ impl Inner {
             charges.push(self.charge(surplus_bytes, label)?);
         }
         memory.populate(promised)?;
-        for charge in &mut charges {
-            charge.arrive();
-        }
-        Ok(Arc::new(Slab::new(memory, charges)))
+        Ok((memory, charges))
     }
 
-    /// Counts bytes of a slab that is coming: on the budget's account, and as promised of this machine's memory.
+    /// A part of what the pool was given, as large as it has or is wanted.
+    fn split_given(&self, bytes: u64, label: &str) -> Option<Allocation> {
+        let mut given = lock(&self.given);
+        let given = given.as_mut()?;
+        let bytes = given.bytes().min(bytes);
+        if bytes == 0 { None } else { given.split(bytes, label.to_owned()) }
+    }
+
+    /// Counts bytes on the budget's account, and as promised of this machine's memory.
     fn charge(&self, bytes: u64, label: &str) -> Result<SlabCharge> {
         let budget = self.options.budget.as_ref();
         let allocation = budget.map(|budget| budget.allocate(bytes, label.to_owned())).transpose()?;

@@ -40,7 +40,8 @@ impl State {
             bytes,
             left,
             constraint,
-            "Reserve more first, or defragment the pool",
+            "This call looks in the slabs that are held, and takes none: allocateAsync (allocate_growing in Rust) does, and \
+             before it reserve or initialBytes",
         )
     }
 
