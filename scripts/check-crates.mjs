@@ -35,7 +35,9 @@ const isAllowed = (licence) => {
 
 const faults = packages.flatMap(({ name, version, license, source, dependencies }) => [
   ...(isAllowed(license) ? [] : [`${name} ${version}: expected a licence of ${licences.join(', ')}, found ${license}`]),
-  ...(source === null || source === registry ? [] : [`${name} ${version}: expected crates.io or this workspace, found ${source}`]),
+  ...(source === null || source === registry
+    ? []
+    : [`${name} ${version}: expected crates.io or this workspace, found ${source}`]),
   ...(banned.includes(name) ? [`${name} ${version}: expected no asynchronous runtime`] : []),
   ...dependencies
     .filter(({ req, path }) => source === null && req === '*' && path === undefined)
