@@ -1,6 +1,16 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
 import { type Outcome, root, runNode, startBesideOthers, untimedMs } from './helpers/child'
 import { typeCheckAll } from './helpers/consumer'
@@ -82,13 +92,14 @@ describe('an example is a program that does what its page says', () => {
   test('the first program of the README is the one in the folder of examples, and prints what is shown', () => {
     const [first] = examples
     expect(first?.source).toBe(read('examples/first-program.mjs'))
-    const [line, ...results] =
-      outcomes
-        .get(first as Example)
-        ?.stdout.trimEnd()
-        .split('\n') ?? []
-    expect(line).toMatch(/^the line: /)
-    for (const result of results) expect(read('README.md')).toContain(`    ${result}\n`)
+    const alone = outcomes.get(first as Example)?.stdout ?? ''
+    const { stdout } = runNode(['examples/first-program.mjs', 'examples/models/plimsoll-sample-llama.gguf'])
+    for (const printed of [alone, stdout]) {
+      const [line, ...results] = printed.trimEnd().split('\n')
+      expect(line).toMatch(/^the line: /)
+      for (const result of results) expect(read('README.md')).toContain(`    ${result}\n`)
+    }
+    expect(stdout.trimEnd().split('\n')).toHaveLength(3)
   })
 })
 
@@ -99,6 +110,23 @@ test('every example in TypeScript passes strict type-checking', () => {
   const sources = typed.map(({ place, source }) => [`${place.replace(/\W/g, '-')}.ts`, `${source}\nexport {}\n`])
   const compilerOptions = { module: 'nodenext', target: 'es2022', lib: ['es2023'] }
   expect(typeCheckAll(Object.fromEntries(sources), { type: 'module', nodeTypes: true, compilerOptions })).toBe('')
+})
+
+test('no link of a document that npm has leads out of the package', () => {
+  const { files } = JSON.parse(read('package.json')) as { files: string[] }
+  const packaged = ['README.md', 'package.json', ...files]
+  const isPackaged = (path: string) => packaged.some((each) => path === each || path.startsWith(`${each}/`))
+  const documents = [...packaged, ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+  const dead = documents
+    .filter((path) => path.endsWith('.md'))
+    .flatMap((path) => {
+      const text = read(path).replace(/^```.*?^```$/gms, '')
+      const links = [...text.matchAll(/\]\((?!https?:)([^)\s#]+)/g)].map((match) => match[1] as string)
+      return links
+        .map((link) => join(dirname(path), link))
+        .filter((to) => !isPackaged(to) || !existsSync(join(root, to)))
+    })
+  expect(dead).toEqual([])
 })
 
 test('every verb of the command line has its section, its row and its line in the README', () => {

@@ -94,7 +94,7 @@ async function steps() {
 
 /** Settles what the run itself keeps waiting. */
 function settleHeld() {
-  for (const settle of engine.held.splice(0)) settle()
+  for (const settle of engine.keptAlive.splice(0)) settle()
   for (const controller of engine.controllers.splice(0)) controller.abort(judge.own(new Error('the end of the run')))
 }
 
@@ -131,6 +131,7 @@ async function until(holds, ms, meanwhile = () => {}) {
 async function expectNothingLeft() {
   const { budgets, devices } = engine
   for (const list of [engine.live, engine.pending]) list.clear()
+  for (const object of engine.keptAlive.splice(0)) object.release()
   for (const list of [engine.arrays, engine.disposables]) list.length = 0
   engine.shadow = undefined
   engine.receiver = undefined

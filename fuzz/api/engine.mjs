@@ -28,6 +28,8 @@ export class Engine extends World {
   calls = new Map()
   /** Called with a line for all that is done. */
   log = () => {}
+  /** What was held, to be released in the end. */
+  keptAlive = []
   /** What to end in the end that is no object of the package. */
   workers = new Set()
   /** How much work on memory that is taken away is under way: it takes much memory. */
@@ -151,6 +153,8 @@ export class Engine extends World {
     if (!isPromise(value)) {
       end()
       succeeded()
+      // What is held stays until it is released, whoever refers to it.
+      if (method === 'hold') this.keptAlive.push(value)
       this.#noteStream(id, receiver, args, value)
       this.absorb(id, value)
       return
