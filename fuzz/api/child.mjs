@@ -94,7 +94,7 @@ async function steps() {
 
 /** Settles what the run itself keeps waiting. */
 function settleHeld() {
-  for (const settle of engine.keptAlive.splice(0)) settle()
+  for (const settle of engine.held.splice(0)) settle()
   for (const controller of engine.controllers.splice(0)) controller.abort(judge.own(new Error('the end of the run')))
 }
 
