@@ -720,7 +720,7 @@ export interface MissingSignal {
   remedy?: string
 }
 
-/** One look at the memory. */
+/** One reading of the memory. */
 export interface MonitorSample {
   /** When it was taken, in milliseconds since 1970. */
   timeMs: number

@@ -118,7 +118,7 @@ declare class NativePool$1 {
   request(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): NativeRequest
   /** Releases slabs that wait for it. */
   collect(): Promise<number>
-  /** Gives back what is merely kept for what comes next. */
+  /** Releases what is merely kept for what comes next. */
   trimCached(): Promise<number>
   trim(keepBytes: number): Promise<number>
   close(): Promise<void>
@@ -584,7 +584,7 @@ interface MissingSignal {
   remedy?: string
 }
 
-/** One look at the memory. */
+/** One reading of the memory. */
 interface MonitorSample {
   /** When it was taken, in milliseconds since 1970. */
   timeMs: number
@@ -1098,8 +1098,8 @@ interface HeadroomOptions {
 /**
  * How much of a machine may be used, and who uses it.
  *
- * A budget counts what its user is about to take; it allocates no memory itself. One atomic step takes and one gives
- * back, so the sum of live allocations passes the line in no interleaving of threads.
+ * A budget counts what its user is about to take; it allocates no memory itself. One atomic step takes and one
+ * releases, so the sum of live allocations passes the line in no interleaving of threads.
  *
  * @example
  * const budget = MemoryBudget.forBoard('orin-nano-8gb')   // 8192 MiB, 6144 MiB usable
@@ -1299,7 +1299,7 @@ interface BufferState {
  */
 declare class DeviceBuffer implements Disposable {
     #private;
-    protected constructor(mark: typeof internal, state: BufferState);
+    protected constructor(token: typeof internal, state: BufferState);
     /** Its size, in bytes. */
     get sizeBytes(): number;
     /** What it is for. */
@@ -1445,7 +1445,7 @@ type DeviceChoice = Device | DeviceKind | 'auto' | DeviceOptions;
  *
  * @throws {@link InsufficientMemoryError} for the first buffer that has no place; with `largestFreeBytes` in its
  * place the same plan is accepted, unless that is 0: then the others alone are too many.
- * @throws {@link InvalidArgumentError} for a size that is none.
+ * @throws {@link InvalidArgumentError} for an invalid size.
  *
  * @example
  * planNpuDomains([1500 * MiB, 1500 * MiB, 1000 * MiB]) // [0, 1, 0]
@@ -2464,7 +2464,7 @@ declare class DeviceFamily<Kind extends string> {
     #private;
     /**
      * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
-     * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
+     * it waits for what the manager's families and pools have on its way back, and the pools release what they merely keep
      * for what comes next.
      *
      * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.

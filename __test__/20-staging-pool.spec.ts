@@ -204,7 +204,7 @@ describe('a budget', () => {
     expect(budget.allocatedBytes).toBe(MiB)
   })
 
-  test('gets kept buffers back when they are collected, and a dropped pool gives back what it held', () => {
+  test('gets kept buffers back when they are collected, and a dropped pool releases what it held', () => {
     const script = `
       const budget = new MemoryBudget({ totalBytes: 16 * MiB })
       let pool = new StagingPool({ budget })

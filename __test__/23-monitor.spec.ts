@@ -268,7 +268,7 @@ test('the manager has one, with its limits, and closes it', async () => {
   expect(manager.monitor.running).toBe(false)
 })
 
-test("at critical the manager's pool gives back what it holds idle", async () => {
+test("at critical the manager's pool releases what it holds idle", async () => {
   await using manager = new MemoryManager({ isolated: true, maxHeldBytes: 8 * MiB })
   manager.staging.get(4 * MiB).release()
   while (manager.staging.stats().inUseCount > 0) await sleep(1)

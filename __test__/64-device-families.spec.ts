@@ -104,7 +104,7 @@ describe('manager.system', () => {
     expect([held.released, manager.budget.allocatedBytes]).toEqual([false, 60 * MiB])
   })
 
-  test('before a refusal, the pools give back what they hold idle, and no more', async () => {
+  test('before a refusal, the pools release what they hold idle, and no more', async () => {
     await using manager = make()
     const idle = await manager.pools.create({ slabBytes: 32 * MiB, initialBytes: 32 * MiB, maxCachedBytes: 32 * MiB })
     using kept = idle.allocate(MiB)
@@ -322,7 +322,7 @@ describe('manager.pools', () => {
     expect([manager.pools.size, ...manager.pools]).toEqual([1, other])
   })
 
-  test('while memory is critical, they give back what they hold idle', async () => {
+  test('while memory is critical, they release what they hold idle', async () => {
     const script = `
       const manager = new MemoryManager({ isolated: true, device: 'host', maxBytes: 100 * MiB })
       const pool = await manager.pools.create({ slabBytes: MiB, initialBytes: 4 * MiB, label: 'idle' })

@@ -45,7 +45,7 @@ describe('allocateAsync', () => {
     expect(pool.stats().heldBytes).toBe(16_384)
   })
 
-  test('first gives back what it caches itself; nobody is asked', async () => {
+  test('first releases what it caches itself; nobody is asked', async () => {
     await using manager = new MemoryManager({ maxBytes: 4 * MiB, isolated: true })
     const pool = await manager.pools.create({ device: 'host', slabBytes: MiB, maxCachedBytes: 8 * MiB })
     const other = await manager.pools.create({ device: 'host', slabBytes: MiB, initialBytes: MiB })
@@ -77,7 +77,7 @@ describe('allocateAsync', () => {
     expect(later).not.toHaveBeenCalled()
   })
 
-  test('then has the other pools of the manager give back what they hold idle', async () => {
+  test('then has the other pools of the manager release what they hold idle', async () => {
     await using manager = new MemoryManager({ maxBytes: 4 * MiB, isolated: true })
     const options = { device: 'host', slabBytes: MiB } as const
     const [pool, idle, busy] = await Promise.all([

@@ -147,7 +147,7 @@ describe('of a copy of a board', () => {
     const untold = tree(without(/^proc\/self|cgroup/))
     const { headroom } = document('--root', untold)
     expect(headroom).toMatchObject({ bytes: 5800000 * KiB - 256 * MiB, largestAllocationBytes: null })
-    expect(doctor('--root', untold).stdout).toMatch(/^ {2}largest allocation +not told by the driver$/m)
+    expect(doctor('--root', untold).stdout).toMatch(/^ {2}largest allocation +not reported by the driver$/m)
     const older = without(/^proc\/self|osrelease|meminfo|nv_tegra_release/, {
       'etc/nv_tegra_release': '# R35 (release), REVISION: 6.1, GCID: 39721438, BOARD: t186ref, EABI: aarch64\n',
       'proc/sys/kernel/osrelease': '5.10.104-tegra\n',

@@ -33,7 +33,7 @@ export const suites = {
   '62-device-buffers': "bytes that threads copy between memory of a device and the engine's",
   '63-defragment': 'buffers that a thread moves, and what is in them',
   '65-load-into-device': 'calls of a driver by its C interface, from an addon of this processor',
-  '67-pool-slabs': 'slabs that threads take and give back while others ask for them',
+  '67-pool-slabs': 'slabs that threads take and release while others ask for them',
   '68-pool-statistics': 'figures and traces of the core as numbers and texts of the engine',
   '69-mapped-buffers': 'views over memory of a device, moved to other threads too',
   '70-hostile-calls': 'numbers, addresses and sizes of any kind reach native code',

@@ -288,18 +288,18 @@ fn new_buffer(env: Env, len: usize) -> napi::Result<(sys::napi_value, *mut u8)> 
 }
 
 /// A value that JavaScript must not collect. It belongs to the thread that made it.
-pub struct Held {
+pub struct HeldValue {
     env: sys::napi_env,
     reference: sys::napi_ref,
     thread: ThreadId,
 }
 
 // SAFETY: other threads carry it at most: its value is asked for, and it is deleted, on the thread that made it.
-unsafe impl Send for Held {}
+unsafe impl Send for HeldValue {}
 // SAFETY: as above.
-unsafe impl Sync for Held {}
+unsafe impl Sync for HeldValue {}
 
-impl Held {
+impl HeldValue {
     pub fn new(value: &Unknown<'_>) -> napi::Result<Self> {
         let raw = value.value();
         Self::raw(raw.env, raw.value)
@@ -325,7 +325,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldValue {
     fn drop(&mut self) {
         if self.thread == thread::current().id() {
             // SAFETY: as in `value`: objects of an environment are dropped by it, at the latest as it ends. It could only fail
@@ -340,12 +340,12 @@ impl Drop for Held {
 /// Whoever holds it must outlast every [`FreshWindow`] of it: an environment that ends frees its array buffers, after
 /// it has waited for its work and finalized its objects.
 pub struct FreshBuffer {
-    held: Held,
+    held: HeldValue,
     start: *mut u8,
     len: usize,
 }
 
-// SAFETY: the memory is raw here, and `Held` may move.
+// SAFETY: the memory is raw here, and `HeldValue` may move.
 unsafe impl Send for FreshBuffer {}
 // SAFETY: as above.
 unsafe impl Sync for FreshBuffer {}
@@ -353,7 +353,7 @@ unsafe impl Sync for FreshBuffer {}
 impl FreshBuffer {
     pub fn new(env: Env, len: usize) -> napi::Result<Self> {
         let (buffer, start) = new_buffer(env, len)?;
-        Ok(Self { held: Held::raw(env.raw(), buffer)?, start, len })
+        Ok(Self { held: HeldValue::raw(env.raw(), buffer)?, start, len })
     }
 
     /// Its bytes, for the one that fills them.

@@ -12,7 +12,7 @@ use std::{
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
     budget::{HeadroomKind, TermKind},
-    device::{CudaKind, HugePages},
+    device::{CudaKind, HugePageUse},
     loader::Output,
     monitor::Level,
     pool::Access,
@@ -128,7 +128,7 @@ by_name!(
     BackEndKind,
     CudaKind,
     HeadroomKind,
-    HugePages,
+    HugePageUse,
     Level,
     MemoryScope,
     Output,

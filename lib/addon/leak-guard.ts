@@ -16,13 +16,13 @@ export interface Leak {
 }
 
 /**
- * Gives back what an object held that was collected without being released, and warns of it. What it is told of the object
+ * Releases what an object held that was collected without being released, and warns of it. What it is told of the object
  * must not refer to the object, or that would never be collected.
  */
 export class LeakGuard<State extends object> {
   readonly #registry: FinalizationRegistry<State>
 
-  /** @param collected gives back what the object held; the leak that it was, if it was one. */
+  /** @param collected releases what the object held; the leak that it was, if it was one. */
   constructor(collected: (state: State) => Leak | undefined | Promise<Leak | undefined>) {
     this.#registry = new FinalizationRegistry((state) => {
       const leak = collected(state)

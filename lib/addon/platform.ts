@@ -47,12 +47,12 @@ function mapsGlibc(): boolean {
 }
 
 /** What is used of the report of Node.js. */
-interface Report {
+interface NodeReport {
   header: { glibcVersionRuntime?: string }
   sharedObjects: string[]
 }
 
-function report(): Report {
+function report(): NodeReport {
   const source = process.report as (NodeJS.ProcessReport & { excludeNetwork?: boolean }) | undefined
   // Programs that stand in for Node.js may have none.
   if (!source) return { header: {}, sharedObjects: [] }
@@ -60,7 +60,7 @@ function report(): Report {
   // The names of open connections' peers would be asked for, which may take seconds.
   source.excludeNetwork = true
   try {
-    return source.getReport() as unknown as Report
+    return source.getReport() as unknown as NodeReport
   } finally {
     source.excludeNetwork = excludeNetwork
   }

@@ -22,7 +22,7 @@ export interface GuardState {
   released: boolean
 }
 
-/** Gives back what a collected guard held. */
+/** Releases what a collected guard held. */
 const leakGuard = new LeakGuard<GuardState>((state) => {
   const { label, sizeBytes } = state
   if (state.released) return undefined
@@ -94,8 +94,8 @@ export class Allocation implements Disposable {
     }
   }
 
-  private constructor(mark: typeof internal, state: GuardState) {
-    expectInternal(mark, 'Allocation', 'budget.allocate()')
+  private constructor(token: typeof internal, state: GuardState) {
+    expectInternal(token, 'Allocation', 'budget.allocate()')
     refuseCloning(this)
     this.#state = state
     leakGuard.watch(this, state)

@@ -65,8 +65,8 @@ export let nativeBudget: (budget: unknown) => native.NativeBudget | undefined
 /**
  * How much of a machine may be used, and who uses it.
  *
- * A budget counts what its user is about to take; it allocates no memory itself. One atomic step takes and one gives
- * back, so the sum of live allocations passes the line in no interleaving of threads.
+ * A budget counts what its user is about to take; it allocates no memory itself. One atomic step takes and one
+ * releases, so the sum of live allocations passes the line in no interleaving of threads.
  *
  * @example
  * const budget = MemoryBudget.forBoard('orin-nano-8gb')   // 8192 MiB, 6144 MiB usable
@@ -90,7 +90,7 @@ export class MemoryBudget {
    */
   constructor(numbers: BudgetNumbers)
   /** @internal */
-  constructor(mark: typeof internal, of: native.NativeBudget)
+  constructor(token: typeof internal, of: native.NativeBudget)
   constructor(first: BudgetNumbers | typeof internal, of?: native.NativeBudget) {
     refuseCloning(this)
     this.#native = first === internal && of ? of : ofNumbers(first as BudgetNumbers)

@@ -146,8 +146,8 @@ export class DeviceBuffer implements Disposable {
     bufferPlace = (buffer) => (isBuffer(buffer) ? buffer.#live() : undefined)
   }
 
-  protected constructor(mark: typeof internal, state: BufferState) {
-    expectInternal(mark, 'DeviceBuffer', 'allocate()')
+  protected constructor(token: typeof internal, state: BufferState) {
+    expectInternal(token, 'DeviceBuffer', 'allocate()')
     refuseCloning(this)
     this.#state = state
     leakGuard.watch(this, state)
@@ -381,8 +381,8 @@ export class PoolBuffer extends DeviceBuffer {
     poolBuffer = (state) => new PoolBuffer(internal, state)
   }
 
-  private constructor(mark: typeof internal, state: BufferState) {
-    super(mark, state)
+  private constructor(token: typeof internal, state: BufferState) {
+    super(token, state)
     this.id = state.key
   }
 }

@@ -143,7 +143,7 @@ function bufferSizes(name: string, value: unknown): number[] {
  *
  * @throws {@link InsufficientMemoryError} for the first buffer that has no place; with `largestFreeBytes` in its
  * place the same plan is accepted, unless that is 0: then the others alone are too many.
- * @throws {@link InvalidArgumentError} for a size that is none.
+ * @throws {@link InvalidArgumentError} for an invalid size.
  *
  * @example
  * planNpuDomains([1500 * MiB, 1500 * MiB, 1000 * MiB]) // [0, 1, 0]
@@ -177,8 +177,8 @@ export class Device {
     nativeDevice = (device) => (check.isObject(device) && #native in device ? device.#native : undefined)
   }
 
-  private constructor(mark: typeof internal, of: native.NativeDevice) {
-    expectInternal(mark, 'Device', 'Device.open()')
+  private constructor(token: typeof internal, of: native.NativeDevice) {
+    expectInternal(token, 'Device', 'Device.open()')
     refuseCloning(this)
     this.#native = of
     this.name = of.name

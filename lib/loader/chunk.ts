@@ -58,13 +58,13 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
   }
 
   private constructor(
-    mark: typeof internal,
+    token: typeof internal,
     unit: NativeUnit | undefined,
     buffer: ArrayBuffer,
     as: As,
     place: ChunkPlace,
   ) {
-    expectInternal(mark, 'TensorChunk', 'model.stream()')
+    expectInternal(token, 'TensorChunk', 'model.stream()')
     refuseCloning(this)
     this.#unit = unit
     this.#as = as

@@ -83,8 +83,8 @@ export class GgufFile implements Disposable {
     openWith = (context, path, options) => GgufFile.#open(path, options, context)
   }
 
-  private constructor(mark: typeof internal, native: NativeModel, headerOnly: boolean, context?: LoadContext) {
-    expectInternal(mark, 'GgufFile', 'GgufFile.open()')
+  private constructor(token: typeof internal, native: NativeModel, headerOnly: boolean, context?: LoadContext) {
+    expectInternal(token, 'GgufFile', 'GgufFile.open()')
     refuseCloning(this)
     this.#native = native
     this.#info = call(() => native.info())

@@ -77,8 +77,8 @@ export class GgufArray implements Iterable<unknown> {
     arrayAt = (model, place) => new GgufArray(internal, model, place)
   }
 
-  private constructor(mark: typeof internal, model: NativeModel, place: NativeArrayPlace) {
-    expectInternal(mark, 'GgufArray', 'model.metadata.get()')
+  private constructor(token: typeof internal, model: NativeModel, place: NativeArrayPlace) {
+    expectInternal(token, 'GgufArray', 'model.metadata.get()')
     refuseCloning(this)
     this.#model = model
     this.#place = place
@@ -161,8 +161,8 @@ export class GgufMetadata implements Iterable<[string, GgufValue]> {
     metadataOf = (native) => new GgufMetadata(internal, native)
   }
 
-  private constructor(mark: typeof internal, native: NativeModel) {
-    expectInternal(mark, 'GgufMetadata', 'model.metadata')
+  private constructor(token: typeof internal, native: NativeModel) {
+    expectInternal(token, 'GgufMetadata', 'model.metadata')
     refuseCloning(this)
     this.#native = native
   }

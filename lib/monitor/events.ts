@@ -137,5 +137,24 @@ const known = (event: unknown): string | symbol =>
 export const listenerCountOf = (emitter: MonitorEmitter): number =>
   events.reduce((sum, event) => sum + emitter.listenerCount(event), 0)
 
+/**
+ * Forgets every listener, whatever those do that are told of it: what they throw is uncaught as of any event emitter. Those
+ * that add others at each turn are left.
+ */
+export function forgetListeners(emitter: MonitorEmitter): void {
+  const count = (event: string | symbol) => emitter.listenerCount(event)
+  // Each turn forgets one at least.
+  for (let turns = emitter.eventNames().reduce((sum, event) => sum + count(event), 1); turns > 0; turns--) {
+    try {
+      emitter.removeAllListeners()
+      return
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+}
+
 /** What a monitor is besides. */
 export const Emitter = CheckedEmitter as unknown as abstract new () => MonitorEmitter

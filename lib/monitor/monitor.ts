@@ -6,7 +6,7 @@ import * as check from '../support/check.js'
 import { call, invalidArgument, quoted, released } from '../support/errors.js'
 import { collectGarbage } from '../support/garbage.js'
 import { refuseCloning, shows } from '../support/shown.js'
-import { Emitter, listenerCountOf, type MonitorEvents } from './events.js'
+import { Emitter, forgetListeners, listenerCountOf, type MonitorEvents } from './events.js'
 import { ReclaimCallbacks } from './reclaim.js'
 import { Samples } from './samples.js'
 import { type Stage, Stages } from './stages.js'
@@ -187,7 +187,7 @@ export class MemoryMonitor extends Emitter implements Disposable, AsyncIterable<
   close(): void {
     this.stop()
     this.#closed = true
-    this.removeAllListeners()
+    forgetListeners(this)
     this.#reclaimCallbacks.clear()
   }
 

@@ -22,7 +22,7 @@ const LEAST_BETWEEN_ROUNDS_MS = 1000
 const LONGEST_MS = 10_000
 
 /** What reclaim callbacks ask of their monitor. */
-interface Context {
+interface ReclaimContext {
   /** Whether memory is still to be released. */
   readonly needed: () => boolean
   /** Settles when it can be seen what the last reclaim callback came to. */
@@ -35,11 +35,11 @@ export class ReclaimCallbacks {
   /** What runs before the registered ones. */
   first: Registered | undefined
   readonly #registered = new Set<Registered>()
-  readonly #context: Context
+  readonly #context: ReclaimContext
   #running = false
   #endedAt = Number.NEGATIVE_INFINITY
 
-  constructor(context: Context) {
+  constructor(context: ReclaimContext) {
     this.#context = context
   }
 

@@ -103,8 +103,8 @@ export class DeviceFamily<Kind extends string> {
   #closed = false
 
   /** @internal */
-  constructor(mark: typeof internal, family: Family<Kind>, budget: MemoryBudget, shared: SharedReclaim) {
-    expectInternal(mark, 'DeviceFamily', 'new MemoryManager()')
+  constructor(token: typeof internal, family: Family<Kind>, budget: MemoryBudget, shared: SharedReclaim) {
+    expectInternal(token, 'DeviceFamily', 'new MemoryManager()')
     refuseCloning(this)
     this.#family = family
     this.#budget = budget
@@ -113,7 +113,7 @@ export class DeviceFamily<Kind extends string> {
 
   /**
    * Takes a buffer from the device, with the machine's headroom and the manager's budget asked before. Before it refuses,
-   * it waits for what the manager's families and pools have on its way back, and the pools give back what they merely keep
+   * it waits for what the manager's families and pools have on its way back, and the pools release what they merely keep
    * for what comes next.
    *
    * @throws {@link DeviceUnavailableError} when there is no such device, or this process may not use it.

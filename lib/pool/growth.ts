@@ -22,7 +22,7 @@ interface Growing {
   readonly dedicated: boolean
   readonly end: { readonly closed: boolean }
   readonly bufferOf: (key: number, placing: Placing) => PoolBuffer
-  /** Has others give back what they can spare, and waits for what they release already; whether any was. */
+  /** Has others release what they can spare, and waits for what they release already; whether any was. */
   readonly reclaimFromOthers: (missingBytes: number) => Promise<boolean>
 }
 

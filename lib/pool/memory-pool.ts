@@ -40,7 +40,7 @@ const { USUAL_ALIGN_BYTES } = native
 export let makePool: (options: MemoryPoolOptions, owner?: PoolOwner) => Promise<MemoryPool>
 
 /**
- * Has a pool give back what it merely keeps for what comes next, and waits for what is on its way back already; resolves to
+ * Has a pool release what it merely keeps for what comes next, and waits for what is on its way back already; resolves to
  * the bytes of both.
  */
 export let releaseIdle: (pool: MemoryPool) => Promise<number>
@@ -50,7 +50,7 @@ let isPool: (value: unknown) => value is MemoryPool
 
 /** Who made a pool, and is asked for memory before it refuses. */
 export interface PoolOwner {
-  /** Has others give back what they can spare, and waits for what they release already; whether any was. */
+  /** Has others release what they can spare, and waits for what they release already; whether any was. */
   readonly reclaim: (pool: MemoryPool, missingBytes: number) => Promise<boolean>
   readonly closed: (pool: MemoryPool) => void
 }
@@ -62,7 +62,7 @@ interface PoolRemains {
   readonly end: { readonly closed: boolean }
 }
 
-/** Gives back what a pool held that was collected, as were all its buffers. */
+/** Releases what a pool held that was collected, as were all its buffers. */
 const leakGuard = new LeakGuard<PoolRemains>(async ({ table, label, end }) => {
   if (end.closed) return undefined
   const sizeBytes = await native.abandonPool(table)
@@ -145,8 +145,8 @@ export class MemoryPool implements AsyncDisposable {
     }
   }
 
-  private constructor(mark: typeof internal, of: native.NativePool, making: Making) {
-    expectInternal(mark, 'MemoryPool', 'MemoryPool.create()')
+  private constructor(token: typeof internal, of: native.NativePool, making: Making) {
+    expectInternal(token, 'MemoryPool', 'MemoryPool.create()')
     refuseCloning(this)
     const { device, label, settings, auto, owner } = making
     this.#native = of

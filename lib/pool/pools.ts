@@ -10,7 +10,7 @@ import { type MemoryPoolOptions, poolChecks } from './options.js'
 import type { SharedReclaim } from './shared-reclaim.js'
 
 /** What a manager's pools have in common. */
-interface Context {
+interface PoolsContext {
   readonly budget: MemoryBudget
   readonly device: DeviceChoice
   /** Makes pools beside those of the families, which release memory for one another. */
@@ -21,13 +21,13 @@ interface Context {
 
 /** The pools of a manager: they count against its budget, release what they hold idle at critical, and end with it. */
 export class MemoryPools implements Iterable<MemoryPool> {
-  readonly #context: Context
+  readonly #context: PoolsContext
   readonly #pools = new Map<MemoryPool, Disposable>()
   #closed = false
 
   /** @internal */
-  constructor(mark: typeof internal, context: Context) {
-    expectInternal(mark, 'MemoryPools', 'new MemoryManager()')
+  constructor(token: typeof internal, context: PoolsContext) {
+    expectInternal(token, 'MemoryPools', 'new MemoryManager()')
     refuseCloning(this)
     this.#context = context
   }

@@ -2,7 +2,7 @@ import { callAsync } from '../support/errors.js'
 
 /** What a pool releases to its device: who waits for memory waits for that, too. */
 export class Returns {
-  /** Gives back what waits for it. */
+  /** Releases what waits for it. */
   readonly #collect: () => Promise<number>
   /** What is on its way back: the bytes of each call. */
   readonly #returning = new Set<Promise<number>>()

@@ -1,7 +1,7 @@
 import { type MemoryPool, makePool, releaseIdle } from './memory-pool.js'
 import type { MemoryPoolOptions } from './options.js'
 
-/** Pools on one account: before one of them refuses, the others give back what they have to spare. */
+/** Pools on one account: before one of them refuses, the others release what they have to spare. */
 export class SharedReclaim {
   readonly #pools = new Set<MemoryPool>()
 

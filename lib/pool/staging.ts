@@ -112,8 +112,8 @@ export class StagingBuffer implements Disposable {
     pooled = (native) => new StagingBuffer(internal, native)
   }
 
-  private constructor(mark: typeof internal, native: NativeStagingBuffer) {
-    expectInternal(mark, 'StagingBuffer', 'pool.get()')
+  private constructor(token: typeof internal, native: NativeStagingBuffer) {
+    expectInternal(token, 'StagingBuffer', 'pool.get()')
     refuseCloning(this)
     this.#native = native
     this.#buffer = native.arrayBuffers()[0] as ArrayBuffer

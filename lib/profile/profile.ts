@@ -2,7 +2,7 @@ import { constants } from 'node:buffer'
 import { NativeProfile } from '../addon/native.js'
 import { type MemoryBudget, nativeBudget } from '../budget/budget.js'
 import * as check from '../support/check.js'
-import { call, invalidArgument, ioError, quoted } from '../support/errors.js'
+import { call, invalidArgument, ioError, quoted, released } from '../support/errors.js'
 import { replaceFile } from '../support/replace-file.js'
 import { refuseCloning, shows } from '../support/shown.js'
 import {
@@ -53,6 +53,7 @@ export class MemoryProfile implements Disposable {
   readonly #budget: MemoryBudget
   #native: NativeProfile | undefined
   #running = false
+  #closed = false
 
   /** @throws {@link InvalidArgumentError} when `budget` is none. */
   constructor(budget: MemoryBudget) {
@@ -66,6 +67,7 @@ export class MemoryProfile implements Disposable {
    * changed. Returns the profile.
    *
    * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+   * @throws {@link ReleasedError} after {@link close}.
    */
   start(options?: ProfileOptions): this {
     const {
@@ -77,6 +79,7 @@ export class MemoryProfile implements Disposable {
       stacks: check.boolean,
       stackDepth: (name, value) => check.integer(name, value, 1, 100),
     })
+    if (this.#closed) throw released('the memory profile')
     if (this.#running) return this
     // Made from a budget, so it has a native half.
     const budget = nativeBudget(this.#budget) as NonNullable<ReturnType<typeof nativeBudget>>
@@ -91,7 +94,14 @@ export class MemoryProfile implements Disposable {
     this.#running = false
   }
 
-  /** The same as {@link stop}, for `using`. */
+  /** Ends the recording for good: what was recorded is forgotten, and it starts no more. Idempotent. */
+  close(): void {
+    this.stop()
+    this.#native = undefined
+    this.#closed = true
+  }
+
+  /** The same as {@link stop}, for `using`: what was recorded in the block is to be read behind it. */
   [Symbol.dispose](): void {
     this.stop()
   }

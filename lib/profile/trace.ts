@@ -6,7 +6,7 @@ import type { ProfileEvent, ProfileRows } from './record.js'
  * "Async Events", "Counter Events", "Instant Events" and "Metadata Events";
  * docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU. Times are microseconds.
  */
-interface TraceEvent {
+interface ChromeEvent {
   ph: 'b' | 'n' | 'e' | 'C' | 'i' | 'M'
   name: string
   pid: number
@@ -42,7 +42,7 @@ export function toTrace(record: ProfileRows): Generator<string> {
   return jsonPieces({ displayTimeUnit: 'ms', otherData, traceEvents: traceEvents(record) })
 }
 
-function* traceEvents(record: ProfileRows): Generator<TraceEvent | typeof pause> {
+function* traceEvents(record: ProfileRows): Generator<ChromeEvent | typeof pause> {
   yield { ph: 'M', name: 'process_name', pid: process.pid, tid: 0, ts: 0, args: { name: process.title } }
   for (const { id, name } of record.threads) {
     yield { ph: 'M', name: 'thread_name', pid: process.pid, tid: id, ts: 0, args: { name } }
@@ -52,7 +52,7 @@ function* traceEvents(record: ProfileRows): Generator<TraceEvent | typeof pause>
 }
 
 /** Where the ring has dropped the grant of what is seen to live or to end, it begins with the first event kept. */
-function* forgottenBeginnings({ events, live }: ProfileRows): Generator<TraceEvent | typeof pause> {
+function* forgottenBeginnings({ events, live }: ProfileRows): Generator<ChromeEvent | typeof pause> {
   const begun = new Set<number>()
   let first: number | undefined
   let count = 0
@@ -75,7 +75,7 @@ function* forgottenBeginnings({ events, live }: ProfileRows): Generator<TraceEve
   for (const event of seen.values()) yield spanned('b', event)
 }
 
-function traced(event: ProfileEvent): TraceEvent[] {
+function traced(event: ProfileEvent): ChromeEvent[] {
   const { kind } = event
   if (kind === 'refusal') return [refused(event)]
   const phase = beginnings.has(kind) ? 'b' : endings.has(kind) ? 'e' : 'n'
@@ -85,17 +85,17 @@ function traced(event: ProfileEvent): TraceEvent[] {
 
 const placeOf = ({ timeMs, threadId }: ProfileEvent) => ({ pid: process.pid, tid: threadId, ts: timeMs * 1000 })
 
-function spanned(ph: 'b' | 'n' | 'e', event: ProfileEvent): TraceEvent {
+function spanned(ph: 'b' | 'n' | 'e', event: ProfileEvent): ChromeEvent {
   const { kind, label, sizeBytes, stack } = event
   const name = ph === 'n' ? kind : label
   return { ph, name, ...placeOf(event), ...subjectOf(event), args: { kind, sizeBytes, ...(stack && { stack }) } }
 }
 
-function counted(event: ProfileEvent): TraceEvent {
+function counted(event: ProfileEvent): ChromeEvent {
   return { ph: 'C', name: 'allocated', ...placeOf(event), args: { bytes: event.allocatedBytes } }
 }
 
-function refused(event: ProfileEvent): TraceEvent {
+function refused(event: ProfileEvent): ChromeEvent {
   const { label, sizeBytes, stack } = event
   const args = { label, sizeBytes, ...(stack && { stack }) }
   return { ph: 'i', s: 't', cat: 'refusal', name: `refused: ${label}`, ...placeOf(event), args }

@@ -4,6 +4,6 @@ import { invalidArgument } from './errors.js'
 export const internal = Symbol('internal')
 
 /** Refuses a constructor that was called from outside: `new Type()` where only `maker` makes one. */
-export function expectInternal(mark: unknown, type: string, maker: string): void {
-  if (mark !== internal) throw invalidArgument(`new ${type}()`, `left to ${maker}`, 'a call')
+export function expectInternal(token: unknown, type: string, maker: string): void {
+  if (token !== internal) throw invalidArgument(`new ${type}()`, `left to ${maker}`, 'a call')
 }

@@ -15,7 +15,7 @@ use plimsoll::{
     },
     system::{Board, Machine, SystemRoot, board},
 };
-use slab::Slab;
+use slab::Slab as Slots;
 
 use super::headroom::Headroom;
 use crate::{
@@ -43,11 +43,11 @@ pub struct NativeBudget {
 pub struct Guards {
     budget: MemoryBudget,
     /// `None` while its bytes are being given to a pool.
-    live: Mutex<Slab<Option<Allocation>>>,
+    live: Mutex<Slots<Option<Allocation>>>,
 }
 
 impl Guards {
-    fn live(&self) -> MutexGuard<'_, Slab<Option<Allocation>>> {
+    fn live(&self) -> MutexGuard<'_, Slots<Option<Allocation>>> {
         lock(&self.live)
     }
 

@@ -8,7 +8,7 @@ use plimsoll::{
     Error as CoreError, Result as CoreResult,
     device::{
         BackEndKind, CudaBackend, CudaKind, DeviceChoice, DeviceContext, DeviceUsage as CoreUsage,
-        HostOptions, HostSource, HugePages, Limits, PassedOver as CorePassedOver, RknpuBackend,
+        HostOptions, HostSource, HugePageUse, Limits, PassedOver as CorePassedOver, RknpuBackend,
         SharedBackend, choose_device, rknpu::DomainId,
     },
 };
@@ -109,7 +109,7 @@ impl NativeDeviceOptions {
                 huge_pages: self
                     .huge_pages
                     .as_deref()
-                    .map_or(Ok(HugePages::default()), |name| kind_of("hugePages", name))?,
+                    .map_or(Ok(HugePageUse::default()), |name| kind_of("hugePages", name))?,
                 lock: self.lock == Some(true),
             }),
             BackEndKind::DmaHeap => DeviceChoice::DmaHeap { heap: self.heap.clone() },

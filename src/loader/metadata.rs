@@ -75,10 +75,15 @@ pub fn to_js<'env>(env: &'env Env, metadata: Metadata<'_>, value: &Value<'_>) ->
             Ok(number) => integer(env, number),
             Err(_) => unknown(env, BigInt::from(*number)),
         },
-        _ => match (value.as_i64(), value.as_f64()) {
-            (Some(number), _) => integer(env, number),
-            (None, number) => unknown(env, number),
-        },
+        Value::U8(number) => integer(env, (*number).into()),
+        Value::I8(number) => integer(env, (*number).into()),
+        Value::U16(number) => integer(env, (*number).into()),
+        Value::I16(number) => integer(env, (*number).into()),
+        Value::U32(number) => integer(env, (*number).into()),
+        Value::I32(number) => integer(env, (*number).into()),
+        Value::I64(number) => integer(env, *number),
+        Value::F32(number) => unknown(env, f64::from(*number)),
+        Value::F64(number) => unknown(env, *number),
     }
 }
 

@@ -10,7 +10,7 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     budget::HeadroomOptions,
-    monitor::{Level, Limits, Monitor, MonitorOptions, Notice, Sample, Updates},
+    monitor::{Level, LevelLimits, Monitor, MonitorOptions, Notice, Sample, Updates},
     system::{Probe, SystemRoot},
 };
 
@@ -38,7 +38,7 @@ pub struct NativeMonitorOptions {
 }
 
 mirror! {
-    /// One look at the memory.
+    /// One reading of the memory.
     pub struct MonitorSample of Sample {
         /// When it was taken, in milliseconds since 1970.
         pub time_ms: f64 = since_1970_ms(at),
@@ -102,9 +102,9 @@ impl From<&Notice> for NativeNotice {
 }
 
 impl NativeMonitorOptions {
-    fn limits(&self) -> Limits {
-        let defaults = Limits::default();
-        Limits {
+    fn limits(&self) -> LevelLimits {
+        let defaults = LevelLimits::default();
+        LevelLimits {
             warn_percent: self.warn_percent.unwrap_or(defaults.warn_percent),
             critical_percent: self.critical_percent.unwrap_or(defaults.critical_percent),
             hysteresis_percent: self.hysteresis_percent.unwrap_or(defaults.hysteresis_percent),

@@ -24,7 +24,7 @@ use crate::{
     budget::{Guards, NativeBudget},
     device::NativeDevice,
     error::to_js,
-    js_memory::{FreshBuffer, Held as HeldValue, Source, deliver, zeroed},
+    js_memory::{FreshBuffer, HeldValue, Source, deliver, zeroed},
     lease::{Held, LeaseHolder, runs_javascript},
     mirror::{kind_of, mirror},
     work::Work,
@@ -162,7 +162,7 @@ impl NativePool {
         Work::promise(move || Ok(pool.collect()), |_, bytes| Ok(bytes as f64))
     }
 
-    /// Gives back what is merely kept for what comes next.
+    /// Releases what is merely kept for what comes next.
     #[napi(ts_return_type = "Promise<number>", catch_unwind)]
     pub fn trim_cached(&self) -> AsyncTask<Work<u64, f64>> {
         let pool = self.pool.clone();

@@ -20,7 +20,7 @@ use plimsoll::{
     Error as CoreError, Result as CoreResult,
     pool::{BufferOptions, GRANULE_BYTES, MemoryPool, Pin, Placement, PoolBuffer},
 };
-use slab::Slab;
+use slab::Slab as Slots;
 
 use crate::{error::to_js, sync::lock, work::Work};
 
@@ -55,7 +55,7 @@ const COUNTS: u64 = 1 << 21;
 
 #[derive(Default)]
 pub struct Buffers {
-    kept: Slab<Kept>,
+    kept: Slots<Kept>,
     /// The place of each by the low half of its number, which no other that lives has.
     places: Vec<u32>,
     /// Those there ever were.

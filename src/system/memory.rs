@@ -72,7 +72,7 @@ mirror! {
             CgroupVersion::V1 => 1,
             CgroupVersion::V2 => 2,
         },
-        /// The limit at which its killer acts, in bytes.
+        /// The limit at which its OOM killer acts, in bytes.
         pub limit_bytes: Option<f64>,
         /// The limit above which its processes are slowed down, in bytes. Version 2 only.
         pub high_bytes: Option<f64>,

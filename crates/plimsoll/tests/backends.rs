@@ -9,7 +9,7 @@ use std::sync::Arc;
 use plimsoll::{
     budget::MemoryBudget,
     device::{
-        DeviceContext, DmaHeapBackend, HostBackend, HostOptions, HostSource, HugePages, Request,
+        DeviceContext, DmaHeapBackend, HostBackend, HostOptions, HostSource, HugePageUse, Request,
         SharedBackend, UdmabufBackend,
     },
     pool::{Access, BufferOptions, MemoryPool, PoolOptions},
@@ -38,7 +38,7 @@ fn memory_files() {
 #[test]
 fn huge_pages_of_every_kind() {
     for source in [HostSource::Anonymous, HostSource::MemoryFile] {
-        for huge_pages in [HugePages::Transparent, HugePages::Explicit] {
+        for huge_pages in [HugePageUse::Transparent, HugePageUse::Explicit] {
             let options = HostOptions { source, huge_pages, ..HostOptions::default() };
             holds(&host(options)(DeviceContext::default()));
         }
@@ -79,9 +79,9 @@ fn on_a_kernel(kind: usize, kernel: Arc<FakeKernel>, fixture: &Fixture) -> Share
         Arc::new(HostBackend::on(kernel.clone(), fixture.context(), options))
     };
     match kind {
-        0 => host(HostSource::Anonymous, HugePages::None),
-        1 => host(HostSource::Anonymous, HugePages::Transparent),
-        2 => host(HostSource::MemoryFile, HugePages::None),
+        0 => host(HostSource::Anonymous, HugePageUse::None),
+        1 => host(HostSource::Anonymous, HugePageUse::Transparent),
+        2 => host(HostSource::MemoryFile, HugePageUse::None),
         _ => Arc::new(DmaHeapBackend::open_on(kernel, fixture.context(), None).unwrap()),
     }
 }

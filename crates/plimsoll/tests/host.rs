@@ -19,8 +19,8 @@ use std::{
 use plimsoll::{
     budget::Promised,
     device::{
-        Backend, Charge, DeviceContext, HostBackend, HostOptions, HostSource, HugePages, Request,
-        kernel::{Kernel, Mapping, RealKernel},
+        Backend, Charge, DeviceContext, HostBackend, HostOptions, HostSource, HugePageUse, Request,
+        kernel::{Kernel, RawMapping, RealKernel},
     },
     system::process_memory,
     units::{GIB, KIB, MIB},
@@ -80,7 +80,7 @@ fn pages_come_when_populated_and_go_when_discarded_or_dropped() {
         return;
     }
     let _alone = alone();
-    for huge_pages in [HugePages::None, HugePages::Transparent] {
+    for huge_pages in [HugePageUse::None, HugePageUse::Transparent] {
         for source in BOTH {
             let backend = host(HostOptions { huge_pages, ..of(source) });
             let start = resident_bytes();
@@ -132,7 +132,7 @@ fn a_kernel_that_cannot_populate_has_its_pages_touched() {
 struct OldKernel;
 
 impl Kernel for OldKernel {
-    fn advise(&self, mapping: &Mapping, range: Range<u64>, advice: Advice) -> rustix::io::Result<()> {
+    fn advise(&self, mapping: &RawMapping, range: Range<u64>, advice: Advice) -> rustix::io::Result<()> {
         if advice == Advice::LinuxPopulateWrite {
             Err(Errno::INVAL)
         } else {
@@ -149,7 +149,7 @@ fn every_page_is_there_on_an_old_kernel_too_in_whatever_memory() {
         return;
     }
     let _alone = alone();
-    for huge_pages in [HugePages::None, HugePages::Transparent] {
+    for huge_pages in [HugePageUse::None, HugePageUse::Transparent] {
         for source in BOTH {
             let options = HostOptions { huge_pages, ..of(source) };
             let backend = HostBackend::on(Arc::new(OldKernel), DeviceContext::default(), options);
@@ -274,7 +274,7 @@ fn with_huge_pages(fixture: Fixture, total: u64, free: u64, reserved: u64) -> Fi
 fn without_explicit_huge_pages_transparent_ones_are_taken_and_that_is_said() {
     let fixture = with_huge_pages(Fixture::new(4 * GIB), 4, 3, 2);
     for source in BOTH {
-        let options = HostOptions { huge_pages: HugePages::Explicit, ..of(source) };
+        let options = HostOptions { huge_pages: HugePageUse::Explicit, ..of(source) };
         let (backend, kernel) = failing(0, Errno::NOMEM, &fixture, options);
         let slab = backend.take(&Request::new(5 * MIB, "huge")).unwrap();
         assert_eq!(slab.size_bytes(), 6 * MIB);
@@ -288,7 +288,7 @@ fn without_explicit_huge_pages_transparent_ones_are_taken_and_that_is_said() {
 fn explicit_huge_pages_or_none_is_a_refusal_that_says_how_to_have_them() {
     let fixture = Fixture::new(4 * GIB);
     for source in BOTH {
-        let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..of(source) };
+        let options = HostOptions { huge_pages: HugePageUse::ExplicitOnly, ..of(source) };
         let (backend, _) = failing(0, Errno::NOMEM, &fixture, options);
         let refusal = backend.take(&Request::new(5 * MIB, "huge")).unwrap_err();
         assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY");
@@ -300,7 +300,7 @@ fn explicit_huge_pages_or_none_is_a_refusal_that_says_how_to_have_them() {
 #[test]
 fn huge_pages_set_aside_are_given_though_the_machine_has_nothing_left() {
     let fixture = with_huge_pages(Fixture::new(0), 6, 6, 2);
-    let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..HostOptions::default() };
+    let options = HostOptions { huge_pages: HugePageUse::ExplicitOnly, ..HostOptions::default() };
     let asked = |bytes| {
         let (backend, kernel) = failing(0, Errno::NOMEM, &fixture, options);
         backend.take(&Request::new(bytes, "huge")).unwrap_err();
@@ -314,7 +314,7 @@ fn only_huge_pages_that_the_kernel_must_add_are_weighed() {
     let fixture = with_huge_pages(Fixture::new(2 * GIB), 1024, 1024, 0);
     let room_bytes =
         fixture.context().headroom(Promised::NOTHING, Charge::Machine).unwrap().bytes / (2 * MIB) * (2 * MIB);
-    let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..HostOptions::default() };
+    let options = HostOptions { huge_pages: HugePageUse::ExplicitOnly, ..HostOptions::default() };
     let asked = |bytes| {
         let (backend, kernel) = failing(0, Errno::NOMEM, &fixture, options);
         backend.take(&Request::new(bytes, "huge")).unwrap_err();
@@ -332,7 +332,7 @@ struct Reserving {
 }
 
 impl Kernel for Reserving {
-    fn map_anonymous(&self, size_bytes: usize, _: MapFlags) -> rustix::io::Result<Mapping> {
+    fn map_anonymous(&self, size_bytes: usize, _: MapFlags) -> rustix::io::Result<RawMapping> {
         let mine = size_bytes as u64 / (2 * MIB);
         let reserved_count = self.reserved_count.fetch_add(mine, Ordering::SeqCst) + mine;
         thread::sleep(Duration::from_millis(20));
@@ -346,7 +346,7 @@ fn no_two_takers_count_on_the_same_huge_pages() {
     let fixture = with_huge_pages(Fixture::new(0), 4, 4, 0);
     let resv = fixture.context().root.path(format!("/{HUGE_PAGE_POOL}/resv_hugepages"));
     let kernel = Arc::new(Reserving { resv, reserved_count: AtomicU64::new(0) });
-    let options = HostOptions { huge_pages: HugePages::ExplicitOnly, ..HostOptions::default() };
+    let options = HostOptions { huge_pages: HugePageUse::ExplicitOnly, ..HostOptions::default() };
     let backend = HostBackend::on(kernel.clone(), fixture.context(), options);
     let take = || backend.take(&Request::new(2 * MIB, "one page")).is_ok();
     let taken = thread::scope(|scope| {
@@ -364,8 +364,8 @@ fn transparent_huge_pages_that_are_off_are_remarked() {
         let options = HostOptions { huge_pages, ..HostOptions::default() };
         HostBackend::with_options(fixture.context(), options).remarks()
     };
-    assert!(remarks(HugePages::Transparent)[0].contains("transparent_hugepage/enabled"));
-    assert!(remarks(HugePages::None).is_empty());
+    assert!(remarks(HugePageUse::Transparent)[0].contains("transparent_hugepage/enabled"));
+    assert!(remarks(HugePageUse::None).is_empty());
 }
 
 #[test]

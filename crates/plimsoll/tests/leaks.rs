@@ -12,7 +12,7 @@ use plimsoll::{
     Result,
     budget::Promised,
     device::{
-        DeviceContext, DmaHeapBackend, HostBackend, HostOptions, HostSource, HugePages, Request,
+        DeviceContext, DmaHeapBackend, HostBackend, HostOptions, HostSource, HugePageUse, Request,
         SharedBackend, UdmabufBackend, kernel::Kernel,
     },
     units::{GIB, KIB, MIB},
@@ -28,7 +28,7 @@ type Open = fn(Arc<dyn Kernel>, DeviceContext) -> Result<SharedBackend>;
 
 #[allow(clippy::unnecessary_wraps)] // As those that may not open.
 fn anonymous(kernel: Arc<dyn Kernel>, context: DeviceContext) -> Result<SharedBackend> {
-    let options = HostOptions { huge_pages: HugePages::Explicit, ..HostOptions::default() };
+    let options = HostOptions { huge_pages: HugePageUse::Explicit, ..HostOptions::default() };
     Ok(Arc::new(HostBackend::on(kernel, context, options)))
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use plimsoll::{
     MemoryBudget,
-    monitor::{Level, Limits, Monitor, MonitorOptions, Notice},
+    monitor::{Level, LevelLimits, Monitor, MonitorOptions, Notice},
     system::{Reason, SystemRoot},
     units::{GIB, MIB},
 };
@@ -59,9 +59,9 @@ fn one_thread_watches_for_all_and_refuses_where_it_is_critical() {
     assert!(refused.contains("level critical") && refused.contains("the line"), "{refused}");
 
     tight
-        .set_limits(Limits { warn_percent: 100.0, critical_percent: 100.0, hysteresis_percent: 0.0 })
+        .set_limits(LevelLimits { warn_percent: 100.0, critical_percent: 100.0, hysteresis_percent: 0.0 })
         .unwrap();
-    assert!(tight.set_limits(Limits { warn_percent: -1.0, ..Limits::default() }).is_err());
+    assert!(tight.set_limits(LevelLimits { warn_percent: -1.0, ..LevelLimits::default() }).is_err());
 
     tight.close();
     tight.close();

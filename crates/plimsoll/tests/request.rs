@@ -164,7 +164,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn in_whatever_order_requests_are_stepped_the_books_add_up(deeds in prop::collection::vec(deed(), 1..200)) {
+    fn in_whatever_order_requests_are_stepped_the_map_adds_up(deeds in prop::collection::vec(deed(), 1..200)) {
         let budget = MemoryBudget::new(2 * MIB, 0).unwrap();
         let pool = two_slabs(Some(budget.clone()));
         let anew = |index: usize| request(&pool, (index as u64 * 300 + 200) * KIB);

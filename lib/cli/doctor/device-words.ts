@@ -3,7 +3,7 @@ import type { AutoChoice, DeviceFinding, OpenDevice } from '../shared/devices.js
 import type { Entry } from '../terminal/table.js'
 import { visible } from '../terminal/text.js'
 
-interface Found {
+interface FoundDevices {
   backEnds: readonly DeviceFinding[]
   auto: AutoChoice
   /** Whether everything was opened that is to be. */
@@ -11,7 +11,7 @@ interface Found {
 }
 
 /** What is known of device memory, as texts under the names of its kinds. */
-export const deviceEntries = (found: Found): Entry[] => [
+export const deviceEntries = (found: FoundDevices): Entry[] => [
   ...found.backEnds.flatMap((backEnd) => [stateOf(backEnd), ...textsOf(backEnd, found.devices).map(unnamed)]),
   ...autoEntries(found),
 ]
@@ -56,7 +56,7 @@ function roomText({ totalBytes, freeBytes, largestFreeBytes }: DeviceUsage): str
 }
 
 /** Of what is not available, the reason is told already. */
-function autoEntries({ backEnds, auto: { kind, passedOver }, devices }: Found): Entry[] {
+function autoEntries({ backEnds, auto: { kind, passedOver }, devices }: FoundDevices): Entry[] {
   const isThere = (kind: string) => backEnds.some((backEnd) => backEnd.kind === kind && backEnd.available)
   const others = passedOver.filter((passed) => isThere(passed.kind))
   return [

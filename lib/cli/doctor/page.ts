@@ -140,7 +140,7 @@ function headroomSection(page: Page, { headroom, nodeAvailableBytes }: Findings)
       [
         'largest allocation',
         headroom.largestAllocationBytes === undefined
-          ? 'not told by the driver'
+          ? 'not reported by the driver'
           : formatBytes(headroom.largestAllocationBytes),
       ],
       [

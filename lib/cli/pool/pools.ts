@@ -52,13 +52,13 @@ export const pools: Verb = {
   },
 }
 
-interface Found {
+interface FoundPools {
   /** What of a trace was run; `null` for a snapshot. */
   replayed: { eventCount: number; failureCount: number } | null
   snapshots: PoolSnapshot[]
 }
 
-async function examine(args: Arguments): Promise<Found> {
+async function examine(args: Arguments): Promise<FoundPools> {
   await using file = await InputFile.open(args.file)
   if (isTrace(await file.head())) return await fromTrace(file, args)
   const unfit = ['at', ...Object.keys(allocatorOptions)].find((name) => args.text(name) !== undefined)
@@ -91,7 +91,7 @@ async function wholeText(file: InputFile): Promise<string> {
 }
 
 /** What a trace comes to, in ordinary RAM. */
-async function fromTrace(file: InputFile, args: Arguments): Promise<Found> {
+async function fromTrace(file: InputFile, args: Arguments): Promise<FoundPools> {
   const signal = untilInterrupted()
   const trace = await TraceFile.read(file)
   const { mostBytes, ...settings } = boundedSettings(args, settingsFrom(args, trace.header.settings))
@@ -113,7 +113,7 @@ async function writePage(path: string, snapshots: PoolSnapshot[]): Promise<void>
   }
 }
 
-const lines = (page: Page, { replayed, snapshots }: Found, html: string | null): string[] => [
+const lines = (page: Page, { replayed, snapshots }: FoundPools, html: string | null): string[] => [
   ...snapshots.flatMap((pool, i) => [...(i > 0 ? [''] : []), ...section(page, pool)]),
   ...(replayed?.failureCount ? ['', `${grouped(replayed.failureCount)} buffers found no place and are not drawn`] : []),
   ...(html === null ? [] : ['', `The page is in ${visible(html)}`]),

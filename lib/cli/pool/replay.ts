@@ -34,7 +34,7 @@ export const replay: Verb = {
   },
 }
 
-type Report = Awaited<ReturnType<typeof replayed>>
+type ReplayReport = Awaited<ReturnType<typeof replayed>>
 
 async function replayed(args: Arguments) {
   const { file: path } = args
@@ -123,7 +123,7 @@ const timeOf = (histogram: RecordableHistogram) =>
       }
     : null
 
-function lines(page: Page, report: Report): string[] {
+function lines(page: Page, report: ReplayReport): string[] {
   return [
     heading(page, visible(basename(report.path)), `replayed on ${report.device}${settingsText(report.settings)}`),
     '',
@@ -145,7 +145,7 @@ function settingsText({ slabBytes, initialBytes, maxBytes, pageBytes, dedicated 
   return `${texts.join('')}${dedicated ? ', a slab for each buffer' : ''}`
 }
 
-const overview = (page: Page, report: Report): string[] =>
+const overview = (page: Page, report: ReplayReport): string[] =>
   facts(page, [
     ['trace', `of "${visible(report.trace.label)}" on ${visible(report.trace.device)}`],
     ['events', eventText(report)],
@@ -160,17 +160,17 @@ const overview = (page: Page, report: Report): string[] =>
     ['metadata', `up to ${formatBytes(report.peakMetadataBytes)}`],
   ])
 
-const eventText = ({ eventCount, allocateCount, freeCount, ignoredCount }: Report): string =>
+const eventText = ({ eventCount, allocateCount, freeCount, ignoredCount }: ReplayReport): string =>
   `${grouped(eventCount)}: ${grouped(allocateCount)} allocations, ${grouped(freeCount)} frees, ` +
   `${grouped(ignoredCount)} refusals and moves of the traced pool`
 
-const fragmentationText = (report: Report): string =>
+const fragmentationText = (report: ReplayReport): string =>
   `${percent(report.endFragmentationPercent)} at the end, ` +
   (report.worstFragmentationPercent > 0
     ? `${percent(report.worstFragmentationPercent)} at its worst, after event ${grouped(report.worstFragmentationEvent)}`
     : 'never any')
 
-function timeSection(page: Page, { time, durationMs, repeat }: Report): string[] {
+function timeSection(page: Page, { time, durationMs, repeat }: ReplayReport): string[] {
   const runs = repeat > 1 ? ` in ${grouped(repeat)} runs` : ''
   const rows = Object.entries(time).flatMap(([name, figures]) =>
     figures
@@ -206,7 +206,7 @@ function ns(duration: number): string {
   return duration < 1e6 ? `${(duration / 1e3).toFixed(2)} µs` : `${(duration / 1e6).toFixed(2)} ms`
 }
 
-function failureSection(page: Page, { failures, failureCount }: Report): string[] {
+function failureSection(page: Page, { failures, failureCount }: ReplayReport): string[] {
   if (failureCount === 0) return []
   const note = failureCount > failures.length ? `the first ${failures.length} of ${grouped(failureCount)}` : ''
   return ['', heading(page, 'Failures', note), '', ...table(page, failureColumns, failures.map(failureRow))]

@@ -72,7 +72,7 @@ export interface Replayed {
   worstFragmentationEvent: number
 }
 
-/** Runs the events of a trace on a pool, and gives back what they left when it is disposed of. */
+/** Runs the events of a trace on a pool, and releases what they left when it is disposed of. */
 export class Replayer implements Disposable {
   readonly #pool: MemoryPool
   readonly #options: ReplayOptions

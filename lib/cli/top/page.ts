@@ -94,11 +94,11 @@ function memoryFacts({ sample, pid, isOther, killCount, gpuProcesses }: View): [
     ['dark memory', dark && darkWords(dark)],
     ['blocks of 2 MiB', freeHugeBlockCount === undefined ? undefined : blockWords(freeHugeBlockCount)],
     ['GPU memory', gpuProcesses && visible(holderWords(gpuProcesses))],
-    ['pressure', pressure ? pressureWords(pressure) : 'not told by the kernel'],
+    ['pressure', pressure ? pressureWords(pressure) : 'not reported by the kernel'],
     [
       'kills',
       oomKillCount === undefined
-        ? 'not told by the kernel'
+        ? 'not reported by the kernel'
         : `${oomKillCount}, ${killCount} of them since this view began`,
     ],
     [`process ${pid}`, isOther && process ? processWords(process) : undefined],

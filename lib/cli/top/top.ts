@@ -46,7 +46,7 @@ async function run(args: Arguments): Promise<ExitCode> {
 }
 
 async function watch(args: Arguments): Promise<Ending> {
-  const samples = new Samples(args)
+  const samples = new SampleFeed(args)
   let ending: Ending | undefined
   const end = (how: Ending) => {
     ending ??= how
@@ -108,7 +108,7 @@ function terminal(end: (how: Ending) => void): Output {
 }
 
 /** Views of the memory as they come, until there have been enough. */
-class Samples implements AsyncIterable<View> {
+class SampleFeed implements AsyncIterable<View> {
   readonly #pid: number
   readonly #isOther: boolean
   readonly #line: Line

@@ -53,7 +53,7 @@ fn check_one_piece(driver: &Driver, bytes: u64) -> Answer {
     if bytes > largest { Err(OUT_OF_MEMORY) } else { Ok(()) }
 }
 
-/// Writes a refused call of those that free down as wrong: no correct program makes one.
+/// Records a refused call that frees as a mistake: no correct program makes one.
 fn blamed(driver: &mut Driver, what: &str, body: impl FnOnce(&mut Driver) -> Answer) -> Answer {
     let answer = body(driver);
     if let Err(code) = answer {

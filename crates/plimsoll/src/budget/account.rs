@@ -129,7 +129,7 @@ impl Account {
         }
     }
 
-    /// Takes back that bytes are pending which were not taken after all.
+    /// Ends the pending of bytes that were not taken after all.
     pub(super) fn ungrant(&self, bytes: u64) {
         self.pending.end(bytes, None);
     }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! So "less what was granted since" is one atomic step on the sum of all grants, whoever makes them: no interleaving grants
-//! more than a reading had. What is released meanwhile is not released to a reading; the next one sees it.
+//! more than a reading had. What is released meanwhile is not added to a reading; the next one sees it.
 
 use super::pending::{Pending, left_below};
 use crate::sync::{AtomicU64, Ordering};

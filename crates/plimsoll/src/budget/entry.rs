@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use slab::Slab;
+use slab::Slab as Slots;
 
 use super::{
     allocation_info::AllocationInfo,
@@ -17,7 +17,7 @@ use super::{
 /// The entries of an account, and the journal of what happens to them.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    slots: Slab<Entry>,
+    slots: Slots<Entry>,
     /// There while anybody records.
     journal: Option<Box<Journal>>,
     next_serial: u64,
@@ -240,7 +240,7 @@ impl Entries {
     }
 }
 
-fn oldest_first(slots: &Slab<Entry>) -> impl Iterator<Item = &Entry> {
+fn oldest_first(slots: &Slots<Entry>) -> impl Iterator<Item = &Entry> {
     let mut entries: Vec<_> = slots.iter().map(|(_, entry)| entry).collect();
     entries.sort_unstable_by_key(|entry| entry.serial);
     entries.into_iter()

@@ -6,13 +6,13 @@ use std::sync::{
 };
 
 use crate::sync::lock;
-use slab::Slab;
+use slab::Slab as Slots;
 
 /// One relaxed load while it is open. That suffices: a grant that slips through as it shuts was asked for before.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     held_count: AtomicUsize,
-    reasons: Mutex<Slab<String>>,
+    reasons: Mutex<Slots<String>>,
 }
 
 /// Keeps the gate of a budget closed; dropping it lets go. The gate is open when nobody keeps it closed.
@@ -48,7 +48,7 @@ impl Gate {
         ClosedGate { gate: Arc::clone(self), key }
     }
 
-    fn reasons(&self) -> MutexGuard<'_, Slab<String>> {
+    fn reasons(&self) -> MutexGuard<'_, Slots<String>> {
         lock(&self.reasons)
     }
 }

@@ -72,7 +72,7 @@ impl Pending {
     }
 
     /// Counts `bytes` as pending, of a holder who has said nothing yet. `resident_bytes` tells what the process has
-    /// resident: the first such holder wants to know it as well as it can be had, a later one, for whom it is told `false`,
+    /// resident: the first such holder wants to know it as well as it can be had, a later one, for whom it is reported `false`,
     /// only if it is of this moment.
     pub(super) fn begin(&self, bytes: u64, resident_bytes: impl Fn(bool) -> Option<u64>) {
         if self.silent_bytes.load(Ordering::Acquire) > 0 {
@@ -252,15 +252,15 @@ impl Pending {
     pub(super) fn bytes(&self, resident_bytes: impl Fn() -> Option<u64>) -> u64 {
         let mut figures = self.figures();
         for _ in 0..MOST_READINGS {
-            let told = self.reported_bytes.load(Ordering::Acquire);
+            let reported = self.reported_bytes.load(Ordering::Acquire);
             if figures.silent == 0 {
-                return told;
+                return reported;
             }
             let now = self.shown_bytes(resident_bytes());
             let after = self.figures();
             if after == figures {
                 let grown = now.map_or(0, |now| figures.growth(now));
-                return told.saturating_add(figures.silent.saturating_sub(grown));
+                return reported.saturating_add(figures.silent.saturating_sub(grown));
             }
             figures = after;
         }

@@ -10,11 +10,11 @@ use crate::system::resident_bytes;
 #[derive(Debug)]
 pub(crate) struct Uncharged {
     bytes: u64,
-    state: State,
+    state: UnchargedState,
 }
 
 #[derive(Debug)]
-enum State {
+enum UnchargedState {
     Coming,
     Allocated,
     Leaving(Leaving),
@@ -26,21 +26,22 @@ impl Uncharged {
         let pending = process_pending();
         pending.begin(bytes, |_| resident_bytes());
         pending.grant(bytes);
-        Self { bytes, state: State::Coming }
+        Self { bytes, state: UnchargedState::Coming }
     }
 
     /// Once all of it is there.
     pub(crate) fn arrived(&mut self) {
-        if matches!(self.state, State::Coming) {
+        if matches!(self.state, UnchargedState::Coming) {
             process_pending().commit(self.bytes, None, self.bytes);
-            self.state = State::Allocated;
+            self.state = UnchargedState::Allocated;
         }
     }
 
     /// Before it is released; this is dropped once it has gone.
     pub(crate) fn leave(&mut self) {
-        if matches!(self.state, State::Allocated) {
-            self.state = State::Leaving(Leaving::begin(self.bytes, process_pending(), resident_bytes()));
+        if matches!(self.state, UnchargedState::Allocated) {
+            self.state =
+                UnchargedState::Leaving(Leaving::begin(self.bytes, process_pending(), resident_bytes()));
         }
     }
 }
@@ -49,9 +50,9 @@ impl Drop for Uncharged {
     fn drop(&mut self) {
         let pending = process_pending();
         match &self.state {
-            State::Coming => pending.end(self.bytes, None),
-            State::Allocated => pending.end(self.bytes, Some(self.bytes)),
-            State::Leaving(leaving) => leaving.end(self.bytes, pending, resident_bytes()),
+            UnchargedState::Coming => pending.end(self.bytes, None),
+            UnchargedState::Allocated => pending.end(self.bytes, Some(self.bytes)),
+            UnchargedState::Leaving(leaving) => leaving.end(self.bytes, pending, resident_bytes()),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     DeviceMemory, HostView, Meter, Metered, SyncKind,
     errno::{mapping_meaning, meaning},
     ioctl,
-    kernel::{Kernel, Mapping},
+    kernel::{Kernel, RawMapping},
     shown_label,
 };
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub(super) struct DmaBuf {
     device: Arc<str>,
     fd: OwnedFd,
     size_bytes: u64,
-    mapping: OnceLock<Mapping>,
+    mapping: OnceLock<RawMapping>,
     /// Writes through the view that have begun and not ended.
     open_writes: Mutex<u64>,
     _metered: Metered,
@@ -73,12 +73,12 @@ impl DmaBuf {
             size_bytes,
             mapping: OnceLock::new(),
             open_writes: Mutex::default(),
-            _metered: meter.enter(size_bytes),
+            _metered: meter.count(size_bytes),
         })
     }
 
     /// The same seen through a map of the same memory that already is.
-    pub(super) fn seen_through(self, mapping: Mapping) -> Self {
+    pub(super) fn seen_through(self, mapping: RawMapping) -> Self {
         Self { mapping: OnceLock::from(mapping), ..self }
     }
 

@@ -31,7 +31,7 @@ const ALLOCATE: u32 = 0xc018_4800;
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes)]
 #[repr(C)]
-struct Allocation {
+struct HeapAllocation {
     len: u64,
     fd: u32,
     fd_flags: u32,
@@ -143,7 +143,7 @@ impl DmaHeapBackend {
 
     fn allocate(&self, request: &Request<'_>) -> Result<DmaBuf> {
         let fd_flags = (OFlags::RDWR | OFlags::CLOEXEC).bits();
-        let mut allocation = Allocation { len: request.bytes, fd: 0, fd_flags, heap_flags: 0 };
+        let mut allocation = HeapAllocation { len: request.bytes, fd: 0, fd_flags, heap_flags: 0 };
         // SAFETY: the struct is the one that the call takes, and has no pointer in it.
         unsafe { ioctl::call(&*self.kernel, self.node.as_fd(), ALLOCATE, &mut allocation) }
             .map_err(|errno| self.refusal(errno, request))?;

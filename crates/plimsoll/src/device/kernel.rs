@@ -68,12 +68,12 @@ pub trait Kernel: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// The call's errno.
-    fn map(&self, fd: BorrowedFd<'_>, offset_bytes: u64, size_bytes: usize) -> Result<Mapping> {
+    fn map(&self, fd: BorrowedFd<'_>, offset_bytes: u64, size_bytes: usize) -> Result<RawMapping> {
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
         // SAFETY: the kernel chooses a free place, so nothing that exists is changed.
         let base =
             unsafe { rustix::mm::mmap(ptr::null_mut(), size_bytes, protection, flags, fd, offset_bytes) }?;
-        Ok(Mapping::new(base.cast(), size_bytes))
+        Ok(RawMapping::new(base.cast(), size_bytes))
     }
 
     /// `mmap(2)` of anonymous private memory, readable and writable, with further flags.
@@ -81,11 +81,11 @@ pub trait Kernel: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// The call's errno.
-    fn map_anonymous(&self, size_bytes: usize, flags: MapFlags) -> Result<Mapping> {
+    fn map_anonymous(&self, size_bytes: usize, flags: MapFlags) -> Result<RawMapping> {
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | flags);
         // SAFETY: the kernel chooses a free place, so nothing that exists is changed.
         let base = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), size_bytes, protection, flags) }?;
-        Ok(Mapping::new(base.cast(), size_bytes))
+        Ok(RawMapping::new(base.cast(), size_bytes))
     }
 
     /// `memfd_create(2)`.
@@ -130,7 +130,7 @@ pub trait Kernel: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// The call's errno.
-    fn advise(&self, mapping: &Mapping, range: Range<u64>, advice: Advice) -> Result<()> {
+    fn advise(&self, mapping: &RawMapping, range: Range<u64>, advice: Advice) -> Result<()> {
         let (start, len) = mapping.part(range);
         // SAFETY: the range lies within a live mapping, whose bytes nobody holds a reference to.
         unsafe { rustix::mm::madvise(start.cast(), len, advice) }
@@ -141,7 +141,7 @@ pub trait Kernel: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// The call's errno.
-    fn lock(&self, mapping: &Mapping) -> Result<()> {
+    fn lock(&self, mapping: &RawMapping) -> Result<()> {
         // SAFETY: the mapping is live.
         unsafe { rustix::mm::mlock(mapping.base.as_ptr().cast(), mapping.size_bytes) }
     }
@@ -155,7 +155,7 @@ impl Kernel for RealKernel {}
 
 /// Mapped memory, readable and writable; dropping it is `munmap(2)`, unless its addresses are kept.
 #[derive(Debug)]
-pub struct Mapping {
+pub struct RawMapping {
     base: NonNull<u8>,
     size_bytes: usize,
     /// What comes into its place at its end, if its addresses are kept.
@@ -163,11 +163,11 @@ pub struct Mapping {
 }
 
 // SAFETY: a mapping belongs to the whole process, and its bytes are only reached by raw pointers.
-unsafe impl Send for Mapping {}
+unsafe impl Send for RawMapping {}
 // SAFETY: as above.
-unsafe impl Sync for Mapping {}
+unsafe impl Sync for RawMapping {}
 
-impl Mapping {
+impl RawMapping {
     /// What `mmap` has just returned; it is never null on success.
     fn new(base: *mut u8, size_bytes: usize) -> Self {
         let base = NonNull::new(base).unwrap_or(NonNull::dangling());
@@ -228,7 +228,7 @@ impl Mapping {
     }
 }
 
-impl Drop for Mapping {
+impl Drop for RawMapping {
     fn drop(&mut self) {
         if let Some(successor) = self.successor.take() {
             return self.give_way_to(*successor);
@@ -237,6 +237,13 @@ impl Drop for Mapping {
         // It fails only for a range that is no mapping.
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.size_bytes) };
     }
+}
+
+/// `madvise(2)` with `MADV_DONTNEED`: the pages of an anonymous private map go back to the system. It stays mapped and reads
+/// zero.
+pub(crate) fn discard_pages(map: &mut memmap2::MmapMut) -> std::io::Result<()> {
+    // SAFETY: the map is anonymous and private, and nobody else's while it is borrowed.
+    unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) }
 }
 
 /// An ioctl whose number and argument are known only as it is made.

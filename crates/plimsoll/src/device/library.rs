@@ -1,9 +1,6 @@
 //! Opening a driver's library.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::PathBuf};
 
 use libloading::Library;
 
@@ -23,19 +20,27 @@ pub(super) fn usual_libraries(name: &str) -> Vec<OsString> {
 pub(super) fn load_first(candidates: &[OsString]) -> Result<(OsString, Library), String> {
     let mut reasons = Vec::new();
     for name in candidates {
-        if let Some(fault) = library_fault(Path::new(name)) {
+        let path = as_found(name);
+        if let Some(fault) = library_fault(&path) {
             reasons.push(fault);
             continue;
         }
         // SAFETY: opening a library runs its initialisers; those of NVIDIA's drivers do no harm, and whoever names another
         // library answers for it.
-        match unsafe { Library::new(name) } {
+        match unsafe { Library::new(&path) } {
             Ok(library) => return Ok((name.clone(), library)),
             Err(reason) => reasons.push(innermost(&reason)),
         }
     }
     reasons.dedup();
     Err(reasons.join("; "))
+}
+
+/// Where the loader would find a bare name, so that what it loads is what was looked at; the name as it is where nobody knows.
+fn as_found(name: &OsString) -> PathBuf {
+    let is_bare = !name.as_encoded_bytes().contains(&b'/');
+    let found = name.to_str().filter(|_| is_bare).map(|name| driver_libraries(&SystemRoot::default(), name));
+    found.and_then(|found| found.into_iter().next()).unwrap_or_else(|| PathBuf::from(name))
 }
 
 /// What the loader said; the layers above it only say that it did.

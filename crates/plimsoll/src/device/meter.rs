@@ -69,7 +69,7 @@ impl Meter {
     }
 
     /// Counts a slab of so many bytes until the result is dropped.
-    pub fn enter(&self, bytes: u64) -> Metered {
+    pub fn count(&self, bytes: u64) -> Metered {
         let counts = &self.counts;
         let used = counts.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         counts.peak.fetch_max(used, Ordering::Relaxed);
@@ -122,8 +122,8 @@ mod tests {
     fn what_resident_memory_does_not_show_is_counted_until_it_does_or_is_gone() {
         let before = unseen_bytes();
         let meter = Meter::unseen();
-        let (first, second) = (meter.enter(1 << 40), meter.enter(1 << 41));
-        let _seen = Meter::default().enter(1 << 42);
+        let (first, second) = (meter.count(1 << 40), meter.count(1 << 41));
+        let _seen = Meter::default().count(1 << 42);
         assert_eq!(unseen_bytes() - before, (1 << 40) + (1 << 41));
         first.seen();
         first.seen();

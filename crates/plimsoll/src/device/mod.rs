@@ -33,7 +33,7 @@ use std::{any::Any, fmt, sync::Arc};
 pub use context::{Charge, DeviceContext};
 pub use cuda::{CudaAdvice, CudaBackend, CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging, CudaUse};
 pub use dma_heap::{DmaHeap, DmaHeapBackend};
-pub use host::{HostBackend, HostOptions, HostSource, HugePages};
+pub use host::{HostBackend, HostOptions, HostSource, HugePageUse};
 pub use memory::{DeviceMemory, HostView, SyncKind};
 pub use meter::{DeviceUsage, Meter, Metered, unseen_bytes};
 pub use nvml::{GpuProcess, gpu_processes, nvml_processes};

@@ -43,7 +43,7 @@ pub struct Reader {
     retry_chunk: Option<PlannedChunk>,
     pool: StagingPool,
     spare: Spare,
-    window: Option<Window>,
+    window: Option<ReadWindow>,
     destination: Option<Box<dyn Destination>>,
 }
 
@@ -54,7 +54,7 @@ impl Drop for Reader {
 }
 
 /// Stored bytes fetched ahead of their conversion.
-struct Window {
+struct ReadWindow {
     buffer: StagingBuffer,
     file: Range<u64>,
 }
@@ -223,7 +223,7 @@ impl Reader {
         };
         let into = buffer.get_mut(..(file.end - file.start) as usize).ok_or_else(broken_plan)?;
         self.model.read(into, file.start, self.name_of(last))?;
-        self.window = Some(Window { buffer, file });
+        self.window = Some(ReadWindow { buffer, file });
         Ok(())
     }
 

@@ -58,14 +58,14 @@ pub struct Chunk {
 /// Checked tensors with their geometry, ready to be cut up.
 #[derive(Debug)]
 pub struct Selection {
-    parts: Vec<Part>,
+    parts: Vec<TensorPart>,
     output: Output,
     unit_bytes: u64,
 }
 
 /// What cutting needs to know of a tensor.
 #[derive(Debug, Clone)]
-struct Part {
+struct TensorPart {
     tensor: usize,
     format: Option<Format>,
     offset_bytes: u64,
@@ -96,8 +96,8 @@ impl Selection {
         if options.chunk_bytes > GIB {
             return Err(chunk_size_error(format!("at most {GIB}"), options.chunk_bytes));
         }
-        let part = |tensor: Tensor<'_>| Part::new(&tensor, options);
-        let parts: Vec<Part> = match &options.tensors {
+        let part = |tensor: Tensor<'_>| TensorPart::new(&tensor, options);
+        let parts: Vec<TensorPart> = match &options.tensors {
             None => {
                 let mut parts = model.layout().tensors().map(part).collect::<Result<Vec<_>>>()?;
                 parts.sort_by_key(|part| part.offset_bytes);
@@ -127,7 +127,7 @@ impl Selection {
     /// Bytes to be delivered, all tensors together.
     #[must_use]
     pub fn data_bytes(&self) -> u64 {
-        self.parts.iter().map(Part::data_bytes).sum()
+        self.parts.iter().map(TensorPart::data_bytes).sum()
     }
 
     /// The size of every unit's buffer, and the most a unit holds: one size, so that all units share the same few
@@ -142,7 +142,7 @@ impl Selection {
     }
 }
 
-impl Part {
+impl TensorPart {
     fn new(tensor: &Tensor<'_>, options: &StreamOptions) -> Result<Self> {
         let (tensor_type, output) = (tensor.tensor_type(), options.output);
         if !output.takes(tensor_type) {
@@ -180,7 +180,7 @@ fn chunk_size_error(expected: String, chunk_bytes: u64) -> Error {
     Error::invalid_argument("chunkBytes", expected, chunk_bytes.to_string())
 }
 
-fn refuse_repeats(model: &ModelFile, parts: &[Part]) -> Result<()> {
+fn refuse_repeats(model: &ModelFile, parts: &[TensorPart]) -> Result<()> {
     let mut seen: Vec<usize> = parts.iter().map(|part| part.tensor).collect();
     seen.sort_unstable();
     let twice = seen.windows(2).find_map(|pair| match pair {

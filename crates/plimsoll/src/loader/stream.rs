@@ -30,16 +30,16 @@ type Deliver = Box<dyn FnOnce(Result<Option<StreamedUnit>>) + Send>;
 ///
 /// As an iterator it blocks the calling thread until the next unit is there.
 pub struct UnitStream {
-    shared: Arc<Shared>,
+    shared: Arc<StreamShared>,
     into_destination: bool,
 }
 
-struct Shared {
-    state: Mutex<State>,
+struct StreamShared {
+    state: Mutex<StreamState>,
     changed: Condvar,
 }
 
-struct State {
+struct StreamState {
     /// Until the thread starts with it.
     reader: Option<Reader>,
     thread: Option<JoinHandle<()>>,
@@ -72,7 +72,7 @@ impl Drop for StreamedUnit {
 
 /// One of the live units of a stream.
 struct Permit {
-    shared: Arc<Shared>,
+    shared: Arc<StreamShared>,
     /// Whether a unit came of it, whose return may have made room.
     used: bool,
 }
@@ -117,8 +117,8 @@ impl StreamedUnit {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl StreamShared {
+    fn state(&self) -> MutexGuard<'_, StreamState> {
         lock(&self.state)
     }
 
@@ -147,7 +147,7 @@ impl Shared {
         true
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn wait<'a>(&self, state: MutexGuard<'a, StreamState>) -> MutexGuard<'a, StreamState> {
         wait(&self.changed, state)
     }
 
@@ -182,7 +182,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl StreamState {
     fn ending(&mut self) -> Result<Option<StreamedUnit>> {
         match self.error.take() {
             Some(error) => Err(error),
@@ -193,7 +193,7 @@ impl State {
 }
 
 /// Finishes the stream however its thread ends, a panic included: nobody is left waiting.
-struct FinishOnDrop(Arc<Shared>, PathBuf);
+struct FinishOnDrop(Arc<StreamShared>, PathBuf);
 
 impl Drop for FinishOnDrop {
     fn drop(&mut self) {
@@ -204,7 +204,7 @@ impl Drop for FinishOnDrop {
     }
 }
 
-fn run(shared: &Arc<Shared>, reader: Reader) {
+fn run(shared: &Arc<StreamShared>, reader: Reader) {
     let finish = FinishOnDrop(Arc::clone(shared), reader.path().to_owned());
     let mut note = reader.note_load();
     let error = read_all(shared, reader, &mut note).err();
@@ -213,7 +213,7 @@ fn run(shared: &Arc<Shared>, reader: Reader) {
 }
 
 /// Reads to the end or until cancelled. The reader and its buffers are gone when it returns.
-fn read_all(shared: &Arc<Shared>, mut reader: Reader, note: &mut LoadNote) -> Result<()> {
+fn read_all(shared: &Arc<StreamShared>, mut reader: Reader, note: &mut LoadNote) -> Result<()> {
     let spare = reader.spare();
     while let Some(permit) = shared.wait_for_room() {
         let returned_units = shared.state().returned_units;
@@ -253,7 +253,7 @@ impl UnitStream {
     #[must_use]
     pub fn new(reader: Reader) -> Self {
         let into_destination = reader.has_destination();
-        let state = State {
+        let state = StreamState {
             reader: Some(reader),
             thread: None,
             requests: VecDeque::new(),
@@ -264,7 +264,7 @@ impl UnitStream {
             finished: false,
             error: None,
         };
-        let shared = Shared { state: Mutex::new(state), changed: Condvar::new() };
+        let shared = StreamShared { state: Mutex::new(state), changed: Condvar::new() };
         Self { shared: Arc::new(shared), into_destination }
     }
 

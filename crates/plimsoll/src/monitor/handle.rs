@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    level::{Level, Limits},
+    level::{Level, LevelLimits},
     sample::Sample,
     thread,
     watch::{MonitorOptions, Notice, Watch},
@@ -55,7 +55,7 @@ impl Monitor {
     /// # Errors
     ///
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for invalid limits.
-    pub fn set_limits(&self, limits: Limits) -> Result<()> {
+    pub fn set_limits(&self, limits: LevelLimits) -> Result<()> {
         self.0.set_limits(limits.checked()?);
         thread::wake();
         Ok(())

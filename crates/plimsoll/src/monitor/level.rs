@@ -22,7 +22,7 @@ names!(Level {
 
 /// Where the levels begin, as shares of what could be used at most, 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
+pub struct LevelLimits {
     /// Where warning begins; 80 by default.
     pub warn_percent: f64,
     /// Where critical begins; 95 by default.
@@ -32,13 +32,13 @@ pub struct Limits {
     pub hysteresis_percent: f64,
 }
 
-impl Default for Limits {
+impl Default for LevelLimits {
     fn default() -> Self {
         Self { warn_percent: 80.0, critical_percent: 95.0, hysteresis_percent: 3.0 }
     }
 }
 
-impl Limits {
+impl LevelLimits {
     /// Checks that the limits are shares in their order.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_level_begins_at_its_limit_and_ends_below_it() {
-        let limits = Limits::default();
+        let limits = LevelLimits::default();
         let path = [50.0, 79.9, 80.0, 78.0, 77.0, 76.9, 95.0, 93.0, 92.0, 91.9, 60.0, 100.0, 0.0];
         let mut level = Level::Normal;
         let levels: Vec<_> = path
@@ -104,13 +104,13 @@ mod tests {
 
     #[test]
     fn limits_that_are_none_are_refused_by_name() {
-        let limits = Limits::default();
+        let limits = LevelLimits::default();
         for (wrong, name) in [
-            (Limits { warn_percent: -1.0, ..limits }, "warnPercent"),
-            (Limits { critical_percent: f64::NAN, ..limits }, "criticalPercent"),
-            (Limits { critical_percent: 101.0, ..limits }, "criticalPercent"),
-            (Limits { hysteresis_percent: f64::INFINITY, ..limits }, "hysteresisPercent"),
-            (Limits { warn_percent: 96.0, ..limits }, "warnPercent"),
+            (LevelLimits { warn_percent: -1.0, ..limits }, "warnPercent"),
+            (LevelLimits { critical_percent: f64::NAN, ..limits }, "criticalPercent"),
+            (LevelLimits { critical_percent: 101.0, ..limits }, "criticalPercent"),
+            (LevelLimits { hysteresis_percent: f64::INFINITY, ..limits }, "hysteresisPercent"),
+            (LevelLimits { warn_percent: 96.0, ..limits }, "warnPercent"),
         ] {
             assert!(wrong.checked().unwrap_err().to_string().contains(name), "{wrong:?}");
         }

@@ -10,7 +10,7 @@ mod updates;
 mod watch;
 
 pub use handle::Monitor;
-pub use level::{Level, Limits};
+pub use level::{Level, LevelLimits};
 pub use sample::Sample;
 pub use updates::Updates;
 pub use watch::{MonitorOptions, Notice};

@@ -1,11 +1,11 @@
-//! One look at the memory, judged.
+//! One reading of the memory, judged.
 
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::level::{Level, Limits};
+use super::level::{Level, LevelLimits};
 use crate::{
     budget::{Headroom, HeadroomOptions, MemoryBudget},
     system::{Probe, Signals},
@@ -48,7 +48,7 @@ impl Sample {
         signals: Arc<Signals>,
         budget: &MemoryBudget,
         options: &HeadroomOptions,
-        limits: &Limits,
+        limits: &LevelLimits,
         current: Level,
         unseen_bytes: u64,
     ) -> Probe<Self> {
@@ -137,7 +137,7 @@ pub(super) mod tests {
             Arc::new(signals(8 * GIB, available)),
             &budget,
             &options,
-            &Limits::default(),
+            &LevelLimits::default(),
             Level::Normal,
             0,
         )
@@ -163,7 +163,7 @@ pub(super) mod tests {
     fn a_limit_that_is_there_and_cannot_be_read_leaves_no_level() {
         let budget = MemoryBudget::new(GIB, 0).unwrap();
         let judge = |signals: Signals| {
-            let (options, limits) = (HeadroomOptions::default(), Limits::default());
+            let (options, limits) = (HeadroomOptions::default(), LevelLimits::default());
             Sample::judge(Arc::new(signals), &budget, &options, &limits, Level::Normal, 0)
         };
         let failed = || Unavailable::new("/c/memory.max", Reason::NoDescriptor("too many".to_owned()));
@@ -187,7 +187,7 @@ pub(super) mod tests {
             Arc::new(unknown),
             &budget,
             &HeadroomOptions::default(),
-            &Limits::default(),
+            &LevelLimits::default(),
             Level::Normal,
             0,
         );

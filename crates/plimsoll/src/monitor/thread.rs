@@ -51,7 +51,7 @@ pub(super) fn watch(watch: &Arc<Watch>) -> Result<()> {
     }
     hub.watches.push(Arc::downgrade(watch));
     drop(hub);
-    // A thread that has just been started looks at once by itself.
+    // A thread that has just been started samples at once by itself.
     if runs {
         wake();
     }
@@ -61,7 +61,7 @@ pub(super) fn watch(watch: &Arc<Watch>) -> Result<()> {
 /// Lets the thread look at once: a monitor came or went, or has other limits.
 pub(super) fn wake() {
     if let Some(waker) = &hub().waker {
-        // It only fails when the waker has rung more often than a 64-bit counter counts.
+        // It only fails when the waker has woken more often than a 64-bit counter counts.
         let _ = write(waker, &1_u64.to_ne_bytes());
     }
 }
@@ -89,7 +89,7 @@ fn run(waker: &OwnedFd) {
             wants_trigger = made.as_ref().is_err_and(is_short_of_descriptors);
             stall = made.ok();
         }
-        let next = look(&watches, &mut samplers, stalled);
+        let next = sample(&watches, &mut samplers, stalled);
         drop(watches);
         stalled = wait(waker, &mut stall, next.unwrap_or(Duration::from_secs(1)));
     }
@@ -97,7 +97,7 @@ fn run(waker: &OwnedFd) {
 
 /// Reads each root once for all who watch it, and says when to look again. Files of roots that nobody watches any
 /// longer are closed.
-fn look(
+fn sample(
     watches: &[Arc<Watch>],
     samplers: &mut HashMap<SystemRoot, Sampler>,
     stalled: bool,
@@ -108,14 +108,14 @@ fn look(
             samplers.insert(root.clone(), Sampler::new(root.clone()));
         }
     }
-    let looks = samplers.iter_mut().flat_map(|(root, sampler)| {
+    let next = samplers.iter_mut().flat_map(|(root, sampler)| {
         let stalled = stalled && root.is_this_machine();
         let over = watches.iter().filter(move |watch| watch.root() == root);
         let is_close = stalled || over.clone().any(|watch| watch.is_close());
         let signals = Arc::new(if is_close { sampler.read() } else { sampler.read_often() });
-        over.map(move |watch| watch.look(&signals, stalled))
+        over.map(move |watch| watch.judge(&signals, stalled))
     });
-    looks.min()
+    next.min()
 }
 
 /// The monitors that are still open; `None`, and the thread must end, when there are none.
@@ -155,9 +155,9 @@ fn wait(waker: &OwnedFd, stall: &mut Option<File>, at_most: Duration) -> bool {
     // An error is a signal that came in between, which is as good a reason to look as any.
     let _ = poll(&mut fds, Some(&timeout));
     let seen = |index: usize| fds.get(index).map_or(PollFlags::empty(), PollFd::revents);
-    let (rung, trigger) = (seen(0), seen(1));
+    let (woken, trigger) = (seen(0), seen(1));
     drop(fds);
-    if rung.contains(PollFlags::IN) {
+    if woken.contains(PollFlags::IN) {
         let _ = read(waker, &mut [0; 8]);
     }
     if trigger.contains(PollFlags::ERR) {

@@ -1,4 +1,4 @@
-//! What the thread knows of one monitor: what it judges by, its level, its history, and whom it tells.
+//! What the thread knows of one monitor: what it judges by, its level, its history, and whom it notifies.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    level::{Level, Limits},
+    level::{Level, LevelLimits},
     sample::Sample,
 };
 use crate::{
@@ -27,7 +27,7 @@ pub struct MonitorOptions {
     /// Where the signals are read, and whose they are: this machine and this process by default.
     pub root: SystemRoot,
     /// Where the levels begin.
-    pub limits: Limits,
+    pub limits: LevelLimits,
     /// How headroom is worked out.
     pub headroom: HeadroomOptions,
     /// Whether the budget refuses new grants while the level is critical. It does by default.
@@ -42,7 +42,7 @@ impl Default for MonitorOptions {
     fn default() -> Self {
         Self {
             root: SystemRoot::default(),
-            limits: Limits::default(),
+            limits: LevelLimits::default(),
             headroom: HeadroomOptions::default(),
             refuse_at_critical: true,
             interval: None,
@@ -78,7 +78,7 @@ pub(super) struct Watch {
     options: MonitorOptions,
     observer: Observer,
     closed: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<WatchState>,
 }
 
 impl fmt::Debug for Watch {
@@ -91,16 +91,16 @@ impl fmt::Debug for Watch {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct WatchState {
     level: Level,
     /// Limits set since the start.
-    limits: Option<Limits>,
+    limits: Option<LevelLimits>,
     latest: Option<Arc<Sample>>,
     history: VecDeque<Arc<Sample>>,
     oom_kill_count: Option<u64>,
     /// Held while the level is critical.
     closed_gate: Option<ClosedGate>,
-    /// The reason last told.
+    /// The reason last notified of.
     unavailable: Option<Unavailable>,
 }
 
@@ -121,7 +121,7 @@ impl Watch {
         self.state().history.iter().cloned().collect()
     }
 
-    pub(super) fn set_limits(&self, limits: Limits) {
+    pub(super) fn set_limits(&self, limits: LevelLimits) {
         self.state().limits = Some(limits);
     }
 
@@ -134,7 +134,7 @@ impl Watch {
         closes
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WatchState> {
         lock(&self.state)
     }
 
@@ -155,8 +155,8 @@ impl Watch {
         state.latest.as_ref().is_none_or(|sample| sample.used_percent > warn_percent - FAR_PERCENT)
     }
 
-    /// Judges signals, tells of them, and says when to look again.
-    pub(super) fn look(&self, signals: &Arc<Signals>, stalled: bool) -> Duration {
+    /// Judges signals, notifies its owner, and says when the next are wanted.
+    pub(super) fn judge(&self, signals: &Arc<Signals>, stalled: bool) -> Duration {
         let mut state = self.state();
         let limits = state.limits.unwrap_or(self.options.limits);
         let previous = state.level;
@@ -181,14 +181,14 @@ impl Watch {
                 next
             }
             Err(unavailable) => {
-                let is_news = state.unavailable.as_ref() != Some(&unavailable);
+                let is_update = state.unavailable.as_ref() != Some(&unavailable);
                 // Nobody can tell that it is not critical.
                 (state.level, state.latest) = (Level::Critical, None);
                 state.closed_gate =
                     self.closed_gate(|| format!("how full memory is cannot be told: {unavailable}"));
                 state.unavailable = Some(unavailable.clone());
                 drop(state);
-                if is_news {
+                if is_update {
                     self.notify(Notice::Unavailable(unavailable));
                 }
                 Duration::from_millis(250)
@@ -216,7 +216,7 @@ impl Watch {
     }
 }
 
-impl State {
+impl WatchState {
     /// Keeps a sample, and says how many were killed since the one before it.
     fn insert(&mut self, sample: &Arc<Sample>, history_count: usize) -> u64 {
         self.level = sample.level;

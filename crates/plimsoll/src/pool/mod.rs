@@ -6,9 +6,9 @@ mod staging;
 mod suballocator;
 
 pub use memory_pool::{
-    Access, BlockInfo, BufferInfo, BufferOptions, BufferRequest, Claim, Counter, DefragmentOptions,
-    DefragmentReport, DefragmentRun, ExportedFd, Mapping, MemoryPool, Move, MoveInProgress, Pin, Placement,
-    PoolBuffer, PoolOptions, PoolStats, Scope, SlabInfo, Step, TraceEvent, TraceKind, trace_lines,
+    Access, BlockInfo, BufferInfo, BufferOptions, BufferRequest, Claim, DefragmentOptions, DefragmentReport,
+    DefragmentRun, ExportedFd, Mapping, MemoryPool, Move, MoveInProgress, Pin, Placement, PoolBuffer,
+    PoolOptions, PoolStats, Scope, SlabInfo, Step, Tally, TraceEvent, TraceKind, trace_lines,
 };
 pub use pages::{Page, PageAllocator, PageId, StalePage};
 pub use staging::{StagingBuffer, StagingPool, StagingPoolOptions, StagingPoolStats};

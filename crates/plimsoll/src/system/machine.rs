@@ -5,7 +5,7 @@ use super::{
     fault::FileFault,
     meminfo::{MemInfo, MemoryScope},
     memory::MemoryReader,
-    root::{Buffer, Probe, Reason, SystemRoot, Unavailable},
+    root::{LineBuffer, Probe, Reason, SystemRoot, Unavailable},
 };
 use crate::sync::lock;
 use std::{process, sync::Mutex};
@@ -95,7 +95,7 @@ impl Machine {
         Ok(Self { memory, cgroups: cgroups.groups, doubts })
     }
 
-    /// What a user must be reported without asking: every doubt, but for groups above the topmost that can be seen where one
+    /// What a user must be warned of unasked: every doubt, but for groups above the topmost that can be seen where one
     /// of those that can be seen has a limit below the machine's memory. That is how a container with a limit is.
     pub fn grave_doubts(&self) -> impl Iterator<Item = &Unavailable> {
         let binds = |bound_bytes: u64| bound_bytes < self.ordinary_bytes();
@@ -197,7 +197,7 @@ struct Files {
     process: u32,
     memory: MemoryReader,
     cgroups: CgroupReader,
-    buffer: Buffer,
+    buffer: LineBuffer,
 }
 
 impl Files {
@@ -205,7 +205,7 @@ impl Files {
         Self {
             memory: MemoryReader::new(root),
             cgroups: CgroupReader::default(),
-            buffer: Buffer::default(),
+            buffer: LineBuffer::default(),
             process: process::id(),
             root: root.clone(),
         }

@@ -37,12 +37,12 @@ enum Said {
 
 /// The last answer, and when it was asked for last.
 #[derive(Debug, Default)]
-struct Shared {
+struct SharedPages {
     tried_at: Option<Instant>,
     answer: Option<Asked>,
 }
 
-static LAST: Mutex<Shared> = Mutex::new(Shared { tried_at: None, answer: None });
+static LAST: Mutex<SharedPages> = Mutex::new(SharedPages { tried_at: None, answer: None });
 
 /// Notes in a reading of this machine how much shared memory is mapped at most, where that may be much less than there is
 /// and every process can be asked.
@@ -57,7 +57,7 @@ pub(super) fn with_shared(mut memory: MemInfo, root: &SystemRoot) -> MemInfo {
     memory
 }
 
-impl Shared {
+impl SharedPages {
     /// What of so much shared memory is mapped at most. A try that fails is as dear as one that does not, so it is
     /// remembered too.
     fn at_most_bytes(&mut self, now: Instant, shmem_bytes: u64, ask: impl FnOnce() -> Said) -> Option<u64> {
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_try_that_fails_is_remembered_as_one_that_tells_and_the_last_answer_serves() {
-        let mut shared = Shared::default();
+        let mut shared = SharedPages::default();
         let start = Instant::now();
         let mut tries = 0;
         let mut ask = |after: Duration, said: Said| {

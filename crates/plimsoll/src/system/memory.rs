@@ -8,7 +8,7 @@ use super::{
     meminfo::{MemInfo, MemoryScope, StandIn},
     mounts::{MemInfoMount, Mounts},
     pages::HugePages,
-    root::{Buffer, Probe, Reason, Source, SystemRoot, Unavailable},
+    root::{LineBuffer, Probe, Reason, RootSource, SystemRoot, Unavailable},
 };
 use crate::units::MAX_BYTES;
 
@@ -18,24 +18,24 @@ const MEMINFO: &str = "/proc/meminfo";
 #[derive(Debug)]
 pub(super) struct MemoryReader {
     root: SystemRoot,
-    source: Source,
+    source: RootSource,
     /// What stood at its place when the file was opened.
     mount: Option<MemInfoMount>,
 }
 
 impl MemoryReader {
     pub(super) fn new(root: &SystemRoot) -> Self {
-        Self { root: root.clone(), source: Source::new(root, MEMINFO), mount: None }
+        Self { root: root.clone(), source: RootSource::new(root, MEMINFO), mount: None }
     }
 
     /// The memory now. Where `/proc/meminfo` does not tell it, what the kernel tells elsewhere [stands for
     /// it](MemInfo::stand_in).
-    pub(super) fn read(&mut self, buffer: &mut Buffer) -> Probe<MemInfo> {
+    pub(super) fn read(&mut self, buffer: &mut LineBuffer) -> Probe<MemInfo> {
         self.read_and(buffer, |_| ())
     }
 
     /// The same, and shows the text that it comes from, if there is one.
-    pub(super) fn read_and(&mut self, buffer: &mut Buffer, show: impl FnOnce(&[u8])) -> Probe<MemInfo> {
+    pub(super) fn read_and(&mut self, buffer: &mut LineBuffer, show: impl FnOnce(&[u8])) -> Probe<MemInfo> {
         let mount = match self.mount {
             Some(mount) => mount,
             None => *self.mount.insert(Mounts::read_if_there(&self.root)?.meminfo),
@@ -142,7 +142,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        MemoryReader::new(&SystemRoot::at(folder.path())).read(&mut Buffer::default())
+        MemoryReader::new(&SystemRoot::at(folder.path())).read(&mut LineBuffer::default())
     }
 
     const SUBSET: (&str, &str) =
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn the_system_call_tells_what_the_file_does() {
         let told = of_system_call().unwrap();
-        let file = MemoryReader::new(&SystemRoot::default()).read(&mut Buffer::default()).unwrap();
+        let file = MemoryReader::new(&SystemRoot::default()).read(&mut LineBuffer::default()).unwrap();
         if file.scope == MemoryScope::Machine {
             assert_eq!(told.total_bytes, file.total_bytes);
         }

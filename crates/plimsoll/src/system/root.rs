@@ -255,14 +255,14 @@ impl SystemRoot {
 
 /// A file that is read again and again: kept open, and read from its start each time.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct RootSource {
     root: SystemRoot,
     /// The file as the system calls it.
     absolute: PathBuf,
     file: Option<fs::File>,
 }
 
-impl Source {
+impl RootSource {
     pub(crate) fn new(root: &SystemRoot, absolute: impl AsRef<Path>) -> Self {
         Self { root: root.clone(), absolute: absolute.as_ref().to_owned(), file: None }
     }
@@ -275,7 +275,7 @@ impl Source {
     /// Reads the file and parses it. A file that fails is opened anew at the next read.
     pub(crate) fn read<T>(
         &mut self,
-        buffer: &mut Buffer,
+        buffer: &mut LineBuffer,
         parse: impl FnOnce(&[u8]) -> Result<T, Reason>,
     ) -> Probe<T> {
         let max_bytes = buffer.0.len() - 1;
@@ -312,11 +312,11 @@ impl Source {
     }
 }
 
-/// Where a [`Source`] is read to. The longest file that is sampled, `/proc/vmstat`, has about 5 KiB.
+/// Where a [`RootSource`] is read to. The longest file that is sampled, `/proc/vmstat`, has about 5 KiB.
 #[derive(Debug)]
-pub(crate) struct Buffer(Box<[u8]>);
+pub(crate) struct LineBuffer(Box<[u8]>);
 
-impl Default for Buffer {
+impl Default for LineBuffer {
     fn default() -> Self {
         Self(vec![0; 64 << 10].into())
     }
@@ -332,8 +332,8 @@ mod tests {
         let root = SystemRoot::at(folder.path());
         let read = |length: usize| {
             fs::write(folder.path().join("file"), vec![b'1'; length]).unwrap();
-            let mut buffer = Buffer::default();
-            Source::new(&root, "/file").read(&mut buffer, |bytes| Ok(bytes.len()))
+            let mut buffer = LineBuffer::default();
+            RootSource::new(&root, "/file").read(&mut buffer, |bytes| Ok(bytes.len()))
         };
         assert_eq!(read((64 << 10) - 1), Ok((64 << 10) - 1));
         for length in [64 << 10, 80 << 10] {

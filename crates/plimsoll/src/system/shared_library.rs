@@ -28,7 +28,7 @@ const MACHINE: Option<u16> = if cfg!(target_arch = "x86_64") {
 };
 
 /// What keeps the file at `path` from being handed to the dynamic linker, in words; `None` if nothing does, and of a bare
-/// name, which the linker looks for in its own folders, or a file that cannot be opened, of which it says why itself.
+/// name, which the linker looks for where nobody else does, or a file that cannot be opened, of which it says why itself.
 pub(crate) fn library_fault(path: &Path) -> Option<String> {
     if !path.as_os_str().as_encoded_bytes().contains(&b'/') {
         return None;

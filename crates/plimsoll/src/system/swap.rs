@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    root::{Buffer, Probe, Reason, Source, SystemRoot, Unavailable},
+    root::{LineBuffer, Probe, Reason, RootSource, SystemRoot, Unavailable},
     text::{number, text},
 };
 use crate::units::MAX_BYTES;
@@ -38,18 +38,18 @@ const SWAPS: &str = "/proc/swaps";
 #[derive(Debug)]
 pub(super) struct ZramReader {
     root: SystemRoot,
-    swaps: Source,
+    swaps: RootSource,
     /// By their numbers.
-    devices: BTreeMap<u32, Source>,
+    devices: BTreeMap<u32, RootSource>,
 }
 
 impl ZramReader {
     pub(super) fn new(root: &SystemRoot) -> Self {
-        Self { root: root.clone(), swaps: Source::new(root, SWAPS), devices: BTreeMap::new() }
+        Self { root: root.clone(), swaps: RootSource::new(root, SWAPS), devices: BTreeMap::new() }
     }
 
     /// The sum over all devices that are used as swap: others hold a file system, or nothing.
-    pub(super) fn read(&mut self, buffer: &mut Buffer) -> Probe<Zram> {
+    pub(super) fn read(&mut self, buffer: &mut LineBuffer) -> Probe<Zram> {
         let swapped_to = match self.swaps.read(buffer, swapped_to) {
             // A copy need not say, and then all of them may be meant.
             Err(unavailable) if unavailable.is_absent() && !self.root.is_this_machine() => {
@@ -65,7 +65,7 @@ impl ZramReader {
         }
         self.devices.retain(|number, _| swapped_to.contains(number));
         swapped_to.into_iter().try_fold(Zram::default(), |sum, number| {
-            let new = || Source::new(&self.root, format!("/sys/block/zram{number}/mm_stat"));
+            let new = || RootSource::new(&self.root, format!("/sys/block/zram{number}/mm_stat"));
             let zram = self.devices.entry(number).or_insert_with(new).read(buffer, Zram::parse)?;
             Ok(Zram {
                 stored_bytes: (sum.stored_bytes + zram.stored_bytes).min(MAX_BYTES),
@@ -121,7 +121,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = SystemRoot::at(folder.path());
         let mut reader = ZramReader::new(&root);
-        let mut read = || reader.read(&mut Buffer::default());
+        let mut read = || reader.read(&mut LineBuffer::default());
         assert!(read().is_err());
         for (device, text) in [("zram0", "10 5 6 0"), ("zram1", "20 5 7 0"), ("zramble", "1 1 1")] {
             let device = folder.path().join("sys/block").join(device);

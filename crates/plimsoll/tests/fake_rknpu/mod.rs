@@ -24,7 +24,7 @@ use plimsoll::{
     budget::HeadroomOptions,
     device::{
         DeviceContext, RknpuBackend,
-        kernel::{Kernel, Mapping, RealKernel},
+        kernel::{Kernel, RawMapping, RealKernel},
     },
     system::SystemRoot,
     units::{GIB, MIB},
@@ -167,7 +167,7 @@ impl Kernel for FakeKernel {
         self.driver(|driver| driver.ioctl(fd, request, argument))
     }
 
-    fn map(&self, fd: BorrowedFd<'_>, offset_bytes: u64, size_bytes: usize) -> Result<Mapping> {
+    fn map(&self, fd: BorrowedFd<'_>, offset_bytes: u64, size_bytes: usize) -> Result<RawMapping> {
         self.driver(|driver| {
             driver.step()?;
             driver.map(fd, offset_bytes, size_bytes)

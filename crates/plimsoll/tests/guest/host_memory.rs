@@ -4,7 +4,7 @@ use std::fs;
 
 use plimsoll::{
     budget::Promised,
-    device::{Backend, DeviceContext, HostBackend, HostOptions, HostSource, HostView, HugePages, Request},
+    device::{Backend, DeviceContext, HostBackend, HostOptions, HostSource, HostView, HugePageUse, Request},
     system::{HugePages as HugePagePool, SystemRoot},
     units::MIB,
 };
@@ -19,7 +19,7 @@ fn explicit_huge_pages_come_out_of_their_pool_and_go_back() {
     let free = || HugePagePool::read(&SystemRoot::default()).unwrap()[0].free_count;
     assert_eq!(free(), 8);
     for source in [HostSource::Anonymous, HostSource::MemoryFile] {
-        let options = HostOptions { source, huge_pages: HugePages::ExplicitOnly, lock: false };
+        let options = HostOptions { source, huge_pages: HugePageUse::ExplicitOnly, lock: false };
         let backend = HostBackend::with_options(DeviceContext::default(), options);
         let slab = backend.take(&Request::new(7 * MIB, "huge")).unwrap();
         assert_eq!(slab.size_bytes(), 8 * MIB);
@@ -31,7 +31,7 @@ fn explicit_huge_pages_come_out_of_their_pool_and_go_back() {
         slab.populate(Promised::NOTHING).unwrap();
         let refusal = backend.take(&Request::new(10 * MIB, "more")).unwrap_err();
         assert!(refusal.to_string().contains("vm.nr_hugepages=5"), "{refusal}");
-        let either = HostOptions { huge_pages: HugePages::Explicit, ..options };
+        let either = HostOptions { huge_pages: HugePageUse::Explicit, ..options };
         let either = HostBackend::with_options(DeviceContext::default(), either);
         let fallen_back = either.take(&Request::new(10 * MIB, "more")).unwrap();
         assert_eq!((fallen_back.size_bytes(), either.remarks().len()), (10 * MIB, 1));

@@ -34,7 +34,7 @@ proptest! {
 
     /// Against a plain list: nothing overlaps, nothing is lost, content survives whatever is moved.
     #[test]
-    fn buffers_keep_their_bytes_and_the_books_add_up(steps in prop::collection::vec(step(), 1..120)) {
+    fn buffers_keep_their_bytes_and_the_map_adds_up(steps in prop::collection::vec(step(), 1..120)) {
         let pool = pool(PoolOptions { max_bytes: Some(MIB), ..small(256 * KIB) });
         let mut live: Vec<(u64, PoolBuffer)> = Vec::new();
         let mut pins = Vec::new();

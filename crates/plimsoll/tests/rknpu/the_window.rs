@@ -61,7 +61,7 @@ fn newer_drivers_place_a_giant_where_its_alignment_would_not() {
 }
 
 #[test]
-fn the_map_agree_with_the_addresses_that_the_driver_gives() {
+fn the_map_agrees_with_the_addresses_that_the_driver_gives() {
     let board = Board::new();
     let backend = board.open().unwrap();
     let mut slabs = fill(&backend, 64 * MIB);

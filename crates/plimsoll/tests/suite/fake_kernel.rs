@@ -10,7 +10,7 @@ use std::{
     sync::Mutex,
 };
 
-use plimsoll::device::kernel::{Kernel, Mapping, RealKernel};
+use plimsoll::device::kernel::{Kernel, RawMapping, RealKernel};
 use rustix::{
     fs::{MemfdFlags, OFlags, SealFlags, fcntl_get_seals},
     io::{Errno, Result},
@@ -144,12 +144,12 @@ impl Kernel for FakeKernel {
         RealKernel.duplicate(fd)
     }
 
-    fn map(&self, fd: BorrowedFd<'_>, offset_bytes: u64, size_bytes: usize) -> Result<Mapping> {
+    fn map(&self, fd: BorrowedFd<'_>, offset_bytes: u64, size_bytes: usize) -> Result<RawMapping> {
         self.step()?;
         RealKernel.map(fd, offset_bytes, size_bytes)
     }
 
-    fn map_anonymous(&self, size_bytes: usize, flags: MapFlags) -> Result<Mapping> {
+    fn map_anonymous(&self, size_bytes: usize, flags: MapFlags) -> Result<RawMapping> {
         self.step()?;
         RealKernel.map_anonymous(size_bytes, flags)
     }
@@ -174,13 +174,13 @@ impl Kernel for FakeKernel {
         RealKernel.punch(fd, range)
     }
 
-    fn advise(&self, mapping: &Mapping, range: Range<u64>, advice: Advice) -> Result<()> {
+    fn advise(&self, mapping: &RawMapping, range: Range<u64>, advice: Advice) -> Result<()> {
         self.step()?;
         self.seen.lock().unwrap().advice.push(advice);
         RealKernel.advise(mapping, range, advice)
     }
 
-    fn lock(&self, mapping: &Mapping) -> Result<()> {
+    fn lock(&self, mapping: &RawMapping) -> Result<()> {
         self.step()?;
         RealKernel.lock(mapping)
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use slab::Slab;
+use slab::Slab as Slots;
 
 use super::{
     event::EventKind,
@@ -18,7 +18,7 @@ use super::{
 /// pay for larger ones.
 #[derive(Debug, Default)]
 pub(in crate::budget) struct Journal {
-    recorders: Slab<Recorder>,
+    recorders: Slots<Recorder>,
     /// Of the live allocations that were granted meanwhile.
     origins: HashMap<u64, Origin>,
     stacks: Stacks,

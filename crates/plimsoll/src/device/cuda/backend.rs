@@ -4,12 +4,12 @@ use std::sync::{Arc, OnceLock, atomic::Ordering};
 
 use super::{
     CudaChunks, CudaInfo, CudaKind, CudaOptions, CudaStaging,
-    block::{Block, Storage},
+    block::{CudaBlock, Storage},
     chunks::Chunking,
     driver::Driver,
     memory::CudaMemory,
-    shared::Shared,
-    table::{Table, unavailable},
+    shared::CudaShared,
+    table::{CudaTable, unavailable},
 };
 use crate::{
     budget::DriverRule,
@@ -35,7 +35,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct CudaBackend {
-    shared: Arc<Shared>,
+    shared: Arc<CudaShared>,
     meter: Meter,
 }
 
@@ -48,7 +48,7 @@ impl CudaBackend {
     /// there is no device of that number, or when the device has no memory of that kind;
     /// [`Error::Device`](crate::Error::Device) when the driver gives no context.
     pub fn open(options: CudaOptions) -> Result<Self> {
-        let table = Table::open(options.library.as_deref())?;
+        let table = CudaTable::open(options.library.as_deref())?;
         let (device, info) = CudaInfo::read(&table, options.ordinal)?;
         check_kind(&info, options.kind)?;
         let driver = Driver::retain(table, name_of(options.ordinal, options.kind), device)?;
@@ -62,7 +62,7 @@ impl CudaBackend {
         let chunking = if chunked { Chunking::of(&current, &info) } else { None };
         let (free_bytes, device_bytes) = current.memory_info()?;
         drop(current);
-        let shared = Shared {
+        let shared = CudaShared {
             context: with_rule_of_driver(options.context, &info),
             kind: options.kind,
             driver,
@@ -95,7 +95,7 @@ impl CudaBackend {
         let shared = &self.shared;
         let bytes = request.bytes.next_multiple_of(self.limits().granule_bytes);
         let storage = Storage::take(shared, request, shared.kind, bytes)?;
-        let block = Block::new(Arc::clone(shared), storage, bytes, Some(self.meter.enter(bytes)));
+        let block = CudaBlock::new(Arc::clone(shared), storage, bytes, Some(self.meter.count(bytes)));
         Ok(CudaMemory { block: Arc::new(block) })
     }
 }
@@ -110,7 +110,7 @@ impl Backend for CudaBackend {
     }
 
     fn limits(&self) -> Limits {
-        let Shared { info, kind, chunking, .. } = &*self.shared;
+        let CudaShared { info, kind, chunking, .. } = &*self.shared;
         let page_bytes = rustix::param::page_size() as u64;
         Limits {
             granule_bytes: chunking.map_or(page_bytes, |chunking| chunking.granularity_bytes.max(page_bytes)),

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{CudaKind, chunks::Chunks, driver::Current, shared::Shared, table::DevicePointer};
+use super::{CudaKind, chunks::Chunks, driver::Current, shared::CudaShared, table::DevicePointer};
 use crate::{
     device::{HostView, Metered, Request},
     error::{Error, Result},
@@ -18,8 +18,8 @@ const ATTACH_GLOBAL: u32 = 1;
 
 /// Taken memory. Whoever has work under way on it keeps it alive.
 #[derive(Debug)]
-pub(super) struct Block {
-    pub shared: Arc<Shared>,
+pub(super) struct CudaBlock {
+    pub shared: Arc<CudaShared>,
     pub storage: Storage,
     pub bytes: u64,
     _metered: Option<Metered>,
@@ -41,8 +41,8 @@ unsafe impl Sync for Storage {}
 
 impl Storage {
     /// Asks the driver for memory of that kind, after the machine where the memory is the machine's.
-    pub fn take(shared: &Shared, request: &Request<'_>, kind: CudaKind, bytes: u64) -> Result<Self> {
-        // A lock that another thread held at the fork is never freed in the child.
+    pub fn take(shared: &CudaShared, request: &Request<'_>, kind: CudaKind, bytes: u64) -> Result<Self> {
+        // A lock that another thread held at the fork is never unlocked in the child.
         shared.driver.check_process()?;
         let charge = shared.charge(kind);
         let ask = || {
@@ -58,7 +58,7 @@ impl Storage {
         taken.map_err(|error| shared.refusal(request, charge, error))
     }
 
-    fn ask(shared: &Shared, current: &Current<'_>, kind: CudaKind, bytes: u64) -> Result<Self> {
+    fn ask(shared: &CudaShared, current: &Current<'_>, kind: CudaKind, bytes: u64) -> Result<Self> {
         match kind {
             CudaKind::Device => Self::take_device(shared, current, bytes),
             CudaKind::Pinned => Self::take_pinned(current, bytes),
@@ -67,7 +67,7 @@ impl Storage {
     }
 
     /// Chunks where they are wanted; where they are refused, for whatever reason, one piece may still be had.
-    fn take_device(shared: &Shared, current: &Current<'_>, bytes: u64) -> Result<Self> {
+    fn take_device(shared: &CudaShared, current: &Current<'_>, bytes: u64) -> Result<Self> {
         let Some(chunking) = &shared.chunking else { return Self::take_linear(current, bytes) };
         chunking.take(current, bytes).map(Self::Chunked).or_else(|refusal| {
             let piece = Self::take_linear(current, bytes)?;
@@ -124,7 +124,7 @@ impl Storage {
         }
     }
 
-    fn free(&mut self, shared: &Shared, current: &Current<'_>) {
+    fn free(&mut self, shared: &CudaShared, current: &Current<'_>) {
         match self {
             Self::Chunked(chunks) => {
                 // Unlike the other calls that free, unmapping does not wait for work under way.
@@ -154,13 +154,13 @@ impl Storage {
     }
 }
 
-impl Block {
-    pub fn new(shared: Arc<Shared>, storage: Storage, bytes: u64, metered: Option<Metered>) -> Self {
+impl CudaBlock {
+    pub fn new(shared: Arc<CudaShared>, storage: Storage, bytes: u64, metered: Option<Metered>) -> Self {
         Self { shared, storage, bytes, _metered: metered }
     }
 
     /// Pinned memory beside the slabs: for staging, whatever kind the back end gives.
-    pub fn take_pinned(shared: &Arc<Shared>, request: &Request<'_>) -> Result<Self> {
+    pub fn take_pinned(shared: &Arc<CudaShared>, request: &Request<'_>) -> Result<Self> {
         let storage = Storage::take(shared, request, CudaKind::Pinned, request.bytes)?;
         Ok(Self::new(Arc::clone(shared), storage, request.bytes, None))
     }
@@ -180,7 +180,7 @@ impl Block {
     }
 }
 
-impl Drop for Block {
+impl Drop for CudaBlock {
     fn drop(&mut self) {
         if let Some(current) = self.shared.driver.enter_to_free() {
             self.storage.free(&self.shared, &current);

@@ -39,11 +39,11 @@ pub(super) struct Chunking {
 pub(super) struct Chunks {
     pub base: DevicePointer,
     bytes: u64,
-    parts: Vec<Chunk>,
+    parts: Vec<VmmChunk>,
 }
 
 #[derive(Debug)]
-struct Chunk {
+struct VmmChunk {
     handle: u64,
     offset: u64,
     bytes: u64,
@@ -102,7 +102,7 @@ impl Chunking {
             // SAFETY: the range lies in the reservation, and nothing is mapped there yet.
             let code = unsafe { (self.calls.map)(chunks.base + offset, bytes as usize, 0, handle, 0) };
             let mapped = current.check("cuMemMap", code);
-            chunks.parts.push(Chunk { handle, offset, bytes, mapped: mapped.is_ok() });
+            chunks.parts.push(VmmChunk { handle, offset, bytes, mapped: mapped.is_ok() });
             mapped?;
             offset += bytes;
         }

@@ -10,17 +10,17 @@ use std::{
 
 use super::{
     codes::{CuResult, SUCCESS, loses_device},
-    table::{Handle, Table},
+    table::{CudaHandle, CudaTable},
 };
 use crate::error::{Error, Result};
 
 /// One device, and the context that this process shares with whoever else uses the device's runtime.
 pub(super) struct Driver {
-    pub table: Table,
+    pub table: CudaTable,
     /// As errors call it.
     pub name: String,
     pub device: i32,
-    context: Handle,
+    context: CudaHandle,
     /// The process that owns the context. A forked child has the handle and no right to it.
     pid: u32,
     /// The code with which the context was lost; 0 while it lives.
@@ -29,7 +29,7 @@ pub(super) struct Driver {
 
 impl Driver {
     /// Retains the primary context of the device with that number.
-    pub fn retain(table: Table, name: String, device: i32) -> Result<Self> {
+    pub fn retain(table: CudaTable, name: String, device: i32) -> Result<Self> {
         let mut context = 0;
         // SAFETY: `context` is a live place for a handle, and the device was found by this driver.
         let code = unsafe { (table.core.context_retain)(&raw mut context, device) };
@@ -104,7 +104,7 @@ pub(super) struct Current<'a> {
 
 impl Current<'_> {
     /// The functions that may be called now.
-    pub fn table(&self) -> &Table {
+    pub fn table(&self) -> &CudaTable {
         &self.driver.table
     }
 
@@ -124,7 +124,7 @@ impl Current<'_> {
     }
 
     /// Waits for a stream.
-    pub fn wait_for(&self, stream: Handle) -> Result<()> {
+    pub fn wait_for(&self, stream: CudaHandle) -> Result<()> {
         // SAFETY: the default stream, or one of the caller's that it has not destroyed.
         self.check("cuStreamSynchronize", unsafe { (self.table().core.stream_synchronize)(stream) })
     }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, ffi::CStr, path::Path};
 use super::{
     CudaKind,
     codes::INVALID_VALUE,
-    table::{Table, unavailable},
+    table::{CudaTable, unavailable},
 };
 use crate::error::Result;
 
@@ -96,7 +96,7 @@ impl CudaInfo {
     ///
     /// [`Error::DeviceUnavailable`](crate::Error::DeviceUnavailable) when there is no driver, or no device.
     pub fn all(library: Option<&Path>) -> Result<Vec<Self>> {
-        let table = Table::open(library)?;
+        let table = CudaTable::open(library)?;
         (0..device_count(&table)?).map(|ordinal| Self::read(&table, ordinal).map(|(_, info)| info)).collect()
     }
 
@@ -139,7 +139,7 @@ impl CudaInfo {
         CudaAdvice { kind, reason: reason.into_owned() }
     }
 
-    pub(super) fn read(table: &Table, ordinal: u32) -> Result<(i32, Self)> {
+    pub(super) fn read(table: &CudaTable, ordinal: u32) -> Result<(i32, Self)> {
         let count = device_count(table)?;
         if ordinal >= count {
             return Err(unavailable(format!("there is no device {ordinal}: the driver shows {count}")));
@@ -178,14 +178,14 @@ impl CudaInfo {
     }
 }
 
-fn device_count(table: &Table) -> Result<u32> {
+fn device_count(table: &CudaTable) -> Result<u32> {
     let mut count = 0;
     // SAFETY: `count` is a live place for a number.
     table.available("cuDeviceGetCount", unsafe { (table.core.device_count)(&raw mut count) })?;
     Ok(count.try_into().unwrap_or(0))
 }
 
-fn driver_version(table: &Table) -> Result<(u32, u32)> {
+fn driver_version(table: &CudaTable) -> Result<(u32, u32)> {
     let mut version = 0;
     // SAFETY: `version` is a live place for a number.
     table.available("cuDriverGetVersion", unsafe { (table.core.driver_version)(&raw mut version) })?;
@@ -193,7 +193,7 @@ fn driver_version(table: &Table) -> Result<(u32, u32)> {
     Ok((version / 1000, version % 1000 / 10))
 }
 
-fn read_name(table: &Table, device: i32) -> Result<String> {
+fn read_name(table: &CudaTable, device: i32) -> Result<String> {
     let mut name = [0; 256];
     // SAFETY: the array has room for as many bytes as the call is told; one is kept back, so that it ends in zero.
     let code = unsafe { (table.core.device_name)(name.as_mut_ptr().cast(), 255, device) };
@@ -201,7 +201,7 @@ fn read_name(table: &Table, device: i32) -> Result<String> {
     Ok(CStr::from_bytes_until_nul(&name).unwrap_or_default().to_string_lossy().into_owned())
 }
 
-fn read_total(table: &Table, device: i32) -> Result<u64> {
+fn read_total(table: &CudaTable, device: i32) -> Result<u64> {
     let mut total = 0_usize;
     // SAFETY: `total` is a live place for a size.
     table.available("cuDeviceTotalMem", unsafe { (table.core.device_total)(&raw mut total, device) })?;
@@ -209,7 +209,7 @@ fn read_total(table: &Table, device: i32) -> Result<u64> {
 }
 
 /// An attribute that the driver is too old to know of is one that the device has not got.
-fn read_attribute(table: &Table, device: i32, attribute: u32) -> Result<u32> {
+fn read_attribute(table: &CudaTable, device: i32, attribute: u32) -> Result<u32> {
     let mut value = 0;
     // SAFETY: `value` is a live place for a number.
     let code = unsafe { (table.core.device_attribute)(&raw mut value, attribute, device) };

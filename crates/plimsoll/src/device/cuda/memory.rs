@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    block::{Block, Storage},
+    block::{CudaBlock, Storage},
     driver::Current,
 };
 use crate::{
@@ -25,7 +25,7 @@ const HANDLE_DMA_BUF: u32 = 1;
 /// A slab.
 #[derive(Debug)]
 pub(super) struct CudaMemory {
-    pub block: Arc<Block>,
+    pub block: Arc<CudaBlock>,
 }
 
 impl CudaMemory {

@@ -23,7 +23,7 @@ const SUGGESTION: &str = "Ask for it in several slabs, or release something firs
 
 /// A device with its driver, one kind of its memory, and what is known of both.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct CudaShared {
     pub driver: Driver,
     pub info: CudaInfo,
     pub kind: CudaKind,
@@ -36,7 +36,7 @@ pub(super) struct Shared {
     pub device_bytes: AtomicU64,
 }
 
-impl Shared {
+impl CudaShared {
     /// Who pays for memory of a kind; nobody for the device's own. Memory of an integrated GPU comes from a driver that
     /// charges no cgroup.
     pub fn charge(&self, kind: CudaKind) -> Option<Charge> {

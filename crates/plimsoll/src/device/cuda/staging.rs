@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    block::{Block, Storage},
+    block::{CudaBlock, Storage},
     memory::CudaMemory,
-    shared::Shared,
-    table::Handle,
+    shared::CudaShared,
+    table::CudaHandle,
 };
 use crate::{
     device::{DeviceMemory, Request, Staging},
@@ -34,25 +34,25 @@ const STREAM_NON_BLOCKING: u32 = 1;
 /// ```
 #[derive(Debug)]
 pub struct CudaStaging {
-    filling: Slot,
-    copying: Slot,
+    filling: StagingSlot,
+    copying: StagingSlot,
     /// Bytes of the window last lent.
     lent: usize,
 }
 
 /// One window with a stream of its own, so that waiting for it waits for nothing else.
 #[derive(Debug)]
-struct Slot {
-    host: Block,
-    stream: Handle,
+struct StagingSlot {
+    host: CudaBlock,
+    stream: CudaHandle,
     /// What is being copied into: it stays until that is done.
-    target: Option<Arc<Block>>,
+    target: Option<Arc<CudaBlock>>,
 }
 
 impl CudaStaging {
     /// Staging of two windows of `window_bytes` each.
-    pub(super) fn over(shared: &Arc<Shared>, window_bytes: u64) -> Result<Self> {
-        let slot = || Slot::new(shared, window_bytes);
+    pub(super) fn over(shared: &Arc<CudaShared>, window_bytes: u64) -> Result<Self> {
+        let slot = || StagingSlot::new(shared, window_bytes);
         Ok(Self { filling: slot()?, copying: slot()?, lent: 0 })
     }
 
@@ -125,9 +125,9 @@ impl Staging for CudaStaging {
     }
 }
 
-impl Slot {
-    fn new(shared: &Arc<Shared>, bytes: u64) -> Result<Self> {
-        let host = Block::take_pinned(shared, &Request::new(bytes, "staging"))?;
+impl StagingSlot {
+    fn new(shared: &Arc<CudaShared>, bytes: u64) -> Result<Self> {
+        let host = CudaBlock::take_pinned(shared, &Request::new(bytes, "staging"))?;
         let current = shared.driver.enter()?;
         let mut stream = 0;
         // SAFETY: `stream` is a live place for a handle.
@@ -155,14 +155,14 @@ impl Slot {
     }
 
     /// The memory behind a slab of the same device that is not pinned itself: that is written faster than copied.
-    fn reachable(&self, to: &dyn DeviceMemory) -> Option<Arc<Block>> {
+    fn reachable(&self, to: &dyn DeviceMemory) -> Option<Arc<CudaBlock>> {
         let memory = to.as_any().downcast_ref::<CudaMemory>()?;
         let ours = memory.block.shared.is_device_of(&self.host.shared);
         let pinned = matches!(memory.block.storage, Storage::Pinned { .. });
         (ours && !pinned).then(|| Arc::clone(&memory.block))
     }
 
-    fn start_copy(&mut self, target: Arc<Block>, offset_bytes: u64, len: usize) -> Result<()> {
+    fn start_copy(&mut self, target: Arc<CudaBlock>, offset_bytes: u64, len: usize) -> Result<()> {
         let Storage::Pinned { host, .. } = self.host.storage else { return Ok(()) };
         let current = self.host.shared.driver.enter()?;
         let to = target.storage.address() + offset_bytes;
@@ -177,7 +177,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for StagingSlot {
     fn drop(&mut self) {
         if let Some(current) = self.host.shared.driver.enter_to_free() {
             // SAFETY: created with the slot and destroyed once. The copy under way is waited for first: what it works

@@ -20,7 +20,7 @@ use crate::{
 /// An address in the device's space.
 pub(super) type DevicePointer = u64;
 /// A context or a stream: a pointer of the driver's own, never followed here. 0 is none, or the default stream.
-pub(super) type Handle = usize;
+pub(super) type CudaHandle = usize;
 
 /// `CUmemLocation`.
 #[repr(C)]
@@ -87,10 +87,10 @@ symbols! {
         device_name = "cuDeviceGetName" (*mut c_char, i32, i32);
         device_total = "cuDeviceTotalMem_v2" (*mut usize, i32);
         device_attribute = "cuDeviceGetAttribute" (*mut i32, u32, i32);
-        context_retain = "cuDevicePrimaryCtxRetain" (*mut Handle, i32);
+        context_retain = "cuDevicePrimaryCtxRetain" (*mut CudaHandle, i32);
         context_release = "cuDevicePrimaryCtxRelease_v2" (i32);
-        context_push = "cuCtxPushCurrent_v2" (Handle);
-        context_pop = "cuCtxPopCurrent_v2" (*mut Handle);
+        context_push = "cuCtxPushCurrent_v2" (CudaHandle);
+        context_pop = "cuCtxPopCurrent_v2" (*mut CudaHandle);
         context_synchronize = "cuCtxSynchronize" ();
         memory_info = "cuMemGetInfo_v2" (*mut usize, *mut usize);
         alloc = "cuMemAlloc_v2" (*mut DevicePointer, usize);
@@ -102,11 +102,11 @@ symbols! {
         copy_to_device = "cuMemcpyHtoD_v2" (DevicePointer, *const c_void, usize);
         copy_to_host = "cuMemcpyDtoH_v2" (*mut c_void, DevicePointer, usize);
         copy_within = "cuMemcpyDtoD_v2" (DevicePointer, DevicePointer, usize);
-        copy_to_device_async = "cuMemcpyHtoDAsync_v2" (DevicePointer, *const c_void, usize, Handle);
+        copy_to_device_async = "cuMemcpyHtoDAsync_v2" (DevicePointer, *const c_void, usize, CudaHandle);
         set = "cuMemsetD8_v2" (DevicePointer, u8, usize);
-        stream_create = "cuStreamCreate" (*mut Handle, u32);
-        stream_synchronize = "cuStreamSynchronize" (Handle);
-        stream_destroy = "cuStreamDestroy_v2" (Handle);
+        stream_create = "cuStreamCreate" (*mut CudaHandle, u32);
+        stream_synchronize = "cuStreamSynchronize" (CudaHandle);
+        stream_destroy = "cuStreamDestroy_v2" (CudaHandle);
     }
 }
 
@@ -132,7 +132,7 @@ symbols! {
 
 symbols! {
     /// Moving managed memory before it is touched. The old name, which takes a device, is still exported.
-    Prefetch { prefetch = "cuMemPrefetchAsync" (DevicePointer, usize, i32, Handle); }
+    Prefetch { prefetch = "cuMemPrefetchAsync" (DevicePointer, usize, i32, CudaHandle); }
 }
 
 symbols! {
@@ -145,7 +145,7 @@ symbols! {
 
 /// The driver's library, opened and initialised.
 #[derive(Clone)]
-pub(super) struct Table {
+pub(super) struct CudaTable {
     pub core: Core,
     pub virtual_memory: Option<VirtualMemory>,
     pub dma_buf: Option<DmaBuf>,
@@ -155,7 +155,7 @@ pub(super) struct Table {
     pub library: OsString,
 }
 
-impl Table {
+impl CudaTable {
     /// Opens the library that is named, by the argument or by the environment, or the first of the usual ones, and
     /// initialises it.
     pub fn open(path: Option<&Path>) -> Result<Self> {

@@ -17,7 +17,7 @@ use crate::{
     device::{
         Charge, DeviceContext, DeviceMemory, HostView, Metered, Request,
         errno::meaning,
-        kernel::{Kernel, Mapping},
+        kernel::{Kernel, RawMapping},
         memory::checked_part,
     },
     error::{Error, Result},
@@ -28,7 +28,7 @@ pub(super) struct HostMemory {
     kernel: Arc<dyn Kernel>,
     context: DeviceContext,
     device: &'static str,
-    mapping: Mapping,
+    mapping: RawMapping,
     file: Option<OwnedFd>,
     /// What its pages measure; huge ones are no part of what the machine has available.
     page_bytes: u64,
@@ -40,7 +40,7 @@ pub(super) struct HostMemory {
 
 /// What was mapped, and how.
 pub(super) struct Mapped {
-    pub(super) mapping: Mapping,
+    pub(super) mapping: RawMapping,
     pub(super) file: Option<OwnedFd>,
     pub(super) page_bytes: u64,
     pub(super) locked: bool,
@@ -151,11 +151,11 @@ impl DeviceMemory for HostMemory {
             return Ok(());
         }
         self.populated.store(false, Ordering::Release);
-        let (given_back, call) = match &self.file {
+        let (freed, call) = match &self.file {
             Some(file) => (self.kernel.punch(file.as_fd(), whole), "fallocate"),
             None => (self.kernel.advise(&self.mapping, whole, Advice::LinuxDontNeed), "madvise"),
         };
-        match given_back {
+        match freed {
             // Kernels before 5.18 keep explicit huge pages.
             Ok(()) | Err(Errno::INVAL) => Ok(()),
             Err(errno) => Err(self.refusal(errno, call)),

@@ -15,11 +15,11 @@ use rustix::{
 };
 
 use self::memory::{HostMemory, Mapped, page_bytes};
-pub use self::options::{HostOptions, HostSource, HugePages};
+pub use self::options::{HostOptions, HostSource, HugePageUse};
 use super::{
     BackEndKind, Backend, Charge, DeviceContext, DeviceMemory, DeviceUsage, Limits, Meter, Request,
     errno::{locking_meaning, mapping_meaning},
-    kernel::{Kernel, Mapping, RealKernel},
+    kernel::{Kernel, RawMapping, RealKernel},
     shown_label,
 };
 use crate::{
@@ -72,15 +72,15 @@ impl HostBackend {
     fn slab(&self, request: &Request<'_>) -> Result<HostMemory> {
         request.check_size()?;
         match self.options.huge_pages {
-            HugePages::Explicit => self.huge_slab(request).or_else(|refusal| match refusal {
+            HugePageUse::Explicit => self.huge_slab(request).or_else(|refusal| match refusal {
                 Error::InsufficientMemory { binding_constraint, .. } => {
                     self.fall_back.get_or_init(|| binding_constraint);
                     self.plain_slab(request)
                 }
                 other => Err(other),
             }),
-            HugePages::ExplicitOnly => self.huge_slab(request),
-            HugePages::None | HugePages::Transparent => self.plain_slab(request),
+            HugePageUse::ExplicitOnly => self.huge_slab(request),
+            HugePageUse::None | HugePageUse::Transparent => self.plain_slab(request),
         }
     }
 
@@ -102,7 +102,7 @@ impl HostBackend {
             }
             Error::device(self.name(), Some(errno.raw_os_error()), "mmap", meaning)
         })?;
-        if self.options.huge_pages != HugePages::None {
+        if self.options.huge_pages != HugePageUse::None {
             // A wish: a kernel without transparent huge pages gives others.
             let _ = self.kernel.advise(&mapping, 0..bytes, Advice::LinuxHugepage);
         }
@@ -117,7 +117,7 @@ impl HostBackend {
 
     /// Takes huge pages from their pool. What is in the pool has left the machine's available memory long ago, so only
     /// what the kernel would have to add to it is weighed against headroom.
-    fn huge_map(&self, request: &Request<'_>) -> Result<(Mapping, Option<OwnedFd>)> {
+    fn huge_map(&self, request: &Request<'_>) -> Result<(RawMapping, Option<OwnedFd>)> {
         let _alone = InFlight::of_huge_pages(&self.context.root);
         let pools = match HugePagePool::read(&self.context.root) {
             // A kernel without huge pages.
@@ -151,19 +151,19 @@ impl HostBackend {
         request.bytes.next_multiple_of(self.limits().granule_bytes)
     }
 
-    fn slab_of(&self, mapping: Mapping, file: Option<OwnedFd>, page_bytes: u64) -> Result<HostMemory> {
+    fn slab_of(&self, mapping: RawMapping, file: Option<OwnedFd>, page_bytes: u64) -> Result<HostMemory> {
         if self.options.lock {
             self.kernel.lock(&mapping).map_err(|errno| {
                 let meaning = locking_meaning(errno, mapping.size_bytes() as u64);
                 Error::device(self.name(), Some(errno.raw_os_error()), "mlock", meaning)
             })?;
         }
-        let metered = self.meter.enter(mapping.size_bytes() as u64);
+        let metered = self.meter.count(mapping.size_bytes() as u64);
         let mapped = Mapped { mapping, file, page_bytes, locked: self.options.lock };
         Ok(HostMemory::new(self.kernel.clone(), self.context.clone(), self.static_name(), mapped, metered))
     }
 
-    fn map(&self, bytes: u64, label: &str, huge: bool) -> Called<(Mapping, Option<OwnedFd>)> {
+    fn map(&self, bytes: u64, label: &str, huge: bool) -> Called<(RawMapping, Option<OwnedFd>)> {
         match self.options.source {
             HostSource::Anonymous => {
                 let flags = if huge { MapFlags::HUGETLB | MapFlags::HUGE_2MB } else { MapFlags::empty() };
@@ -215,7 +215,7 @@ impl Backend for HostBackend {
             needs_sync: false,
             exportable: self.options.source == HostSource::MemoryFile,
             // What is set aside is none of the memory that a line is drawn across.
-            system_memory: self.options.huge_pages != HugePages::ExplicitOnly,
+            system_memory: self.options.huge_pages != HugePageUse::ExplicitOnly,
         }
     }
 
@@ -244,7 +244,7 @@ impl Backend for HostBackend {
     fn remarks(&self) -> Vec<String> {
         let fell_back =
             self.fall_back.get().map(|why| format!("transparent huge pages were taken, as {why}"));
-        let never = self.options.huge_pages != HugePages::None
+        let never = self.options.huge_pages != HugePageUse::None
             && transparent_huge_pages(&self.context.root).is_ok_and(|word| word == "never");
         let off = never.then(|| {
             "transparent huge pages are off; turn them on: \

@@ -6,7 +6,7 @@ pub struct HostOptions {
     /// What is mapped.
     pub source: HostSource,
     /// Whether in huge pages.
-    pub huge_pages: HugePages,
+    pub huge_pages: HugePageUse,
     /// Whether slabs are locked in RAM, so that nothing of them is ever swapped out. All their pages are then taken at
     /// once, and stay until the slab is freed.
     pub lock: bool,
@@ -24,7 +24,7 @@ pub enum HostSource {
 
 /// Whether memory is taken in huge pages, which cost the processor fewer look-ups of addresses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum HugePages {
+pub enum HugePageUse {
     /// Pages of the usual size, unless the system decides otherwise.
     #[default]
     None,
@@ -37,14 +37,14 @@ pub enum HugePages {
     ExplicitOnly,
 }
 
-names!(HugePages {
+names!(HugePageUse {
     None => "none",
     Transparent => "transparent",
     Explicit => "explicit",
     ExplicitOnly => "explicit-only",
 });
 
-impl HugePages {
+impl HugePageUse {
     /// Whether the pool is asked first.
     pub(super) const fn explicit(self) -> bool {
         matches!(self, Self::Explicit | Self::ExplicitOnly)

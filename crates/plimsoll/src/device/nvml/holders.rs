@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     process::ProcessOf,
-    table::{Answer, Table},
+    table::{Answer, NvmlTable},
 };
 use crate::{
     error::{Error, Result},
@@ -64,7 +64,7 @@ pub fn nvml_processes(library: Option<&Path>) -> Result<Vec<GpuProcess>> {
 }
 
 fn processes(library: Option<&Path>) -> Answer<Vec<GpuProcess>> {
-    let table = Table::open(library)?;
+    let table = NvmlTable::open(library)?;
     let count = table.device_count()?;
     let mut held = BTreeMap::new();
     let mut refusals = Vec::new();
@@ -92,7 +92,7 @@ fn processes(library: Option<&Path>) -> Answer<Vec<GpuProcess>> {
 }
 
 /// Either list is enough: boards without a display have none of what draws.
-fn of_gpu(table: &Table, gpu: u32) -> Answer<Vec<(u32, Option<u64>)>> {
+fn of_gpu(table: &NvmlTable, gpu: u32) -> Answer<Vec<(u32, Option<u64>)>> {
     let device = table.device(gpu)?;
     let [compute, graphics] = [ProcessOf::Compute, ProcessOf::Graphics].map(|of| table.rows(device, of));
     let rows = match (compute, graphics) {

@@ -20,7 +20,7 @@ impl ProcessOf {
 
 /// How rows lie in memory: the oldest functions write shorter ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(super) enum StructLayout {
     /// `nvmlProcessInfo_v1_t`, of the functions without a suffix.
     Short,
     /// `nvmlProcessInfo_v2_t` and `nvmlProcessInfo_t` of the third version, which are the same.
@@ -54,10 +54,10 @@ const NOT_AVAILABLE: u64 = u64::MAX;
 
 impl Row {
     /// The first rows of what was written into that memory by a function of that layout.
-    pub fn laid_out(written: &[Self], layout: Layout, count: usize) -> Vec<Self> {
+    pub fn laid_out(written: &[Self], layout: StructLayout, count: usize) -> Vec<Self> {
         match layout {
-            Layout::Long => written.iter().take(count).copied().collect(),
-            Layout::Short => {
+            StructLayout::Long => written.iter().take(count).copied().collect(),
+            StructLayout::Short => {
                 let rows = written.as_bytes().chunks_exact(size_of::<ShortRow>()).take(count);
                 rows.filter_map(|row| ShortRow::read_from_bytes(row).ok()).map(Self::from).collect()
             }
@@ -87,7 +87,7 @@ mod tests {
             row[..4].copy_from_slice(&pid.to_ne_bytes());
             row[8..].copy_from_slice(&(u64::from(pid) << 20).to_ne_bytes());
         }
-        let rows = Row::laid_out(&written, Layout::Short, 2);
+        let rows = Row::laid_out(&written, StructLayout::Short, 2);
         let told: Vec<_> = rows.iter().map(|row| (row.pid, row.bytes())).collect();
         assert_eq!(told, [(7, Some(7 << 20)), (8, Some(8 << 20))]);
     }

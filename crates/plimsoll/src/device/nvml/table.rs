@@ -7,7 +7,7 @@ use std::{
 
 use libloading::Library;
 
-use super::process::{Layout, ProcessOf, Row};
+use super::process::{ProcessOf, Row, StructLayout};
 use crate::{
     device::library::{load_first, usual_libraries},
     system::variable,
@@ -19,7 +19,7 @@ pub(super) type Answer<T> = std::result::Result<T, String>;
 /// `nvmlReturn_t`. Plain, for a newer library has codes that no list knows.
 pub(super) type Code = i32;
 /// `nvmlDevice_t`: a pointer of the library's own, never followed here.
-pub(super) type Handle = usize;
+pub(super) type NvmlHandle = usize;
 
 pub(super) const SUCCESS: Code = 0;
 pub(super) const INSUFFICIENT_SIZE: Code = 7;
@@ -30,28 +30,28 @@ const LIBRARY_NAME: &str = "libnvidia-ml.so.1";
 /// Names the library that is opened when none is named, and then no other is looked for.
 pub(super) const LIBRARY_VARIABLE: &str = "PLIMSOLL_NVML_LIBRARY";
 
-type ListProcesses = unsafe extern "C" fn(Handle, *mut u32, *mut Row) -> Code;
+type ListProcesses = unsafe extern "C" fn(NvmlHandle, *mut u32, *mut Row) -> Code;
 
 /// The library, opened and initialised until it is dropped. Others in the process may have it open too: it counts.
-pub(super) struct Table {
+pub(super) struct NvmlTable {
     shutdown: unsafe extern "C" fn() -> Code,
     text: unsafe extern "C" fn(Code) -> *const c_char,
     device_count: unsafe extern "C" fn(*mut u32) -> Code,
-    device: unsafe extern "C" fn(u32, *mut Handle) -> Code,
-    lists: Vec<(ProcessOf, Layout, ListProcesses)>,
+    device: unsafe extern "C" fn(u32, *mut NvmlHandle) -> Code,
+    lists: Vec<(ProcessOf, StructLayout, ListProcesses)>,
 }
 
 /// What lists there are, the newest function of each kind first.
-const LISTS: [(ProcessOf, Layout, &str); 6] = [
-    (ProcessOf::Compute, Layout::Long, "nvmlDeviceGetComputeRunningProcesses_v3"),
-    (ProcessOf::Compute, Layout::Long, "nvmlDeviceGetComputeRunningProcesses_v2"),
-    (ProcessOf::Compute, Layout::Short, "nvmlDeviceGetComputeRunningProcesses"),
-    (ProcessOf::Graphics, Layout::Long, "nvmlDeviceGetGraphicsRunningProcesses_v3"),
-    (ProcessOf::Graphics, Layout::Long, "nvmlDeviceGetGraphicsRunningProcesses_v2"),
-    (ProcessOf::Graphics, Layout::Short, "nvmlDeviceGetGraphicsRunningProcesses"),
+const LISTS: [(ProcessOf, StructLayout, &str); 6] = [
+    (ProcessOf::Compute, StructLayout::Long, "nvmlDeviceGetComputeRunningProcesses_v3"),
+    (ProcessOf::Compute, StructLayout::Long, "nvmlDeviceGetComputeRunningProcesses_v2"),
+    (ProcessOf::Compute, StructLayout::Short, "nvmlDeviceGetComputeRunningProcesses"),
+    (ProcessOf::Graphics, StructLayout::Long, "nvmlDeviceGetGraphicsRunningProcesses_v3"),
+    (ProcessOf::Graphics, StructLayout::Long, "nvmlDeviceGetGraphicsRunningProcesses_v2"),
+    (ProcessOf::Graphics, StructLayout::Short, "nvmlDeviceGetGraphicsRunningProcesses"),
 ];
 
-impl Table {
+impl NvmlTable {
     /// Opens the library that is named, by the argument or by the environment, or the first that loads, and initialises it.
     pub fn open(path: Option<&Path>) -> Answer<Self> {
         let library = load(path)?;
@@ -102,7 +102,7 @@ impl Table {
         Ok(count)
     }
 
-    pub fn device(&self, index: u32) -> Answer<Handle> {
+    pub fn device(&self, index: u32) -> Answer<NvmlHandle> {
         let mut handle = 0;
         // SAFETY: `handle` is a live place for a pointer.
         let code = unsafe { (self.device)(index, &raw mut handle) };
@@ -111,7 +111,7 @@ impl Table {
     }
 
     /// The rows of one kind of process on a device, as the newest function that the library and its driver have gives them.
-    pub fn rows(&self, device: Handle, of: ProcessOf) -> Answer<Vec<Row>> {
+    pub fn rows(&self, device: NvmlHandle, of: ProcessOf) -> Answer<Vec<Row>> {
         let mut refusal = format!("the library has no list of {} processes", of.name());
         for (_, layout, list) in self.lists.iter().filter(|(kind, ..)| *kind == of) {
             match listed(device, *layout, *list) {
@@ -139,7 +139,7 @@ impl Table {
     }
 }
 
-impl Drop for Table {
+impl Drop for NvmlTable {
     fn drop(&mut self) {
         // SAFETY: undoes the initialising, once.
         unsafe { (self.shutdown)() };
@@ -147,7 +147,7 @@ impl Drop for Table {
 }
 
 /// Asks for a list until there is room for all of it.
-fn listed(device: Handle, layout: Layout, list: ListProcesses) -> Result<Vec<Row>, Code> {
+fn listed(device: NvmlHandle, layout: StructLayout, list: ListProcesses) -> Result<Vec<Row>, Code> {
     /// Beyond this no board has processes.
     const MOST: u32 = 1 << 16;
     /// Processes come and go between two calls.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     device::{
         DeviceMemory, HostView, SyncKind,
-        kernel::{Kernel, Mapping},
+        kernel::{Kernel, RawMapping},
         memory::checked_part,
     },
     error::Result,
@@ -28,7 +28,7 @@ pub(super) struct RknpuMemory {
     kernel: Arc<dyn Kernel>,
     owner: Arc<Owner<Npu>>,
     taken: Allocated,
-    mapping: Mutex<Option<Mapping>>,
+    mapping: Mutex<Option<RawMapping>>,
     /// Parts that the processor is writing to.
     open_writes: Mutex<Vec<Range<u64>>>,
 }

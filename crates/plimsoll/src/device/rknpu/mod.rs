@@ -1,4 +1,4 @@
-//! The memory of Rockchip's NPU, from its own driver. Allocated by name only: programs that run models import dma-bufs, which
+//! The memory of Rockchip's NPU, from its own driver. Opened by name only: programs that run models import dma-bufs, which
 //! dma-heap gives without any of what follows.
 //!
 //! ```text

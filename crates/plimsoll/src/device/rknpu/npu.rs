@@ -24,7 +24,7 @@ use crate::{
     device::{
         Charge, DeviceContext, Metered, Request,
         ioctl::call,
-        kernel::{Kernel, Mapping},
+        kernel::{Kernel, RawMapping},
     },
     error::{Error, Left, Result},
     units::format_bytes,
@@ -35,26 +35,26 @@ const PAGE_ALIGNMENT_SINCE: [u32; 3] = [0, 9, 8];
 
 pub(super) struct Npu {
     kernel: Arc<dyn Kernel>,
-    /// Closing it gives back what is left, so it comes before the buffers' places in the map.
+    /// Closing it releases what is left, so it comes before the buffers' places in the map.
     node: OwnedFd,
     path: PathBuf,
     version: [u32; 3],
     has_domains: bool,
     /// By handle.
-    buffers: BTreeMap<u32, Buffer>,
+    buffers: BTreeMap<u32, NpuBuffer>,
     /// Handles that are to go back. The driver may refuse that while a job holds another domain.
     leaving: Vec<u32>,
 }
 
 /// A buffer as the driver knows it. It has no `Debug`: `obj_addr` is an address of the kernel.
-struct Buffer {
+struct NpuBuffer {
     obj_addr: u64,
     start: u64,
     domain: Arc<Domain>,
     metered: Metered,
 }
 
-/// What a taker is told of a buffer.
+/// A buffer that was allocated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Allocated {
     pub(super) handle: u32,
@@ -181,8 +181,12 @@ impl Npu {
             return Err(Error::device(DRIVER, None, MemCreate::NAME, meaning));
         }
         domain.window().fill(dma_addr, size);
-        let buffer =
-            Buffer { obj_addr, start: dma_addr, domain: domain.clone(), metered: domain.meter.enter(size) };
+        let buffer = NpuBuffer {
+            obj_addr,
+            start: dma_addr,
+            domain: domain.clone(),
+            metered: domain.meter.count(size),
+        };
         self.buffers.insert(handle, buffer);
         Ok(Allocated { handle, address: dma_addr, size_bytes: size })
     }
@@ -208,7 +212,7 @@ impl Npu {
     }
 
     /// Maps a buffer of this NPU.
-    pub(super) fn map(&self, taken: Allocated) -> Result<Mapping> {
+    pub(super) fn map(&self, taken: Allocated) -> Result<RawMapping> {
         let mut map = MemMap { handle: taken.handle, ..MemMap::default() };
         self.command(&mut map).map_err(|errno| refused(MemMap::NAME, errno))?;
         let mapped = self

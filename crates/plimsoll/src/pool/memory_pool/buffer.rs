@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Inner,
+    PoolInner,
     hold::{Hold, HoldKind},
     map::BufferId,
 };
@@ -24,7 +24,7 @@ use crate::{
 pub struct PoolBuffer(pub(super) Arc<Handle>);
 
 pub(super) struct Handle {
-    pub(super) pool: Arc<Inner>,
+    pub(super) pool: Arc<PoolInner>,
     pub(super) id: BufferId,
     size_bytes: u64,
     /// Whether whoever drops it may wait for the device.
@@ -63,7 +63,7 @@ pub struct ExportedFd {
 }
 
 impl PoolBuffer {
-    pub(super) fn new(pool: &Arc<Inner>, id: BufferId, size_bytes: u64) -> Self {
+    pub(super) fn new(pool: &Arc<PoolInner>, id: BufferId, size_bytes: u64) -> Self {
         let abandoned = AtomicBool::new(false);
         Self(Arc::new(Handle { pool: Arc::clone(pool), id, size_bytes, may_wait: true, abandoned }))
     }

@@ -2,7 +2,7 @@
 
 /// A quantity that rises and falls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counter {
+pub struct Tally {
     /// Now.
     pub current: u64,
     /// The most there ever was.
@@ -13,7 +13,7 @@ pub struct Counter {
     pub freed: u64,
 }
 
-impl Counter {
+impl Tally {
     fn add(&mut self, amount: u64) {
         self.current += amount;
         self.allocated += amount;
@@ -80,15 +80,15 @@ impl Scope {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     /// Bytes that buffers asked for.
-    pub(super) requested: Counter,
+    pub(super) requested: Tally,
     /// Bytes of the blocks they got.
-    pub(super) used: Counter,
+    pub(super) used: Tally,
     /// Bytes of slabs.
-    pub(super) held: Counter,
+    pub(super) held: Tally,
     /// Free bytes of slabs that also hold buffers.
-    pub(super) split: Counter,
-    pub(super) buffers: Counter,
-    pub(super) slabs: Counter,
+    pub(super) split: Tally,
+    pub(super) buffers: Tally,
+    pub(super) slabs: Tally,
     pub(super) failed_count: u64,
     pub(super) retry_count: u64,
     pub(super) moved_count: u64,
@@ -171,8 +171,8 @@ impl Counters {
             ("segment", &self.slabs),
             ("active", &self.buffers),
         ];
-        let of_group = |(name, counter): (&str, &Counter)| {
-            let Counter { current, peak, allocated, freed } = *counter;
+        let of_group = |(name, counter): (&str, &Tally)| {
+            let Tally { current, peak, allocated, freed } = *counter;
             [("current", current), ("peak", peak), ("allocated", allocated), ("freed", freed)]
                 .map(|(what, value)| (format!("{name}.all.{what}"), value))
         };

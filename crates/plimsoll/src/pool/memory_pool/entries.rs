@@ -58,12 +58,12 @@ struct Slot {
 
 /// Every buffer by its id.
 #[derive(Debug, Default)]
-pub(super) struct Entries {
+pub(super) struct BufferEntries {
     slots: Vec<Slot>,
     vacant: Vec<u32>,
 }
 
-impl Entries {
+impl BufferEntries {
     /// Buffers that there are.
     pub(super) fn count(&self) -> usize {
         self.slots.len() - self.vacant.len()

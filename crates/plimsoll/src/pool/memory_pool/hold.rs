@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Inner, State,
+    PoolInner, PoolState,
     map::{BufferId, Live},
     slab::Slab,
 };
@@ -19,7 +19,7 @@ pub(super) const WHAT: &str = "the buffer";
 
 /// A buffer that has to stay where it is.
 pub(super) struct Hold {
-    pub(super) pool: Arc<Inner>,
+    pub(super) pool: Arc<PoolInner>,
     pub(super) id: BufferId,
     pub(super) slab: Arc<Slab>,
     /// Where it lies in its slab.
@@ -69,14 +69,14 @@ impl Drop for Hold {
     }
 }
 
-impl Inner {
+impl PoolInner {
     /// Keeps a buffer where it is, or releases the lock while it is being moved.
     pub(super) fn try_hold<'s>(
         self: &Arc<Self>,
-        mut state: MutexGuard<'s, State>,
+        mut state: MutexGuard<'s, PoolState>,
         id: BufferId,
         kind: HoldKind,
-    ) -> Result<std::result::Result<Hold, MutexGuard<'s, State>>> {
+    ) -> Result<std::result::Result<Hold, MutexGuard<'s, PoolState>>> {
         let live = state.map.buffer_mut(id).ok_or(Error::Released { what: WHAT })?;
         if live.claimed && kind == HoldKind::Bytes {
             return Err(Error::Busy {

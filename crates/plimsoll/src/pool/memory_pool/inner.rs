@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{BufferOptions, PoolOptions, map::BufferId, state::State};
+use super::{BufferOptions, PoolOptions, map::BufferId, state::PoolState};
 use crate::{
     budget::Allocation,
     device::{Limits, SharedBackend},
@@ -16,7 +16,7 @@ use crate::{
 pub(super) const WHAT: &str = "the memory pool";
 
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct PoolInner {
     pub(super) backend: SharedBackend,
     pub(super) limits: Limits,
     pub(super) options: PoolOptions,
@@ -24,7 +24,7 @@ pub(super) struct Inner {
     pub(super) given: Mutex<Option<Allocation>>,
     /// Whether slabs grow with the pool, up to the size among the options.
     pub(super) grows: bool,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<PoolState>,
     /// Told when a buffer has been moved.
     pub(super) moved: Condvar,
     /// Held while retired slabs go back: whoever collects waits for those who began before.
@@ -33,12 +33,12 @@ pub(super) struct Inner {
     pub(super) freed_bytes: AtomicU64,
 }
 
-impl Inner {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+impl PoolInner {
+    pub(super) fn state(&self) -> MutexGuard<'_, PoolState> {
         lock(&self.state)
     }
 
-    pub(super) fn live(&self) -> Result<MutexGuard<'_, State>> {
+    pub(super) fn live(&self) -> Result<MutexGuard<'_, PoolState>> {
         let state = self.state();
         if state.closed { Err(Error::Released { what: WHAT }) } else { Ok(state) }
     }

@@ -8,14 +8,14 @@ use crate::pool::{
 
 /// The map of one slab.
 #[derive(Debug, Clone)]
-pub(super) enum Layout {
+pub(super) enum SlabMap {
     Blocks(SubAllocator),
     Pages(PageAllocator),
 }
 
 /// A taken part of a slab, by which it is freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Part {
+pub(super) enum SlabPart {
     Block(NodeId),
     Page(PageId),
 }
@@ -23,12 +23,12 @@ pub(super) enum Part {
 /// Where a part lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placed {
-    pub(super) part: Part,
+    pub(super) part: SlabPart,
     pub(super) offset_bytes: u64,
     pub(super) size_bytes: u64,
 }
 
-impl Layout {
+impl SlabMap {
     pub(super) fn new(size_bytes: u64, page_bytes: Option<u64>) -> Self {
         match page_bytes {
             None => Self::Blocks(SubAllocator::new(size_bytes)),
@@ -45,7 +45,7 @@ impl Layout {
                 };
                 let block = blocks.allocate(bytes, align_bytes, end)?;
                 Some(Placed {
-                    part: Part::Block(block.node),
+                    part: SlabPart::Block(block.node),
                     offset_bytes: block.offset_bytes,
                     size_bytes: block.size_bytes,
                 })
@@ -53,7 +53,7 @@ impl Layout {
             Self::Pages(pages) => {
                 let page = pages.allocate()?;
                 Some(Placed {
-                    part: Part::Page(page.id),
+                    part: SlabPart::Page(page.id),
                     offset_bytes: page.offset_bytes,
                     size_bytes: pages.page_bytes(),
                 })
@@ -72,7 +72,7 @@ impl Layout {
             Self::Blocks(blocks) => {
                 let block = blocks.allocate_below(bytes, align_bytes, limit_bytes)?;
                 Some(Placed {
-                    part: Part::Block(block.node),
+                    part: SlabPart::Block(block.node),
                     offset_bytes: block.offset_bytes,
                     size_bytes: block.size_bytes,
                 })
@@ -89,10 +89,10 @@ impl Layout {
     }
 
     /// Whether it was taken and is now free.
-    pub(super) fn free(&mut self, part: Part) -> bool {
+    pub(super) fn free(&mut self, part: SlabPart) -> bool {
         match (self, part) {
-            (Self::Blocks(blocks), Part::Block(node)) => blocks.free(node).is_ok(),
-            (Self::Pages(pages), Part::Page(page)) => pages.free(page).is_ok(),
+            (Self::Blocks(blocks), SlabPart::Block(node)) => blocks.free(node).is_ok(),
+            (Self::Pages(pages), SlabPart::Page(page)) => pages.free(page).is_ok(),
             _ => false,
         }
     }
@@ -132,14 +132,18 @@ impl Layout {
     }
 
     /// Every part in the order of their addresses: offset, size, and by what it is freed if it is taken.
-    pub(super) fn parts(&self) -> Box<dyn Iterator<Item = (u64, u64, Option<Part>)> + '_> {
+    pub(super) fn parts(&self) -> Box<dyn Iterator<Item = (u64, u64, Option<SlabPart>)> + '_> {
         match self {
             Self::Blocks(blocks) => Box::new(
-                blocks.blocks().map(|span| (span.offset_bytes, span.size_bytes, span.node.map(Part::Block))),
+                blocks
+                    .blocks()
+                    .map(|span| (span.offset_bytes, span.size_bytes, span.node.map(SlabPart::Block))),
             ),
             Self::Pages(pages) => {
                 let size_bytes = pages.page_bytes();
-                Box::new(pages.pages().map(move |(offset, page)| (offset, size_bytes, page.map(Part::Page))))
+                Box::new(
+                    pages.pages().map(move |(offset, page)| (offset, size_bytes, page.map(SlabPart::Page))),
+                )
             }
         }
     }

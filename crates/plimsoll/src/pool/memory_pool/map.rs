@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 pub(super) use super::entries::{BufferId, Live};
 use super::{
-    entries::Entries,
-    layout::{Layout, Part, Placed},
+    entries::BufferEntries,
+    layout::{Placed, SlabMap, SlabPart},
     options::{BufferOptions, Placement},
     rooms::{Of, Room, Rooms},
     slab::Slab,
@@ -13,7 +13,7 @@ use super::{
 
 /// Which empty slabs are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spare {
+pub(super) enum SpareKind {
     /// Every one.
     All,
     /// All but those taken for a buffer that has not come yet.
@@ -37,7 +37,7 @@ pub(super) enum Purpose {
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) slab: Arc<Slab>,
-    pub(super) layout: Layout,
+    pub(super) layout: SlabMap,
     /// Whether it was taken as the pool was made.
     pub(super) initial: bool,
     /// Whether it was taken for a buffer that has not come yet.
@@ -127,7 +127,7 @@ pub(super) struct Map {
     rooms: Rooms,
     /// The empty slabs: also those in which not even a page has room.
     empty: BTreeSet<usize>,
-    entries: Entries,
+    entries: BufferEntries,
 }
 
 impl Map {
@@ -247,7 +247,7 @@ impl Map {
         page_bytes: Option<u64>,
         purpose: Purpose,
     ) -> usize {
-        let layout = Layout::new(slab.size_bytes(), page_bytes);
+        let layout = SlabMap::new(slab.size_bytes(), page_bytes);
         let (initial, reserved) = (purpose == Purpose::Beginning, purpose == Purpose::Reserve);
         let held = Held { slab, layout, initial, reserved };
         self.sums = self.sums.combine(held.share(), |sum, more| sum + more);
@@ -300,11 +300,11 @@ impl Map {
     }
 
     /// Takes empty slabs out until at most `keep_bytes` of those meant are left; those that the pool began with last.
-    pub(super) fn take_empty(&mut self, keep_bytes: u64, which: Spare) -> Vec<Arc<Slab>> {
+    pub(super) fn take_empty(&mut self, keep_bytes: u64, which: SpareKind) -> Vec<Arc<Slab>> {
         let is_meant = |held: &Held| match which {
-            Spare::All => true,
-            Spare::AllButReserved => !held.reserved,
-            Spare::Surplus => !held.initial && !held.reserved,
+            SpareKind::All => true,
+            SpareKind::AllButReserved => !held.reserved,
+            SpareKind::Surplus => !held.initial && !held.reserved,
         };
         let mut empty: Vec<_> = self
             .empty
@@ -413,12 +413,12 @@ impl Map {
     }
 
     /// Frees a part of a slab, and says whether the slab is empty.
-    pub(super) fn free_part(&mut self, slab: usize, part: Part) -> bool {
+    pub(super) fn free_part(&mut self, slab: usize, part: SlabPart) -> bool {
         self.change(slab, |layout| layout.free(part).then_some(layout.is_empty())).unwrap_or(false)
     }
 
     /// Changes a slab's layout and keeps the sums. One that did not change may have found out that it has less room.
-    fn change<T>(&mut self, slab: usize, change: impl FnOnce(&mut Layout) -> Option<T>) -> Option<T> {
+    fn change<T>(&mut self, slab: usize, change: impl FnOnce(&mut SlabMap) -> Option<T>) -> Option<T> {
         let held = self.slabs.get_mut(slab)?;
         let before = held.share();
         let changed = change(&mut held.layout);

@@ -4,7 +4,7 @@
 //!   MemoryPool                  one lock over all that follows; no device is asked under it
 //!     Map                       where everything lies: slabs with their free blocks, buffers with their places
 //!       Held = Arc<Slab>        device memory, and the guard by which the budget counts it
-//!            + Layout           which bytes of it are free
+//!            + SlabMap           which bytes of it are free
 //!     PoolBuffer                a handle: its bytes may move, unless it is pinned
 //!     Counters, scopes, trace   what happened
 //! ```
@@ -30,7 +30,7 @@ mod stats;
 mod trace;
 
 pub use buffer::{ExportedFd, PoolBuffer};
-pub use counters::{Counter, Scope};
+pub use counters::{Scope, Tally};
 pub use defragment::{DefragmentOptions, DefragmentReport, DefragmentRun, Move, MoveInProgress};
 pub use mapping::{Access, Mapping};
 pub use options::{BufferOptions, Placement, PoolOptions};
@@ -40,6 +40,6 @@ pub use request::{BufferRequest, Step};
 pub use stats::{BlockInfo, BufferInfo, PoolStats, SlabInfo};
 pub use trace::{TraceEvent, TraceKind, trace_lines};
 
-use inner::{Inner, WHAT};
-use state::State;
+use inner::{PoolInner, WHAT};
+use state::PoolState;
 use trace::Trace;

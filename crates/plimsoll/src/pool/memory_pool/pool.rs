@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use super::{
-    BufferOptions, PoolBuffer, PoolOptions, PoolStats, Scope, SlabInfo, TraceEvent, TraceKind, inner::Inner,
-    map::Map, state::State, trace::Trace,
+    BufferOptions, PoolBuffer, PoolOptions, PoolStats, Scope, SlabInfo, TraceEvent, TraceKind,
+    inner::PoolInner, map::Map, state::PoolState, trace::Trace,
 };
 use crate::{
     budget::Allocation,
@@ -36,7 +36,7 @@ use crate::{
 /// # Ok::<(), plimsoll::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct MemoryPool(pub(super) Arc<Inner>);
+pub struct MemoryPool(pub(super) Arc<PoolInner>);
 
 impl MemoryPool {
     /// A pool over a device. It takes `initial_bytes` at once, every page of it, which may wait for the device.
@@ -51,8 +51,8 @@ impl MemoryPool {
         let options = options.checked(&limits, backend.usage().total_bytes)?;
         let dedicated = options.dedicated.then_some(limits.granule_bytes);
         let initial_bytes = options.initial_bytes;
-        let state = Mutex::new(State { map: Map::new(dedicated), ..State::default() });
-        let inner = Inner {
+        let state = Mutex::new(PoolState { map: Map::new(dedicated), ..PoolState::default() });
+        let inner = PoolInner {
             backend,
             limits,
             options,

@@ -47,7 +47,7 @@ impl Rooms {
         self.at(1)
     }
 
-    /// Inserts the room of a slab.
+    /// Sets the room of a slab.
     pub(super) fn set(&mut self, slab: usize, room: Room) {
         if slab >= self.first_leaf() {
             self.grow(slab + 1);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, MutexGuard};
 
 use super::{
-    BufferOptions, Inner, MemoryPool, State, WHAT,
+    BufferOptions, MemoryPool, PoolInner, PoolState, WHAT,
     map::{BufferId, Purpose},
     slab::{Slab, SlabCharge},
 };
@@ -16,7 +16,7 @@ use crate::{
     units::format_bytes,
 };
 
-/// A slab that the device gave, and the bytes that count as coming until it is entered.
+/// A slab that the device gave, and the bytes that count as coming until it is inserted.
 struct Coming {
     slab: Arc<Slab>,
     bytes: u64,
@@ -38,22 +38,22 @@ impl MemoryPool {
     ///
     /// # Errors
     ///
-    /// As [`reserve`](Self::reserve), and [`Error::InvalidArgument`] for an alignment that is none.
+    /// As [`reserve`](Self::reserve), and [`Error::InvalidArgument`] for an invalid alignment.
     pub fn reserve_for(&self, bytes: u64, options: &BufferOptions) -> Result<()> {
         self.0.check(bytes, options)?;
         if self.0.live()?.map.reserve(surely_bytes(bytes, options.align_bytes)) {
             return Ok(());
         }
         let coming = self.0.take_slab_for(bytes, options)?;
-        self.0.enter(coming, Purpose::Reserve).map(drop)
+        self.0.insert_slab(coming, Purpose::Reserve).map(drop)
     }
 }
 
-impl Inner {
+impl PoolInner {
     /// Takes a slab for a buffer and places that in one step, so that nobody else gets what was taken for it.
     pub(super) fn place_in_new_slab(&self, bytes: u64, options: &BufferOptions) -> Result<BufferId> {
         let coming = self.take_slab_for(bytes, options)?;
-        let (mut state, slab) = self.enter(coming, Purpose::Growth)?;
+        let (mut state, slab) = self.insert_slab(coming, Purpose::Growth)?;
         let placed = if self.options.dedicated {
             state.place_in(slab, bytes, options)
         } else {
@@ -79,12 +79,12 @@ impl Inner {
         }
     }
 
-    /// Inserts a slab that has come. Returns the map with its number in them.
-    fn enter(
+    /// Inserts a slab that has come. Returns the locked state, and the slab's number.
+    fn insert_slab(
         &self,
         Coming { slab, bytes }: Coming,
         purpose: Purpose,
-    ) -> Result<(MutexGuard<'_, State>, usize)> {
+    ) -> Result<(MutexGuard<'_, PoolState>, usize)> {
         let mut state = self.state();
         state.coming_bytes -= bytes;
         if state.closed {
@@ -106,7 +106,7 @@ impl Inner {
         while taken_bytes < bytes {
             let coming = self.take_slab(self.slab_bytes_up_to(bytes - taken_bytes))?;
             taken_bytes += coming.slab.size_bytes();
-            self.enter(coming, Purpose::Beginning).map(drop)?;
+            self.insert_slab(coming, Purpose::Beginning).map(drop)?;
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Inner {
         Ok(bytes.next_multiple_of(self.limits.granule_bytes))
     }
 
-    /// Asks the device for a slab on the budget's account. No lock is held meanwhile; it counts as coming until it is entered.
+    /// Asks the device for a slab on the budget's account. No lock is held meanwhile; it counts as coming until it is inserted.
     fn take_slab(&self, bytes: u64) -> Result<Coming> {
         let label = &*self.options.label;
         {

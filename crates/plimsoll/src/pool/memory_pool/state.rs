@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     BufferOptions, Trace, TraceKind,
     counters::Counters,
-    map::{BufferId, Map, Spare},
+    map::{BufferId, Map, SpareKind},
     slab::Slab,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct PoolState {
     pub(super) map: Map,
     pub(super) counters: Counters,
     pub(super) trace: Option<Trace>,
@@ -25,7 +25,7 @@ pub(super) struct State {
     pub(super) closed: bool,
 }
 
-impl State {
+impl PoolState {
     pub(super) fn no_hole(&mut self, bytes: u64, label: &str) -> Error {
         let largest_free_bytes = self.map.largest_free_bytes();
         let free_bytes = self.map.free_bytes();
@@ -45,7 +45,7 @@ impl State {
         )
     }
 
-    /// Finds a place for a buffer and enters it.
+    /// Finds a place for a buffer and inserts it.
     pub(super) fn place(&mut self, bytes: u64, options: &BufferOptions) -> Option<BufferId> {
         let placed = self.map.place(bytes, options);
         self.note_placed(placed, bytes, options)
@@ -86,12 +86,12 @@ impl State {
         let (spare_bytes, surplus_bytes) = (self.map.spare_bytes(), self.map.surplus_bytes());
         let taken_bytes =
             if missing_bytes > spare_bytes { surplus_bytes } else { missing_bytes.max(surplus_bytes) };
-        let taken = self.map.take_empty(spare_bytes - taken_bytes, Spare::AllButReserved);
+        let taken = self.map.take_empty(spare_bytes - taken_bytes, SpareKind::AllButReserved);
         self.retire(taken);
     }
 
     pub(super) fn retire_empty(&mut self, keep_bytes: u64) {
-        let taken = self.map.take_empty(keep_bytes, Spare::All);
+        let taken = self.map.take_empty(keep_bytes, SpareKind::All);
         self.retire(taken);
     }
 
@@ -100,7 +100,7 @@ impl State {
         if self.map.surplus_bytes() <= max_cached_bytes {
             return;
         }
-        let taken = self.map.take_empty(max_cached_bytes, Spare::Surplus);
+        let taken = self.map.take_empty(max_cached_bytes, SpareKind::Surplus);
         self.retire(taken);
     }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use super::{State, options::Placement};
+use super::{PoolState, options::Placement};
 
 /// What a pool holds and has done. Kept up to date by each event: asking costs the same, however many
 /// slabs and buffers there are.
@@ -87,7 +87,7 @@ pub struct BufferInfo {
     pub pinned: bool,
 }
 
-impl State {
+impl PoolState {
     /// `in_pages`: whether every buffer is a page, which any hole holds.
     pub(super) fn stats(&mut self, in_pages: bool) -> PoolStats {
         let largest_free_bytes = self.map.largest_free_bytes();

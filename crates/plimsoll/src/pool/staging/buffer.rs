@@ -6,17 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use super::{inner::Inner, memory::Memory};
+use super::{inner::StagingInner, memory::Memory};
 
 /// A buffer out of a [`StagingPool`](super::StagingPool). Dropping it returns it; it starts on a page.
 pub struct StagingBuffer {
     memory: Option<Memory>,
     len: usize,
-    pool: Option<Arc<Inner>>,
+    pool: Option<Arc<StagingInner>>,
 }
 
 impl StagingBuffer {
-    pub(super) fn new(memory: Memory, len: usize, pool: &Arc<Inner>) -> Self {
+    pub(super) fn new(memory: Memory, len: usize, pool: &Arc<StagingInner>) -> Self {
         Self { memory: Some(memory), len, pool: Some(Arc::clone(pool)) }
     }
 
@@ -24,7 +24,7 @@ impl StagingBuffer {
     /// still counts against the pool's budget.
     pub fn keep(&mut self) {
         if let (Some(pool), Some(memory)) = (self.pool.take(), &self.memory) {
-            pool.forget(memory.map.len() as u64);
+            pool.forget(memory.bytes().len() as u64);
         }
     }
 
@@ -41,7 +41,7 @@ impl StagingBuffer {
     /// Bytes of memory behind the buffer: its size rounded up to its class.
     #[must_use]
     pub fn capacity_bytes(&self) -> u64 {
-        self.memory.as_ref().map_or(0, |memory| memory.map.len() as u64)
+        self.memory.as_ref().map_or(0, |memory| memory.bytes().len() as u64)
     }
 }
 
@@ -57,13 +57,13 @@ impl Deref for StagingBuffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.memory.as_ref().and_then(|memory| memory.map.get(..self.len)).unwrap_or_default()
+        self.memory.as_ref().and_then(|memory| memory.bytes().get(..self.len)).unwrap_or_default()
     }
 }
 
 impl DerefMut for StagingBuffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.memory.as_mut().and_then(|memory| memory.map.get_mut(..self.len)).unwrap_or_default()
+        self.memory.as_mut().and_then(|memory| memory.bytes_mut().get_mut(..self.len)).unwrap_or_default()
     }
 }
 

@@ -5,9 +5,8 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use memmap2::MmapMut;
-
 use super::{
+    maps,
     memory::Memory,
     options::{StagingPoolOptions, StagingPoolStats},
 };
@@ -25,20 +24,20 @@ pub(super) const LABEL: &str = "staging pool";
 pub(super) const SMALLEST_CLASS_BYTES: u64 = 4096;
 
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct StagingInner {
     pub(super) options: StagingPoolOptions,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<StagingState>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct StagingState {
     idle: BTreeMap<u64, Vec<Memory>>,
     pub(super) stats: StagingPoolStats,
     pub(super) closed: bool,
 }
 
-impl Inner {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+impl StagingInner {
+    pub(super) fn state(&self) -> MutexGuard<'_, StagingState> {
         lock(&self.state)
     }
 
@@ -63,7 +62,7 @@ impl Inner {
                 if self.trim(0) == 0 { Err(refusal) } else { budget.allocate(class_bytes, LABEL) }
             })?),
         };
-        let map_anew = || MmapMut::map_anon(class_bytes as usize);
+        let map_anew = || maps::take(class_bytes as usize);
         let map = map_anew().or_else(|refusal| if self.trim(0) == 0 { Err(refusal) } else { map_anew() });
         let map = map.map_err(|cause| {
             let refused = format!("the system refused to map memory ({cause})");
@@ -73,11 +72,11 @@ impl Inner {
         let mut state = self.state();
         state.stats.misses += 1;
         state.hand_out(class_bytes);
-        Ok(Memory { map, allocation })
+        Ok(Memory::new(map, allocation))
     }
 
     pub(super) fn put_back(&self, memory: Memory) {
-        let class_bytes = memory.map.len() as u64;
+        let class_bytes = memory.bytes().len() as u64;
         if let Some(allocation) = &memory.allocation {
             // Its user has filled it; until then what the process grew by speaks for it.
             allocation.commit(class_bytes);
@@ -87,7 +86,7 @@ impl Inner {
         state.stats.in_use_bytes -= class_bytes;
         state.stats.in_use_count -= 1;
         if state.closed || state.stats.held_bytes + class_bytes > self.options.max_held_bytes {
-            drop(state); // Unmapping needs no lock.
+            drop(state); // Freeing pages needs no lock.
             drop(memory);
             return;
         }
@@ -117,11 +116,11 @@ impl Inner {
             freed.push(memory);
         }
         drop(state);
-        freed.iter().map(|memory| memory.map.len() as u64).sum()
+        freed.iter().map(|memory| memory.bytes().len() as u64).sum()
     }
 }
 
-impl State {
+impl StagingState {
     pub(super) fn expect_open(&self) -> Result<()> {
         if self.closed { Err(Error::Released { what: "the staging pool" }) } else { Ok(()) }
     }

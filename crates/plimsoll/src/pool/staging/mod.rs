@@ -2,6 +2,7 @@
 
 mod buffer;
 mod inner;
+mod maps;
 mod memory;
 mod options;
 mod pool;

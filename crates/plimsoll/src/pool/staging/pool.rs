@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{
     buffer::StagingBuffer,
-    inner::{Inner, class_bytes},
+    inner::{StagingInner, class_bytes},
     options::{StagingPoolOptions, StagingPoolStats},
 };
 use crate::{budget::EventKind, error::Result};
@@ -25,13 +25,13 @@ use crate::{budget::EventKind, error::Result};
 /// # Ok::<(), plimsoll::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct StagingPool(Arc<Inner>);
+pub struct StagingPool(Arc<StagingInner>);
 
 impl StagingPool {
     /// An empty pool.
     #[must_use]
     pub fn new(options: StagingPoolOptions) -> Self {
-        Self(Arc::new(Inner { options, state: Mutex::default() }))
+        Self(Arc::new(StagingInner { options, state: Mutex::default() }))
     }
 
     /// Hands out a buffer of exactly `bytes` bytes. It returns to the pool when dropped.
@@ -49,7 +49,7 @@ impl StagingPool {
             Some(mut memory) => {
                 memory.note(EventKind::Reuse);
                 if self.0.options.zeroed {
-                    memory.map.get_mut(..bytes as usize).unwrap_or_default().fill(0);
+                    memory.bytes_mut().get_mut(..bytes as usize).unwrap_or_default().fill(0);
                 }
                 memory
             }

@@ -83,13 +83,13 @@ pub struct SubAllocator {
 
 /// What `allocate` was asked for, in granules.
 #[derive(Debug, Clone, Copy)]
-struct Request {
+struct BlockRequest {
     len: u32,
     align: u64,
     end: End,
 }
 
-impl Request {
+impl BlockRequest {
     /// Where in a free block it would lie, if it fits.
     #[inline]
     fn start_in(&self, node: &Node) -> Option<u32> {
@@ -217,11 +217,11 @@ impl SubAllocator {
     }
 
     /// `None` for what no slab can hold, and without memory for the nodes that an allocation takes.
-    fn request(&mut self, bytes: u64, align_bytes: u64, end: End) -> Option<Request> {
+    fn request(&mut self, bytes: u64, align_bytes: u64, end: End) -> Option<BlockRequest> {
         let len = (bytes.saturating_sub(1) >> self.granule_shift) + 1;
         let align = (align_bytes >> self.granule_shift).max(1);
         let is_possible = align_bytes.is_power_of_two() && self.nodes.make_room(2);
-        is_possible.then_some(Request { len: u32::try_from(len).ok()?, align, end })
+        is_possible.then_some(BlockRequest { len: u32::try_from(len).ok()?, align, end })
     }
 
     /// Uses a part of a free block; what is over stays free.

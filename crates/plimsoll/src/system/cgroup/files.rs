@@ -2,11 +2,11 @@
 
 use super::{
     group::{Cgroup, CgroupVersion, Cgroups},
-    places::Place,
+    places::GroupPlace,
 };
 use crate::{
     system::{
-        root::{Buffer, Probe, Reason, Source, SystemRoot, Unavailable},
+        root::{LineBuffer, Probe, Reason, RootSource, SystemRoot, Unavailable},
         text::{count_field, field, number, text, whole_number},
     },
     units::MAX_BYTES,
@@ -15,19 +15,19 @@ use crate::{
 /// Reads a group again and again, with its files kept open.
 #[derive(Debug)]
 pub(super) struct GroupReader {
-    pub(super) place: Place,
+    pub(super) place: GroupPlace,
     /// Whether what lies above it in version 1 cannot be seen.
     pub(super) is_topmost: bool,
-    limit: Source,
-    high: Option<Source>,
-    usage: Source,
-    stat: Source,
-    events: Source,
+    limit: RootSource,
+    high: Option<RootSource>,
+    usage: RootSource,
+    stat: RootSource,
+    events: RootSource,
 }
 
 impl GroupReader {
-    pub(super) fn new(root: &SystemRoot, place: Place) -> Self {
-        let source = |name: &str| Source::new(root, place.folder.join(name));
+    pub(super) fn new(root: &SystemRoot, place: GroupPlace) -> Self {
+        let source = |name: &str| RootSource::new(root, place.folder.join(name));
         let (limit, high, usage, events) = match place.version {
             CgroupVersion::V1 => {
                 ("memory.limit_in_bytes", None, "memory.usage_in_bytes", "memory.oom_control")
@@ -50,7 +50,7 @@ impl GroupReader {
     /// A limit that is there is read, or the group cannot be. What else is missing is taken for the worst, a use that is
     /// not known for all that the limit allows and cache that is not known for none, and told in `doubts`; a use that is
     /// there and cannot be read, in `unavailable`.
-    pub(super) fn read(&mut self, buffer: &mut Buffer, told: &mut Cgroups) -> Probe<Option<Cgroup>> {
+    pub(super) fn read(&mut self, buffer: &mut LineBuffer, told: &mut Cgroups) -> Probe<Option<Cgroup>> {
         let limit = if_there(self.limit.read(buffer, limit_in))?;
         let high = match &mut self.high {
             Some(high) => Some(if_there(high.read(buffer, limit_in))?),
@@ -98,11 +98,11 @@ impl GroupReader {
     }
 
     /// What it holds now.
-    pub(super) fn usage_bytes(&mut self, buffer: &mut Buffer) -> Probe<u64> {
+    pub(super) fn usage_bytes(&mut self, buffer: &mut LineBuffer) -> Probe<u64> {
         self.usage.read(buffer, number_in)
     }
 
-    fn read_stat(&mut self, buffer: &mut Buffer, doubts: &mut Vec<Unavailable>) -> Probe<Stat> {
+    fn read_stat(&mut self, buffer: &mut LineBuffer, doubts: &mut Vec<Unavailable>) -> Probe<Stat> {
         let version = self.place.version;
         let has_limits_above = version == CgroupVersion::V1 && self.is_topmost;
         match self.stat.read(buffer, |bytes| Stat::parse(bytes, version)) {

@@ -20,7 +20,7 @@ pub struct Cgroup {
     pub path: String,
     /// The version of its interface.
     pub version: CgroupVersion,
-    /// The limit at which its killer acts, in bytes: `memory.max`, or `memory.limit_in_bytes`.
+    /// The limit at which its OOM killer acts, in bytes: `memory.max`, or `memory.limit_in_bytes`.
     pub limit_bytes: Option<u64>,
     /// The limit above which its processes are slowed down until they release, in bytes: `memory.high`.
     pub high_bytes: Option<u64>,

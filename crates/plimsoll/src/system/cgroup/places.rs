@@ -17,7 +17,7 @@ use crate::system::{
 
 /// Where a group's files lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct GroupPlace {
     pub(super) version: CgroupVersion,
     pub(super) path: String,
     pub(super) folder: PathBuf,
@@ -26,7 +26,7 @@ pub(super) struct Place {
 /// Every group over a process that may hold a memory controller, its own first, and where others may be.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    pub(super) all: Vec<Place>,
+    pub(super) all: Vec<GroupPlace>,
     pub(super) doubts: Vec<Unavailable>,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn places(root: &SystemRoot, own: Option<&str>, mounts: &Mounts) -> P
 }
 
 /// Whether groups lie above the topmost of version 2 that is shown: the topmost of all has none of these files.
-fn hidden_above(root: &SystemRoot, found: &[Place], version: CgroupVersion) -> Option<Unavailable> {
+fn hidden_above(root: &SystemRoot, found: &[GroupPlace], version: CgroupVersion) -> Option<Unavailable> {
     const NEVER_AT_THE_TOP: [&str; 3] = ["cgroup.events", "memory.max", "memory.current"];
     let top = found.last().filter(|_| version == CgroupVersion::V2)?;
     let is_below = NEVER_AT_THE_TOP.iter().any(|name| root.exists(top.folder.join(name)));
@@ -113,7 +113,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn run(&self) -> Probe<(Vec<Place>, Option<Unavailable>)> {
+    fn run(&self) -> Probe<(Vec<GroupPlace>, Option<Unavailable>)> {
         if let Some(group) = self.group
             && let Some(found) = self.by_name(group)?
         {
@@ -145,14 +145,14 @@ impl Search<'_> {
     }
 
     /// By the names alone, whether it is there or not.
-    fn named(&self, group: &str) -> Option<Vec<Place>> {
+    fn named(&self, group: &str) -> Option<Vec<GroupPlace>> {
         self.mounts.iter().find_map(|mount| match relation(&mount.root, group) {
             Relation::Below(names) => Some(self.places(mount, &names)),
             Relation::Levels(..) | Relation::Apart => None,
         })
     }
 
-    fn by_name(&self, group: &str) -> Probe<Option<Vec<Place>>> {
+    fn by_name(&self, group: &str) -> Probe<Option<Vec<GroupPlace>>> {
         for mount in self.mounts {
             if let Relation::Below(names) = relation(&mount.root, group) {
                 let places = self.places(mount, &names);
@@ -167,7 +167,7 @@ impl Search<'_> {
 
     /// The group whose list of processes holds the one that is meant. The lists of a copy that does not say who made it
     /// tell too, if one alone has a process that could be seen from there: the kernel shows others as 0, or not at all.
-    fn by_process(&self) -> Probe<Option<Vec<Place>>> {
+    fn by_process(&self) -> Probe<Option<Vec<GroupPlace>>> {
         let pid = self.root.process_id();
         let mut seen = Vec::new();
         for mount in self.mounts {
@@ -211,7 +211,7 @@ impl Search<'_> {
 
     /// Where the names say that it must lie although it is not there; else the end of its name under a mount, as far as
     /// there are such folders; else the top of a mount.
-    fn nearest(&self) -> Probe<Option<Vec<Place>>> {
+    fn nearest(&self) -> Probe<Option<Vec<GroupPlace>>> {
         if let Some(places) = self.group.and_then(|group| self.named(group)) {
             return Ok(Some(places));
         }
@@ -229,13 +229,13 @@ impl Search<'_> {
     }
 
     /// The group that lies by these names below the top of a mount, and those above it.
-    fn places(&self, mount: &CgroupMount, names: &[&str]) -> Vec<Place> {
+    fn places(&self, mount: &CgroupMount, names: &[&str]) -> Vec<GroupPlace> {
         // The way to a top outside the namespace has no names: what lies below is then all that has.
         let (above, top) = parts(&mount.root);
         let top = if above > 0 { Vec::new() } else { top };
         let place = |count: usize| {
             let below = names.get(..count).unwrap_or_default();
-            Place {
+            GroupPlace {
                 version: self.version,
                 path: format!("/{}", [&*top, below].concat().join("/")),
                 folder: below.iter().fold(mount.point.clone(), |folder, name| folder.join(name)),

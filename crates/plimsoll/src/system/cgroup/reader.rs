@@ -7,13 +7,13 @@ use super::{
 };
 use crate::system::{
     mounts::{Mounts, names_groups},
-    root::{Buffer, Probe, Reason, Source, SystemRoot, Unavailable},
+    root::{LineBuffer, Probe, Reason, RootSource, SystemRoot, Unavailable},
 };
 
 /// Reads the groups over this process again and again, with their files kept open.
 #[derive(Debug, Default)]
 pub(in crate::system) struct CgroupReader {
-    own: Option<Source>,
+    own: Option<RootSource>,
     /// The text of `/proc/self/cgroup` for which the groups were looked up.
     seen: Option<Vec<u8>>,
     groups: Vec<GroupReader>,
@@ -23,8 +23,8 @@ pub(in crate::system) struct CgroupReader {
 
 impl CgroupReader {
     /// Reads the groups; a process that was moved since the last reading is followed.
-    pub(in crate::system) fn read(&mut self, root: &SystemRoot, buffer: &mut Buffer) -> Probe<Cgroups> {
-        let own = self.own.get_or_insert_with(|| Source::new(root, root.process_file("cgroup")));
+    pub(in crate::system) fn read(&mut self, root: &SystemRoot, buffer: &mut LineBuffer) -> Probe<Cgroups> {
+        let own = self.own.get_or_insert_with(|| RootSource::new(root, root.process_file("cgroup")));
         let seen = &self.seen;
         let changed = own.read(buffer, |text| Ok((seen.as_deref() != Some(text)).then(|| text.to_owned())));
         match changed {
@@ -47,7 +47,11 @@ impl CgroupReader {
     }
 
     /// The groups of the last reading with their usage of now; `None` where a group has gone or changed.
-    pub(in crate::system) fn refresh(&mut self, mut last: Cgroups, buffer: &mut Buffer) -> Option<Cgroups> {
+    pub(in crate::system) fn refresh(
+        &mut self,
+        mut last: Cgroups,
+        buffer: &mut LineBuffer,
+    ) -> Option<Cgroups> {
         if !last.unavailable.is_empty() {
             return None;
         }

@@ -4,7 +4,7 @@ mod limits;
 mod places;
 
 use super::*;
-use crate::system::root::{Buffer, Probe, SystemRoot};
+use crate::system::root::{LineBuffer, Probe, SystemRoot};
 use std::fs;
 
 fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, SystemRoot) {
@@ -19,11 +19,11 @@ fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, SystemRoot) {
 }
 
 fn read(root: &SystemRoot) -> Probe<Vec<Cgroup>> {
-    CgroupReader::default().read(root, &mut Buffer::default()).map(|cgroups| cgroups.groups)
+    CgroupReader::default().read(root, &mut LineBuffer::default()).map(|cgroups| cgroups.groups)
 }
 
 fn read_all(root: &SystemRoot) -> Cgroups {
-    CgroupReader::default().read(root, &mut Buffer::default()).unwrap()
+    CgroupReader::default().read(root, &mut LineBuffer::default()).unwrap()
 }
 
 const V2: &[(&str, &str)] = &[

@@ -6,7 +6,7 @@ use std::{
     ptr, thread,
 };
 
-use plimsoll::device::kernel::{Kernel, Mapping, RealKernel};
+use plimsoll::device::kernel::{Kernel, RawMapping, RealKernel};
 use rustix::{
     fs::fstat,
     io::{Errno, Result},
@@ -126,7 +126,7 @@ impl Driver {
         Ok(0)
     }
 
-    pub fn map(&mut self, fd: BorrowedFd<'_>, offset: u64, size: usize) -> Result<Mapping> {
+    pub fn map(&mut self, fd: BorrowedFd<'_>, offset: u64, size: usize) -> Result<RawMapping> {
         if self.sessions.get(&fd.as_raw_fd()).is_none_or(|session| session.thread != thread::current().id()) {
             self.offence("a map from a second thread");
         }

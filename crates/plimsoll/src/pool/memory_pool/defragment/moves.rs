@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::{
     MemoryPool, WHAT,
-    layout::{Part, Placed},
+    layout::{Placed, SlabPart},
     map::{BufferId, Held, Live, Map},
     options::BufferOptions,
     trace::TraceKind,
@@ -18,7 +18,7 @@ pub struct Move {
     /// Its bytes as asked for.
     pub bytes: u64,
     pub(in super::super) from_slab: usize,
-    pub(in super::super) from: Part,
+    pub(in super::super) from: SlabPart,
     pub(in super::super) to_slab: usize,
     pub(in super::super) to: Placed,
 }
@@ -39,7 +39,7 @@ impl Move {
 
 impl Map {
     /// Inserts a buffer at its new place. The old one is still taken.
-    fn settle(&mut self, planned: &Move) -> Option<Part> {
+    fn settle(&mut self, planned: &Move) -> Option<SlabPart> {
         let live = self.buffer_mut(planned.id)?;
         let old = live.placed.part;
         (live.slab, live.placed) = (planned.to_slab, planned.to);
@@ -47,7 +47,7 @@ impl Map {
     }
 
     /// Frees the old place of a buffer that was moved; bytes of its slab if that is empty now.
-    fn leave(&mut self, planned: &Move, old: Part) -> u64 {
+    fn leave(&mut self, planned: &Move, old: SlabPart) -> u64 {
         let emptied = self.free_part(planned.from_slab, old);
         let slab_bytes = self.slab(planned.from_slab).map_or(0, Held::size_bytes);
         if emptied { slab_bytes } else { 0 }
@@ -107,7 +107,7 @@ impl MemoryPool {
         Ok(emptied_bytes)
     }
 
-    fn note_move(&self, planned: &Move, old: Part, may_leave: bool) -> u64 {
+    fn note_move(&self, planned: &Move, old: SlabPart, may_leave: bool) -> u64 {
         let mut state = self.0.state();
         let emptied_bytes = if may_leave { state.map.leave(planned, old) } else { 0 };
         let split_bytes = state.map.split_bytes();
@@ -121,7 +121,7 @@ impl MemoryPool {
         emptied_bytes
     }
 
-    /// Gives the target of a move that was not begun free again. A slab that becomes empty by it is to be
+    /// Frees the target of a move that was cancelled. A slab that becomes empty by it is to be
     /// [collected](MemoryPool::collect).
     pub(super) fn cancel_move(&self, planned: &Move) {
         let mut state = self.0.state();

@@ -5,7 +5,7 @@ use std::{mem, time::Instant};
 use super::{
     super::{MemoryPool, map::Map},
     moves::Move,
-    plan::{Outcome, Plan, Step, Tried},
+    plan::{Outcome, Plan, PlanStep, Tried},
 };
 use crate::error::Result;
 
@@ -21,7 +21,7 @@ pub(super) struct Pass {
     pool: MemoryPool,
     plan: Plan,
     /// The last that was handed out; what became of it is not known yet.
-    offered: Option<Step>,
+    offered: Option<PlanStep>,
     tried: Tried,
     /// Whether something may have changed since the map was copied.
     stale: bool,
@@ -70,7 +70,7 @@ impl Pass {
         Ok(None)
     }
 
-    /// Copies the map as far as they are not yet.
+    /// Copies what is left of the map.
     pub(super) fn copy_map(&mut self) -> Result<()> {
         self.plan.read_on(&self.pool.0, &self.tried, None).map(drop)
     }
@@ -103,7 +103,7 @@ impl Pass {
 
 impl Map {
     /// What became of a step that was tried.
-    fn outcome(&self, step: &Step) -> Outcome {
+    fn outcome(&self, step: &PlanStep) -> Outcome {
         let candidate = &step.candidate;
         match self.buffer(candidate.id) {
             None => Outcome::Gone,
@@ -113,7 +113,7 @@ impl Map {
     }
 
     /// Takes the target of a step that can be tried yet.
-    fn take_target(&mut self, step: &Step) -> std::result::Result<Move, Outcome> {
+    fn take_target(&mut self, step: &PlanStep) -> std::result::Result<Move, Outcome> {
         let candidate = &step.candidate;
         if self.outcome(step) != Outcome::Stayed {
             return Err(Outcome::Gone);

@@ -7,8 +7,8 @@ use std::{collections::HashMap, mem, thread, time::Instant};
 
 use super::{
     super::{
-        Inner,
-        layout::{Layout, Placed},
+        PoolInner,
+        layout::{Placed, SlabMap},
         map::{BufferId, Held, Live},
         options::Placement,
     },
@@ -40,7 +40,7 @@ pub(super) struct Plan {
     /// That of the slab in which buffers go down.
     to_lower: usize,
     /// What is left to empty a slab, the next step last.
-    emptying: Vec<Step>,
+    emptying: Vec<PlanStep>,
     /// Whether there was a step since all was looked through from the beginning.
     found: bool,
 }
@@ -62,7 +62,7 @@ enum MapPart {
 #[derive(Debug)]
 struct SlabCopy {
     size_bytes: u64,
-    layout: Layout,
+    layout: SlabMap,
     /// Those that may move and had no step yet, that nearest to the high end last.
     movable: Vec<Candidate>,
     /// Those of them that found no lower place since all was looked through from the beginning.
@@ -82,7 +82,7 @@ pub(super) struct Candidate {
 
 /// A move to be tried.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
+pub(super) struct PlanStep {
     pub(super) candidate: Candidate,
     /// Its own slab for a move downwards.
     pub(super) to_slab: usize,
@@ -100,7 +100,7 @@ pub(super) enum Outcome {
     Gone,
 }
 
-impl Step {
+impl PlanStep {
     /// The same with its place in the copy.
     pub(super) fn as_move(&self) -> Move {
         let Self { candidate, to_slab, to } = *self;
@@ -144,12 +144,12 @@ impl SlabCopy {
     }
 
     /// The next buffer with a lower place. Transient buffers stay at the end where they belong.
-    fn lower(&mut self) -> Option<Step> {
+    fn lower(&mut self) -> Option<PlanStep> {
         while let Some(candidate) = self.movable.pop() {
             let Candidate { slab, placed, bytes, align_bytes, placement, .. } = candidate;
             let place = || self.layout.allocate_below(bytes, align_bytes, placed.offset_bytes);
             if let Some(to) = (placement == Placement::LongLived).then(place).flatten() {
-                return Some(Step { candidate, to_slab: slab, to });
+                return Some(PlanStep { candidate, to_slab: slab, to });
             }
             self.stayed.push(candidate);
         }
@@ -160,7 +160,12 @@ impl SlabCopy {
 impl Plan {
     /// Copies the map of a pool, without the buffers of `except` and those that have to stay: at least one part more,
     /// and further ones until that time comes. Whether all are copied.
-    pub(super) fn read_on(&mut self, pool: &Inner, except: &Tried, until: Option<Instant>) -> Result<bool> {
+    pub(super) fn read_on(
+        &mut self,
+        pool: &PoolInner,
+        except: &Tried,
+        until: Option<Instant>,
+    ) -> Result<bool> {
         while !self.is_read() {
             self.part = match self.part {
                 MapPart::Slab => self.copy_slab(pool)?,
@@ -181,7 +186,7 @@ impl Plan {
         self.part == MapPart::End
     }
 
-    fn copy_slab(&mut self, pool: &Inner) -> Result<MapPart> {
+    fn copy_slab(&mut self, pool: &PoolInner) -> Result<MapPart> {
         let mut state = pool.live()?;
         let index = self.slabs.len();
         if index >= state.map.slab_places() {
@@ -195,7 +200,7 @@ impl Plan {
         Ok(MapPart::Slab)
     }
 
-    fn copy_buffers(&mut self, pool: &Inner, except: &Tried, first: usize) -> Result<MapPart> {
+    fn copy_buffers(&mut self, pool: &PoolInner, except: &Tried, first: usize) -> Result<MapPart> {
         let state = pool.live()?;
         if first >= state.map.buffer_places() {
             return Ok(MapPart::Order(0));
@@ -241,7 +246,7 @@ impl Plan {
     }
 
     /// The next move to be tried. What became of the last has to be [settled](Self::settle) before.
-    pub(super) fn next_step(&mut self) -> Option<Step> {
+    pub(super) fn next_step(&mut self) -> Option<PlanStep> {
         loop {
             while self.emptying.is_empty() && self.to_empty < self.order.len() {
                 self.emptying = self.steps_to_empty(self.to_empty).unwrap_or_default();
@@ -259,7 +264,7 @@ impl Plan {
     }
 
     /// Into the fullest slabs first, so that the next to be emptied gets nothing more.
-    fn steps_to_empty(&mut self, place: usize) -> Option<Vec<Step>> {
+    fn steps_to_empty(&mut self, place: usize) -> Option<Vec<PlanStep>> {
         let (index, fuller) = self.order.get(place..)?.split_first()?;
         let (index, targets) = (*index, fuller.iter().rev().copied().collect::<Vec<_>>());
         let free_bytes: u64 =
@@ -282,15 +287,15 @@ impl Plan {
         Some(steps)
     }
 
-    fn step_into(&mut self, targets: &[usize], candidate: Candidate) -> Option<Step> {
+    fn step_into(&mut self, targets: &[usize], candidate: Candidate) -> Option<PlanStep> {
         let Candidate { bytes, align_bytes, placement, .. } = candidate;
         targets.iter().find_map(|index| {
             let to = self.slab_mut(*index)?.layout.allocate(bytes, align_bytes, placement)?;
-            Some(Step { candidate, to_slab: *index, to })
+            Some(PlanStep { candidate, to_slab: *index, to })
         })
     }
 
-    fn step_downwards(&mut self) -> Option<Step> {
+    fn step_downwards(&mut self) -> Option<PlanStep> {
         while let Some(index) = self.order.get(self.to_lower).copied() {
             if let Some(step) = self.slab_mut(index).and_then(SlabCopy::lower) {
                 return Some(step);
@@ -300,8 +305,8 @@ impl Plan {
         None
     }
 
-    /// Inserts what became of a step. Returns the bytes of the slab that it left empty, if it did.
-    pub(super) fn settle(&mut self, step: &Step, outcome: Outcome) -> u64 {
+    /// Notes what became of a step. Returns the bytes of the slab that it left empty, if it did.
+    pub(super) fn settle(&mut self, step: &PlanStep, outcome: Outcome) -> u64 {
         if outcome != Outcome::Moved {
             self.free_target(step);
         }
@@ -325,7 +330,7 @@ impl Plan {
         }
     }
 
-    fn free_target(&mut self, step: &Step) {
+    fn free_target(&mut self, step: &PlanStep) {
         if let Some(slab) = self.slab_mut(step.to_slab) {
             slab.layout.free(step.to.part);
         }

@@ -244,7 +244,7 @@ impl DefragmentRun {
         self.pool.begin_move(planned)
     }
 
-    /// Inserts into the report that the move was made, which left a slab of so many bytes empty.
+    /// Counts a move that was made, which left a slab of so many bytes empty.
     pub fn count_move(&mut self, emptied_bytes: u64) {
         self.report.count(self.moving_bytes, emptied_bytes);
     }

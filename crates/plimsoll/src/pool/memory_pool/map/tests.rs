@@ -74,8 +74,8 @@ proptest! {
                 12..=17 if !live.is_empty() => {
                     map.free(live.swap_remove(number as usize % live.len())).unwrap();
                 }
-                18 => drop(map.take_empty(small % 64 * KIB, Spare::Surplus)),
-                19 => drop(map.take_empty(small % 64 * KIB, Spare::AllButReserved)),
+                18 => drop(map.take_empty(small % 64 * KIB, SpareKind::Surplus)),
+                19 => drop(map.take_empty(small % 64 * KIB, SpareKind::AllButReserved)),
                 20 => {
                     let is_there = map.walked_largest_free_bytes() >= small && !dedicated;
                     prop_assert_eq!(map.reserve(small), is_there);
@@ -87,7 +87,7 @@ proptest! {
                 prop_assert_eq!(map.largest_free_bytes(), map.walked_largest_free_bytes());
             }
         }
-        drop(map.take_empty(0, Spare::All));
+        drop(map.take_empty(0, SpareKind::All));
         prop_assert!(!map.slabs().any(|(_, held)| held.is_empty()));
     }
 }

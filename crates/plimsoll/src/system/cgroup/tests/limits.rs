@@ -6,7 +6,7 @@ use super::{
     super::{Cgroup, CgroupReader, Cgroups},
     V2, read, read_all, tree,
 };
-use crate::{system::root::Buffer, units::MIB};
+use crate::{system::root::LineBuffer, units::MIB};
 
 #[test]
 fn every_ancestor_of_version_2_is_read_and_high_binds_below_max() {
@@ -132,10 +132,10 @@ fn of_two_limits_the_one_that_is_there_counts_and_the_other_is_told() {
 fn a_group_that_vanishes_between_two_readings_is_left_out() {
     let (folder, root) = tree(V2);
     let mut reader = CgroupReader::default();
-    assert_eq!(reader.read(&root, &mut Buffer::default()).unwrap().groups.len(), 2);
+    assert_eq!(reader.read(&root, &mut LineBuffer::default()).unwrap().groups.len(), 2);
     fs::write(folder.path().join("proc/self/cgroup"), "0::/outer\n").unwrap();
     fs::remove_dir_all(folder.path().join("sys/fs/cgroup/outer/inner")).unwrap();
-    let Cgroups { groups, unavailable, .. } = reader.read(&root, &mut Buffer::default()).unwrap();
+    let Cgroups { groups, unavailable, .. } = reader.read(&root, &mut LineBuffer::default()).unwrap();
     assert_eq!((groups.len(), unavailable.len()), (1, 0));
     assert_eq!(groups[0].path, "/outer");
 }

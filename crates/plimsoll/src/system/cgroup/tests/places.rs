@@ -7,7 +7,7 @@ use super::{
     read, read_all, tree,
 };
 use crate::{
-    system::root::{Buffer, Reason, SystemRoot},
+    system::root::{LineBuffer, Reason, SystemRoot},
     units::MIB,
 };
 
@@ -250,7 +250,7 @@ fn where_a_hierarchy_is_mounted_and_the_own_group_is_not_named_the_limits_that_c
         fs::remove_file(folder.path().join("proc/42/cgroup")).unwrap();
         let mut reader = CgroupReader::default();
         for _ in 0..2 {
-            let read = reader.read(&root.of_process(42), &mut Buffer::default()).unwrap();
+            let read = reader.read(&root.of_process(42), &mut LineBuffer::default()).unwrap();
             let seen: Vec<_> = read
                 .groups
                 .iter()
@@ -266,7 +266,7 @@ fn where_a_hierarchy_is_mounted_and_the_own_group_is_not_named_the_limits_that_c
         }
         // Once it is named, by its name.
         fs::write(folder.path().join("proc/42/cgroup"), "0::/\n").unwrap();
-        let named = reader.read(&root.of_process(42), &mut Buffer::default()).unwrap();
+        let named = reader.read(&root.of_process(42), &mut LineBuffer::default()).unwrap();
         assert_eq!(named.groups.len(), 1);
         assert!(named.doubts.iter().all(|doubt| doubt.reason == Reason::HiddenAbove), "{:?}", named.doubts);
     }
