@@ -143,7 +143,7 @@ export declare class NativePool {
   request(bytes: number, alignBytes: number, transient: boolean, label?: string | undefined | null): NativeRequest
   /** Releases slabs that wait for it. */
   collect(): Promise<number>
-  /** Gives back what is merely kept for what comes next. */
+  /** Releases what is merely kept for what comes next. */
   trimCached(): Promise<number>
   trim(keepBytes: number): Promise<number>
   close(): Promise<void>
@@ -361,7 +361,7 @@ export interface Cgroup {
   path: string
   /** The version of its interface: 1 or 2. */
   version: number
-  /** The limit at which its killer acts, in bytes. */
+  /** The limit at which its OOM killer acts, in bytes. */
   limitBytes?: number
   /** The limit above which its processes are slowed down, in bytes. Version 2 only. */
   highBytes?: number

@@ -258,7 +258,7 @@ interface Cgroup {
   path: string
   /** The version of its interface: 1 or 2. */
   version: number
-  /** The limit at which its killer acts, in bytes. */
+  /** The limit at which its OOM killer acts, in bytes. */
   limitBytes?: number
   /** The limit above which its processes are slowed down, in bytes. Version 2 only. */
   highBytes?: number
@@ -2634,11 +2634,14 @@ declare class MemoryProfile implements Disposable {
      * changed. Returns the profile.
      *
      * @throws {@link InvalidArgumentError} for an unknown or unfit option.
+     * @throws {@link ReleasedError} after {@link close}.
      */
     start(options?: ProfileOptions): this;
     /** Ends the recording; what was recorded stays until the next {@link start}. Idempotent. */
     stop(): void;
-    /** The same as {@link stop}, for `using`. */
+    /** Ends the recording for good: what was recorded is forgotten, and it starts no more. Idempotent. */
+    close(): void;
+    /** The same as {@link stop}, for `using`: what was recorded in the block is to be read behind it. */
     [Symbol.dispose](): void;
     /** Whether it records. */
     get running(): boolean;

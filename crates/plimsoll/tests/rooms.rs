@@ -72,6 +72,37 @@ fn no_file_is_too_long_to_read() {
 }
 
 #[test]
+fn no_two_types_of_a_crate_share_a_name() {
+    for folder in SOURCES {
+        let source = root().join(folder);
+        let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for file in rust_files(&source) {
+            let name = name_of(&source, &file);
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for declared in code.lines().filter_map(declared_type).filter(|_| !is_test(&name)) {
+                places.entry(declared.to_owned()).or_default().push(name.clone());
+            }
+        }
+        places.retain(|_, files| files.len() > 1);
+        assert!(places.is_empty(), "{folder}: one name for several types: {places:#?}");
+    }
+}
+
+/// The type that a line outside of any block declares.
+fn declared_type(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("pub").map_or(line, |rest| {
+        rest.strip_prefix('(')
+            .and_then(|rest| rest.split_once(')'))
+            .map_or(rest, |(_, rest)| rest)
+            .trim_start()
+    });
+    let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
+    let name = kinds.iter().find_map(|kind| line.strip_prefix(kind))?;
+    name.split(|letter: char| !letter.is_alphanumeric()).next()
+}
+
+#[test]
 fn a_circle_is_found_through_re_exports_and_by_whatever_way_round() {
     let files = [
         ("lib.rs", "mod a;\nmod b;\nmod c;\nmod d;"),
@@ -100,8 +131,11 @@ fn crate_in(folder: &str) -> Crate {
     let source = root().join(folder);
     let files = rust_files(&source).into_iter();
     let texts = files.map(|file| (name_of(&source, &file), fs::read_to_string(&file).unwrap()));
-    let is_test = |name: &str| name.ends_with("tests.rs") || name.contains("/tests/");
     Crate::of(texts.filter(|(name, _)| !is_test(name)).collect())
+}
+
+fn is_test(name: &str) -> bool {
+    name.ends_with("tests.rs") || name.contains("/tests/")
 }
 
 fn root() -> PathBuf {

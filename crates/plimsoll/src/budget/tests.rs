@@ -1,12 +1,17 @@
 //! Budgets of numbers and of presets, and what they share.
 
-use super::*;
+use super::{account::Account, *};
 use crate::{
-    system::{BOARDS, board},
+    Error,
+    system::{BOARDS, Machine, board},
     units::MIB,
 };
 use proptest::prelude::*;
-use std::thread;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Instant,
+};
 
 #[test]
 fn a_refusal_takes_nothing_and_says_why() {

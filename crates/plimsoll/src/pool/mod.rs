@@ -8,7 +8,7 @@ mod suballocator;
 pub use memory_pool::{
     Access, BlockInfo, BufferInfo, BufferOptions, BufferRequest, Claim, DefragmentOptions, DefragmentReport,
     DefragmentRun, ExportedFd, Mapping, MemoryPool, Move, MoveInProgress, Pin, Placement, PoolBuffer,
-    PoolOptions, PoolStats, Scope, SlabInfo, Step, Tally, TraceEvent, TraceKind, trace_lines,
+    PoolCounter, PoolOptions, PoolStats, Scope, SlabInfo, Step, TraceEvent, TraceKind, trace_lines,
 };
 pub use pages::{Page, PageAllocator, PageId, StalePage};
 pub use staging::{StagingBuffer, StagingPool, StagingPoolOptions, StagingPoolStats};

@@ -2,7 +2,7 @@
 
 /// A quantity that rises and falls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct PoolCounter {
     /// Now.
     pub current: u64,
     /// The most there ever was.
@@ -13,7 +13,7 @@ pub struct Tally {
     pub freed: u64,
 }
 
-impl Tally {
+impl PoolCounter {
     fn add(&mut self, amount: u64) {
         self.current += amount;
         self.allocated += amount;
@@ -80,15 +80,15 @@ impl Scope {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     /// Bytes that buffers asked for.
-    pub(super) requested: Tally,
+    pub(super) requested: PoolCounter,
     /// Bytes of the blocks they got.
-    pub(super) used: Tally,
+    pub(super) used: PoolCounter,
     /// Bytes of slabs.
-    pub(super) held: Tally,
+    pub(super) held: PoolCounter,
     /// Free bytes of slabs that also hold buffers.
-    pub(super) split: Tally,
-    pub(super) buffers: Tally,
-    pub(super) slabs: Tally,
+    pub(super) split: PoolCounter,
+    pub(super) buffers: PoolCounter,
+    pub(super) slabs: PoolCounter,
     pub(super) failed_count: u64,
     pub(super) retry_count: u64,
     pub(super) moved_count: u64,
@@ -171,8 +171,8 @@ impl Counters {
             ("segment", &self.slabs),
             ("active", &self.buffers),
         ];
-        let of_group = |(name, counter): (&str, &Tally)| {
-            let Tally { current, peak, allocated, freed } = *counter;
+        let of_group = |(name, counter): (&str, &PoolCounter)| {
+            let PoolCounter { current, peak, allocated, freed } = *counter;
             [("current", current), ("peak", peak), ("allocated", allocated), ("freed", freed)]
                 .map(|(what, value)| (format!("{name}.all.{what}"), value))
         };

@@ -30,7 +30,7 @@ mod stats;
 mod trace;
 
 pub use buffer::{ExportedFd, PoolBuffer};
-pub use counters::{Scope, Tally};
+pub use counters::{PoolCounter, Scope};
 pub use defragment::{DefragmentOptions, DefragmentReport, DefragmentRun, Move, MoveInProgress};
 pub use mapping::{Access, Mapping};
 pub use options::{BufferOptions, Placement, PoolOptions};
