@@ -657,6 +657,17 @@ export declare function instructionSet(): string
  */
 export declare function leakWarning(message: string, label: string, sizeBytes: number): Error
 
+/** What `'auto'` would take if every back end that seems to be there can be opened. */
+export declare function likelyDevice(root?: string | undefined | null): LikelyDevice
+
+/** What `'auto'` would take, and what it would not. */
+export interface LikelyDevice {
+  /** The kind that it would take. */
+  kind: 'host' | 'dma-heap' | 'udmabuf' | 'cuda' | 'rknpu'
+  /** The kinds that it would pass over, each with its reason. */
+  passedOver: Array<PassedOver>
+}
+
 /** One upper bound on the line. */
 export interface LineTerm {
   /** Where the bound comes from. */

@@ -177,3 +177,21 @@ test('what an asynchronous onProgress or onMoved rejects with ends the work', as
   await expect(pool.defragment({ onMoved: fail })).rejects.toBe(mine)
   expect((await pool.defragment()).complete).toBe(true)
 })
+
+test('a listener that throws as listeners are removed keeps close() from nothing', () => {
+  const { value } = runChild<[string[], number, boolean]>(`
+    const uncaught = []
+    process.on('uncaughtException', ({ message }) => uncaught.push(message))
+    const manager = new MemoryManager({ isolated: true })
+    for (const event of ['removeListener', 'removeListener', 'warning', 'sample']) {
+      manager.monitor.on(event, () => { throw new Error('mine') })
+    }
+    // One that adds others whenever one goes.
+    manager.monitor.on('removeListener', () => manager.monitor.on('critical', () => {}))
+    manager.monitor.start({ intervalMs: 1000 })
+    const pool = await manager.pools.create({ device: 'host', slabBytes: MiB, initialBytes: MiB })
+    await manager.close()
+    await turn()
+    return [[...new Set(uncaught)], manager.budget.allocatedBytes, pool.closed]`)
+  expect(value).toEqual([['mine'], 0, true])
+})

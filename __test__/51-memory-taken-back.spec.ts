@@ -314,3 +314,28 @@ describe('workers that are terminated', () => {
     expect(storm(24, body)).toBe(0)
   })
 })
+
+test("work of Node.js's own on lent memory that was released, and its pool closed, ends in no signal", () => {
+  const script = `
+    const { open: openFile } = require('node:fs/promises')
+    const { read } = require('node:fs')
+    const { randomFill } = require('node:crypto')
+    const zeros = await openFile('/dev/zero')
+    let left = 0
+    const done = () => { left -= 1 }
+    for (let i = 0; i < 40; i++) {
+      const pool = new StagingPool({ maxHeldBytes: 0 })
+      const buffers = [pool.get(2 * MiB), pool.get(2 * MiB)]
+      left += 2
+      randomFill(buffers[0].data, done)
+      read(zeros.fd, buffers[1].data, 0, 2 * MiB, 0, done)
+      for (const buffer of buffers) buffer.release()
+      pool.close()
+      gc()
+      await turn()
+    }
+    while (left > 0) await turn()
+    await zeros.close()
+    return 'ended'`
+  expect(runChild(script, { flags: ['--expose-gc'] }).value).toBe('ended')
+})

@@ -296,5 +296,14 @@ describe('CUDA, by a driver without a GPU', () => {
       expect(error.reason).toMatch(/could be loaded|is no driver/)
       expect(refusal({ PLIMSOLL_CUDA_LIBRARY: library })).toMatchObject({ code: 'ERR_DEVICE_UNAVAILABLE' })
     })
+
+    test.each(['pipe', 'short.so', 'libcuda.so.1'])(
+      '%s, by its bare name, is looked at where the linker finds it',
+      (name) => {
+        const found = { LD_LIBRARY_PATH: folder }
+        expect(refusal(found, `library: '${name}'`)).toMatchObject({ code: 'ERR_DEVICE_UNAVAILABLE' })
+        expect(refusal({ ...found, PLIMSOLL_CUDA_LIBRARY: name })).toMatchObject({ code: 'ERR_DEVICE_UNAVAILABLE' })
+      },
+    )
   })
 })

@@ -135,7 +135,18 @@ const key = oneOf(
 )
 const process_ = options({ root: oneOf('/', '/nowhere'), pid: ({ random }) => random.pick([process.pid, 1, 2 ** 22]) })
 const system = options({ root: oneOf('/', '/nowhere', '') })
-const event = oneOf('normal', 'warning', 'critical', 'pressure', 'kill', 'sample', 'reclaim', 'unavailable')
+const event = oneOf(
+  'normal',
+  'warning',
+  'critical',
+  'pressure',
+  'kill',
+  'sample',
+  'reclaim',
+  'unavailable',
+  'removeListener',
+  'newListener',
+)
 /** What a profile gives its writers. */
 const rows = (world) => {
   let given
@@ -287,6 +298,13 @@ export const recipes = {
   'MemoryMonitor#on': [event, callback('listener')],
   'MemoryMonitor#once': [event, callback('listener')],
   'MemoryMonitor#off': [event, callback('listener')],
+  'MemoryMonitor#addListener': [event, callback('listener')],
+  'MemoryMonitor#removeListener': [event, callback('listener')],
+  'MemoryMonitor#prependListener': [event, callback('listener')],
+  'MemoryMonitor#prependOnceListener': [event, callback('listener')],
+  'MemoryMonitor#removeAllListeners': [event],
+  'MemoryMonitor#emit': [event],
+  'MemoryMonitor#listenerCount': [event],
   'MemoryMonitor#onReclaim': [label, callback('reclaim')],
   'MemoryMonitor#mark': [label],
 

@@ -22,6 +22,7 @@ export const {
   gpuProcesses,
   instructionSet,
   leakWarning,
+  likelyDevice,
   machineMemory,
   parseBytes,
   planNpuDomains,

@@ -1,4 +1,12 @@
-import type { BackEnd, BoardPreset, DetectedBoard, MachineMemory, ProcessMemory, Signals } from '../../binding.js'
+import type {
+  BackEnd,
+  BoardPreset,
+  DetectedBoard,
+  LikelyDevice,
+  MachineMemory,
+  ProcessMemory,
+  Signals,
+} from '../../binding.js'
 import type { LoadedAddon } from '../addon/load.js'
 import * as native from '../addon/native.js'
 import * as check from '../support/check.js'
@@ -12,6 +20,7 @@ export type {
   DarkMemory,
   DetectedBoard,
   HugePages,
+  LikelyDevice,
   MachineMemory,
   MissingSignal,
   NpuDriver,
@@ -114,6 +123,17 @@ export function detectBoard(options?: SystemOptions): DetectedBoard {
  */
 export function backEnds(options?: SystemOptions): BackEnd[] {
   return native.backEnds(rootOf(options))
+}
+
+/**
+ * What `'auto'` would take if every back end that seems to be there can be opened, and why not each of the others. Nothing is
+ * opened, and no library loaded.
+ *
+ * @example
+ * likelyDevice().kind // 'host' on a PC, 'dma-heap' on an RK3588, 'cuda' on a Jetson
+ */
+export function likelyDevice(options?: SystemOptions): LikelyDevice {
+  return native.likelyDevice(rootOf(options))
 }
 
 /**

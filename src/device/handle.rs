@@ -9,13 +9,14 @@ use plimsoll::{
     device::{
         BackEndKind, CudaBackend, CudaKind, DeviceChoice, DeviceContext, DeviceUsage as CoreUsage,
         HostOptions, HostSource, HugePageUse, Limits, PassedOver as CorePassedOver, RknpuBackend,
-        SharedBackend, choose_device, rknpu::DomainId,
+        SharedBackend, choose_device, likely_device as core_likely_device, rknpu::DomainId,
     },
 };
 
 use super::{cuda::CudaInfo, rknpu::planned};
 use crate::{
     mirror::{Cross, kind_of, mirror},
+    system::root_at,
     work::Work,
 };
 
@@ -95,6 +96,24 @@ mirror! {
         /// Why.
         pub reason: String,
     }
+}
+
+/// What `'auto'` would take, and what it would not.
+#[napi(object, object_from_js = false)]
+pub struct LikelyDevice {
+    /// The kind that it would take.
+    #[napi(ts_type = "'host' | 'dma-heap' | 'udmabuf' | 'cuda' | 'rknpu'")]
+    pub kind: String,
+    /// The kinds that it would pass over, each with its reason.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// What `'auto'` would take if every back end that seems to be there can be opened.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn likely_device(root: Option<String>) -> LikelyDevice {
+    let (kind, passed_over) = core_likely_device(&root_at(root));
+    LikelyDevice { kind: kind.name().to_owned(), passed_over: passed_over.cross() }
 }
 
 impl NativeDeviceOptions {

@@ -10,4 +10,4 @@ mod signals;
 
 pub use memory::{DarkMemory, MachineMemory, Pressure, Zram};
 pub use process::ProcessMemory;
-pub use root::root_of;
+pub use root::{root_at, root_of};

@@ -6,6 +6,7 @@ import {
   boardPresets,
   detectBoard,
   instructionSet,
+  likelyDevice,
   loadedAddon,
   MemoryBudget,
   processMemory,
@@ -16,7 +17,7 @@ import {
 import { version } from '../../support/package.js'
 import type { Arguments } from '../arguments.js'
 import { TreeError, UsageError } from '../failure.js'
-import { autoChoice, likelyChoice, opened } from '../shared/devices.js'
+import { autoChoice, opened } from '../shared/devices.js'
 import { boardFrom, lineFrom, lineOf } from '../shared/line.js'
 import { machineIfMeasured, measured } from '../shared/machine.js'
 
@@ -52,7 +53,7 @@ export async function examine(args: Arguments) {
     headroom: budget && measured(() => budget.headroom()),
     signals: signalsOf(tree),
     backEnds: root === undefined ? await opened(found, devices) : found,
-    auto: devices ? await autoChoice() : likelyChoice(found, detected.vendor),
+    auto: devices ? await autoChoice() : likelyDevice(tree),
     /** Whether everything was opened that is to be. */
     devices,
     // Of a copy, only the process that made it could be told.

@@ -59,26 +59,3 @@ export async function autoChoice(): Promise<AutoChoice> {
   const { kind, passedOver } = await Device.open('auto')
   return { kind, passedOver }
 }
-
-const byName: readonly PassedOver[] = [
-  { kind: 'rknpu', reason: 'it is taken by name only: two programs at once have crashed boards' },
-  { kind: 'udmabuf', reason: 'it is taken by name only: for buffers of drivers that a cgroup must count' },
-]
-
-/** What `'auto'` would take if every back end that seems to be there can be opened. */
-export function likelyChoice(backEnds: readonly BackEnd[], vendor: string | undefined): AutoChoice {
-  const of = (kind: DeviceKind) => backEnds.find((backEnd) => backEnd.kind === kind)
-  const missing = (kind: DeviceKind): string | undefined =>
-    of(kind)?.available ? undefined : (of(kind)?.reason ?? 'no reason is known')
-  const unused = vendor === 'Rockchip' ? undefined : 'nothing on this board is known to import its buffers'
-  const refusals = { cuda: missing('cuda'), 'dma-heap': unused ?? missing('dma-heap'), host: undefined }
-  const ranks = ['cuda', 'dma-heap', 'host'] as const
-  const chosen = ranks.find((kind) => refusals[kind] === undefined) ?? 'host'
-  const later = `${chosen} comes before it, and is there`
-  const others = ranks.filter((kind) => kind !== chosen)
-  const passedOver = others.map((kind, rank) => ({
-    kind,
-    reason: (rank < ranks.indexOf(chosen) ? refusals[kind] : undefined) ?? later,
-  }))
-  return { kind: chosen, passedOver: [...byName, ...passedOver] }
-}

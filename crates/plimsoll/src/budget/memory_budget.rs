@@ -281,7 +281,7 @@ impl MemoryBudget {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for a capacity of 0 or above [`MAX_CAPACITY`].
+    /// [`Error::InvalidArgument`] for a capacity of 0 or above [`MAX_CAPACITY`](super::MAX_CAPACITY).
     pub fn record(&self, options: RecordOptions) -> Result<Recording> {
         Recording::start(&self.account, options)
     }

@@ -37,7 +37,7 @@ pub use host::{HostBackend, HostOptions, HostSource, HugePageUse};
 pub use memory::{DeviceMemory, HostView, SyncKind};
 pub use meter::{DeviceUsage, Meter, Metered, unseen_bytes};
 pub use nvml::{GpuProcess, gpu_processes, nvml_processes};
-pub use open::{Chosen, DeviceChoice, PassedOver, choose_device};
+pub use open::{Chosen, DeviceChoice, PassedOver, choose_device, likely_device};
 pub use rknpu::RknpuBackend;
 pub use staging::Staging;
 pub use udmabuf::UdmabufBackend;

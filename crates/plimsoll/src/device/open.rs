@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     sync::lock,
-    system::{BackEndKind, DetectedBoard, Vendor},
+    system::{BackEndKind, DetectedBoard, SystemRoot, Vendor, back_ends},
 };
 
 /// A device by its kind and what that kind wants to know.
@@ -167,6 +167,11 @@ impl PassedOver {
     fn new(kind: BackEndKind, reason: impl Into<String>) -> Self {
         Self { kind, reason: reason.into() }
     }
+
+    /// One that was not tried, as another before it was there.
+    fn after(chosen: BackEndKind, kind: BackEndKind) -> Self {
+        Self::new(kind, format!("{} comes before it, and is there", chosen.name()))
+    }
 }
 
 /// The best device that is safe: CUDA where there is a GPU of NVIDIA's, a dma-heap on a board of Rockchip's, whose NPU
@@ -176,6 +181,43 @@ impl PassedOver {
 ///
 /// [`Error::Io`] when not even RAM can be taken, for the machine's memory cannot be read.
 pub fn choose_device(context: &DeviceContext) -> Result<Chosen> {
+    let vendor = DetectedBoard::read(&context.root).vendor;
+    let (opened, passed_over) = choose(vendor, |kind| {
+        let choice = match kind {
+            BackEndKind::Cuda => DeviceChoice::Cuda { ordinal: 0, kind: CudaKind::default(), library: None },
+            _ => DeviceChoice::DmaHeap { heap: None },
+        };
+        choice.open(context).map_err(reason)
+    });
+    let backend = match opened {
+        Some(backend) => backend,
+        None => DeviceChoice::Host(HostOptions::default()).open(context)?,
+    };
+    Ok(Chosen { backend, passed_over })
+}
+
+/// The kind that [`choose_device`] would take on a machine if every back end that seems to be there can be opened, and the
+/// kinds that it would pass over. Nothing is opened.
+#[must_use]
+pub fn likely_device(root: &SystemRoot) -> (BackEndKind, Vec<PassedOver>) {
+    let found = back_ends(root);
+    let (kind, passed_over) = choose(DetectedBoard::read(root).vendor, |kind| {
+        let state = found.iter().find(|back_end| back_end.kind == kind).map(|back_end| &back_end.state);
+        match state {
+            Some(Ok(_)) => Ok(kind),
+            Some(Err(obstacle)) => Err(obstacle.why.clone()),
+            None => Err("no reason is known".to_owned()),
+        }
+    });
+    (kind.unwrap_or(BackEndKind::Host), passed_over)
+}
+
+/// The order in which kinds are tried before ordinary RAM, and those that are not: what the first was that could be had, if
+/// one could, and why not each of the others.
+fn choose<T>(
+    vendor: Option<Vendor>,
+    mut take: impl FnMut(BackEndKind) -> std::result::Result<T, String>,
+) -> (Option<T>, Vec<PassedOver>) {
     let mut passed_over = vec![
         PassedOver::new(
             BackEndKind::Rknpu,
@@ -186,37 +228,23 @@ pub fn choose_device(context: &DeviceContext) -> Result<Chosen> {
             "it is taken by name only: for buffers of drivers that a cgroup must count",
         ),
     ];
-    let is_rockchip = DetectedBoard::read(&context.root).vendor == Some(Vendor::Rockchip);
-    let cuda = DeviceChoice::Cuda { ordinal: 0, kind: CudaKind::default(), library: None };
-    match cuda.open(context) {
-        Ok(backend) => return Ok(Chosen::before_others(backend, passed_over)),
-        Err(error) => passed_over.push(PassedOver::new(BackEndKind::Cuda, reason(error))),
-    }
-    if is_rockchip {
-        match (DeviceChoice::DmaHeap { heap: None }).open(context) {
-            Ok(backend) => return Ok(Chosen::before_others(backend, passed_over)),
-            Err(error) => passed_over.push(PassedOver::new(BackEndKind::DmaHeap, reason(error))),
-        }
-    } else {
-        let why = "nothing on this board is known to import its buffers";
-        passed_over.push(PassedOver::new(BackEndKind::DmaHeap, why));
-    }
-    let backend = DeviceChoice::Host(HostOptions::default()).open(context)?;
-    Ok(Chosen::before_others(backend, passed_over))
-}
-
-impl Chosen {
-    /// A device, with the kinds that were not reached beside those that were passed over.
-    fn before_others(backend: SharedBackend, mut passed_over: Vec<PassedOver>) -> Self {
-        let chosen = backend.kind();
-        for kind in [BackEndKind::DmaHeap, BackEndKind::Host] {
-            if kind != chosen && passed_over.iter().all(|passed| passed.kind != kind) {
-                let why = format!("{} comes before it, and is there", chosen.name());
-                passed_over.push(PassedOver::new(kind, why));
+    let mut taken: Option<(BackEndKind, T)> = None;
+    for kind in [BackEndKind::Cuda, BackEndKind::DmaHeap] {
+        if let Some((chosen, _)) = &taken {
+            passed_over.push(PassedOver::after(*chosen, kind));
+        } else if kind == BackEndKind::DmaHeap && vendor != Some(Vendor::Rockchip) {
+            passed_over.push(PassedOver::new(kind, "nothing on this board is known to import its buffers"));
+        } else {
+            match take(kind) {
+                Ok(got) => taken = Some((kind, got)),
+                Err(reason) => passed_over.push(PassedOver::new(kind, reason)),
             }
         }
-        Self { backend, passed_over }
     }
+    if let Some((chosen, _)) = &taken {
+        passed_over.push(PassedOver::after(*chosen, BackEndKind::Host));
+    }
+    (taken.map(|(_, got)| got), passed_over)
 }
 
 fn reason(error: Error) -> String {

@@ -128,11 +128,11 @@ impl RknpuBackend {
         self.domain.window().clone()
     }
 
-    /// Which domain each further buffer should go to, beside what this process has already; see [`plan()`].
+    /// Which domain each further buffer should go to, beside what this process has already; see [`plan()`](super::plan()).
     ///
     /// # Errors
     ///
-    /// As [`plan()`].
+    /// As [`plan()`](super::plan()).
     pub fn plan(&self, sizes: &[u64]) -> Result<Vec<DomainId>> {
         let domains = DomainId::all().take(self.domain_count);
         let windows: Vec<_> = domains.map(|id| self.domain_with(id).window().clone()).collect();
