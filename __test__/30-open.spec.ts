@@ -124,6 +124,13 @@ describe('tensors', () => {
 })
 
 describe('fromBytes', () => {
+  test('of memory that was moved away is refused as such', () => {
+    const bytes = new Uint8Array(100)
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+    const { message } = thrownBy(InvalidArgumentError, () => GgufFile.fromBytes(bytes))
+    expect(message).toContain('of memory that was not moved away')
+  })
+
   test('gives what opening the file gives', async () => {
     using opened = GgufFile.open(samplePath)
     using model = GgufFile.fromBytes(sampleBytes())

@@ -117,7 +117,7 @@ export class GgufFile implements Disposable {
   static fromBytes(bytes: Uint8Array, options?: OpenOptions): GgufFile {
     const checked = nativeOptions(options)
     const view = isTypedArray(bytes) ? anyBytesOf(bytes) : undefined
-    if (!view) throw invalidArgument('bytes', 'a Uint8Array', quoted(bytes))
+    if (!view) throw invalidArgument('bytes', 'a Uint8Array, of memory that was not moved away', quoted(bytes))
     return new GgufFile(
       internal,
       call(() => NativeModel.fromBytes(view, checked)),

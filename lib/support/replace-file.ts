@@ -20,6 +20,9 @@ type Pieces = Iterable<string>
  * What cannot be replaced is written in place: what is no regular file (a device, a pipe, which is waited for until
  * somebody reads it), a file with other names, one whose owner could not be kept, and one in a folder that takes no new
  * files. The pieces are asked for one at a time, between writes or, where one is empty, turns of the event loop.
+ *
+ * The libraries for it (write-file-atomic and its like) take a text that is whole, and rename over whatever is there: a device,
+ * a pipe and a link would become plain files.
  */
 export async function replaceFile(path: string, pieces: Pieces): Promise<void> {
   const found = await unless(['ENOENT'], promises.stat(path))

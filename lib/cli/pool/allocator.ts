@@ -1,6 +1,6 @@
-import type { PoolSettings } from '../../index.js'
+import { InvalidArgumentError, MemoryPool, type MemoryPoolOptions, type PoolSettings } from '../../index.js'
 import type { Arguments } from '../arguments.js'
-import { UsageError } from '../failure.js'
+import { TraceError, UsageError } from '../failure.js'
 import type { Options } from '../shared/option.js'
 
 /** The options that change how a pool takes and divides its slabs. */
@@ -38,5 +38,26 @@ function sizesFrom(args: Arguments): PoolSettings {
     ...(initialBytes !== undefined && { initialBytes }),
     ...(maxBytes !== undefined && { maxBytes }),
     ...(pageBytes !== undefined && { pageBytes }),
+  }
+}
+
+/** The options by which the settings of a trace are replaced. */
+const flagOf: Readonly<Record<string, string>> = {
+  slabBytes: 'slab',
+  initialBytes: 'initial',
+  maxBytes: 'max',
+  pageBytes: 'page',
+  dedicated: 'dedicated',
+}
+
+/** Makes the pool of a trace. Settings that do not go together are the trace's fault where no option gave any. */
+export async function poolOf(args: Arguments, options: MemoryPoolOptions): Promise<MemoryPool> {
+  try {
+    return await MemoryPool.create(options)
+  } catch (error) {
+    const isOfTrace = Object.values(flagOf).every((flag) => args.text(flag) === undefined)
+    if (!(error instanceof InvalidArgumentError && isOfTrace && error.argument in flagOf)) throw error
+    const { argument, expected, received } = error
+    throw new TraceError(1, `the settings of a pool, "${argument}" ${expected}`, received)
   }
 }

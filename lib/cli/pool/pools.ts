@@ -1,7 +1,6 @@
 import {
   formatBytes,
   type InvalidArgumentError,
-  MemoryPool,
   type PoolSnapshot,
   parsePoolSnapshots,
   type SlabInfo,
@@ -16,7 +15,7 @@ import type { Page } from '../terminal/page.js'
 import { facts, heading } from '../terminal/table.js'
 import { clip, grouped, percent, visible } from '../terminal/text.js'
 import type { Verb } from '../verb.js'
-import { allocatorOptions, settingsFrom } from './allocator.js'
+import { allocatorOptions, poolOf, settingsFrom } from './allocator.js'
 import { InputFile } from './input-file.js'
 import { Replayer } from './replayer.js'
 import { legend, picture } from './shades.js'
@@ -95,7 +94,7 @@ async function fromTrace(file: InputFile, args: Arguments): Promise<FoundPools> 
   const signal = untilInterrupted()
   const trace = await TraceFile.read(file)
   const { mostBytes, ...settings } = boundedSettings(args, settingsFrom(args, trace.header.settings))
-  await using pool = await MemoryPool.create({ device: 'host', ...settings })
+  await using pool = await poolOf(args, { device: 'host', ...settings })
   using replayer = new Replayer(pool, { signal, atMost: args.count('at'), labelled: true })
   await replayer.run(trace, () => {})
   const { eventCount, failureCount, failures } = replayer.replayed

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { RecordableHistogram } from 'node:perf_hooks'
-import { Device, type DeviceKind, formatBytes, MemoryPool, type PoolSettings } from '../../index.js'
+import { Device, type DeviceKind, formatBytes, type MemoryPool, type PoolSettings } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { Exit } from '../exit.js'
 import { untilInterrupted } from '../shared/interrupt.js'
@@ -9,7 +9,7 @@ import { progressOn } from '../terminal/progress.js'
 import { facts, heading, table } from '../terminal/table.js'
 import { grouped, percent, visible } from '../terminal/text.js'
 import type { Verb } from '../verb.js'
-import { allocatorOptions, settingsFrom } from './allocator.js'
+import { allocatorOptions, poolOf, settingsFrom } from './allocator.js'
 import { InputFile } from './input-file.js'
 import { type Failure, newTimings, Replayer, type Timings } from './replayer.js'
 import { TraceFile, type TraceHeader } from './trace-file.js'
@@ -76,7 +76,7 @@ async function oneRun(device: Device, request: Request, round: number) {
   const settings = settingsFrom(args, trace.header.settings)
   // A GPU's own memory is no part of what this machine can give.
   if (device.limits.systemMemory) expectFitSettings(args, settings)
-  await using pool = await MemoryPool.create({ device, ...settings })
+  await using pool = await poolOf(args, { device, ...settings })
   using replayer = new Replayer(pool, options)
   const progress = progressOn(process.stderr)
   const what = repeat > 1 ? `run ${round} of ${repeat}` : ''

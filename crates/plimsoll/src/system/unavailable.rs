@@ -70,17 +70,12 @@ impl Unavailable {
         self.reason == Reason::Missing
     }
 
-    /// Whether reading failed, so that nothing is known of what would be there.
-    #[must_use]
-    pub fn is_failure(&self) -> bool {
-        matches!(self.reason, Reason::NoDescriptor(_) | Reason::Unreadable(_))
-    }
-
     /// What to do about it, where its cause is known.
     #[must_use]
     pub fn remedy(&self) -> Option<&'static str> {
         self.reason.remedy()
     }
+
     pub(crate) fn from_io(path: impl Into<PathBuf>, error: &io::Error) -> Self {
         let gone = [Errno::NODEV, Errno::SRCH].map(|errno| Some(errno.raw_os_error()));
         let too_many = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));

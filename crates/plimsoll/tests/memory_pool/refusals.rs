@@ -20,6 +20,18 @@ fn a_refusal_names_the_buffer_or_else_the_pool() {
     }
 }
 
+/// A slab may have to be larger than what it is for.
+#[test]
+fn a_reservation_that_is_refused_names_what_was_asked_for() {
+    let pool = pool(PoolOptions { label: "weights".into(), max_bytes: Some(MIB), ..small(MIB) });
+    let Error::InsufficientMemory { label, requested_bytes, .. } =
+        pool.reserve_for(2 * MIB + 5, &labelled("layer 1")).unwrap_err()
+    else {
+        panic!("the pool may hold one mebibyte");
+    };
+    assert_eq!((label.as_str(), requested_bytes), ("layer 1", 2 * MIB + 5));
+}
+
 #[test]
 fn options_that_contradict_each_other_or_the_device_are_named() {
     let dedicated = PoolOptions { dedicated: true, ..PoolOptions::default() };

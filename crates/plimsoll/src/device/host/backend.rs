@@ -1,6 +1,7 @@
 //! Ordinary RAM as a back end.
 
 use std::{
+    fs,
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, OnceLock},
 };
@@ -9,6 +10,7 @@ use rustix::{
     fs::{MemfdFlags, SealFlags},
     io::{Errno, Result as Called},
     mm::{Advice, MapFlags},
+    process::{Resource, getrlimit},
 };
 
 use super::{
@@ -97,7 +99,8 @@ impl HostBackend {
         let (mapping, file) = self.map(bytes, request.label, false).map_err(|errno| {
             let meaning = mapping_meaning(errno);
             if errno == Errno::NOMEM {
-                return self.context.exhausted(request, Charge::Process, meaning, "Release something first");
+                let advice = "Raise the limit that stands in the way, or release something first";
+                return within_addresses(self.context.exhausted(request, Charge::Process, meaning, advice));
             }
             Error::device(self.name(), Some(errno.raw_os_error()), "mmap", meaning)
         })?;
@@ -191,6 +194,22 @@ pub(in crate::device) fn memory_file(
     kernel.resize(file.as_fd(), bytes)?;
     kernel.seal(file.as_fd(), SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(file)
+}
+
+/// A refusal by what is left of the process's addresses, where those are limited (`ulimit -v`).
+fn within_addresses(mut refusal: Error) -> Error {
+    let left = || {
+        let most = getrlimit(Resource::As).current?;
+        let pages: u64 = fs::read_to_string("/proc/self/statm").ok()?.split(' ').next()?.parse().ok()?;
+        Some(most.saturating_sub(pages * page_bytes()))
+    };
+    if let Error::InsufficientMemory { available_bytes, largest_free_bytes, .. } = &mut refusal
+        && let Some(left) = left()
+    {
+        *available_bytes = left.min(*available_bytes);
+        *largest_free_bytes = left.min(*largest_free_bytes);
+    }
+    refusal
 }
 
 impl Backend for HostBackend {

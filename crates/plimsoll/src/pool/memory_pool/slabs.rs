@@ -44,7 +44,8 @@ impl MemoryPool {
         if self.0.live()?.map.reserve(surely_bytes(bytes, options.align_bytes)) {
             return Ok(());
         }
-        let coming = self.0.take_slab_for(bytes, options)?;
+        let coming =
+            self.0.take_slab_for(bytes, options).map_err(|error| self.0.as_asked(error, bytes, options))?;
         self.0.insert_slab(coming, Purpose::Reserve).map(drop)
     }
 }
@@ -119,6 +120,15 @@ impl PoolInner {
             drop(budget.allocate(bytes, label.to_owned())?);
         }
         self.backend.check_headroom(&Request { bytes, label, promised: self.promised(0) })
+    }
+
+    /// The refusal of a slab as that of the request it was for.
+    pub(super) fn as_asked(&self, mut error: Error, bytes: u64, options: &BufferOptions) -> Error {
+        if let Error::InsufficientMemory { label, requested_bytes, .. } = &mut error {
+            self.label_of(options).clone_into(label);
+            *requested_bytes = bytes;
+        }
+        error
     }
 
     /// The size of a slab that no large buffer asks for.
