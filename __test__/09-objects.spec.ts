@@ -73,6 +73,16 @@ describe('an object of every class', () => {
     expect(inspect([budget], { depth: 0 })).toContain('[MemoryBudget]')
   })
 
+  test('is a name where it is asked of what is none of its class, without end or not', () => {
+    for (const [object] of made.shown) {
+      const { toJSON, [inspect.custom]: inspected } = object as unknown as Record<PropertyKey, () => unknown>
+      for (const other of [new Array(2 ** 32 - 1), undefined, Object.getPrototypeOf(object)]) {
+        expect(Reflect.apply(inspected as () => string, other, [2, {}])).toBe(`[${object.constructor.name}]`)
+        expect(Reflect.apply(toJSON as () => object, other, [])).toEqual({})
+      }
+    }
+  })
+
   // Node.js can be told so from 22.10 on, as the documents say.
   const refuses = 'markAsUncloneable' in process.getBuiltinModule('node:worker_threads')
   ;(refuses ? test : test.skip)('is refused by structuredClone and postMessage', () => {

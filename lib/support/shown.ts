@@ -12,11 +12,11 @@ export function shows<T extends object>(
   describe: (object: T) => object,
 ): void {
   define(type.prototype, inspected, function (this: T, depth: unknown, options: unknown): string {
-    const described = typeof depth === 'number' && depth < 0 ? undefined : descriptionOf(this, describe)
+    const described = typeof depth === 'number' && depth < 0 ? undefined : descriptionOf(type, this, describe)
     return described ? `${type.name} ${shown(described, options)}` : `[${type.name}]`
   })
   define(type.prototype, 'toJSON', function (this: T): object {
-    return descriptionOf(this, describe) ?? {}
+    return descriptionOf(type, this, describe) ?? {}
   })
 }
 
@@ -29,10 +29,17 @@ function shown(described: object, options: unknown): string {
   }
 }
 
-/** Nothing of what only has its prototype, or is closed and cannot be asked. */
-function descriptionOf<T extends object>(object: T, describe: (object: T) => object): object | undefined {
+/**
+ * Nothing of what is none of the class, which may be without end where its own are short; nor of what only has its
+ * prototype, or is closed and cannot be asked.
+ */
+function descriptionOf<T extends object>(
+  type: { readonly prototype: T },
+  object: T,
+  describe: (object: T) => object,
+): object | undefined {
   try {
-    return describe(object)
+    return Object.prototype.isPrototypeOf.call(type.prototype, object) ? describe(object) : undefined
   } catch {
     return undefined
   }
