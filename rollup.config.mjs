@@ -43,14 +43,27 @@ const text = {
       : null,
 }
 
-const external = [/^node:/, 'fastest-levenshtein']
+/** A library that becomes part of the package, with its licence, so that installing one fetches nothing else. */
+const library = resolve('node_modules/fastest-levenshtein/esm/mod.js')
+const bundled = {
+  name: 'bundled',
+  resolveId: (source) => (source === 'fastest-levenshtein' ? library : null),
+}
+
+/** The licence of what a file of `dist/` took over. */
+const licence = ({ moduleIds }) =>
+  moduleIds.includes(library)
+    ? `/*! fastest-levenshtein\n${readFileSync('node_modules/fastest-levenshtein/LICENSE.md', 'utf8')}*/`
+    : ''
+
+const external = [/^node:/]
 
 export default [
   {
     // What both need, the errors above all, is there once: in a file of its own.
     input: { index: 'build/lib/index.js', report: 'build/lib/report/index.js' },
-    output: { dir: 'dist', chunkFileNames: 'shared.js', format: 'cjs', generatedCode: 'es2015' },
-    plugins: [text],
+    output: { dir: 'dist', chunkFileNames: 'shared.js', format: 'cjs', banner: licence, generatedCode: 'es2015' },
+    plugins: [text, bundled],
     external,
   },
   {
@@ -66,8 +79,13 @@ export default [
   },
   {
     input: 'build/lib/cli/main.js',
-    output: { file: 'dist/cli.js', format: 'cjs', banner: '#!/usr/bin/env node', generatedCode: 'es2015' },
-    plugins: [plimsoll],
+    output: {
+      file: 'dist/cli.js',
+      format: 'cjs',
+      banner: (chunk) => `#!/usr/bin/env node\n${licence(chunk)}`,
+      generatedCode: 'es2015',
+    },
+    plugins: [plimsoll, bundled],
     external,
   },
 ]

@@ -45,6 +45,18 @@ test('the root package ships no addon', () => {
   expect(entry.files.filter((name) => name.endsWith('.node'))).toEqual([])
 })
 
+test('the root package needs no other, and has the licence of what it took over', () => {
+  expect(entry.dependencies).toBeUndefined()
+  const files = readdirSync(join(root, 'dist')).map((name) => readFileSync(join(root, 'dist', name), 'utf8'))
+  const required = files.flatMap((text) => [...text.matchAll(/\brequire\('([^']+)'\)/g)].map((match) => match[1]))
+  expect(required).toContain('node:fs')
+  const others = required.filter((name) => !/^node:|^\.\.?\/[\w.]+$/.test(name as string))
+  expect(others).toEqual([])
+  for (const text of files.filter((text) => /^const distance = /m.test(text)))
+    expect(text).toContain('Copyright (c) 2020 Kasper Unn Weihe')
+  expect(files.some((text) => /^const distance = /m.test(text))).toBe(true)
+})
+
 describe('what cannot be packed', () => {
   let scratch: string
   const addons = () => join(scratch, 'addons')

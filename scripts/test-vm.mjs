@@ -5,7 +5,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runPc } from './guest/pc.mjs'
 
@@ -21,13 +21,6 @@ const suites = {
   guest: { with: ['--ignored', '--show-output'] },
 }
 
-/** Folders of the packages that this one needs to run, from the checkout. */
-const dependencies = () =>
-  execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: checkout, encoding: 'utf8' })
-    .split('\n')
-    .map((folder) => relative(checkout, folder))
-    .filter((folder) => folder.startsWith('node_modules/'))
-
 /** The package as a user has it, with this Node.js. */
 const javascript = {
   files: [
@@ -35,7 +28,6 @@ const javascript = {
     ['/app/dma-heap.mjs', join(checkout, 'scripts/guest/dma-heap.mjs')],
     ['/app/model.gguf', join(checkout, 'examples/models/plimsoll-sample-llama.gguf')],
     ...['package.json', 'dist', addon].map((name) => [`/app/node_modules/plimsoll/${name}`, join(checkout, name)]),
-    ...dependencies().map((folder) => [`/app/${folder}`, join(checkout, folder)]),
   ],
   step: { title: 'javascript', command: ['node', '/app/dma-heap.mjs', '/app/model.gguf'] },
 }

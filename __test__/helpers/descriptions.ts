@@ -14,6 +14,7 @@ export interface Description {
   files: string[]
   engines: { node: string }
   scripts?: Record<string, string>
+  dependencies?: Record<string, string>
   napi?: { binaryName: string; targets: string[] }
   os?: string[]
   cpu?: string[]

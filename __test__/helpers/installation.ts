@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { root, runNode } from './child'
@@ -36,7 +36,6 @@ export class Installation {
     mkdirSync(this.package, { recursive: true })
     for (const name of ['dist', 'package.json'])
       cpSync(resolve(root, name), join(this.package, name), { recursive: true })
-    symlinkSync(resolve(root, 'node_modules/fastest-levenshtein'), this.path('node_modules/fastest-levenshtein'))
   }
 
   /** A path in the project. */

@@ -20,12 +20,11 @@ bash scripts/guest/fetch.sh arm64
 node=$(bash scripts/arm64-node.sh)
 
 root=$folder/root
-mkdir -p "$root"/{proc,sys,dev,tmp,guest,plimsoll/node_modules}
+mkdir -p "$root"/{proc,sys,dev,tmp,guest,plimsoll}
 cp --recursive "$debian/root/." "$root"
 cp "$node" "$root/bin/node"
 cp scripts/guest/inside/* "$root/guest"
 cp --recursive dist package.json "$addon" examples/models/plimsoll-sample-llama.gguf "$root/plimsoll"
-cp --recursive node_modules/fastest-levenshtein "$root/plimsoll/node_modules"
 mke2fs -q -t ext4 -O ^has_journal -d "$root" "$folder/disk.img" 2G
 
 first=$folder/first
