@@ -321,6 +321,8 @@ export class Engine extends World {
     this.#minds = false
     try {
       const value = member.call(receiver, argumentsOf(member.id, this))
+      // One that inherits the method is held by it.
+      if (member.key === 'hold') this.keptAlive.push(value)
       if (isPromise(value)) value.catch((error) => isOwn(error) || this.judge.threw(member.id, error))
     } catch (error) {
       if (!isOwn(error)) this.judge.threw(`${member.id} on another object`, error)

@@ -48,6 +48,7 @@ export class Judge {
     if (this.isOwn(error)) return
     // What the callback returned is awaited: a revoked proxy ends that as if the callback had thrown.
     if (id.endsWith('#withMapping') && error instanceof TypeError && error.message.endsWith('has been revoked')) return
+    if (isTheLanguages(id, error)) return
     const { PlimsollError } = this.#exported
     // A subclass tells its code by its class, too.
     const isTyped = error instanceof PlimsollError && error.constructor !== PlimsollError
@@ -60,6 +61,13 @@ export class Judge {
       this.findings.push({ kind, text })
     }
   }
+}
+
+/** What no package can mend: a class that was given as a callback, and a method of one that closes another object in vain. */
+function isTheLanguages(id, error) {
+  if (!(error instanceof TypeError)) return false
+  if (/^Class constructors? .*cannot be invoked without 'new'$/.test(error.message)) return true
+  return id === 'an unhandled rejection' && / private member /.test(error.message) && /#wrongReceiver/.test(error.stack)
 }
 
 export function describe(error) {
