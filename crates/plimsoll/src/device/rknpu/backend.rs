@@ -181,12 +181,12 @@ impl Backend for RknpuBackend {
         }
     }
 
-    /// Takes whole pages. A pool asks for powers of two between the [`limits`](Self::limits); a larger slab is had as
-    /// long as a hole for it exists, and is refused before the driver is asked where none does.
     fn is_of_this_machine(&self) -> bool {
         self.limits().system_memory && self.context.is_of_this_machine()
     }
 
+    /// Takes whole pages. A pool asks for powers of two between the [`limits`](Self::limits); a larger slab is had as
+    /// long as a hole for it exists, and is refused before the driver is asked where none does.
     fn take(&self, request: &Request<'_>) -> Result<Box<dyn DeviceMemory>> {
         let (context, domain) = (self.context.clone(), self.domain.clone());
         let (label, bytes, promised) = (request.label.to_owned(), request.bytes, request.promised);
