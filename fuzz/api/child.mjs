@@ -127,11 +127,16 @@ async function until(holds, ms, meanwhile = () => {}) {
   return holds()
 }
 
+/** Releases what was held. By itself: what an `async` function has in a variable lives until that function ends. */
+function releaseHeld() {
+  for (const object of engine.keptAlive.splice(0)) object.release()
+}
+
 /** Drops every reference, and looks whether anything is left behind. */
 async function expectNothingLeft() {
   const { budgets, devices } = engine
   for (const list of [engine.live, engine.pending]) list.clear()
-  for (const object of engine.keptAlive.splice(0)) object.release()
+  releaseHeld()
   for (const list of [engine.arrays, engine.disposables]) list.length = 0
   engine.shadow = undefined
   engine.receiver = undefined
