@@ -4,8 +4,9 @@
  * compares the suites of jest that run then; all of them have to have run on this machine.
  */
 import { execFileSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
+import { digestOf } from './digest.mjs'
 import { paths } from './processor-suites.mjs'
 
 const records = 'build/tests'
@@ -17,19 +18,15 @@ const exception = / \[not under emulation: ([^\]]*)\]/
 const run = (command, args, stdout = 'pipe') =>
   execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', stdout, 'inherit'], maxBuffer: 64 << 20 })
 
-/** When a file was changed; never, if it is not there. */
-const changedMs = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.NEGATIVE_INFINITY
+const readRecord = (path) => JSON.parse(readFileSync(path, 'utf8'))
 
-/** Builds and runs jest on this machine, unless it has passed since the last change; returns the names of its tests. */
+/** The names of this machine's tests; builds and runs them, unless just these have passed. */
 function jestHere() {
-  // Types at the root are generated: every build writes them, as `npm install` does.
-  const sources = run('git', ['ls-files', '-z', ':!:*.d.ts']).split('\0').filter(Boolean)
-  const addon = `plimsoll.linux-${process.arch}-gnu.node`
-  if ([...sources, addon].some((path) => changedMs(path) > changedMs(here))) {
+  if (!existsSync(here) || readRecord(here).digest !== digestOf('.')) {
     run('npm', ['run', 'build'], 'inherit')
     run('npm', ['run', 'test:js'], 'inherit')
   }
-  return JSON.parse(readFileSync(here, 'utf8')).passed.filter(isWanted)
+  return readRecord(here).passed.filter(isWanted)
 }
 
 /** Whether a test is of a suite that had to run for arm64. */
@@ -38,7 +35,7 @@ const isWanted = (name) => !wanted || wanted.has(name.split(' › ')[0])
 
 /** Of what jest skips, only what names its reason is an exception; the rest is skipped on this machine as well. */
 function jestArm64() {
-  const { passed, skipped } = JSON.parse(readFileSync(`${records}/jest-arm64.json`, 'utf8'))
+  const { passed, skipped } = readRecord(`${records}/jest-arm64.json`)
   return [...passed, ...skipped.filter((name) => exception.test(name))]
 }
 

@@ -1,9 +1,10 @@
 /**
  * A reporter of jest: when all tests have passed, or under emulation those that are for the processor, it leaves their names in
- * build/tests, for `npm run test:arm64`.
+ * build/tests, for `npm run test:arm64`, with a digest of what was there when they began.
  */
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { digestOf } from './digest.mjs'
 import { paths } from './processor-suites.mjs'
 
 /** Of all suites as they would be whole, or all that are for the processor; not of one file or some tests by name. */
@@ -30,11 +31,15 @@ export default class RecordTests {
     this.config = config
   }
 
+  onRunStart() {
+    this.digest = digestOf(this.config.rootDir)
+  }
+
   onRunComplete(_contexts, results) {
     if (!isWhole(this.config, results) || !hasPassed(results)) return
     const folder = join(this.config.rootDir, 'build', 'tests')
     mkdirSync(folder, { recursive: true })
-    const record = { passed: names(results, 'passed'), skipped: names(results, 'pending') }
+    const record = { digest: this.digest, passed: names(results, 'passed'), skipped: names(results, 'pending') }
     // Beside it first: whoever reads it finds a whole one.
     const path = join(folder, `jest-${process.arch}.json`)
     writeFileSync(`${path}.new`, JSON.stringify(record))
