@@ -6,8 +6,11 @@ import { root, runNode } from './helpers/child'
 import { typeCheck } from './helpers/consumer'
 import { addon, Installation, platform, version } from './helpers/installation'
 
-const supported = ['linux-x64-gnu', 'linux-arm64-gnu']
-const otherPlatform = supported.find((name) => name !== platform) as string
+const supported = ['linux-x64-gnu', 'linux-arm64-gnu', 'linux-x64-musl', 'linux-arm64-musl']
+const otherPlatform = supported.find((name) => !name.includes(process.arch)) as string
+
+/** Only the tests of glibc's versions need it. */
+const onGlibc = platform.endsWith('-gnu') ? test : test.skip
 
 let installation: Installation
 beforeEach(() => {
@@ -21,12 +24,16 @@ const pretend = (values: { platform?: string; arch?: string }): string =>
     .map(([key, value]) => `Object.defineProperty(process, '${key}', { value: '${value}' })`)
     .join('\n')
 
-/** Preloaded, it hides the C library of the system, as what is seen on musl. */
-const pretendMusl = `
+/** Preloaded, it shows these files as mapped, and those as what a report tells, in place of the C library of the system. */
+const pretendMapped = (mapped: string[], reported: string[] = []): string => `
   const fs = require('node:fs')
   const { readFileSync } = fs
-  fs.readFileSync = (path, ...rest) => (path === '/proc/self/maps' ? '' : readFileSync(path, ...rest))
-  process.report.getReport = () => ({ header: {}, sharedObjects: ['/usr/bin/node', '/lib/ld-musl.so.1'] })`
+  const maps = ${JSON.stringify(mapped.map((path) => `7f0000000000-7f0000001000 r-xp 00000000 00:1f 42 ${path}\n`).join(''))}
+  fs.readFileSync = (path, ...rest) => (path === '/proc/self/maps' ? maps : readFileSync(path, ...rest))
+  process.report.getReport = () => ({ header: {}, sharedObjects: ${JSON.stringify(reported)} })`
+
+const pretendMusl = pretendMapped(['/usr/bin/node', '/lib/ld-musl-x86_64.so.1'])
+const musl = `linux-${process.arch}-musl`
 
 /** The addon with other text of the same length in place of the first that matches. */
 function patched(pattern: RegExp, text: string): Buffer {
@@ -114,15 +121,10 @@ describe('a platform without an addon is named, beside those that have one', () 
     expect(error?.message).toContain(remedy)
   })
 
-  test.each([
-    ['nothing is installed', () => {}],
-    ['the package came with files from another system', () => installation.addPackage()],
-    ['there is a build beside the entry', () => installation.addBuilt()],
-  ])('musl, where %s', (_, prepare) => {
-    prepare()
-    const { error } = installation.load({ preload: pretendMusl })
-    expect(error).toMatchObject({ reason: 'unsupported-platform', platform: `linux-${process.arch}-musl`, supported })
-    expect(error?.message).toContain('glibc')
+  test('a C library that cannot be told: it is not guessed', () => {
+    installation.addPackage()
+    const { error } = installation.load({ preload: pretendMapped([]) })
+    expect(error).toMatchObject({ reason: 'unsupported-platform', platform: `linux-${process.arch}`, supported })
   })
 
   test('what PLIMSOLL_ADDON_PATH names may be built for musl', () => {
@@ -130,7 +132,7 @@ describe('a platform without an addon is named, beside those that have one', () 
     expect(installation.load({ env, preload: pretendMusl }).loaded).toBeDefined()
   })
 
-  test('a glibc that is too old is named with the one it takes', () => {
+  onGlibc('a glibc that is too old is named with the one it takes', () => {
     const old = patched(/GLIBC_2\.\d\d/, 'GLIBC_9.99')
     installation.addPackage(old)
     const { error } = installation.load()
@@ -141,13 +143,40 @@ describe('a platform without an addon is named, beside those that have one', () 
   })
 })
 
+describe('musl', () => {
+  const toLoad = (preload: string) => {
+    const path = installation.addPackage(addon, {}, `plimsoll-${musl}`)
+    expect(installation.load({ preload }).loaded).toMatchObject({ path: realpathSync(path), platform: musl })
+  }
+
+  test.each([
+    ['its linker is mapped', pretendMusl],
+    ['its library is mapped by its other name', pretendMapped(['/usr/lib/x86_64-linux-musl/libc.so'])],
+    ['the memory map tells nothing, and a report names it', pretendMapped([], ['/lib/ld-musl-aarch64.so.1'])],
+  ])('has a package of its own, which is taken where %s', (_, preload) => {
+    installation.addPackage(addon.subarray(0, 99), {}, `plimsoll-linux-${process.arch}-gnu`)
+    toLoad(preload)
+  })
+
+  test.each([
+    ['nothing is installed', () => {}],
+    ['the package came from a system with glibc', () => installation.addPackage(addon, {}, 'plimsoll-linux-x64-gnu')],
+    ['a build for glibc lies beside the entry', () => installation.addBuilt(addon, `linux-${process.arch}-gnu`)],
+  ])('is named, with how npm is told of it, where %s', (_, prepare) => {
+    prepare()
+    const { error } = installation.load({ preload: pretendMusl })
+    expect(error).toMatchObject({ reason: 'package-missing', platform: musl, supported })
+    for (const text of [`plimsoll-${musl} ${version}`, '--libc=musl']) expect(error?.message).toContain(text)
+  })
+})
+
 describe('the package of the platform', () => {
   const missing = { reason: 'package-missing', platform, supported }
 
   test('is missing: the message has the name, the version and the flags of npm', () => {
     const { error } = installation.load()
     expect(error).toMatchObject(missing)
-    for (const text of [`plimsoll-${platform} ${version}`, '--include=optional', 'npm/cli#4828', '--libc=glibc']) {
+    for (const text of [`plimsoll-${platform} ${version}`, '--include=optional', 'npm/cli#4828', '--libc=']) {
       expect(error?.message).toContain(text)
     }
     expect(error?.message).toContain(`--cpu=${process.arch}`)
@@ -246,10 +275,10 @@ describe('a file that nobody has stated a size of', () => {
   })
 
   test('needs a library that is not there: the message has what the linker says', () => {
-    installation.addBuilt(patched(/libc\.so\.6/, 'libx.so.6'))
+    installation.addBuilt(patched(/libc\.so(?=\.6|\0)/, 'libx.so'))
     const { error } = installation.load()
-    expect(error).toMatchObject({ reason: 'load-failed', cause: expect.stringContaining('libx.so.6') })
-    expect(error?.message).toContain('libx.so.6')
+    expect(error).toMatchObject({ reason: 'load-failed', cause: expect.stringContaining('libx.so') })
+    expect(error?.message).toContain('libx.so')
   })
 
   test('is of another version than the JavaScript', () => {

@@ -12,7 +12,10 @@ const entry = readDescription(root)
 const cpus: Record<string, string> = { x86_64: 'x64', aarch64: 'arm64' }
 
 test('each target of the build has a package, and no other platform has one', () => {
-  const expected = entry.napi?.targets.map((target) => `linux-${cpus[target.split('-')[0] as string]}-gnu`)
+  const expected = entry.napi?.targets.map((target) => {
+    const [cpu, , , library] = target.split('-')
+    return `linux-${cpus[cpu as string]}-${library}`
+  })
   expect(platforms()).toEqual(expected?.sort())
 })
 
@@ -21,8 +24,9 @@ describe.each(platforms())('the package for %s', (platform) => {
   const description: Description = readDescription(folder)
 
   test('is named after its platform and is installed there only', () => {
-    const [os, cpu] = platform.split('-')
-    expect(description).toMatchObject({ name: `plimsoll-${platform}`, os: [os], cpu: [cpu], libc: ['glibc'] })
+    const [os, cpu, library] = platform.split('-')
+    const libc = [library === 'gnu' ? 'glibc' : library]
+    expect(description).toMatchObject({ name: `plimsoll-${platform}`, os: [os], cpu: [cpu], libc })
   })
 
   test('has the version, the licence and the Node.js of the root package', () => {

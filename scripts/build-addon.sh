@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the addon that is published: build-addon.sh linux-x64-gnu|linux-arm64-gnu [FOLDER]
-# Linked by zig against an old glibc, checked, and put into FOLDER (build/addons), for either architecture on x86-64.
+# Builds the addon that is published: build-addon.sh linux-x64-gnu|linux-arm64-gnu|linux-x64-musl|linux-arm64-musl [FOLDER]
+# Linked by zig, against an old glibc or against musl, checked, and put into FOLDER (build/addons); any of them on x86-64.
 # What it needs it fetches once: the target's standard library by rustup, ziglang and cargo-zigbuild by pip into build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,12 +12,14 @@ fail() {
   exit 1
 }
 
-case $tuple in
-linux-x64-gnu) target=x86_64-unknown-linux-gnu ;;
-linux-arm64-gnu) target=aarch64-unknown-linux-gnu ;;
-*) fail "expected linux-x64-gnu or linux-arm64-gnu, found $tuple" ;;
-esac
 glibc=2.28 # what Node.js 20 itself asks for
+case $tuple in
+linux-x64-gnu) target=x86_64-unknown-linux-gnu linked=$target.$glibc ;;
+linux-arm64-gnu) target=aarch64-unknown-linux-gnu linked=$target.$glibc ;;
+linux-x64-musl) target=x86_64-unknown-linux-musl linked=$target ;;
+linux-arm64-musl) target=aarch64-unknown-linux-musl linked=$target ;;
+*) fail "expected one of linux-{x64,arm64}-{gnu,musl}, found $tuple" ;;
+esac
 addon=plimsoll.$tuple.node
 tools=$PWD/build/arm64-tools
 ziglang=0.17.0
@@ -33,7 +35,7 @@ command -v cargo >/dev/null || lacks 'Rust: install it by rustup'
 
 . scripts/rust-for.sh
 rust_for "$target" ||
-  lacks "the standard library for $target: neither rustup nor, on Debian as root, apt-get (rustc-web, libstd-rust-web-dev:arm64) brings it"
+  lacks "the standard library for $target: neither rustup nor, on Debian as root, apt-get (rustc-web, with libstd-rust-web-dev:arm64 or rust-web-src) brings it"
 
 # As root, what Debian and Ubuntu lack is installed.
 has_programs() { command -v readelf >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null; }
@@ -56,9 +58,11 @@ has_tools || {
 
 # Messages of panics name source files: as they are called everywhere, not where this machine keeps them.
 export CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+# A library that is loaded uses the process's musl and brings none of its own.
+[[ $tuple != *-musl ]] || CARGO_ENCODED_RUSTFLAGS+=$'\x1f-Ctarget-feature=-crt-static'
 
 # Built and checked aside, so that a failure leaves nothing half-written.
 out=build/cross/$tuple
-PATH=$tools/zig/bin:$PATH npx napi build --platform --release --target "$target.$glibc" --cross-compile --no-js --output-dir "$out"
+PATH=$tools/zig/bin:$PATH npx napi build --platform --release --target "$linked" --cross-compile --no-js --output-dir "$out"
 bash scripts/check-addon.sh "$out/$addon"
 mv "$out/$addon" "$folder/$addon"

@@ -2,9 +2,10 @@
 // Installs the tarballs as a user does, from a registry into an empty project, and uses them.
 //
 //     npm run test:install                                          packs them first
-//     node scripts/test-install.mjs [--packages DIR] [--arch ARCH]   takes them as they are, from build/packages
+//     node scripts/test-install.mjs [--packages DIR] [--platform NAME]   takes them as they are, from build/packages
 //
-// ARCH is x64 or arm64; by default the test runs for each that runs here, arm64 under qemu's user-mode emulation.
+// NAME is one of the folders in npm/; by default the test runs for each that runs here, those for arm64 under qemu's user-mode
+// emulation, and those for musl with a Node.js that is linked against it.
 //
 // The registry is verdaccio, on loopback and in this process; other packages it takes from the registry that npm is
 // configured with. The tools are fetched once into build/test-install, all else lies in a temporary folder that goes at
@@ -15,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { nodeFolder, runnableArchitectures } from './install-test/machine.mjs'
+import { isEmulated, nodeFolder, runnablePlatforms } from './install-test/machine.mjs'
 import { Project } from './install-test/project.mjs'
 import { startRegistry } from './install-test/registry.mjs'
 import { ensure, Failure, run } from './install-test/run.mjs'
@@ -85,22 +86,23 @@ async function timeToDoctor(where) {
   return (performance.now() - start) / 1000
 }
 
-async function testArchitecture(where) {
+async function testPlatform(where) {
   await testInstall(where)
+  // What it takes under emulation says nothing of a board.
+  if (isEmulated(where.platform)) return
   const seconds = []
   for (let i = 0; i < 3; i += 1) seconds.push(await timeToDoctor(where))
   const median = seconds.sort((a, b) => a - b)[1].toFixed(1)
-  const emulated = where.architecture === process.arch ? '' : ', emulated'
-  console.log(
-    `linux-${where.architecture}-gnu: ${median} s from npm install to the first doctor (median of 3${emulated})`,
-  )
+  console.log(`${where.platform}: ${median} s from npm install to the first doctor (median of 3)`)
 }
 
-async function testIn(scratch, packages, arch) {
+async function testIn(scratch, packages, only) {
   checkComplete(packages)
+  const platforms = runnablePlatforms()
+  ensure(!only || platforms.includes(only), `expected one of ${platforms.join(', ')} to run here, got ${only}`)
   const machines = []
-  for (const architecture of arch ? [arch] : runnableArchitectures()) {
-    machines.push({ scratch, architecture, nodeFolder: await nodeFolder(architecture, scratch) })
+  for (const platform of only ? [only] : platforms) {
+    machines.push({ scratch, platform, nodeFolder: await nodeFolder(platform, scratch) })
   }
   await installTools(TOOLS)
   await lint(packages)
@@ -112,19 +114,19 @@ async function testIn(scratch, packages, arch) {
   try {
     await testTarballs({ ...machines[0], registry: registry.host }, packages)
     await publish(packages, new Project({ ...machines[0], registry: registry.host }))
-    for (const machine of machines) await testArchitecture({ ...machine, registry: registry.host })
+    for (const machine of machines) await testPlatform({ ...machine, registry: registry.host })
   } finally {
     registry.close()
   }
 }
 
 async function main() {
-  const { values } = parseArgs({ options: { packages: { type: 'string' }, arch: { type: 'string' } } })
+  const { values } = parseArgs({ options: { packages: { type: 'string' }, platform: { type: 'string' } } })
   const packages = resolve(values.packages ?? join(ROOT, 'build', 'packages'))
   const scratch = mkdtempSync(join(tmpdir(), 'plimsoll-install-'))
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
   process.once('exit', () => rmSync(scratch, { recursive: true, force: true, maxRetries: 3 }))
-  await testIn(scratch, packages, values.arch)
+  await testIn(scratch, packages, values.platform)
 }
 
 try {

@@ -36,6 +36,9 @@ const packages = {
   rollup: '^4',
   webpack: '^5',
   'webpack-cli': '^7',
+  next: '^16',
+  react: '^19',
+  'react-dom': '^19',
 }
 
 const inFolder = (...names) => join(folder, 'node_modules', ...names)
@@ -82,6 +85,10 @@ const places = {
   'webpack, external': [
     [...webpack, ...external, '--output-path', 'webpack'],
     [process.execPath, 'webpack/main.js'],
+  ],
+  'next, traced': [
+    [inFolder('.bin/next'), 'build', 'next'],
+    [process.execPath, 'next/ask.mjs'],
   ],
 }
 

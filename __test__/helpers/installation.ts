@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { root, runNode } from './child'
 
+const { glibcVersionRuntime } = (process.report.getReport() as unknown as { header: Record<string, string> }).header
+
 /** The platform that the tests run on, as files and packages name it. */
-export const platform = `linux-${process.arch}-gnu`
+export const platform = `linux-${process.arch}-${glibcVersionRuntime ? 'gnu' : 'musl'}`
 
 /** The addon of the checkout, whole. */
 export const addon = readFileSync(resolve(root, `plimsoll.${platform}.node`))
@@ -60,8 +62,8 @@ export class Installation {
   }
 
   /** Puts a file where a checkout has what it has built. */
-  addBuilt(bytes: Buffer = addon): string {
-    return this.write(`node_modules/plimsoll/plimsoll.${platform}.node`, bytes)
+  addBuilt(bytes: Buffer = addon, name = platform): string {
+    return this.write(`node_modules/plimsoll/plimsoll.${name}.node`, bytes)
   }
 
   /** Loads the package in a process of its own, which must end by itself, whatever it finds. */

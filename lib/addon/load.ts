@@ -4,7 +4,7 @@ import type * as Binding from '../../binding.js'
 import { environment } from '../support/environment.js'
 import { packageFolder, version } from '../support/package.js'
 import { type AddonFile, checkAddonFile, sha256Asked } from './file.js'
-import { glibcVersion, type Platform, platform, runsOnGlibc } from './platform.js'
+import { foundPlatform, glibcVersion, isSupportedSystem, resolveAddon, supportedPlatforms } from './platform.js'
 import { addonUnavailable, platformUnsupported } from './unavailable.js'
 
 /** The native addon that this process has loaded. */
@@ -23,19 +23,20 @@ export interface LoadedAddon {
 
 /** Finds the addon, checks it, and only then loads it. */
 export function loadAddon(): { binding: typeof Binding; loaded: LoadedAddon } {
-  if (!platform) throw platformUnsupported()
+  if (!isSupportedSystem) throw platformUnsupported()
+  const platform = foundPlatform()
   const sha256Verified = sha256Asked()
   const file = locate(platform)
   const sizeBytes = checkAddonFile(file, sha256Verified)
   const binding = load(file)
-  return { binding, loaded: { path: file.path, platform: platform.name, version, sizeBytes, sha256Verified } }
+  return { binding, loaded: { path: file.path, platform, version, sizeBytes, sha256Verified } }
 }
 
-function locate(platform: Platform): AddonFile {
+function locate(platform: string): AddonFile {
   const chosen = environment('PLIMSOLL_ADDON_PATH')
   if (chosen) return chosenFile(chosen)
-  if (!runsOnGlibc()) throw platformUnsupported()
-  const built = join(packageFolder, `plimsoll.${platform.name}.node`)
+  if (!supportedPlatforms.includes(platform)) throw platformUnsupported()
+  const built = join(packageFolder, `plimsoll.${platform}.node`)
   return existsSync(built) ? { path: built, remedy: 'build it again with `npm run build`' } : packagedFile(platform)
 }
 
@@ -63,35 +64,38 @@ interface Description {
   addon?: { sizeBytes: number; sha256: string }
 }
 
-function packagedFile({ name, resolveAddon }: Platform): AddonFile {
-  const { path, description } = describedAddon(name, resolveAddon)
+function packagedFile(platform: string): AddonFile {
+  const { path, description } = describedAddon(platform)
   const remedy = 'delete node_modules and install again'
   if (description.version === version) return { path, stated: description.addon ?? {}, remedy }
   const message =
-    `expected version ${version} of the package plimsoll-${name}, as of plimsoll itself, found ${description.version} in ` +
+    `expected version ${version} of the package plimsoll-${platform}, as of plimsoll itself, found ${description.version} in ` +
     `${dirname(path)}; ${remedy}`
   throw addonUnavailable('version-mismatch', message, { path })
 }
 
-function describedAddon(name: string, resolveAddon: () => string): { path: string; description: Description } {
+function describedAddon(platform: string): { path: string; description: Description } {
   try {
-    const path = resolveAddon()
+    const path = resolveAddon(platform)
     return { path, description: JSON.parse(readFileSync(join(dirname(path), 'package.json'), 'utf8')) }
   } catch (cause) {
-    throw packageMissing(name, cause as NodeJS.ErrnoException)
+    throw packageMissing(platform, cause as NodeJS.ErrnoException)
   }
 }
 
-function packageMissing(name: string, cause: NodeJS.ErrnoException): Error {
+function packageMissing(platform: string, cause: NodeJS.ErrnoException): Error {
   // What else went wrong with a package that is there has to be told.
   const why = cause.code === 'MODULE_NOT_FOUND' ? '' : ` (${cause.message.split('\n')[0]})`
   const message = existsSync(join(packageFolder, 'Cargo.toml'))
-    ? `expected plimsoll.${name}.node in this checkout, found none; build it with \`npm run build\``
-    : `expected the package plimsoll-${name} ${version} beside plimsoll, found none that is whole${why}; reinstall with ` +
+    ? `expected plimsoll.${platform}.node in this checkout, found none; build it with \`npm run build\``
+    : `expected the package plimsoll-${platform} ${version} beside plimsoll, found none that is whole${why}; reinstall with ` +
       '`npm install --include=optional`, without a node_modules or lockfile from another platform (npm/cli#4828), and ' +
-      `when installing from another machine add \`--os=linux --cpu=${process.arch} --libc=glibc\``
+      `when installing from another machine add \`--os=linux --cpu=${process.arch} --libc=${libcOf(platform)}\``
   return addonUnavailable('package-missing', message, { cause })
 }
+
+/** The C library of a platform, as npm calls it. */
+const libcOf = (platform: string): string => (platform.endsWith('-musl') ? 'musl' : 'glibc')
 
 function load({ path, remedy }: AddonFile): typeof Binding {
   const binding = required(path, remedy)

@@ -1,49 +1,57 @@
 import { readFileSync } from 'node:fs'
 
-/** A platform that an addon is made for. */
-export interface Platform {
-  /** Its name in those of files and packages, as napi-rs forms it. */
-  readonly name: string
-  /** Finds the addon in its package. The names are literal, so that programs which trace or bundle follow them. */
-  readonly resolveAddon: () => string
+/** Finds the addon of each platform in its package. The names are literal, so that programs which trace or bundle follow them. */
+const addons: Readonly<Record<string, () => string>> = {
+  'linux-x64-gnu': () => require.resolve('plimsoll-linux-x64-gnu'),
+  'linux-arm64-gnu': () => require.resolve('plimsoll-linux-arm64-gnu'),
+  'linux-x64-musl': () => require.resolve('plimsoll-linux-x64-musl'),
+  'linux-arm64-musl': () => require.resolve('plimsoll-linux-arm64-musl'),
 }
 
-const platforms: Readonly<Record<string, Platform>> = {
-  'linux-x64': { name: 'linux-x64-gnu', resolveAddon: () => require.resolve('plimsoll-linux-x64-gnu') },
-  'linux-arm64': { name: 'linux-arm64-gnu', resolveAddon: () => require.resolve('plimsoll-linux-arm64-gnu') },
-}
-
-/** The names of the platforms that addons are made for. */
-export const supportedPlatforms: readonly string[] = Object.values(platforms).map(({ name }) => name)
+/** The platforms that addons are made for, by their names in those of files and packages, as napi-rs forms them. */
+export const supportedPlatforms: readonly string[] = Object.keys(addons)
 
 const system = `${process.platform}-${process.arch}`
 
-/** The platform of this process, if its system and processor are those of one. Its C library is not looked at yet. */
-export const platform: Platform | undefined = platforms[system]
+/** Whether addons are made for the system and the processor of this process. */
+export const isSupportedSystem: boolean = supportedPlatforms.some((name) => name.startsWith(`${system}-`))
 
-/** What this process runs on, such as `linux-x64-musl`. It asks for a report, which takes a while: for failures only. */
+/** A C library, as the names of platforms have it. */
+type CLibrary = 'gnu' | 'musl'
+
+/**
+ * What this process runs on, such as `linux-x64-musl`: one of {@link supportedPlatforms}, or its system and processor where
+ * none is for them, or where the C library cannot be told.
+ *
+ * The C library has to be known before an addon is loaded: musl takes one that is made for glibc, as long as it finds the symbols.
+ */
 export function foundPlatform(): string {
-  if (!platform) return system
-  if (glibcVersion() !== undefined) return `${system}-gnu`
-  return report().sharedObjects.some((path) => path.includes('musl')) ? `${system}-musl` : system
+  const library = isSupportedSystem ? (mappedLibrary() ?? reportedLibrary()) : undefined
+  return library ? `${system}-${library}` : system
 }
+
+/** The path of the addon in the package of that platform. */
+export const resolveAddon = (name: string): string => (addons[name] as () => string)()
 
 /** The version of the GNU C library that this process runs on; `undefined` on another one. */
 export const glibcVersion = (): string | undefined => report().header.glibcVersionRuntime
 
-/**
- * Whether this process runs on the GNU C library. It has to be asked before loading: musl takes an addon that is made
- * for glibc, as long as it finds the symbols. The memory map says yes in a hundredth of a report's time; what else it
- * says is no proof.
- */
-export const runsOnGlibc = (): boolean => mapsGlibc() || glibcVersion() !== undefined
-
-function mapsGlibc(): boolean {
+/** The C library among the files that this process has mapped, in a hundredth of a report's time. */
+function mappedLibrary(): CLibrary | undefined {
   try {
-    return /\/libc(\.so\.6|-2\.\d+\.so)$/m.test(readFileSync('/proc/self/maps', 'latin1'))
+    const maps = readFileSync('/proc/self/maps', 'latin1')
+    if (/\/libc(\.so\.6|-2\.\d+\.so)$/m.test(maps)) return 'gnu'
+    // musl is one file, library and dynamic linker; what is a link to the other differs by distribution.
+    if (/\/(libc\.so|ld-musl-\w+\.so\.1)$/m.test(maps)) return 'musl'
   } catch {
-    return false
+    // The report does without it.
   }
+  return undefined
+}
+
+function reportedLibrary(): CLibrary | undefined {
+  if (glibcVersion() !== undefined) return 'gnu'
+  return report().sharedObjects.some((path) => path.includes('musl')) ? 'musl' : undefined
 }
 
 /** What is used of the report of Node.js. */

@@ -25,7 +25,6 @@ export function platformUnsupported(): AddonUnavailableError {
 }
 
 function otherPlatform(found: string): string {
-  if (found.endsWith('-musl')) return 'use a system or an image with glibc, such as Debian or Ubuntu'
   if (/-(arm|ia32)$/.test(found)) return 'install a 64-bit Node.js, on a 64-bit system'
   return 'use one of those, for example in a container'
 }

@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH=$PATH:/usr/sbin:/sbin
+. scripts/debian-apt.sh
 
 fail() {
   printf 'expected %s\n' "$1" >&2
@@ -19,36 +20,17 @@ amd64) release=trixie kernel=linux-image-amd64 packages=(busybox-static) ;;
 *) fail "arm64 or amd64, found ${1:-nothing}" ;;
 esac
 folder=build/guest/debian-$1
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [ ! -d "$folder" ] || exit 0
-
-# Debian's mirror as this machine knows it.
-mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
-  awk '$1 == "Debian" && $2 !~ /security/ && !seen++ { print $2 }')}
-[ -n "$mirror" ] || fail "a mirror of Debian among apt's sources; name one in DEBIAN_MIRROR, or run: apt-get update"
-[ -f "$keyring" ] || fail "Debian's keys in $keyring; install the package debian-archive-keyring"
 
 mkdir -p build/guest
 partial=$(mktemp -d "$PWD/$folder.XXXXXX")
 trap 'rm -rf "$partial"' EXIT
 apt=$partial/apt
-mkdir -p "$apt"/{lists/partial,archives/partial,debs}
-: >"$apt/status"
-echo "deb [signed-by=$keyring] $mirror $release main" >"$apt/sources.list"
-
-# An apt of its own, so that neither another architecture nor another release enters the system's.
-options=(
-  -o "Dir::State=$apt" -o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt"
-  -o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
-  -o "APT::Architecture=$1" -o "APT::Architectures::=$1" -o Acquire::Languages=none
-)
-[ "$(id -u)" != 0 ] || options+=(-o APT::Sandbox::User=root)
-
 echo "Fetching Debian's packages for the guest into $folder ..." >&2
-unfetched="packages of Debian from $mirror; apt could not fetch them"
-apt-get "${options[@]}" -o APT::Update::Error-Mode=any --quiet update >&2 || fail "$unfetched"
-kernel=$(apt-cache "${options[@]}" depends "$kernel" | awk '$1 == "Depends:" && !seen++ { print $2 }')
-(cd "$apt/debs" && apt-get "${options[@]}" --quiet download "$kernel" "${packages[@]}" >&2) || fail "$unfetched"
+debian_apt "$apt" "$release" "$1" || fail 'to read what Debian has'
+unfetched="packages of Debian from $debian_mirror; apt could not fetch them"
+kernel=$(apt-cache "${apt_options[@]}" depends "$kernel" | awk '$1 == "Depends:" && !seen++ { print $2 }')
+(cd "$apt/debs" && apt-get "${apt_options[@]}" --quiet download "$kernel" "${packages[@]}" >&2) || fail "$unfetched"
 
 mkdir "$partial/kernel" "$partial/root"
 for package in "$apt"/debs/*.deb; do

@@ -11,8 +11,8 @@ const ownEnvironment = () => Object.entries(process.env).filter(([name]) => !/^(
 
 /** A user's empty project, with a home folder and an npm cache of its own. */
 export class Project {
-  constructor({ scratch, architecture, nodeFolder, registry }) {
-    this.platform = `linux-${architecture}-gnu`
+  constructor({ scratch, platform, nodeFolder, registry }) {
+    this.platform = platform
     this.home = mkdtempSync(join(scratch, 'home-'))
     this.folder = join(this.home, 'project')
     mkdirSync(this.folder)
