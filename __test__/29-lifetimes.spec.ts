@@ -137,4 +137,39 @@ describe('the warnings of a program that drops its guards', () => {
     expect(value.detail).toMatch(/^It was taken\nserveSession /)
     expect(stderr).toContain('serveSession')
   })
+
+  test.each([
+    ['a buffer', "pool.allocate(4096, { label: 'lost' })", 'A buffer of 4.00 KiB'],
+    [
+      'a buffer that was waited for',
+      "await pool.allocateAsync(8 * 2 ** 20, { label: 'lost' })",
+      'A buffer of 8.00 MiB',
+    ],
+    ['a buffer of a family', "await manager.system.allocate(8192, { label: 'lost' })", 'A buffer of 8.00 KiB'],
+    [
+      'a pool',
+      "await plimsoll.MemoryPool.create({ device: 'host', initialBytes: 2 ** 20, label: 'lost' })",
+      'A memory pool',
+    ],
+    [
+      'a pool that took a guard over',
+      "await plimsoll.MemoryPool.create({ device: 'host', from: budget.allocate(2 ** 20, 'given'), label: 'lost' })",
+      'A memory pool with 1.00 MiB',
+    ],
+  ])('of %s, too', (_, taken, what) => {
+    const script = `${warnings}
+      const manager = new plimsoll.MemoryManager()
+      const profile = manager.profile.start({ stacks: true })
+      const pool = await plimsoll.MemoryPool.create({ device: 'host', initialBytes: 2 ** 20 })
+      async function serveSession() { ${taken} }
+      await serveSession()
+      await settled(1)
+      profile.stop()
+      await pool.close()
+      await manager.close()
+      return warnings[0]`
+    const { value } = runChild<{ message: string; detail: string }>(script, { flags })
+    expect(value.message).toContain(what)
+    expect(value.detail).toMatch(/^It was taken\n[\s\S]*serveSession /)
+  })
 })

@@ -177,6 +177,30 @@ function inherited<T>(name: string, descriptor: PropertyDescriptor, run: () => T
   }
 }
 
+describe('a list that says that it is much longer than it is', () => {
+  const claims = [2 ** 24, 2 ** 33, 2 ** 45]
+  const list = (length: number, item: unknown) =>
+    new Proxy([], { get: (_target, key) => (key === 'length' ? length : item) })
+
+  test.each(claims)('of %d tensors is refused at once', (length) => {
+    const model = plimsoll.GgufFile.open(samplePath)
+    const stream = () => model.stream({ tensors: list(length, 'output.weight') as string[] })
+    expect(thrownBy(InvalidArgumentError, stream).message).toContain('at most 1048576')
+  })
+
+  test.each(claims)('of %d sizes is refused at once', (length) => {
+    const plan = () => plimsoll.planNpuDomains(list(length, 1) as number[])
+    expect(thrownBy(InvalidArgumentError, plan).message).toContain('at most 1048576')
+  })
+
+  test('of an array of metadata is refused at once', () => {
+    const model = plimsoll.GgufFile.open(samplePath)
+    const words = model.metadata.get('tokenizer.ggml.tokens') as plimsoll.GgufArray
+    expect(() => words.toArray.call(Object.assign([], { length: 2 ** 32 - 1 }))).toThrow()
+    expect(words.toArray()).toHaveLength(words.length)
+  })
+})
+
 test('a stream of Node.js takes no option of ours from the prototype of all objects', () => {
   const get = jest.fn()
   const model = plimsoll.GgufFile.open(samplePath)

@@ -47,7 +47,8 @@ describe('help and version', () => {
 
   test('help is given in every way that it is asked for', () => {
     const [program, verb] = [plimsoll('--help').stdout, plimsoll('load', '--help').stdout]
-    for (const args of [['-h'], ['help']]) expect(plimsoll(...args)).toMatchObject({ status: 0, stdout: program })
+    for (const args of [['-h'], ['help'], ['help', 'help']])
+      expect(plimsoll(...args)).toMatchObject({ status: 0, stdout: program })
     for (const args of [
       ['load', '-h'],
       ['-h', 'load'],
@@ -74,7 +75,12 @@ describe('wrong use ends with 2 and says what is right', () => {
   test.each([
     [[], 'expected a verb: doctor, inspect, load, pools, replay, top'],
     [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
+    [['doc'], 'unknown verb "doc"; expected one of doctor'],
+    [['plan'], 'unknown verb "plan"; expected one of doctor'],
+    [['inspect', sample, '--color'], 'unknown option "--color"; expected one of --'],
+    [['load', sample, '--foo'], 'unknown option "--foo"; expected one of --'],
     [['frobnicate'], 'unknown verb "frobnicate"; expected one of doctor, inspect, load, pools, replay, top'],
+    [['hlp'], 'unknown verb "hlp"; did you mean "help"?'],
     [['--vesion'], 'unknown option "--vesion"; did you mean "--version"?'],
     [['doctor', '--jsn'], 'unknown option "--jsn"; did you mean "--json"?'],
     [['load', sample, '--chnk', '1MiB'], 'did you mean "--chunk"?'],

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the addon that is published: build-addon.sh linux-x64-gnu|linux-arm64-gnu|linux-x64-musl|linux-arm64-musl [FOLDER]
 # Linked by zig, against an old glibc or against musl, checked, and put into FOLDER (build/addons); any of them on x86-64.
-# What it needs it fetches once: the target's standard library by rustup, ziglang and cargo-zigbuild by pip into build/.
+# What it needs it fetches once: the target's standard library (scripts/rust-for.sh), ziglang and cargo-zigbuild by pip into
+# build/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -36,6 +36,7 @@ case $file in
 *-musl.node)
   own='libc\.so' needs=musl
   [ -z "$glibc" ] || fail "expected no symbol of glibc, found GLIBC_$glibc"
+  readelf --dynamic --wide "$file" | grep -qF '[libc.so]' || fail "expected the process's musl to be used, found none linked"
   ;;
 *) fail 'expected a name that ends in -gnu.node or -musl.node' ;;
 esac

@@ -3,11 +3,12 @@
 //     node scripts/check-crates.mjs
 
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import satisfies from 'spdx-satisfies'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const targets = ['x86_64-unknown-linux-gnu', 'aarch64-unknown-linux-gnu']
+const { targets } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')).napi
 const licences = ['MIT', 'Apache-2.0', 'Unicode-3.0', 'ISC', 'Zlib']
 const registry = 'registry+https://github.com/rust-lang/crates.io-index'
 /** No asynchronous runtime: the addon starts no thread until asked. */

@@ -30,11 +30,15 @@ publish() {
   fi
 }
 
+# One of each platform, and the root's.
+platforms=("$(dirname "$0")"/../npm/*/)
+expected=$((${#platforms[@]} + 1))
+
 folder=$(cd "$folder" && pwd)
 tarballs=("$folder"/plimsoll-linux-*.tgz "$folder"/plimsoll-[0-9]*.tgz)
 # Half a release must not begin.
-[ ${#tarballs[@]} -eq 3 ] && [ -f "${tarballs[0]}" ] && [ -f "${tarballs[2]}" ] || {
-  printf 'publish-packages: expected three tarballs in %s, of one version; npm run pack:all makes them\n' "$folder" >&2
+[ ${#tarballs[@]} -eq "$expected" ] && [ -f "${tarballs[0]}" ] && [ -f "${tarballs[-1]}" ] || {
+  printf 'publish-packages: expected %s tarballs in %s, of one version; npm run pack:all makes them\n' "$expected" "$folder" >&2
   exit 1
 }
 for tarball in "${tarballs[@]}"; do

@@ -12,6 +12,7 @@ fail() {
   exit 1
 }
 
+[ -x "$tools/zig/bin/cargo-zigbuild" ] || fail "expected the tools that build for musl; fetch them with: npm run build:musl"
 [ "$(uname -m)" = x86_64 ] || fail "expected an x86-64 machine, found $(uname -m)"
 [ -f "$addon" ] || fail "expected $addon; make it with: npm run build:musl"
 newer=$(find src crates/*/src crates/*/Cargo.toml Cargo.toml Cargo.lock build.rs -type f -newer "$addon" -print -quit)

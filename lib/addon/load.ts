@@ -87,7 +87,7 @@ function packageMissing(platform: string, cause: NodeJS.ErrnoException): Error {
   // What else went wrong with a package that is there has to be told.
   const why = cause.code === 'MODULE_NOT_FOUND' ? '' : ` (${cause.message.split('\n')[0]})`
   const message = existsSync(join(packageFolder, 'Cargo.toml'))
-    ? `expected plimsoll.${platform}.node in this checkout, found none; build it with \`npm run build\``
+    ? `expected plimsoll.${platform}.node in this checkout, found none; build it with \`npm run build\`, in a Node.js of this kind`
     : `expected the package plimsoll-${platform} ${version} beside plimsoll, found none that is whole${why}; reinstall with ` +
       '`npm install --include=optional`, without a node_modules or lockfile from another platform (npm/cli#4828), and ' +
       `when installing from another machine add \`--os=linux --cpu=${process.arch} --libc=${libcOf(platform)}\``

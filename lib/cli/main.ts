@@ -19,7 +19,8 @@ async function main(argv: string[]): Promise<ExitCode> {
   const [first, second] = argv
   try {
     if (first === '--version' || first === '-v') return say([version])
-    if (first === 'help' && second !== undefined) return say(verbHelp(pageFor(process.stdout), verbCalled(second)))
+    if (first === 'help' && second !== undefined && second !== 'help')
+      return say(verbHelp(pageFor(process.stdout), verbCalled(second)))
     const [verb, rest] = split(argv)
     if (verb === undefined && ['--help', '-h', 'help'].includes(first ?? '')) {
       return say(programHelp(pageFor(process.stdout), verbs))
@@ -60,7 +61,7 @@ function verbCalled(name: string | undefined): Verb {
   const verb = verbs.find((each) => each.name === name)
   if (verb) return verb
   const isOption = name.startsWith('-')
-  const hint = suggestion(name, isOption ? ['--help', '--version'] : names)
+  const hint = suggestion(name, isOption ? ['--help', '--version'] : [...names, 'help'])
   throw new UsageError(`unknown ${isOption ? 'option' : 'verb'} "${name}"; ${hint}`)
 }
 

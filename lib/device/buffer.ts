@@ -92,6 +92,8 @@ export interface BufferState {
   readonly label: string
   readonly sizeBytes: number
   readonly device: string
+  /** Who asked for it, while a profile with stacks ran. */
+  readonly stack: string | undefined
   /** Called when the buffer was freed: whether slabs wait to be released. */
   readonly freed: (key: number, retired: boolean) => void
   /** Its pool, which frees all its buffers as it is closed. */
@@ -103,13 +105,14 @@ export interface BufferState {
 const leakGuard = new LeakGuard<BufferState>((state) => {
   if (state.released || state.pool.closed) return undefined
   free(state)
-  const { label, sizeBytes, device } = state
+  const { label, sizeBytes, device, stack } = state
   return {
     what: `A buffer of ${formatBytes(sizeBytes)} on ${device}`,
     expected: 'released',
     advice: 'Its memory was freed now; call release(), use `using`, or hold() it.',
     label,
     sizeBytes,
+    stack,
   }
 })
 

@@ -114,7 +114,8 @@ export class GgufArray implements Iterable<unknown> {
    * @throws as of {@link slice}.
    */
   toArray(): GgufElements {
-    return this.slice()
+    // By name: called on another array, which says that it is much longer, its own would be.
+    return GgufArray.prototype.slice.call(this)
   }
 
   /**

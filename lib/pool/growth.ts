@@ -12,6 +12,8 @@ export interface Placing {
   readonly alignBytes: number
   readonly transient: boolean
   readonly label: string
+  /** Who asks, while a profile with stacks runs. */
+  readonly stack: string | undefined
 }
 
 /** What grows, and what it goes through. */

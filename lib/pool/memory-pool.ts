@@ -10,6 +10,7 @@ import { fromNative, InsufficientMemoryError, invalidArgument, quoted, released 
 import { letGoOfAll } from '../support/held.js'
 import { expectInternal, internal } from '../support/internal.js'
 import { refuseCloning, shows } from '../support/shown.js'
+import { stackOf } from '../support/stack.js'
 import { Defragmenter } from './defragmenter.js'
 import { Growth, type Placing, throwAborted } from './growth.js'
 import {
@@ -59,16 +60,17 @@ export interface PoolOwner {
 interface PoolRemains {
   readonly table: object
   readonly label: string
+  readonly stack: string | undefined
   readonly end: { readonly closed: boolean }
 }
 
 /** Releases what a pool held that was collected, as were all its buffers. */
-const leakGuard = new LeakGuard<PoolRemains>(async ({ table, label, end }) => {
+const leakGuard = new LeakGuard<PoolRemains>(async ({ table, label, stack, end }) => {
   if (end.closed) return undefined
   const sizeBytes = await native.abandonPool(table)
   if (sizeBytes === 0) return undefined
   const advice = 'Its memory was released now; call close() or use `await using`.'
-  return { what: `A memory pool with ${formatBytes(sizeBytes)}`, expected: 'closed', advice, label, sizeBytes }
+  return { what: `A memory pool with ${formatBytes(sizeBytes)}`, expected: 'closed', advice, label, sizeBytes, stack }
 })
 
 /** What a pool is made with, beside its native half. */
@@ -78,6 +80,7 @@ interface Making {
   readonly settings: PoolSettings
   readonly auto: AutoDefragmentOptions | undefined
   readonly owner: PoolOwner | undefined
+  readonly stack: string | undefined
 }
 
 /**
@@ -126,6 +129,7 @@ export class MemoryPool implements AsyncDisposable {
       if (options.dedicated && options.autoDefragment) {
         throw invalidArgument('autoDefragment', 'left out of a pool that is dedicated, where nothing moves', 'both')
       }
+      const stack = stackOf(makePool)
       const device = await Device.open(options.device ?? 'auto')
       const { label = 'memory pool', budget, autoDefragment: auto = false, zeroOnFree = false } = options
       const settings = settingsOf(options)
@@ -137,7 +141,7 @@ export class MemoryPool implements AsyncDisposable {
         const made = await native.NativePool.create(of, charged, slabs, given?.state.guards, given?.state.key)
         given?.settle(true)
         const defragment = auto === true ? {} : auto || undefined
-        return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner })
+        return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner, stack })
       } catch (error) {
         given?.settle(false)
         throw fromNative(error)
@@ -148,7 +152,7 @@ export class MemoryPool implements AsyncDisposable {
   private constructor(token: typeof internal, of: native.NativePool, making: Making) {
     expectInternal(token, 'MemoryPool', 'MemoryPool.create()')
     refuseCloning(this)
-    const { device, label, settings, auto, owner } = making
+    const { device, label, settings, auto, owner, stack } = making
     this.#native = of
     this.#table = of.table()
     this.#owner = owner
@@ -165,11 +169,11 @@ export class MemoryPool implements AsyncDisposable {
       defragmenter: this.#defragmenter,
       dedicated: settings.dedicated ?? false,
       end,
-      bufferOf: (key, { sizeBytes, label }) => this.#bufferOf(key, sizeBytes, label),
+      bufferOf: (key, { sizeBytes, label, stack }) => this.#bufferOf(key, sizeBytes, label, stack),
       reclaimFromOthers: async (missingBytes) => (await owner?.reclaim(this, missingBytes)) ?? false,
     })
     // Its native half outlives it as long as there are buffers.
-    leakGuard.watch(of, { table: this.#table, label, end })
+    leakGuard.watch(of, { table: this.#table, label, stack, end })
     // Freeing must not keep the pool alive for the sake of a buffer that was dropped.
     const self = new WeakRef(this)
     this.#freed = (key, retired) => {
@@ -202,14 +206,21 @@ export class MemoryPool implements AsyncDisposable {
    */
   allocate(bytes: number, options?: PoolBufferOptions): PoolBuffer {
     const sizeBytes = sizeOf('bytes', bytes)
-    if (options === undefined) return this.#take(sizeBytes, USUAL_ALIGN_BYTES, false, '')
+    const stack = stackOf(MemoryPool.prototype.allocate)
+    if (options === undefined) return this.#take(sizeBytes, USUAL_ALIGN_BYTES, false, '', stack)
     const checked = check.options<PoolBufferOptions>(options, bufferChecks)
     const { alignBytes, transient, label } = placingOf(sizeBytes, checked)
-    return this.#take(sizeBytes, alignBytes, transient, label)
+    return this.#take(sizeBytes, alignBytes, transient, label, stack)
   }
 
   // Every buffer goes through this, so that an object made for the call would show.
-  #take(sizeBytes: number, alignBytes: number, transient: boolean, label: string): PoolBuffer {
+  #take(
+    sizeBytes: number,
+    alignBytes: number,
+    transient: boolean,
+    label: string,
+    stack: string | undefined,
+  ): PoolBuffer {
     this.#expectLive()
     let key: number
     try {
@@ -217,10 +228,10 @@ export class MemoryPool implements AsyncDisposable {
     } catch (error) {
       throw fromNative(error)
     }
-    return this.#bufferOf(key, sizeBytes, label)
+    return this.#bufferOf(key, sizeBytes, label, stack)
   }
 
-  #bufferOf(key: number, sizeBytes: number, label: string): PoolBuffer {
+  #bufferOf(key: number, sizeBytes: number, label: string, stack: string | undefined): PoolBuffer {
     this.#taken += 1
     if (label !== '') this.#labels.set(key, label)
     return poolBuffer({
@@ -230,6 +241,7 @@ export class MemoryPool implements AsyncDisposable {
       label,
       sizeBytes,
       device: this.device.name,
+      stack,
       freed: this.#freed,
       pool: this.#end,
       released: false,
@@ -246,10 +258,11 @@ export class MemoryPool implements AsyncDisposable {
   async allocateAsync(bytes: number, options?: GrowingBufferOptions): Promise<PoolBuffer> {
     const sizeBytes = sizeOf('bytes', bytes)
     const { signal, ...others } = check.options<GrowingBufferOptions>(options, growingChecks)
-    const placing = placingOf(sizeBytes, check.own(others))
+    const stack = stackOf(MemoryPool.prototype.allocateAsync)
+    const placing = { ...placingOf(sizeBytes, check.own(others)), stack }
     throwAborted(signal)
     const { alignBytes, transient, label } = placing
-    const held = refusalOf(() => this.#take(sizeBytes, alignBytes, transient, label))
+    const held = refusalOf(() => this.#take(sizeBytes, alignBytes, transient, label, stack))
     return held instanceof InsufficientMemoryError ? this.#growth.allocate(placing, signal) : held
   }
 
@@ -409,7 +422,7 @@ export class MemoryPool implements AsyncDisposable {
 }
 
 /** How a buffer is placed by options that were checked. */
-function placingOf(sizeBytes: number, { alignBytes, placement, label }: PoolBufferOptions): Placing {
+function placingOf(sizeBytes: number, { alignBytes, placement, label }: PoolBufferOptions): Omit<Placing, 'stack'> {
   return {
     sizeBytes,
     alignBytes: alignBytes ?? USUAL_ALIGN_BYTES,

@@ -18,6 +18,9 @@ export interface PoolSnapshot {
   slabs: SlabInfo[]
 }
 
+/** A pool may have millions of buffers. */
+const MOST_BLOCKS = 2 ** 26
+
 const size = (name: string, value: unknown) => check.bytes(name, value)
 
 const count = (name: string, value: unknown) => check.integer(name, value, 0, Number.MAX_SAFE_INTEGER)
@@ -136,5 +139,5 @@ function fields(name: string, value: unknown): Record<string, unknown> {
 }
 
 function list<T>(name: string, value: unknown, item: (name: string, value: unknown) => T): T[] {
-  return check.array(name, 'an array', value, (each, i) => item(`${name}[${i}]`, each))
+  return check.array(name, 'an array', value, (each, i) => item(`${name}[${i}]`, each), MOST_BLOCKS)
 }

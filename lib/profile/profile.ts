@@ -5,6 +5,7 @@ import * as check from '../support/check.js'
 import { call, invalidArgument, ioError, quoted, released } from '../support/errors.js'
 import { replaceFile } from '../support/replace-file.js'
 import { refuseCloning, shows } from '../support/shown.js'
+import { type WantedFrames, wantFrames } from '../support/stack.js'
 import {
   decode,
   type LabelTotals,
@@ -54,6 +55,9 @@ export class MemoryProfile implements Disposable {
   #native: NativeProfile | undefined
   #running = false
   #closed = false
+  /** What it wants of each request's stack, for as long as it is there. */
+  #frames: WantedFrames | undefined
+  #wantNoFrames: () => void = () => {}
 
   /** @throws {@link InvalidArgumentError} when `budget` is none. */
   constructor(budget: MemoryBudget) {
@@ -85,6 +89,10 @@ export class MemoryProfile implements Disposable {
     const budget = nativeBudget(this.#budget) as NonNullable<ReturnType<typeof nativeBudget>>
     this.#native = call(() => NativeProfile.start(budget, capacity, stacks ? stackDepth : 0))
     this.#running = true
+    if (stacks) {
+      this.#frames = { depth: stackDepth }
+      this.#wantNoFrames = wantFrames(this.#frames)
+    }
     return this
   }
 
@@ -92,6 +100,7 @@ export class MemoryProfile implements Disposable {
   stop(): void {
     this.#native?.stop()
     this.#running = false
+    this.#wantNoFrames()
   }
 
   /** Ends the recording for good: what was recorded is forgotten, and it starts no more. Idempotent. */

@@ -112,17 +112,24 @@ export function strings(name: string, value: unknown): string[] {
   })
 }
 
+/** More than any list that a caller has need of: every tensor of the largest file that is opened. */
+const MOST_ELEMENTS = 2 ** 20
+
 /** The elements of an array, each by its check; a hole is an element. Read once, so that what is checked is what is used. */
 export function array<T>(
   name: string,
   expected: string,
   value: unknown,
   element: (value: unknown, index: number) => T,
+  mostElements = MOST_ELEMENTS,
 ): T[] {
   if (!isArray(value)) throw invalidArgument(name, expected, quoted(value))
+  // A proxy may have as many as it says, and each takes its time and memory.
+  const { length } = value
+  if (length > mostElements) throw invalidArgument(name, `${expected}, of at most ${mostElements}`, `${length} of them`)
   const checked: T[] = []
   // One at a time: an array may say that it is much longer than it is.
-  for (let index = 0; index < value.length; index++) checked.push(element(value[index], index))
+  for (let index = 0; index < length; index++) checked.push(element(value[index], index))
   return checked
 }
 

@@ -1,12 +1,22 @@
 import { distance } from 'fastest-levenshtein'
 
-/** The word of a list that a misspelt one was probably meant to be; none where none is near: every second letter at least is right. */
+/** How much of a word may be wrong. */
+const WRONG_SHARE = 0.4
+
+/** Every option begins with them, which makes none of them near. */
+const withoutDashes = (word: string): string => word.replace(/^-+/, '')
+
+/** The word of a list that a misspelt one was probably meant to be; none where none is near: more than half of it is right. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
+  const misspelt = withoutDashes(word)
   let near: string | undefined
   let least = Number.POSITIVE_INFINITY
   for (const candidate of known) {
-    const edits = distance(word, candidate)
-    if (edits < least && edits <= Math.ceil(Math.max(word.length, candidate.length) / 2)) {
+    const right = withoutDashes(candidate)
+    const edits = distance(misspelt, right)
+    const most = Math.max(1, Math.round(Math.max(misspelt.length, right.length) * WRONG_SHARE))
+    // Of a word of two letters nothing is left when both are wrong.
+    if (edits < least && edits <= most && edits < right.length) {
       near = candidate
       least = edits
     }

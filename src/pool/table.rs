@@ -201,14 +201,14 @@ pub fn free_buffer(env: Env, #[napi(ts_arg_type = "object")] table: &External<Po
     table.pool.has_retired()
 }
 
-/// Releases every slab of a pool that nobody closed; the bytes it held.
+/// Releases every slab of a pool that nobody closed; the bytes it held, and those it was given for more.
 #[napi(ts_return_type = "Promise<number>", catch_unwind)]
 pub fn abandon_pool(
     #[napi(ts_arg_type = "object")] table: &External<PoolTable>,
 ) -> AsyncTask<Work<u64, f64>> {
     let pool = table.pool.clone();
     let close = move || {
-        let held_bytes = pool.stats().held_bytes;
+        let held_bytes = pool.stats().held_bytes + pool.given_bytes();
         pool.close();
         Ok(held_bytes)
     };

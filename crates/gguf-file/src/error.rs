@@ -345,7 +345,7 @@ pub enum Error {
     /// `tensor-name-too-long`: a name exceeds [`Limits::name_bytes`](crate::Limits::name_bytes).
     #[error(
         "a tensor name of {bytes} bytes (length at byte {offset}); the limit is {limit_bytes}, which can be \
-         raised: tools for models of images and video write longer names"
+         raised (maxNameBytes, or `inspect --lenient`): tools for models of images and video write longer names"
     )]
     TensorNameTooLong {
         /// Where the name's length stands.
@@ -382,7 +382,8 @@ pub enum Error {
         first_offset: u64,
     },
     /// `too-many-dimensions`: a tensor has more than 4 dimensions.
-    #[error("tensor {tensor:?} has {dimensions} dimensions at byte {offset}; at most {limit} are allowed")]
+    #[error("tensor {tensor:?} has {dimensions} dimensions at byte {offset}; at most {limit} are allowed, \
+         which can be raised (maxDimensions, or `inspect --lenient`)")]
     TooManyDimensions {
         /// Where the number stands.
         offset: u64,

@@ -118,7 +118,7 @@ impl MemoryPool {
         if let Some(trace) = &mut state.trace {
             trace.note(TraceKind::Refuse, u64::MAX, bytes, options);
         }
-        Err(state.no_hole(bytes, self.0.label_of(options)))
+        Err(state.no_hole(bytes, self.0.label_of(options), self.0.options.max_bytes))
     }
 
     /// Releases slabs without buffers until at most `keep_bytes` of them are held; those of
@@ -221,6 +221,12 @@ impl MemoryPool {
     #[must_use]
     pub fn backend(&self) -> &SharedBackend {
         &self.0.backend
+    }
+
+    /// Bytes of what the pool was given that no slab of it has taken.
+    #[must_use]
+    pub fn given_bytes(&self) -> u64 {
+        lock(&self.0.given).as_ref().map_or(0, Allocation::bytes)
     }
 
     /// What the device has given out to all its users.

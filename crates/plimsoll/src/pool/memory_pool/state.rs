@@ -26,7 +26,8 @@ pub(super) struct PoolState {
 }
 
 impl PoolState {
-    pub(super) fn no_hole(&mut self, bytes: u64, label: &str) -> Error {
+    /// What to say where no slab has room, of a pool that may hold as much as `max_bytes`.
+    pub(super) fn no_hole(&mut self, bytes: u64, label: &str, max_bytes: Option<u64>) -> Error {
         let largest_free_bytes = self.map.largest_free_bytes();
         let free_bytes = self.map.free_bytes();
         let left = Left { available_bytes: free_bytes, largest_free_bytes };
@@ -35,14 +36,13 @@ impl PoolState {
             format_bytes(free_bytes),
             format_bytes(largest_free_bytes)
         );
-        Error::insufficient_memory(
-            label,
-            bytes,
-            left,
-            constraint,
-            "This call looks in the slabs that are held, and takes none: allocateAsync (allocate_growing in Rust) does, and \
-             before it reserve or initialBytes",
-        )
+        let advice = match max_bytes {
+            Some(most) if bytes > most => format!("The pool may hold {} (maxBytes): raise that", format_bytes(most)),
+            _ => "This call looks in the slabs that are held, and takes none: a request that grows the pool does \
+                  (allocateAsync), and before it reserve or initialBytes"
+                .to_owned(),
+        };
+        Error::insufficient_memory(label, bytes, left, constraint, advice)
     }
 
     /// Finds a place for a buffer and inserts it.
