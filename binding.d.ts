@@ -1166,7 +1166,7 @@ export interface TensorInfo {
   type: string
   /** The ggml type id. */
   typeId: number
-  /** Whether it can be read as `'f32'` and `'f16'`; every tensor can be read as `'raw'`. */
+  /** Whether it can be read as `'f32'`, `'f16'` and `'bf16'`; every tensor can be read as `'raw'`. */
   convertible: boolean
   /**
    * Size of each dimension, the fastest-varying first; the reverse of a NumPy shape. None of them is a tensor of

@@ -912,7 +912,7 @@ interface TensorInfo {
   type: string
   /** The ggml type id. */
   typeId: number
-  /** Whether it can be read as `'f32'` and `'f16'`; every tensor can be read as `'raw'`. */
+  /** Whether it can be read as `'f32'`, `'f16'` and `'bf16'`; every tensor can be read as `'raw'`. */
   convertible: boolean
   /**
    * Size of each dimension, the fastest-varying first; the reverse of a NumPy shape. None of them is a tensor of
@@ -1523,7 +1523,7 @@ declare class Device {
  */
 declare function gpuProcesses(options?: SystemOptions): Promise<GpuProcess[]>;
 
-/** The arrays that hold the forms, and the bytes of one of their elements. Half floats come as their bits. */
+/** The arrays that hold the forms, and the bytes of one of their elements. 16-bit floats come as their bits. */
 declare const outputs: {
     readonly raw: {
         readonly array: Uint8ArrayConstructor;
@@ -1537,14 +1537,19 @@ declare const outputs: {
         readonly array: Uint16ArrayConstructor;
         readonly elementBytes: 2;
     };
+    readonly bf16: {
+        readonly array: Uint16ArrayConstructor;
+        readonly elementBytes: 2;
+    };
 };
-/** What tensors come out as: the stored bytes, 32-bit floats, or 16-bit floats. */
+/** What tensors come out as: the stored bytes, 32-bit floats, or one of the two kinds of 16-bit floats. */
 type TensorOutput = keyof typeof outputs;
 /** The array that holds a tensor's data: 16-bit floats come as their bits. */
 type TensorData<As extends TensorOutput = TensorOutput> = {
     raw: Bytes;
     f32: Floats;
     f16: HalfFloats;
+    bf16: HalfFloats;
 }[As];
 /** The forms that tensors come out as. */
 declare const tensorOutputs: readonly TensorOutput[];
@@ -1791,7 +1796,7 @@ interface OpenOptions {
 }
 /** What both ways of reading take. */
 interface LoadOptions<As extends TensorOutput = TensorOutput> {
-    /** The form of the data: `'raw'` (default), `'f32'` or `'f16'` (as bits, rounded to nearest even). */
+    /** The form of the data: `'raw'` (default), `'f32'`, `'f16'` or `'bf16'` (both as bits, rounded to nearest even). */
     as?: As;
     /** Ends the load: it rejects with an {@link AbortError} whose cause is the signal's reason. */
     signal?: AbortSignal;

@@ -1,7 +1,28 @@
-import { GgufFile, InvalidArgumentError, MiB, type TensorChunk, type TensorInfo, tensorDataBytes } from 'plimsoll'
-import { firstDifference, halfToNumber, numberToHalf, toF16, toF32, toHalves } from './helpers/dequantize'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import {
+  GgufFile,
+  InvalidArgumentError,
+  MiB,
+  type TensorChunk,
+  type TensorInfo,
+  tensorDataBytes,
+  UnsupportedTypeError,
+} from 'plimsoll'
+import { root } from './helpers/child'
+import {
+  firstDifference,
+  halfToNumber,
+  numberToHalf,
+  toBfloats,
+  toF16,
+  toF32,
+  toHalves,
+  widened,
+} from './helpers/dequantize'
 import { gguf, randomTensor, tensorTypes } from './helpers/gguf-writer'
 import { joined, sampleBytes, samplePath, stored } from './helpers/models'
+import { rejectedBy } from './helpers/rejected-by'
 
 const { F32, F16, BF16, Q4_0, Q8_0, Q4_K, Q6_K } = tensorTypes
 const types = { F32, F16, BF16, Q4_0, Q8_0, Q4_K, Q6_K }
@@ -52,6 +73,38 @@ describe('random blocks', () => {
     const found = await joined(crafted.stream({ as: 'f32', tensors: names }))
     expect([...found.keys()]).toEqual(names)
     for (const { name, f32 } of expected) expect(firstDifference(floats(found.get(name)), f32)).toBe(-1)
+  })
+})
+
+describe('every type that ggml defines', () => {
+  const { I8, I16, I32, I64, ...convertible } = tensorTypes
+  const vector = (name: string, suffix: string): Buffer =>
+    readFileSync(resolve(root, `crates/gguf-dequant/tests/vectors/${name.toLowerCase()}.${suffix}`))
+  const every = GgufFile.fromBytes(
+    gguf({
+      tensors: Object.entries(convertible).map(([name, type]) => {
+        const data = vector(name, 'blocks')
+        return { name, type, dims: [(data.length / type.bytes) * type.elements], data }
+      }),
+    }),
+  )
+
+  test.each(Object.keys(convertible))('%s comes out as its vectors say', async (name) => {
+    const f32 = floats(vector(name, 'f32'))
+    expect(every.tensor(name)).toMatchObject({ type: name, convertible: true })
+    expect(firstDifference(await every.load(name, { as: 'f32' }), f32)).toBe(-1)
+    expect(firstDifference(await every.load(name, { as: 'f16' }), halves(vector(name, 'f16')))).toBe(-1)
+    const bf16 = await every.load(name, { as: 'bf16' })
+    expect(bf16).toBeInstanceOf(Uint16Array)
+    expect(firstDifference(widened(bf16), widened(toBfloats(f32)))).toBe(-1)
+  })
+
+  test.each(Object.entries({ I8, I16, I32, I64 }))('%s, of whole numbers, comes raw alone', async (name, type) => {
+    const tensor = randomTensor(name, type, 9)
+    const model = GgufFile.fromBytes(gguf({ tensors: [tensor] }))
+    expect(model.tensor(name)).toMatchObject({ type: name, convertible: false })
+    expect(Buffer.from(await model.load(name))).toEqual(tensor.data)
+    await rejectedBy(UnsupportedTypeError, model.load(name, { as: 'f32' }))
   })
 })
 
@@ -107,7 +160,7 @@ describe('the sample model', () => {
     }
   })
 
-  test.each(['f32', 'f16'] as const)(
+  test.each(['f32', 'f16', 'bf16'] as const)(
     'comes as %s in chunks that end on whole blocks and hold what they say',
     async (as) => {
       const [type, elementBytes] = as === 'f32' ? [Float32Array, 4] : [Uint16Array, 2]
@@ -142,7 +195,7 @@ describe('a small tensor', () => {
     expect(elements).toEqual([...whole])
   })
 
-  test.each(['raw', 'f32', 'f16'] as const)('takes the bytes that tensorDataBytes says, as %s', async (as) => {
+  test.each(['raw', 'f32', 'f16', 'bf16'] as const)('takes the bytes that tensorDataBytes says, as %s', async (as) => {
     using model = GgufFile.open(samplePath)
     const tensor = model.tensor('output_norm.weight') as TensorInfo
     expect((await model.load(tensor.name, { as })).byteLength).toBe(tensorDataBytes(tensor, as))

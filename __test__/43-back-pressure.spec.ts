@@ -57,7 +57,7 @@ describe('the buffers', () => {
   test.each([1024, 65_536, 3 * MiB])('all return when the stream ends, with chunks of %d bytes', async (chunkBytes) => {
     const pool = new StagingPool({ maxHeldBytes: 64 * MiB })
     using sample = GgufFile.open(samplePath)
-    for (const as of ['raw', 'f32', 'f16'] as const) {
+    for (const as of ['raw', 'f32', 'f16', 'bf16'] as const) {
       for await (const _ of sample.stream({ as, staging: pool, chunkBytes: Math.max(chunkBytes, 1024) }));
       await settled(pool)
     }

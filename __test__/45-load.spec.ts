@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer'
 import { GgufFile, InvalidArgumentError, type LoadProgress, MiB, type TensorOutput } from 'plimsoll'
 import { runChild } from './helpers/child'
-import { toF16, toF32 } from './helpers/dequantize'
+import { toBfloats, toF32, toHalves } from './helpers/dequantize'
 import { randomTensor, tensorTypes } from './helpers/gguf-writer'
 import {
   joined,
@@ -27,7 +27,7 @@ const largeModel = GgufFile.open(written(file('large.gguf'), { tensors: [large] 
 afterAll(() => largeModel.close())
 
 const norm = tensorOf(model, 'output_norm.weight')
-const elementBytes = { raw: 1, f32: 4, f16: 2 }
+const elementBytes = { raw: 1, f32: 4, f16: 2, bf16: 2 }
 const dataBytes = (as: TensorOutput, info = norm): number =>
   as === 'raw' ? info.sizeBytes : info.elementCount * elementBytes[as]
 
@@ -35,15 +35,16 @@ const dataBytes = (as: TensorOutput, info = norm): number =>
 function wanted(as: TensorOutput, name = norm.name): Buffer {
   const info = tensorOf(model, name)
   const data = stored(bytes, info)
-  const converted = { raw: () => data, f32: () => toF32(info.type, data), f16: () => toF16(info.type, data) }[as]()
+  const f32 = () => toF32(info.type, data)
+  const converted = { raw: () => data, f32, f16: () => toHalves(f32()), bf16: () => toBfloats(f32()) }[as]()
   return Buffer.from(converted.buffer, converted.byteOffset, converted.byteLength)
 }
 
 const same = (data: Uint8Array | Float32Array | Uint16Array, expected: Buffer): boolean =>
   expected.equals(Buffer.from(data.buffer, data.byteOffset, data.byteLength))
 
-describe.each(['raw', 'f32', 'f16'] as const)('load as %s', (as) => {
-  const type = { raw: Uint8Array, f32: Float32Array, f16: Uint16Array }[as]
+describe.each(['raw', 'f32', 'f16', 'bf16'] as const)('load as %s', (as) => {
+  const type = { raw: Uint8Array, f32: Float32Array, f16: Uint16Array, bf16: Uint16Array }[as]
 
   test('gives the whole tensor in new memory of exactly its size', async () => {
     for (const name of ['output_norm.weight', 'output.weight', 'token_embd.weight', 'blk.0.attn_q.weight']) {
@@ -111,6 +112,7 @@ describe('a destination that does not fit', () => {
     ['f32', 1],
     ['f32', 2],
     ['f16', 1],
+    ['bf16', 1],
   ] as const)('is refused as %s when it starts %d bytes off an element', async (as, offset) => {
     const into = new Uint8Array(new ArrayBuffer(dataBytes(as) + 8), offset)
     expect(await rejectedBy(InvalidArgumentError, model.load(norm.name, { as, into }))).toMatchObject({
@@ -250,7 +252,9 @@ describe('progress', () => {
 
 describe('many loads at once', () => {
   test('all come right, every tensor in every form', async () => {
-    const work = model.tensors.flatMap(({ name }) => (['raw', 'f32', 'f16'] as const).map((as) => ({ name, as })))
+    const work = model.tensors.flatMap(({ name }) =>
+      (['raw', 'f32', 'f16', 'bf16'] as const).map((as) => ({ name, as })),
+    )
     const loaded = await Promise.all(work.map(({ name, as }) => model.load(name, { as })))
     expect(loaded.every((data, i) => same(data, wanted(work[i]?.as as TensorOutput, work[i]?.name)))).toBe(true)
   })

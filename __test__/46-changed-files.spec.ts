@@ -43,7 +43,7 @@ const overwrite = (path: string, offset: number): void => {
   closeSync(descriptor)
 }
 
-describe.each(['raw', 'f32', 'f16'] as const)('while a stream of %s reads it, a file', (as) => {
+describe.each(['raw', 'f32', 'f16', 'bf16'] as const)('while a stream of %s reads it, a file', (as) => {
   test('that is truncated gives an error with the tensor and the place, and the buffers return', async () => {
     const { path, model, pool } = opened('truncated.gguf')
     const error = await rejectedBy(

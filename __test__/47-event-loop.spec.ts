@@ -15,7 +15,7 @@ async function ticksDuring(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe('the event loop goes on', () => {
-  test.each(['raw', 'f32', 'f16'] as const)('while a model of 267 MB is streamed as %s', async (as) => {
+  test.each(['raw', 'f32', 'f16', 'bf16'] as const)('while a model of 267 MB is streamed as %s', async (as) => {
     let chunks = 0
     const ticks = await ticksDuring(async () => {
       // A timer fires between the chunks only if the loop gets a turn there.

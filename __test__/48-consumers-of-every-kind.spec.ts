@@ -3,10 +3,12 @@ import { randomTensor, type Tensor, tensorTypes } from './helpers/gguf-writer'
 import { collectGarbage, joined, pause, scratch, settled, written } from './helpers/models'
 
 const file = scratch()
-const outputs = ['raw', 'f32', 'f16'] as const
+const outputs = ['raw', 'f32', 'f16', 'bf16'] as const
 
-/** Tensors from one block to several units of the reader, in every type that converts, between gaps. */
-const { I8: _, Q5_0: __, ...types } = tensorTypes
+const { F32, F16, BF16, Q4_0, Q8_0, Q4_K, Q6_K, IQ3_S } = tensorTypes
+const types = { F32, F16, BF16, Q4_0, Q8_0, Q4_K, Q6_K, IQ3_S }
+
+/** Tensors from one block to several units of the reader, in types of all kinds, between gaps. */
 let end = 0
 const tensors: Tensor[] = Object.entries(types).flatMap(([name, type], i) =>
   [1, 3, 700, 9000].map((blocks) => {
@@ -25,7 +27,7 @@ beforeAll(async () => {
   expect(tensors.every(({ name, data }) => expected.raw.get(name)?.equals(data))).toBe(true)
 })
 
-const widths = { raw: 1, f32: 4, f16: 2 }
+const widths = { raw: 1, f32: 4, f16: 2, bf16: 2 }
 
 function isRight(as: TensorOutput, { tensor, elementStart, byteStart, data }: TensorChunk): boolean {
   const start = as === 'raw' ? byteStart : elementStart * widths[as]

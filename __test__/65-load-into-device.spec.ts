@@ -17,7 +17,7 @@ beforeEach(() => {
 })
 afterEach(() => manager.close())
 
-test.each(['raw', 'f32', 'f16'] as const)('a tensor as %s is in the buffer as it is in memory', async (as) => {
+test.each(['raw', 'f32', 'f16', 'bf16'] as const)('a tensor as %s is in the buffer as it is in memory', async (as) => {
   using model = manager.open(path)
   const expected = await model.load(name, { as })
   using buffer = await manager.system.allocate(expected.byteLength + 64, { label: name })

@@ -29,7 +29,7 @@ describe('help and version', () => {
   test.each([
     ['doctor', ['--board ID', '--boards', '--devices', '--root DIR', '--json']],
     ['inspect', ['--header-only', '--json']],
-    ['load', ['--as raw|f32|f16', '--chunk SIZE', '--tensor NAME ...', '--json']],
+    ['load', ['--as raw|f32|f16|bf16', '--chunk SIZE', '--tensor NAME ...', '--json']],
     ['pools', ['--html OUT', '--at N', '--slab SIZE', '--json']],
     ['replay', ['--device auto|host|', '--slab SIZE', '--page SIZE', '--defragment', '--repeat N', '--json']],
     ['top', ['--interval TIME', '--count N', '--pid PID', '--json', 'print one JSON document a line']],

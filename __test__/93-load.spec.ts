@@ -46,6 +46,7 @@ test('--json gives what was read, how fast, and what memory it took', () => {
 test.each([
   ['f32', 4],
   ['f16', 2],
+  ['bf16', 2],
 ])('--as %s reserves and delivers %i bytes an element', (as, elementBytes) => {
   using model = GgufFile.open(join(root, sample))
   const elements = model.tensors.reduce((sum, tensor) => sum + tensor.elementCount, 0)
@@ -113,9 +114,9 @@ function writeSparse(path: string, typeId: number, elements: number, dataBytes: 
 }
 
 test('a tensor type that does not convert ends with 3, and loads raw', () => {
-  const path = join(folder, 'iq2.gguf')
-  writeSparse(path, 16, 256, 66)
-  expect(load(path, '--as', 'f32')).toMatchObject({ status: 3, stderr: expect.stringContaining('IQ2_XXS') })
+  const path = join(folder, 'i32.gguf')
+  writeSparse(path, 26, 16, 64)
+  expect(load(path, '--as', 'f32')).toMatchObject({ status: 3, stderr: expect.stringContaining('I32') })
   expect(load(path).status).toBe(0)
 })
 

@@ -37,7 +37,7 @@ describe.each(platforms())('the package for %s', (platform) => {
   test('ships the addon that it names, with the licences', () => {
     const addon = `${entry.napi?.binaryName}.${platform}.node`
     expect(description.main).toBe(addon)
-    expect(description.files).toEqual([addon, 'LICENSE-MIT', 'LICENSE-APACHE'])
+    expect(description.files).toEqual([addon, 'LICENSE-MIT', 'LICENSE-APACHE', 'LICENSE-GGML'])
   })
 
   test('says in its README that it is not installed by hand', () => {

@@ -7,7 +7,7 @@ step() { printf '\n== %s\n' "$*"; }
 
 step 'Rust: format'
 cargo fmt --all --check
-cargo fmt --manifest-path fuzz/Cargo.toml --check
+for workspace in fuzz bench/suballocators bench/dequant; do cargo fmt --manifest-path "$workspace/Cargo.toml" --check; done
 
 step 'Rust: lints'
 # The addon has no test target: outside Node.js nothing calls its functions.

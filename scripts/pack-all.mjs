@@ -27,7 +27,12 @@ import { parseArgs } from 'node:util'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const NAPI = join(ROOT, 'node_modules', '.bin', 'napi')
-const LICENCES = ['LICENSE-MIT', 'LICENSE-APACHE']
+/** By their names in the packages; the last is of tables that the addon carries. */
+const LICENCES = {
+  'LICENSE-MIT': 'LICENSE-MIT',
+  'LICENSE-APACHE': 'LICENSE-APACHE',
+  'LICENSE-GGML': 'crates/gguf-dequant/LICENSE-GGML',
+}
 
 class Failure extends Error {}
 
@@ -97,7 +102,7 @@ function stage(folder, platforms, addons) {
   publishable(folder)
   for (const platform of platforms) {
     const home = join(folder, 'npm', platform)
-    for (const licence of LICENCES) cpSync(join(ROOT, licence), join(home, licence))
+    for (const [name, path] of Object.entries(LICENCES)) cpSync(join(ROOT, path), join(home, name))
     publishable(home, fingerprint(join(home, `plimsoll.${platform}.node`)))
   }
   // Of the three things the command can do, only the exact optionalDependencies are wanted: no publishing, no release.

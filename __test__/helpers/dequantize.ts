@@ -115,6 +115,19 @@ export function toHalves(values: Float32Array): Uint16Array {
   return out
 }
 
+/** The bits of each number rounded to a bf16, the upper half of its own; ties to the even one. */
+export function toBfloats(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.slice().buffer)
+  return Uint16Array.from(bits, (single, i) => {
+    if (isNotANumber(values[i] as number)) return 0x7fc0
+    return floor((single + 0x7fff + ((single >>> 16) & 1)) / 0x1_0000)
+  })
+}
+
+/** The numbers that bits of bf16 stand for. */
+export const widened = (bfloats: Uint16Array): Float32Array =>
+  new Float32Array(Uint32Array.from(bfloats, (upper) => upper << 16).buffer)
+
 /** The first place where two arrays of floats differ in their bits, two not-a-numbers apart; -1 if there is none. */
 export function firstDifference(actual: Float32Array | Uint16Array, expected: Float32Array | Uint16Array): number {
   if (actual.length !== expected.length) return Math.min(actual.length, expected.length)

@@ -37,7 +37,7 @@ export class Files {
       const tensors = model.tensors.slice(0, 40)
       this.#tensors.push(...tensors)
       for (const { name } of tensors) {
-        for (const as of ['raw', 'f32', 'f16']) {
+        for (const as of ['raw', 'f32', 'f16', 'bf16']) {
           const data = await model.load(name, { as }).catch(() => undefined)
           if (!data) continue
           this.#expected.set(`${path} ${name} ${as}`, Buffer.from(data.buffer, data.byteOffset, data.byteLength))

@@ -9,7 +9,7 @@ import * as hostile from './hostile.mjs'
 
 const MiB = 2 ** 20
 const sizes = [1, 64, 255, 256, 4096, 65_536, 300_000, MiB, 2 * MiB + 1, 6 * MiB]
-const outputs = ['raw', 'raw', 'f32', 'f16']
+const outputs = ['raw', 'raw', 'f32', 'f16', 'bf16']
 
 /** Large enough, now and then, for work on it to take its time. */
 const size = ({ random }) => (random.chance(0.04) ? 48 * MiB : random.pick(sizes))
@@ -322,7 +322,7 @@ export const recipes = {
   parseBytes: [oneOf('1 KiB', '8GB', '1.5 GiB', '-1', '1e3', '', '9'.repeat(400))],
   formatBytes: [bytes],
   planNpuDomains: [() => [MiB, 1500 * MiB, 3]],
-  tensorDataBytes: [({ files }) => files.tensor(), oneOf('raw', 'f32', 'f16')],
+  tensorDataBytes: [({ files }) => files.tensor(), oneOf('raw', 'f32', 'f16', 'bf16')],
   parsePoolSnapshots: [
     (world) => {
       const text = JSON.stringify(world.make('MemoryPool')?.snapshot() ?? [])

@@ -77,7 +77,7 @@ export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disp
     this.byteEnd = place.byteEnd
   }
 
-  /** The data: `Uint8Array` of stored bytes, `Float32Array`, or `Uint16Array` of half-float bits. */
+  /** The data: `Uint8Array` of stored bytes, `Float32Array`, or `Uint16Array` of the bits of 16-bit floats. */
   get data(): TensorData<As> {
     return this.#data
   }

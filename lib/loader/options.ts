@@ -29,7 +29,7 @@ export interface OpenOptions {
 
 /** What both ways of reading take. */
 export interface LoadOptions<As extends TensorOutput = TensorOutput> {
-  /** The form of the data: `'raw'` (default), `'f32'` or `'f16'` (as bits, rounded to nearest even). */
+  /** The form of the data: `'raw'` (default), `'f32'`, `'f16'` or `'bf16'` (both as bits, rounded to nearest even). */
   as?: As
   /** Ends the load: it rejects with an {@link AbortError} whose cause is the signal's reason. */
   signal?: AbortSignal

@@ -2,14 +2,15 @@ import type { TensorInfo } from '../../binding.js'
 import type { Bytes, Floats, HalfFloats } from '../support/arrays.js'
 import * as check from '../support/check.js'
 
-/** The arrays that hold the forms, and the bytes of one of their elements. Half floats come as their bits. */
+/** The arrays that hold the forms, and the bytes of one of their elements. 16-bit floats come as their bits. */
 const outputs = {
   raw: { array: Uint8Array, elementBytes: 1 },
   f32: { array: Float32Array, elementBytes: 4 },
   f16: { array: Uint16Array, elementBytes: 2 },
+  bf16: { array: Uint16Array, elementBytes: 2 },
 } as const
 
-/** What tensors come out as: the stored bytes, 32-bit floats, or 16-bit floats. */
+/** What tensors come out as: the stored bytes, 32-bit floats, or one of the two kinds of 16-bit floats. */
 export type TensorOutput = keyof typeof outputs
 
 /** The array that holds a tensor's data: 16-bit floats come as their bits. */
@@ -17,6 +18,7 @@ export type TensorData<As extends TensorOutput = TensorOutput> = {
   raw: Bytes
   f32: Floats
   f16: HalfFloats
+  bf16: HalfFloats
 }[As]
 
 /** The forms that tensors come out as. */

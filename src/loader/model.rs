@@ -106,7 +106,7 @@ pub struct TensorInfo {
     pub r#type: String,
     /// The ggml type id.
     pub type_id: u32,
-    /// Whether it can be read as `'f32'` and `'f16'`; every tensor can be read as `'raw'`.
+    /// Whether it can be read as `'f32'`, `'f16'` and `'bf16'`; every tensor can be read as `'raw'`.
     pub convertible: bool,
     /// Size of each dimension, the fastest-varying first; the reverse of a NumPy shape. None of them is a tensor of
     /// one element.

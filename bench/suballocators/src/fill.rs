@@ -38,7 +38,9 @@ pub fn whole<P: Peer>(count: u64) -> f64 {
     let mut random = Random::new(5);
     let granted = (0..count).filter(|_| {
         let granules = 1 + random.below(1 << 20) as u64;
-        P::new(granules * plimsoll::pool::GRANULE_BYTES, 16).allocate(granules * plimsoll::pool::GRANULE_BYTES).is_some()
+        P::new(granules * plimsoll::pool::GRANULE_BYTES, 16)
+            .allocate(granules * plimsoll::pool::GRANULE_BYTES)
+            .is_some()
     });
     granted.count() as f64 * 100.0 / count as f64
 }

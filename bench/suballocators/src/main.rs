@@ -39,10 +39,18 @@ fn fills() {
         ("churn", |table| table.add_all(churn::<Plimsoll>, churn::<Offset>, churn::<BestFit>)),
     ];
     for (name, run) in filled {
-        for (models, sizes, mib) in
-            [("7B", &LARGE, 512), ("7B", &LARGE, 1024), ("7B", &LARGE, 4096), ("0.5B", &SMALL, 64), ("0.5B", &SMALL, 256)]
-        {
-            run(&mut Table { title: format!("{name}, {models}, slab of {mib} MiB"), sizes, slab_bytes: mib * MIB });
+        for (models, sizes, mib) in [
+            ("7B", &LARGE, 512),
+            ("7B", &LARGE, 1024),
+            ("7B", &LARGE, 4096),
+            ("0.5B", &SMALL, 64),
+            ("0.5B", &SMALL, 256),
+        ] {
+            run(&mut Table {
+                title: format!("{name}, {models}, slab of {mib} MiB"),
+                sizes,
+                slab_bytes: mib * MIB,
+            });
         }
     }
 }
@@ -57,7 +65,9 @@ struct Table<'a> {
 
 impl Table<'_> {
     fn add_all(&mut self, plimsoll: Trace, offset: Trace, best_fit: Trace) {
-        let run = |trace: Trace| -> Vec<f64> { (0..TRACES).map(|seed| trace(self.sizes, self.slab_bytes, seed)).collect() };
+        let run = |trace: Trace| -> Vec<f64> {
+            (0..TRACES).map(|seed| trace(self.sizes, self.slab_bytes, seed)).collect()
+        };
         let best = run(best_fit);
         for (name, percents) in
             [(Plimsoll::NAME, run(plimsoll)), (Offset::NAME, run(offset)), (BestFit::NAME, best.clone())]
@@ -85,8 +95,10 @@ fn speeds() {
             ];
             speed::compare(&format!("pair, {count} live, {name}"), &mut contenders, warm_up, rounds);
         }
-        let mut slow: Vec<Box<dyn Contender>> =
-            vec![Box::new(Live::<Plimsoll>::new(count, Victim::Any)), Box::new(Live::<BestFit>::new(count, Victim::Any))];
+        let mut slow: Vec<Box<dyn Contender>> = vec![
+            Box::new(Live::<Plimsoll>::new(count, Victim::Any)),
+            Box::new(Live::<BestFit>::new(count, Victim::Any)),
+        ];
         if count < 100_000 {
             slow.push(Box::new(Live::<Rlsf>::new(count, Victim::Any)));
             slow.push(Box::new(Live::<Gpu>::new(count, Victim::Any)));

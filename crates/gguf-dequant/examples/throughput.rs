@@ -16,19 +16,23 @@ const RUNS: usize = 5;
 
 fn main() -> Result<(), Error> {
     println!("GB/s of output, one thread, {} MiB of it a run, median of {RUNS} runs", OUT_BYTES >> 20);
-    println!("{:<12}{:<8}{:>16}{:>16}", "", "", "f32", "f16");
-    println!("{:<12}{:<8}{:>8}{:>8}{:>8}{:>8}", "set", "format", "memory", "cache", "memory", "cache");
+    println!("{:<12}{:<8}{:>16}{:>16}{:>16}", "", "", "f32", "f16", "bf16");
+    let (memory, cache) = ("memory", "cache");
+    println!("{:<12}{:<8}{memory:>8}{cache:>8}{memory:>8}{cache:>8}{memory:>8}{cache:>8}", "set", "format");
     for set in InstructionSet::available() {
         for &format in Format::ALL {
             let single = |blocks: &[u8], out: &mut [f32]| set.to_f32(format, blocks, out);
             let half = |blocks: &[u8], out: &mut [u16]| set.to_f16(format, blocks, out);
+            let bfloat = |blocks: &[u8], out: &mut [u16]| set.to_bf16(format, blocks, out);
             println!(
-                "{:<12}{format:<8}{:>8.1}{:>8.1}{:>8.1}{:>8.1}",
+                "{:<12}{format:<8}{:>8.1}{:>8.1}{:>8.1}{:>8.1}{:>8.1}{:>8.1}",
                 set.name(),
                 gb_per_s(format, OUT_BYTES, single)?,
                 gb_per_s(format, CACHED_BYTES, single)?,
                 gb_per_s(format, OUT_BYTES, half)?,
                 gb_per_s(format, CACHED_BYTES, half)?,
+                gb_per_s(format, OUT_BYTES, bfloat)?,
+                gb_per_s(format, CACHED_BYTES, bfloat)?,
             );
         }
     }

@@ -1,9 +1,10 @@
 //! The public functions, and the checks before the kernels.
 
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, transmute_mut};
 
 use crate::kernel::{Block, Value};
 use crate::simd::InstructionSet;
+use crate::value::Bfloat;
 use crate::{Error, Format, format::ForBlock};
 
 /// Writes the values of `blocks` to `out` as `f32`, in file order.
@@ -39,7 +40,27 @@ pub fn to_f16(format: Format, blocks: &[u8], out: &mut [u16]) -> Result<(), Erro
     InstructionSet::best().to_f16(format, blocks, out)
 }
 
-/// Which kernels [`to_f32`] and [`to_f16`] run on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`.
+/// Writes the values of `blocks` to `out` as the bits of `bf16`, in file order.
+///
+/// Each is the value of [`to_f32`] rounded to the nearest `bf16`, ties to even; BF16 data is copied as it is.
+///
+/// ```
+/// use gguf_dequant::{Format, to_bf16};
+///
+/// let mut upper = [0; 2];
+/// to_bf16(Format::F32, &[1.0_f32.to_le_bytes(), f32::MAX.to_le_bytes()].concat(), &mut upper)?;
+/// assert_eq!(upper, [0x3F80, 0x7F80]); // 1 and infinity
+/// # Ok::<(), gguf_dequant::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As for [`to_f32`].
+pub fn to_bf16(format: Format, blocks: &[u8], out: &mut [u16]) -> Result<(), Error> {
+    InstructionSet::best().to_bf16(format, blocks, out)
+}
+
+/// Which kernels [`to_f32`], [`to_f16`] and [`to_bf16`] run on this machine: `"avx2+f16c"`, `"neon"` or `"portable"`.
 #[must_use]
 pub fn instruction_set() -> &'static str {
     InstructionSet::best().name()
@@ -54,6 +75,12 @@ impl InstructionSet {
 
     /// [`to_f16`] on this set.
     pub fn to_f16(self, format: Format, blocks: &[u8], out: &mut [u16]) -> Result<(), Error> {
+        format.with_block(WholeBlocks { format, set: self, input: blocks, out })
+    }
+
+    /// [`to_bf16`] on this set.
+    pub fn to_bf16(self, format: Format, blocks: &[u8], out: &mut [u16]) -> Result<(), Error> {
+        let out: &mut [Bfloat] = transmute_mut!(out);
         format.with_block(WholeBlocks { format, set: self, input: blocks, out })
     }
 }

@@ -17,13 +17,19 @@ pub(crate) trait Block: FromBytes + Immutable + KnownLayout + Unaligned {
         Self: Sized;
 }
 
-/// An element of the output: `f32`, or the bits of an `f16`.
+/// An element of the output: `f32`, or the bits of an `f16` or of a `bf16`.
 pub(crate) trait Value: Copy + FromBytes + IntoBytes + Immutable + KnownLayout {
     /// Makes a vector of values from the results of a computation.
     fn from_singles<S: Simd>(simd: S, singles: Singles) -> [Self; LANES];
 
     /// Makes a vector of values from halves that are already the result.
     fn from_halves<S: Simd>(simd: S, halves: Halves) -> [Self; LANES];
+
+    /// Makes a vector of values from the bits of `bf16` that are already the result.
+    #[inline(always)]
+    fn from_bfloats<S: Simd>(simd: S, bfloats: Halves) -> [Self; LANES] {
+        Self::from_singles(simd, map_lanes(&bfloats, |upper| f32::from_bits(u32::from(upper) << 16)))
+    }
 }
 
 /// How many values a kernel makes at a time: one vector of bytes.
@@ -43,6 +49,9 @@ pub(crate) trait Simd: Copy {
 
     /// Compiles the kernel of `B` for this set and runs it; `out` is exactly as long as the values of `blocks`.
     fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]);
+
+    /// The entry of the table for each index, of which there are as many as lanes.
+    fn look_up(self, table: &Codes, indices: [u8; LANES]) -> Codes;
 
     /// `scale * code - minimum`, each operation rounded.
     fn decode(self, codes: Codes, scale: f32, minimum: f32) -> Singles;

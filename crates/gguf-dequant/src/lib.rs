@@ -1,6 +1,6 @@
-//! The block formats of GGUF tensors to `f32` and `f16`.
+//! The block formats of GGUF tensors to `f32`, `f16` and `bf16`.
 //!
-//! Two pure functions over slices do the work: [`to_f32`] and [`to_f16`]. They take the bytes of whole blocks as
+//! Three pure functions over slices do the work: [`to_f32`], [`to_f16`] and [`to_bf16`]. They take the bytes of whole blocks as
 //! they lie in a file, at any alignment and always little-endian, whatever the host is. Nothing is allocated and
 //! no thread is started.
 //!
@@ -20,13 +20,14 @@
 //! # Exactness
 //!
 //! Every value equals, bit for bit, what the `gguf` package of `PyPI` (0.19.0, itself equal to ggml's C code)
-//! computes from the same block, on every instruction set. No multiplication is fused with an addition, since that
+//! computes from the same block, on every instruction set; so do those of `Q8_K`, `Q1_0` and `Q2_0`, which that package does not
+//! know, with ggml's C code. `Q8_1` and `F64` are not in either, and follow their layouts. No multiplication is fused with an addition, since that
 //! would round differently. Where a block makes a NaN it is a NaN on every machine, but its sign and payload are
 //! the processor's. Subnormal scales count in full; a process that has set its processor to flush subnormals to
 //! zero gets flushed results.
 //!
 //! [`to_f16`] rounds the `f32` value to the nearest half, ties to even. From 65520 up that is infinity, as in IEEE
-//! 754; F16 data is copied as it is.
+//! 754; F16 data is copied as it is. [`to_bf16`] rounds to the nearest `bf16` alike, and copies BF16 data.
 //!
 //! # Speed
 //!
@@ -45,7 +46,7 @@ mod kernel;
 mod simd;
 mod value;
 
-pub use dequantize::{instruction_set, to_f16, to_f32};
+pub use dequantize::{instruction_set, to_bf16, to_f16, to_f32};
 pub use error::Error;
 pub use format::Format;
 #[doc(hidden)] // For tests and measurements that compare the sets of one machine.

@@ -1,8 +1,8 @@
 //! Whatever the bytes, the format and the lengths: no panic, an error exactly where the lengths do not fit, an
 //! untouched output then, and otherwise the same values from every instruction set.
 
-use gguf_dequant::{Error, Format, InstructionSet, instruction_set, to_f16, to_f32};
-use half::f16;
+use gguf_dequant::{Error, Format, InstructionSet, instruction_set, to_bf16, to_f16, to_f32};
+use half::{bf16, f16};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -44,9 +44,12 @@ proptest! {
         let mut halves = vec![UNTOUCHED_HALF; output_elements];
         prop_assert_eq!(&to_f32(format, &input, &mut singles), &expected);
         prop_assert_eq!(&to_f16(format, &input, &mut halves), &expected);
+        let mut bfloats = vec![UNTOUCHED_HALF; output_elements];
+        prop_assert_eq!(&to_bf16(format, &input, &mut bfloats), &expected);
         if expected.is_err() {
             prop_assert!(singles.iter().all(|single| single.to_bits() == UNTOUCHED_SINGLE.to_bits()));
             prop_assert!(halves.iter().all(|&half| half == UNTOUCHED_HALF));
+            prop_assert!(bfloats.iter().all(|&half| half == UNTOUCHED_HALF));
         }
     }
 
@@ -60,12 +63,21 @@ proptest! {
         let mut halves = vec![UNTOUCHED_HALF; elements];
         portable.to_f32(format, blocks, &mut singles).unwrap();
         portable.to_f16(format, blocks, &mut halves).unwrap();
+        let mut bfloats = vec![UNTOUCHED_HALF; elements];
+        portable.to_bf16(format, blocks, &mut bfloats).unwrap();
 
         for set in InstructionSet::available() {
             let mut set_singles = vec![UNTOUCHED_SINGLE; elements];
             let mut set_halves = vec![UNTOUCHED_HALF; elements];
             set.to_f32(format, blocks, &mut set_singles).unwrap();
             set.to_f16(format, blocks, &mut set_halves).unwrap();
+            let mut set_bfloats = vec![UNTOUCHED_HALF; elements];
+            set.to_bf16(format, blocks, &mut set_bfloats).unwrap();
+            for (&value, &expected) in set_bfloats.iter().zip(&bfloats) {
+                let both_nan = bf16::from_bits(expected).is_nan() && bf16::from_bits(value).is_nan();
+                let name = set.name();
+                prop_assert!(value == expected || both_nan, "{format} on {name}: {value:#x}, portable {expected:#x}");
+            }
             for (&value, &expected) in set_singles.iter().zip(&singles) {
                 let equal = value.to_bits() == expected.to_bits() || value.is_nan() && expected.is_nan();
                 prop_assert!(equal, "{format} on {}: {value:e}, portable {expected:e}", set.name());
@@ -79,17 +91,22 @@ proptest! {
     }
 
     #[test]
-    fn f16_is_f32_rounded((format, bytes) in whole_blocks()) {
+    fn f16_and_bf16_are_f32_rounded((format, bytes) in whole_blocks()) {
         let blocks = &bytes[1..];
         let elements = blocks.len() / format.block_bytes() * format.block_elements();
         let mut singles = vec![UNTOUCHED_SINGLE; elements];
         let mut halves = vec![UNTOUCHED_HALF; elements];
+        let mut bfloats = vec![UNTOUCHED_HALF; elements];
         to_f32(format, blocks, &mut singles).unwrap();
         to_f16(format, blocks, &mut halves).unwrap();
-        for (single, half) in singles.into_iter().zip(halves) {
+        to_bf16(format, blocks, &mut bfloats).unwrap();
+        for ((single, half), bfloat) in singles.into_iter().zip(halves).zip(bfloats) {
             let expected = f16::from_f32_const(single);
             let both_nan = expected.is_nan() && f16::from_bits(half).is_nan();
             prop_assert!(half == expected.to_bits() || both_nan, "{format}: {single:e} became {half:#06x}");
+            let expected = bf16::from_f32(single);
+            let both_nan = expected.is_nan() && bf16::from_bits(bfloat).is_nan();
+            prop_assert!(bfloat == expected.to_bits() || both_nan, "{format}: {single:e} became {bfloat:#06x}");
         }
     }
 }
@@ -99,6 +116,7 @@ fn no_blocks_make_no_values() {
     for &format in Format::ALL {
         assert_eq!(to_f32(format, &[], &mut []), Ok(()));
         assert_eq!(to_f16(format, &[], &mut []), Ok(()));
+        assert_eq!(to_bf16(format, &[], &mut []), Ok(()));
     }
 }
 

@@ -1,4 +1,4 @@
-//! F16 and BF16 widen as IEEE 754 says, and singles round to halves as it says, on every instruction set.
+//! F16 and BF16 widen as IEEE 754 says, and singles round to both as it says, on every instruction set.
 
 use gguf_dequant::{Format, InstructionSet};
 use half::{bf16, f16};
@@ -39,6 +39,32 @@ fn every_bf16_is_the_upper_half_of_its_single() {
             assert_eq!(single.to_bits(), u32::from(bits) << 16, "{bits:#06x} on {}", set.name());
             let expected = f16::from_f32_const(bf16::from_bits(bits).to_f32_const());
             assert_eq!(half, expected.to_bits(), "{bits:#06x} on {}", set.name());
+        }
+    }
+}
+
+#[test]
+fn every_bf16_comes_back_as_it_was() {
+    for set in InstructionSet::available() {
+        let mut values = vec![0; 1 << 16];
+        set.to_bf16(Format::Bf16, &every_bit_pattern(), &mut values).unwrap();
+        assert!((0..=u16::MAX).eq(values), "{}", set.name());
+    }
+}
+
+#[test]
+fn singles_round_to_the_nearest_bf16_with_ties_to_even() {
+    let around = |bits: u32| (-1..=1).map(move |step| f32::from_bits(bits.wrapping_add_signed(step)));
+    let singles: Vec<f32> = (0..=u16::MAX)
+        .flat_map(|upper| around(u32::from(upper) << 16).chain(around(u32::from(upper) << 16 | 0x8000)))
+        .collect();
+    let bytes: Vec<u8> = singles.iter().copied().flat_map(f32::to_le_bytes).collect();
+    for set in InstructionSet::available() {
+        let mut rounded = vec![0; singles.len()];
+        set.to_bf16(Format::F32, &bytes, &mut rounded).unwrap();
+        for (single, rounded) in singles.iter().zip(rounded) {
+            let expected = bf16::from_f32(*single).to_bits();
+            assert_eq!(rounded, expected, "{single:e} ({:#010x}) on {}", single.to_bits(), set.name());
         }
     }
 }

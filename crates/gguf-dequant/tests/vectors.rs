@@ -1,4 +1,5 @@
-//! Every format on every instruction set gives what the `gguf` package of `PyPI` gave, bit for bit.
+//! Every format on every instruction set gives what the `gguf` package of `PyPI` gave, bit for bit, and where that has none what
+//! `numpy` makes of its layout.
 //!
 //! The files are made by `scripts/make-dequant-vectors.py`.
 
@@ -70,5 +71,9 @@ fn the_vectors_reach_every_edge_of_both_outputs() {
         let rounded = halves(&vector(format, "f16").unwrap());
         values.iter().zip(rounded).any(|(value, half)| value.is_finite() && half & 0x7FFF == 0x7C00)
     };
-    assert!(Format::ALL.iter().filter(|format| format.block_elements() > 1).all(overflows));
+    // Their values are a half and its negative, or small floats: none is beyond what a half holds.
+    let small = [Format::Tq1_0, Format::Nvfp4, Format::Q1_0];
+    let blocks = Format::ALL.iter().filter(|format| format.block_elements() > 1);
+    let others: Vec<_> = blocks.filter(|format| !overflows(format)).copied().collect();
+    assert_eq!(others, small);
 }

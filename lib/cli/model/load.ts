@@ -29,7 +29,7 @@ export const load: Verb = {
   operand: 'FILE',
   summary: 'stream every tensor through the loader: progress, throughput, peak memory',
   options: {
-    as: { type: 'string', value: 'raw|f32|f16', help: 'the form of the data (raw)' },
+    as: { type: 'string', value: 'raw|f32|f16|bf16', help: 'the form of the data (raw)' },
     chunk: { type: 'string', value: 'SIZE', help: 'the most bytes of data in a chunk (1MiB)' },
     tensor: { type: 'string', value: 'NAME', multiple: true, help: 'load only this tensor; may be repeated' },
     profile: { type: 'string', value: 'OUT', help: 'write what the budget did to OUT.html, .json or .trace.json' },

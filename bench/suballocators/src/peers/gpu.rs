@@ -71,7 +71,11 @@ unsafe extern "system" fn memory_properties(
     _device: vk::PhysicalDevice,
     properties: *mut vk::PhysicalDeviceMemoryProperties,
 ) {
-    let mut one = vk::PhysicalDeviceMemoryProperties { memory_type_count: 1, memory_heap_count: 1, ..Default::default() };
+    let mut one = vk::PhysicalDeviceMemoryProperties {
+        memory_type_count: 1,
+        memory_heap_count: 1,
+        ..Default::default()
+    };
     one.memory_types[0].property_flags = vk::MemoryPropertyFlags::DEVICE_LOCAL;
     one.memory_heaps[0].size = u64::MAX;
     // SAFETY: the caller's struct.

@@ -22,7 +22,8 @@ impl Peer for Rlsf {
 
     fn new(size_bytes: u64, _live: u32) -> Self {
         let len = size_bytes / GRANULE_BYTES * ITS_GRANULE_BYTES;
-        let map = MmapOptions::new().len(len as usize).no_reserve_swap().map_anon().expect("addresses are free");
+        let map =
+            MmapOptions::new().len(len as usize).no_reserve_swap().map_anon().expect("addresses are free");
         let map = Box::leak(Box::new(map));
         let memory = NonNull::from_mut(&mut map[..]);
         let mut tlsf = Tlsf::new();

@@ -16,10 +16,7 @@ impl Block for Bf16 {
     #[inline(always)]
     fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V]) {
         drive::elements(blocks, out, |vector| {
-            V::from_singles(
-                simd,
-                map_lanes(vector, |upper| f32::from_bits(u32::from(upper.bits.get()) << 16)),
-            )
+            V::from_bfloats(simd, map_lanes(vector, |upper| upper.bits.get()))
         });
     }
 }

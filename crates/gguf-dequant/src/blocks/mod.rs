@@ -1,11 +1,38 @@
 //! The block formats, one file each: the layout as a struct, the kernel as its `Block::write`.
 
 pub(crate) mod bf16;
+mod bits;
 mod drive;
 pub(crate) mod f16;
 pub(crate) mod f32;
+pub(crate) mod f64;
+mod grid;
+mod grids;
+pub(crate) mod iq1_m;
+pub(crate) mod iq1_s;
+pub(crate) mod iq2_s;
+pub(crate) mod iq2_xs;
+pub(crate) mod iq2_xxs;
+pub(crate) mod iq3_s;
+pub(crate) mod iq3_xxs;
+pub(crate) mod iq4_nl;
+pub(crate) mod iq4_xs;
+pub(crate) mod mxfp4;
+pub(crate) mod nvfp4;
+pub(crate) mod q1_0;
+pub(crate) mod q2_0;
+pub(crate) mod q2_k;
+pub(crate) mod q3_k;
 pub(crate) mod q4_0;
+pub(crate) mod q4_1;
 pub(crate) mod q4_k;
+pub(crate) mod q5_0;
+pub(crate) mod q5_1;
+pub(crate) mod q5_k;
 pub(crate) mod q6_k;
 pub(crate) mod q8_0;
+pub(crate) mod q8_1;
+pub(crate) mod q8_k;
 mod scale_min;
+pub(crate) mod tq1_0;
+pub(crate) mod tq2_0;

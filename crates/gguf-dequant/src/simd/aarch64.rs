@@ -4,7 +4,8 @@
 #![allow(unsafe_code)]
 
 use std::arch::aarch64::{
-    float32x4_t, uint16x4_t, vcvt_f16_f32, vcvt_f32_f16, vreinterpret_f16_u16, vreinterpret_u16_f16,
+    float32x4_t, int8x16_t, uint8x16_t, uint16x4_t, vcvt_f16_f32, vcvt_f32_f16, vqtbl1q_s8,
+    vreinterpret_f16_u16, vreinterpret_u16_f16,
 };
 use std::arch::is_aarch64_feature_detected;
 
@@ -30,6 +31,12 @@ impl Simd for Neon {
     fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]) {
         // SAFETY: `self` exists only where `detect` found NEON.
         unsafe { run(self, blocks, out) }
+    }
+
+    #[inline(always)]
+    fn look_up(self, table: &Codes, indices: [u8; LANES]) -> Codes {
+        // SAFETY: as in `run`.
+        unsafe { look_up(table, indices) }
     }
 
     // Vectors of four are this set's own, so what the compiler finds is what there is.
@@ -60,6 +67,13 @@ impl Simd for Neon {
 #[target_feature(enable = "neon")]
 fn run<B: Block, V: Value>(simd: Neon, blocks: &[B], out: &mut [V]) {
     B::write(simd, blocks, out);
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn look_up(table: &Codes, indices: [u8; LANES]) -> Codes {
+    let (table, indices): (int8x16_t, uint8x16_t) = (transmute!(*table), transmute!(indices));
+    transmute!(vqtbl1q_s8(table, indices))
 }
 
 #[inline]

@@ -1,6 +1,6 @@
 //! Plain Rust, for processors without a set of their own here: the compiler's baseline vectors.
 
-use crate::kernel::{Block, Codes, Halves, Simd, Singles, Value, map_lanes};
+use crate::kernel::{Block, Codes, Halves, LANES, Simd, Singles, Value, map_lanes};
 
 /// The portable set; every machine has it.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,12 @@ impl Simd for Portable {
 
     fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]) {
         B::write(self, blocks, out);
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "an index is below the length")]
+    #[inline(always)]
+    fn look_up(self, table: &Codes, indices: [u8; LANES]) -> Codes {
+        map_lanes(&indices, |index| table[usize::from(index) & (LANES - 1)])
     }
 
     #[inline(always)]

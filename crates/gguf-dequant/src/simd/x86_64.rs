@@ -6,13 +6,13 @@
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
     __m128i, __m256, __m256i, _MM_FROUND_TO_NEAREST_INT, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtss_f32,
-    _mm_unpackhi_epi64, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvtps_ph,
-    _mm256_mul_ps, _mm256_set1_ps, _mm256_sub_ps,
+    _mm_shuffle_epi8, _mm_unpackhi_epi64, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps,
+    _mm256_cvtps_ph, _mm256_mul_ps, _mm256_set1_ps, _mm256_sub_ps,
 };
 
 use zerocopy::transmute;
 
-use crate::kernel::{Block, Codes, Halves, Simd, Singles, Value};
+use crate::kernel::{Block, Codes, Halves, LANES, Simd, Singles, Value};
 
 /// Proof that AVX2 and F16C were detected.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,12 @@ impl Simd for Avx2 {
     fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]) {
         // SAFETY: `self` exists only where `detect` found both features.
         unsafe { run(self, blocks, out) }
+    }
+
+    #[inline(always)]
+    fn look_up(self, table: &Codes, indices: [u8; LANES]) -> Codes {
+        // SAFETY: as in `run`.
+        unsafe { look_up(table, indices) }
     }
 
     #[inline(always)]
@@ -61,6 +67,13 @@ impl Simd for Avx2 {
 #[target_feature(enable = "avx2,f16c")]
 fn run<B: Block, V: Value>(simd: Avx2, blocks: &[B], out: &mut [V]) {
     B::write(simd, blocks, out);
+}
+
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn look_up(table: &Codes, indices: [u8; LANES]) -> Codes {
+    let (table, indices): (__m128i, __m128i) = (transmute!(*table), transmute!(indices));
+    transmute!(_mm_shuffle_epi8(table, indices))
 }
 
 #[inline]

@@ -250,6 +250,11 @@ impl Reader {
                 stored,
                 FromBytes::mut_from_bytes(out).map_err(|_| misaligned())?,
             ),
+            Output::Bf16 => gguf_dequant::to_bf16(
+                format,
+                stored,
+                FromBytes::mut_from_bytes(out).map_err(|_| misaligned())?,
+            ),
         };
         outcome.map_err(|_| broken_plan())
     }
