@@ -279,7 +279,7 @@ export declare class NativeUnit {
   keep(): void
 }
 
-/** Releases every slab of a pool that nobody closed; the bytes it held. */
+/** Releases every slab of a pool that nobody closed; the bytes it held, and those it was given for more. */
 export declare function abandonPool(table: object): Promise<number>
 
 /** Hands out a buffer from the slabs held, and returns its key. */

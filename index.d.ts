@@ -1293,6 +1293,8 @@ interface BufferState {
     readonly label: string;
     readonly sizeBytes: number;
     readonly device: string;
+    /** Who asked for it, while a profile with stacks ran. */
+    readonly stack: string | undefined;
     /** Called when the buffer was freed: whether slabs wait to be released. */
     readonly freed: (key: number, retired: boolean) => void;
     /** Its pool, which frees all its buffers as it is closed. */
@@ -1585,7 +1587,7 @@ declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Dis
     /** Where the chunk's stored bytes end. */
     readonly byteEnd: number;
     private constructor();
-    /** The data: `Uint8Array` of stored bytes, `Float32Array`, or `Uint16Array` of half-float bits. */
+    /** The data: `Uint8Array` of stored bytes, `Float32Array`, or `Uint16Array` of the bits of 16-bit floats. */
     get data(): TensorData<As>;
     /**
      * Lets go of the data: that of the chunk has length 0 from then on. Lent memory goes back to its pool, and every other view

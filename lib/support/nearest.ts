@@ -6,6 +6,12 @@ const WRONG_SHARE = 0.4
 /** Every option begins with them, which makes none of them near. */
 const withoutDashes = (word: string): string => word.replace(/^-+/, '')
 
+const letters = (word: string): string => [...word].sort().join()
+
+/** Letters that were only swapped are one fault. */
+const faults = (misspelt: string, right: string): number =>
+  letters(misspelt) === letters(right) ? 1 : distance(misspelt, right)
+
 /** The word of a list that a misspelt one was probably meant to be; none where none is near: more than half of it is right. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const misspelt = withoutDashes(word)
@@ -13,7 +19,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   let least = Number.POSITIVE_INFINITY
   for (const candidate of known) {
     const right = withoutDashes(candidate)
-    const edits = distance(misspelt, right)
+    const edits = faults(misspelt, right)
     const most = Math.max(1, Math.round(Math.max(misspelt.length, right.length) * WRONG_SHARE))
     // Of a word of two letters nothing is left when both are wrong.
     if (edits < least && edits <= most && edits < right.length) {

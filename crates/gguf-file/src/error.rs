@@ -382,8 +382,10 @@ pub enum Error {
         first_offset: u64,
     },
     /// `too-many-dimensions`: a tensor has more than 4 dimensions.
-    #[error("tensor {tensor:?} has {dimensions} dimensions at byte {offset}; at most {limit} are allowed, \
-         which can be raised (maxDimensions, or `inspect --lenient`)")]
+    #[error(
+        "tensor {tensor:?} has {dimensions} dimensions at byte {offset}; at most {limit} are allowed, \
+         which can be raised (maxDimensions, or `inspect --lenient`)"
+    )]
     TooManyDimensions {
         /// Where the number stands.
         offset: u64,

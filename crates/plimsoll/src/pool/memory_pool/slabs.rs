@@ -62,7 +62,8 @@ impl PoolInner {
             state.place(bytes, options)
         };
         state.retire_surplus(self.options.max_cached_bytes.unwrap_or(0));
-        let outcome = placed.ok_or_else(|| state.no_hole(bytes, self.label_of(options), self.options.max_bytes));
+        let outcome =
+            placed.ok_or_else(|| state.no_hole(bytes, self.label_of(options), self.options.max_bytes));
         drop(state);
         self.collect();
         outcome
