@@ -122,12 +122,16 @@ export class Engine extends World {
     else this.#invoke(member, receiver, args)
   }
 
+  /** Budgets are looked at in the end, so what is attached to one would live until then. */
+  #livesToTheEnd(id, [owner]) {
+    return id === 'Allocation#attach' && /Budget|Device$/.test(this.className(owner))
+  }
+
   #invoke(member, receiver, args) {
     const { id } = member
     this.log(id)
     const { random } = this
-    // Budgets are looked at in the end, so what is attached to one would live until then.
-    if (id === 'Allocation#attach' && /Budget|Device$/.test(this.className(args[0]))) return
+    if (this.#livesToTheEnd(id, args)) return
     const count = this.calls.get(id) ?? [0, 0]
     this.calls.set(id, [count[0] + 1, count[1]])
     const succeeded = () => {
@@ -320,7 +324,10 @@ export class Engine extends World {
     // What a method reads of an object that is none of its class is not there.
     this.#minds = false
     try {
-      const value = member.call(receiver, argumentsOf(member.id, this))
+      const args = argumentsOf(member.id, this)
+      // It may be one of the class after all.
+      if (this.#livesToTheEnd(member.id, args)) return
+      const value = member.call(receiver, args)
       // One that inherits the method is held by it.
       if (member.key === 'hold') this.keptAlive.push(value)
       if (isPromise(value)) value.catch((error) => isOwn(error) || this.judge.threw(member.id, error))

@@ -113,6 +113,12 @@ function odd(world) {
     return proxy
   }
   const live = () => world.anything()
+  /** One that inherits from an object of the package, and is none. */
+  const heir = (prototype) => {
+    const made = Object.create(prototype)
+    world.heirs.add(made)
+    return made
+  }
   return random.pick([
     () => ({}),
     () => [],
@@ -129,8 +135,8 @@ function odd(world) {
     () => new Proxy([], {}),
     revoked,
     () => new Proxy(live() ?? {}, {}),
-    () => Object.create(live() ?? null),
-    () => Object.create(Object.getPrototypeOf(live() ?? {})),
+    () => heir(live() ?? null),
+    () => heir(Object.getPrototypeOf(live() ?? {})),
     live,
     () => new Number(5),
     () => new String('host'),

@@ -31,6 +31,8 @@ export class World {
   devices = new Set()
   /** Promises that have not settled, with the call each came from. */
   pending = new Map()
+  /** Objects of the fuzzer's own that pass for ones of the package. */
+  heirs = new WeakSet()
   /** What the call that is prepared is of. */
   receiver
   /** How deep callbacks are nested now. */
@@ -103,7 +105,7 @@ export class World {
   #take(id, value, depth) {
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null || depth > 2) return
     // One of the caller's that a call handed on: none of the package's objects, whatever it looks like.
-    if (isProxy(value)) return
+    if (isProxy(value) || this.heirs.has(value)) return
     if (ArrayBuffer.isView(value) || isArrayBuffer(value)) {
       this.addArray(value)
     } else if (isPromise(value)) this.track(id, value)
