@@ -75,7 +75,7 @@ describe('wrong use ends with 2 and says what is right', () => {
   test.each([
     [[], 'expected a verb: doctor, inspect, load, pools, replay, top'],
     [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
-    [['doc'], 'unknown verb "doc"; expected one of doctor'],
+    [['doc'], 'unknown verb "doc"; did you mean "doctor"?'],
     [['plan'], 'unknown verb "plan"; expected one of doctor'],
     [['inspect', sample, '--color'], 'unknown option "--color"; expected one of --'],
     [['load', sample, '--foo'], 'unknown option "--foo"; expected one of --'],

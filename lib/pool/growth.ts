@@ -2,19 +2,10 @@ import type { NativePool, NativeRequest, NativeStep } from '../addon/native.js'
 import type { PoolBuffer } from '../device/buffer.js'
 import { abortion, onAbort } from '../support/abort.js'
 import * as check from '../support/check.js'
-import { AbortError, call, callAsync, released } from '../support/errors.js'
+import { AbortError, call, callAsync, InsufficientMemoryError, released } from '../support/errors.js'
 import type { Defragmenter } from './defragmenter.js'
+import type { Placing } from './options.js'
 import type { Returns } from './returns.js'
-
-/** What a buffer is to be like. */
-export interface Placing {
-  readonly sizeBytes: number
-  readonly alignBytes: number
-  readonly transient: boolean
-  readonly label: string
-  /** Who asks, while a profile with stacks runs. */
-  readonly stack: string | undefined
-}
 
 /** What grows, and what it goes through. */
 interface Growing {
@@ -164,4 +155,14 @@ function nextStep(request: NativeRequest, signal: AbortSignal | undefined): Nati
 export function throwAborted(signal: AbortSignal | undefined): void {
   const aborted = abortion(signal)
   if (aborted) throw new AbortError(aborted.reason)
+}
+
+/** What a call gave, or the refusal that it threw. */
+export function refusalOf(allocate: () => PoolBuffer): PoolBuffer | InsufficientMemoryError {
+  try {
+    return allocate()
+  } catch (error) {
+    if (error instanceof InsufficientMemoryError) return error
+    throw error
+  }
 }

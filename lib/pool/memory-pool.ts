@@ -12,7 +12,7 @@ import { expectInternal, internal } from '../support/internal.js'
 import { refuseCloning, shows } from '../support/shown.js'
 import { stackOf } from '../support/stack.js'
 import { Defragmenter } from './defragmenter.js'
-import { Growth, type Placing, throwAborted } from './growth.js'
+import { Growth, refusalOf, throwAborted } from './growth.js'
 import {
   type AutoDefragmentOptions,
   bufferChecks,
@@ -23,6 +23,7 @@ import {
   growingChecks,
   type MemoryPoolOptions,
   type PoolBufferOptions,
+  placingOf,
   poolChecks,
   sizeOf,
 } from './options.js'
@@ -421,16 +422,6 @@ export class MemoryPool implements AsyncDisposable {
   }
 }
 
-/** How a buffer is placed by options that were checked. */
-function placingOf(sizeBytes: number, { alignBytes, placement, label }: PoolBufferOptions): Omit<Placing, 'stack'> {
-  return {
-    sizeBytes,
-    alignBytes: alignBytes ?? USUAL_ALIGN_BYTES,
-    transient: placement === 'transient',
-    label: label ?? '',
-  }
-}
-
 const settingNames = ['slabBytes', 'initialBytes', 'maxBytes', 'maxCachedBytes', 'pageBytes', 'dedicated'] as const
 
 /** The settings among the options that were given. */
@@ -438,16 +429,6 @@ const settingsOf = (options: MemoryPoolOptions): PoolSettings =>
   check.own(
     Object.fromEntries(settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])),
   )
-
-/** What a call gave, or the refusal that it threw. */
-function refusalOf(allocate: () => PoolBuffer): PoolBuffer | InsufficientMemoryError {
-  try {
-    return allocate()
-  } catch (error) {
-    if (error instanceof InsufficientMemoryError) return error
-    throw error
-  }
-}
 
 /** Checks a pool that was passed. */
 export function realPool(name: string, value: unknown): MemoryPool {

@@ -1,3 +1,4 @@
+import * as native from '../addon/native.js'
 import { type Allocation, type Given, giveAway, isAllocation } from '../budget/allocation.js'
 import { MemoryBudget, nativeBudget } from '../budget/budget.js'
 import { type DeviceChoice, deviceChoice } from '../device/device.js'
@@ -153,4 +154,27 @@ export function givenBytes({ from, budget, initialBytes }: MemoryPoolOptions): G
   if (budget !== undefined) throw invalidArgument('budget', 'left out beside from, whose budget it is', 'both')
   if (initialBytes) throw invalidArgument('initialBytes', 'left out beside from; reserve() takes slabs of it', 'both')
   return giveAway(from)
+}
+
+/** What a buffer is to be like. */
+export interface Placing {
+  readonly sizeBytes: number
+  readonly alignBytes: number
+  readonly transient: boolean
+  readonly label: string
+  /** Who asks, while a profile with stacks runs. */
+  readonly stack: string | undefined
+}
+
+/** How a buffer is placed by options that were checked. */
+export function placingOf(
+  sizeBytes: number,
+  { alignBytes, placement, label }: PoolBufferOptions,
+): Omit<Placing, 'stack'> {
+  return {
+    sizeBytes,
+    alignBytes: alignBytes ?? native.USUAL_ALIGN_BYTES,
+    transient: placement === 'transient',
+    label: label ?? '',
+  }
 }

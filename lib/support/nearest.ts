@@ -8,9 +8,11 @@ const withoutDashes = (word: string): string => word.replace(/^-+/, '')
 
 const letters = (word: string): string => [...word].sort().join()
 
-/** Letters that were only swapped are one fault. */
+/** Letters that were only swapped are one fault, and so is an end that was left out. */
 const faults = (misspelt: string, right: string): number =>
-  letters(misspelt) === letters(right) ? 1 : distance(misspelt, right)
+  letters(misspelt) === letters(right) || (misspelt.length > 2 && right.startsWith(misspelt))
+    ? 1
+    : distance(misspelt, right)
 
 /** The word of a list that a misspelt one was probably meant to be; none where none is near: more than half of it is right. */
 export function nearest(word: string, known: readonly string[]): string | undefined {

@@ -18,9 +18,11 @@ export class Project {
     mkdirSync(this.folder)
     writeFileSync(join(this.folder, 'package.json'), '{ "private": true }\n')
     // npm sends no package to a registry without a token; this one takes any.
+    // Of the C library it asks the system's `ldd` first, which knows nothing of a Node.js for another one.
+    const libc = platform.endsWith('-musl') ? 'musl' : 'glibc'
     writeFileSync(
       join(this.home, '.npmrc'),
-      `registry=http://${registry}/\n//${registry}/:_authToken=any\nnoproxy=127.0.0.1\n`,
+      `registry=http://${registry}/\n//${registry}/:_authToken=any\nnoproxy=127.0.0.1\nlibc=${libc}\n`,
     )
     this.environment = {
       ...Object.fromEntries(ownEnvironment()),

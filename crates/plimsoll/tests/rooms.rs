@@ -99,7 +99,7 @@ fn declared_type(line: &str) -> Option<&str> {
     });
     let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
     let name = kinds.iter().find_map(|kind| line.strip_prefix(kind))?;
-    name.split(|letter: char| !letter.is_alphanumeric()).next()
+    name.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next()
 }
 
 #[test]

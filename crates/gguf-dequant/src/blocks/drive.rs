@@ -4,6 +4,9 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
 use crate::kernel::{Block, LANES, Value};
 
+/// 32 values: a sub-block, or a quarter of half a block.
+pub(super) type TwoVectors<T> = [[T; LANES]; 2];
+
 /// Runs `kernel` once for each block, with the block's values as arrays `A` of `V`, nested as the layout groups them.
 #[inline(always)]
 pub(super) fn blocks<B, V, A>(blocks: &[B], out: &mut [V], kernel: impl Fn(&B, &mut A))

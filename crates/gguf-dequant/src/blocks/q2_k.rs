@@ -1,11 +1,8 @@
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::drive;
-use crate::kernel::{Block, LANES, Simd, Value, map_lanes};
-
-/// A quarter of half a block: two sub-blocks of 16, which have the same two bits of their bytes.
-type Quarter<T> = [[T; LANES]; 2];
+use super::drive::{self, TwoVectors};
+use crate::kernel::{Block, Simd, Value, map_lanes};
 
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -13,7 +10,7 @@ pub(crate) struct Q2K {
     /// A scale in the low nibble, a minimum in the high one, for each sub-block.
     scales: [[[u8; 2]; 4]; 2],
     /// Per half of the block, quarter g in bits 2g and 2g + 1 of each byte.
-    codes: [Quarter<u8>; 2],
+    codes: [TwoVectors<u8>; 2],
     d: U16,
     dmin: U16,
 }
@@ -23,7 +20,7 @@ impl Block for Q2K {
 
     #[inline(always)]
     fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V]) {
-        drive::blocks(blocks, out, |block, out: &mut [[Quarter<V>; 4]; 2]| {
+        drive::blocks(blocks, out, |block, out: &mut [[TwoVectors<V>; 4]; 2]| {
             let d = simd.widen_one(block.d.get());
             let dmin = simd.widen_one(block.dmin.get());
             let halves = block.codes.iter().zip(&block.scales).zip(out);
@@ -41,10 +38,10 @@ impl Block for Q2K {
 #[inline(always)]
 fn quarter<const SHIFT: u32, S: Simd, V: Value>(
     simd: S,
-    codes: &Quarter<u8>,
+    codes: &TwoVectors<u8>,
     [d, dmin]: [f32; 2],
     scales: &[u8; 2],
-    out: &mut Quarter<V>,
+    out: &mut TwoVectors<V>,
 ) {
     for ((bytes, scale), out) in codes.iter().zip(scales).zip(out) {
         let codes = map_lanes(bytes, |byte| (byte >> SHIFT & 3).cast_signed());

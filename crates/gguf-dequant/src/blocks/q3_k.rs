@@ -1,19 +1,16 @@
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, transmute};
 
-use super::drive;
-use crate::kernel::{Block, LANES, Simd, Value, zip_lanes};
-
-/// A quarter of half a block: two sub-blocks of 16, which have the same bits of their bytes.
-type Quarter<T> = [[T; LANES]; 2];
+use super::drive::{self, TwoVectors};
+use crate::kernel::{Block, Simd, Value, zip_lanes};
 
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(crate) struct Q3K {
     /// The third bit of the codes: quarter g of half h has bit 4h + g of each byte.
-    high_bits: Quarter<u8>,
+    high_bits: TwoVectors<u8>,
     /// Per half of the block, quarter g in bits 2g and 2g + 1 of each byte.
-    low_bits: [Quarter<u8>; 2],
+    low_bits: [TwoVectors<u8>; 2],
     /// The low nibbles of sixteen scales: four in the low nibbles of the first word, four in those of the second, then the
     /// high nibbles alike. The third word has their upper bits, two for each, four of a kind in each two bits of its bytes.
     scales: [U32; 3],
@@ -44,7 +41,7 @@ impl Block for Q3K {
 
     #[inline(always)]
     fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V]) {
-        drive::blocks(blocks, out, |block, [first_out, last_out]: &mut [[Quarter<V>; 4]; 2]| {
+        drive::blocks(blocks, out, |block, [first_out, last_out]: &mut [[TwoVectors<V>; 4]; 2]| {
             let d = simd.widen_one(block.d.get());
             let [first, last] = &block.low_bits;
             let [[scales0, scales1, scales2, scales3], [scales4, scales5, scales6, scales7]] = block.scales();
@@ -66,11 +63,11 @@ impl Block for Q3K {
 #[inline(always)]
 fn quarter<const LOW_SHIFT: u32, const HIGH_SHIFT: u32, S: Simd, V: Value>(
     simd: S,
-    low_bits: &Quarter<u8>,
-    high_bits: &Quarter<u8>,
+    low_bits: &TwoVectors<u8>,
+    high_bits: &TwoVectors<u8>,
     d: f32,
     scales: [i8; 2],
-    out: &mut Quarter<V>,
+    out: &mut TwoVectors<V>,
 ) {
     for (((low_bits, high_bits), scale), out) in low_bits.iter().zip(high_bits).zip(scales).zip(out) {
         let codes = zip_lanes(low_bits, high_bits, |low, high| {

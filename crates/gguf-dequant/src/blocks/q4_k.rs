@@ -1,12 +1,9 @@
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::drive;
+use super::drive::{self, TwoVectors};
 use super::scale_min::ScaleMin;
-use crate::kernel::{Block, LANES, Simd, Value, map_lanes};
-
-/// A sub-block of 32 values.
-type SubBlock<T> = [[T; LANES]; 2];
+use crate::kernel::{Block, Simd, Value, map_lanes};
 
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -15,7 +12,7 @@ pub(crate) struct Q4K {
     dmin: U16,
     scale_min: ScaleMin,
     /// The even sub-block of a pair in the low nibbles, the odd one in the high nibbles.
-    pairs: [SubBlock<u8>; 4],
+    pairs: [TwoVectors<u8>; 4],
 }
 
 impl Block for Q4K {
@@ -23,7 +20,7 @@ impl Block for Q4K {
 
     #[inline(always)]
     fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V]) {
-        drive::blocks(blocks, out, |block, out: &mut [[SubBlock<V>; 2]; 4]| {
+        drive::blocks(blocks, out, |block, out: &mut [[TwoVectors<V>; 2]; 4]| {
             let d = simd.widen_one(block.d.get());
             let dmin = simd.widen_one(block.dmin.get());
             let (scales, minimums) = block.scale_min.unpack();
@@ -41,11 +38,11 @@ impl Block for Q4K {
 #[inline(always)]
 fn sub_block<S: Simd, V: Value>(
     simd: S,
-    bytes: &SubBlock<u8>,
+    bytes: &TwoVectors<u8>,
     code: impl Fn(u8) -> u8,
     scale: f32,
     minimum: f32,
-    out: &mut SubBlock<V>,
+    out: &mut TwoVectors<V>,
 ) {
     for (bytes, out) in bytes.iter().zip(out) {
         let codes = map_lanes(bytes, |byte| code(byte).cast_signed());

@@ -1,12 +1,9 @@
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::drive;
+use super::drive::{self, TwoVectors};
 use super::scale_min::ScaleMin;
-use crate::kernel::{Block, LANES, Simd, Value, zip_lanes};
-
-/// A sub-block of 32 values.
-type SubBlock<T> = [[T; LANES]; 2];
+use crate::kernel::{Block, Simd, Value, zip_lanes};
 
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -15,9 +12,9 @@ pub(crate) struct Q5K {
     dmin: U16,
     scale_min: ScaleMin,
     /// The fifth bit of the codes: sub-block s has bit s of each byte.
-    high_bits: SubBlock<u8>,
+    high_bits: TwoVectors<u8>,
     /// The even sub-block of a pair in the low nibbles, the odd one in the high nibbles.
-    pairs: [SubBlock<u8>; 4],
+    pairs: [TwoVectors<u8>; 4],
 }
 
 impl Block for Q5K {
@@ -25,7 +22,7 @@ impl Block for Q5K {
 
     #[inline(always)]
     fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V]) {
-        drive::blocks(blocks, out, |block, out: &mut [[SubBlock<V>; 2]; 4]| {
+        drive::blocks(blocks, out, |block, out: &mut [[TwoVectors<V>; 2]; 4]| {
             let d = simd.widen_one(block.d.get());
             let dmin = simd.widen_one(block.dmin.get());
             let (scales, minimums) = block.scale_min.unpack();
@@ -46,11 +43,11 @@ impl Block for Q5K {
 #[inline(always)]
 fn pair<const EVEN: u32, const ODD: u32, S: Simd, V: Value>(
     simd: S,
-    bytes: &SubBlock<u8>,
-    high_bits: &SubBlock<u8>,
+    bytes: &TwoVectors<u8>,
+    high_bits: &TwoVectors<u8>,
     [even_scale, odd_scale]: [f32; 2],
     [even_minimum, odd_minimum]: [f32; 2],
-    [even_out, odd_out]: &mut [SubBlock<V>; 2],
+    [even_out, odd_out]: &mut [TwoVectors<V>; 2],
 ) {
     sub_block::<0, EVEN, S, V>(simd, bytes, high_bits, even_scale, even_minimum, even_out);
     sub_block::<4, ODD, S, V>(simd, bytes, high_bits, odd_scale, odd_minimum, odd_out);
@@ -60,11 +57,11 @@ fn pair<const EVEN: u32, const ODD: u32, S: Simd, V: Value>(
 #[inline(always)]
 fn sub_block<const LOW_SHIFT: u32, const HIGH_SHIFT: u32, S: Simd, V: Value>(
     simd: S,
-    bytes: &SubBlock<u8>,
-    high_bits: &SubBlock<u8>,
+    bytes: &TwoVectors<u8>,
+    high_bits: &TwoVectors<u8>,
     scale: f32,
     minimum: f32,
-    out: &mut SubBlock<V>,
+    out: &mut TwoVectors<V>,
 ) {
     for ((bytes, high_bits), out) in bytes.iter().zip(high_bits).zip(out) {
         let codes = zip_lanes(bytes, high_bits, |low, high| {

@@ -1,19 +1,16 @@
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::drive;
-use crate::kernel::{Block, LANES, Simd, Value, zip_lanes};
-
-/// A quarter of half a block: two sub-blocks of 16.
-type Quarter<T> = [[T; LANES]; 2];
+use super::drive::{self, TwoVectors};
+use crate::kernel::{Block, Simd, Value, zip_lanes};
 
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(crate) struct Q6K {
     /// Per half of the block, bits 0 to 3 of a code: quarters 0 and 2 share the first 32 bytes, 1 and 3 the others.
-    low_bits: [[Quarter<u8>; 2]; 2],
+    low_bits: [[TwoVectors<u8>; 2]; 2],
     /// Per half of the block, bits 4 and 5 of a code: quarter g has bits 2g and 2g + 1 of each byte.
-    high_bits: [Quarter<u8>; 2],
+    high_bits: [TwoVectors<u8>; 2],
     scales: [[[i8; 2]; 4]; 2],
     d: U16,
 }
@@ -23,7 +20,7 @@ impl Block for Q6K {
 
     #[inline(always)]
     fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V]) {
-        drive::blocks(blocks, out, |block, out: &mut [[Quarter<V>; 4]; 2]| {
+        drive::blocks(blocks, out, |block, out: &mut [[TwoVectors<V>; 4]; 2]| {
             let d = simd.widen_one(block.d.get());
             let halves = block.low_bits.iter().zip(&block.high_bits).zip(&block.scales).zip(out);
             for ((([even, odd], high), [scales0, scales1, scales2, scales3]), [out0, out1, out2, out3]) in
@@ -42,11 +39,11 @@ impl Block for Q6K {
 #[inline(always)]
 fn quarter<const LOW_SHIFT: u32, const HIGH_SHIFT: u32, S: Simd, V: Value>(
     simd: S,
-    low_bits: &Quarter<u8>,
-    high_bits: &Quarter<u8>,
+    low_bits: &TwoVectors<u8>,
+    high_bits: &TwoVectors<u8>,
     d: f32,
     scales: &[i8; 2],
-    out: &mut Quarter<V>,
+    out: &mut TwoVectors<V>,
 ) {
     for (((low_bits, high_bits), scale), out) in low_bits.iter().zip(high_bits).zip(scales).zip(out) {
         let codes = zip_lanes(low_bits, high_bits, |low, high| {

@@ -38,8 +38,8 @@ impl PoolState {
         );
         let advice = match max_bytes {
             Some(most) if bytes > most => format!("The pool may hold {} (maxBytes): raise that", format_bytes(most)),
-            _ => "This call looks in the slabs that are held, and takes none: a request that grows the pool does \
-                  (allocateAsync), and before it reserve or initialBytes"
+            _ => "This call looks in the slabs that are held, and takes none: allocateAsync, which grows the pool, \
+                  does, and before it reserve or initialBytes"
                 .to_owned(),
         };
         Error::insufficient_memory(label, bytes, left, constraint, advice)
