@@ -37,23 +37,23 @@ HEAD = """//! The codebooks of the IQ types: what each index of a block stands f
 use super::grid::unpacked;
 """
 
-# Name, class, the factor of its values, and what it holds.
+# Name, class, the factor of its values after what is added, and what it holds.
 GRIDS = [
-    ("IQ1", quants.IQ1_S, 8, "`IQ1_S` and `IQ1_M`: eight times -1, 0 or 1, so that the eighth that is added makes whole numbers"),
-    ("IQ2_XXS", quants.IQ2_XXS, 1, "`IQ2_XXS`"),
-    ("IQ2_XS", quants.IQ2_XS, 1, "`IQ2_XS`"),
-    ("IQ2_S", quants.IQ2_S, 1, "`IQ2_S`"),
-    ("IQ3_XXS", quants.IQ3_XXS, 1, "`IQ3_XXS`"),
-    ("IQ3_S", quants.IQ3_S, 1, "`IQ3_S`"),
+    ("IQ1", quants.IQ1_S, (8, 1), "`IQ1_S` and `IQ1_M`: -1, 0 or 1 in eighths above -1, as an eighth is added or taken off"),
+    ("IQ2_XXS", quants.IQ2_XXS, (1, 0), "`IQ2_XXS`"),
+    ("IQ2_XS", quants.IQ2_XS, (1, 0), "`IQ2_XS`"),
+    ("IQ2_S", quants.IQ2_S, (1, 0), "`IQ2_S`"),
+    ("IQ3_XXS", quants.IQ3_XXS, (1, 0), "`IQ3_XXS`"),
+    ("IQ3_S", quants.IQ3_S, (1, 0), "`IQ3_S`"),
 ]
 WIDTH = 110
 
 
 def text() -> str:
     parts = [HEAD]
-    for name, kind, factor, about in GRIDS:
+    for name, kind, (factor, added), about in GRIDS:
         entries, elements = kind.grid_shape
-        values = ", ".join(str(value * factor) for value in kind.grid_map)
+        values = ", ".join(str((value + added) * factor) for value in kind.grid_map)
         digits = kind.grid_hex.decode()
         lines = [digits[at : at + WIDTH] for at in range(0, len(digits), WIDTH)]
         body = "\\\n     ".join(lines)

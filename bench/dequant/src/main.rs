@@ -65,18 +65,29 @@ fn difference(ours: &[f32], theirs: &[f32]) -> Option<String> {
     Some(format!("value {place} is {:e}, ggml's {:e}", ours[place], theirs[place]))
 }
 
+/// The values in a page of the largest size.
+const PAGE_ELEMENTS: usize = 65_536 / 4;
+
+/// Memory as buffers of a loader are: from the start of a page on.
+fn page_aligned(memory: &mut [f32], elements: usize) -> &mut [f32] {
+    let start = memory.as_ptr().align_offset(4 * PAGE_ELEMENTS);
+    &mut memory[start..start + elements]
+}
+
 fn measure(format: Format, options: &Options, ggml: &Ggml) -> Result<Row, String> {
     let elements = (options.mib << 20) / 4 / format.block_elements() * format.block_elements();
     let ggml_run = ggml.dequantizer(format);
-    let (mut ours, mut theirs) = (vec![0.0_f32; elements], vec![0.0_f32; elements]);
+    let (mut ours, mut theirs) =
+        (vec![0.0_f32; elements + PAGE_ELEMENTS], vec![0.0_f32; elements + PAGE_ELEMENTS]);
+    let (ours, theirs) = (page_aligned(&mut ours, elements), page_aligned(&mut theirs, elements));
 
     // Any bits at all, then such as a model has: special values take their own time.
     for ordinary in [false, true] {
         let blocks = random_blocks(format, elements, ordinary);
-        to_f32(format, &blocks, &mut ours).map_err(|error| error.to_string())?;
+        to_f32(format, &blocks, ours).map_err(|error| error.to_string())?;
         if let Some(run) = &ggml_run {
-            run(&blocks, &mut theirs);
-            if let Some(difference) = difference(&ours, &theirs) {
+            run(&blocks, theirs);
+            if let Some(difference) = difference(ours, theirs) {
                 return Err(format!("{format}: {difference}"));
             }
         }
@@ -85,7 +96,7 @@ fn measure(format: Format, options: &Options, ggml: &Ggml) -> Result<Row, String
     let blocks = random_blocks(format, elements, true);
     let candle_run = candle(format);
     // All into the same memory: where it lies is no merit of anybody's.
-    let out = &mut ours;
+    let out = ours;
     let mut times: [Vec<f64>; 3] = Default::default();
     for _ in 0..options.rounds {
         times[0].push(seconds(|| to_f32(format, black_box(&blocks), black_box(out)).expect("whole blocks")));

@@ -3,7 +3,7 @@
 use zerocopy::transmute;
 
 use super::bits;
-use crate::kernel::{Codes, map_lanes};
+use crate::kernel::Codes;
 
 /// A codebook as it is written down: bytes in hexadecimal, each of indices into `values` from its lowest bits up; two bits an
 /// index where there are up to four values, else four.
@@ -49,22 +49,33 @@ pub(super) fn entry<const N: usize, const E: usize>(grid: &[[i8; E]; N], index: 
     grid[usize::from(index) & (N - 1)]
 }
 
+/// Sixteen bytes, eight to a word. What is done with entries is done in words, which compilers leave whole.
+pub(super) type Words = [u64; 2];
+
+/// In each byte of a word.
+pub(super) const fn in_each_byte(value: u8) -> u64 {
+    u64::MAX / 255 * value as u64
+}
+
 /// Two entries of eight.
 #[inline(always)]
-pub(super) fn pair<const N: usize>(grid: &[[i8; 8]; N], indices: [u16; 2]) -> Codes {
+pub(super) fn pair<const N: usize>(grid: &[[i8; 8]; N], indices: [u16; 2]) -> Words {
     transmute!(indices.map(|index| entry(grid, index)))
 }
 
 /// Four entries of four.
 #[inline(always)]
-pub(super) fn four<const N: usize>(grid: &[[i8; 4]; N], indices: [u16; 4]) -> Codes {
+pub(super) fn four<const N: usize>(grid: &[[i8; 4]; N], indices: [u16; 4]) -> Words {
     transmute!(indices.map(|index| entry(grid, index)))
 }
 
-/// The magnitudes, negated where a bit is set: the first eight by the first byte, the others by the last.
+/// The magnitudes, negated where a bit is set: the first eight by the first byte, the others by the last. None of them is 0, so
+/// that nothing is carried from one to the next.
 #[inline(always)]
-pub(super) fn signed(magnitudes: Codes, [first, last]: [u8; 2]) -> Codes {
-    bits::negate(&map_lanes(&magnitudes, i8::cast_unsigned), &bits::masks(first, last))
+pub(super) fn signed([first, last]: Words, signs: [u8; 2]) -> Codes {
+    let [first_mask, last_mask] = signs.map(bits::mask_word);
+    let negate = |word: u64, mask: u64| (word ^ mask).wrapping_add(mask & in_each_byte(1));
+    transmute!([negate(first, first_mask), negate(last, last_mask)])
 }
 
 /// The signs of eight values of which seven are stored: together there is an even number of minuses.
@@ -82,7 +93,7 @@ pub(super) fn index(lower: u8, upper: u16) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::{even_signs, index, signed, unpacked};
+    use super::{even_signs, in_each_byte, index, signed, unpacked};
 
     #[test]
     fn codebooks_are_unpacked_from_the_lower_half_of_a_byte_up() {
@@ -103,7 +114,8 @@ mod tests {
 
     #[test]
     fn signs_are_those_of_their_lanes() {
-        assert_eq!(signed([1; 16], [0b11, 0x80]), [-1, -1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1]);
+        let ones = [in_each_byte(1); 2];
+        assert_eq!(signed(ones, [0b11, 0x80]), [-1, -1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1]);
         assert_eq!(index(0xFF, 7), 2047);
     }
 }

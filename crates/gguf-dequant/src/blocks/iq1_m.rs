@@ -1,5 +1,5 @@
 use zerocopy::little_endian::U16;
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned, transmute};
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::iq1_s::{eighth, shifted};
 use super::{drive, grid};
@@ -38,9 +38,7 @@ impl Block for Iq1M {
                     for (([first, last], bits), out) in indices.iter().zip(high_bits).zip(out) {
                         let bits = u16::from(bits);
                         let indices = [grid::index(*first, bits & 7), grid::index(*last, bits >> 4 & 7)];
-                        let shifts =
-                            [bits & 0x08, bits & 0x80].map(|bit| [if bit == 0 { 1_i8 } else { -1 }; 8]);
-                        let codes = shifted(indices, transmute!(shifts));
+                        let codes = shifted(indices, [bits & 0x08 == 0, bits & 0x80 == 0]);
                         *out = V::from_singles(simd, simd.decode(codes, eighth(d, scales), 0.0));
                         scales >>= 3;
                     }
