@@ -8,6 +8,7 @@ import { Engine } from './engine.mjs'
 import { Files } from './files.mjs'
 import { describe, Judge } from './judge.mjs'
 import { Random } from './random.mjs'
+import { recipes } from './recipes.mjs'
 import { optionNames, surfaceOf } from './surface.mjs'
 
 const patience = Number(process.env.FUZZ_API_PATIENCE ?? 1)
@@ -176,7 +177,8 @@ async function main() {
 main()
   .catch((error) => judge.fault('fuzzer', `the run itself failed: ${describe(error)}`))
   .then(() => {
-    const report = { findings: judge.findings, calls: [...engine.calls], members: surface.members.map(({ id }) => id) }
+    const members = surface.members.map(({ id }) => id)
+    const report = { findings: judge.findings, calls: [...engine.calls], members, recipes: Object.keys(recipes) }
     if (isMainThread) writeFileSync(plan.report, JSON.stringify(report))
     else parentPort.postMessage(report)
     // Nothing is ended from here on: the process has to end by itself.

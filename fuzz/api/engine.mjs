@@ -1,5 +1,6 @@
 import { isArrayBuffer, isPromise, isProxy } from 'node:util/types'
 import { MessageChannel } from 'node:worker_threads'
+import { groups } from './groups.mjs'
 import * as hostile from './hostile.mjs'
 import { argumentsOf, makers } from './recipes.mjs'
 import { workTogether } from './together.mjs'
@@ -10,17 +11,6 @@ const LONGEST_CALL_MS = Number(process.env.FUZZ_API_LONGEST_CALL_MS ?? 5000)
 
 /** The largest array that is copied, or posted to another thread. */
 const MOST_COPIED_BYTES = 64 * 2 ** 20
-
-/** Which classes each group calls; what these need is made all the same. */
-export const groups = {
-  budget: ['MemoryBudget', 'Allocation', 'MemoryProfile'],
-  buffers: ['StagingPool', 'StagingBuffer', 'GgufFile', 'DeviceBuffer', 'MemoryPool'],
-  models: ['GgufFile', 'StagingPool', 'GgufMetadata', 'GgufArray', 'TensorChunk'],
-  devices: ['Device', 'StagingPool', 'DeviceBuffer', 'PoolBuffer', 'MemoryPool', 'DeviceFamily'],
-  pools: ['MemoryPool', 'PoolBuffer', 'MemoryPools', 'DeviceBuffer'],
-  manager: ['MemoryManager', 'MemoryPools', 'DeviceFamily'],
-  monitor: ['MemoryMonitor', 'MemoryBudget'],
-}
 
 /** Chooses what is done next, and does it. */
 export class Engine extends World {

@@ -46,8 +46,7 @@ export class Judge {
   /** Looks at what a call threw, or its promise rejected with. */
   threw(id, error) {
     if (this.isOwn(error)) return
-    // What the callback returned is awaited: a revoked proxy ends that as if the callback had thrown.
-    if (id.endsWith('#withMapping') && error instanceof TypeError && error.message.endsWith('has been revoked')) return
+    if (isRevokedAnswer(id, error)) return
     if (isTheLanguages(id, error)) return
     const { PlimsollError } = this.#exported
     // A subclass tells its code by its class, too.
@@ -61,6 +60,12 @@ export class Judge {
       this.findings.push({ kind, text })
     }
   }
+}
+
+/** What a callback returned is awaited, or asked for what it rejects with: a revoked proxy ends that as if the callback had thrown. */
+function isRevokedAnswer(id, error) {
+  if (!(error instanceof TypeError) || !error.message.endsWith('has been revoked')) return false
+  return id.endsWith('#withMapping') || /^\s+at Function\.resolve /m.test(error.stack.split('\n')[1])
 }
 
 /** What no package can mend: a class that was given as a callback, and a method of one that closes another object in vain. */

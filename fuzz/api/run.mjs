@@ -13,10 +13,9 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { groups } from './engine.mjs'
+import { groups } from './groups.mjs'
 import { largeModel, smallModel } from './models.mjs'
 import { Random } from './random.mjs'
-import { recipes } from './recipes.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const patience = Number(process.env.FUZZ_API_PATIENCE ?? 1)
@@ -157,7 +156,7 @@ async function runOnce(seed, steps) {
     workers: values.workers === 'yes',
   }
   const { code, signal, hung, output } = await runChild('child.mjs', plan, 120_000, runFolder)
-  const { findings, calls, members } = existsSync(report)
+  const { findings, calls, members, recipes } = existsSync(report)
     ? JSON.parse(readFileSync(report, 'utf8'))
     : { findings: [], calls: [] }
   const ended = hung ? 'hung' : signal ? `ended by ${signal}` : code === 0 ? undefined : `exited with ${code}`
@@ -165,7 +164,7 @@ async function runOnce(seed, steps) {
     const when = existsSync(report) ? 'after its end' : `after ${lastSteps().join(' | ')}`
     findings.push({ kind: hung ? 'hang' : 'crash', text: `${ended} ${when}\n${output.slice(-6000)}` })
   }
-  return { findings, calls, members }
+  return { findings, calls, members, recipes }
 }
 
 /** The shortest beginning of a run, of some tried, that ends with a finding of that kind. */
@@ -202,6 +201,7 @@ async function fuzz() {
   const deadline = Date.now() + (seconds ?? Number.POSITIVE_INFINITY) * 1000
   const calls = new Map()
   let members = []
+  let recipes = []
   let found = 0
   let run = 0
   for (; run < runs && Date.now() < deadline; run++) {
@@ -212,6 +212,7 @@ async function fuzz() {
     }
     found += result.findings.length
     members = result.members ?? members
+    recipes = result.recipes ?? recipes
     await report(first + run, steps, result.findings)
   }
   for (const [key, count] of seen) if (count > 1) console.log(`${count} times ${key.slice(0, 160)}`)
@@ -221,7 +222,7 @@ async function fuzz() {
   const missed = values.only || run < 5 ? [] : members.filter((id) => !calls.has(id))
   if (missed.length > 0) console.log(`never called: ${missed.join(', ')}`)
   // Constructors without a recipe are the package's own.
-  const isMeant = (id) => !id.startsWith('new ') || id in recipes
+  const isMeant = (id) => !id.startsWith('new ') || recipes.includes(id)
   const failedAlways = [...calls].filter(([id, [called, succeeded]]) => called > 20 && succeeded === 0 && isMeant(id))
   if (failedAlways.length > 0) console.log(`never successful: ${failedAlways.map(([id]) => id).join(', ')}`)
   return found + missed.length
