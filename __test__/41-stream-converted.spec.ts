@@ -20,6 +20,7 @@ import {
   toHalves,
   widened,
 } from './helpers/dequantize'
+import { thrownBy } from './helpers/errors'
 import { gguf, randomTensor, tensorTypes } from './helpers/gguf-writer'
 import { joined, sampleBytes, samplePath, stored } from './helpers/models'
 import { rejectedBy } from './helpers/rejected-by'
@@ -200,5 +201,15 @@ describe('a small tensor', () => {
     const tensor = model.tensor('output_norm.weight') as TensorInfo
     expect((await model.load(tensor.name, { as })).byteLength).toBe(tensorDataBytes(tensor, as))
     expect(() => tensorDataBytes(tensor, 'f64' as never)).toThrow(InvalidArgumentError)
+  })
+
+  test.each<[given: unknown, as: string, argument: string]>([
+    [undefined, 'f32', 'tensor'],
+    [7, 'raw', 'tensor'],
+    [{}, 'f32', 'tensor.elementCount'],
+    [{ sizeBytes: 0.5 }, 'raw', 'tensor.sizeBytes'],
+    [{ sizeBytes: 1, elementCount: 1 }, 'f64', 'as'],
+  ])('what is no tensor, or no form, is named: %j as %s', (given, as, argument) => {
+    expect(thrownBy(InvalidArgumentError, () => tensorDataBytes(given as never, as as never)).argument).toBe(argument)
   })
 })

