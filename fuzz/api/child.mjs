@@ -109,6 +109,7 @@ async function end() {
   }
   for (const stream of engine.streams) stream.destroy()
   for (const objects of engine.live.values()) for (const object of objects) engine.end(object)
+  for (const monitor of engine.monitors) monitor.deref()?.close()
   for (const port of engine.ports.splice(0)) port.close()
   await Promise.all([...engine.workers].map(({ worker }) => worker.terminate()))
   await until(() => engine.pending.size === 0 && engine.streams.size === 0, 20_000)

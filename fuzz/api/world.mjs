@@ -29,6 +29,8 @@ export class World {
   /** Every budget and device there ever was: in the end nothing may be left in any. */
   budgets = new Set()
   devices = new Set()
+  /** Monitors there ever were: one that watches is kept by its budget, and keeps its manager and the pools of that. */
+  monitors = new Set()
   /** Promises that have not settled, with the call each came from. */
   pending = new Map()
   /** Objects of the fuzzer's own that pass for ones of the package. */
@@ -150,6 +152,7 @@ export class World {
     objects.push(object)
     if (name === 'MemoryBudget') this.budgets.add(object)
     if (name === 'Device') this.devices.add(object)
+    if (name === 'MemoryMonitor') this.monitors.add(new WeakRef(object))
     this.shadow.appeared(name, object)
     // What it has in its properties is worth a call, too.
     for (const key of Object.keys(object)) this.#take(`${name}#${key}`, object[key], depth + 1)
