@@ -193,6 +193,12 @@ describe('a list that says that it is much longer than it is', () => {
     expect(thrownBy(InvalidArgumentError, plan).message).toContain('at most 1048576')
   })
 
+  test('or has a length that is no number, is refused, too', () => {
+    const model = plimsoll.GgufFile.open(samplePath)
+    const stream = () => model.stream({ tensors: list(Symbol('long') as never, 'output.weight') as string[] })
+    expect(thrownBy(InvalidArgumentError, stream).argument).toBe('tensors')
+  })
+
   test('of an array of metadata is refused at once', () => {
     const model = plimsoll.GgufFile.open(samplePath)
     const words = model.metadata.get('tokenizer.ggml.tokens') as plimsoll.GgufArray

@@ -125,7 +125,8 @@ export function array<T>(
 ): T[] {
   if (!isArray(value)) throw invalidArgument(name, expected, quoted(value))
   // A proxy may have as many as it says, and each takes its time and memory.
-  const { length } = value
+  const { length } = value as { length: unknown }
+  if (typeof length !== 'number') throw invalidArgument(name, expected, quoted(value))
   if (length > mostElements) throw invalidArgument(name, `${expected}, of at most ${mostElements}`, `${length} of them`)
   const checked: T[] = []
   // One at a time: an array may say that it is much longer than it is.

@@ -226,7 +226,7 @@ impl MemoryPool {
     /// Bytes of what the pool was given that no slab of it has taken.
     #[must_use]
     pub fn given_bytes(&self) -> u64 {
-        lock(&self.0.given).as_ref().map_or(0, Allocation::bytes)
+        self.0.given_bytes()
     }
 
     /// What the device has given out to all its users.

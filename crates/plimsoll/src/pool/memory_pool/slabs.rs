@@ -215,8 +215,7 @@ impl PoolInner {
             charges.push(self.charge(charged_bytes, label)?);
         }
         // What was promised to others; its own bytes are counted by now, and what it was given is its own.
-        let given_bytes = lock(&self.given).as_ref().map_or(0, Allocation::bytes);
-        let promised = self.promised(bytes.saturating_add(given_bytes));
+        let promised = self.promised(bytes.saturating_add(self.given_bytes()));
         let memory = self.backend.take(&Request { bytes, label, promised })?;
         // A device may round up by more than it says.
         let surplus_bytes = memory.size_bytes().saturating_sub(bytes);
@@ -225,6 +224,11 @@ impl PoolInner {
         }
         memory.populate(promised)?;
         Ok((memory, charges))
+    }
+
+    /// Bytes of what the pool was given that no slab has taken.
+    pub(super) fn given_bytes(&self) -> u64 {
+        lock(&self.given).as_ref().map_or(0, Allocation::bytes)
     }
 
     /// A part of what the pool was given, as large as it has or is wanted.
