@@ -2,6 +2,49 @@
 /* eslint-disable */
 
 /**
+ * The queue of a budget with the requests and grants that JavaScript has there. When this object goes, at the latest with its
+ * worker thread, they go with it.
+ */
+export declare class NativeAdmission {
+  /** `observe` is told on the event loop, which that does not keep alive. */
+  static start(budget: NativeBudget, observe: (arg: NativeAdmissionNotice) => void): NativeAdmission
+  /** Takes all of it if it is its turn now; `null` where it is not. */
+  tryAcquire(requests: Array<NativeGrantRequest>, options: NativeAcquireOptions): NativeGranted | null
+  /** Queues a request. Returns the key under which its outcome will be; `settled` is told once it is there. */
+  submit(requests: Array<NativeGrantRequest>, options: NativeAcquireOptions): number
+  /** What a request has come to; `null` while it waits, and of a key that is none. Throws what it failed by. */
+  take(key: number): NativeGranted | null
+  /** Gives a request up, or releases what it was granted but for the guards that JavaScript has. */
+  release(key: number): void
+  /** Takes bytes more; returns the whole stretch. */
+  stretch(key: number, bytes: number): number
+  /** Gives bytes of the stretch back; returns how many. */
+  shrink(key: number, bytes: number): number
+  stretchBytes(key: number): number
+  /** Notes how many bytes of the stretch, in all, have really been taken. */
+  commitStretch(key: number, bytes: number): void
+  touch(key: number): void
+  ready(key: number): void
+  /** A guard of that grant is about to be released. Of a grant that has gone, it is nothing. */
+  partReleased(key: number, bytes: number): void
+  /** The grant will not make room. */
+  decline(key: number): void
+  waiting(): Array<WaitingRequest>
+  /** Whether `changed` is told whenever somebody comes to wait or waits no more. */
+  watch(watches: boolean): void
+}
+
+/** A black box that writes. */
+export declare class NativeBlackBox {
+  static start(budget: NativeBudget, options: NativeBlackBoxOptions, onTrouble: (arg: string) => void): NativeBlackBox
+  get path(): string
+  stats(): BlackBoxStats
+  /** Notes what happened outside of the budget. */
+  note(kind: string, label: string, bytes: number): void
+  close(): void
+}
+
+/**
  * A budget with the guards that JavaScript holds over it, each under a key.
  *
  * `lib/budget/budget.ts` gives every key a guard object whose finalizer releases it. When this object and its handle go, at
@@ -16,6 +59,8 @@ export declare class NativeBudget {
    * budget of this process had before.
    */
   get unreportedDoubts(): Array<string>
+  /** The line of the board, which bounds all together that share a ledger; in bytes. */
+  get boardLineBytes(): number
   /** What `allocateGuard` and `releaseGuard` take. */
   guards(): object
   /** As `allocateGuard`, for a caller who tells its stack. */
@@ -40,6 +85,16 @@ export declare class NativeBudget {
   get maxBytes(): number | null
   setMaxBytes(bytes?: number | undefined | null): void
   allocations(): Array<AllocationInfo>
+  /** Where the ledger is that it shares; absent where it shares none. */
+  get ledgerPath(): string | null
+  /** Who shares that ledger, this process too. */
+  ledgerHolders(): Array<LedgerHolder>
+  /** The number of the descriptor that keeps the slot: a process that inherits it holds the share as long as it lives. */
+  get ledgerDescriptor(): number | null
+  /** Leaves the share to whoever else has its descriptor open. */
+  abandonLedgerShare(): void
+  /** Says that the process with that id holds the share: it inherited the descriptor. */
+  setLedgerProcess(pid: number): void
 }
 
 /** A device that memory can be taken from. */
@@ -104,15 +159,8 @@ export declare class NativeModel {
   /** Elements `start..end` of the array at a place of this file's, which its four numbers say. */
   metadataElements(elementTypeId: number, length: number, offset: number, sizeBytes: number, start: number, end: number): Uint8Array | string[]
   stream(pool: NativeStagingPool, options: NativeStreamOptions): NativeStream
-  /** The same into a buffer of a device, from `offset_bytes` on. */
-  streamIntoBuffer(pool: NativeStagingPool, options: NativeStreamOptions, into: NativePool, key: number, offsetBytes: number): NativeStream
-  /**
-   * Fills `into` with the tensors, one after the other without padding, where its memory is leased: the stream holds it
-   * then. Of other memory there is no stream: a script could move it away.
-   */
-  streamIntoLeased(pool: NativeStagingPool, options: NativeStreamOptions, into: Uint8Array): NativeStream | null
-  /** Fills new memory of `bytes` bytes, see `takeFilled`. */
-  streamIntoNew(pool: NativeStagingPool, options: NativeStreamOptions, bytes: number): NativeStream
+  /** Fills the places of a plan, each with a tensor, in the order of the tensors. */
+  streamInto(pool: NativeStagingPool, options: NativeStreamOptions, places: NativePlaces): NativeStream
 }
 
 /** A monitor that runs. JavaScript is told on its event loop, which the monitor does not keep alive. */
@@ -125,6 +173,22 @@ export declare class NativeMonitor {
   setLimits(options: NativeMonitorOptions): void
   history(): Array<MonitorSample>
   close(): void
+}
+
+/** Places for tensors, in their order, until a stream takes them. */
+export declare class NativePlaces {
+  constructor()
+  /** New memory of `bytes` bytes, see `takeFilled`. */
+  addNew(bytes: number): void
+  /**
+   * Memory that is leased: the stream holds it. Other memory is no place, for a script could move it away; nor is memory that
+   * begins where its elements of `element_bytes` cannot.
+   */
+  addLeased(into: Uint8Array, bytes: number, elementBytes: number): boolean
+  /** A buffer of a device, from `offset_bytes` on. */
+  addBuffer(pool: NativePool, key: number, offsetBytes: number, bytes: number): void
+  /** Lets go of all of them. */
+  clear(): void
 }
 
 /**
@@ -194,6 +258,25 @@ export declare class NativeProfile {
   readAside(): Promise<NativeRecord>
 }
 
+/** A model while its headers are fetched, until it is opened. */
+export declare class NativeRemoteModel {
+  /** `url` is how the model is called, without anything secret. */
+  static open(url: string, options: NativeOpenOptions, maxHeaderBytes: number): NativeRemoteModel
+  step(): NativeHeaderStep
+  /** How the file that is being fetched is called. */
+  url(): string
+  /** Bytes of it that are there. */
+  receivedBytes(): number
+  answered(answer: NativeAnswer): void
+  /** Takes what has come of the body. */
+  push(piece: Uint8Array): void
+  /** The body has ended by itself. */
+  ended(): void
+  parse(): Promise<void>
+  /** The model, once its headers are there. Nothing can be asked of this afterwards. */
+  model(): NativeModel
+}
+
 /** A request for a buffer. */
 export declare class NativeRequest {
   /** What it wants next. Throws why there is no buffer once nothing is left to be done. */
@@ -244,8 +327,10 @@ export declare class NativeStagingPool {
 }
 
 export declare class NativeStream {
-  /** What was filled; `null` before the stream is over, and when there is no such memory or it was taken. */
-  takeFilled(): ArrayBuffer | null
+  /** The new memory that was filled; none before the stream is over, and when it was taken. */
+  takeFilled(): Array<ArrayBuffer>
+  /** By which calls the file is read, as far as is known yet. */
+  reading(): LoadReading
   /** The next unit, `null` at the end. */
   next(): Promise<NativeUnit | null>
   /** Ends the stream within one unit; whoever waits is told. */
@@ -260,6 +345,8 @@ export declare class NativeTensorNames {
 
 /** One unit in JavaScript's hands. */
 export declare class NativeUnit {
+  /** The digests of the tensors that end with the unit, where they were asked for. */
+  digests(): Array<NativeDigest>
   /** Bytes of memory the unit holds. */
   get sizeBytes(): number
   /** Five numbers a chunk: index of the tensor, first element, end element, first byte, end byte as stored. */
@@ -316,6 +403,187 @@ export interface BackEnd {
 }
 
 export declare function backEnds(root?: string | undefined | null): Array<BackEnd>
+
+/** One of the things that happened. */
+export interface BlackBoxHappening {
+  /** When, in milliseconds since 1970. */
+  timeMs: number
+  /** What. */
+  kind: 'grant' | 'release' | 'refusal' | 'wait-begin' | 'wait-end' | 'load-start' | 'load-end' | 'load-failed' | 'load-cancelled' | 'death' | 'command-start' | 'command-end'
+  /** Of another process, what that calls itself; empty for the writer's own. */
+  name: string
+  /** The id of the process. */
+  pid: number
+  /** The label; of a load, the path of its file. */
+  label: string
+  /** The bytes it is about. */
+  sizeBytes: number
+  /** Of a refusal: what there was, in bytes. */
+  availableBytes?: number
+  /** Of a refusal: the bound that left no more, in words. */
+  constraint?: string
+}
+
+/** A holder at one moment. */
+export interface BlackBoxHolder {
+  /** What it calls itself. */
+  name: string
+  /** Its id, in its own PID namespace. */
+  pid: number
+  /** Whether it is the process that wrote. */
+  isWriter: boolean
+  /** What it was granted, in bytes. */
+  heldBytes: number
+  /** What of that it had not taken, in bytes. */
+  pendingBytes: number
+  /** What of that it could be asked to give back, in bytes. */
+  revocableBytes: number
+  /** Whether it had died, and its memory was not back yet. */
+  isDraining: boolean
+  /** What its next request waited for, in bytes; absent where none waited. */
+  waitingBytes?: number
+  /** The label of that. */
+  waitingLabel: string
+  /** How long it had waited, in milliseconds. */
+  waitingMs: number
+  /** How many of its requests waited. */
+  waitingCount: number
+}
+
+/** What the writer held under a label. */
+export interface BlackBoxLabel {
+  /** The label. */
+  label: string
+  /** What was held under it, in bytes. */
+  sizeBytes: number
+  /** Allocations under it. */
+  count: number
+}
+
+/** The machine's memory at one moment. */
+export interface BlackBoxMachine {
+  /** What the kernel has, in bytes. */
+  totalBytes: number
+  /** What it calls available, in bytes. */
+  availableBytes: number
+  /** What it could give: the least room under any bound, whatever was promised; in bytes. */
+  roomBytes: number
+  /** The same, less what was promised and not taken; in bytes. */
+  headroomBytes: number
+  /** The bound that left no more, in words. */
+  constraint: string
+  /** Use in percent of what could be used at most. */
+  usedPercent: number
+  /** The level of that. */
+  level: 'normal' | 'warning' | 'critical'
+  /** Share of the last 10 seconds in which some task stood still for want of memory, where the kernel tells. */
+  stalledPercent?: number
+  /** The same of all tasks at once. */
+  fullyStalledPercent?: number
+  /** Kills by the OOM killer since the board started, where the kernel counts them. */
+  oomKillCount?: number
+}
+
+/** The machine, who held what of it, and what happened since the moment before. */
+export interface BlackBoxMoment {
+  /** Why it was written. */
+  kind: 'start' | 'regular' | 'urgent' | 'end'
+  /** Its number. */
+  sequence: number
+  /** When, in milliseconds since 1970. A board without a clock starts anywhere. */
+  timeMs: number
+  /** When, in milliseconds since the board started. */
+  sinceBootMs: number
+  /** The machine's memory; absent where it could not be read. */
+  machine?: BlackBoxMachine
+  /** The line of the writer's budget, in bytes. */
+  lineBytes: number
+  /** What was granted under it, in bytes. */
+  allocatedBytes: number
+  /** Who held what, those with the most first; the writer alone where it shares no ledger. */
+  holders: Array<BlackBoxHolder>
+  /** Holders that had no room. */
+  otherHolderCount: number
+  /** What the writer held by label, the most first. */
+  labels: Array<BlackBoxLabel>
+  /** Labels that had no room. */
+  otherLabelCount: number
+  /** What happened since the moment before, oldest first. */
+  happenings: Array<BlackBoxHappening>
+  /** Happenings that had no room; refusals, waits and the largest are kept. */
+  otherHappeningCount: number
+}
+
+/** All that a black box holds. */
+export interface BlackBoxReading {
+  /** Its file. */
+  path: string
+  /** What each of its writers left, in the order in which they wrote last. */
+  runs: Array<BlackBoxRun>
+  /**
+   * The place in `runs` of the one to tell of first: the last that was cut; where none was, the last. Absent where
+   * there is none.
+   */
+  toldIndex?: number
+  /** Blocks that are not whole, or not of this version. */
+  damagedCount: number
+}
+
+/** What one process wrote into a black box, as far as it is still there. */
+export interface BlackBoxRun {
+  /** Which start of the board it was: its boot id, without hyphens. */
+  boot: string
+  /** Whether the board has not been started again since. */
+  isThisBoot: boolean
+  /** The id of the process that wrote. */
+  pid: number
+  /** What it called itself. */
+  name: string
+  /** When it began, in milliseconds since 1970. */
+  beganMs: number
+  /** When it wrote its last block, in milliseconds since 1970. */
+  endedMs: number
+  /** Whether it still writes. */
+  isRunning: boolean
+  /** Whether it was closed. One that neither was nor runs was killed, or the power went. */
+  endedCleanly: boolean
+  /** Kills by the OOM killer from its first block that is there to its last, where the kernel counts them. */
+  killCount?: number
+  /** Kills since its last block, where the board has not been started again. */
+  laterKillCount?: number
+  /** The blocks, oldest first. */
+  moments: Array<BlackBoxMoment>
+  /** Who held what at the end, and what was missing. */
+  verdict?: BlackBoxVerdict
+  /** What there is to say of it, a sentence each. */
+  words: Array<string>
+}
+
+/** What a black box has written. */
+export interface BlackBoxStats {
+  /** Blocks on the disk. */
+  blockCount: number
+  /** Their bytes. */
+  writtenBytes: number
+  /** Blocks that could not be written. */
+  failedCount: number
+  /** Why the last one could not; absent where it could. */
+  trouble?: string
+}
+
+/** What the last block of a run comes to. */
+export interface BlackBoxVerdict {
+  /** The holder that had most still to take; where all had taken everything, the one with the most. */
+  holder?: BlackBoxHolder
+  /** What had been granted to anybody and was still to be taken, in bytes. */
+  outstandingBytes: number
+  /** What the machine could give, in bytes; absent where it could not be read. */
+  roomBytes?: number
+  /** What of the first was missing in the second, in bytes. */
+  missingBytes: number
+  /** What the last refusal lacked, in bytes; absent where nothing was refused. */
+  refusedMissingBytes?: number
+}
 
 /** One block of a slab. */
 export interface BlockInfo {
@@ -539,11 +807,79 @@ export interface DeviceUsage {
   largestFreeBytes?: number
 }
 
+/** Drops what of a file is cached and not mapped. */
+export declare function dropPageCache(path: string): Promise<DroppedPages>
+
+/** What dropping a file's pages has brought. */
+export interface DroppedPages {
+  /** The file. */
+  path: string
+  /** Its size, in bytes. */
+  sizeBytes: number
+  /** What of it was cached before, in bytes; absent where it is not told. */
+  cachedBeforeBytes?: number
+  /** What came back, in bytes; absent where it is not told. */
+  droppedBytes?: number
+  /**
+   * What is cached still, in bytes: pages that a process has mapped, or that were read again meanwhile. Absent where it is
+   * not told.
+   */
+  cachedBytes?: number
+  /** Whether the file lies in memory (tmpfs), where nothing can be dropped. */
+  inMemory: boolean
+  /** The system call that told it. */
+  source?: 'cachestat' | 'mincore'
+  /** Why it is not told how much came back, where it is not. The pages were dropped all the same. */
+  reason?: string
+}
+
 /** The codes that errors of the addon have. `lib/support/errors.ts` has a class for each, or does not compile. */
-export declare function errorCodes(): Array<'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ERR_INTERNAL' | 'ABORT_ERR'>
+export declare function errorCodes(): Array<'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_INVALID_MODEL' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_INVALID_TENSOR' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_LEDGER' | 'ERR_BUSY' | 'ERR_NEVER_FITS' | 'ERR_TIMEOUT' | 'ERR_INTERNAL' | 'ABORT_ERR'>
+
+/** What a model of these dimensions needs, quantised to a level or with weights of so many bytes. */
+export declare function estimateDimensions(shape: NativeShape, quant: string, weightsBytes: number | undefined | null, options: NativeEstimateOptions): NativeEstimate
+
+/** Memory that is no part of the model, or is a part a second time. */
+export interface EstimateExtra {
+  /** What it is. */
+  kind: 'repacked' | 'read-buffer' | 'mapped-weights' | 'cuda-overhead' | 'projector' | 'image-buffer' | 'draft' | 'mtp' | 'adapters' | 'prompt-cache' | 'checkpoints'
+  /** When it is in use: while the model is loaded, from then on, or once contexts and caches are full and an image has come. */
+  phase: 'loading' | 'steady' | 'full'
+  /** As near as it is known, in bytes. */
+  sizeBytes: number
+  /** What it takes at most, in bytes, as far as `bounded` says. */
+  boundBytes: number
+  /** Whether the bound is one. Without, it is the best figure there is. */
+  bounded: boolean
+  /** Of the bound, what lies on the GPU, in bytes; all else is the processor's. */
+  gpuBytes: number
+}
+
+/** What a model needs, by the headers of all its files. */
+export declare function estimateModel(model: NativeModel, options: NativeEstimateOptions, companions: NativeCompanions): NativeEstimate
+
+/** What a model of so many parameters needs: by the shape of that name, or the one that stands for its size. */
+export declare function estimateParameters(parameters: number, quant: string, shape: string | undefined | null, options: NativeEstimateOptions): NativeEstimate
+
+/** What a model and all that belongs to its run take together, at most. */
+export interface EstimateTotals {
+  /** While the weights are loaded, before there is a context, in bytes. */
+  loadingBytes: number
+  /** With a context, before the first token, in bytes. */
+  steadyBytes: number
+  /** With every context full, every cache at its limit, and an image in work, in bytes. */
+  fullBytes: number
+  /** The largest of the three, in bytes. */
+  peakBytes: number
+  /** The largest single allocation, in bytes: a device must have that much in one piece. A mapped file is none. */
+  largestAllocationBytes: number
+}
 
 /** The kinds of events, in the order in which events refer to them. */
 export declare function eventKinds(): Array<'held' | 'grant' | 'release' | 'refusal' | 'commit' | 'reuse' | 'return' | 'load-start' | 'load-end' | 'load-failed' | 'load-cancelled'>
+
+/** Refuses so much new memory where the machine has not got it. */
+export declare function expectRoomFor(bytes: number): void
 
 /** A file descriptor of the slab that a buffer lies in. It is the caller's to close. */
 export interface ExportedFd {
@@ -553,6 +889,44 @@ export interface ExportedFd {
   offsetBytes: number
   /** The size of the buffer, in bytes. */
   sizeBytes: number
+}
+
+/** What is chosen, in the order of the default priorities. */
+export declare function fitAxes(): Array<'parallel' | 'kvType' | 'ubatch' | 'context' | 'mmap'>
+
+/** A choice of everything that is searched. */
+export interface FitConfiguration {
+  /** Tokens of one slot. */
+  contextLength: number
+  /** Slots. */
+  parallel: number
+  /** How keys and values are stored. */
+  kvType: 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0' | 'q4_1' | 'iq4_nl' | 'q5_0' | 'q5_1'
+  /** Tokens that are computed at once. */
+  ubatch: number
+  /** Layers on the GPU, the output matrix among them. */
+  gpuLayers: number
+  /** Whether the file is mapped. */
+  mmap: boolean
+  /** Tokens that the cache of all slots holds. */
+  cacheTokens: number
+}
+
+/** The best configuration of a model within limits. */
+export declare function fitModel(model: NativeModel, run: NativeEstimateOptions, companions: NativeCompanions, options: NativeFitOptions): NativeFit
+
+/** Another choice, and what it is worth. */
+export interface FitTrade {
+  /** What is changed. */
+  axis: 'parallel' | 'kvType' | 'ubatch' | 'context' | 'mmap'
+  /** The whole configuration, with the longest context that it leaves room for. */
+  configuration: FitConfiguration
+  /** Tokens of a slot more than in the best; negative for fewer. */
+  contextGain: number
+  /** Bytes that the best's context takes less so; negative for more. */
+  savedBytes: number
+  /** In words, such as `q8_0 KV: +9,216 tokens`. */
+  description: string
 }
 
 export declare function formatBytes(bytes: number): string
@@ -570,11 +944,13 @@ export interface GgufFileType {
 
 /** Bytes of a file's data that belong to no tensor. */
 export interface GgufGap {
-  /** Where it begins, in bytes from the start of the file. */
+  /** Which of the model's files has it: its place among `paths`, 0 for a model of one file. */
+  fileIndex: number
+  /** Where it begins, in bytes from the beginning of its file, or of the model within that. */
   offsetBytes: number
   /** How long it is, in bytes. */
   sizeBytes: number
-  /** The position of the tensor before it among the file's tensors; absent before the first. */
+  /** The position of the tensor before it among `tensors`; absent before the first of its file. */
   after?: number
 }
 
@@ -651,11 +1027,84 @@ export interface HugePages {
 /** The instruction set that the dequantisers run with on this machine. */
 export declare function instructionSet(): string
 
+/** The types that a cache may be stored in. */
+export declare function kvTypes(): Array<'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0' | 'q4_1' | 'iq4_nl' | 'q5_0' | 'q5_1'>
+
+/** What one block of a model takes. */
+export interface LayerBytes {
+  /** Its tensors, in bytes. Those of a block that is not loaded count nothing. */
+  weightsBytes: number
+  /** Its keys, of all slots, in bytes. */
+  keyBytes: number
+  /** Its values, of all slots, in bytes. */
+  valueBytes: number
+  /** Its recurrent state, of all slots, in bytes. */
+  stateBytes: number
+  /** Tokens that each of its caches holds; 0 where it has none. */
+  cells: number
+  /** Whether it sees a window of the last tokens only. */
+  slides: boolean
+}
+
 /**
  * The warning for a guard that nobody released. It is made here because `process.emitWarning` takes errors of the
  * main realm only, and the addon's are.
  */
 export declare function leakWarning(message: string, label: string, sizeBytes: number): Error
+
+/** A process that has a share in a ledger, or had one when it died. */
+export interface LedgerHolder {
+  /** The slot that it has in the file, from 0. */
+  slot: number
+  /** What it calls itself. */
+  name: string
+  /** Its id, in its own PID namespace. */
+  pid: number
+  /** Whether that id is meant here: not in another container. */
+  isSeen: boolean
+  /** The id of its user. */
+  uid: number
+  /** How long it has had its share, in milliseconds. */
+  ageMs: number
+  /** What it was granted, in bytes. */
+  heldBytes: number
+  /** What of that it has not taken, in bytes. */
+  pendingBytes: number
+  /** What of that it can be asked to give back, in bytes. */
+  revocableBytes: number
+  /** How important it is; higher is more. */
+  priority: number
+  /** Whether it has died, and its memory is not back yet. */
+  isDraining: boolean
+  /** How much longer that is waited for at most, in milliseconds; 0 where it has not died. */
+  drainsForMs: number
+  /** The request of it that is next, if any waits. */
+  waiting?: LedgerWaiting
+  /** The label of that request. */
+  waitingLabel: string
+  /** How long that has waited, in milliseconds. */
+  waitingMs: number
+}
+
+/** A ledger and who shares it. */
+export interface LedgerSurvey {
+  /** Where it is. */
+  path: string
+  /** Who shares it. */
+  holders: Array<LedgerHolder>
+}
+
+/** A request that waits in another process, or in this one. */
+export interface LedgerWaiting {
+  /** What it asks for, in bytes. */
+  bytes: number
+  /** Its priority; higher comes first. */
+  priority: number
+  /** What of the free bytes those who come after it must leave, in bytes. */
+  keptBytes: number
+  /** How many of the same process wait, this one included. */
+  count: number
+}
 
 /** What `'auto'` would take if every back end that seems to be there can be opened. */
 export declare function likelyDevice(root?: string | undefined | null): LikelyDevice
@@ -676,6 +1125,14 @@ export interface LineTerm {
   bytes: number
   /** The bound in words. */
   description: string
+}
+
+/** How a load reads its file in fact. */
+export interface LoadReading {
+  /** The calls that it reads by: `'read'`, `'mmap'` or `'direct'`. */
+  io: string
+  /** Why these are not those that were asked for. */
+  reason?: string
 }
 
 export declare function machineMemory(root?: string | undefined | null, pid?: number | undefined | null): MachineMemory
@@ -716,6 +1173,9 @@ export interface MachineMemory {
   cgroup?: CgroupLimit
 }
 
+/** What a process has resident of these files through its maps, in bytes. */
+export declare function mappedFileBytes(pid: number | undefined | null, files: Array<string>): Promise<number>
+
 /**
  * Why a signal is not there, or a part of it: a limit that may exist and cannot be seen, a figure that another stands
  * for.
@@ -729,6 +1189,24 @@ export interface MissingSignal {
   reason: string
   /** What to do about it, where its cause is known. */
   remedy?: string
+}
+
+/** What one device holds of a model. */
+export interface ModelDeviceBytes {
+  /** Which it is. */
+  device: 'cpu' | 'gpu'
+  /** Weights, in bytes. An output matrix that is the token embeddings' stands on both. */
+  weightsBytes: number
+  /** Of these, what are pages of the mapped file and no memory of the program's own, in bytes. */
+  mappedBytes: number
+  /** Keys and values, in bytes. */
+  kvCacheBytes: number
+  /** Recurrent states, in bytes. */
+  stateBytes: number
+  /** What its compute buffer takes at most, in bytes. */
+  computeBoundBytes: number
+  /** The most that it holds at any time, with what comes on top, in bytes. */
+  peakBytes: number
 }
 
 /** One reading of the memory. */
@@ -763,6 +1241,42 @@ export interface MonitorSample {
   oomKillCount?: number
 }
 
+/** How it waits, and what may become of its grant. */
+export interface NativeAcquireOptions {
+  priority?: number
+  key?: string
+  timeoutMs?: number
+  ageMs?: number
+  pinned: boolean
+  idleMs?: number
+  evictMs?: number
+  evictable: boolean
+  elastic: boolean
+  maxWaiting: number
+  /** When it was asked for, by `queueClockUs()`. */
+  sinceUs: number
+}
+
+/** What JavaScript is told: `settled` of a request, `evict` and `revoke` of a grant, `changed` of the queue. */
+export interface NativeAdmissionNotice {
+  kind: 'settled' | 'evict' | 'revoke' | 'changed'
+  key: number
+  bytes: number
+  deadlineMs: number
+  wantedBy: string
+}
+
+/** What a server says before the body; a field that it leaves out is `null`, as of `Headers.get`. */
+export interface NativeAnswer {
+  status: number
+  contentRange: string | null
+  contentLength: string | null
+  contentEncoding: string | null
+  etag: string | null
+  lastModified: string | null
+  retryAfter: string | null
+}
+
 /** Describes an array without its elements: by where it stands it is found again without a walk. */
 export interface NativeArrayPlace {
   /** The id of the type that all elements have: its place in `valueTypes()`. */
@@ -772,6 +1286,13 @@ export interface NativeArrayPlace {
   sizeBytes: number
 }
 
+export interface NativeBlackBoxOptions {
+  path?: string
+  name?: string
+  processName: string
+  intervalMs?: number
+}
+
 /** How far a defragmentation goes. */
 export interface NativeBounds {
   maxBytes?: number
@@ -779,6 +1300,24 @@ export interface NativeBounds {
   maxMs?: number
   /** A hole of so many bytes ends it. */
   enoughBytes?: number
+}
+
+/** Other files that are loaded beside a model. A closed one is an error. */
+export interface NativeCompanions {
+  projector?: NativeModel
+  draft?: NativeModel
+  draftOptions?: NativeDraftOptions
+  mtp?: NativeMtpOptions
+  adapters: Array<NativeModel>
+  cpuTensors: Array<string>
+}
+
+export interface NativeComponentUse {
+  component: 'mapped-weights' | 'buffers' | 'gpu' | 'all'
+  estimatedBytes: number
+  boundBytes: number
+  measured?: NativeMeasuredBytes
+  missing?: string
 }
 
 /** One of PyTorch's figures. */
@@ -800,6 +1339,145 @@ export interface NativeDeviceOptions {
   domain?: number
 }
 
+/** The digest of a tensor that was read to its end. */
+export interface NativeDigest {
+  tensor: number
+  sha256: string
+}
+
+/** What is different for a draft model. */
+export interface NativeDraftOptions {
+  contextLength?: number
+  kvTypeK: string
+  kvTypeV: string
+  gpuLayers: number
+}
+
+export interface NativeEstimate {
+  architecture: string
+  known: boolean
+  contextLength: number
+  parallel: number
+  weightsBytes: number
+  kvCacheBytes: number
+  stateBytes: number
+  computeBytes: number
+  computeBoundBytes: number
+  computeExact: boolean
+  outputBytes: number
+  weights: WeightBytes
+  layers: Array<LayerBytes>
+  devices: Array<ModelDeviceBytes>
+  extras: Array<EstimateExtra>
+  totals: EstimateTotals
+}
+
+/** What an estimate is made for. What is absent has the core's default. */
+export interface NativeEstimateOptions {
+  contextLength?: number
+  parallel?: number
+  kvTypeK?: string
+  kvTypeV?: string
+  flashAttention?: boolean
+  batch?: number
+  ubatch?: number
+  outputs?: number
+  swaFull?: boolean
+  unifiedKv?: boolean
+  embeddings?: boolean
+  runtime?: string
+  gpuLayers?: number
+  cpuMoeLayers?: number
+  mmap?: boolean
+  repack?: boolean
+  processor?: string
+  promptCacheBytes?: number
+  checkpoints?: number
+  widened?: boolean
+}
+
+export interface NativeFit {
+  fits: boolean
+  configuration: FitConfiguration
+  estimate: NativeEstimate
+  reasons: Array<string>
+  trades: Array<FitTrade>
+  spareBytes: number
+}
+
+/** What may be chosen, and the limits. What is absent has the core's default. */
+export interface NativeFitOptions {
+  budgetBytes: number
+  largestAllocationBytes?: number
+  cpuBytes?: number
+  gpuBytes?: number
+  minContext?: number
+  maxContext?: number
+  parallel?: Array<number>
+  kvTypes?: Array<string>
+  mmap?: boolean
+  ubatches?: Array<number>
+  priorities?: Array<string>
+}
+
+/** What was granted: the key of the grant, and those of its guards in the budget, in the order of the requests. */
+export interface NativeGranted {
+  key: number
+  guards: Array<number>
+}
+
+/** A part of what is acquired together. */
+export interface NativeGrantRequest {
+  bytes: number
+  label: string
+}
+
+/** What is to be done next. */
+export type NativeHeaderStep =
+  | { kind: 'request'; fileName: string; startBytes: number; endBytes: number; ifRange?: string }
+  | { kind: 'read' }
+  | { kind: 'parse' }
+  | { kind: 'done' }
+
+/** What a device holds of an estimate. */
+export interface NativeHeldDevice {
+  device: string
+  weightsBytes: number
+  mappedBytes: number
+  kvCacheBytes: number
+  stateBytes: number
+  computeBoundBytes: number
+  peakBytes: number
+}
+
+/** What comes on top of it. */
+export interface NativeHeldExtra {
+  kind: string
+  phase: string
+  sizeBytes: number
+  boundBytes: number
+  bounded: boolean
+  gpuBytes: number
+}
+
+/** The parts of an estimate that show in memory. */
+export interface NativeHeldParts {
+  devices: Array<NativeHeldDevice>
+  extras: Array<NativeHeldExtra>
+  computeBytes: number
+  outputBytes: number
+}
+
+/** Which ledger, and what this process is called in it. */
+export interface NativeLedgerOptions {
+  name?: string
+  directory?: string
+  group?: number
+  force?: boolean
+  drainMs?: number
+  processName: string
+}
+
 /** What a budget of this machine is made from. */
 export interface NativeMachineOptions {
   board?: string
@@ -809,11 +1487,31 @@ export interface NativeMachineOptions {
   headroom: boolean
   root?: string
   pid?: number
+  ledger?: NativeLedgerOptions
+}
+
+export interface NativeMeasuredBytes {
+  sizeBytes: number
+  signal: 'mapped-file' | 'file-pages' | 'anonymous' | 'gpu-processes' | 'nvmap' | 'headroom'
+}
+
+/** What was measured. */
+export interface NativeMemoryUse {
+  rssBytes: number
+  anonymousBytes: number
+  fileBytes: number
+  shmemBytes: number
+  mappedBytes?: number
+  gpuBytes?: number
+  nvmapBytes?: number
+  headroomBytes?: number
 }
 
 export interface NativeModelInfo {
+  paths: Array<string>
   path: string
   sizeBytes: number
+  headerOnly: boolean
   version: number
   architecture?: string
   fileType?: GgufFileType
@@ -843,6 +1541,13 @@ export interface NativeMove {
   bytes: number
 }
 
+/** How a model drafts for itself. */
+export interface NativeMtpOptions {
+  draftTokens?: number
+  kvTypeK?: string
+  kvTypeV?: string
+}
+
 export interface NativeNotice {
   sample?: MonitorSample
   /** Whether the kernel's trigger for stalls called for the sample. */
@@ -858,6 +1563,8 @@ export interface NativeOpenOptions {
   strict: boolean
   maxNameBytes?: number
   maxDimensions?: number
+  offsetBytes: number
+  shardOnly: boolean
 }
 
 export interface NativePoolOptions {
@@ -893,6 +1600,23 @@ export interface NativeRecord {
   threads: Array<NativeThread>
 }
 
+/** The dimensions of a decoder. */
+export interface NativeShape {
+  architecture: string
+  layers: number
+  embedding: number
+  heads: number
+  kvHeads: number
+  headWidth: number
+  feedForward: number
+  vocabulary: number
+  contextLength: number
+  experts: number
+  expertsUsed: number
+  window?: number
+  tied: boolean
+}
+
 /** What a request wants next. */
 export type NativeStep =
   | { kind: 'take' }
@@ -905,13 +1629,18 @@ export interface NativeStreamOptions {
   tensors?: Array<string>
   output: string
   chunkBytes: number
+  threads: number
+  io: string
+  dropBehind: boolean
+  checkTensors: boolean
+  digest: boolean
 }
 
 /** Tensors as columns, for `lib/loader/tensor-infos.ts`. */
 export interface NativeTensors {
   /** The names, each followed by a NUL, which no name contains. */
   names: string
-  /** Five numbers a tensor, and its dimensions: see `describe`. */
+  /** Six numbers a tensor, and its dimensions: see `describe`. */
   numbers: Float64Array
 }
 
@@ -936,6 +1665,11 @@ export interface NativeTrace {
   droppedCount: number
 }
 
+export interface NativeVerification {
+  components: Array<NativeComponentUse>
+  verdict: 'within' | 'above' | 'not-measurable'
+}
+
 /** What Rockchip's NPU driver says. No file tells the NPU's use of RAM. */
 export interface NpuDriver {
   /** The driver's version. */
@@ -952,6 +1686,29 @@ export interface NvmapClient {
   process: string
   /** What it holds, in bytes. */
   bytes: number
+}
+
+/** How much of a file is cached. */
+export declare function pageCache(path: string): Promise<PageCache>
+
+/** What of a file is cached, or why that is not told. */
+export interface PageCache {
+  /** The file. */
+  path: string
+  /** Its size, in bytes. */
+  sizeBytes: number
+  /** What of it is cached, in bytes: whole pages, but no more than the file has. Absent where it is not told. */
+  cachedBytes?: number
+  /** Of that, not yet written to the disk, in bytes; absent where it is not told. */
+  dirtyBytes?: number
+  /** Of that, being written, in bytes; absent where it is not told. */
+  writebackBytes?: number
+  /** Whether the file lies in memory (tmpfs): its pages are no cache but the file itself, and are never dropped. */
+  inMemory: boolean
+  /** The system call that told it. */
+  source?: 'cachestat' | 'mincore'
+  /** Why it is not told, where it is not. */
+  reason?: string
 }
 
 export declare function parseBytes(text: string): number
@@ -1031,8 +1788,11 @@ export interface Pressure {
   full: Stall
 }
 
-/** The processes of this machine, the largest first; of `loaded` those alone that have the addon loaded. */
-export declare function processes(loaded: boolean): Promise<Array<ProcessInfo>>
+/**
+ * The processes of this machine, the largest first; of `loaded` those alone that have the addon loaded, of `mapping` those
+ * that have that file mapped.
+ */
+export declare function processes(loaded: boolean, mapping?: string | undefined | null): Promise<Array<ProcessInfo>>
 
 /** A process at one moment. */
 export interface ProcessInfo {
@@ -1074,8 +1834,39 @@ export interface ProcessMemory {
   shmemBytes: number
 }
 
+/** The processors whose order of weights is known. */
+export declare function processors(): Array<'x64' | 'arm64'>
+
+/** A level that a model may be quantised to. */
+export interface Quantization {
+  /** The name that llama.cpp's tools have for it, such as `"Q4_K_M"`. */
+  name: string
+  /** Bits of a parameter, on average. */
+  bitsPerWeight: number
+  /** How most of its matrices are stored: a ggml type name. */
+  type: string
+}
+
+/** Every level of quantisation, the largest first. */
+export declare function quantizations(): Array<Quantization>
+
+/** Bytes of so many parameters at a level. */
+export declare function quantizedSizeBytes(parameters: number, quant: string): number
+
+/** The time by the clock of the queue, in microseconds: who came first is the same on both sides. */
+export declare function queueClockUs(): number
+
+/** Reads a black box; that of `name` where no path is given. */
+export declare function readBlackBoxFile(path: string | undefined | null, name: string): BlackBoxReading
+
 /** Releases the guard under `key`. */
 export declare function releaseGuard(guards: object, key: number): void
+
+/** The bytes that a file is said to need by the rule of thumb of older tools. */
+export declare function ruleOfThumbBytes(fileBytes: number): number
+
+/** The programs whose needs are known. */
+export declare function runtimes(): Array<'llama.cpp' | 'llama-server' | 'rkllm' | 'generic'>
 
 export declare function signals(root?: string | undefined | null, pid?: number | undefined | null): Signals
 
@@ -1158,6 +1949,9 @@ export interface Stall {
   totalMs: number
 }
 
+/** Who shares that ledger; `null` where there is none. */
+export declare function surveyLedger(options: NativeLedgerOptions): LedgerSurvey | null
+
 /** A tensor of a GGUF file. */
 export interface TensorInfo {
   /** The name, unique in its file. */
@@ -1181,12 +1975,35 @@ export interface TensorInfo {
   blockBytes: number
   /** Bytes the data takes in the file. */
   sizeBytes: number
-  /** Where the data starts, in bytes from the start of the file. */
+  /** Where the data starts, in bytes from the beginning of its file, or of the model within that. */
   offsetBytes: number
+  /** Which of the model's files has it: its place among `paths`, 0 for a model of one file. */
+  fileIndex: number
 }
 
 /** The types that tensors can be of. */
 export declare function tensorTypes(): Array<NativeTensorType>
+
+/** What the tensors of one type take. */
+export interface TypeBytes {
+  /** The ggml type name, such as `"Q4_K"`. */
+  type: string
+  /** How many there are. */
+  tensors: number
+  /** Bytes of all of them. */
+  sizeBytes: number
+}
+
+/** A model whose dimensions stand for others of its size. */
+export interface TypicalShape {
+  /** The model that has them. */
+  name: string
+  /** Its parameters. */
+  parameters: number
+}
+
+/** The models that stand for others. */
+export declare function typicalShapes(): Array<TypicalShape>
 
 /** The files of copies that count by themselves, each once in a process. */
 export declare function unreportedCopies(): Array<string>
@@ -1197,8 +2014,43 @@ export declare const USUAL_ALIGN_BYTES: number
 /** The names of the types that metadata values have, in the order of their ids. */
 export declare function valueTypes(): Array<string>
 
+/** Compares what a process uses with an estimate. */
+export declare function verifyUse(estimate: NativeHeldParts, before: NativeMemoryUse | undefined | null, after: NativeMemoryUse, phase: string, programBytes?: number | undefined | null): NativeVerification
+
 /** The version of the addon, which has to be that of the package around it. */
 export declare function version(): string
+
+/** One who waits for its turn. */
+export interface WaitingRequest {
+  /** What it waits for: the labels of its requests. */
+  label: string
+  /** How much, in bytes, all together. */
+  bytes: number
+  /** Its priority. */
+  priority: number
+  /** What is to be loaded, if that was said. */
+  key?: string
+  /** How long it has waited, in milliseconds. */
+  sinceMs: number
+}
+
+/** What the weights take, divided in two ways. */
+export interface WeightBytes {
+  /** The matrix of token embeddings, in bytes; twice where the family keeps it twice. */
+  tokenEmbeddingBytes: number
+  /** The output matrix and its bias, in bytes; 0 where the token embeddings serve as it. */
+  outputBytes: number
+  /** Norms that belong to no layer, in bytes. */
+  normsBytes: number
+  /** All layers, in bytes. */
+  layersBytes: number
+  /** What is none of these, in bytes. */
+  otherBytes: number
+  /** Tensors that stand in the file and are not loaded, in bytes: blocks that predict further tokens. In no other figure. */
+  leftOutBytes: number
+  /** The same by how the tensors are stored, the largest first; empty where that is not known. */
+  byType: Array<TypeBytes>
+}
 
 /** What swap on compressed RAM costs. */
 export interface Zram {

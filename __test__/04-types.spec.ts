@@ -13,6 +13,11 @@ export async function main(): Promise<number> {
   const manager = new MemoryManager({ board: 'auto', safetyMarginPercent: 15, maxBytes: GiB, isolated: true })
   try {
     const model = manager.open('model.gguf', { headerOnly: false })
+    const remote: GgufFile = await GgufFile.open('https://example.org/model.gguf', { headers: { authorization: 'x' } })
+    const another: Promise<GgufFile> = manager.openUrl(new URL(remote.path), { timeoutMs: 1000, maxHeaderBytes: MiB })
+    // @ts-expect-error: an option of addresses
+    manager.open('model.gguf', { headers: {} })
+    if ((await another).headerOnly) return remote.sizeBytes
     for await (const chunk of model.stream({ as: 'f32', signal: AbortSignal.timeout(1000) })) {
       const floats: Float32Array = chunk.data
       chunk.release()
@@ -119,6 +124,7 @@ const names = [
   'DeviceUnavailableError',
   'type ErrorCode',
   'type FamilyStats',
+  'GgufFile',
   'GiB',
   'InsufficientMemoryError',
   'InternalError',

@@ -81,13 +81,21 @@ const calls = `
       told.push(monitor.limits, manager.limits)
       monitor.limits = {}
       monitor.stop()
-      const { name } = await manager.open(sample, {}).load('output_norm.weight', {})
+      const opened = manager.open(sample, {})
+      const { name } = await opened.load('output_norm.weight', {})
+      const pooled = await opened.loadAll({ into: await manager.pools.create({}) })
+      told.push((await opened.loadAll({})).size, pooled.size)
       told.push(name)
       const buffer = await manager.system.allocate(MiB, {})
       told.push(buffer.device, buffer.label)
       buffer.release()
       const pool = await manager.pools.create({})
       told.push(pool.label, pool.device.name, pool.stats().heldBytes)
+      const grant = await manager.acquire({ bytes: MiB, label: 'granted' }, { onRevoke: () => {} })
+      told.push(grant.bytes, grant.stretch(KiB), grant.commit().shrink(), manager.admission.waiting())
+      manager.admission.maxWaiting = 0
+      told.push(await quietly(() => manager.acquire([{ bytes: manager.budget.lineBytes, label: 'too much' }], {})))
+      grant.release()
       told.push(manager.profile.start({}).leaks({}).length)
       await manager.close()
       return told
@@ -161,6 +169,13 @@ const hostile: Record<string, unknown> = {
   label: 'polluted',
   as: 'f32',
   tensors: [],
+  priority: -5,
+  timeoutMs: 0,
+  ageMs: 0,
+  pinned: true,
+  evictable: true,
+  device: 'npu',
+  key: 'polluted',
 }
 
 test('what stands in Object.prototype changes nothing', () => {

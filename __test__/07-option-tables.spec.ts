@@ -104,12 +104,19 @@ function cells(line: string): string[] {
 
 /** What each table is about. */
 const subjects: Record<string, string[]> = {
+  'admission.md: manager.acquire(requests, [options])': ['AcquireOptions'],
+  'blackbox.md: blackBox.start([options])': ['BlackBoxOptions'],
   'budgets.md: MemoryBudget.forThisMachine([options])': ['MachineBudgetOptions', 'ProcessOptions'],
   'staging.md: new StagingPool([options])': ['StagingPoolOptions'],
+  'estimation.md: estimate(model, [options])': ['EstimateOptions'],
+  'estimation.md: fit(model, budget, [options])': ['FitOptions'],
+  'ledger.md: shared': ['LedgerOptions'],
   'gguf.md: GgufFile.open(path, [options])': ['OpenOptions'],
+  'gguf.md: GgufFile.openUrl(url, [options])': ['OpenUrlOptions'],
   'loading.md: model.stream([options])': ['StreamOptions'],
   'loading.md: model.createReadStream(tensor, [options])': ['ReadStreamOptions'],
   'loading.md: model.load(name, [options])': ['LoadIntoOptions'],
+  'loading.md: model.loadAll([options])': ['LoadAllIntoOptions'],
   'manager.md: new MemoryManager([options])': ['MemoryManagerOptions'],
   'monitor.md: monitor.start([options])': ['MonitorOptions'],
   'pools.md: Device.open([choice])': [

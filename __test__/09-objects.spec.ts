@@ -2,6 +2,7 @@ import { on, once } from 'node:events'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import {
+  Admission,
   Device,
   GgufFile,
   InvalidArgumentError,
@@ -16,6 +17,7 @@ import {
 } from 'plimsoll'
 import { root, runChild } from './helpers/child'
 import { thrownBy } from './helpers/errors'
+import { wide } from './helpers/monitors'
 
 const sample = join(root, 'examples/models/plimsoll-sample-llama.gguf')
 
@@ -37,6 +39,8 @@ async function objects() {
     [pool, { label: 'weights', device: 'host', closed: false, heldBytes: MiB }],
     [pool.allocate(1000, { label: 'buffer' }), { label: 'buffer', sizeBytes: 1000, released: false }],
     [pool.device, { name: 'host', kind: 'host' }],
+    [new Admission(budget), { maxWaiting: 512, closed: false }],
+    [await new Admission(budget).acquire({ bytes: 0, label: 'grant' }), { label: 'grant', bytes: 0, released: false }],
     [new StagingPool(), { heldBytes: 0 }],
     [new StagingPool().get(4096), { byteLength: 4096 }],
     [new MemoryManager(), { poolCount: 0 }],
@@ -91,7 +95,7 @@ describe('an object of every class', () => {
 })
 
 describe('a monitor', () => {
-  const monitorOf = () => new MemoryMonitor(MemoryBudget.forThisMachine({ isolated: true }))
+  const monitorOf = () => new MemoryMonitor(wide())
 
   test('is an EventEmitter: events.once and events.on take it', async () => {
     using monitor = monitorOf()

@@ -14,7 +14,7 @@ import {
 } from 'plimsoll'
 import { root, runNode } from './helpers/child'
 import { thrownBy } from './helpers/errors'
-import { next, often, wide } from './helpers/monitors'
+import { kept, next, often, wide } from './helpers/monitors'
 
 test('it is off until it is started, and off again when stopped', async () => {
   using monitor = new MemoryMonitor(wide())
@@ -145,7 +145,10 @@ test('a listener that throws keeps neither the level nor the reclaim callbacks f
     monitor.on('reclaim', ({ label }) => { told.push(label); throw new Error('of reclaim') })
     monitor.once('critical', ({ level }) => { told.push(level); throw new Error('of critical') })
     monitor.onReclaim('first', () => {})
-    monitor.onReclaim('second', () => setTimeout(() => { monitor.close(); console.log(JSON.stringify([...new Set(told)].sort())); clearInterval(alive) }, 300))
+    let ending
+    monitor.onReclaim('second', () => {
+      ending ??= setTimeout(() => { monitor.close(); console.log(JSON.stringify([...new Set(told)].sort())); clearInterval(alive) }, 300)
+    })
     const alive = setInterval(() => {}, 1000)
     monitor.start({ intervalMs: 20 })`
   const { stdout, status, stderr } = runNode(['-e', script])
@@ -190,7 +193,8 @@ describe('over the files of a machine that a test writes', () => {
   const write = (name: string, text: string) => writeFileSync(join(folder, 'proc', name), text)
   const available = (percent: number) =>
     write('meminfo', `MemTotal: 8000000 kB\nMemAvailable: ${80_000 * percent} kB\n`)
-  const watching = () => new MemoryMonitor(MemoryBudget.forThisMachine({ root: folder }), { hysteresisPercent: 0 })
+  const watching = () =>
+    new MemoryMonitor(kept(MemoryBudget.forThisMachine({ root: folder })), { hysteresisPercent: 0 })
 
   beforeEach(() => {
     mkdirSync(join(folder, 'proc'), { recursive: true })
@@ -200,7 +204,7 @@ describe('over the files of a machine that a test writes', () => {
   afterAll(() => rmSync(folder, { recursive: true }))
 
   test('what cannot be read is told, refuses all, and ends with the level told anew', async () => {
-    const budget = MemoryBudget.forThisMachine({ root: folder })
+    const budget = kept(MemoryBudget.forThisMachine({ root: folder }))
     using monitor = new MemoryMonitor(budget)
     monitor.start({ ...often, floorBytes: 0 })
     await next(monitor, 'sample')
@@ -273,6 +277,7 @@ test("at critical the manager's pool releases what it holds idle", async () => {
   manager.staging.get(4 * MiB).release()
   while (manager.staging.stats().inUseCount > 0) await sleep(1)
   expect(manager.staging.stats().heldBytes).toBe(4 * MiB)
+  kept(manager.budget)
   const trimmed = new Promise<ReclaimRun>((resolve) => manager.monitor.once('reclaim', resolve))
   manager.limits = { warnPercent: 0, criticalPercent: 0 }
   manager.monitor.start(often)

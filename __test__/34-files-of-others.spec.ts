@@ -93,7 +93,7 @@ describe('tensors that are larger than their types say', () => {
 
   test('for a reason that nobody knows are told', () => {
     using model = GgufFile.fromBytes(apart)
-    expect(model.gaps).toEqual([{ offsetBytes: model.dataOffsetBytes + 32, sizeBytes: 4064, after: 0 }])
+    expect(model.gaps).toEqual([{ fileIndex: 0, offsetBytes: model.dataOffsetBytes + 32, sizeBytes: 4064, after: 0 }])
     expect(inspect(write('apart.gguf', apart)).stdout).toMatch(
       /Gaps +1\n\n +3\.97 KiB belong to no tensor.*behind tensor "norm"/,
     )

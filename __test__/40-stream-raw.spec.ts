@@ -2,6 +2,7 @@ import {
   GgufFile,
   GiB,
   InvalidArgumentError,
+  type LoadProgress,
   MiB,
   ReleasedError,
   StagingPool,
@@ -284,7 +285,7 @@ describe('a type that cannot be converted', () => {
 
 describe('progress', () => {
   test('is told with every chunk, and ends with all bytes', async () => {
-    const told: object[] = []
+    const told: LoadProgress[] = []
     const list = await places(
       model.stream({ chunkBytes: 100_000, onProgress: (progress) => told.push({ ...progress }) }),
     )
@@ -292,9 +293,12 @@ describe('progress', () => {
     let loadedBytes = 0
     const expected = list.map(({ tensor, byteStart, byteEnd }, i) => {
       loadedBytes += byteEnd - byteStart
-      return { tensor, chunks: i + 1, loadedBytes, totalBytes }
+      const { elapsedMs, bytesPerSecond } = told[i] as LoadProgress
+      const remainingMs = bytesPerSecond > 0 ? ((totalBytes - loadedBytes) * 1000) / bytesPerSecond : undefined
+      return { tensor, chunks: i + 1, loadedBytes, totalBytes, elapsedMs, bytesPerSecond, remainingMs, io: 'read' }
     })
     expect(told).toEqual(expected)
+    expect(told.every(({ elapsedMs }, i) => elapsedMs >= (told[i - 1]?.elapsedMs ?? 0))).toBe(true)
     expect(loadedBytes).toBe(totalBytes)
   })
 

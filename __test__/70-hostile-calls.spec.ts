@@ -13,6 +13,8 @@ const { InvalidArgumentError } = plimsoll
 
 // What the fuzzer of calls has found, by kind, and a short run of it; fuzz/README.md tells of the long ones.
 
+const waits = () => new plimsoll.Admission(new plimsoll.MemoryBudget({ totalBytes: 1 }))
+
 /** Every way in for a value that is checked: options, arrays, choices, sizes, names. */
 const calls: [name: string, call: (value: never) => unknown][] = [
   ['options', (value) => plimsoll.machineMemory(value)],
@@ -26,6 +28,9 @@ const calls: [name: string, call: (value: never) => unknown][] = [
   ['the rows of a profile', (value) => profilePage(value)],
   ['a tensor', (value) => plimsoll.tensorDataBytes(value, 'raw')],
   ['a device', (value) => new plimsoll.MemoryManager({ device: value })],
+  ['a budget to wait for', (value) => new plimsoll.Admission(value)],
+  ['a bound of a queue', (value) => Object.assign(waits(), { maxWaiting: value })],
+  ['a listener', (value) => waits().onChange(value)],
   ['an event', (value) => new plimsoll.MemoryManager().monitor.on('sample', value)],
 ]
 
@@ -57,14 +62,21 @@ test.each(values)('a file to save to that is %s is refused', async (_, make) => 
   await expect(profile.save(make() as never, 'json')).rejects.toThrow(InvalidArgumentError)
 })
 
+test.each(values)('a request to wait for that is %s is refused, and so are its options', async (_, make) => {
+  await expect(waits().acquire(make() as never)).rejects.toThrow(InvalidArgumentError)
+  await expect(waits().acquire([make() as never])).rejects.toThrow(InvalidArgumentError)
+  await expect(waits().acquire({ bytes: 1, label: 'a' }, make() as never)).rejects.toThrow(InvalidArgumentError)
+})
+
 test('a device that is a revoked proxy is refused', async () => {
   await expect(plimsoll.Device.open(revoked() as never)).rejects.toThrow(InvalidArgumentError)
 })
 
-const { Allocation, Device, DeviceBuffer, DeviceFamily, GgufArray, MemoryPool, MemoryPools, TensorChunk } = plimsoll
+const { Allocation, Device, DeviceBuffer, DeviceFamily, GgufArray, Grant, MemoryPool, MemoryPools, TensorChunk } =
+  plimsoll
 
 test.each(
-  [Allocation, Device, DeviceBuffer, DeviceFamily, GgufArray, MemoryPool, MemoryPools, TensorChunk].map(
+  [Allocation, Device, DeviceBuffer, DeviceFamily, GgufArray, Grant, MemoryPool, MemoryPools, TensorChunk].map(
     (type) => [type.name, type as unknown as new () => unknown] as const,
   ),
 )('new %s() is left to the package', (_, type) => {

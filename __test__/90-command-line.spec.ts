@@ -14,7 +14,9 @@ describe('help and version', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     for (const text of [
       'doctor',
-      'inspect FILE',
+      'blackbox [FILE]',
+      'cache [PATH...]',
+      'inspect FILE|URL',
       'load FILE',
       'pools FILE',
       'replay FILE',
@@ -28,6 +30,8 @@ describe('help and version', () => {
 
   test.each([
     ['doctor', ['--board ID', '--boards', '--devices', '--root DIR', '--json']],
+    ['blackbox', ['[FILE]', '--name NAME', '--boot WHICH', '--json']],
+    ['cache', ['[PATH...]', '--drop', '--json']],
     ['inspect', ['--header-only', '--json']],
     ['load', ['--as raw|f32|f16|bf16', '--chunk SIZE', '--tensor NAME ...', '--json']],
     ['pools', ['--html OUT', '--at N', '--slab SIZE', '--json']],
@@ -73,13 +77,16 @@ describe('help and version', () => {
 
 describe('wrong use ends with 2 and says what is right', () => {
   test.each([
-    [[], 'expected a verb: doctor, inspect, load, pools, replay, top'],
+    [[], 'expected a verb: doctor, blackbox, cache, estimate, fit, inspect, ledger, load, pools, replay, run, top'],
     [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
     [['doc'], 'unknown verb "doc"; did you mean "doctor"?'],
     [['plan'], 'unknown verb "plan"; expected one of doctor'],
     [['inspect', sample, '--color'], 'unknown option "--color"; expected one of --'],
     [['load', sample, '--foo'], 'unknown option "--foo"; expected one of --'],
-    [['frobnicate'], 'unknown verb "frobnicate"; expected one of doctor, inspect, load, pools, replay, top'],
+    [
+      ['frobnicate'],
+      'unknown verb "frobnicate"; expected one of doctor, blackbox, cache, estimate, fit, inspect, ledger, load, pools, replay, run, top',
+    ],
     [['hlp'], 'unknown verb "hlp"; did you mean "help"?'],
     [['--vesion'], 'unknown option "--vesion"; did you mean "--version"?'],
     [['doctor', '--jsn'], 'unknown option "--jsn"; did you mean "--json"?'],

@@ -2,7 +2,9 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, writeFileS
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { GgufFile } from 'plimsoll'
-import { root, runNode } from './helpers/child'
+import { root, runNode, startBesideOthers } from './helpers/child'
+import { ModelServer, sendPart } from './helpers/model-server'
+import { sampleBytes } from './helpers/models'
 
 const sample = 'examples/models/plimsoll-sample-llama.gguf'
 const inspect = (...args: string[]) => runNode(['dist/cli.js', 'inspect', ...args])
@@ -42,6 +44,7 @@ describe('the sample model', () => {
     const { metadata, tensors, types, gaps, ...overview } = document(sample)
     expect(overview).toEqual({
       path: sample,
+      paths: [sample],
       sizeBytes: model.sizeBytes,
       headerOnly: false,
       version: 3,
@@ -149,5 +152,44 @@ describe('broken input ends with 3', () => {
     const { status, stderr } = inspect(join(bad, name))
     expect(status).toBe(3)
     expect(stderr).toContain(name)
+  })
+})
+
+describe('a URL', () => {
+  const served = () =>
+    ModelServer.start((asked, response, server) => {
+      if (asked.headers.authorization === 'Bearer secret') sendPart(sampleBytes(), asked, response, server)
+      else response.writeHead(401).end()
+    })
+  const beside = (...args: string[]) => startBesideOthers(['dist/cli.js', ...args], root, 60_000)
+  const field = ['--header', 'authorization: Bearer secret']
+
+  test('is shown as the file is, by its header alone', async () => {
+    await using server = await served()
+    const url = `${server.origin}/plimsoll-sample-llama.gguf`
+    const { status, stdout, stderr } = await beside('inspect', ...field, `${url}?download=true`)
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toBe(inspect(sample).stdout)
+    const { tensors, ...shown } = JSON.parse((await beside('inspect', '--json', ...field, url)).stdout)
+    expect(shown).toMatchObject({ path: url, paths: [url], headerOnly: true, tensorCount: 39 })
+    expect(tensors).toEqual(document(sample).tensors)
+  })
+
+  test('that is refused, or not there, ends with 3', async () => {
+    await using server = await served()
+    const { status, stdout, stderr } = await beside('inspect', '--json', `${server.origin}/a.gguf?token=secret`)
+    expect(status).toBe(3)
+    expect(JSON.parse(stdout).error).toMatchObject({ code: 'ERR_IO', status: 401, path: `${server.origin}/a.gguf` })
+    expect(stdout + stderr).not.toContain('secret')
+  })
+
+  test.each([
+    [['inspect', 'http://127.0.0.1/a.gguf', '--header', 'secret'], "expected --header to be 'NAME: TEXT'"],
+    [['inspect', sample, ...field], 'expected a URL with --header, got a FILE'],
+    [['load', 'https://127.0.0.1/a.gguf'], 'expected a FILE, got a URL; download it first'],
+  ])('%j is wrong use', (args, words) => {
+    const { status, stderr } = runNode(['dist/cli.js', ...args])
+    expect([status, stderr]).toEqual([2, expect.stringContaining(words)])
+    expect(stderr).not.toContain('secret')
   })
 })

@@ -36,6 +36,12 @@ test('--json gives what was read, how fast, and what memory it took', () => {
     dataBytes: storedBytes,
     durationMs: expect.any(Number),
     bytesPerSecond: expect.any(Number),
+    threads: 1,
+    io: 'read',
+    ioReason: null,
+    dropBehind: false,
+    checkTensors: false,
+    digests: null,
     startRssBytes: expect.any(Number),
     peakRssBytes: expect.any(Number),
     balanceBytes: 0,
@@ -52,6 +58,19 @@ test.each([
   const elements = model.tensors.reduce((sum, tensor) => sum + tensor.elementCount, 0)
   const dataBytes = elements * elementBytes
   expect(document(sample, '--as', as)).toMatchObject({ as, reservedBytes: dataBytes, dataBytes })
+})
+
+test('reads on threads, by other calls, with checks and digests, as it is told', () => {
+  const how = ['--threads', '3', '--io', 'mmap', '--page-cache', 'drop', '--check', '--sha256']
+  const told = document(sample, '--as', 'f32', ...how)
+  expect(told).toMatchObject({ threads: 3, dropBehind: true, checkTensors: true, chunks: 39 })
+  expect(told.io === 'mmap' || told.ioReason !== null).toBe(true)
+  expect(told.digests).toHaveLength(39)
+  const { stdout } = load(sample, ...how)
+  expect(stdout).toMatch(/^ {2}read by +.*3 threads, dropping the page cache behind/m)
+  expect(stdout).toMatch(/^[0-9a-f]{64} {2}output\.weight$/m)
+  expect(load(sample, '--threads', '65').status).toBe(2)
+  expect(load(sample, '--io', 'dirct').stderr).toContain('did you mean "direct"?')
 })
 
 test('--chunk bounds the chunks', () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 
 /**
@@ -16,4 +17,12 @@ export function describeMachine() {
     node: process.versions.node,
     arch: process.arch,
   }
+}
+
+/** Which processor it is, where its name does not tell; of x86 alone. */
+export function processorNumbers() {
+  const text = readFileSync('/proc/cpuinfo', 'latin1')
+  const number = (name) => Number(text.match(new RegExp(`^${name}\\s*: (\\d+)$`, 'm'))?.[1])
+  const [family, model] = [number('cpu family'), number('model')]
+  return Number.isNaN(family) ? {} : { family, model }
 }

@@ -8,10 +8,12 @@
  * @property {{ name: string, value: number }} [peer] the peer's, taken in the same run
  * @property {number} [ratio] how many times better than the peer, or another ratio the name speaks of; where runs were
  *   paired, the median of the pairs' ratios
+ * @property {number} [processorRatio] the same ratio by time of the processors
+ * @property {number} [difference] how much more than the peer, where that is aimed at
  * @property {Target} [target] what is aimed at; a figure without one is there to inform
  *
  * @typedef {object} Target
- * @property {'value' | 'ratio'} of
+ * @property {'value' | 'ratio' | 'processorRatio' | 'difference'} of
  * @property {'atLeast' | 'atMost' | 'below'} is
  * @property {number} bound
  */

@@ -15,14 +15,29 @@ import { makeLargeModel } from '../scripts/make-large-model.mjs'
  * @returns {Promise<T>}
  */
 export async function withModel(sizeBytes, use) {
+  const make = (path) => makeLargeModel(path, { sizeBytes })
+  return withFile(sizeBytes, make, (path, model) => use(path, model.sizeBytes))
+}
+
+/**
+ * The same with a file that `make` writes.
+ *
+ * @template Made, T
+ * @param {number} sizeBytes about as large as it will be
+ * @param {(path: string) => Promise<Made>} make
+ * @param {(path: string, made: Made) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function withFile(sizeBytes, make, use) {
   expectRoom(sizeBytes)
   const folder = mkdtempSync(join(tmpdir(), 'plimsoll-bench-'))
   const remove = () => rmSync(folder, { recursive: true, force: true })
   process.once('exit', remove)
   try {
-    const model = await makeLargeModel(join(folder, 'model.gguf'), { sizeBytes })
-    await settle(model.path)
-    return await use(model.path, model.sizeBytes)
+    const path = join(folder, 'model.gguf')
+    const made = await make(path)
+    await settle(path)
+    return await use(path, made)
   } finally {
     process.off('exit', remove)
     remove()

@@ -15,21 +15,29 @@ export function formatResults(results) {
   return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i])).join('  ')}`.trimEnd()).join('\n')
 }
 
-function cells(result) {
-  const { name, unit, value, peer, ratio } = result
+/** The cells of a figure's row: name, value, peer, ratio or difference, target, verdict. */
+export function cells(result) {
+  const { name, unit, value, peer } = result
   return [
     name,
     `${figure(value)} ${unit}`.trimEnd(),
     peer === undefined ? '' : `${`${figure(peer.value)} ${unit}`.trimEnd()} (${peer.name})`,
-    ratio === undefined ? '' : `${figure(ratio)}x`,
+    comparison(result),
     target(result),
     verdict(result),
   ]
 }
 
+function comparison({ ratio, processorRatio, difference, unit }) {
+  if (ratio !== undefined)
+    return `${figure(ratio)}x${processorRatio === undefined ? '' : ` (${figure(processorRatio)}x)`}`
+  return difference === undefined ? '' : `${difference < 0 ? '' : '+'}${figure(difference)} ${unit}`
+}
+
 function target({ target, unit }) {
   if (target === undefined) return ''
-  return `${SIGNS[target.is]} ${target.bound}${target.of === 'ratio' ? 'x' : ` ${unit}`.trimEnd()}`
+  const sign = `${SIGNS[target.is]} ${target.of === 'difference' ? '+' : ''}`
+  return `${sign}${target.bound}${target.of === 'ratio' ? 'x' : ` ${unit}`.trimEnd()}`
 }
 
 function verdict(result) {
@@ -39,7 +47,7 @@ function verdict(result) {
 }
 
 /** Three digits that mean something, and no more than that. */
-function figure(value) {
+export function figure(value) {
   if (value === 0) return '0'
   const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))
   return value.toFixed(Math.min(decimals, 3))

@@ -1,8 +1,12 @@
 import './support/disposal.js'
+import { Admission } from './admission/admission.js'
+import { Grant } from './admission/grant.js'
+import { BlackBox } from './blackbox/black-box.js'
 import { Allocation } from './budget/allocation.js'
 import { MemoryBudget } from './budget/budget.js'
 import { DeviceBuffer } from './device/buffer.js'
 import { Device } from './device/device.js'
+import { ModelMemoryEstimate } from './estimate/model-memory.js'
 import { TensorChunk } from './loader/chunk.js'
 import { GgufFile } from './loader/gguf-file.js'
 import { MemoryManager } from './manager/manager.js'
@@ -13,6 +17,22 @@ import { MemoryProfile } from './profile/profile.js'
 import { markCopy } from './support/copy.js'
 
 export { formatBytes, GiB, KiB, MiB, parseBytes } from './addon/units.js'
+export { Admission, type WaitingRequest } from './admission/admission.js'
+export { Grant, type MakeRoomRequest, type OnEvict, type OnRevoke } from './admission/grant.js'
+export type { AcquireOptions, AcquireRequest } from './admission/options.js'
+export { BlackBox, type BlackBoxNoteKind, type BlackBoxOptions, type BlackBoxStats } from './blackbox/black-box.js'
+export {
+  type BlackBoxHappening,
+  type BlackBoxHolder,
+  type BlackBoxLabel,
+  type BlackBoxMachine,
+  type BlackBoxMoment,
+  type BlackBoxReading,
+  type BlackBoxRun,
+  type BlackBoxVerdict,
+  type ReadBlackBoxOptions,
+  readBlackBox,
+} from './blackbox/reading.js'
 export { Allocation } from './budget/allocation.js'
 export {
   type AllocationInfo,
@@ -51,6 +71,68 @@ export {
   type UdmabufDeviceOptions,
 } from './device/device.js'
 export { type GpuProcess, gpuProcesses } from './device/gpu-processes.js'
+export type { ModelConfig } from './estimate/config.js'
+export { type Fit, type FitAxis, type FitConfiguration, type FitOptions, type FitTrade, fit } from './estimate/fit.js'
+export {
+  contextOfSlot,
+  type LlamaArguments,
+  type LlamaOptions,
+  type LlamaRuntime,
+  llamaArguments,
+  type NotUnderstood,
+} from './estimate/llama-arguments.js'
+export { type LlamaRun, openLlamaRun } from './estimate/llama-run.js'
+export {
+  type ConfigOptions,
+  type EstimateExtra,
+  type EstimateTotals,
+  estimate,
+  type LayerBytes,
+  type ModelDeviceBytes,
+  ModelMemoryEstimate,
+  type ParamsOptions,
+  type Quantization,
+  quantizations,
+  quantizedSizeBytes,
+  ruleOfThumbBytes,
+  type ShapeOptions,
+  type TypeBytes,
+  type TypicalShape,
+  typicalShapes,
+  type WeightBytes,
+} from './estimate/model-memory.js'
+export {
+  type CompanionOptions,
+  type DraftOptions,
+  type EstimateOptions,
+  type FixedOptions,
+  type KvType,
+  kvTypes,
+  type MtpOptions,
+  type Processor,
+  processors,
+  type RunOptions,
+  type Runtime,
+  runtimes,
+} from './estimate/options.js'
+export type { ModelShape } from './estimate/shape.js'
+export {
+  type ComponentUse,
+  type EstimateVerification,
+  type MeasureUseOptions,
+  type MemoryUse,
+  measureUse,
+  type VerifyEstimateOptions,
+  verifyEstimate,
+} from './estimate/verify.js'
+export {
+  type LedgerChoice,
+  type LedgerHolder,
+  type LedgerOptions,
+  type LedgerSurvey,
+  type LedgerWaiting,
+  surveyLedger,
+} from './ledger/ledger.js'
 export { TensorChunk } from './loader/chunk.js'
 export {
   GgufFile,
@@ -58,19 +140,26 @@ export {
   type GgufGap,
   type GgufSplit,
   type TensorInfo,
+  type WebAddress,
 } from './loader/gguf-file.js'
 export { GgufArray, type GgufElements, GgufMetadata, type GgufValue, type GgufValueType } from './loader/metadata.js'
 export type {
+  HeaderOptions,
+  LoadAllIntoOptions,
+  LoadAllIntoPoolOptions,
+  LoadAllOptions,
   LoadIntoBufferOptions,
   LoadIntoOptions,
   LoadOptions,
   OpenOptions,
   ReadStreamOptions,
   StreamOptions,
+  TensorPlace,
 } from './loader/options.js'
 export { type TensorData, type TensorOutput, tensorDataBytes, tensorOutputs } from './loader/output.js'
+export type { IoMode, LoadProgress, TensorDigest } from './loader/progress.js'
 export type { TensorReadStream } from './loader/read-stream.js'
-export type { LoadProgress } from './loader/stream.js'
+export type { OpenUrlOptions } from './loader/remote-options.js'
 export {
   type ManagedPoolStats,
   type ManagerLimits,
@@ -134,11 +223,17 @@ export {
   InternalError,
   InvalidArgumentError,
   InvalidGgufError,
+  InvalidModelError,
+  InvalidTensorError,
   IoError,
+  LedgerError,
+  NeverFitsError,
   PlimsollError,
   ReleasedError,
+  TimeoutError,
   UnsupportedTypeError,
 } from './support/errors.js'
+export { type DroppedPages, dropPageCache, type PageCache, pageCache } from './system/page-cache.js'
 export { type ProcessesOptions, type ProcessInfo, processes } from './system/processes.js'
 export {
   type BackEnd,
@@ -174,16 +269,20 @@ export {
 } from './system/system.js'
 
 const types = [
+  Admission,
+  BlackBox,
   Allocation,
   StagingPool,
   Device,
   DeviceBuffer,
   GgufFile,
+  Grant,
   MemoryBudget,
   MemoryManager,
   MemoryMonitor,
   MemoryPool,
   MemoryProfile,
+  ModelMemoryEstimate,
   StagingBuffer,
   TensorChunk,
 ]

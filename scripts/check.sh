@@ -7,7 +7,7 @@ step() { printf '\n== %s\n' "$*"; }
 
 step 'Rust: format'
 cargo fmt --all --check
-for workspace in fuzz bench/suballocators bench/dequant; do cargo fmt --manifest-path "$workspace/Cargo.toml" --check; done
+for workspace in fuzz bench/suballocators bench/dequant bench/instructions bench/ledger bench/load/kernels; do cargo fmt --manifest-path "$workspace/Cargo.toml" --check; done
 
 step 'Rust: lints'
 # The addon has no test target: outside Node.js nothing calls its functions.
@@ -36,3 +36,4 @@ git diff --exit-code -- binding.d.ts index.d.ts report.d.ts || {
   echo 'The files above are generated: commit them as `npm run build` leaves them.' >&2
   exit 1
 }
+node bench/plot.mjs --check

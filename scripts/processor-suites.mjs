@@ -29,6 +29,7 @@ export const suites = {
   '49-moved-memory': 'array buffers that move to another thread are freed there',
   '51-memory-taken-back': 'memory that a script takes back while a thread uses it',
   '52-own-chunks': "chunks copied into array buffers of the engine's own",
+  '54-threads-and-io': 'several threads that fill one memory, system calls that an emulator may lack, unaligned places',
   '61-memory-pool': 'buffers at every alignment, their views and finalizers',
   '62-device-buffers': "bytes that threads copy between memory of a device and the engine's",
   '63-defragment': 'buffers that a thread moves, and what is in them',

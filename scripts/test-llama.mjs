@@ -1,69 +1,25 @@
 #!/usr/bin/env node
 // Asks llama.cpp whether a GGUF model is real: loads it on the CPU, takes a text through the tokenizer and back, and
-// generates a few tokens.
+// generates a few tokens. Then whether estimates are right: models of several shapes and types are loaded, each in a process of
+// its own, and what llama.cpp says of its buffers, and what the process really uses, is compared with what was estimated.
 //
-//     npm run test:llama                 the models in examples/models
-//     npm run test:llama -- FILE...      others
+//     npm run test:llama                 the models in examples/models, then the estimates
+//     npm run test:llama -- FILE...      other models, and no estimates
 //
-// node-llama-cpp, with llama.cpp prebuilt, is fetched into build/test-llama on the first run (85 MB). It is no
-// dependency of the package: only this test needs it, and none of its install scripts is run.
+// scripts/llama-cpp.mjs fetches llama.cpp on the first run.
 
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { checkEstimates } from './llama/estimates.mjs'
+import { ensure, Failure, importLlama, ROOT, run } from './llama-cpp.mjs'
 
-const VERSION = '3.22.1'
-const PREBUILT = { 'linux-x64': 'linux-x64', 'linux-arm64': 'linux-arm64' }
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const MODELS = join(ROOT, 'examples', 'models')
-const INSTALL = join(ROOT, 'build', 'test-llama')
 
 // English for the pieces of a vocabulary; accents, Chinese, an emoji and a line break for its bytes.
 const TEXT = 'The ship floats as high as she did in the morning.\nTiefgang: größer als 雪 🚢'
 const PROMPT = 'Count the bytes before you load'
 const GENERATED_TOKENS = 16
 const SEED = 1876
-
-class Failure extends Error {}
-
-function ensure(condition, message) {
-  if (!condition) throw new Failure(message)
-}
-
-function dependencies() {
-  const machine = `${process.platform}-${process.arch}`
-  const prebuilt = PREBUILT[machine]
-  ensure(prebuilt, `this test runs on ${Object.keys(PREBUILT).join(' and ')}; this machine is ${machine}`)
-  return { 'node-llama-cpp': VERSION, [`@node-llama-cpp/${prebuilt}`]: VERSION }
-}
-
-/** npm writes its hidden lockfile last, so the versions it names are there in full. */
-function isInstalled(wanted) {
-  try {
-    const { packages } = JSON.parse(readFileSync(join(INSTALL, 'node_modules', '.package-lock.json'), 'utf8'))
-    return Object.entries(wanted).every(([name, version]) => packages[`node_modules/${name}`]?.version === version)
-  } catch {
-    return false
-  }
-}
-
-function install(wanted) {
-  if (isInstalled(wanted)) return
-  console.log(`Fetching node-llama-cpp ${VERSION} into ${relative(ROOT, INSTALL)} ...`)
-  mkdirSync(INSTALL, { recursive: true })
-  writeFileSync(join(INSTALL, 'package.json'), JSON.stringify({ private: true, dependencies: wanted }, null, 2))
-  // Without --omit=optional the binaries for every operating system and GPU come along, at 725 MB.
-  const flags = ['--ignore-scripts', '--omit=optional', '--no-package-lock', '--no-audit', '--no-fund']
-  const { status, error } = spawnSync('npm', ['install', ...flags], { cwd: INSTALL, stdio: ['ignore', 2, 2] })
-  ensure(!error, `npm could not be started: ${error?.message}`)
-  ensure(status === 0, `npm install in ${INSTALL} ended with ${status}; its messages are above`)
-}
-
-function importLibrary() {
-  return import(pathToFileURL(join(INSTALL, 'node_modules', 'node-llama-cpp', 'dist', 'index.js')))
-}
 
 function checkTokenizer(model) {
   const tokens = model.tokenize(TEXT)
@@ -125,16 +81,12 @@ function modelPaths(given) {
 }
 
 async function main() {
-  const paths = modelPaths(process.argv.slice(2))
-  install(dependencies())
-  const library = await importLibrary()
+  const given = process.argv.slice(2)
+  const paths = modelPaths(given)
+  const library = await importLlama()
   for (const path of paths) await checkModel(library, path)
   console.log(paths.length === 1 ? 'llama.cpp accepts the model.' : `llama.cpp accepts all ${paths.length} models.`)
+  if (given.length === 0) await checkEstimates(join(MODELS, 'plimsoll-sample-llama.gguf'))
 }
 
-try {
-  await main()
-} catch (error) {
-  console.error(`test-llama: ${error instanceof Failure ? error.message : (error.stack ?? error)}`)
-  process.exitCode = 1
-}
+await run('test-llama', main)

@@ -1,11 +1,12 @@
-// Runs the Rust tests of device memory and of headroom beside mapped files where their kernel is, and a program in
-// JavaScript: in a guest with dma-heaps, udmabuf, a DRM driver without hardware and a disk. A guest is fully emulated and may be hurt: some tests bring the OOM killer.
+// Runs the Rust tests of device memory, of headroom beside mapped files and of cold reads where their kernel is, and programs
+// in JavaScript: in a guest with dma-heaps, udmabuf, a DRM driver without hardware, and disks that are slow or broken. A guest
+// is fully emulated and may be hurt: some tests bring the OOM killer.
 //
 //     npm run test:vm
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runPc } from './guest/pc.mjs'
 
@@ -25,11 +26,18 @@ const suites = {
 const javascript = {
   files: [
     ['/bin/node', process.execPath],
-    ['/app/dma-heap.mjs', join(checkout, 'scripts/guest/dma-heap.mjs')],
+    ...[
+      'guest/dma-heap.mjs',
+      'guest/disks.mjs',
+      'guest/refusing-files.mjs',
+      'guest/inside/group.cjs',
+      'guest/inside/stream.cjs',
+      'sparse-model.mjs',
+    ].map((name) => [`/app/${basename(name)}`, join(checkout, 'scripts', name)]),
     ['/app/model.gguf', join(checkout, 'examples/models/plimsoll-sample-llama.gguf')],
     ...['package.json', 'dist', addon].map((name) => [`/app/node_modules/plimsoll/${name}`, join(checkout, name)]),
   ],
-  step: { title: 'javascript', command: ['node', '/app/dma-heap.mjs', '/app/model.gguf'] },
+  steps: ['dma-heap', 'disks'].map((title) => ({ title, command: ['node', `/app/${title}.mjs`, '/app/model.gguf'] })),
 }
 
 if (process.arch !== 'x64') {
@@ -74,7 +82,7 @@ const steps = Object.entries(suites).map(([name, { by = [], with: options = [] }
   title: name,
   command: [...by, `/tests/${name}`, '--test-threads=1', ...options],
 }))
-steps.unshift(javascript.step)
+steps.unshift(...javascript.steps)
 
 try {
   await runPc({ name: 'vm', memoryMiB: 1536, files, steps })

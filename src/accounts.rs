@@ -17,7 +17,10 @@ use std::{
 
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
-use plimsoll::budget::{ACCOUNTS_VERSION, ProcessAccounts, join};
+use plimsoll::{
+    budget::{ACCOUNTS_VERSION, ProcessAccounts, join},
+    ledger::reserve_descriptor,
+};
 
 use crate::sync::lock;
 
@@ -41,6 +44,8 @@ struct FoundCopy {
 pub fn join_process(_exports: Object<'_>) -> napi::Result<()> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        // Before anything takes memory by a descriptor.
+        reserve_descriptor();
         let first = copies().find_map(|copy| copy.accounts).unwrap_or(&ACCOUNTS);
         // One that calls itself of this version and has another layout: better alone than wrong.
         let _ = join(first, other_copies) || join(&ACCOUNTS, other_copies);

@@ -49,15 +49,27 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             object.set("rule", source.rule())?;
             set_some(object, "offset", source.offset_bytes().map(|offset| offset as f64))
         }
+        CoreError::InvalidModel { key, expected, received } => {
+            object.set("key", key.as_str())?;
+            object.set("expected", expected.as_str())?;
+            object.set("received", received.as_str())
+        }
         CoreError::UnsupportedType { tensor, type_id, type_name, wanted: _ } => {
             object.set("tensor", tensor.as_str())?;
             object.set("typeId", *type_id)?;
             object.set("typeName", *type_name)
         }
+        CoreError::InvalidTensor { path, tensor, block, block_elements } => {
+            object.set("path", path.to_string_lossy().as_ref())?;
+            object.set("tensor", tensor.as_str())?;
+            object.set("block", *block as f64)?;
+            object.set("blockElements", *block_elements as f64)
+        }
         CoreError::Io { path, tensor, offset_bytes, call, source } => {
             object.set("path", path.to_string_lossy().as_ref())?;
             set_some(object, "tensor", tensor.as_deref())?;
             set_some(object, "offset", offset_bytes.map(|offset| offset as f64))?;
+            set_some(object, "status", error.http_status())?;
             // What is no error of the system has none of its names.
             if let Some(errno) = source.raw_os_error() {
                 object.set("errno", errno)?;
@@ -65,7 +77,24 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             }
             Ok(())
         }
-        CoreError::Released { what } | CoreError::Busy { what, reason: _ } => object.set("what", *what),
+        CoreError::Released { what } => object.set("what", *what),
+        CoreError::Busy { what, reason: _, waiting_count } => {
+            object.set("what", *what)?;
+            set_some(object, "waitingCount", waiting_count.map(|count| count as f64))
+        }
+        CoreError::NeverFits { label, requested_bytes, line_bytes, binding_constraint } => {
+            object.set("label", label.as_str())?;
+            object.set("requestedBytes", *requested_bytes as f64)?;
+            object.set("lineBytes", *line_bytes as f64)?;
+            object.set("bindingConstraint", binding_constraint.as_str())
+        }
+        CoreError::Timeout { what, timeout_ms, requested_bytes, available_bytes, reason } => {
+            object.set("what", what.as_str())?;
+            object.set("timeoutMs", *timeout_ms as f64)?;
+            object.set("requestedBytes", *requested_bytes as f64)?;
+            object.set("availableBytes", *available_bytes as f64)?;
+            object.set("reason", reason.as_str())
+        }
         CoreError::Internal { what } => object.set("what", what.as_str()),
         CoreError::Device { device, errno, call, meaning } => {
             object.set("device", device.as_str())?;
@@ -75,6 +104,10 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
         }
         CoreError::DeviceUnavailable { device, reason } => {
             object.set("device", device.as_str())?;
+            object.set("reason", reason.as_str())
+        }
+        CoreError::Ledger { path, reason } => {
+            object.set("path", path.to_string_lossy().as_ref())?;
             object.set("reason", reason.as_str())
         }
         CoreError::Cancelled => Ok(()),
@@ -88,6 +121,7 @@ fn set_some<T: ToNapiValue>(object: &mut Object<'_>, name: &str, value: Option<T
 array_of! {
     /// The codes that errors of the addon have. `lib/support/errors.ts` has a class for each, or does not compile.
     pub fn error_codes() -> CoreError::CODES =>
-        "Array<'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_IO' | \
-        'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_BUSY' | 'ERR_INTERNAL' | 'ABORT_ERR'>"
+        "Array<'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_INVALID_MODEL' | 'ERR_UNSUPPORTED_TYPE' | \
+        'ERR_INVALID_TENSOR' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_LEDGER' | 'ERR_BUSY' | \
+        'ERR_NEVER_FITS' | 'ERR_TIMEOUT' | 'ERR_INTERNAL' | 'ABORT_ERR'>"
 }

@@ -19,7 +19,7 @@ use napi::{
     bindgen_prelude::{ArrayBuffer, FromNapiValue, ToNapiValue, Uint8Array},
     check_status, sys,
 };
-use plimsoll::{Error as CoreError, Result as CoreResult, error::Left, loader::Destination};
+use plimsoll::{Error as CoreError, Result as CoreResult, error::Left};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use crate::{error::to_js, lease::LeasedWork};
@@ -390,42 +390,12 @@ impl FreshWindow {
         unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         Self { start: self.start, len: self.len }.into_bytes()
     }
-}
 
-/// Where a load writes from its own thread.
-pub enum LoadTarget {
-    /// Memory of a lease, which the load holds.
-    Leased(LeasedWork),
-    /// Memory that `load` made.
-    Fresh(FreshWindow),
-}
-
-impl LoadTarget {
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::Leased(work) => work.bytes_mut(),
-            Self::Fresh(window) => window.bytes_mut(),
-        }
-    }
-}
-
-impl Destination for LoadTarget {
-    fn capacity_bytes(&self) -> u64 {
-        match self {
-            Self::Leased(work) => work.bytes().len() as u64,
-            Self::Fresh(window) => window.len as u64,
-        }
-    }
-
-    fn window(&mut self, offset_bytes: u64, len: usize) -> CoreResult<&mut [u8]> {
-        let capacity = self.capacity_bytes();
-        let start = offset_bytes as usize;
-        start.checked_add(len).and_then(|end| self.bytes_mut().get_mut(start..end)).ok_or_else(|| {
-            let expected = format!("large enough for {len} bytes at {offset_bytes}");
-            CoreError::invalid_argument("into", expected, format!("{capacity} bytes"))
-        })
+    /// Where they are, and how many.
+    pub const fn memory(&self) -> (*mut u8, usize) {
+        (self.start, self.len)
     }
 }

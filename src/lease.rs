@@ -133,6 +133,11 @@ impl LeasedWork {
         (!leases.is_empty()).then_some(Self { leases, start, len })
     }
 
+    /// Where the bytes are, and how many.
+    pub const fn memory(&self) -> (*mut u8, usize) {
+        (self.start, self.len)
+    }
+
     /// The bytes, which JavaScript may be reading or writing too while it still has a view of them.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the range lies within the memory of the leases, which stays theirs, mapped, as long as this share.

@@ -18,11 +18,15 @@
 
 mod about;
 mod accounts;
+mod admission;
+mod blackbox;
 mod budget;
 mod device;
 mod error;
+mod estimate;
 mod js_memory;
 mod lease;
+mod ledger;
 mod loader;
 mod mirror;
 mod monitor;

@@ -11,12 +11,17 @@ use std::{
 
 use plimsoll::{
     Error as CoreError, Result as CoreResult,
+    blackbox::{HappeningKind, MomentKind},
     budget::{HeadroomKind, TermKind},
     device::{CudaKind, HugePageUse},
-    loader::Output,
+    estimate::{
+        ComputeDevice, ExtraKind, FitAxis, KvType, Phase, Processor, Runtime, UseComponent, UseSignal,
+        UseVerdict,
+    },
+    loader::{IoMode, Output},
     monitor::Level,
     pool::Access,
-    system::{BackEndKind, MemoryScope, Vendor},
+    system::{BackEndKind, MemoryScope, PageCacheSource, Vendor},
 };
 
 /// What the core has, as JavaScript has it.
@@ -48,6 +53,12 @@ macro_rules! as_number {
 }
 
 as_number!(u64, i64, usize);
+
+impl Cross<f64> for i32 {
+    fn cross(self) -> f64 {
+        self.into()
+    }
+}
 
 impl Cross<u32> for usize {
     fn cross(self) -> u32 {
@@ -126,13 +137,27 @@ macro_rules! by_name {
 by_name!(
     Access,
     BackEndKind,
+    ComputeDevice,
     CudaKind,
+    ExtraKind,
+    FitAxis,
+    HappeningKind,
     HeadroomKind,
     HugePageUse,
+    IoMode,
+    KvType,
     Level,
     MemoryScope,
+    MomentKind,
     Output,
+    PageCacheSource,
+    Phase,
+    Processor,
+    Runtime,
     TermKind,
+    UseComponent,
+    UseSignal,
+    UseVerdict,
     Vendor
 );
 

@@ -42,6 +42,12 @@ export class MemoryGroup {
     writeFileSync(join(this.#folder, 'memory.limit_in_bytes'), String(bytes))
   }
 
+  /** How many processes the kernel killed in it for want of memory. */
+  get killCount(): number {
+    const text = readFileSync(join(this.#folder, 'memory.oom_control'), 'utf8')
+    return Number(/^oom_kill (\d+)$/m.exec(text)?.[1])
+  }
+
   /** A command that moves itself into the group and becomes the command behind it. */
   get through(): string[] {
     return ['bash', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', this.#folder]

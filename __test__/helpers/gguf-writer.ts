@@ -78,6 +78,8 @@ export interface Tensor {
   data: Uint8Array
   /** Relative to the data section; the first aligned byte after the tensor before it by default. */
   offset?: number
+  /** What the tensor takes where that is more than its data: a hole, in a file that is written sparse. */
+  sizeBytes?: number
 }
 
 export interface File {
@@ -127,7 +129,17 @@ export const array = (type: ValueType, elements: Value[]): Value => ({
 })
 
 /** The bytes of a file. */
-export function gguf({ metadata = {}, tensors = [], version = 3, alignment }: File): Buffer {
+export function gguf(content: File): Buffer {
+  const { header, dataStart, placed } = layout(content)
+  const end = placed.reduce((most, { tensor, offset }) => Math.max(most, offset + tensor.data.length), 0)
+  const file = Buffer.alloc(dataStart + end)
+  header.copy(file)
+  for (const { tensor, offset } of placed) file.set(tensor.data, dataStart + offset)
+  return file
+}
+
+/** The header of a file, and where its data lies. */
+export function layout({ metadata = {}, tensors = [], version = 3, alignment }: File) {
   const entries = Object.entries(metadata)
   if (alignment !== undefined) entries.push(['general.alignment', scalar('u32', alignment)])
   const placed = place(tensors, alignment ?? 32)
@@ -144,18 +156,14 @@ export function gguf({ metadata = {}, tensors = [], version = 3, alignment }: Fi
     ),
   ])
   const dataStart = tensors.length === 0 ? header.length : alignUp(header.length, alignment ?? 32)
-  const end = Math.max(0, ...placed.map(({ tensor, offset }) => offset + tensor.data.length))
-  const file = Buffer.alloc(dataStart + end)
-  header.copy(file)
-  for (const { tensor, offset } of placed) file.set(tensor.data, dataStart + offset)
-  return file
+  return { header, dataStart, placed }
 }
 
 function place(tensors: Tensor[], alignment: number): { tensor: Tensor; offset: number }[] {
   let next = 0
   return tensors.map((tensor) => {
     const offset = tensor.offset ?? next
-    next = alignUp(offset + tensor.data.length, alignment)
+    next = alignUp(offset + (tensor.sizeBytes ?? tensor.data.length), alignment)
     return { tensor, offset }
   })
 }

@@ -16,7 +16,7 @@ import { runInNewContext } from 'node:vm'
 import type { GgufFile, StagingPool, TensorChunk, TensorInfo } from 'plimsoll'
 import { root } from './child'
 import { toolNode } from './emulation'
-import { type BlockType, type File, gguf } from './gguf-writer'
+import { type BlockType, type File, gguf, layout } from './gguf-writer'
 
 /** The model that comes with the package. */
 export const samplePath = resolve(root, 'examples/models/plimsoll-sample-llama.gguf')
@@ -34,6 +34,20 @@ export function scratch(): (name: string) => string {
 /** Writes a crafted file and returns its path. */
 export function written(path: string, file: File): string {
   writeFileSync(path, gguf(file))
+  return path
+}
+
+/** Writes a file of tensors `t0`, `t1` and so on whose data is a hole: it takes no room on the disk and reads zero. */
+export function writeSparseTensors(path: string, type: BlockType, elements: number, count: number): string {
+  const sizeBytes = (elements / type.elements) * type.bytes
+  const tensors = Array.from({ length: count }, (_, i) => {
+    return { name: `t${i}`, type, dims: [elements], data: new Uint8Array(0), sizeBytes }
+  })
+  const { header, dataStart, placed } = layout({ tensors })
+  const descriptor = openSync(path, 'w')
+  writeSync(descriptor, header)
+  ftruncateSync(descriptor, dataStart + (placed.at(-1)?.offset ?? 0) + sizeBytes)
+  closeSync(descriptor)
   return path
 }
 

@@ -1,4 +1,5 @@
-// Prints the peak RSS of one workload: node peak.cjs idle | loop BYTES | read FILE | stream FILE raw|f32 lent|own
+// Prints the peak RSS of one workload:
+// node peak.cjs idle | loop BYTES | read FILE | stream FILE raw|f32 lent|own | load-all FILE pool|new THREADS
 
 // Loaded by `require`: for `import`, Node first runs a WebAssembly lexer over the package, whose megabytes would hide
 // part of what is measured.
@@ -11,6 +12,7 @@ const WORKLOADS = {
   read: (path) => require('../workloads/read-file.cjs').readFile(path, MiB),
   stream: (path, as, how) =>
     require('../workloads/stream-file.cjs').streamFile(path, { as, chunkBytes: MiB, reuse: how === 'lent' }),
+  'load-all': (path, where, threads) => require('../workloads/load-all.cjs').loadAll(path, where, Number(threads)),
 }
 
 /** The most this process ever had resident: `VmHWM` of `/proc/self/status`, see proc_pid_status(5). */
@@ -20,8 +22,8 @@ function peakMiB() {
 }
 
 async function main([workload, ...args]) {
-  await WORKLOADS[workload](...args)
-  console.log(JSON.stringify({ peakMiB: peakMiB() }))
+  const outcome = await WORKLOADS[workload](...args)
+  console.log(JSON.stringify({ peakMiB: peakMiB(), outcome }))
 }
 
 main(process.argv.slice(2))

@@ -10,6 +10,7 @@ import { describe, Judge } from './judge.mjs'
 import { Random } from './random.mjs'
 import { recipes } from './recipes.mjs'
 import { optionNames, surfaceOf } from './surface.mjs'
+import { waitedMs } from './waited.mjs'
 
 const patience = Number(process.env.FUZZ_API_PATIENCE ?? 1)
 const plan = isMainThread ? JSON.parse(process.argv[2]) : workerData
@@ -120,7 +121,8 @@ async function end() {
 
 /** Waits until it holds, with what is held settled as it comes. */
 async function until(holds, ms, meanwhile = () => {}) {
-  for (const deadline = Date.now() + ms * patience; !holds() && Date.now() < deadline; ) {
+  const ownTime = () => performance.now() - waitedMs()
+  for (const deadline = ownTime() + ms * patience; !holds() && ownTime() < deadline; ) {
     settleHeld()
     meanwhile()
     await turn()

@@ -4,6 +4,7 @@ import { groups } from './groups.mjs'
 import * as hostile from './hostile.mjs'
 import { argumentsOf, makers } from './recipes.mjs'
 import { workTogether } from './together.mjs'
+import { waitedMs } from './waited.mjs'
 import { World } from './world.mjs'
 
 /** A call that holds up the event loop for longer is a finding. */
@@ -114,7 +115,7 @@ export class Engine extends World {
 
   /** Budgets are looked at in the end, so what is attached to one would live until then. */
   #livesToTheEnd(id, [owner]) {
-    return id === 'Allocation#attach' && /Budget|Device$/.test(this.className(owner))
+    return /^(Allocation|Grant)#attach$/.test(id) && /Budget|Device$/.test(this.className(owner))
   }
 
   #invoke(member, receiver, args) {
@@ -128,24 +129,21 @@ export class Engine extends World {
       this.calls.get(id)[1] += 1
     }
     const method = /#(\w+)$/.exec(id)?.[1]
-    const isBuffer = /^(DeviceBuffer|PoolBuffer)#/.test(id)
-    const onDevice = isBuffer ? this.shadow.beginOnDevice(receiver, method, args) : () => {}
-    const end = this.shadow.begin(args)
-    const started = performance.now()
+    const end = this.#follow(id, receiver, args)
+    const [started, waited] = [performance.now(), waitedMs()]
     let value
     try {
       value = member.call(receiver, args)
     } catch (error) {
-      end()
-      onDevice(false)
+      end(false)
       this.judge.threw(id, error)
       return
     } finally {
-      const tookMs = performance.now() - started
+      const tookMs = performance.now() - started - (waitedMs() - waited)
       if (tookMs > LONGEST_CALL_MS) this.judge.fault('slow', `${id} held up the event loop for ${tookMs.toFixed(0)} ms`)
     }
     if (!isPromise(value)) {
-      end()
+      end(true, value)
       succeeded()
       // What is held stays until it is released, whoever refers to it.
       if (method === 'hold') this.keptAlive.push(value)
@@ -158,12 +156,23 @@ export class Engine extends World {
     const path = id === 'GgufFile#load' ? { path: receiver.path } : undefined
     const tensor = args[0]
     this.track(id, value, (fulfilled, result) => {
-      end()
-      onDevice(fulfilled, result)
+      end(fulfilled, result)
       if (!fulfilled) return
       succeeded()
       if (path && as && !hasOption(args[1], 'into')) this.shadow.loaded(path, tensor, as, result)
     })
+  }
+
+  /** Has the shadow know of a call that begins; what is returned is told how it ended. */
+  #follow(id, receiver, args) {
+    const [, method] = /^(?:DeviceBuffer|PoolBuffer)#(\w+)$/.exec(id) ?? []
+    const isBuffer = method && this.className(receiver) !== undefined
+    const endOnDevice = isBuffer ? this.shadow.beginOnDevice(receiver, method, args) : () => {}
+    const end = this.shadow.begin(args)
+    return (succeeded, value) => {
+      end()
+      endOnDevice(succeeded, value)
+    }
   }
 
   /** Takes the memory that work was just begun on, in one of the ways there are. */
@@ -257,6 +266,7 @@ export class Engine extends World {
     // To copy gigabytes takes so long that it looks as if something hung.
     if (buffer.byteLength > MOST_COPIED_BYTES && kind !== 3) return
     this.log(`memory ${kind}`)
+    if (kind < 2) this.shadow.moved(buffer)
     try {
       if (kind === 0) this.addArray(structuredClone(array, isArrayBuffer(buffer) ? { transfer: [buffer] } : {}))
       else if (kind === 1) this.port().postMessage(array, [buffer])
@@ -313,17 +323,29 @@ export class Engine extends World {
       error instanceof TypeError || error instanceof this.plimsoll.PlimsollError || this.judge.isOwn(error)
     // What a method reads of an object that is none of its class is not there.
     this.#minds = false
+    let end
     try {
       const args = argumentsOf(member.id, this)
       // It may be one of the class after all.
       if (this.#livesToTheEnd(member.id, args)) return
+      end = this.#follow(member.id, receiver, args)
       const value = member.call(receiver, args)
       // One that inherits the method is held by it.
       if (member.key === 'hold') this.keptAlive.push(value)
-      if (isPromise(value)) value.catch((error) => isOwn(error) || this.judge.threw(member.id, error))
+      if (!isPromise(value)) return
+      const settle = end
+      end = undefined
+      value.then(
+        (result) => settle(true, result),
+        (error) => {
+          settle(false)
+          if (!isOwn(error)) this.judge.threw(member.id, error)
+        },
+      )
     } catch (error) {
       if (!isOwn(error)) this.judge.threw(`${member.id} on another object`, error)
     } finally {
+      end?.(false)
       this.#minds = true
     }
   }

@@ -166,7 +166,8 @@ function odd(world) {
         },
       }),
     () => ({ [Symbol.iterator]: fail }),
-    () => new URL('https://example.org/model.gguf'),
+    // A port that `fetch` does not ask, so that nobody is.
+    () => new URL('https://127.0.0.1:9/model.gguf'),
     () => Object.create(URL.prototype),
     () => Object.create(AbortSignal.prototype),
     () => Object.create(Uint8Array.prototype),

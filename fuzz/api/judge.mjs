@@ -65,7 +65,7 @@ export class Judge {
 /** What a callback returned is awaited, or asked for what it rejects with: a revoked proxy ends that as if the callback had thrown. */
 function isRevokedAnswer(id, error) {
   if (!(error instanceof TypeError) || !error.message.endsWith('has been revoked')) return false
-  return id.endsWith('#withMapping') || /^\s+at Function\.resolve /m.test(error.stack.split('\n')[1])
+  return /#with(Allocation|Mapping)$/.test(id) || /^\s+at Function\.resolve /m.test(error.stack.split('\n')[1])
 }
 
 /** What no package can mend: a class that was given as a callback, and a method of one that closes another object in vain. */

@@ -5,6 +5,7 @@
 
 import { isTypedArray } from 'node:util/types'
 import { profilePage } from 'plimsoll/report'
+import { estimateRecipes } from './estimates.mjs'
 import * as hostile from './hostile.mjs'
 
 const MiB = 2 ** 20
@@ -26,10 +27,11 @@ const of = (name) => (world) => world.make(name)
 const callback = (name) => (world) => world.callback(name)
 const signal = (world) => world.signal()
 const array = (world) => world.array()
-/** An array that the buffer has room for, mostly, and rather a large one. */
+/** An array that the buffer has room for, mostly, and rather a large one, or one whose bytes the shadow knows. */
 const fitting = (world) => {
-  const { random, arrays, receiver } = world
+  const { random, receiver } = world
   const most = receiver?.sizeBytes ?? 0
+  const arrays = random.chance(0.4) ? (world.live.get('StagingBuffer') ?? []).map(({ data }) => data) : world.arrays
   const fits = arrays.filter((item) => isTypedArray(item) && item.byteLength > 0 && item.byteLength <= most)
   const large = fits.filter((item) => item.byteLength > MiB)
   return random.chance(0.8) ? (random.pick(random.chance(0.5) ? large : fits) ?? world.array()) : world.array()
@@ -117,12 +119,30 @@ const npuOptions = familyOptions('dma-heap', 'udmabuf', 'rknpu')
 const gpuOptions = familyOptions('device', 'pinned', 'managed')
 const systemOptions = familyOptions('anonymous', 'memory-file')
 const anyFamily = familyOptions('anonymous', 'memory-file', 'device', 'pinned', 'managed')
-const load = { as: oneOf(...outputs), signal, onProgress: callback('onProgress') }
+const load = {
+  as: oneOf(...outputs),
+  threads: oneOf(1, 1, 2, 4),
+  io: oneOf('read', 'read', 'mmap', 'direct'),
+  dropBehind: flag,
+  checkTensors: ({ random }) => random.chance(0.1),
+  signal,
+  onProgress: callback('onProgress'),
+  onDigest: callback('onDigest'),
+}
 const openOptions = options({
   headerOnly: ({ random }) => random.chance(0.1),
   strict: ({ random }) => random.chance(0.1),
 })
 const path = ({ files }) => files.path()
+/** Of files alone: nobody on the network is asked. */
+const url = (world) => `file://${path(world)}`
+const urlOptions = options({
+  headerOnly: ({ random }) => random.chance(0.1),
+  headers: () => ({ authorization: 'Bearer x' }),
+  maxHeaderBytes: oneOf(4096, MiB),
+  timeoutMs: oneOf(1, 1000),
+  signal,
+})
 const tensor = (world) => world.files.tensorName()
 const key = oneOf(
   'general.architecture',
@@ -159,10 +179,32 @@ const rows = (world) => {
 const file = ({ files, random }) => files.output(random.pick(['.json', '.html', '.trace.json', '.txt']))
 const allocate = (family) => [size, family]
 
+/** Whoever waits has an end to it. */
+const acquireOptions = options({
+  timeoutMs: always(within(0, 50)),
+  priority: within(-2, 2),
+  key: oneOf('llama', 'qwen'),
+  ageMs: oneOf(0, 5, 2000),
+  idleMs: oneOf(0, 1000),
+  evictMs: oneOf(0, 10, 5000),
+  pinned: flag,
+  evictable: flag,
+  onEvict: callback('onEvict'),
+  onRevoke: callback('onRevoke'),
+  signal,
+})
+const request = options({ bytes: always(bytes), label: always(label), device: oneOf('npu', 'gpu') })
+const acquire = [
+  (world) => (world.random.chance(0.5) ? request(world) : [request(world), request(world)]),
+  (world) => acquireOptions(world) ?? { timeoutMs: 20 },
+]
+
 /** What makes a live object of each class, where there is none. */
 export const makers = {
   MemoryBudget: ['MemoryBudget.forThisMachine', 'new MemoryBudget', 'MemoryBudget.forBoard'],
   Allocation: ['MemoryBudget#allocate'],
+  Admission: ['new Admission', 'new MemoryManager'],
+  Grant: ['Admission#acquire', 'MemoryManager#acquire'],
   StagingPool: ['new StagingPool'],
   StagingBuffer: ['StagingPool#get'],
   GgufFile: ['GgufFile.open', 'MemoryManager#open'],
@@ -178,6 +220,7 @@ export const makers = {
   MemoryManager: ['new MemoryManager'],
   MemoryMonitor: ['new MemoryMonitor'],
   MemoryProfile: ['new MemoryProfile'],
+  ModelMemoryEstimate: ['estimate', 'ModelMemoryEstimate.fromParams'],
 }
 
 /** The arguments of each call. */
@@ -186,17 +229,30 @@ export const recipes = {
   'MemoryBudget.forBoard': [board],
   'MemoryBudget.forThisMachine': [options({ ...machine, pid: () => process.pid })],
   'MemoryBudget#allocate': [bytes, label],
+  'MemoryBudget#hold': [bytes, label],
+  'MemoryBudget#withAllocation': [bytes, label, callback('use')],
   'MemoryBudget#canAllocate': [bytes],
   'MemoryBudget#headroom': [options({ floorBytes: bytes })],
   'set MemoryBudget#maxBytes': [bytes],
   'Allocation#commit': [bytes],
   'Allocation#attach': [(world) => world.anything() ?? {}],
 
+  'new Admission': [of('MemoryBudget')],
+  'Admission#acquire': acquire,
+  'Admission#onChange': [callback('onChange')],
+  'set Admission#maxWaiting': [oneOf(0, 1, 512)],
+  'set Admission#onEvict': [callback('onEvict')],
+  'Grant#stretch': [bytes],
+  'Grant#shrink': [bytes],
+  'Grant#commit': [bytes],
+  'Grant#attach': [(world) => world.anything() ?? {}],
+
   'new StagingPool': [options({ maxHeldBytes: bytes, zeroed: flag, budget: of('MemoryBudget') })],
   'StagingPool#get': [size],
   'StagingPool#trim': [bytes],
 
   'GgufFile.open': [path, openOptions],
+  'GgufFile.openUrl': [url, urlOptions],
   'GgufFile.fromBytes': [({ files }) => files.bytes(), openOptions],
   'GgufFile#tensor': [tensor],
   'GgufFile#stream': [
@@ -225,7 +281,22 @@ export const recipes = {
       return options({ ...load, into, offsetBytes: oneOf(0, 4, 4096) })(world)
     },
   ],
+  'GgufFile#loadAll': [
+    (world) => {
+      const into = world.random.pick([of('MemoryPool'), () => undefined])
+      const filter = ({ sizeBytes }) => sizeBytes < MiB
+      return options({ ...load, into, filter: () => filter })(world)
+    },
+  ],
+  pageCache: [path],
+  dropPageCache: [path],
+  'GgufMetadata#forEach': [callback('callback')],
   'GgufMetadata#get': [key],
+  'GgufMetadata#getArray': [key],
+  'GgufMetadata#getBigInt': [key],
+  'GgufMetadata#getBoolean': [key],
+  'GgufMetadata#getNumber': [key],
+  'GgufMetadata#getString': [key],
   'GgufMetadata#has': [key],
   'GgufMetadata#type': [key],
   'GgufArray#slice': [within(-5, 500), within(-5, 500)],
@@ -267,7 +338,9 @@ export const recipes = {
   ],
 
   'new MemoryManager': [options({ ...machine, maxHeldBytes: oneOf(0, MiB, 8 * MiB), device: always(device) })],
+  'MemoryManager#acquire': acquire,
   'MemoryManager#open': [path, openOptions],
+  'MemoryManager#openUrl': [url, urlOptions],
   'MemoryManager#allocateNPUMemory': allocate(npuOptions),
   'MemoryManager#allocateGPUMemory': allocate(gpuOptions),
   'MemoryManager#allocateSystemMemory': allocate(systemOptions),
@@ -331,6 +404,8 @@ export const recipes = {
   ],
   poolsPage: [(world) => [world.make('MemoryPool')?.snapshot()]],
   profilePage: [rows],
+
+  ...estimateRecipes({ options, oneOf, within, of, flag, bytes, always }),
 }
 
 /** Arguments for a call. */

@@ -16,6 +16,7 @@ import { parseArgs } from 'node:util'
 import { groups } from './groups.mjs'
 import { largeModel, smallModel } from './models.mjs'
 import { Random } from './random.mjs'
+import { waitedMs } from './waited.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const patience = Number(process.env.FUZZ_API_PATIENCE ?? 1)
@@ -107,7 +108,7 @@ function runChild(script, plan, timeoutMs, cwd = folder) {
     }
     let hung = false
     const ended = new AbortController()
-    setTimeout(timeoutMs * patience, undefined, { signal: ended.signal }).then(
+    isHung(child, timeoutMs * patience, ended.signal).then(
       async () => {
         hung = true
         output += await stacksOf(child)
@@ -120,6 +121,16 @@ function runChild(script, plan, timeoutMs, cwd = folder) {
       resolve({ code, signal, hung, output })
     })
   })
+}
+
+/** Waits until a process has had that much time, or ten times as much passed while others had the processors. */
+async function isHung(child, timeoutMs, signal) {
+  const began = performance.now()
+  for (let left = timeoutMs; left > 0; ) {
+    await setTimeout(Math.max(left, 100), undefined, { signal })
+    const tookMs = performance.now() - began
+    left = Math.min(timeoutMs - tookMs + waitedMs(child.pid), 10 * timeoutMs - tookMs)
+  }
 }
 
 /** Where a process is that hangs: in JavaScript as Node.js reports it, and all of its threads by the debugger where there is one. */

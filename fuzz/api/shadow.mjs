@@ -29,6 +29,8 @@ export class Shadow {
 
   #hold(data) {
     if (data.byteLength === 0 || data.byteLength > 2 ** 24) return
+    // It may come back from a callback, while it is in use.
+    if (this.#patterns.has(data.buffer) || this.#isInWork(data.buffer)) return
     const byte = (this.#nextByte++ % 251) + 1
     data.fill(byte)
     this.#patterns.set(data.buffer, { data, byte })
@@ -72,6 +74,18 @@ export class Shadow {
       for (const entry of [...works, ...states]) entry.count -= 1
       for (const buffer of buffers) this.#restore(buffer)
     }
+  }
+
+  /** Memory was moved to where it can be written to without being noted here. */
+  moved(buffer) {
+    this.#entry(this.#work, buffer).began += 1
+  }
+
+  /** Tells, when it is asked, whether any work on this memory began since. */
+  follow(array) {
+    const work = this.#entry(this.#work, bufferOf(array))
+    const { began } = work
+    return () => work.began === began
   }
 
   #entry(map, key) {
@@ -143,7 +157,7 @@ export class Shadow {
     const buffer = ArrayBuffer.isView(data) ? bufferOf(data) : undefined
     const pattern = this.#patterns.get(buffer)
     const work = this.#entry(this.#work, buffer ?? {})
-    const offset = options === undefined ? 0 : ownValue(options, 'offsetBytes')
+    const offset = offsetOf(options)
     if (!pattern || work.count !== 0 || !Number.isInteger(offset)) return undefined
     const { began } = work
     // Work that is noted after this one began.
@@ -181,8 +195,9 @@ export class Shadow {
     const written = method === 'write' && state.count === 1 ? this.#source(args) : undefined
     return (succeeded, value) => {
       if (writes) state.count -= 1
-      if (succeeded && written?.isSame()) this.#expectWritten(buffer, state, written)
+      // Of work that went on at once with other work nobody can tell whose bytes came last.
       if (!succeeded || state.wasMapped || state.count > 0 || state.began !== began) return
+      if (written?.isSame()) this.#expectWritten(buffer, state, written)
       if (fills) state.byte = args[0]
       if (reads && wasByte !== undefined && state.byte === wasByte && !allAre(value, wasByte)) {
         this.#world.judge.fault('wrong-bytes', `a device buffer filled with ${wasByte} reads ${around(value, wasByte)}`)
@@ -204,10 +219,11 @@ function ownKeys(value) {
   }
 }
 
-/** A property that is plainly there; nothing is run to learn of it. */
-function ownValue(object, key) {
+/** Where a write with these options begins, if that is plainly there; nothing is run to learn of it. */
+function offsetOf(options) {
   try {
-    return Object.getOwnPropertyDescriptor(object, key)?.value
+    const property = options && Object.getOwnPropertyDescriptor(options, 'offsetBytes')
+    return property ? property.value : 0
   } catch {
     return undefined
   }

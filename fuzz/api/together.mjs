@@ -7,7 +7,7 @@ const MiB = 2 ** 20
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Memory of that many bytes, by who has it: the array, and what releases it. */
+/** Memory of that many bytes, by who has it: the array, what releases it, and whether work keeps its bytes to the end. */
 const sources = [
   async (world, size) => {
     const { StagingPool } = world.plimsoll
@@ -15,7 +15,7 @@ const sources = [
     world.absorb('together', pool)
     const buffer = pool.get(size)
     world.absorb('together', buffer)
-    return { array: buffer.data, give: () => buffer.release(), close: () => pool.close() }
+    return { array: buffer.data, give: () => buffer.release(), close: () => pool.close(), keeps: true }
   },
   async (world, size) => {
     // One of those that have tensors.
@@ -26,7 +26,7 @@ const sources = [
     const rest = () => void stream.return().catch(() => {})
     if (!chunk) return { array: new Uint8Array(size), give: rest, close: rest }
     const more = () => void stream.next().catch(() => {})
-    return { array: chunk.data, give: world.random.pick([() => chunk.release(), more, rest]), close: rest }
+    return { array: chunk.data, give: world.random.pick([() => chunk.release(), more, rest]), close: rest, keeps: true }
   },
   async (_, size) => {
     const array = new Uint8Array(size)
@@ -69,7 +69,7 @@ export async function workTogether(world) {
   })
   try {
     const [buffer, other] = [await pool.allocateAsync(size), await pool.allocateAsync(size)]
-    const { array, give, close } = await random.pick(sources)(world, size)
+    const { array, give, close, keeps } = await random.pick(sources)(world, size)
     const model = plimsoll.GgufFile.open(random.pick(world.files.models))
     const fits = model.tensors.filter(({ sizeBytes }) => sizeBytes <= array.byteLength)
     const tensor = fits.reduce(
@@ -78,7 +78,10 @@ export async function workTogether(world) {
     )
     const context = { buffer, other, array, model, tensor }
     const end = world.shadow.begin([array])
-    const begun = Array.from({ length: random.between(1, 3) }, () => settled(judge, random.pick(works)(context)))
+    const begun =
+      keeps && random.chance(0.4)
+        ? [settled(judge, writeAlone(world, context))]
+        : Array.from({ length: random.between(1, 3) }, () => settled(judge, random.pick(works)(context)))
     const takes = [give, close, () => buffer.release(), () => other.release(), () => model.close(), () => pool.close()]
     for (let count = random.between(1, 4); count > 0; count--) {
       await attempt(judge, random.pick(random.chance(0.5) ? [give] : takes))
@@ -90,6 +93,16 @@ export async function workTogether(world) {
   } finally {
     await pool.close()
   }
+}
+
+/** A write that is the only work on the two: whatever is released meanwhile, it writes what was there as it began. */
+async function writeAlone({ judge, shadow }, { buffer, array }) {
+  const expected = Buffer.from(array)
+  const isAlone = shadow.follow(array)
+  await buffer.write(array)
+  if (buffer.released || !isAlone()) return
+  const written = await buffer.read({ lengthBytes: expected.length })
+  if (!expected.equals(written)) judge.fault('wrong-bytes', 'a buffer does not read as it was written')
 }
 
 /** A promise that has settled, however: its error is judged. */

@@ -1,5 +1,5 @@
-//! Any bytes as blocks of any type: no panic, and the same values of every instruction set, whichever form they come out in. The
-//! first byte says the type, the second at which address the blocks begin.
+//! Any bytes as blocks of any type: no panic, and the same values of every instruction set, whichever form they come out in; and
+//! the search for values that are not finite finds the block that a look at all of them finds. The first byte says the type, the second at which address the blocks begin.
 
 #![no_main]
 
@@ -29,7 +29,11 @@ fuzz_target!(|bytes: &[u8]| {
         (singles, halves, bfloats)
     };
     let (singles, halves, bfloats) = values(portable);
+    let spoilt = singles
+        .chunks_exact(format.block_elements())
+        .position(|block| !block.iter().all(|single| single.is_finite()));
     for set in InstructionSet::available() {
+        assert_eq!(set.first_non_finite(format, blocks), Ok(spoilt), "{format} on {}", set.name());
         let (own_singles, own_halves, own_bfloats) = values(set);
         for (own, single) in own_singles.iter().zip(&singles) {
             assert!(
@@ -49,5 +53,6 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if blocks.len() != rest.len() {
         assert!(portable.to_f32(format, rest, &mut vec![0.0; elements]).is_err());
+        assert!(portable.first_non_finite(format, rest).is_err());
     }
 });

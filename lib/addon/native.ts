@@ -16,54 +16,97 @@ export const {
   detach,
   detectBoard,
   detectPreset,
+  dropPageCache,
+  estimateDimensions,
+  estimateModel,
+  estimateParameters,
   eventKinds,
+  expectRoomFor,
+  fitAxes,
+  fitModel,
   formatBytes,
   freeBuffer,
   gpuProcesses,
   instructionSet,
+  kvTypes,
   leakWarning,
   likelyDevice,
   machineMemory,
+  mappedFileBytes,
+  pageCache,
   parseBytes,
   planNpuDomains,
   processes,
   processMemory,
+  processors,
+  quantizations,
+  quantizedSizeBytes,
+  queueClockUs,
+  readBlackBoxFile,
   releaseGuard,
+  ruleOfThumbBytes,
+  runtimes,
   signals,
+  surveyLedger,
   tensorTypes,
+  typicalShapes,
   unreportedCopies,
   USUAL_ALIGN_BYTES,
   valueTypes,
+  verifyUse,
 } = binding
 
+export const NativeAdmission = binding.NativeAdmission
+export type NativeAdmission = Binding.NativeAdmission
 export const NativeBudget = binding.NativeBudget
 export type NativeBudget = Binding.NativeBudget
+export type NativeLedgerOptions = Binding.NativeLedgerOptions
 export const NativeStagingPool = binding.NativeStagingPool
 export type NativeStagingPool = Binding.NativeStagingPool
 export const NativeDevice = binding.NativeDevice
 export type NativeDevice = Binding.NativeDevice
 export const NativePool = binding.NativePool
 export type NativePool = Binding.NativePool
+export const NativePlaces = binding.NativePlaces
+export type NativePlaces = Binding.NativePlaces
 export const NativeModel = binding.NativeModel
 export type NativeModel = Binding.NativeModel
+export const NativeRemoteModel = binding.NativeRemoteModel
+export type NativeRemoteModel = Binding.NativeRemoteModel
 
 export const NativeMonitor = binding.NativeMonitor
 export type NativeMonitor = Binding.NativeMonitor
+
+export const NativeBlackBox = binding.NativeBlackBox
+export type NativeBlackBox = Binding.NativeBlackBox
 
 export const NativeProfile = binding.NativeProfile
 export type NativeProfile = Binding.NativeProfile
 
 export type {
+  NativeAcquireOptions,
+  NativeAdmissionNotice,
+  NativeBlackBoxOptions,
   NativeBounds,
+  NativeCompanions,
   NativeDeviceOptions,
+  NativeEstimate,
+  NativeEstimateOptions,
+  NativeFit,
+  NativeFitOptions,
+  NativeGranted,
+  NativeGrantRequest,
+  NativeMemoryUse,
   NativeMove,
   NativeNotice,
   NativePoolOptions,
   NativeRequest,
   NativeRun,
+  NativeShape,
   NativeStagingBuffer,
   NativeStep,
   NativeStream,
   NativeTensorType,
   NativeUnit,
+  NativeVerification,
 } from '../../binding.js'

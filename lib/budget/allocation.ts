@@ -17,6 +17,11 @@ export interface GuardState {
   readonly sizeBytes: number
   /** Who asked for it, if a profile wanted to know. */
   readonly stack: string | undefined
+  /**
+   * Is told that its holder is about to release it, where it is part of something larger, with which it is collected. Must not
+   * refer to the guard.
+   */
+  readonly releasing?: (() => void) | undefined
   attached: boolean
   held: boolean
   released: boolean
@@ -150,6 +155,7 @@ export class Allocation implements Disposable {
     leakGuard.unwatch(state)
     if (state.held) letGo(this)
     for (const guards of this.#attachedTo ?? []) guards.delete(this)
+    state.releasing?.()
     releaseGuard(state.guards, state.key)
   }
 

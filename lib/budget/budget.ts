@@ -1,5 +1,7 @@
 import type { AllocationInfo, Headroom, LineTerm } from '../../binding.js'
 import * as native from '../addon/native.js'
+import { type LedgerChoice, type LedgerHolder, ledgerChoice, ledgerOf } from '../ledger/ledger.js'
+import { ownSlice } from '../ledger/slice.js'
 import * as check from '../support/check.js'
 import { call, fromNative } from '../support/errors.js'
 import { internal } from '../support/internal.js'
@@ -37,6 +39,12 @@ export interface MachineBudgetOptions {
    */
   isolated?: boolean
   /**
+   * Whether the budget shares a ledger with other processes: then all of them together stay below the line of the board, and
+   * what others were granted and have not taken comes off headroom. True for that of the board, or a ledger's name or options.
+   * False by default. A process that `plimsoll run` started has its share by that, and needs none.
+   */
+  shared?: LedgerChoice
+  /**
    * Whether every grant is weighed against what the machine can give, too: the {@link MemoryBudget.headroom | headroom} of
    * at most 100 ms ago, less what was granted since, and read anew when a request would use more than a quarter of that.
    * True by default; with `false` the line alone decides.
@@ -56,6 +64,7 @@ export const machineBudgetChecks = {
   safetyMarginPercent: check.percent,
   maxBytes: (name: string, value: unknown) => check.bytes(name, value),
   isolated: check.boolean,
+  shared: (name: string, value: unknown) => ledgerChoice(name, value),
   headroom: check.boolean,
 } as const
 
@@ -122,16 +131,28 @@ export class MemoryBudget {
    *
    * @throws {@link InvalidArgumentError} for an unknown or unfit option.
    * @throws {@link IoError} when the machine's memory cannot be read, or a limit over the process that is there.
+   * @throws {@link LedgerError} when the ledger that it shall share cannot be used.
    */
   static forThisMachine(options?: MachineBudgetOptions & ProcessOptions): MemoryBudget {
     const checks = { ...machineBudgetChecks, ...processChecks }
     const checked = check.options<MachineBudgetOptions & ProcessOptions>(options, checks)
-    const { board = 'auto', ...rest } = checked
+    const { board = 'auto', shared = false, ...rest } = checked
     const { root, pid } = checked
+    const isOfOther = root !== undefined || pid !== undefined
+    const slice = isOfOther ? undefined : ownSlice()
+    const ledger = slice === undefined ? ledgerOf(shared) : undefined
     const preset = board === 'auto' ? call(() => native.detectPreset(root)) : board
-    const isolated = checked.isolated === true || root !== undefined || pid !== undefined
+    const isolated = checked.isolated === true || isOfOther
     const headroom = checked.headroom !== false
-    const machine = check.own({ ...rest, ...(preset && { board: preset }), isolated, headroom })
+    const maxBytes = lowest(checked.maxBytes, slice)
+    const machine = check.own({
+      ...rest,
+      ...(preset && { board: preset }),
+      ...(maxBytes !== undefined && { maxBytes }),
+      ...(ledger && { ledger }),
+      isolated,
+      headroom,
+    })
     const made = call(() => native.NativeBudget.ofThisMachine(machine))
     reportDoubts(made.unreportedDoubts)
     reportCopies(native.unreportedCopies())
@@ -151,6 +172,56 @@ export class MemoryBudget {
   /** What may be used at most, in bytes: the line. */
   get usableBytes(): number {
     return this.#native.usableBytes
+  }
+
+  /**
+   * The line of the board as a whole, in bytes: without the bounds of this process alone, its cgroups and `maxBytes`. All
+   * processes together that share a ledger stay below it.
+   */
+  get boardLineBytes(): number {
+    return this.#native.boardLineBytes
+  }
+
+  /** Where the ledger is that this budget shares with other processes; `undefined` where it shares none. */
+  get ledgerPath(): string | undefined {
+    return this.#native.ledgerPath ?? undefined
+  }
+
+  /**
+   * Who shares that ledger, this process too, in the order of their slots; empty where it shares none.
+   *
+   * @throws {@link LedgerError} when the ledger was removed or spoilt and cannot be made again.
+   */
+  ledgerHolders(): LedgerHolder[] {
+    return call(() => this.#native.ledgerHolders())
+  }
+
+  /**
+   * The number of the descriptor that keeps this process's share of the ledger; `undefined` where it shares none. A process
+   * that inherits it, by `stdio` of `spawn`, holds the share as long as it lives, whatever becomes of this one.
+   */
+  get ledgerDescriptor(): number | undefined {
+    return this.#native.ledgerDescriptor ?? undefined
+  }
+
+  /**
+   * Says that the process with that id holds the share, which inherited the {@link ledgerDescriptor}: others see its id, and
+   * credit it with what it has resident. Nothing where the budget shares no ledger.
+   *
+   * @throws {@link InvalidArgumentError} for what is no id of a process.
+   * @throws {@link LedgerError} as {@link ledgerHolders}.
+   */
+  setLedgerProcess(pid: number): void {
+    const checked = check.integer('pid', pid, 1, 2 ** 22)
+    call(() => this.#native.setLedgerProcess(checked))
+  }
+
+  /**
+   * Leaves the share in the ledger to whoever else has inherited its {@link ledgerDescriptor}: what is held there stays held
+   * until the last of them has ended. From then on this budget grants nothing. Nothing where it shares no ledger.
+   */
+  abandonLedgerShare(): void {
+    this.#native.abandonLedgerShare()
   }
 
   /** The line, in bytes: the lowest of {@link terms}. The same number as {@link usableBytes}. */
@@ -322,6 +393,12 @@ export class MemoryBudget {
 shows(MemoryBudget, ({ lineBytes, allocatedBytes, lineAvailableBytes, maxBytes }) => {
   return { lineBytes, allocatedBytes, lineAvailableBytes, maxBytes }
 })
+
+/** The lower of two bounds that may not be there. */
+function lowest(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return Math.min(one, other)
+}
 
 function ofNumbers(numbers: BudgetNumbers): native.NativeBudget {
   const { totalBytes, reservedBytes = 0 } = check.options<BudgetNumbers>(numbers, {

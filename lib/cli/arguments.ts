@@ -19,10 +19,13 @@ type Value = string | boolean | (string | boolean)[]
 export class Arguments {
   readonly #values: Readonly<Record<string, Value | undefined>>
   readonly #operands: readonly string[]
+  /** The command line behind `--`, for a verb that takes one; none if there is none. */
+  readonly command: readonly string[] | undefined
 
-  constructor(values: Readonly<Record<string, Value | undefined>>, operands: readonly string[]) {
+  constructor(values: Readonly<Record<string, Value | undefined>>, operands: readonly string[], command?: string[]) {
     this.#values = values
     this.#operands = operands
+    this.command = command
   }
 
   /** The one operand of a verb that demands one. */
@@ -31,6 +34,16 @@ export class Arguments {
     if (file === undefined) throw new UsageError('expected a FILE, got none')
     if (surplus !== undefined) throw new UsageError(`expected one FILE, got also "${surplus}"`)
     return file
+  }
+
+  /** The one operand of a verb that can do without. */
+  get fileIfGiven(): string | undefined {
+    return this.#operands.length === 0 ? undefined : this.file
+  }
+
+  /** The operands of a verb that takes any number of them. */
+  get paths(): readonly string[] {
+    return this.#operands
   }
 
   flag(name: string): boolean {
@@ -60,6 +73,13 @@ export class Arguments {
     const ms = Number(number) * { ms: 1, s: 1000, min: 60_000 }[unit as 'ms' | 's' | 'min']
     if (ms >= 10 && ms <= 3_600_000) return ms
     throw new UsageError(`expected --${name} to be a time from 10ms to 60min, such as 500ms or 2s, got "${text}"`)
+  }
+
+  /** A whole number between two others. */
+  integer(name: string, least: number, most: number): number | undefined {
+    const number = this.number(name)
+    if (number === undefined || (Number.isSafeInteger(number) && number >= least && number <= most)) return number
+    throw new UsageError(`expected --${name} to be a whole number from ${least} to ${most}, got "${this.text(name)}"`)
   }
 
   number(name: string): number | undefined {
@@ -98,12 +118,15 @@ export function suggestion(word: string, known: readonly string[]): string {
 /** Reads what follows the verb. */
 export function parse(verb: Signature, argv: string[]): Arguments {
   const options = optionsOf(verb)
-  refuseUnknown(argv, options)
-  const { values, positionals } = parseStrictly(argv, options)
+  const end = verb.command === undefined ? -1 : argv.indexOf('--')
+  const command = end < 0 ? undefined : argv.slice(end + 1)
+  const own = end < 0 ? argv : argv.slice(0, end)
+  refuseUnknown(own, options)
+  const { values, positionals } = parseStrictly(own, options)
   if (verb.operand === undefined && positionals.length > 0) {
     throw new UsageError(`expected no operand, got "${positionals[0]}"`)
   }
-  return new Arguments(values, positionals)
+  return new Arguments(values, positionals, command)
 }
 
 /** Finds a misspelt option before the parser does, to name the nearest right one. */

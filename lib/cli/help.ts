@@ -35,7 +35,7 @@ export function verbHelp(page: Page, verb: Verb): string[] {
   return [
     `${verb.summary[0]?.toUpperCase()}${verb.summary.slice(1)}.`,
     '',
-    heading(page, 'Usage', `plimsoll ${called(verb)} [options]`),
+    heading(page, 'Usage', `plimsoll ${usage(verb)}`),
     '',
     ...facts(
       page,
@@ -55,7 +55,11 @@ const exitCodes = (page: Page): string[] => [
   ),
 ]
 
-const called = (verb: Verb): string => (verb.operand ? `${verb.name} ${verb.operand}` : verb.name)
+const called = ({ name, operand }: Verb): string => (operand ? `${name} ${operand}` : name)
+
+/** How a verb is called, with the command line that it may be given. */
+const usage = (verb: Verb): string =>
+  [called(verb), '[options]', ...(verb.command ? [`[-- ${verb.command}]`] : [])].join(' ')
 
 const flag = (name: string, { short, value, multiple }: Option): string =>
   `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}${multiple ? ' ...' : ''}`

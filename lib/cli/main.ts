@@ -1,9 +1,15 @@
 import { version } from '../support/package.js'
 import { parse, suggestion } from './arguments.js'
+import { blackbox } from './blackbox/blackbox.js'
 import { doctor } from './doctor/doctor.js'
+import { estimate } from './estimate/estimate.js'
+import { fit } from './estimate/fit.js'
 import { Exit, type ExitCode } from './exit.js'
 import { describe, UsageError } from './failure.js'
 import { programHelp, verbHelp } from './help.js'
+import { ledger } from './ledger/ledger.js'
+import { run as runCommand } from './ledger/run.js'
+import { cache } from './model/cache.js'
 import { inspect } from './model/inspect.js'
 import { load } from './model/load.js'
 import { pools } from './pool/pools.js'
@@ -13,9 +19,22 @@ import { top } from './top/top.js'
 import type { Verb } from './verb.js'
 
 /** Every verb of the command line, in the order of the help. */
-const verbs: readonly Verb[] = [doctor, inspect, load, pools, replay, top]
+const verbs: readonly Verb[] = [
+  doctor,
+  blackbox,
+  cache,
+  estimate,
+  fit,
+  inspect,
+  ledger,
+  load,
+  pools,
+  replay,
+  runCommand,
+  top,
+]
 
-async function main(argv: string[]): Promise<ExitCode> {
+async function main(argv: string[]): Promise<number> {
   const [first, second] = argv
   try {
     if (first === '--version' || first === '-v') return say([version])
@@ -31,7 +50,7 @@ async function main(argv: string[]): Promise<ExitCode> {
   }
 }
 
-async function run(verb: Verb, argv: string[]): Promise<ExitCode> {
+async function run(verb: Verb, argv: string[]): Promise<number> {
   const args = parse(verb, argv)
   if (args.flag('help')) return say(verbHelp(pageFor(process.stdout), verb))
   const report = await verb.run(args)
@@ -66,7 +85,7 @@ function verbCalled(name: string | undefined): Verb {
 }
 
 /** Tells what went wrong and with which code the process ends. `--json` counts even where the rest is unreadable. */
-function fail(error: unknown, argv: string[]): ExitCode {
+function fail(error: unknown, argv: string[]): number {
   const described = describe(error)
   if (!described) {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
@@ -76,8 +95,8 @@ function fail(error: unknown, argv: string[]): ExitCode {
   const verb = verbs.find((each) => each.name === called)
   printError(verb ? `plimsoll ${verb.name}` : 'plimsoll', described.message)
   const print = verb?.lineByLine ? printDocumentLine : printDocument
-  if (argv.includes('--json')) print(described.document)
-  return described.exitCode
+  if (argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json')) print(described.document)
+  return verb?.failureCode === undefined ? described.exitCode : verb.failureCode
 }
 
 watchOutput()

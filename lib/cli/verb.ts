@@ -20,6 +20,8 @@ export interface Verb extends Signature {
   summary: string
   /** Whether its documents stand one on a line, also that of an error. */
   lineByLine?: boolean
+  /** The code with which it ends whenever it fails itself; where it passes on the codes of another program. */
+  failureCode?: number
   /** Finds out, or shows what it finds while it goes on and says how the command ends. */
-  run: (args: Arguments) => Report | Promise<Report | ExitCode>
+  run: (args: Arguments) => Report | Promise<Report | number>
 }

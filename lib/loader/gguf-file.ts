@@ -1,4 +1,3 @@
-import { constants } from 'node:buffer'
 import { isTypedArray } from 'node:util/types'
 import type {
   GgufFileType,
@@ -8,54 +7,75 @@ import type {
   NativeStreamOptions,
   TensorInfo,
 } from '../../binding.js'
-import { NativeModel, type NativeStagingPool, type NativeStream, type NativeUnit } from '../addon/native.js'
+import { NativeModel, type NativeStagingPool } from '../addon/native.js'
 import { MiB } from '../addon/units.js'
-import { bufferPlace, type DeviceBuffer, inUse } from '../device/buffer.js'
+import type { DeviceBuffer } from '../device/buffer.js'
 import { nativePool, StagingPool } from '../pool/staging.js'
+import { abortion } from '../support/abort.js'
 import { anyBytesOf } from '../support/bytes.js'
 import * as check from '../support/check.js'
-import { call, invalidArgument, quoted } from '../support/errors.js'
+import { AbortError, call, invalidArgument, quoted } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
 import { refuseCloning, shows } from '../support/shown.js'
+import { detectBoard } from '../system/system.js'
 import type { TensorChunk } from './chunk.js'
-import { movedAway, tooLarge, windowOf } from './destination.js'
+import { controlOf, fill, type LoadContext, type LoadSource } from './fill.js'
+import { loadAll } from './load-all.js'
 import { type GgufMetadata, metadataOf } from './metadata.js'
 import {
+  allChecks,
   intoChecks,
+  type LoadAllAny,
+  type LoadAllIntoOptions,
+  type LoadAllIntoPoolOptions,
+  type LoadAllOptions,
   type LoadIntoAny,
   type LoadIntoBufferOptions,
   type LoadIntoOptions,
-  type LoadOptions,
   nativeOptions,
   type OpenOptions,
   type ReadStreamOptions,
+  readingOf,
   readStreamChecks,
   type StreamOptions,
   streamChecks,
 } from './options.js'
-import { elementBytes, type TensorData, type TensorOutput, tensorDataBytes, view } from './output.js'
+import type { TensorData, TensorOutput } from './output.js'
 import { readStream, type TensorReadStream } from './read-stream.js'
-import { chunks, drain, type LoadControl, Loads } from './stream.js'
+import { openRemote } from './remote.js'
+import { type OpenUrlOptions, remoteRequest } from './remote-options.js'
+import { chunks, Loads } from './stream.js'
 import { tensorInfos } from './tensor-infos.js'
 
 export type { GgufFileType, GgufGap, GgufSplit, TensorInfo } from '../../binding.js'
-
-/** What a file shares with its owner. */
-export interface LoadContext {
-  staging: StagingPool
-  loads: Loads
-}
 
 /** The pool and the loads of files opened without a manager; made when first needed. */
 let standalone: LoadContext | undefined
 
 const standaloneContext = (): LoadContext => {
-  standalone ??= { staging: new StagingPool({ maxHeldBytes: 8 * MiB }), loads: new Loads() }
+  standalone ??= {
+    staging: new StagingPool({ maxHeldBytes: 8 * MiB }),
+    loads: new Loads(),
+    dropsBehind: detectBoard().unifiedMemory ?? false,
+  }
   return standalone
 }
 
+/** @internal The native half of a file, for what reads its header; `undefined` of anything else. */
+export let nativeModel: (file: unknown) => NativeModel | undefined
+
+/** An address that `open` tells from a path by its type. */
+export type WebAddress = `http://${string}` | `https://${string}`
+
 /** Opens a file for an owner of its own pool and loads. */
-export let openWith: (context: LoadContext, path: string | URL, options?: OpenOptions) => GgufFile
+export let openWith: (
+  context: LoadContext,
+  path: string | URL,
+  options?: OpenOptions | OpenUrlOptions,
+) => GgufFile | Promise<GgufFile>
+
+/** The same by an address. */
+export let openUrlWith: (context: LoadContext, url: string | URL, options?: OpenUrlOptions) => Promise<GgufFile>
 
 /**
  * An open GGUF file: its metadata and tensors, checked against every rule of the format.
@@ -76,37 +96,76 @@ export class GgufFile implements Disposable {
   #tensors: readonly Readonly<TensorInfo>[] | undefined
   /** The metadata, decoded when asked for. */
   readonly metadata: GgufMetadata
-  /** Whether it was opened without its data. */
-  readonly headerOnly: boolean
 
   static {
-    openWith = (context, path, options) => GgufFile.#open(path, options, context)
+    nativeModel = (file) => (check.isObject(file) && #native in file ? file.#native : undefined)
+    openWith = (context, path, options) => GgufFile.#openAny(path, options, context)
+    openUrlWith = (context, url, options) => GgufFile.#openUrl(url, options, context)
   }
 
-  private constructor(token: typeof internal, native: NativeModel, headerOnly: boolean, context?: LoadContext) {
+  private constructor(token: typeof internal, native: NativeModel, context?: LoadContext) {
     expectInternal(token, 'GgufFile', 'GgufFile.open()')
     refuseCloning(this)
     this.#native = native
     this.#info = call(() => native.info())
     this.#context = context
     this.metadata = metadataOf(native)
-    this.headerOnly = headerOnly
   }
 
   /**
    * Opens a file and reads its header. No tensor data is read.
    *
+   * An address of `http:` or `https:` is opened as by {@link openUrl}, and is a promise. TypeScript tells one from a path only
+   * where it sees its beginning: for one in a variable take {@link openUrl}.
+   *
    * @throws {@link IoError} when it cannot be opened or read, or is no regular file.
    * @throws {@link InvalidGgufError} when it breaks a rule of the format.
    */
-  static open(path: string | URL, options?: OpenOptions): GgufFile {
-    return GgufFile.#open(path, options)
+  static open(url: WebAddress, options?: OpenUrlOptions): Promise<GgufFile>
+  static open(path: string | URL, options?: OpenOptions): GgufFile
+  static open(path: string | URL, options?: OpenOptions | OpenUrlOptions): GgufFile | Promise<GgufFile> {
+    return GgufFile.#openAny(path, options)
+  }
+
+  /**
+   * Opens a model on a server by its header alone, which is fetched by range requests: before a download. No tensor data is
+   * fetched, and none can be read: streams and loads throw {@link InvalidArgumentError}. All files of a split model are asked
+   * for, unless `shardOnly`. A `file:` URL opens the file.
+   *
+   * Rejects with {@link IoError} when the server does not send it, with its `status` where it refused; with
+   * {@link InvalidGgufError} when it breaks a rule of the format, which a web page does too; with {@link AbortError}.
+   *
+   * @example
+   * using model = await GgufFile.openUrl('https://huggingface.co/OWNER/REPOSITORY/resolve/main/FILE.gguf')
+   * console.log(model.architecture, model.dataBytes)
+   */
+  static async openUrl(url: string | URL, options?: OpenUrlOptions): Promise<GgufFile> {
+    return GgufFile.#openUrl(url, options)
+  }
+
+  static #openAny(path: string | URL, options: OpenOptions | OpenUrlOptions | undefined, context?: LoadContext) {
+    const url = check.webUrl(path)
+    if (url && typeof path === 'string') return GgufFile.#openUrl(url, options as OpenUrlOptions, context)
+    // By its type it could be a file: whoever expects one must not get a promise.
+    if (url)
+      throw invalidArgument('path', 'a path or a file: URL (this is one for openUrl)', `a URL of ${url.protocol}`)
+    return GgufFile.#open(path, options, context)
+  }
+
+  static async #openUrl(url: string | URL, options: OpenUrlOptions | undefined, context?: LoadContext) {
+    const request = remoteRequest(options)
+    const address = check.webUrl(url)
+    if (address) return new GgufFile(internal, await openRemote(address, request), context)
+    const path = check.fileUrl('url', url)
+    const ended = abortion(request.signal)
+    if (ended) throw new AbortError(ended.reason)
+    return GgufFile.#open(path, request.open, context)
   }
 
   static #open(path: string | URL, options: OpenOptions | undefined, context?: LoadContext): GgufFile {
     const checked = nativeOptions(options)
     const native = call(() => NativeModel.open(check.filePath('path', path), checked))
-    return new GgufFile(internal, native, checked.headerOnly, context)
+    return new GgufFile(internal, native, context)
   }
 
   /**
@@ -121,16 +180,31 @@ export class GgufFile implements Disposable {
     return new GgufFile(
       internal,
       call(() => NativeModel.fromBytes(view, checked)),
-      checked.headerOnly,
     )
   }
 
-  /** The path it was opened under, `<bytes>` for bytes. */
+  /** Whether it was opened without its data: with `headerOnly`, or by an address. */
+  get headerOnly(): boolean {
+    return this.#info.headerOnly
+  }
+
+  /**
+   * The path it was opened under, `<bytes>` for bytes; of a split model that of its first file. An address is without user,
+   * query and fragment, which may be secret.
+   */
   get path(): string {
     return this.#info.path
   }
 
-  /** The size of the file when it was opened, in bytes. */
+  /** The paths of its files: one, or those of a split model in their order. */
+  get paths(): readonly string[] {
+    return this.#info.paths
+  }
+
+  /**
+   * The size of the model when it was opened, all its files together, in bytes. Of a file on a server that does not tell it, the
+   * least that it can be.
+   */
   get sizeBytes(): number {
     return this.#info.sizeBytes
   }
@@ -155,22 +229,22 @@ export class GgufFile implements Disposable {
     return this.#info.alignmentBytes
   }
 
-  /** Where the data section starts, in bytes from the start of the file. */
+  /** Where the data section of the first file starts, in bytes from the beginning of the model in it. */
   get dataOffsetBytes(): number {
     return this.#info.dataOffsetBytes
   }
 
-  /** Bytes of the data section from its start to the end of the last tensor, gaps included. */
+  /** Bytes of the data sections, each from its start to the end of its last tensor, gaps included. */
   get dataBytes(): number {
     return this.#info.dataBytes
   }
 
-  /** Which part of a split model the file is, if it is one. */
+  /** Which part of a split model the file is, if it is one; of a whole split model, what its first file says. */
   get split(): GgufSplit | undefined {
     return this.#info.split
   }
 
-  /** The tensors, in file order. */
+  /** The tensors, in file order; of a split model those of its first file, then those of the next. */
   get tensors(): readonly Readonly<TensorInfo>[] {
     this.#tensors ??= Object.freeze(tensorInfos(this.#native, this.#info.tensorCount))
     return this.#tensors
@@ -191,8 +265,9 @@ export class GgufFile implements Disposable {
 
   /**
    * Streams tensors in chunks of whole blocks, through a few staging buffers, at the consumer's pace: the reader stays
-   * about a megabyte ahead and waits. Each chunk is its consumer's own, unless they are lent by `reuse: true`. All work happens on a thread of the stream's own, which starts with the first
-   * chunk asked for and ends with the stream.
+   * about a megabyte ahead and waits. Each chunk is its consumer's own, unless they are lent by `reuse: true`. All work happens
+   * on threads of the stream's own, one unless its options say more, which start with the first chunk asked for and end with
+   * the stream.
    *
    * Leaving the loop ends the stream. Errors of the file reject the iteration: {@link IoError} when it cannot be read
    * or was changed since it was opened, {@link InsufficientMemoryError} when the pool's budget has no room.
@@ -206,11 +281,12 @@ export class GgufFile implements Disposable {
   ): AsyncGenerator<TensorChunk<As>, void, undefined> {
     const checked = check.options<StreamOptions>(options, streamChecks)
     const { as = 'raw', tensors, chunkBytes = MiB, staging, reuse = false } = checked
-    const { staging: ownStaging, loads } = this.#context ?? standaloneContext()
-    const request = { output: as, chunkBytes, tensors } as NativeStreamOptions
-    const native = call(() => this.#native.stream(nativePool(staging ?? ownStaging) as NativeStagingPool, request))
+    const context = this.#context ?? standaloneContext()
+    const request = { ...readingOf(checked, context.dropsBehind), chunkBytes, tensors } as NativeStreamOptions
+    const pool = nativePool(staging ?? context.staging) as NativeStagingPool
+    const native = call(() => this.#native.stream(pool, request))
     const totalBytes = call(() => this.#native.storedBytes(tensors))
-    return chunks(native, as as As, reuse, this.#names(), totalBytes, loads, control(checked))
+    return chunks(native, as as As, reuse, this.#names(), totalBytes, context.loads, controlOf(checked))
   }
 
   /**
@@ -253,52 +329,38 @@ export class GgufFile implements Disposable {
     name: string,
     options?: LoadIntoOptions<As> | LoadIntoBufferOptions<As>,
   ): Promise<TensorData<As> | DeviceBuffer> {
-    const checked = check.options<LoadIntoAny>(options, intoChecks)
-    const { as = 'raw', into, offsetBytes } = checked
+    const { into, offsetBytes, ...checked } = check.options<LoadIntoAny>(options, intoChecks)
     const info = this.tensor(name)
     if (!info) throw invalidArgument('name', 'the name of a tensor of this file', quoted(name))
-    const dataBytes = tensorDataBytes(info, as)
-    const { staging, loads } = this.#context ?? standaloneContext()
-    const through = nativePool(staging) as NativeStagingPool
-    const request = { output: as, chunkBytes: 4 * MiB, tensors: [name] }
-    const run = (native: NativeStream, deliver?: (unit: NativeUnit) => void) =>
-      drain(native, this.#names(), info.sizeBytes, loads, control(checked), deliver)
-    const place = bufferPlace(into)
-    if (place) {
-      const offset = alignedOffset(offsetBytes ?? 0, elementBytes(as))
-      await run(call(() => this.#native.streamIntoBuffer(through, request, place.native, place.key, offset)))
-      return into as DeviceBuffer
-    }
-    if (offsetBytes !== undefined) throw invalidArgument('offsetBytes', 'left to a DeviceBuffer', offsetBytes)
-    if (into === undefined) {
-      if (dataBytes > constants.MAX_LENGTH) throw tooLarge(dataBytes)
-      const native = call(() => this.#native.streamIntoNew(through, request, dataBytes))
-      await run(native)
-      return view(as as As, native.takeFilled() as ArrayBuffer)
-    }
-    const target = windowOf(into as ArrayBuffer | ArrayBufferView, dataBytes, elementBytes(as))
-    const leased = call(() => this.#native.streamIntoLeased(through, request, target))
-    if (leased) await inUse(target.buffer, run(leased))
-    else await this.#loadInPieces(through, { ...request, chunkBytes: MiB }, target, run)
-    if (target.length !== dataBytes) throw movedAway()
-    return over(as as As, target)
+    const [loaded] = await fill(this.#source(), [{ info, into, offsetBytes }], check.own(checked) as LoadAllOptions<As>)
+    return loaded as TensorData<As> | DeviceBuffer
   }
 
-  /** Fills memory that a script can move away: on the event loop, out of staging buffers. */
-  async #loadInPieces(
-    through: NativeStagingPool,
-    request: NativeStreamOptions,
-    target: Uint8Array,
-    run: (native: NativeStream, deliver: (unit: NativeUnit) => void) => Promise<void>,
-  ): Promise<void> {
-    const { length } = target
-    let done = 0
-    await run(
-      call(() => this.#native.stream(through, request)),
-      (unit) => {
-        done += call(() => unit.copyInto(target, length, done))
-      },
-    )
+  /**
+   * Reads all tensors whole, or those of a filter, and gives them by name: as arrays in new memory, in places of yours, or in
+   * buffers of a pool, one for each tensor. A few staging buffers are all that it takes beside. When it rejects, nothing is
+   * written to any place afterwards, and buffers that it took from a pool are released.
+   *
+   * Rejects with what {@link load} rejects with; with {@link InsufficientMemoryError}, before anything is taken, when the machine
+   * has not got the new memory.
+   *
+   * @example
+   * const weights = await model.loadAll({ into: pool, threads: 2, onProgress: ({ remainingMs }) => show(remainingMs) })
+   * weights.get('output.weight').sizeBytes
+   */
+  loadAll<As extends TensorOutput = 'raw'>(options: LoadAllIntoPoolOptions<As>): Promise<Map<string, DeviceBuffer>>
+  loadAll<As extends TensorOutput = 'raw'>(
+    options: LoadAllIntoOptions<As>,
+  ): Promise<Map<string, TensorData<As> | DeviceBuffer>>
+  loadAll<As extends TensorOutput = 'raw'>(options?: LoadAllOptions<As>): Promise<Map<string, TensorData<As>>>
+  async loadAll(options?: LoadAllAny): Promise<Map<string, TensorData | DeviceBuffer>> {
+    const checked = check.options<LoadAllAny>(options, allChecks)
+    return loadAll(this.#source(), this.tensors, checked)
+  }
+
+  /** The file as its loads use it. */
+  #source(): LoadSource {
+    return { native: this.#native, names: () => this.#names(), context: this.#context ?? standaloneContext() }
   }
 
   /**
@@ -327,18 +389,6 @@ export class GgufFile implements Disposable {
       return name
     }
   }
-}
-
-const control = ({ signal, onProgress }: LoadOptions): LoadControl => ({ signal, onProgress })
-
-/** Where a tensor begins in a buffer; the buffer itself is aligned to more than any element. */
-function alignedOffset(offsetBytes: number, alignmentBytes: number): number {
-  if (offsetBytes % alignmentBytes === 0) return offsetBytes
-  throw invalidArgument('offsetBytes', `a multiple of its elements' ${alignmentBytes} bytes`, offsetBytes)
-}
-
-function over<As extends TensorOutput>(as: As, bytes: Uint8Array): TensorData<As> {
-  return view(as, bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / elementBytes(as))
 }
 
 shows(GgufFile, ({ path, sizeBytes, architecture, fileType, dataBytes, headerOnly }) => {

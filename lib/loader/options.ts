@@ -1,13 +1,16 @@
-import type { NativeOpenOptions } from '../../binding.js'
+import { isMap } from 'node:util/types'
+import type { NativeOpenOptions, NativeStreamOptions, TensorInfo } from '../../binding.js'
 import type { DeviceBuffer } from '../device/buffer.js'
+import { isPool, type MemoryPool } from '../pool/memory-pool.js'
 import { nativePool, StagingPool } from '../pool/staging.js'
 import * as check from '../support/check.js'
+import { invalidArgument, quoted } from '../support/errors.js'
 import { destination } from './destination.js'
 import { type TensorOutput, tensorOutputs } from './output.js'
-import type { LoadProgress } from './stream.js'
+import type { IoMode, LoadProgress, TensorDigest } from './progress.js'
 
-/** How a file is opened. */
-export interface OpenOptions {
+/** How a header is read, wherever it is. */
+export interface HeaderOptions {
   /**
    * The tensor data is not there, only the header: no range is checked against the size of the file, and nothing can
    * be streamed. `false` by default.
@@ -25,12 +28,42 @@ export interface OpenOptions {
   maxNameBytes?: number
   /** The most dimensions of a tensor: 4 by default, as many as ggml has, at most 8. */
   maxDimensions?: number
+  /**
+   * Opens a file of a split model alone. By default any of its files, `NAME-00002-of-00009.gguf`, opens the whole model: the
+   * others are looked for beside it. `false` by default.
+   */
+  shardOnly?: boolean
 }
 
-/** What both ways of reading take. */
+/** How a file is opened. */
+export interface OpenOptions extends HeaderOptions {
+  /** Where the model begins, in bytes from the start of the file: that of a GGUF file within a larger one. 0 by default. */
+  offsetBytes?: number
+}
+
+/** What all ways of reading take. */
 export interface LoadOptions<As extends TensorOutput = TensorOutput> {
   /** The form of the data: `'raw'` (default), `'f32'`, `'f16'` or `'bf16'` (both as bits, rounded to nearest even). */
   as?: As
+  /**
+   * How many threads read and convert, each a unit of its own: so many reads are in flight. What comes is in order all the
+   * same. 1 by default, at most 64.
+   */
+  threads?: number
+  /**
+   * By which calls the file is read: `'read'` (default), copies out of a map (`'mmap'`), or reads past the page cache
+   * (`'direct'`). Where that cannot be it is read by `'read'`, and the progress tells why.
+   */
+  io?: IoMode
+  /**
+   * Whether the page cache is rid of what was read, but for what it held before. By default on boards whose processors share
+   * the memory, where the cache is taken from the model.
+   */
+  dropBehind?: boolean
+  /** Whether a value that is NaN or infinite ends the load, with an {@link InvalidTensorError}. `false` by default. */
+  checkTensors?: boolean
+  /** Called with the SHA-256 of each tensor that was read to its end, on the event loop. What it throws ends the load. */
+  onDigest?: (digest: TensorDigest) => void
   /** Ends the load: it rejects with an {@link AbortError} whose cause is the signal's reason. */
   signal?: AbortSignal
   /** Called with every chunk, on the event loop. What it throws ends the load. */
@@ -92,20 +125,79 @@ export interface LoadIntoAny extends LoadOptions {
   offsetBytes?: number
 }
 
-const openChecks = {
+/** Where a tensor goes. */
+export type TensorPlace = ArrayBuffer | ArrayBufferView | DeviceBuffer
+
+/** What {@link GgufFile.loadAll} takes. */
+export interface LoadAllOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
+  /** Which tensors are loaded. All by default. */
+  filter?: (tensor: Readonly<TensorInfo>) => boolean
+  /** The order in which they are loaded, as of `sort`. By default that of their data in the file, which is the fastest. */
+  order?: (a: Readonly<TensorInfo>, b: Readonly<TensorInfo>) => number
+}
+
+/** What {@link GgufFile.loadAll} takes to fill places of yours. */
+export interface LoadAllIntoOptions<As extends TensorOutput = TensorOutput> extends LoadAllOptions<As> {
+  /** Where each tensor goes, by its name: memory as of {@link LoadIntoOptions.into}, or a buffer of a device. New memory for none. */
+  into: ReadonlyMap<string, TensorPlace> | ((tensor: Readonly<TensorInfo>) => TensorPlace | undefined)
+}
+
+/** What {@link GgufFile.loadAll} takes to fill buffers of a pool. */
+export interface LoadAllIntoPoolOptions<As extends TensorOutput = TensorOutput> extends LoadAllOptions<As> {
+  /** The pool that gives a buffer for each tensor. When the load fails they are all released. */
+  into: MemoryPool
+}
+
+/** What may be asked for, wherever the tensors go. */
+export interface LoadAllAny extends LoadAllOptions {
+  into?: LoadAllIntoOptions['into'] | MemoryPool
+}
+
+export const headerChecks = {
   headerOnly: check.boolean,
   strict: check.boolean,
   maxNameBytes: (name: string, value: unknown) => check.bytes(name, value, 1, 65_535),
   maxDimensions: (name: string, value: unknown) => check.integer(name, value, 1, 8),
+  shardOnly: check.boolean,
 } as const
 
-export const nativeOptions = (options: OpenOptions | undefined): NativeOpenOptions => {
-  const { headerOnly = false, strict = false, ...limits } = check.options<OpenOptions>(options, openChecks)
-  return check.own({ headerOnly, strict, ...limits })
+const openChecks = {
+  ...headerChecks,
+  offsetBytes: (name: string, value: unknown) => check.bytes(name, value),
+} as const
+
+export const nativeOptions = (options: OpenOptions | undefined): NativeOpenOptions =>
+  nativeOpenOptions(check.options<OpenOptions>(options, openChecks))
+
+/** Options that were checked, as the addon takes them. */
+export function nativeOpenOptions(checked: OpenOptions): NativeOpenOptions {
+  const { headerOnly = false, strict = false, offsetBytes = 0, shardOnly = false, ...limits } = checked
+  return check.own({ headerOnly, strict, offsetBytes, shardOnly, ...limits })
 }
+
+/** The calls that a file can be read by. */
+export const ioModes: readonly IoMode[] = Object.freeze(['read', 'mmap', 'direct'] as const)
+
+/** What the addon wants to know of how a file is read. */
+export const readingOf = (
+  options: LoadOptions,
+  dropsBehind: boolean,
+): Omit<NativeStreamOptions, 'tensors' | 'chunkBytes'> => ({
+  output: options.as ?? 'raw',
+  threads: options.threads ?? 1,
+  io: options.io ?? 'read',
+  dropBehind: options.dropBehind ?? dropsBehind,
+  checkTensors: options.checkTensors ?? false,
+  digest: options.onDigest !== undefined,
+})
 
 export const loadChecks = {
   as: (name: string, value: unknown) => check.oneOf(name, value, tensorOutputs),
+  threads: (name: string, value: unknown) => check.integer(name, value, 1, 64),
+  io: (name: string, value: unknown) => check.oneOf<IoMode>(name, value, ioModes),
+  dropBehind: check.boolean,
+  checkTensors: check.boolean,
+  onDigest: (name: string, value: unknown) => check.callback<(digest: TensorDigest) => void>(name, value),
   signal: check.signal,
   onProgress: (name: string, value: unknown) => check.callback<(progress: LoadProgress) => void>(name, value),
 } as const
@@ -128,4 +220,15 @@ export const intoChecks = {
   ...loadChecks,
   into: destination,
   offsetBytes: (name: string, value: unknown) => check.bytes(name, value),
+} as const
+
+export const allChecks = {
+  ...loadChecks,
+  into: (name: string, value: unknown): NonNullable<LoadAllAny['into']> => {
+    if (isPool(value) || isMap(value) || typeof value === 'function') return value as NonNullable<LoadAllAny['into']>
+    throw invalidArgument(name, 'a MemoryPool, a Map of places by tensor, or a function that gives one', quoted(value))
+  },
+  filter: (name: string, value: unknown) => check.callback<(tensor: Readonly<TensorInfo>) => boolean>(name, value),
+  order: (name: string, value: unknown) =>
+    check.callback<(a: Readonly<TensorInfo>, b: Readonly<TensorInfo>) => number>(name, value),
 } as const

@@ -1,28 +1,11 @@
 import { promisify } from 'node:util'
 import type { NativeStream, NativeUnit } from '../addon/native.js'
-import { type Abortion, absorb, onAbort } from '../support/abort.js'
+import { type Abortion, onAbort } from '../support/abort.js'
 import { AbortError, fromNative } from '../support/errors.js'
 import { allSettled } from '../support/settle.js'
 import { type ChunkPlace, chunkOver, type TensorChunk } from './chunk.js'
 import type { TensorOutput } from './output.js'
-
-/** How far a load has come. */
-export interface LoadProgress {
-  /** The tensor just read. */
-  tensor: string
-  /** Chunks delivered so far. */
-  chunks: number
-  /** Stored bytes read so far. */
-  loadedBytes: number
-  /** Stored bytes to be read in all. */
-  totalBytes: number
-}
-
-/** What a load tells and listens to while it runs. */
-export interface LoadControl {
-  signal: AbortSignal | undefined
-  onProgress: ((progress: LoadProgress) => void) | undefined
-}
+import { type LoadControl, Reporter } from './progress.js'
 
 /**
  * Loads in flight, so that whoever owns them can end them. They are held weakly: an iterator that was forgotten half
@@ -197,15 +180,18 @@ export async function* chunks<As extends TensorOutput>(
   loads: Loads,
   control: LoadControl,
 ): AsyncGenerator<TensorChunk<As>, void, undefined> {
-  const progress = reporter(totalBytes, control)
+  const reporter = new Reporter(totalBytes, control)
+  const progress = (place: ChunkPlace): void => reporter.report(native, place)
   const load = new Load(native, loads, control.signal)
   try {
     for (let unit = await load.next(); unit !== null; unit = await load.next()) {
       yield* reuse ? lentChunks(unit, as, names, load, progress) : ownChunks(unit, as, names, load, progress)
+      reporter.digests(unit, names)
     }
   } finally {
     await load.close()
   }
+  reporter.expectSound()
 }
 
 /** Copies of the chunks of one unit, whose memory is back before the first of them is there. */
@@ -255,13 +241,11 @@ async function* lentChunks<As extends TensorOutput>(
 export async function drain(
   native: NativeStream,
   names: (index: number) => string,
-  totalBytes: number,
+  reporter: Reporter,
   loads: Loads,
-  control: LoadControl,
   deliver: (unit: NativeUnit) => void = () => {},
 ): Promise<void> {
-  const progress = reporter(totalBytes, control)
-  const load = new Load(native, loads, control.signal)
+  const load = new Load(native, loads, reporter.control.signal)
   try {
     for (let unit = await load.next(); unit !== null; unit = await load.next()) {
       const filled = places(unit, names)
@@ -270,24 +254,11 @@ export async function drain(
       } finally {
         unit.discard()
       }
-      filled.forEach(progress)
+      for (const place of filled) reporter.report(native, place)
+      reporter.digests(unit, names)
     }
   } finally {
     await load.close()
   }
-}
-
-function reporter(totalBytes: number, { onProgress }: LoadControl): (place: ChunkPlace) => void {
-  let chunks = 0
-  let loadedBytes = 0
-  let failed: Abortion | undefined
-  return (place) => {
-    if (failed) throw failed.reason
-    chunks += 1
-    loadedBytes += place.byteEnd - place.byteStart
-    // One that is asynchronous is not waited for, but what it rejects with ends the load, too.
-    absorb(onProgress?.({ tensor: place.tensor, chunks, loadedBytes, totalBytes }), (reason) => {
-      failed = { reason }
-    })
-  }
+  reporter.expectSound()
 }

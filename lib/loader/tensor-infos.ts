@@ -6,7 +6,7 @@ import { call } from '../support/errors.js'
 const BATCH = 512
 
 /** Numbers that describe a tensor before its dimensions; see `describe` in `src/loader/tensors.rs`. */
-const NUMBERS = 5
+const NUMBERS = 6
 
 const types = new Map(native.tensorTypes().map((type) => [type.typeId, type]))
 
@@ -31,7 +31,7 @@ function infoOf(name: string, numbers: Float64Array, start: number): Readonly<Te
   // Every type that a file may have is among them.
   const { name: type, convertible, blockElements, blockBytes } = types.get(number(0)) as native.NativeTensorType
   const dimensions: number[] = []
-  for (let axis = 0; axis < number(4); axis++) dimensions.push(number(NUMBERS + axis))
+  for (let axis = 0; axis < number(5); axis++) dimensions.push(number(NUMBERS + axis))
   return Object.freeze({
     name,
     type,
@@ -42,6 +42,7 @@ function infoOf(name: string, numbers: Float64Array, start: number): Readonly<Te
     blockElements,
     blockBytes,
     sizeBytes: number(2),
-    offsetBytes: number(3),
+    offsetBytes: number(4),
+    fileIndex: number(3),
   })
 }

@@ -1,9 +1,15 @@
 import { MiB } from '../addon/units.js'
+import { Admission } from '../admission/admission.js'
+import type { Grant } from '../admission/grant.js'
+import type { AcquireOptions, AcquireRequest } from '../admission/options.js'
+import { BlackBox } from '../blackbox/black-box.js'
 import { type MachineBudgetOptions, MemoryBudget, machineBudgetChecks } from '../budget/budget.js'
 import { type DeviceBuffer, isBuffer, type PoolBuffer } from '../device/buffer.js'
 import { type DeviceChoice, deviceChoice } from '../device/device.js'
-import { type GgufFile, openWith } from '../loader/gguf-file.js'
+import type { LoadContext } from '../loader/fill.js'
+import { type GgufFile, openUrlWith, openWith, type WebAddress } from '../loader/gguf-file.js'
 import type { OpenOptions } from '../loader/options.js'
+import type { OpenUrlOptions } from '../loader/remote-options.js'
 import { Loads } from '../loader/stream.js'
 import { limitChecks, type MemoryLimits, MemoryMonitor } from '../monitor/monitor.js'
 import {
@@ -109,6 +115,8 @@ export class MemoryManager implements AsyncDisposable {
   readonly machine: Readonly<DetectedBoard> = Object.freeze(detectBoard())
   /** The budget of this machine. */
   readonly budget: MemoryBudget
+  /** Where {@link acquire} waits; every manager over the same board and cgroup has the same queue. */
+  readonly admission: Admission
   /** The pool that streams of this manager's files read through; it counts against the budget. */
   readonly staging: StagingPool
   /** Pools of device memory; they count against the budget. */
@@ -123,6 +131,8 @@ export class MemoryManager implements AsyncDisposable {
   readonly monitor: MemoryMonitor
   /** Records what happens to the budget; off until its `start()`. */
   readonly profile: MemoryProfile
+  /** Keeps the last minute in a file that outlives a kill or a power cut; off until its `start()`. */
+  readonly blackBox: BlackBox
 
   /** @throws {@link InvalidArgumentError} for an unknown or unfit option, or when the machine's memory cannot be read. */
   constructor(options?: MemoryManagerOptions) {
@@ -140,10 +150,12 @@ export class MemoryManager implements AsyncDisposable {
     const preset = board === 'auto' ? this.machine.preset : board
     this.board = boardPresets.find(({ id }) => id === preset)
     this.budget = MemoryBudget.forThisMachine({ ...line, board })
+    this.admission = new Admission(this.budget)
     this.staging = new StagingPool({ maxHeldBytes, budget: this.budget })
     this.monitor = new MemoryMonitor(this.budget)
     this.monitor.onReclaim('staging pool', () => this.staging.trim())
     this.profile = new MemoryProfile(this.budget)
+    this.blackBox = new BlackBox(this.budget)
     const onReclaim = (label: string, run: () => unknown) => this.monitor.onReclaim(label, run)
     const shared = new SharedReclaim()
     this.pools = new MemoryPools(internal, { budget: this.budget, device, shared, onReclaim })
@@ -157,9 +169,26 @@ export class MemoryManager implements AsyncDisposable {
    *
    * @throws {@link ReleasedError} after {@link close}.
    */
-  open(path: string | URL, options?: OpenOptions): GgufFile {
+  open(url: WebAddress, options?: OpenUrlOptions): Promise<GgufFile>
+  open(path: string | URL, options?: OpenOptions): GgufFile
+  open(path: string | URL, options?: OpenOptions | OpenUrlOptions): GgufFile | Promise<GgufFile> {
+    return openWith(this.#loadContext(), path, options)
+  }
+
+  /** Opens a model on a server by its header alone. See {@link GgufFile.openUrl}; rejects as {@link open} throws. */
+  async openUrl(url: string | URL, options?: OpenUrlOptions): Promise<GgufFile> {
+    return openUrlWith(this.#loadContext(), url, options)
+  }
+
+  /** Takes bytes of the budget in turn, all that is asked for together or nothing: `admission.acquire()`. */
+  acquire(requests: AcquireRequest | readonly AcquireRequest[], options?: AcquireOptions): Promise<Grant> {
+    return this.admission.acquire(requests, options)
+  }
+
+  #loadContext(): LoadContext {
     if (this.#closed) throw released('the memory manager')
-    return openWith({ staging: this.staging, loads: this.#loads }, path, options)
+    const { unifiedMemory: dropsBehind = false } = this.machine
+    return { staging: this.staging, loads: this.#loads, dropsBehind }
   }
 
   /** What this process holds now. See {@link processMemory}. */
@@ -290,19 +319,23 @@ export class MemoryManager implements AsyncDisposable {
   }
 
   /**
-   * Ends the monitor and loads in flight (they reject with an {@link AbortError}), closes the pools and releases every
-   * buffer of a device. Allocations of the budget belong to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
+   * Ends the monitor, loads in flight and whoever waits for a turn (they reject with an {@link AbortError}), closes the pools
+   * and releases every buffer of a device. Allocations and grants of the budget belong to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
    */
   async close(): Promise<void> {
     this.#closed = true
     this.monitor.close()
+    this.admission.close()
     this.staging.close()
     // Whatever becomes of one of them, the others end.
     try {
       await this.#loads.close(released('the memory manager'))
     } finally {
       const closed = allSettled([this.pools, this.npu, this.gpu, this.system].map((part) => part.close()))
-      await closed.finally(() => this.profile.stop())
+      await closed.finally(() => {
+        this.profile.stop()
+        this.blackBox.close()
+      })
     }
   }
 

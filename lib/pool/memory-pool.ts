@@ -48,7 +48,8 @@ export let makePool: (options: MemoryPoolOptions, owner?: PoolOwner) => Promise<
 export let releaseIdle: (pool: MemoryPool) => Promise<number>
 
 /** Whether it is a pool, and none that only looks like one. */
-let isPool: (value: unknown) => value is MemoryPool
+/** Whether a value is a pool of this package. */
+export let isPool: (value: unknown) => value is MemoryPool
 
 /** Who made a pool, and is asked for memory before it refuses. */
 export interface PoolOwner {

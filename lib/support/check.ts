@@ -22,7 +22,28 @@ export function filePath(name: string, value: unknown): string {
   const url = urlText(value)
   const path = url === undefined ? value : urlPath(url)
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
-  throw invalidArgument(name, 'a path or a file: URL', quoted(url ?? value))
+  // What else an address says may be secret.
+  throw invalidArgument(name, 'a path or a file: URL', url === undefined ? quoted(value) : `a URL of ${schemeOf(url)}`)
+}
+
+const schemeOf = (url: string): string => url.slice(0, url.indexOf(':') + 1)
+
+/** A `file:` URL, or its text, as a URL. */
+export function fileUrl(name: string, value: unknown): URL {
+  const text = urlText(value) ?? value
+  if (typeof text === 'string' && /^file:/i.test(text) && URL.canParse(text)) return new URL(text)
+  throw invalidArgument(
+    name,
+    'a URL of http:, https: or file:',
+    typeof text === 'string' ? 'another text' : quoted(value),
+  )
+}
+
+/** An address of `http:` or `https:`, as text or as a URL; `undefined` of all else. */
+export function webUrl(value: unknown): URL | undefined {
+  const text = urlText(value) ?? value
+  if (typeof text !== 'string' || !/^https?:\/\//i.test(text)) return undefined
+  return URL.canParse(text) ? new URL(text) : undefined
 }
 
 /** The text of a URL; `undefined` of what is none, or only looks like one. */

@@ -7,12 +7,17 @@ export type ErrorCode =
   | 'ERR_INSUFFICIENT_MEMORY'
   | 'ERR_INVALID_ARGUMENT'
   | 'ERR_INVALID_GGUF'
+  | 'ERR_INVALID_MODEL'
   | 'ERR_UNSUPPORTED_TYPE'
+  | 'ERR_INVALID_TENSOR'
   | 'ERR_IO'
   | 'ERR_RELEASED'
   | 'ERR_DEVICE'
   | 'ERR_DEVICE_UNAVAILABLE'
+  | 'ERR_LEDGER'
   | 'ERR_BUSY'
+  | 'ERR_NEVER_FITS'
+  | 'ERR_TIMEOUT'
   | 'ERR_INTERNAL'
   | 'ERR_ADDON_UNAVAILABLE'
   | 'ABORT_ERR'
@@ -75,6 +80,17 @@ export class InvalidGgufError extends PlimsollError {
   declare readonly offset?: number
 }
 
+/** What a model file says of its model cannot be: a hyperparameter is missing, zero, absurd, or contradicts another. */
+export class InvalidModelError extends PlimsollError {
+  declare readonly code: 'ERR_INVALID_MODEL'
+  /** The metadata key. */
+  declare readonly key: string
+  /** What it should have been. */
+  declare readonly expected: string
+  /** What came. */
+  declare readonly received: string
+}
+
 /** A tensor is stored in a type that cannot be converted; it can be read as `'raw'`. */
 export class UnsupportedTypeError extends PlimsollError {
   declare readonly code: 'ERR_UNSUPPORTED_TYPE'
@@ -86,10 +102,23 @@ export class UnsupportedTypeError extends PlimsollError {
   declare readonly typeName: string
 }
 
-/** The operating system refused, or a file is not what it was when it was opened. */
+/** A tensor has a value that is NaN or infinite, and `checkTensors` was asked for. */
+export class InvalidTensorError extends PlimsollError {
+  declare readonly code: 'ERR_INVALID_TENSOR'
+  /** The file. */
+  declare readonly path: string
+  /** The tensor's name. */
+  declare readonly tensor: string
+  /** The block that has the value, counted from 0. */
+  declare readonly block: number
+  /** Elements in a block: the first of this one is `block * blockElements`. */
+  declare readonly blockElements: number
+}
+
+/** The operating system or a server refused, or a file is not what it was when it was opened. */
 export class IoError extends PlimsollError {
   declare readonly code: 'ERR_IO'
-  /** The file. */
+  /** The file, or its address without user, query and fragment. */
   declare readonly path: string
   /** The tensor being read, if one was. */
   declare readonly tensor?: string
@@ -101,6 +130,8 @@ export class IoError extends PlimsollError {
   declare readonly errnoName?: string
   /** The system call that failed, such as `"open"` or `"read"`. */
   declare readonly syscall?: string
+  /** The status that a server answered with, if it refused: 404. */
+  declare readonly status?: number
 }
 
 /** The object was released or closed before this call. */
@@ -132,11 +163,50 @@ export class DeviceUnavailableError extends PlimsollError {
   declare readonly reason: string
 }
 
+/** The ledger that processes share cannot be used. Nothing was granted. */
+export class LedgerError extends PlimsollError {
+  declare readonly code: 'ERR_LEDGER'
+  /** The ledger's file, or its folder. */
+  declare readonly path: string
+  /** What is wrong with it, and what to do. */
+  declare readonly reason: string
+}
+
 /** Somebody uses it, so that cannot be done now. */
 export class BusyError extends PlimsollError {
   declare readonly code: 'ERR_BUSY'
   /** What is in use. */
   declare readonly what: string
+  /** Where it is a queue that takes nobody more: how many wait in it. */
+  declare readonly waitingCount?: number
+}
+
+/** What was asked for is more than could be granted if nobody held anything. Nothing was taken, and nothing waits. */
+export class NeverFitsError extends PlimsollError {
+  declare readonly code: 'ERR_NEVER_FITS'
+  /** The labels of what was asked for. */
+  declare readonly label: string
+  /** Bytes asked for, all together. */
+  declare readonly requestedBytes: number
+  /** The whole line, in bytes. */
+  declare readonly lineBytes: number
+  /** The term that draws the line, in words. */
+  declare readonly bindingConstraint: string
+}
+
+/** It did not come within the time that its caller gave it. Nothing was taken, and nothing waits any more. */
+export class TimeoutError extends PlimsollError {
+  declare readonly code: 'ERR_TIMEOUT'
+  /** What was waited for. */
+  declare readonly what: string
+  /** How long, in milliseconds. */
+  declare readonly timeoutMs: number
+  /** Bytes asked for, all together. */
+  declare readonly requestedBytes: number
+  /** Bytes that were free in the end. */
+  declare readonly availableBytes: number
+  /** What stood in the way, and what to do. */
+  declare readonly reason: string
 }
 
 /** This package is wrong, and nobody else: neither the arguments, a file, the system nor a device. Please report it. */
@@ -192,12 +262,17 @@ const classes = {
   ERR_INSUFFICIENT_MEMORY: InsufficientMemoryError,
   ERR_INVALID_ARGUMENT: InvalidArgumentError,
   ERR_INVALID_GGUF: InvalidGgufError,
+  ERR_INVALID_MODEL: InvalidModelError,
   ERR_UNSUPPORTED_TYPE: UnsupportedTypeError,
+  ERR_INVALID_TENSOR: InvalidTensorError,
   ERR_IO: IoError,
   ERR_RELEASED: ReleasedError,
   ERR_DEVICE: DeviceError,
   ERR_DEVICE_UNAVAILABLE: DeviceUnavailableError,
+  ERR_LEDGER: LedgerError,
   ERR_BUSY: BusyError,
+  ERR_NEVER_FITS: NeverFitsError,
+  ERR_TIMEOUT: TimeoutError,
   ERR_INTERNAL: InternalError,
 } satisfies Record<Exclude<NativeCode, 'ABORT_ERR'>, typeof PlimsollError>
 

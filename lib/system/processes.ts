@@ -1,7 +1,7 @@
 import type { ProcessInfo } from '../../binding.js'
 import * as native from '../addon/native.js'
 import * as check from '../support/check.js'
-import { fromNative } from '../support/errors.js'
+import { callAsync } from '../support/errors.js'
 
 export type { ProcessInfo } from '../../binding.js'
 
@@ -12,6 +12,11 @@ export interface ProcessesOptions {
    * default.
    */
   loaded?: boolean
+  /**
+   * Those alone that have this file mapped, by its path or a `file:` URL: its pages stay in the page cache as long. Only
+   * processes that this user may look into are found. None by default: all processes.
+   */
+  mapping?: string | URL
 }
 
 /**
@@ -28,10 +33,9 @@ export interface ProcessesOptions {
  * console.log(largest?.command, largest?.rssBytes)
  */
 export async function processes(options?: ProcessesOptions): Promise<ProcessInfo[]> {
-  const { loaded = false } = check.options<ProcessesOptions>(options, { loaded: check.boolean })
-  try {
-    return await native.processes(loaded)
-  } catch (error) {
-    throw fromNative(error)
-  }
+  const { loaded = false, mapping } = check.options<ProcessesOptions>(options, {
+    loaded: check.boolean,
+    mapping: check.filePath,
+  })
+  return callAsync(() => native.processes(loaded, mapping as string | undefined))
 }

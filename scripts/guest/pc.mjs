@@ -2,7 +2,7 @@
 // programs are those of this machine, so that is x86-64 too.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { boot, quietly } from './console.mjs'
@@ -43,14 +43,16 @@ function kernel() {
 /**
  * Runs steps in a guest, one after the other: `{ title, command }`, a command with its arguments as paths in the guest.
  * `files` are the paths there and here of what is copied; programs get their libraries. What the console says goes to
- * standard output as it comes. Throws when a step failed.
+ * standard output as it comes. Throws when a step failed. With `disk` the image that is there is used, and kept; with `cut` the
+ * guest is ended in the middle (`console.mjs`). Returns what its console said.
  */
-export async function runPc({ name, memoryMiB, files, steps }) {
+export async function runPc({ name, memoryMiB, files, steps, disk: given, cut }) {
   shell('tools.sh', 'qemu-system-x86_64', 'modprobe', 'mke2fs', 'cpio', 'xz')
   mkdirSync(kept, { recursive: true })
   const folder = mkdtempSync(join(kept, 'run-'))
   try {
-    const [root, image, disk] = ['root', 'initrd.img', 'disk.img'].map((name) => join(folder, name))
+    const [root, image, fresh] = ['root', 'initrd.img', 'disk.img'].map((name) => join(folder, name))
+    const disk = given ?? fresh
     mkdirSync(root)
     for (const [there, here] of Object.entries(files)) {
       mkdirSync(dirname(join(root, there)), { recursive: true })
@@ -58,7 +60,7 @@ export async function runPc({ name, memoryMiB, files, steps }) {
     }
     writeFileSync(join(root, 'job'), script(steps))
     shell('initrd.sh', root, image)
-    shell('disk.sh', disk)
+    if (!existsSync(disk)) shell('disk.sh', disk)
     const args = [
       ...['-accel', 'tcg,thread=multi', '-cpu', PROCESSOR, '-smp', '2', '-m', `${memoryMiB}`],
       ...[
@@ -77,9 +79,9 @@ export async function runPc({ name, memoryMiB, files, steps }) {
         image,
       ],
       ...['-drive', `file=${disk},format=raw,if=virtio`],
-      ...['-append', quietly('ttyS0')],
+      ...['-append', `${quietly('ttyS0')} no_timer_check`],
     ]
-    return await boot('qemu-system-x86_64', args, join(kept, `${name}.log`), (text) => process.stdout.write(text))
+    return await boot('qemu-system-x86_64', args, join(kept, `${name}.log`), (text) => process.stdout.write(text), cut)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -10,9 +10,10 @@ use napi_derive::napi;
 use plimsoll::{
     Allocation, Error as CoreError, MemoryBudget,
     budget::{
-        AllocationInfo as CoreAllocation, Headroom as CoreHeadroom, HeadroomOptions, MachineOptions,
+        AllocationInfo as CoreAllocation, Headroom as CoreHeadroom, HeadroomOptions, MachineOptions, Sharers,
         SystemOptions, Term, TermKind,
     },
+    ledger::Seat,
     system::{Board, Machine, SystemRoot, board},
 };
 use slab::Slab as Slots;
@@ -20,6 +21,7 @@ use slab::Slab as Slots;
 use super::headroom::Headroom;
 use crate::{
     error::to_js,
+    ledger::NativeLedgerOptions,
     mirror::{Cross, mirror, ms},
     sync::lock,
     system::root_of,
@@ -34,6 +36,8 @@ pub struct NativeBudget {
     guards: Arc<Guards>,
     /// Where headroom is read.
     root: SystemRoot,
+    /// The seat in the ledger that it shares, if it does.
+    ledger: Option<Arc<Seat>>,
     /// What was not certain as the line was drawn, and has not been told yet; in words.
     unreported_doubts: Vec<String>,
 }
@@ -74,9 +78,14 @@ impl Guards {
         }
     }
 
+    /// Keeps a guard that was granted elsewhere, and returns its key.
+    pub fn insert(&self, allocation: Allocation) -> u32 {
+        self.live().insert(Some(allocation)) as u32
+    }
+
     fn keep(&self, env: Env, granted: plimsoll::Result<Allocation>) -> napi::Result<u32> {
         match granted {
-            Ok(allocation) => Ok(self.live().insert(Some(allocation)) as u32),
+            Ok(allocation) => Ok(self.insert(allocation)),
             Err(error) => Err(to_js(env, &error)),
         }
     }
@@ -115,6 +124,7 @@ pub struct NativeMachineOptions {
     pub headroom: bool,
     pub root: Option<String>,
     pub pid: Option<u32>,
+    pub ledger: Option<NativeLedgerOptions>,
 }
 
 mirror! {
@@ -192,13 +202,15 @@ impl NativeBudget {
         };
         let options_are_own = options.root.is_none() && options.pid.is_none();
         let root = root_of(options.root, options.pid);
+        let ledger = options.ledger.map(|ledger| ledger.seat(env)).transpose()?;
         let made = MemoryBudget::for_system(&SystemOptions {
             root: root.clone(),
             line: machine_options,
             isolated: options.isolated,
+            sharing: ledger.clone().map(|seat| seat as Arc<dyn Sharers>),
             headroom: options.headroom.then(HeadroomOptions::default),
         });
-        let budget = Self::wrap(env, made)?;
+        let budget = Self { ledger, ..Self::wrap(env, made)? };
         // A budget over a copy or over another process is for looking.
         let machine = if options_are_own { Machine::read_at(&root).ok() } else { None };
         let doubts = machine.iter().flat_map(Machine::unreported_doubts);
@@ -208,11 +220,20 @@ impl NativeBudget {
     fn wrap(env: Env, budget: plimsoll::Result<MemoryBudget>) -> napi::Result<Self> {
         let budget = budget.map_err(|error| to_js(env, &error))?;
         let guards = Arc::new(Guards { budget, live: Mutex::default() });
-        Ok(Self { guards, root: SystemRoot::default(), unreported_doubts: Vec::new() })
+        Ok(Self { guards, root: SystemRoot::default(), ledger: None, unreported_doubts: Vec::new() })
     }
 
     pub(crate) fn core(&self) -> &MemoryBudget {
         &self.guards.budget
+    }
+
+    /// The seat in the ledger that it shares, if it does.
+    pub(crate) fn seat(&self) -> Option<&Arc<Seat>> {
+        self.ledger.as_ref()
+    }
+
+    pub(crate) fn shared_guards(&self) -> Arc<Guards> {
+        Arc::clone(&self.guards)
     }
 
     pub(crate) fn root(&self) -> &SystemRoot {
@@ -224,6 +245,12 @@ impl NativeBudget {
     #[napi(getter, catch_unwind)]
     pub fn unreported_doubts(&self) -> Vec<String> {
         self.unreported_doubts.clone()
+    }
+
+    /// The line of the board, which bounds all together that share a ledger; in bytes.
+    #[napi(getter, catch_unwind)]
+    pub fn board_line_bytes(&self) -> f64 {
+        self.core().line().board_bytes() as f64
     }
 
     /// What `allocateGuard` and `releaseGuard` take.

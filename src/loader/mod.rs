@@ -2,5 +2,10 @@
 
 mod metadata;
 mod model;
+mod places;
+mod remote;
 mod stream;
+mod target;
 mod tensors;
+
+pub use model::NativeModel;

@@ -2,26 +2,28 @@
 
 use std::sync::{Arc, Mutex};
 
-use gguf_file::{Gap, Limits, Split, Tensor};
+use gguf_file::{Limits, Split};
 use napi::{Env, Unknown, bindgen_prelude::ObjectFinalize};
 use napi_derive::napi;
 use plimsoll::{
     Error as CoreError,
     loader::{
-        BufferDestination, ModelFile, OpenOptions, Output, Reader, Selection, StreamOptions, UnitStream,
+        ModelFile, ModelGap, ModelTensor, OpenOptions, Output, Pieces, Reader, Selection, StreamOptions,
+        UnitStream,
     },
 };
 
 use super::{
     metadata::{self, ArrayIndexes},
+    places::NativePlaces,
     stream::NativeStream,
     tensors::{NativeTensorNames, NativeTensors},
 };
 use crate::{
     error::to_js,
-    js_memory::{FreshBuffer, LoadTarget, copy_of, leased},
+    js_memory::copy_of,
     mirror::{Cross, kind_of, mirror},
-    pool::{NativePool, NativeStagingPool},
+    pool::NativeStagingPool,
     sync::lock,
 };
 
@@ -48,12 +50,16 @@ pub struct NativeOpenOptions {
     pub strict: bool,
     pub max_name_bytes: Option<u32>,
     pub max_dimensions: Option<u32>,
+    pub offset_bytes: f64,
+    pub shard_only: bool,
 }
 
 #[napi(object, object_from_js = false)]
 pub struct NativeModelInfo {
+    pub paths: Vec<String>,
     pub path: String,
     pub size_bytes: f64,
+    pub header_only: bool,
     pub version: u32,
     pub architecture: Option<String>,
     pub file_type: Option<GgufFileType>,
@@ -87,12 +93,14 @@ mirror! {
 
 mirror! {
     /// Bytes of a file's data that belong to no tensor.
-    pub struct GgufGap of Gap {
-        /// Where it begins, in bytes from the start of the file.
+    pub struct GgufGap of ModelGap {
+        /// Which of the model's files has it: its place among `paths`, 0 for a model of one file.
+        pub file_index: f64,
+        /// Where it begins, in bytes from the beginning of its file, or of the model within that.
         pub offset_bytes: f64,
         /// How long it is, in bytes.
         pub size_bytes: f64,
-        /// The position of the tensor before it among the file's tensors; absent before the first.
+        /// The position of the tensor before it among `tensors`; absent before the first of its file.
         pub after: Option<f64>,
     }
 }
@@ -119,12 +127,14 @@ pub struct TensorInfo {
     pub block_bytes: f64,
     /// Bytes the data takes in the file.
     pub size_bytes: f64,
-    /// Where the data starts, in bytes from the start of the file.
+    /// Where the data starts, in bytes from the beginning of its file, or of the model within that.
     pub offset_bytes: f64,
+    /// Which of the model's files has it: its place among `paths`, 0 for a model of one file.
+    pub file_index: f64,
 }
 
-impl From<Tensor<'_>> for TensorInfo {
-    fn from(tensor: Tensor<'_>) -> Self {
+impl From<ModelTensor<'_>> for TensorInfo {
+    fn from(tensor: ModelTensor<'_>) -> Self {
         let tensor_type = tensor.tensor_type();
         Self {
             name: tensor.name().to_owned(),
@@ -137,6 +147,7 @@ impl From<Tensor<'_>> for TensorInfo {
             block_bytes: tensor_type.block_bytes() as f64,
             size_bytes: tensor.size_bytes() as f64,
             offset_bytes: tensor.file_offset_bytes() as f64,
+            file_index: tensor.file_index() as f64,
         }
     }
 }
@@ -146,6 +157,11 @@ pub struct NativeStreamOptions {
     pub tensors: Option<Vec<String>>,
     pub output: String,
     pub chunk_bytes: f64,
+    pub threads: u32,
+    pub io: String,
+    pub drop_behind: bool,
+    pub check_tensors: bool,
+    pub digest: bool,
 }
 
 impl From<NativeOpenOptions> for OpenOptions {
@@ -156,7 +172,11 @@ impl From<NativeOpenOptions> for OpenOptions {
             dimensions: options.max_dimensions.unwrap_or(standard.dimensions),
             ..standard
         };
-        Self { header_only: options.header_only, strict: options.strict, limits }
+        Self {
+            header: gguf_file::Options { header_only: options.header_only, strict: options.strict, limits },
+            offset_bytes: options.offset_bytes as u64,
+            shard_only: options.shard_only,
+        }
     }
 }
 
@@ -176,7 +196,7 @@ impl NativeModel {
         Self::wrap(env, ModelFile::from_bytes(copy_of(env, &bytes)?, &options.into()))
     }
 
-    fn wrap(env: Env, model: plimsoll::Result<ModelFile>) -> napi::Result<Self> {
+    pub(super) fn wrap(env: Env, model: plimsoll::Result<ModelFile>) -> napi::Result<Self> {
         let model = model.map_err(|error| to_js(env, &error))?;
         let memory_bytes = i64::try_from(model.memory_bytes()).unwrap_or(i64::MAX);
         env.adjust_external_memory(memory_bytes)?;
@@ -184,7 +204,8 @@ impl NativeModel {
         Ok(Self { model: Mutex::new(Some(Arc::new(model))), indexes, memory_bytes })
     }
 
-    fn model(&self, env: Env) -> napi::Result<Arc<ModelFile>> {
+    /// The model, unless it was closed.
+    pub(crate) fn model(&self, env: Env) -> napi::Result<Arc<ModelFile>> {
         let model = lock(&self.model).clone();
         model.ok_or_else(|| to_js(env, &CoreError::Released { what: "the GGUF file" }))
     }
@@ -201,22 +222,24 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn info(&self, env: Env) -> napi::Result<NativeModelInfo> {
         let model = self.model(env)?;
-        let layout = model.layout();
+        let (layout, header) = (model.layout(), model.layout().header());
         let file_type = |kind: gguf_file::FileType| GgufFileType {
             id: kind.id() as f64,
             name: kind.name().map(str::to_owned),
         };
         Ok(NativeModelInfo {
             path: model.path().to_string_lossy().into_owned(),
+            paths: model.paths().map(|path| path.to_string_lossy().into_owned()).collect(),
             size_bytes: model.size_bytes() as f64,
-            version: layout.version(),
-            architecture: layout.architecture().map(str::to_owned),
-            file_type: layout.file_type().map(file_type),
-            alignment_bytes: layout.alignment_bytes() as f64,
-            data_offset_bytes: layout.data_offset_bytes() as f64,
+            header_only: model.is_header_only(),
+            version: header.version(),
+            architecture: header.architecture().map(str::to_owned),
+            file_type: header.file_type().map(file_type),
+            alignment_bytes: header.alignment_bytes() as f64,
+            data_offset_bytes: header.data_offset_bytes() as f64,
             data_bytes: layout.data_bytes() as f64,
             tensor_count: layout.tensor_count() as f64,
-            split: layout.split().cross(),
+            split: header.split().cross(),
         })
     }
 
@@ -225,7 +248,7 @@ impl NativeModel {
     pub fn tensors(&self, env: Env, start: f64, end: f64) -> napi::Result<NativeTensors> {
         let model = self.model(env)?;
         let (start, end) = (start as usize, end as usize);
-        Ok(NativeTensors::of(model.layout().tensors().skip(start).take(end.saturating_sub(start))))
+        Ok(NativeTensors::of(model.layout().tensors_in(start, end)))
     }
 
     #[napi(catch_unwind)]
@@ -259,12 +282,12 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn metadata_keys(&self, env: Env) -> napi::Result<Vec<String>> {
         let model = self.model(env)?;
-        Ok(model.layout().metadata().iter().map(|(key, _)| key.to_owned()).collect())
+        Ok(model.layout().header().metadata().iter().map(|(key, _)| key.to_owned()).collect())
     }
 
     #[napi(catch_unwind)]
     pub fn metadata_count(&self, env: Env) -> napi::Result<f64> {
-        Ok(self.model(env)?.layout().metadata().len() as f64)
+        Ok(self.model(env)?.layout().header().metadata().len() as f64)
     }
 
     /// Keys and values in turn, of entries `start..end`; a value is as of `metadataValue`.
@@ -276,22 +299,22 @@ impl NativeModel {
         end: f64,
     ) -> napi::Result<Vec<Unknown<'env>>> {
         let model = self.model(*env)?;
-        metadata::entries_to_js(env, model.layout().metadata(), start as usize..end as usize)
+        metadata::entries_to_js(env, model.layout().header().metadata(), start as usize..end as usize)
     }
 
     /// The value's type name, `null` for a key that is not there.
     #[napi(catch_unwind)]
     pub fn metadata_type(&self, env: Env, key: String) -> napi::Result<Option<&'static str>> {
         let model = self.model(env)?;
-        Ok(model.layout().metadata().get(&key).map(|value| value.value_type().name()))
+        Ok(model.layout().header().metadata().get(&key).map(|value| value.value_type().name()))
     }
 
     /// A scalar, the place of an array, or `undefined` for a key that is not there.
     #[napi(ts_return_type = "unknown", catch_unwind)]
     pub fn metadata_value<'env>(&self, env: &'env Env, key: String) -> napi::Result<Unknown<'env>> {
         let model = self.model(*env)?;
-        match model.layout().metadata().get(&key) {
-            Some(value) => metadata::to_js(env, model.layout().metadata(), &value),
+        match model.layout().header().metadata().get(&key) {
+            Some(value) => metadata::to_js(env, model.layout().header().metadata(), &value),
             None => metadata::undefined(env),
         }
     }
@@ -310,7 +333,7 @@ impl NativeModel {
         end: f64,
     ) -> napi::Result<Unknown<'env>> {
         let model = self.model(*env)?;
-        let metadata = model.layout().metadata();
+        let metadata = model.layout().header().metadata();
         match metadata::place_of([element_type_id, length, offset, size_bytes]) {
             Some(place) => {
                 let range = start as usize..end as usize;
@@ -333,70 +356,34 @@ impl NativeModel {
         Ok(NativeStream::new(UnitStream::new(reader.map_err(|error| to_js(env, &error))?)))
     }
 
-    /// The same into a buffer of a device, from `offset_bytes` on.
+    /// Fills the places of a plan, each with a tensor, in the order of the tensors.
     #[napi(catch_unwind)]
-    pub fn stream_into_buffer(
+    pub fn stream_into(
         &self,
         env: Env,
         pool: &NativeStagingPool,
         options: NativeStreamOptions,
-        into: &NativePool,
-        key: f64,
-        offset_bytes: f64,
+        places: &NativePlaces,
     ) -> napi::Result<NativeStream> {
         let model = self.model(env)?;
+        let (pieces, fresh) = places.take();
         let reader = select(&model, options).and_then(|selection| {
-            let destination = BufferDestination::new(&into.buffer(key)?, offset_bytes as u64)?;
-            Reader::into_destination(model, selection, pool.core().clone(), Box::new(destination))
+            Reader::into_destination(model, selection, pool.core().clone(), Box::new(Pieces::new(pieces)?))
         });
-        Ok(NativeStream::new(UnitStream::new(reader.map_err(|error| to_js(env, &error))?)))
-    }
-
-    /// Fills `into` with the tensors, one after the other without padding, where its memory is leased: the stream holds it
-    /// then. Of other memory there is no stream: a script could move it away.
-    #[napi(catch_unwind)]
-    pub fn stream_into_leased(
-        &self,
-        env: Env,
-        pool: &NativeStagingPool,
-        options: NativeStreamOptions,
-        #[napi(ts_arg_type = "Uint8Array")] into: Unknown<'_>,
-    ) -> napi::Result<Option<NativeStream>> {
-        let Some(work) = leased(&into)? else { return Ok(None) };
-        self.fill(env, pool, options, LoadTarget::Leased(work)).map(|stream| Some(NativeStream::new(stream)))
-    }
-
-    /// Fills new memory of `bytes` bytes, see `takeFilled`.
-    #[napi(catch_unwind)]
-    pub fn stream_into_new(
-        &self,
-        env: Env,
-        pool: &NativeStagingPool,
-        options: NativeStreamOptions,
-        bytes: f64,
-    ) -> napi::Result<NativeStream> {
-        let fresh = FreshBuffer::new(env, bytes as usize)?;
-        let stream = self.fill(env, pool, options, LoadTarget::Fresh(fresh.window()))?;
-        Ok(NativeStream::filling(stream, fresh))
-    }
-
-    fn fill(
-        &self,
-        env: Env,
-        pool: &NativeStagingPool,
-        options: NativeStreamOptions,
-        target: LoadTarget,
-    ) -> napi::Result<UnitStream> {
-        let model = self.model(env)?;
-        let reader = select(&model, options).and_then(|selection| {
-            Reader::into_destination(Arc::clone(&model), selection, pool.core().clone(), Box::new(target))
-        });
-        Ok(UnitStream::new(reader.map_err(|error| to_js(env, &error))?))
+        Ok(NativeStream::filling(UnitStream::new(reader.map_err(|error| to_js(env, &error))?), fresh))
     }
 }
 
 fn select(model: &ModelFile, options: NativeStreamOptions) -> plimsoll::Result<Selection> {
-    let output = kind_of("as", &options.output)?;
-    let chunk_bytes = options.chunk_bytes as u64;
-    Selection::new(model, &StreamOptions { tensors: options.tensors, output, chunk_bytes })
+    let options = StreamOptions {
+        output: kind_of("as", &options.output)?,
+        io: kind_of("io", &options.io)?,
+        tensors: options.tensors,
+        chunk_bytes: options.chunk_bytes as u64,
+        threads: options.threads as usize,
+        drop_behind: options.drop_behind,
+        check_tensors: options.check_tensors,
+        digest: options.digest,
+    };
+    Selection::new(model, &options)
 }

@@ -9,46 +9,70 @@ use napi::{
 use napi_derive::napi;
 use plimsoll::{
     Result as CoreResult,
-    loader::{Chunk, StreamedUnit, UnitStream},
+    loader::{Chunk, Reading, StreamedUnit, TensorDigest, UnitStream},
 };
 
 use crate::{
     error::to_js,
     js_memory::{FreshBuffer, deliver, owned_buffer},
     lease::{Held, LeaseHolder},
+    mirror::mirror,
     sync::lock,
 };
 
 /// Numbers that describe a chunk, in the order of [`describe`].
 const NUMBERS_PER_CHUNK: usize = 5;
 
+mirror! {
+    /// How a load reads its file in fact.
+    pub struct LoadReading of Reading {
+        /// The calls that it reads by: `'read'`, `'mmap'` or `'direct'`.
+        pub io: String,
+        /// Why these are not those that were asked for.
+        pub reason: Option<String>,
+    }
+}
+
+/// The digest of a tensor that was read to its end.
+#[napi(object, object_from_js = false)]
+pub struct NativeDigest {
+    pub tensor: f64,
+    pub sha256: String,
+}
+
 #[napi]
 pub struct NativeStream {
     /// Dropped first: it waits for its reader, which may be writing to `fresh`.
     stream: UnitStream,
-    /// What the stream fills, unless that is held by the stream or nothing.
-    fresh: Mutex<Option<FreshBuffer>>,
+    /// The new memory that the stream fills.
+    fresh: Mutex<Vec<FreshBuffer>>,
 }
 
 #[napi]
 impl NativeStream {
     pub(crate) fn new(stream: UnitStream) -> Self {
-        Self { stream, fresh: Mutex::new(None) }
+        Self::filling(stream, Vec::new())
     }
 
     /// A stream that fills memory which JavaScript gets when it is over.
-    pub(crate) fn filling(stream: UnitStream, fresh: FreshBuffer) -> Self {
-        Self { stream, fresh: Mutex::new(Some(fresh)) }
+    pub(crate) fn filling(stream: UnitStream, fresh: Vec<FreshBuffer>) -> Self {
+        Self { stream, fresh: Mutex::new(fresh) }
     }
 
-    /// What was filled; `null` before the stream is over, and when there is no such memory or it was taken.
+    /// The new memory that was filled; none before the stream is over, and when it was taken.
     #[napi(catch_unwind)]
-    pub fn take_filled(&self) -> napi::Result<Option<ArrayBuffer<'static>>> {
+    pub fn take_filled(&self) -> napi::Result<Vec<ArrayBuffer<'static>>> {
         if !self.stream.is_over() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let filled = lock(&self.fresh).take();
-        filled.map(FreshBuffer::into_buffer).transpose()
+        let filled = std::mem::take(&mut *lock(&self.fresh));
+        filled.into_iter().map(FreshBuffer::into_buffer).collect()
+    }
+
+    /// By which calls the file is read, as far as is known yet.
+    #[napi(catch_unwind)]
+    pub fn reading(&self) -> LoadReading {
+        self.stream.reading().into()
     }
 
     /// The next unit, `null` at the end.
@@ -78,6 +102,7 @@ impl NativeStream {
 pub struct NativeUnit {
     lease: LeaseHolder,
     chunks: Vec<Chunk>,
+    digests: Vec<TensorDigest>,
 }
 
 fn describe(chunk: &Chunk) -> [f64; NUMBERS_PER_CHUNK] {
@@ -94,7 +119,17 @@ fn data_of(chunk: &Chunk) -> Range<usize> {
 impl NativeUnit {
     fn new(mut unit: StreamedUnit) -> Self {
         let chunks = std::mem::take(&mut unit.unit_mut().chunks);
-        Self { lease: LeaseHolder::new(Held::Unit(unit)), chunks }
+        let digests = std::mem::take(&mut unit.unit_mut().digests);
+        Self { lease: LeaseHolder::new(Held::Unit(unit)), chunks, digests }
+    }
+
+    /// The digests of the tensors that end with the unit, where they were asked for.
+    #[napi(catch_unwind)]
+    pub fn digests(&self) -> Vec<NativeDigest> {
+        let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+        let hex = |bytes: &[u8]| bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
+        let digest = |of: &TensorDigest| NativeDigest { tensor: of.tensor as f64, sha256: hex(&of.sha256) };
+        self.digests.iter().map(digest).collect()
     }
 
     /// Bytes of memory the unit holds.

@@ -2,27 +2,26 @@
 
 use std::sync::Arc;
 
-use gguf_file::{GgufFile, Tensor, TensorType};
+use gguf_file::TensorType;
 use napi_derive::napi;
-use plimsoll::loader::Output;
+use plimsoll::loader::{ModelLayout, ModelTensor, Output};
 
 use crate::js_memory::Numbers;
 
 /// The names of a file's tensors. Streams that outlive the file take them along; they do not keep it open.
 #[napi]
-pub struct NativeTensorNames(Arc<GgufFile>);
+pub struct NativeTensorNames(Arc<ModelLayout>);
 
 #[napi]
 impl NativeTensorNames {
-    pub(crate) fn new(layout: Arc<GgufFile>) -> Self {
+    pub(crate) fn new(layout: Arc<ModelLayout>) -> Self {
         Self(layout)
     }
 
     /// The name of the tensor at a position, empty for one that there is none at.
     #[napi(catch_unwind)]
     pub fn at(&self, index: f64) -> String {
-        let tensor = self.0.tensor_at(index as usize);
-        tensor.map_or_else(String::new, |tensor| tensor.name().to_owned())
+        self.0.name_at(index as usize).to_owned()
     }
 }
 
@@ -31,7 +30,7 @@ impl NativeTensorNames {
 pub struct NativeTensors {
     /// The names, each followed by a NUL, which no name contains.
     pub names: String,
-    /// Five numbers a tensor, and its dimensions: see `describe`.
+    /// Six numbers a tensor, and its dimensions: see `describe`.
     #[napi(ts_type = "Float64Array")]
     pub numbers: Numbers,
 }
@@ -59,13 +58,14 @@ pub fn tensor_types() -> Vec<NativeTensorType> {
     TensorType::ALL.iter().map(described).collect()
 }
 
-/// Id of the type, elements, bytes, offset in the file, number of dimensions, and those.
-fn describe(tensor: &Tensor<'_>, numbers: &mut Vec<f64>) {
+/// Id of the type, elements, bytes, which file and the offset in that, number of dimensions, and those.
+fn describe(tensor: &ModelTensor<'_>, numbers: &mut Vec<f64>) {
     let dims = tensor.dims();
     numbers.extend([
         tensor.tensor_type().id().into(),
         tensor.element_count() as f64,
         tensor.size_bytes() as f64,
+        tensor.file_index() as f64,
         tensor.file_offset_bytes() as f64,
         dims.len() as f64,
     ]);
@@ -73,7 +73,7 @@ fn describe(tensor: &Tensor<'_>, numbers: &mut Vec<f64>) {
 }
 
 impl NativeTensors {
-    pub fn of<'a>(tensors: impl Iterator<Item = Tensor<'a>>) -> Self {
+    pub fn of<'a>(tensors: impl Iterator<Item = ModelTensor<'a>>) -> Self {
         let (mut names, mut numbers) = (String::new(), Vec::new());
         for tensor in tensors {
             names.push_str(tensor.name());

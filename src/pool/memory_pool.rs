@@ -354,10 +354,9 @@ impl NativePool {
     #[napi(catch_unwind)]
     pub fn pin(&self, env: Env, key: f64) -> napi::Result<()> {
         let pin = self.buffer(key).and_then(|buffer| {
-            buffer.try_pin()?.ok_or_else(|| CoreError::Busy {
-                what: "the buffer",
-                reason: "it is being moved; pin it again in a moment".to_owned(),
-            })
+            buffer
+                .try_pin()?
+                .ok_or_else(|| CoreError::busy("the buffer", "it is being moved; pin it again in a moment"))
         });
         let pin = pin.map_err(|error| to_js(env, &error))?;
         if let Some(kept) = self.buffers().get_mut(key) {

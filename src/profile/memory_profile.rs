@@ -93,7 +93,8 @@ fn place_of_kind(kind: EventKind) -> f64 {
 // Each takes the core's struct apart, so that a field which is new there does not compile until it has its column here.
 
 fn describe_event(event: &Event, texts: &mut Texts) -> [f64; 8] {
-    let Event { at, kind, id, label, bytes, allocated_bytes, thread, stack } = event;
+    // Why a request was refused stands in its error, and in a black box.
+    let Event { at, kind, id, label, bytes, allocated_bytes, thread, stack, refused: _ } = event;
     [
         ms(*at),
         place_of_kind(*kind),

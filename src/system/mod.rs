@@ -3,6 +3,7 @@
 mod back_ends;
 mod board;
 mod memory;
+mod page_cache;
 mod process;
 mod processes;
 mod root;

@@ -1,12 +1,13 @@
 //! The processes of this machine, for JavaScript.
 
-use std::sync::Mutex;
+use std::{fs::canonicalize, path::Path, sync::Mutex};
 
 use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
 use plimsoll::{
+    Result as CoreResult,
     device::{GpuProcess as CoreGpuProcess, gpu_processes as core_gpu_processes},
-    system::{ProcessInfo as CoreInfo, ProcessTable},
+    system::{ProcessInfo as CoreInfo, ProcessTable, mapped_file_bytes as core_mapped_file_bytes},
 };
 
 use super::root::root_at;
@@ -67,17 +68,46 @@ pub fn gpu_processes(root: Option<String>) -> AsyncTask<Work<Vec<CoreGpuProcess>
 /// Which processes map the addon: it keeps in mind those that do.
 static TABLE: Mutex<Option<ProcessTable>> = Mutex::new(None);
 
-/// The processes of this machine, the largest first; of `loaded` those alone that have the addon loaded.
+/// The processes of this machine, the largest first; of `loaded` those alone that have the addon loaded, of `mapping` those
+/// that have that file mapped.
 #[napi(catch_unwind, ts_return_type = "Promise<Array<ProcessInfo>>")]
-pub fn processes(loaded: bool) -> AsyncTask<Work<Vec<CoreInfo>, Vec<ProcessInfo>>> {
+pub fn processes(loaded: bool, mapping: Option<String>) -> AsyncTask<Work<Vec<CoreInfo>, Vec<ProcessInfo>>> {
     let read = move || {
-        let mut table = lock(&TABLE);
-        let table = table.get_or_insert_default();
-        let mut all = if loaded { table.read_mapping(is_addon)? } else { table.read()? };
+        let mut all = read(loaded)?;
+        if let Some(path) = &mapping {
+            // Who is asked once is looked at now, unlike who is watched.
+            let mappers = ProcessTable::new().read_mapping(is_file(path))?;
+            all.retain(|process| mappers.iter().any(|mapper| mapper.pid == process.pid));
+        }
         all.sort_unstable_by(|a, b| b.rss_bytes.cmp(&a.rss_bytes).then(a.pid.cmp(&b.pid)));
         Ok(all)
     };
     Work::promise(read, |_, all| Ok(all.cross()))
+}
+
+fn read(loaded: bool) -> CoreResult<Vec<CoreInfo>> {
+    let mut table = lock(&TABLE);
+    let table = table.get_or_insert_default();
+    if loaded { table.read_mapping(is_addon) } else { table.read() }
+}
+
+/// What a process has resident of these files through its maps, in bytes.
+#[napi(catch_unwind, ts_return_type = "Promise<number>")]
+pub fn mapped_file_bytes(pid: Option<u32>, files: Vec<String>) -> AsyncTask<Work<u64, f64>> {
+    let folder = pid.map_or_else(|| "/proc/self".to_owned(), |pid| format!("/proc/{pid}"));
+    let read = move || {
+        let meant: Vec<_> = files.iter().map(|path| is_file(path)).collect();
+        core_mapped_file_bytes(Path::new(&folder), |path| meant.iter().any(|is_it| is_it(path)))
+    };
+    Work::promise(read, |_, bytes| Ok(bytes.cross()))
+}
+
+/// Tells whether a path of a map is that file, which may have been named by a link to it.
+fn is_file(path: &str) -> impl Fn(&str) -> bool {
+    let path = Path::new(path);
+    // Of a file that is gone its last name counts.
+    let whole = canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    move |mapped| Path::new(mapped) == whole
 }
 
 /// Whether that path is the addon's, wherever it is installed: `plimsoll.linux-arm64-gnu.node`.

@@ -2,15 +2,14 @@
 //!
 //!     npm run bench:dequant [-- --rounds N] [--mib N] [--only FORMAT] [--json]
 //!
-//! Each round runs all of them once, so that what else the machine does meets all alike. The figures are medians; a ratio is
-//! the median of the rounds' ratios. ggml's is the library that node-llama-cpp ships, compiled for any x86-64.
+//! Each round runs all of them once, so that what else the machine does meets all alike. Times are the thread's own on the processor,
+//! the figures medians; a ratio is the median of the rounds' ratios. ggml's is the library that node-llama-cpp ships, compiled for any x86-64.
 
 mod blocks;
 mod peers;
 mod report;
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use gguf_dequant::{Format, instruction_set, to_f32};
 
@@ -49,11 +48,18 @@ fn options() -> Result<Options, String> {
     Ok(options)
 }
 
-/// Seconds that a run takes.
+/// Seconds of the processor that a run takes: the time that others have it does not count.
 fn seconds(run: impl FnOnce()) -> f64 {
-    let start = Instant::now();
+    let start = thread_seconds();
     run();
-    start.elapsed().as_secs_f64()
+    thread_seconds() - start
+}
+
+fn thread_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: it writes to `time`, and every thread has this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// The value and its number, where the two differ; two NaN are the same.

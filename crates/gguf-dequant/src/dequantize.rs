@@ -1,9 +1,10 @@
-//! The public functions, and the checks before the kernels.
+//! The conversions, and the checks before the kernels.
 
 use zerocopy::{FromBytes, transmute_mut};
 
 use crate::kernel::{Block, Value};
 use crate::simd::InstructionSet;
+use crate::stream::{STREAMED_BYTES, Streamed};
 use crate::value::Bfloat;
 use crate::{Error, Format, format::ForBlock};
 
@@ -106,7 +107,11 @@ impl<V: Value> ForBlock for WholeBlocks<'_, V> {
         if out.len() != expected_elements {
             return Err(Error::OutputLength { format, expected_elements, output_elements: out.len() });
         }
-        set.run(blocks, out);
+        if set.streams() && size_of_val(out) >= STREAMED_BYTES {
+            set.run(Streamed { blocks, out });
+        } else {
+            set.convert(blocks, out);
+        }
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ pub(crate) trait Block: FromBytes + Immutable + KnownLayout + Unaligned {
     /// How many values one block makes.
     const ELEMENTS: usize;
 
-    /// Writes the values of `blocks` to `out`, which is exactly as long as they are.
+    /// Writes the values of `blocks` to `out`, which is exactly as long as they are. Called by [`Simd::convert`] alone.
     ///
     /// An implementation is `#[inline(always)]` and works on vectors, by `drive::blocks` or `drive::elements`.
     fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V])
@@ -19,6 +19,9 @@ pub(crate) trait Block: FromBytes + Immutable + KnownLayout + Unaligned {
 
 /// An element of the output: `f32`, or the bits of an `f16` or of a `bf16`.
 pub(crate) trait Value: Copy + FromBytes + IntoBytes + Immutable + KnownLayout {
+    /// Whether it is the single that kernels compute.
+    const IS_SINGLE: bool = false;
+
     /// Makes a vector of values from the results of a computation.
     fn from_singles<S: Simd>(simd: S, singles: Singles) -> [Self; LANES];
 
@@ -41,14 +44,28 @@ pub(crate) type Codes = [i8; LANES];
 pub(crate) type Halves = [u16; LANES];
 pub(crate) type Singles = [f32; LANES];
 
+/// A loop around [`Simd::convert`] that is compiled for each instruction set.
+pub(crate) trait Task {
+    type Out;
+
+    /// An implementation is `#[inline(always)]`.
+    fn run<S: Simd>(self, simd: S) -> Self::Out;
+}
+
 /// Proof that this processor has an instruction set, and the operations for which the set has instructions that the
 /// compiler does not find in plain Rust. A value exists only where the set was detected.
 pub(crate) trait Simd: Copy {
     /// What [`instruction_set`](crate::instruction_set) calls it.
     const NAME: &str;
 
-    /// Compiles the kernel of `B` for this set and runs it; `out` is exactly as long as the values of `blocks`.
-    fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]);
+    /// Writes the values of `blocks` to `out`, which is exactly as long as they are, by the kernel of `B` compiled for this set.
+    ///
+    /// It is one function for each kernel, never inlined: where a kernel is there more than once, compilers leave parts of it
+    /// outside, and those are not for the set.
+    fn convert<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]);
+
+    /// Compiles a task for this set and runs it.
+    fn run<T: Task>(self, task: T) -> T::Out;
 
     /// The entry of the table for each index, of which there are as many as lanes.
     fn look_up(self, table: &Codes, indices: [u8; LANES]) -> Codes;
@@ -64,7 +81,22 @@ pub(crate) trait Simd: Copy {
 
     /// One half to a single, as [`widen`](Self::widen) does.
     fn widen_one(self, half: u16) -> f32;
+
+    /// Writes a line, past the caches where the set does that.
+    #[inline(always)]
+    fn stream(self, line: &Line, to: &mut Line) {
+        *to = *line;
+    }
+
+    /// Orders what was streamed before every later write.
+    #[inline(always)]
+    fn fence(self) {}
 }
+
+/// What caches and memory exchange at a time.
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
+pub(crate) struct Line(pub(crate) [u8; 64]);
 
 /// `f` of each lane.
 #[inline(always)]

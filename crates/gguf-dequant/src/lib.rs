@@ -1,8 +1,8 @@
 //! The block formats of GGUF tensors to `f32`, `f16` and `bf16`.
 //!
 //! Three pure functions over slices do the work: [`to_f32`], [`to_f16`] and [`to_bf16`]. They take the bytes of whole blocks as
-//! they lie in a file, at any alignment and always little-endian, whatever the host is. Nothing is allocated and
-//! no thread is started.
+//! they lie in a file, at any alignment and always little-endian, whatever the host is. [`first_non_finite`] finds the block
+//! that a NaN or an infinite scale has spoilt. Nothing is allocated and no thread is started.
 //!
 //! ```
 //! use gguf_dequant::{Format, to_f32};
@@ -34,6 +34,9 @@
 //! Each format has one kernel, written so that the compiler vectorises it, and compiled once per instruction set:
 //! AVX2 with F16C, NEON, and a portable one. The best that the processor has is chosen at run time, at each call,
 //! from the feature bits the standard library caches; [`instruction_set`] names it.
+//!
+//! With AVX2, an output of 16 MiB or more in one call is written past the caches, in whole lines and with a fence behind them: a
+//! plain store would first read each line. A smaller output is in the cache when the call returns.
 
 // A kernel runs on an instruction set only when it is inlined into the function that enables the set.
 #![allow(clippy::inline_always)]
@@ -43,12 +46,15 @@ mod dequantize;
 mod error;
 mod format;
 mod kernel;
+mod non_finite;
 mod simd;
+mod stream;
 mod value;
 
 pub use dequantize::{instruction_set, to_bf16, to_f16, to_f32};
 pub use error::Error;
 pub use format::Format;
+pub use non_finite::first_non_finite;
 #[doc(hidden)] // For tests and measurements that compare the sets of one machine.
 pub use simd::InstructionSet;
 

@@ -5,6 +5,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, transmute};
 use crate::kernel::{Halves, LANES, Simd, Singles, Value, map_lanes};
 
 impl Value for f32 {
+    const IS_SINGLE: bool = true;
+
     #[inline(always)]
     fn from_singles<S: Simd>(_: S, singles: Singles) -> Singles {
         singles

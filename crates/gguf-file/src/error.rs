@@ -334,6 +334,57 @@ pub enum Error {
         /// Tensors in this file.
         present: u64,
     },
+    /// `split-file-name`: the file is one of several by its metadata, and its name does not tell those of the others.
+    #[error(
+        "the file is one of the {count} files of a model, but its name does not end in -NNNNN-of-{count:05}.gguf, by which \
+         the others are found; name it as its maker did, or open it alone"
+    )]
+    SplitFileName {
+        /// The value of `split.count`.
+        count: u64,
+    },
+    /// `split-file-number`: `split.no` is not the place that the file's name gives it.
+    #[error(
+        "split.no is {number} at byte {offset}; by its name the file has to be number {expected}, counted from 0"
+    )]
+    SplitFileNumber {
+        /// Where the value stands; 0 if there is none.
+        offset: u64,
+        /// The value, counted from 0.
+        number: u64,
+        /// What it should be.
+        expected: u64,
+    },
+    /// `split-file-count`: a file of a split model says another `split.count` than there are files.
+    #[error("split.count is {count} at byte {offset}; expected {expected}, as many as there are files")]
+    SplitFileCount {
+        /// Where the value stands.
+        offset: u64,
+        /// The value.
+        count: u64,
+        /// How many files there are.
+        expected: u64,
+    },
+    /// `split-total`: the files of a split model do not have as many tensors together as `split.tensors.count` says.
+    #[error(
+        "split.tensors.count is {declared} at byte {offset}, but all files together hold {present} tensors"
+    )]
+    SplitTotal {
+        /// Where the value stands, in the first file.
+        offset: u64,
+        /// The value.
+        declared: u64,
+        /// Tensors in all files.
+        present: u64,
+    },
+    /// `split-repeated-tensor`: two files of a split model have a tensor of the same name.
+    #[error("tensor {name:?} is in file number {first} of the model too, counted from 1")]
+    SplitRepeatedTensor {
+        /// The tensor's name.
+        name: String,
+        /// The first file that has it, counted from 1.
+        first: u64,
+    },
 
     // ---- tensor infos ----
     /// `empty-tensor-name`: a tensor name of no bytes.

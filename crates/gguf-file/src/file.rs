@@ -11,7 +11,7 @@ use crate::{
 /// The checked layout of a GGUF file: its metadata and where each tensor's data lies.
 ///
 /// It owns the header and nothing else, no file handle and no tensor data, and every number it gives has
-/// passed the rules of [`Error`](crate::Error): ranges lie inside the file, no two overlap, and counts, offsets and ends
+/// passed the rules of [`Error`](crate::Error): ranges that are not empty lie inside the file, no two overlap, and counts, offsets and ends
 /// are at most [`MAX_EXACT`](crate::MAX_EXACT).
 ///
 /// ```no_run

@@ -2,6 +2,7 @@
 
 mod array;
 mod array_index;
+mod beginning;
 mod decode;
 mod error;
 mod error_text;
@@ -17,12 +18,14 @@ mod options;
 mod parse;
 mod read_at;
 mod rule;
+mod shards;
 mod tensor;
 mod tensor_type;
 mod value;
 
 pub use array::ArrayIter;
 pub use array_index::{ArrayIndex, IndexedElements};
+pub use beginning::Beginning;
 pub use error::Error;
 pub use file::{Gap, GgufFile, Split};
 pub use file_kind::FileKind;
@@ -33,6 +36,7 @@ pub use metadata::{ArrayPlace, Metadata, MetadataIter};
 pub use open::open_file;
 pub use options::{Limits, Options};
 pub use read_at::ReadAt;
+pub use shards::ShardName;
 pub use tensor::{Dims, Tensor, Tensors};
 pub use tensor_type::TensorType;
 pub use value::{ArrayRef, GgufStr, Value, ValueType};

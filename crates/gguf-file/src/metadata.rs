@@ -7,6 +7,9 @@ pub(crate) const ARCHITECTURE_KEY: &str = "general.architecture";
 
 /// The key of the mixture of tensor types.
 pub(crate) const FILE_TYPE_KEY: &str = "general.file_type";
+pub(crate) const SPLIT_NUMBER_KEY: &str = "split.no";
+pub(crate) const SPLIT_COUNT_KEY: &str = "split.count";
+pub(crate) const SPLIT_TENSOR_COUNT_KEY: &str = "split.tensors.count";
 
 /// A stretch of the header, in bytes from its start, which is also the start of the file.
 #[derive(Debug, Clone, Copy)]

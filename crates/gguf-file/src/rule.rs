@@ -47,6 +47,11 @@ impl Error {
             Self::SplitCountLimit { .. } => "split-count-limit",
             Self::SplitNumber { .. } => "split-number",
             Self::SplitTensorCount { .. } => "split-tensor-count",
+            Self::SplitFileName { .. } => "split-file-name",
+            Self::SplitFileNumber { .. } => "split-file-number",
+            Self::SplitFileCount { .. } => "split-file-count",
+            Self::SplitTotal { .. } => "split-total",
+            Self::SplitRepeatedTensor { .. } => "split-repeated-tensor",
             Self::EmptyTensorName { .. } => "empty-tensor-name",
             Self::TensorNameTooLong { .. } => "tensor-name-too-long",
             Self::TensorNameNotUtf8 { .. } => "tensor-name-not-utf8",
@@ -74,7 +79,11 @@ impl Error {
     pub const fn offset_bytes(&self) -> Option<u64> {
         match self {
             Self::Io { offset, .. } => *offset,
-            Self::NotARegularFile { .. } | Self::OutOfMemory { .. } | Self::MissingKey { .. } => None,
+            Self::NotARegularFile { .. }
+            | Self::OutOfMemory { .. }
+            | Self::MissingKey { .. }
+            | Self::SplitFileName { .. }
+            | Self::SplitRepeatedTensor { .. } => None,
             Self::BadMagic { .. } => Some(0),
             Self::UnsupportedVersion { .. } | Self::Version1 | Self::BigEndian { .. } => Some(4),
             Self::Truncated { offset, .. }
@@ -101,6 +110,9 @@ impl Error {
             | Self::SplitCountLimit { offset, .. }
             | Self::SplitNumber { offset, .. }
             | Self::SplitTensorCount { offset, .. }
+            | Self::SplitFileNumber { offset, .. }
+            | Self::SplitFileCount { offset, .. }
+            | Self::SplitTotal { offset, .. }
             | Self::EmptyTensorName { offset }
             | Self::TensorNameTooLong { offset, .. }
             | Self::TensorNameNotUtf8 { offset, .. }

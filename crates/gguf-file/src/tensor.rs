@@ -155,7 +155,8 @@ impl<'a> Tensor<'a> {
         self.data_section_offset + self.record.data_offset
     }
 
-    /// The bytes of the file that hold the data.
+    /// The bytes of the file that hold the data. Where there are none, the empty range may begin behind the end of the file: in
+    /// the padding that a file may lack there.
     #[must_use]
     pub const fn file_range(&self) -> Range<u64> {
         self.file_offset_bytes()..self.file_offset_bytes() + self.record.size_bytes

@@ -66,6 +66,29 @@ fn an_endless_device_is_refused() {
     not_regular("/dev/zero", FileKind::CharacterDevice);
 }
 
+/// A thread that is nobody's, root's of this process or not, for it alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_may_not_be_read_is_an_io_error_without_an_offset() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("secret");
+    let path = folder.join("secret.gguf");
+    fs::write(&path, Builder::new().build()).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    let opening = std::thread::spawn(move || {
+        let nobody = rustix::thread::Uid::from_raw(65_534);
+        let is_somebody_else = !rustix::process::geteuid().is_root()
+            || rustix::thread::set_thread_res_uid(nobody, nobody, nobody).is_ok();
+        is_somebody_else.then(|| GgufFile::open(&path, &Options::default()))
+    });
+    let Some(result) = opening.join().unwrap() else {
+        println!("skipped: this user may read everything and can be nobody else");
+        return;
+    };
+    let Err(Error::Io { offset: None, source }) = result else { panic!("it may not be read") };
+    assert_eq!(source.kind(), std::io::ErrorKind::PermissionDenied);
+}
+
 #[test]
 fn a_missing_file_is_an_io_error_without_an_offset() {
     let Err(Error::Io { offset: None, source }) = open_file("/does/not/exist.gguf") else {

@@ -39,10 +39,22 @@ pub enum Error {
     /// The bytes are no GGUF file this crate accepts.
     #[error("{}: {source}", .path.display())]
     InvalidGguf {
-        /// The file, or `<bytes>` for a file in memory.
+        /// The file, its address, or `<bytes>` for a file in memory.
         path: PathBuf,
         /// The broken rule with its values.
         source: Box<gguf_file::Error>,
+    },
+    /// What a model file says of the model cannot be: a hyperparameter is missing, zero, absurd, or contradicts another.
+    #[error(
+        "expected {key} to be {expected}, got {received}; the file is damaged or was made wrong: get it anew"
+    )]
+    InvalidModel {
+        /// The metadata key.
+        key: String,
+        /// What it should have been.
+        expected: String,
+        /// What came.
+        received: String,
     },
     /// A tensor is stored in a type that cannot be converted.
     #[error(
@@ -59,16 +71,32 @@ pub enum Error {
         /// The output type asked for.
         wanted: &'static str,
     },
+    /// A tensor has a value that is no finite number, and finite ones were asked for.
+    #[error(
+        "{}: expected every value of tensor {tensor:?} to be a finite number, got one that is not in block {block} (elements {} \
+         to {}); the file is damaged or was made wrong: get it anew, or load it without the check",
+        .path.display(), .block * .block_elements, (.block + 1) * .block_elements - 1
+    )]
+    InvalidTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The block, counted from 0.
+        block: u64,
+        /// Elements in a block.
+        block_elements: u64,
+    },
     /// The operating system refused, or a file is not what it was when it was opened.
     #[error("{}: {}{}", .path.display(), place(.tensor.as_deref(), *.offset_bytes), system_text(.source))]
     Io {
-        /// The file.
+        /// The file, or its address without anything secret.
         path: PathBuf,
         /// The tensor being read, if one was.
         tensor: Option<String>,
         /// Where in the file, if known.
         offset_bytes: Option<u64>,
-        /// The system call that failed: `"open"`, `"read"`; that which asks for it where several are made.
+        /// The system call that failed: `"open"`, `"read"`; that which asks for it where several are made. `"fetch"` of a server.
         call: &'static str,
         /// The cause.
         source: io::Error,
@@ -99,12 +127,52 @@ pub enum Error {
         /// Why not, and the line that mends it where there is one.
         reason: String,
     },
+    /// The ledger that processes share cannot be used.
+    #[error("{}: {reason}", .path.display())]
+    Ledger {
+        /// The ledger's file, or its folder.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// Somebody uses it, so that cannot be done now.
     #[error("expected {what} not to be in use, but {reason}")]
     Busy {
         /// What is in use.
         what: &'static str,
         /// By whom, and what to do.
+        reason: String,
+        /// Where it is a queue that takes nobody more: how many wait in it.
+        waiting_count: Option<u64>,
+    },
+    /// What was asked for is more than could be granted if nobody held anything.
+    #[error(
+        "expected at most {} to be asked for {label:?}, got {}: {binding_constraint}. However long it waits, that is never \
+         granted: ask for less, or raise the line",
+        apart(*.line_bytes, *.requested_bytes), apart(*.requested_bytes, *.line_bytes)
+    )]
+    NeverFits {
+        /// The labels of the request.
+        label: String,
+        /// Bytes asked for, all together.
+        requested_bytes: u64,
+        /// The whole line, in bytes.
+        line_bytes: u64,
+        /// The term that draws the line, in words.
+        binding_constraint: String,
+    },
+    /// It did not come within the time that its caller gave it. Nothing was taken.
+    #[error("expected {what} within {timeout_ms} ms, but {reason}")]
+    Timeout {
+        /// What was waited for.
+        what: String,
+        /// How long, in milliseconds.
+        timeout_ms: u64,
+        /// Bytes asked for, all together.
+        requested_bytes: u64,
+        /// Bytes that were free in the end.
+        available_bytes: u64,
+        /// What stood in the way, and what to do.
         reason: String,
     },
     /// This package is wrong, and nobody else: not the caller, the file, the system or a device.
@@ -114,7 +182,7 @@ pub enum Error {
         what: String,
     },
     /// The work was cancelled by its owner.
-    #[error("the load was cancelled")]
+    #[error("the work was cancelled")]
     Cancelled,
 }
 
@@ -143,6 +211,16 @@ impl Left {
             largest_free_bytes: if available_bytes < most { available_bytes } else { most },
         }
     }
+}
+
+/// The cause of an [`Error::Io`] that is no error of the system: a server refused. [`Error::http_status`] finds it.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct ServerRefusal {
+    /// The status of its answer.
+    pub status: u16,
+    /// What was expected, what came, and what to do.
+    pub text: String,
 }
 
 /// What the system says of an error, in its own words alone.
@@ -181,6 +259,18 @@ impl Error {
         }
     }
 
+    /// The status of a server's answer, if that is why a file could not be had.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        let Self::Io { source, .. } = self else { return None };
+        Some(source.get_ref()?.downcast_ref::<ServerRefusal>()?.status)
+    }
+
+    /// A shorthand for [`Error::Busy`].
+    pub fn busy(what: &'static str, reason: impl Into<String>) -> Self {
+        Self::Busy { what, reason: reason.into(), waiting_count: None }
+    }
+
     /// A shorthand for [`Error::Internal`].
     pub fn internal(what: impl Into<String>) -> Self {
         Self::Internal { what: what.into() }
@@ -194,6 +284,15 @@ impl Error {
         meaning: impl Into<String>,
     ) -> Self {
         Self::Device { device: device.into(), errno, call, meaning: meaning.into() }
+    }
+
+    /// A shorthand for [`Error::InvalidModel`].
+    pub fn invalid_model(
+        key: impl Into<String>,
+        expected: impl Into<String>,
+        received: impl Into<String>,
+    ) -> Self {
+        Self::InvalidModel { key: key.into(), expected: expected.into(), received: received.into() }
     }
 
     /// A shorthand for [`Error::InvalidArgument`].
@@ -228,12 +327,17 @@ codes!(
     InsufficientMemory => "ERR_INSUFFICIENT_MEMORY",
     InvalidArgument => "ERR_INVALID_ARGUMENT",
     InvalidGguf => "ERR_INVALID_GGUF",
+    InvalidModel => "ERR_INVALID_MODEL",
     UnsupportedType => "ERR_UNSUPPORTED_TYPE",
+    InvalidTensor => "ERR_INVALID_TENSOR",
     Io => "ERR_IO",
     Released => "ERR_RELEASED",
     Device => "ERR_DEVICE",
     DeviceUnavailable => "ERR_DEVICE_UNAVAILABLE",
+    Ledger => "ERR_LEDGER",
     Busy => "ERR_BUSY",
+    NeverFits => "ERR_NEVER_FITS",
+    Timeout => "ERR_TIMEOUT",
     Internal => "ERR_INTERNAL",
     Cancelled => "ABORT_ERR",
 );

@@ -4,13 +4,20 @@
 #[macro_use]
 mod names;
 
+pub mod admission;
+#[cfg(not(loom))]
+pub mod blackbox;
 pub mod budget;
 pub mod device;
 pub mod error;
+pub mod estimate;
+#[cfg(not(loom))]
+pub mod ledger;
 pub mod loader;
 pub mod monitor;
 pub mod pool;
 mod size_text;
+mod sorting;
 #[doc(hidden)] // For the addon.
 pub mod sync;
 pub mod system;

@@ -1,12 +1,12 @@
 import { basename } from 'node:path'
-import { formatBytes, GgufFile, type TensorInfo } from '../../index.js'
+import { formatBytes, type GgufFile, type TensorInfo } from '../../index.js'
 import { JsonEntries } from '../../support/json.js'
 import type { Arguments } from '../arguments.js'
+import { addressOptions, headersFrom, openModel, strictnessFrom, strictnessOptions } from '../shared/input.js'
 import type { Page } from '../terminal/page.js'
 import { facts, heading, table } from '../terminal/table.js'
 import { beginning, grouped } from '../terminal/text.js'
 import type { Report, Verb } from '../verb.js'
-import { openInput, strictnessFrom, strictnessOptions } from './input.js'
 import { documentOf, textOf, typeOf } from './metadata-value.js'
 
 /** Rows of a table shown at most; the document has all. */
@@ -17,9 +17,10 @@ const MAX_NAME = 200
 
 export const inspect: Verb = {
   name: 'inspect',
-  operand: 'FILE',
+  operand: 'FILE|URL',
   summary: 'what is in a GGUF file: metadata, tensors, totals by type',
   options: {
+    ...addressOptions,
     'header-only': {
       type: 'boolean',
       help: 'the tensor data is not there: check no ranges against the size of the file',
@@ -29,11 +30,10 @@ export const inspect: Verb = {
   run,
 }
 
-function run(args: Arguments): Report {
+async function run(args: Arguments): Promise<Report> {
   const { file } = args
-  const headerOnly = args.flag('header-only')
-  const strictness = strictnessFrom(args)
-  const model = openInput(() => GgufFile.open(file, { headerOnly, ...strictness }))
+  const options = { headerOnly: args.flag('header-only'), ...strictnessFrom(args) }
+  const model = await openModel(file, options, headersFrom(args, file))
   const totals = totalsOf(model.tensors)
   return {
     // Made only when it is asked for: a stranger's file may have a million tensors.
@@ -90,6 +90,7 @@ const nameOf = (model: GgufFile): string | undefined => {
 
 const documentOfModel = (model: GgufFile, types: TypeTotal[]): object => ({
   path: model.path,
+  paths: model.paths,
   sizeBytes: model.sizeBytes,
   headerOnly: model.headerOnly,
   version: model.version,
@@ -113,7 +114,8 @@ function* metadataDocuments({ metadata }: GgufFile): Generator<[string, object]>
 }
 
 function overview(page: Page, model: GgufFile): string[] {
-  const { fileType, split, architecture } = model
+  const { fileType, split, architecture, paths } = model
+  const isWhole = paths.length > 1
   const name = nameOf(model)
   return [
     heading(page, beginning(basename(model.path), MAX_NAME)),
@@ -122,9 +124,10 @@ function overview(page: Page, model: GgufFile): string[] {
       ['name', name && beginning(name, MAX_NAME)],
       ['architecture', architecture && beginning(architecture, MAX_NAME)],
       ['file type', fileType && (fileType.name ?? `unknown (${fileType.id})`)],
-      ['part', split && `${split.number + 1} of ${split.count}`],
+      ['files', isWhole ? grouped(paths.length) : undefined],
+      ['part', split && !isWhole ? `${split.number + 1} of ${split.count}` : undefined],
       ['version', String(model.version)],
-      ['file', formatBytes(model.sizeBytes)],
+      [isWhole ? 'in all' : 'file', formatBytes(model.sizeBytes)],
       ['data', `${formatBytes(model.dataBytes)}, from byte ${grouped(model.dataOffsetBytes)}`],
       ['alignment', formatBytes(model.alignmentBytes)],
     ]),

@@ -2,9 +2,12 @@ import { basename } from 'node:path'
 import {
   formatBytes,
   type GgufFile,
+  type IoMode,
+  type LoadProgress,
   MemoryManager,
   MiB,
   processMemory,
+  type TensorDigest,
   type TensorInfo,
   type TensorOutput,
   tensorDataBytes,
@@ -14,6 +17,7 @@ import { profilePage } from '../../report/index.js'
 import { nearest } from '../../support/nearest.js'
 import type { Arguments } from '../arguments.js'
 import { UsageError } from '../failure.js'
+import { isAddress, openInput, strictnessFrom, strictnessOptions } from '../shared/input.js'
 import { untilInterrupted } from '../shared/interrupt.js'
 import { lineFrom, lineOf, lineOptions } from '../shared/line.js'
 import { measuredMachine } from '../shared/machine.js'
@@ -22,7 +26,6 @@ import { progressOn } from '../terminal/progress.js'
 import { facts, heading } from '../terminal/table.js'
 import { grouped, visible } from '../terminal/text.js'
 import type { Verb } from '../verb.js'
-import { openInput, strictnessFrom, strictnessOptions } from './input.js'
 
 export const load: Verb = {
   name: 'load',
@@ -32,6 +35,15 @@ export const load: Verb = {
     as: { type: 'string', value: 'raw|f32|f16|bf16', help: 'the form of the data (raw)' },
     chunk: { type: 'string', value: 'SIZE', help: 'the most bytes of data in a chunk (1MiB)' },
     tensor: { type: 'string', value: 'NAME', multiple: true, help: 'load only this tensor; may be repeated' },
+    threads: { type: 'string', value: 'N', help: 'how many threads read and convert (1)' },
+    io: { type: 'string', value: 'read|mmap|direct', help: 'how the file is read (read)' },
+    'page-cache': {
+      type: 'string',
+      value: 'keep|drop',
+      help: 'whether what was read stays cached (keep, but drop where GPU or NPU share the RAM)',
+    },
+    check: { type: 'boolean', help: 'end at a value that is NaN or infinite' },
+    sha256: { type: 'boolean', help: "list the SHA-256 of each tensor's stored bytes" },
     profile: { type: 'string', value: 'OUT', help: 'write what the budget did to OUT.html, .json or .trace.json' },
     ...strictnessOptions,
     ...lineOptions,
@@ -46,15 +58,18 @@ type Loaded = Awaited<ReturnType<typeof measuredLoad>>
 
 async function measuredLoad(args: Arguments) {
   const { file } = args
+  if (isAddress(file))
+    throw new UsageError('expected a FILE, got a URL; download it first, or see it with: plimsoll inspect')
   const as = args.oneOf('as', tensorOutputs) ?? 'raw'
   const chunkBytes = args.size('chunk') ?? MiB
   const profilePath = profilePathFrom(args)
+  const reading = readingFrom(args)
   const [strictness, bounds] = [strictnessFrom(args), lineFrom(args)]
   measuredMachine()
   const signal = untilInterrupted()
   const startRssBytes = processMemory().rssBytes
   await using manager = new MemoryManager(bounds)
-  using model = openInput(() => manager.open(file, strictness))
+  using model = await openInput(() => manager.open(file, strictness))
   if (profilePath !== undefined) manager.profile.start()
   const names = args.list('tensor')
   const tensors = chosen(model, names)
@@ -66,6 +81,8 @@ async function measuredLoad(args: Arguments) {
     named: names !== undefined,
     reservedBytes,
     signal,
+    dropBehind: manager.machine.unifiedMemory ?? false,
+    ...reading,
   })
   await manager.close()
   if (profilePath?.endsWith('.html')) await manager.profile.save(profilePath, profilePage)
@@ -82,6 +99,19 @@ async function measuredLoad(args: Arguments) {
     peakRssBytes: processMemory().peakRssBytes,
     balanceBytes: manager.budget.allocatedBytes,
     profilePath: profilePath ?? null,
+  }
+}
+
+/** How the file is read, as far as that is said. */
+function readingFrom(args: Arguments) {
+  const [threads = 1, io = 'read'] = [args.count('threads'), args.oneOf('io', ['read', 'mmap', 'direct'])]
+  const pageCache = args.oneOf('page-cache', ['keep', 'drop'])
+  return {
+    threads,
+    io,
+    ...(pageCache && { dropBehind: pageCache === 'drop' }),
+    checkTensors: args.flag('check'),
+    takesDigests: args.flag('sha256'),
   }
 }
 
@@ -118,29 +148,50 @@ interface StreamRequest {
   named: boolean
   reservedBytes: number
   signal: AbortSignal
+  threads: number
+  io: IoMode
+  dropBehind: boolean
+  checkTensors: boolean
+  takesDigests: boolean
 }
 
 /** Streams the tensors while their bytes are reserved, and counts what came. */
 async function reservedStream(manager: MemoryManager, model: GgufFile, request: StreamRequest) {
-  const { as, chunkBytes, tensors, named, signal } = request
+  const { as, chunkBytes, tensors, named, signal, threads, io, dropBehind, checkTensors, takesDigests } = request
   using _weights = manager.budget.allocate(request.reservedBytes, 'weights')
   const totalBytes = dataBytesOf(tensors, 'raw')
   const progress = progressOn(process.stderr)
   const counts = { chunks: 0, storedBytes: 0, dataBytes: 0 }
+  const reading: { io: IoMode; ioReason: string | null } = { io, ioReason: null }
+  const digests: TensorDigest[] = []
   const start = performance.now()
   try {
     const names = named ? { tensors: tensors.map((tensor) => tensor.name) } : {}
-    for await (const chunk of model.stream({ as, chunkBytes, ...names, signal, reuse: true })) {
+    const onProgress = ({ tensor, loadedBytes, ...told }: LoadProgress): void => {
+      Object.assign(reading, { io: told.io, ioReason: told.ioReason ?? null })
+      progress.report({ what: tensor, doneBytes: loadedBytes, totalBytes })
+    }
+    const onDigest = (digest: TensorDigest): void => void digests.push(digest)
+    const options = { as, chunkBytes, threads, io, dropBehind, checkTensors, ...names, signal, onProgress }
+    for await (const chunk of model.stream({ ...options, ...(takesDigests && { onDigest }), reuse: true })) {
       counts.chunks += 1
       counts.storedBytes += chunk.byteEnd - chunk.byteStart
       counts.dataBytes += chunk.data.byteLength
-      progress.report({ what: chunk.tensor, doneBytes: counts.storedBytes, totalBytes })
     }
   } finally {
     progress.end()
   }
   const durationMs = performance.now() - start
-  return { ...counts, durationMs, bytesPerSecond: Math.round((counts.storedBytes * 1000) / durationMs) }
+  return {
+    ...counts,
+    durationMs,
+    bytesPerSecond: Math.round((counts.storedBytes * 1000) / durationMs),
+    threads,
+    ...reading,
+    dropBehind,
+    checkTensors,
+    digests: takesDigests ? digests : null,
+  }
 }
 
 const lines = (page: Page, loaded: Loaded): string[] => [
@@ -163,6 +214,25 @@ const lines = (page: Page, loaded: Loaded): string[] => [
     ],
     ['reserved', `${formatBytes(loaded.reservedBytes)} of a line of ${formatBytes(loaded.line.lineBytes)}`],
     ['balance', `${formatBytes(loaded.balanceBytes)} after close`],
+    ['read by', readBy(loaded)],
+    ['values', loaded.checkTensors ? 'all of them finite numbers' : undefined],
     ['profile', loaded.profilePath === null ? undefined : `written to ${visible(loaded.profilePath)}`],
   ]),
+  ...digestSection(page, loaded.digests),
 ]
+
+/** How the file was read, where it was not by plain reads on one thread. */
+function readBy({ threads, io, ioReason, dropBehind }: Loaded): string | undefined {
+  const words = [
+    ...(io === 'read' ? [] : [io]),
+    ...(threads === 1 ? [] : [`${threads} threads`]),
+    ...(dropBehind ? ['dropping the page cache behind'] : []),
+    ...(ioReason === null ? [] : [`plain reads, for ${visible(ioReason)}`]),
+  ]
+  return words.length === 0 ? undefined : words.join(', ')
+}
+
+const digestSection = (page: Page, digests: TensorDigest[] | null): string[] =>
+  digests === null
+    ? []
+    : ['', ...digests.map(({ tensor, sha256 }) => `${page.paint('dim', sha256)}  ${visible(tensor)}`)]

@@ -1,5 +1,6 @@
-import { IoError, type MachineMemory, machineMemory, type SystemOptions } from '../../index.js'
-import { SystemError } from '../failure.js'
+import { IoError, type MachineMemory, machineMemory, processMemory, type SystemOptions } from '../../index.js'
+import type { Arguments } from '../arguments.js'
+import { SystemError, UsageError } from '../failure.js'
 
 /** The memory of this machine, or the end of the command: without it there is no line. */
 export function measuredMachine(): MachineMemory {
@@ -20,4 +21,11 @@ export function measured<T>(measure: () => T): T | undefined {
     if (error instanceof IoError) return undefined
     throw error
   }
+}
+
+/** The running process that an option names, if it names one. */
+export function processFrom(args: Arguments, name: string): number | undefined {
+  const pid = args.count(name)
+  if (pid === undefined || measured(() => processMemory({ pid }))) return pid
+  throw new UsageError(`expected --${name} to be the id of a running process, got "${pid}"`)
 }

@@ -15,8 +15,10 @@ export type Options = Readonly<Record<string, Option>>
 
 /** What a verb takes: of it, all that reading its arguments has to know. */
 export interface Signature {
-  /** The operand it demands, if it takes one. */
-  operand?: 'FILE'
+  /** The operand it demands, if it takes one; any number of them, or none, where it stands in brackets. */
+  operand?: 'FILE' | '[FILE]' | 'FILE|URL' | '[FILE|URL]' | '[PATH...]'
+  /** What may stand behind `--`: a command line, which is not the verb's own. */
+  command?: string
   /** Its options, beside those that every verb has. */
   options: Options
 }

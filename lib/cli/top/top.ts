@@ -10,11 +10,11 @@ import {
 } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
-import { SystemError, UsageError } from '../failure.js'
+import { SystemError } from '../failure.js'
 import { darkDocument, filled, headroomDocument, machineDocument } from '../shared/document.js'
 import { type EndingSignal, onEndingSignal } from '../shared/interrupt.js'
 import { type Line, lineFrom, lineOf, lineOptions } from '../shared/line.js'
-import { measured, measuredMachine } from '../shared/machine.js'
+import { measured, measuredMachine, processFrom } from '../shared/machine.js'
 import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
 import { onKey, Screen } from '../terminal/screen.js'
 import type { Verb } from '../verb.js'
@@ -118,7 +118,7 @@ class SampleFeed implements AsyncIterable<View> {
   #reportsGpus = true
 
   constructor(args: Arguments) {
-    const pid = otherProcess(args)
+    const pid = processFrom(args, 'pid')
     this.#intervalMs = args.duration('interval') ?? 1000
     this.#count = args.count('count') ?? Number.POSITIVE_INFINITY
     measuredMachine()
@@ -186,13 +186,6 @@ class SampleFeed implements AsyncIterable<View> {
     if (this.#isOther && !measured(() => processMemory({ pid: this.#pid }))) return
     if (failure !== undefined) throw new SystemError(`expected to read the machine's memory, but ${failure}`)
   }
-}
-
-/** The process named by `--pid`, if one is. */
-function otherProcess(args: Arguments): number | undefined {
-  const pid = args.count('pid')
-  if (pid === undefined || measured(() => processMemory({ pid }))) return pid
-  throw new UsageError(`expected --pid to be the id of a running process, got "${pid}"`)
 }
 
 const processDocument = (process: ProcessInfo) =>

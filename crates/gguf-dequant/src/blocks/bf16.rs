@@ -1,8 +1,8 @@
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-use super::drive;
-use crate::kernel::{Block, Simd, Value, map_lanes};
+use super::drive::{self, Element};
+use crate::kernel::{Block, LANES, Simd, Value, map_lanes};
 
 #[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -15,8 +15,13 @@ impl Block for Bf16 {
 
     #[inline(always)]
     fn write<S: Simd, V: Value>(simd: S, blocks: &[Self], out: &mut [V]) {
-        drive::elements(blocks, out, |vector| {
-            V::from_bfloats(simd, map_lanes(vector, |upper| upper.bits.get()))
-        });
+        drive::elements(simd, blocks, out);
+    }
+}
+
+impl Element for Bf16 {
+    #[inline(always)]
+    fn values<S: Simd, V: Value>(simd: S, vector: &[Self; LANES]) -> [V; LANES] {
+        V::from_bfloats(simd, map_lanes(vector, |upper| upper.bits.get()))
     }
 }

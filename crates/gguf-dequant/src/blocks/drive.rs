@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, FromZeros, IntoBytes, KnownLayout};
 
-use crate::kernel::{Block, LANES, Value};
+use crate::kernel::{Block, LANES, Simd, Value};
 
 /// 32 values: a sub-block, or a quarter of half a block.
 pub(super) type TwoVectors<T> = [[T; LANES]; 2];
@@ -23,25 +23,27 @@ where
     }
 }
 
-/// Runs `kernel` once for each vector of blocks of one element, the last one filled up with zeros.
+/// A block that is one element.
+pub(super) trait Element: Block + Copy {
+    /// The values of so many. An implementation is `#[inline(always)]`, which a closure cannot be, and it is called twice.
+    fn values<S: Simd, V: Value>(simd: S, vector: &[Self; LANES]) -> [V; LANES];
+}
+
+/// Makes the values a vector at a time, the last one filled up with zeros.
 #[inline(always)]
-pub(super) fn elements<B, V>(blocks: &[B], out: &mut [V], kernel: impl Fn(&[B; LANES]) -> [V; LANES])
-where
-    B: Block + Copy,
-    V: Value,
-{
+pub(super) fn elements<B: Element, S: Simd, V: Value>(simd: S, blocks: &[B], out: &mut [V]) {
     const { assert!(B::ELEMENTS == 1) };
     let (vectors, tail) = blocks.as_chunks();
     let (out, tail_out) = out.as_chunks_mut();
     for (vector, out) in vectors.iter().zip(out) {
-        *out = kernel(vector);
+        *out = B::values(simd, vector);
     }
 
     let mut last = <[B; LANES]>::new_zeroed();
     for (slot, element) in last.iter_mut().zip(tail) {
         *slot = *element;
     }
-    for (out, value) in tail_out.iter_mut().zip(kernel(&last)) {
+    for (out, value) in tail_out.iter_mut().zip(B::values(simd, &last)) {
         *out = value;
     }
 }

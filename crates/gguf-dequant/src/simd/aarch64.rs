@@ -12,7 +12,7 @@ use std::arch::is_aarch64_feature_detected;
 use zerocopy::transmute;
 
 use super::portable::Portable;
-use crate::kernel::{Block, Codes, Halves, LANES, Simd, Singles, Value};
+use crate::kernel::{Block, Codes, Halves, LANES, Simd, Singles, Task, Value};
 
 /// Proof that NEON was detected.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +28,20 @@ impl Simd for Neon {
     const NAME: &str = "neon";
 
     #[inline(always)]
-    fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]) {
+    fn convert<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]) {
         // SAFETY: `self` exists only where `detect` found NEON.
-        unsafe { run(self, blocks, out) }
+        unsafe { convert(self, blocks, out) }
+    }
+
+    #[inline(always)]
+    fn run<T: Task>(self, task: T) -> T::Out {
+        // SAFETY: as in `convert`.
+        unsafe { run(self, task) }
     }
 
     #[inline(always)]
     fn look_up(self, table: &Codes, indices: [u8; LANES]) -> Codes {
-        // SAFETY: as in `run`.
+        // SAFETY: as in `convert`.
         unsafe { look_up(table, indices) }
     }
 
@@ -47,13 +53,13 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn widen(self, halves: Halves) -> Singles {
-        // SAFETY: as in `run`.
+        // SAFETY: as in `convert`.
         unsafe { widen(halves) }
     }
 
     #[inline(always)]
     fn narrow(self, singles: Singles) -> Halves {
-        // SAFETY: as in `run`.
+        // SAFETY: as in `convert`.
         unsafe { narrow(singles) }
     }
 
@@ -64,9 +70,15 @@ impl Simd for Neon {
     }
 }
 
+#[inline(never)]
 #[target_feature(enable = "neon")]
-fn run<B: Block, V: Value>(simd: Neon, blocks: &[B], out: &mut [V]) {
+fn convert<B: Block, V: Value>(simd: Neon, blocks: &[B], out: &mut [V]) {
     B::write(simd, blocks, out);
+}
+
+#[target_feature(enable = "neon")]
+fn run<T: Task>(simd: Neon, task: T) -> T::Out {
+    task.run(simd)
 }
 
 #[inline]

@@ -6,8 +6,8 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-use crate::kernel::{Block, Simd, Value};
-use portable::Portable;
+use crate::kernel::{Block, Simd, Task, Value};
+pub(crate) use portable::Portable;
 
 /// An instruction set that this processor has.
 #[doc(hidden)]
@@ -54,13 +54,35 @@ impl InstructionSet {
         }
     }
 
-    pub(crate) fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]) {
+    /// Whether it can write past the caches.
+    pub(crate) fn streams(self) -> bool {
         match self.0 {
-            Kind::Portable(simd) => simd.run(blocks, out),
+            Kind::Portable(_) => false,
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(simd) => simd.run(blocks, out),
+            Kind::Avx2(_) => true,
             #[cfg(target_arch = "aarch64")]
-            Kind::Neon(simd) => simd.run(blocks, out),
+            Kind::Neon(_) => false, // `stnp` has no intrinsic
+        }
+    }
+
+    /// Writes the values of `blocks` to `out`, which is exactly as long as they are.
+    pub(crate) fn convert<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]) {
+        match self.0 {
+            Kind::Portable(simd) => simd.convert(blocks, out),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(simd) => simd.convert(blocks, out),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(simd) => simd.convert(blocks, out),
+        }
+    }
+
+    pub(crate) fn run<T: Task>(self, task: T) -> T::Out {
+        match self.0 {
+            Kind::Portable(simd) => simd.run(task),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(simd) => simd.run(task),
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(simd) => simd.run(task),
         }
     }
 }

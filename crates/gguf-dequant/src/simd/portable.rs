@@ -1,6 +1,6 @@
 //! Plain Rust, for processors without a set of their own here: the compiler's baseline vectors.
 
-use crate::kernel::{Block, Codes, Halves, LANES, Simd, Singles, Value, map_lanes};
+use crate::kernel::{Block, Codes, Halves, LANES, Simd, Singles, Task, Value, map_lanes};
 
 /// The portable set; every machine has it.
 #[derive(Clone, Copy, Debug)]
@@ -9,8 +9,19 @@ pub(crate) struct Portable;
 impl Simd for Portable {
     const NAME: &str = "portable";
 
-    fn run<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]) {
-        B::write(self, blocks, out);
+    #[inline(never)]
+    fn convert<B: Block, V: Value>(self, blocks: &[B], out: &mut [V]) {
+        // Two kernels fewer for each format of blocks, a tenth of what a program that converts is large, on processors that have
+        // better ones. What is one value, and so may be the result as it is, is not computed.
+        if B::ELEMENTS > 1 && !V::IS_SINGLE {
+            by_singles(self, blocks, out);
+        } else {
+            B::write(self, blocks, out);
+        }
+    }
+
+    fn run<T: Task>(self, task: T) -> T::Out {
+        task.run(self)
     }
 
     #[allow(clippy::indexing_slicing, reason = "an index is below the length")]
@@ -37,6 +48,29 @@ impl Simd for Portable {
     #[inline(always)]
     fn widen_one(self, half: u16) -> f32 {
         widen(half)
+    }
+}
+
+/// How many singles are made at a time.
+const RUN: usize = 256;
+
+/// Converts by way of singles: they are what a kernel computes, so the values are the same.
+#[inline(always)]
+fn by_singles<B: Block, V: Value>(simd: Portable, blocks: &[B], out: &mut [V]) {
+    const { assert!(RUN.is_multiple_of(B::ELEMENTS) && B::ELEMENTS.is_multiple_of(LANES) || B::ELEMENTS == 1) };
+    let mut singles = [0.0; RUN];
+    for (run, values) in blocks.chunks(RUN / B::ELEMENTS).zip(out.chunks_mut(RUN)) {
+        let Some(singles) = singles.get_mut(..run.len() * B::ELEMENTS) else { return };
+        simd.convert(run, singles);
+        narrow_all(simd, singles, values);
+    }
+}
+
+/// Makes values of singles, as many as there are.
+#[inline(never)]
+fn narrow_all<V: Value>(simd: Portable, singles: &[f32], values: &mut [V]) {
+    for (singles, values) in singles.as_chunks::<LANES>().0.iter().zip(values.as_chunks_mut::<LANES>().0) {
+        *values = V::from_singles(simd, *singles);
     }
 }
 

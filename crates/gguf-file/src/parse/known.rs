@@ -2,13 +2,10 @@
 
 use crate::{
     Error, Limits, Metadata, Split, Value,
-    metadata::{ARCHITECTURE_KEY, FILE_TYPE_KEY},
+    metadata::{ARCHITECTURE_KEY, FILE_TYPE_KEY, SPLIT_COUNT_KEY, SPLIT_NUMBER_KEY, SPLIT_TENSOR_COUNT_KEY},
 };
 
 const ALIGNMENT_KEY: &str = "general.alignment";
-const SPLIT_NUMBER_KEY: &str = "split.no";
-const SPLIT_COUNT_KEY: &str = "split.count";
-const SPLIT_TENSOR_COUNT_KEY: &str = "split.tensors.count";
 
 const DEFAULT_ALIGNMENT: u32 = 32;
 /// Far above any that occurs (32, seldom 64 to 4096); it keeps padding small next to the data.

@@ -2,10 +2,7 @@
 
 use gguf_file::{ForkType, MAX_EXACT, TensorType};
 
-use crate::{
-    common::{Builder, parse, parse_header_only, parse_strict},
-    refused, refused_by,
-};
+use crate::{common::Builder, parse, parse_header_only, parse_strict, refused, refused_by};
 
 const F32: u32 = 0;
 /// Where the data offset of the first tensor stands, if there is no metadata, the name has one byte and there
@@ -35,6 +32,28 @@ fn tensor_end_too_large_even_without_data() {
             let values = ["\"a\"", "32 bytes", &offset.to_string()];
             refused_by(result, "tensor-end-too-large", OFFSET_FIELD, &values);
         }
+    }
+}
+
+/// Where tensors may begin anywhere, nothing but the sum is wrong.
+#[test]
+fn tensor_end_too_large_where_every_offset_is_aligned() {
+    let entry_bytes = 8 + 17 + 4 + 4;
+    for offset in [u64::MAX, u64::MAX - 31, MAX_EXACT] {
+        let file = Builder::new().aligned(1).tensor("a", &[8], F32, offset).data(96).build();
+        let values = ["\"a\"", &offset.to_string()];
+        refused(&file, "tensor-end-too-large", OFFSET_FIELD + entry_bytes, &values);
+    }
+}
+
+/// Neither is too large by itself.
+#[test]
+fn tensor_end_too_large_for_the_second_of_two() {
+    let (half, i8) = (1_u64 << 52, TensorType::I8.id());
+    let file = Builder::new().tensor("a", &[half], i8, 0).tensor("b", &[half], i8, half).data(96).build();
+    for result in [parse(&file), parse_header_only(&file), parse_strict(&file)] {
+        let values = ["\"b\"", &half.to_string()];
+        refused_by(result, "tensor-end-too-large", OFFSET_FIELD + INFO_BYTES, &values);
     }
 }
 
@@ -121,7 +140,13 @@ fn missing_padding_after_the_last_tensor_is_accepted() {
     let file = parse(&Builder::new().tensor("a", &[33], i8, 0).data(33).build()).unwrap();
     assert_eq!(file.data_bytes(), 33);
     let followed_by_nothing = Builder::new().tensor("a", &[33], i8, 0).tensor("b", &[0], i8, 64).data(33);
-    assert!(parse(&followed_by_nothing.build()).is_ok());
+    let bytes = followed_by_nothing.build();
+    let file = parse(&bytes).unwrap();
+    let nothing = file.tensor("b").unwrap().file_range();
+    assert!(
+        nothing.is_empty() && nothing.start > bytes.len() as u64,
+        "it stands in the padding that is not there"
+    );
 }
 
 #[test]

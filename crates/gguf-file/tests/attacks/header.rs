@@ -1,9 +1,6 @@
 //! Groups 1 to 5: the 24 bytes at the start.
 
-use crate::{
-    common::{Builder, parse},
-    refused,
-};
+use crate::{common::Builder, parse, parse_with, refused, refused_by, unlimited};
 
 const HUGE_COUNTS: [u64; 5] = [u64::MAX, i64::MAX as u64, 1 << 40, 1 << 30, 1 << 24];
 
@@ -53,7 +50,7 @@ fn what_is_no_gguf_file_says_what_it_is_and_what_to_do() {
     }
     // No guess where nothing is known.
     for bytes in [&b"\x89PNG\r\n\x1a\n and more"[..], b"=\0\0\0\0\0\0\0nothing", b"FUGG\x03\0\0\0"] {
-        let error = crate::common::parse(bytes).unwrap_err();
+        let error = parse(bytes).unwrap_err();
         assert!(!error.to_string().contains("looks like"), "{error}");
     }
 }
@@ -94,6 +91,25 @@ fn tensor_count_limit() {
     for count in HUGE_COUNTS {
         let file = Builder { tensor_count: Some(count), ..Builder::new() }.data(76).build();
         refused(&file, "tensor-count-limit", 8, &[&count.to_string(), "1000000"]);
+    }
+}
+
+/// However much somebody allows, the file has to be there for it.
+#[test]
+fn count_exceeds_file_under_raised_limits() {
+    for count in [1 << 30, 1 << 24, u64::from(u32::MAX)] {
+        let entries = Builder { metadata_count: Some(count), ..Builder::new() }.data(76).build();
+        let values = [&format!("{count} metadata entries")[..], "76 bytes"];
+        refused_by(parse_with(&entries, &unlimited()), "count-exceeds-file", 16, &values);
+        let tensors = Builder { tensor_count: Some(count), ..Builder::new() }.data(76).build();
+        let values = [&format!("{count} tensors")[..], "76 bytes"];
+        refused_by(parse_with(&tensors, &unlimited()), "count-exceeds-file", 8, &values);
+    }
+    for count in [u64::MAX, i64::MAX as u64, 1 << 40] {
+        let entries = Builder { metadata_count: Some(count), ..Builder::new() }.data(76).build();
+        refused_by(parse_with(&entries, &unlimited()), "metadata-count-limit", 16, &[&count.to_string()]);
+        let tensors = Builder { tensor_count: Some(count), ..Builder::new() }.data(76).build();
+        refused_by(parse_with(&tensors, &unlimited()), "tensor-count-limit", 8, &[&count.to_string()]);
     }
 }
 

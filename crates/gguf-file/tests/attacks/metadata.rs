@@ -1,10 +1,10 @@
 //! Groups 6 to 17: keys, values, arrays, and the keys the container depends on.
 
-use gguf_file::{GgufFile, Limits, Options, Value, ValueType};
+use gguf_file::{Limits, Options, Value, ValueType};
 
 use crate::{
-    common::{Builder, array, find, nested_arrays, parse, string},
-    refused, refused_by,
+    common::{Builder, array, find, nested_arrays, string},
+    parse, parse_with, refused, refused_by, unlimited,
 };
 
 const HUGE_LENGTHS: [u64; 4] = [u64::MAX, i64::MAX as u64, (1 << 30) + 1, (1 << 30) - 1];
@@ -46,6 +46,33 @@ fn truncated_in_a_string() {
     let elements = [string("first"), announced(101)].concat();
     let file = Builder::new().entry("k", ValueType::Array.id(), array(8, 2, elements)).data(100).build();
     refused(&file, "truncated", 70, &["string", "101 bytes", "100 are left"]);
+}
+
+/// However much somebody allows, the file has to be there for it.
+#[test]
+fn truncated_under_raised_limits() {
+    for length in [(1 << 30) + 1, (1 << 30) - 1, u64::from(u32::MAX)] {
+        let values = [&format!("{length} bytes")[..]];
+        let key = Builder::new().raw_entry(&announced(length)).data(100).build();
+        refused_by(parse_with(&key, &unlimited()), "truncated", 32, &values);
+        let value = Builder::new().entry("k", ValueType::String.id(), announced(length)).data(100).build();
+        refused_by(parse_with(&value, &unlimited()), "truncated", 45, &values);
+        let name = Builder::new().raw_tensor(&announced(length)).data(100).build();
+        refused_by(parse_with(&name, &unlimited()), "truncated", 32, &values);
+    }
+}
+
+#[test]
+fn as_many_elements_as_fit_are_accepted_and_one_more_is_not() {
+    for (element_type, size) in [(ValueType::U8, 1), (ValueType::U64, 8), (ValueType::String, 8)] {
+        let count = 96 / size;
+        let with = |count| array(element_type.id(), count, [0; 96]);
+        let entry = |count| Builder::new().entry("k", ValueType::Array.id(), with(count)).build();
+        let file = parse(&entry(count)).unwrap();
+        assert_eq!(file.metadata().get("k").unwrap().as_array().unwrap().len() as u64, count);
+        let values = [&format!("{} array elements", count + 1)[..], "96 bytes"];
+        refused(&entry(count + 1), "count-exceeds-file", 41, &values);
+    }
 }
 
 #[test]
@@ -108,11 +135,11 @@ fn array_too_deep_whatever_the_limit() {
     let options = Options { limits, ..Options::default() };
     for depth in [65, 2_000_000] {
         let file = Builder::new().entry("k", ValueType::Array.id(), nested_arrays(depth)).build();
-        let result = GgufFile::from_bytes(&file, &options);
+        let result = parse_with(&file, &options);
         refused_by(result, "array-too-deep", 37 + 64 * 12, &["65 deep", "limit is 64"]);
     }
     let deepest = Builder::new().entry("k", ValueType::Array.id(), nested_arrays(64)).build();
-    assert!(GgufFile::from_bytes(&deepest, &options).is_ok());
+    assert!(parse_with(&deepest, &options).is_ok());
 }
 
 #[test]

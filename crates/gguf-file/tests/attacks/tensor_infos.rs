@@ -1,10 +1,10 @@
 //! Groups 18 to 25 and 28: names, shapes and types.
 
-use gguf_file::{GgufFile, Limits, MAX_EXACT, Options, TensorType};
+use gguf_file::{Limits, MAX_EXACT, Options, TensorType};
 
 use crate::{
-    common::{Builder, parse, string},
-    refused, refused_by,
+    common::{Builder, string},
+    parse, parse_with, refused, refused_by,
 };
 
 const F32: u32 = 0;
@@ -32,18 +32,13 @@ fn as_many_dimensions_as_are_allowed_are_accepted() {
     let bytes = 4 * dims.iter().product::<u64>() as usize;
     let file = Builder::new().tensor("t", &dims, F32, 0).data(bytes).build();
     refused(&file, "too-many-dimensions", DIMENSION_COUNT, &["\"t\"", "8", "at most 4"]);
-    refused_by(
-        GgufFile::from_bytes(&file, &allowing(7)),
-        "too-many-dimensions",
-        DIMENSION_COUNT,
-        &["at most 7"],
-    );
-    let file = GgufFile::from_bytes(&file, &allowing(8)).unwrap();
+    refused_by(parse_with(&file, &allowing(7)), "too-many-dimensions", DIMENSION_COUNT, &["at most 7"]);
+    let file = parse_with(&file, &allowing(8)).unwrap();
     let tensor = file.tensor("t").unwrap();
     assert_eq!((&*tensor.dims(), tensor.size_bytes()), (&dims[..], bytes as u64));
     let nine = Builder::new().tensor("t", &[1; 9], F32, 0).data(64).build();
     refused_by(
-        GgufFile::from_bytes(&nine, &allowing(u32::MAX)),
+        parse_with(&nine, &allowing(u32::MAX)),
         "too-many-dimensions",
         DIMENSION_COUNT,
         &["at most 8"],
@@ -57,8 +52,13 @@ fn names_as_long_as_allowed_are_accepted() {
     let file = Builder::new().tensor(name, &[8], F32, 0).data(32).build();
     refused(&file, "tensor-name-too-long", 24, &[&name.len().to_string(), "64"]);
     let limits = Limits { name_bytes: name.len() as u32, ..Limits::default() };
-    let file = GgufFile::from_bytes(&file, &Options { limits, ..Options::default() }).unwrap();
+    let file = parse_with(&file, &Options { limits, ..Options::default() }).unwrap();
     assert_eq!(file.tensor(name).unwrap().size_bytes(), 32);
+    let name = "n".repeat(200);
+    let limits = Limits { name_bytes: 200, ..Limits::default() };
+    let file = Builder::new().tensor(&name, &[8], F32, 0).data(32).build();
+    let file = parse_with(&file, &Options { limits, ..Options::default() }).unwrap();
+    assert_eq!(file.tensor(&name).unwrap().name(), name);
 }
 
 /// Rows that the removed type can have, rows that it cannot, and a family that never had it.
@@ -88,7 +88,7 @@ fn a_tensor_without_dimensions_is_one_element() {
 
 #[test]
 fn dimension_too_large() {
-    for dimension in [u64::MAX, i64::MAX as u64, 1 << 62, MAX_EXACT + 1] {
+    for dimension in [u64::MAX, 1 << 63, i64::MAX as u64, 1 << 62, MAX_EXACT + 1] {
         let file = Builder::new().tensor("t", &[1, dimension], F32, 0).data(64).build();
         let limit = MAX_EXACT.to_string();
         refused(&file, "dimension-too-large", DIMS + 8, &["dimension 1", &dimension.to_string(), &limit]);
@@ -98,6 +98,9 @@ fn dimension_too_large() {
         let file = Builder::new().tensor("t", &[dimension], type_id, 0).data(64).build();
         refused(&file, "dimension-too-large", DIMS, &[&dimension.to_string()]);
     }
+    // Their product wraps to 1.
+    let file = Builder::new().tensor("t", &[u64::MAX, u64::MAX], F32, 0).data(64).build();
+    refused(&file, "dimension-too-large", DIMS, &["dimension 0", &u64::MAX.to_string()]);
     // Two tensors of 2^63 - 64 bytes, whose sum wraps.
     let dimension = (1 << 63) - 64;
     let file = Builder::new()
@@ -134,6 +137,26 @@ fn a_dimension_of_zero_makes_no_bytes_however_large_the_others_are() {
         let tensor = file.tensor("t").unwrap();
         assert_eq!((tensor.element_count(), tensor.size_bytes()), (0, 0), "{dims:?}");
         assert!(tensor.file_range().is_empty());
+    }
+}
+
+#[test]
+fn dimension_too_large_beside_one_of_zero() {
+    for dims in [[0, 1 << 63], [1 << 63, 0], [0, u64::MAX]] {
+        let file = Builder::new().tensor("t", &dims, F32, 0).data(64).build();
+        let axis = u64::from(dims[0] == 0);
+        refused(&file, "dimension-too-large", DIMS + 8 * axis, &["\"t\"", &format!("dimension {axis}")]);
+    }
+}
+
+#[test]
+fn every_type_that_there_is_is_accepted() {
+    assert!([39, 40, 41, 42].iter().all(|id| TensorType::from_id(*id).is_some()));
+    for tensor_type in TensorType::ALL {
+        let file = Builder::new().tensor("t", &[tensor_type.block_elements()], tensor_type.id(), 0);
+        let file = parse(&file.data(tensor_type.block_bytes() as usize).build()).unwrap();
+        let tensor = file.tensor("t").unwrap();
+        assert_eq!((tensor.tensor_type(), tensor.size_bytes()), (*tensor_type, tensor_type.block_bytes()));
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{
     borrow::Cow,
-    sync::atomic::{AtomicBool, AtomicU32},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,10 +16,13 @@ use super::{
     part::Part,
     pending::Pending,
     promised::Promised,
-    record::{EventKind, Journal, Note, Record, RecordOptions},
+    record::{EventKind, Journal, Latest, Note, Record, RecordAlarm, RecordOptions, Refused},
     resident::{Leaving, Resident},
+    shared_queue::SharedQueue,
+    sharing::{Sharers, Unsettled},
+    waiting::Waiting,
 };
-use crate::sync::{Mutex, MutexGuard, Ordering, lock_modelled};
+use crate::sync::{Mutex, MutexGuard, Ordering, lock, lock_modelled};
 
 /// The counter with the list of live allocations.
 ///
@@ -33,8 +39,14 @@ pub(crate) struct Account {
     counts_pending: bool,
     entries: Mutex<Entries>,
     recorded: Recorded,
+    /// Who else grants memory of the same machine.
+    sharing: Option<Arc<dyn Sharers>>,
+    /// Who holds it tells the others: what is told last was read last.
+    telling: std::sync::Mutex<()>,
     /// What this process has resident; only accounts over its own machine's memory know.
     resident: Resident,
+    /// Who waits for bytes of it.
+    pub(super) waiting: Waiting,
 }
 
 /// What recordings want to be told, for those who would otherwise not take the lock. Relaxed order suffices: what
@@ -78,8 +90,50 @@ impl Account {
             counts_pending: true,
             entries: Mutex::new(Entries::default()),
             recorded: Recorded::default(),
+            sharing: None,
+            telling: std::sync::Mutex::default(),
             resident,
+            waiting: Waiting::new(),
         }
+    }
+
+    /// The same beside others who grant memory of the same machine.
+    pub(super) fn shared_by(self, sharing: Option<Arc<dyn Sharers>>) -> Self {
+        Self { sharing, ..self }
+    }
+
+    /// Who else grants memory of the same machine, if anybody does.
+    pub(super) fn sharing(&self) -> Option<&dyn Sharers> {
+        self.sharing.as_deref()
+    }
+
+    /// What was granted and has not been taken, for other processes.
+    fn unsettled(&self) -> Unsettled {
+        self.pending.unsettled()
+    }
+
+    /// Tells those who share the machine's memory, if any do, what has changed and what has not been taken.
+    pub(super) fn tell(&self, tell: impl FnOnce(&dyn Sharers, Unsettled)) {
+        if let Some(sharing) = self.sharing() {
+            let telling = lock(&self.telling);
+            tell(sharing, self.unsettled());
+            drop(telling);
+        }
+    }
+
+    /// What of the free bytes is not for those who ask out of turn: it is kept for who waits, here or in another process.
+    #[inline]
+    pub(super) fn kept_bytes(&self) -> u64 {
+        let elsewhere = self.sharing().map_or(0, SharedQueue::kept_bytes);
+        self.waiting.kept_bytes().max(elsewhere)
+    }
+
+    /// Whom it is kept for, in words.
+    pub(super) fn kept_for(&self) -> String {
+        if self.waiting.kept_bytes() > 0 {
+            return self.waiting.kept_for();
+        }
+        "a request of another process, which waits for its turn".to_owned()
     }
 
     /// Takes bytes below the line; else says how many were available. [`insert`](Self::insert) lists them.
@@ -100,6 +154,16 @@ impl Account {
         if let Some(own) = &self.own {
             own.release(bytes);
         }
+        self.waiting.freed();
+    }
+
+    /// Takes back bytes that were taken and granted, and never listed.
+    pub(super) fn cancel_grant(&self, bytes: u64) {
+        if self.counts_pending {
+            self.ungrant(bytes);
+        }
+        self.release(bytes);
+        self.tell(|sharing, unsettled| sharing.release(bytes, unsettled));
     }
 
     /// Whether what is pending here is pending for the whole process.
@@ -164,6 +228,7 @@ impl Account {
                 self.end_pending(bytes, &committed);
             }
             self.release(bytes);
+            self.tell(|sharing, unsettled| sharing.release(bytes, unsettled));
         }
     }
 
@@ -185,6 +250,8 @@ impl Account {
         if change.before != Some(change.after) {
             entries.record(key, EventKind::Commit);
         }
+        drop(entries);
+        self.tell(|sharing, unsettled| sharing.update(unsettled));
     }
 
     /// Makes an entry of its own of bytes of another that have not been taken; none where there are not so many. What is
@@ -203,16 +270,38 @@ impl Account {
         joined.map(|(bytes, _label)| bytes)
     }
 
+    /// Adds bytes that are taken, and pending as those of one who said nothing, to an entry. Whether it is there.
+    pub(super) fn grow(&self, key: usize, bytes: u64) -> bool {
+        let Some(is_reported) = lock_modelled(&self.entries).grow(key, bytes) else { return false };
+        if is_reported && self.counts_pending {
+            self.pending.commit(bytes, None, 0);
+        }
+        self.tell(|sharing, unsettled| sharing.update(unsettled));
+        true
+    }
+
+    /// Releases bytes of an entry, those that were not taken first. Returns how many: no more than it has.
+    pub(super) fn shrink(&self, key: usize, bytes: u64) -> u64 {
+        let Some((bytes, committed)) = lock_modelled(&self.entries).shrink(key, bytes) else { return 0 };
+        if self.counts_pending {
+            self.pending.end(bytes, committed);
+        }
+        self.release(bytes);
+        self.tell(|sharing, unsettled| sharing.release(bytes, unsettled));
+        bytes
+    }
+
     /// Notes that the memory of an entry, all of which was taken, is about to be released.
     pub(super) fn leave(&self, key: usize) {
         if self.counts_pending {
             let begin = |bytes| Leaving::begin(bytes, &self.pending, self.resident.now());
             lock_modelled(&self.entries).leave(key, begin);
+            self.tell(|sharing, unsettled| sharing.update(unsettled));
         }
     }
 
     /// Whether anybody records: one relaxed load.
-    fn is_recorded(&self) -> bool {
+    pub(super) fn is_recorded(&self) -> bool {
         self.recorded.is_on.load(Ordering::Relaxed)
     }
 
@@ -222,14 +311,17 @@ impl Account {
     }
 
     /// Records a request that was refused.
-    pub(super) fn note_refusal(&self, label: &str, bytes: u64, stack: Option<&str>) {
-        if !self.is_recorded() {
-            return;
-        }
+    pub(super) fn note_refusal(
+        &self,
+        label: &str,
+        bytes: u64,
+        stack: Option<&str>,
+        refused: Option<&Refused>,
+    ) {
         let mut entries = lock_modelled(&self.entries);
         let id = entries.take_serial();
         if let Some(journal) = entries.journal_mut() {
-            journal.refuse(&Note { kind: EventKind::Refusal, id, label, bytes }, stack);
+            journal.refuse(&Note { kind: EventKind::Refusal, id, label, bytes, refused }, stack);
         }
     }
 
@@ -251,14 +343,14 @@ impl Account {
             return;
         }
         if let Some(journal) = lock_modelled(&self.entries).journal_mut() {
-            journal.write(&Note { kind, id, label, bytes });
+            journal.write(&Note { kind, id, label, bytes, refused: None });
         }
     }
 
     /// Begins a recording; the key reads and ends it.
-    pub(super) fn start_recording(&self, options: RecordOptions) -> usize {
+    pub(super) fn start_recording(&self, options: RecordOptions, alarm: Option<RecordAlarm>) -> usize {
         let mut entries = lock_modelled(&self.entries);
-        let key = entries.start_recording(options);
+        let key = entries.start_recording(options, alarm);
         self.update_recorded(&entries);
         key
     }
@@ -269,6 +361,11 @@ impl Account {
         let (copied, list) = (entries.copy_recording(key, with_events), entries.list());
         drop(entries);
         copied.into_record(list)
+    }
+
+    /// What a recording holds since it had seen `seen` events, and its largest labels.
+    pub(super) fn latest_of_recording(&self, key: usize, seen: u64, most_labels: usize) -> Latest {
+        lock_modelled(&self.entries).latest_of_recording(key, seen, most_labels)
     }
 
     pub(super) fn end_recording(&self, key: usize) {
@@ -292,6 +389,7 @@ impl Account {
         } else {
             lock_modelled(&self.entries).pending_bytes()
         })
+        .with_elsewhere(self.sharing().map_or(0, Sharers::pending_bytes))
     }
 
     pub(super) fn label(&self, key: usize) -> String {
@@ -308,52 +406,4 @@ impl Account {
 }
 
 #[cfg(all(test, loom))]
-mod model {
-    use super::{Account, EventKind, Instant, RecordOptions};
-    use loom::{sync::Arc, thread};
-
-    /// A guard taken and given on a thread of its own.
-    fn guard_of(account: &Arc<Account>) -> thread::JoinHandle<()> {
-        let account = Arc::clone(account);
-        thread::spawn(move || {
-            account.try_take(40, 80).unwrap();
-            account.grant_unweighed(40, Instant::now());
-            let key = account.insert("guard".into(), 40, None, Instant::now());
-            account.remove(key);
-        })
-    }
-
-    /// A guard taken and given on one thread while another looks: the list never tells of more than the counter
-    /// holds, and both end empty.
-    #[test]
-    fn the_list_never_exceeds_the_counter() {
-        loom::model(|| {
-            let account = Arc::new(Account::default());
-            let guard = guard_of(&account);
-            let listed: u64 = account.list().iter().map(|info| info.bytes).sum();
-            assert!(listed <= account.peak_bytes() && account.allocated_bytes() <= 80);
-            guard.join().unwrap();
-            assert_eq!(account.allocated_bytes(), 0);
-            assert!(account.list().is_empty());
-        });
-    }
-
-    /// A recording that begins while a guard is taken and given on another thread: whenever it is read, its sum is that
-    /// of the list, and in the end it has seen a release for every allocation it knows of.
-    #[test]
-    fn a_recording_agrees_with_the_list_whenever_it_begins() {
-        loom::model(|| {
-            let account = Arc::new(Account::default());
-            let guard = guard_of(&account);
-            let recording = account.start_recording(RecordOptions::default());
-            let early = account.read_recording(recording, true);
-            assert_eq!(early.live.iter().map(|info| info.bytes).sum::<u64>(), early.allocated_bytes);
-            guard.join().unwrap();
-            let late = account.read_recording(recording, true);
-            assert_eq!(late.allocated_bytes, 0);
-            let releases = late.events.iter().filter(|event| event.kind == EventKind::Release).count();
-            assert_eq!(releases * 2, late.events.len());
-            account.end_recording(recording);
-        });
-    }
-}
+mod model;

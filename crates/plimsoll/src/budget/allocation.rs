@@ -82,6 +82,20 @@ impl Allocation {
         }
     }
 
+    /// Makes it larger by bytes that the counter has already granted. Whether they are part of it now.
+    pub(super) fn grow(&mut self, bytes: u64) -> bool {
+        let grown = self.account.grow(self.key, bytes);
+        self.bytes += if grown { bytes } else { 0 };
+        grown
+    }
+
+    /// Releases `bytes` of it, those that were not [taken](Self::commit) first; no more than it has. Returns how many.
+    pub fn shrink(&mut self, bytes: u64) -> u64 {
+        let released = self.account.shrink(self.key, bytes);
+        self.bytes -= released;
+        released
+    }
+
     /// Says that the memory, all of which was [taken](Self::commit), is about to be released, for holders whose memory is
     /// that of this process: it is no growth of others that is missing then. The guard is dropped once it has gone.
     pub(crate) fn leave(&self) {

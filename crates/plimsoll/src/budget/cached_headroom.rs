@@ -17,6 +17,22 @@ pub(super) const MOST_AGE_NS: u64 = 100_000_000;
 /// A request that would use more than this part of what is left wants a reading of its own.
 const PART: u64 = 4;
 
+/// All that was ever granted of the memory that is measured.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EverGranted<'a> {
+    /// By this process.
+    pub(super) pending: &'a Pending,
+    /// By others, who have said so before they counted what there is.
+    pub(super) elsewhere_bytes: u64,
+}
+
+impl EverGranted<'_> {
+    /// The sum of all grants, which begins anew beyond 2^64.
+    pub(super) fn bytes(self) -> u64 {
+        self.pending.granted_bytes().wrapping_add(self.elsewhere_bytes)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct CachedHeadroom {
     limit_bytes: AtomicU64,
@@ -37,20 +53,20 @@ impl CachedHeadroom {
     }
 
     /// What is left of a reading that is young enough.
-    fn left_bytes(&self, pending: &Pending, now_ns: u64) -> Option<u64> {
-        self.limit_bytes(now_ns).map(|limit| left_below(limit, pending.granted_bytes()))
+    fn left_bytes(&self, granted: EverGranted<'_>, now_ns: u64) -> Option<u64> {
+        self.limit_bytes(now_ns).map(|limit| left_below(limit, granted.bytes()))
     }
 
     /// Whether the reading may serve a request of `bytes`: it is young enough, and has four times as much left.
-    pub(super) fn serves(&self, bytes: u64, pending: &Pending, now_ns: u64) -> bool {
-        bytes == 0 || self.left_bytes(pending, now_ns).is_some_and(|left| bytes <= left / PART)
+    pub(super) fn serves(&self, bytes: u64, granted: EverGranted<'_>, now_ns: u64) -> bool {
+        bytes == 0 || self.left_bytes(granted, now_ns).is_some_and(|left| bytes <= left / PART)
     }
 
     /// Grants `bytes` by the reading there is, if it serves. `resident_bytes` as [`Pending::begin`] wants it.
     pub(super) fn try_grant(
         &self,
         bytes: u64,
-        pending: &Pending,
+        granted: EverGranted<'_>,
         now_ns: u64,
         resident_bytes: impl Fn(bool) -> Option<u64>,
     ) -> bool {
@@ -58,22 +74,22 @@ impl CachedHeadroom {
             return true;
         }
         let Some(limit) = self.limit_bytes(now_ns) else { return false };
-        if bytes > left_below(limit, pending.granted_bytes()) / PART {
+        if bytes > left_below(limit, granted.bytes()) / PART {
             return false;
         }
-        grant_below(limit, bytes, pending, resident_bytes).is_ok()
+        grant_below(limit, bytes, granted, resident_bytes).is_ok()
     }
 
     /// Grants `bytes` by a reading that was taken for them; else says how much it had left.
     pub(super) fn grant(
         &self,
         bytes: u64,
-        pending: &Pending,
+        granted: EverGranted<'_>,
         resident_bytes: impl Fn(bool) -> Option<u64>,
     ) -> Result<(), u64> {
         let limit = self.limit_bytes.load(Ordering::Acquire);
-        let left = left_below(limit, pending.granted_bytes());
-        if bytes > left { Err(left) } else { grant_below(limit, bytes, pending, resident_bytes) }
+        let left = left_below(limit, granted.bytes());
+        if bytes > left { Err(left) } else { grant_below(limit, bytes, granted, resident_bytes) }
     }
 
     /// Takes a new reading: `granted_bytes` were granted before it was begun, and `headroom_bytes` is what it found. One
@@ -94,34 +110,55 @@ impl CachedHeadroom {
 fn grant_below(
     limit_bytes: u64,
     bytes: u64,
-    pending: &Pending,
+    granted: EverGranted<'_>,
     resident_bytes: impl Fn(bool) -> Option<u64>,
 ) -> Result<(), u64> {
-    pending.begin(bytes, resident_bytes);
-    pending.try_grant(bytes, limit_bytes).inspect_err(|_| pending.end(bytes, None))
+    let own_limit_bytes = limit_bytes.wrapping_sub(granted.elsewhere_bytes);
+    granted.pending.begin(bytes, resident_bytes);
+    granted.pending.try_grant(bytes, own_limit_bytes).inspect_err(|_| granted.pending.end(bytes, None))
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{CachedHeadroom, MOST_AGE_NS, Pending};
+    use super::{CachedHeadroom, EverGranted, MOST_AGE_NS, Pending};
     use proptest::prelude::*;
+
+    fn alone(pending: &Pending) -> EverGranted<'_> {
+        EverGranted { pending, elsewhere_bytes: 0 }
+    }
+
+    #[test]
+    fn what_others_are_granted_comes_off_a_reading() {
+        for before in [0, u64::MAX - 10] {
+            let (cached, pending) = (CachedHeadroom::new(), Pending::new());
+            let beside =
+                |bytes: u64| EverGranted { pending: &pending, elsewhere_bytes: before.wrapping_add(bytes) };
+            cached.renew(beside(0).bytes(), 1000, 0);
+            assert_eq!(cached.grant(601, beside(400), |_| None), Err(600));
+            assert_eq!(cached.grant(600, beside(400), |_| None), Ok(()));
+            assert_eq!(cached.grant(1, beside(400), |_| None), Err(0));
+            assert!(!cached.try_grant(1, beside(500), 0, |_| None), "they were granted more than there was");
+        }
+    }
 
     #[test]
     fn a_reading_serves_a_while_and_small_requests() {
         let (cached, pending) = (CachedHeadroom::new(), Pending::new());
-        assert!(!cached.serves(1, &pending, 0) && cached.serves(0, &pending, 0));
+        assert!(!cached.serves(1, alone(&pending), 0) && cached.serves(0, alone(&pending), 0));
         cached.renew(0, 1000, 5);
-        assert!(cached.serves(250, &pending, 5) && !cached.serves(251, &pending, 5));
-        assert!(cached.try_grant(200, &pending, 5, |_| None));
-        assert_eq!(cached.left_bytes(&pending, 5), Some(800));
-        assert!(!cached.try_grant(201, &pending, 5, |_| None), "more than a quarter of what is left");
+        assert!(cached.serves(250, alone(&pending), 5) && !cached.serves(251, alone(&pending), 5));
+        assert!(cached.try_grant(200, alone(&pending), 5, |_| None));
+        assert_eq!(cached.left_bytes(alone(&pending), 5), Some(800));
+        assert!(!cached.try_grant(201, alone(&pending), 5, |_| None), "more than a quarter of what is left");
         let too_old = 5 + MOST_AGE_NS;
-        assert!(cached.serves(200, &pending, too_old - 1) && !cached.serves(200, &pending, too_old));
-        assert_eq!(cached.grant(801, &pending, |_| None), Err(800));
-        assert_eq!(cached.grant(800, &pending, |_| None), Ok(()));
+        assert!(
+            cached.serves(200, alone(&pending), too_old - 1) && !cached.serves(200, alone(&pending), too_old)
+        );
+        assert_eq!(cached.grant(801, alone(&pending), |_| None), Err(800));
+        assert_eq!(cached.grant(800, alone(&pending), |_| None), Ok(()));
         assert_eq!(pending.bytes(|| None), 1000);
         cached.forget(pending.granted_bytes());
-        assert_eq!(cached.left_bytes(&pending, 5), None);
+        assert_eq!(cached.left_bytes(alone(&pending), 5), None);
     }
 
     #[test]
@@ -130,17 +167,17 @@ mod tests {
             let (cached, pending) = (CachedHeadroom::new(), Pending::new());
             pending.grant(granted);
             cached.renew(pending.granted_bytes(), 1000, 0);
-            assert!(cached.serves(250, &pending, 0));
+            assert!(cached.serves(250, alone(&pending), 0));
             for _ in 0..3 {
-                assert!(cached.try_grant(100, &pending, 0, |_| None));
+                assert!(cached.try_grant(100, alone(&pending), 0, |_| None));
             }
-            assert_eq!(cached.grant(701, &pending, |_| None), Err(700));
-            assert_eq!(cached.grant(700, &pending, |_| None), Ok(()));
-            assert_eq!(cached.grant(1, &pending, |_| None), Err(0));
+            assert_eq!(cached.grant(701, alone(&pending), |_| None), Err(700));
+            assert_eq!(cached.grant(700, alone(&pending), |_| None), Ok(()));
+            assert_eq!(cached.grant(1, alone(&pending), |_| None), Err(0));
             pending.grant(5); // Nobody weighs it.
-            assert_eq!(cached.left_bytes(&pending, 0), Some(0));
+            assert_eq!(cached.left_bytes(alone(&pending), 0), Some(0));
             cached.forget(pending.granted_bytes());
-            assert_eq!(cached.grant(1, &pending, |_| None), Err(0));
+            assert_eq!(cached.grant(1, alone(&pending), |_| None), Err(0));
         }
     }
 
@@ -167,13 +204,13 @@ mod tests {
                         *before = Some(after);
                     }
                     _ => {
-                        let by_cache = cached.try_grant(bytes, &pending, now_ns, |_| None);
+                        let by_cache = cached.try_grant(bytes, alone(&pending), now_ns, |_| None);
                         let taken: u64 = held.iter().filter_map(|(_, committed)| *committed).sum();
                         let granted = by_cache || {
                             let before = pending.granted_bytes();
                             let left = (MACHINE - taken).saturating_sub(pending.bytes(|| None));
                             cached.renew(before, left, now_ns);
-                            let granted = cached.grant(bytes, &pending, |_| None).is_ok();
+                            let granted = cached.grant(bytes, alone(&pending), |_| None).is_ok();
                             prop_assert_eq!(granted, bytes <= left, "a fresh reading refuses nothing that is there");
                             granted
                         };
@@ -190,7 +227,7 @@ mod tests {
 
 #[cfg(all(test, loom))]
 mod model {
-    use super::{CachedHeadroom, Pending};
+    use super::{CachedHeadroom, EverGranted, Pending};
     use crate::sync::{AtomicU64, Mutex, Ordering, lock_modelled};
     use loom::{sync::Arc, thread};
 
@@ -212,15 +249,20 @@ mod model {
             })
         }
 
+        /// Nobody shares it.
+        fn granted(&self) -> EverGranted<'_> {
+            EverGranted { pending: &self.pending, elsewhere_bytes: 0 }
+        }
+
         /// As a budget does it.
         fn allocate(&self, bytes: u64) -> bool {
-            self.cached.try_grant(bytes, &self.pending, 0, |_| None) || {
+            self.cached.try_grant(bytes, self.granted(), 0, |_| None) || {
                 let _reading = lock_modelled(&self.reading);
                 let granted = self.pending.granted_bytes();
                 let pending = self.pending.bytes(|| None);
                 let free = self.free_bytes.load(Ordering::Acquire);
                 self.cached.renew(granted, free.saturating_sub(pending), 0);
-                self.cached.grant(bytes, &self.pending, |_| None).is_ok()
+                self.cached.grant(bytes, self.granted(), |_| None).is_ok()
             }
         }
 

@@ -63,9 +63,15 @@ impl Counter {
         }
     }
 
-    /// Releases what [`try_take`](Self::try_take) took.
+    /// Releases what [`try_take`](Self::try_take) took. Whoever [announces](Self::announce) itself before is seen after it.
     pub(crate) fn release(&self, bytes: u64) {
-        self.allocated_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.allocated_bytes.fetch_sub(bytes, Ordering::Acquire);
+    }
+
+    /// Makes what this thread wrote before visible to everybody whose release this thread does not see from now on. Both are
+    /// read-modify-write operations on one atomic: one of them comes first.
+    pub(crate) fn announce(&self) {
+        self.allocated_bytes.fetch_add(0, Ordering::Release);
     }
 
     pub(crate) fn allocated_bytes(&self) -> u64 {

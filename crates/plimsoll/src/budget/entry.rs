@@ -1,5 +1,6 @@
 //! The list of live allocations, and what each of its entries says.
 
+use crate::sorting::sort_by_key;
 use std::{
     borrow::Cow,
     mem,
@@ -10,7 +11,7 @@ use slab::Slab as Slots;
 
 use super::{
     allocation_info::AllocationInfo,
-    record::{Copied, EventKind, Journal, Note, RecordOptions, Recorder},
+    record::{Copied, EventKind, Journal, Latest, Note, RecordAlarm, RecordOptions, Recorder},
     resident::Leaving,
 };
 
@@ -157,6 +158,53 @@ impl Entries {
         Some((part.bytes, part.label))
     }
 
+    /// Adds bytes to an entry; none where there is none, or it is being released. Whether its holder says what was taken.
+    pub(super) fn grow(&mut self, key: usize, bytes: u64) -> Option<bool> {
+        let entry = self.slots.get(key)?;
+        let is_reported = match entry.committed {
+            Committed::Unsaid => false,
+            Committed::Said(_) => true,
+            Committed::Leaving(_) => return None,
+        };
+        self.resize(key, entry.bytes.checked_add(bytes)?);
+        Some(is_reported)
+    }
+
+    /// Takes bytes off an entry, no more than it has. Returns how many, and how many of those its holder had said were taken:
+    /// only what it cannot keep.
+    pub(super) fn shrink(&mut self, key: usize, bytes: u64) -> Option<(u64, Option<u64>)> {
+        let entry = self.slots.get_mut(key)?;
+        let bytes = bytes.min(entry.bytes);
+        let left = entry.bytes - bytes;
+        let committed = match &mut entry.committed {
+            Committed::Unsaid => None,
+            Committed::Said(committed) => {
+                let gone = committed.saturating_sub(left);
+                *committed -= gone;
+                Some(gone)
+            }
+            Committed::Leaving(_) => return None,
+        };
+        self.resize(key, left);
+        Some((bytes, committed))
+    }
+
+    /// Who records sees the entry released, and one of its new size granted.
+    fn resize(&mut self, key: usize, bytes: u64) {
+        let is_recorded = self.journal.is_some();
+        if is_recorded {
+            self.record(key, EventKind::Release);
+        }
+        let serial = is_recorded.then(|| self.take_serial());
+        if let Some(entry) = self.slots.get_mut(key) {
+            entry.bytes = bytes;
+            entry.serial = serial.unwrap_or(entry.serial);
+        }
+        if is_recorded {
+            self.record_grant(key, None);
+        }
+    }
+
     /// Notes that an entry, all of which was taken, is being released.
     pub(super) fn leave(&mut self, key: usize, begin: impl FnOnce(u64) -> Leaving) {
         let Some(entry) = self.slots.get_mut(key) else { return };
@@ -223,9 +271,14 @@ impl Entries {
         }
     }
 
-    pub(super) fn start_recording(&mut self, options: RecordOptions) -> usize {
+    pub(super) fn start_recording(&mut self, options: RecordOptions, alarm: Option<RecordAlarm>) -> usize {
         let held = oldest_first(&self.slots).map(|entry| entry.note(EventKind::Held));
-        self.journal.get_or_insert_default().start(options, held)
+        self.journal.get_or_insert_default().start(options, alarm, held)
+    }
+
+    /// What a recording holds since it had seen `seen` events.
+    pub(super) fn latest_of_recording(&self, key: usize, seen: u64, most_labels: usize) -> Latest {
+        self.journal().map_or_else(Latest::default, |journal| journal.latest(key, seen, most_labels))
     }
 
     /// What a recording holds.
@@ -242,7 +295,7 @@ impl Entries {
 
 fn oldest_first(slots: &Slots<Entry>) -> impl Iterator<Item = &Entry> {
     let mut entries: Vec<_> = slots.iter().map(|(_, entry)| entry).collect();
-    entries.sort_unstable_by_key(|entry| entry.serial);
+    sort_by_key(&mut entries, |entry| entry.serial);
     entries.into_iter()
 }
 
@@ -261,6 +314,6 @@ impl Entry {
             EventKind::Commit => self.committed_bytes().unwrap_or(0),
             _ => self.bytes,
         };
-        Note { kind, id: self.serial, label: &self.label, bytes }
+        Note { kind, id: self.serial, label: &self.label, bytes, refused: None }
     }
 }

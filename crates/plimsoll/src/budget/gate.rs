@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use super::account::Account;
 use crate::sync::lock;
 use slab::Slab as Slots;
 
@@ -20,6 +21,8 @@ pub(super) struct Gate {
 #[must_use = "dropping it opens the gate again"]
 pub struct ClosedGate {
     gate: Arc<Gate>,
+    /// Those who wait are told when it opens.
+    account: Arc<Account>,
     key: usize,
 }
 
@@ -41,11 +44,11 @@ impl Gate {
         self.reasons().iter().next().map(|(_, reason)| reason.clone())
     }
 
-    pub(super) fn hold(self: &Arc<Self>, reason: String) -> ClosedGate {
+    pub(super) fn hold(self: &Arc<Self>, account: &Arc<Account>, reason: String) -> ClosedGate {
         let mut reasons = self.reasons();
         let key = reasons.insert(reason);
         self.held_count.store(reasons.len(), Ordering::Relaxed);
-        ClosedGate { gate: Arc::clone(self), key }
+        ClosedGate { gate: Arc::clone(self), account: Arc::clone(account), key }
     }
 
     fn reasons(&self) -> MutexGuard<'_, Slots<String>> {
@@ -58,5 +61,7 @@ impl Drop for ClosedGate {
         let mut reasons = self.gate.reasons();
         reasons.try_remove(self.key);
         self.gate.held_count.store(reasons.len(), Ordering::Relaxed);
+        drop(reasons);
+        self.account.waiting.freed();
     }
 }

@@ -147,6 +147,15 @@ impl Line {
         self.binding.bytes
     }
 
+    /// The line of the board as a whole, in bytes: without the terms that bound this process alone, its cgroups and the
+    /// caller's maximum. What all processes on it hold together stays at or below that.
+    #[must_use]
+    pub fn board_bytes(&self) -> u64 {
+        let of_board = |term: &&Term| !matches!(term.kind, TermKind::Cgroup | TermKind::Maximum);
+        let lowest = self.terms.iter().filter(of_board).map(|term| term.bytes).min();
+        lowest.unwrap_or_else(|| self.bytes())
+    }
+
     /// The memory it is drawn across, in bytes.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Allocation, AllocationInfo, ClosedGate, EventKind, Headroom, HeadroomOptions, Line, MachineOptions,
-    Promised, RecordOptions, Recording, Term,
+    Promised, RecordAlarm, RecordOptions, Recording, Refused, Term,
     account::Account,
     gate::Gate,
     shared,
@@ -88,7 +88,7 @@ impl MemoryBudget {
     /// As [`for_machine`](Self::for_machine).
     pub fn shared_for_machine(machine: &Machine, options: &MachineOptions<'_>) -> Result<Self> {
         let line = Line::for_machine(machine, options)?;
-        Ok(Self::over(line, shared::account(options.board.map(|board| board.id))))
+        Ok(Self::over(line, shared::account(options.board.map(|board| board.id), None)))
     }
 
     pub(super) fn over(line: Line, account: Arc<Account>) -> Self {
@@ -122,6 +122,7 @@ impl MemoryBudget {
             ));
         }
         self.ceiling.store(bytes.unwrap_or(NO_CEILING), Ordering::Relaxed);
+        self.account.waiting.freed();
         Ok(())
     }
 
@@ -170,19 +171,23 @@ impl MemoryBudget {
     }
 
     /// What can still be allocated now, in bytes: what is left of the line, or what the machine can give where that is less
-    /// and the budget [asks it](Self::for_system). It is measured anew, and 0 where it cannot be.
+    /// and the budget [asks it](Self::for_system); less what is kept for whoever has [waited](crate::admission) long for its
+    /// turn. It is measured anew, and 0 where it cannot be.
     #[must_use]
     pub fn available_bytes(&self) -> u64 {
-        let of_line = self.line_available_bytes();
-        self.weighing
-            .as_ref()
-            .map_or(of_line, |weighing| of_line.min(weighing.available_bytes(&self.account)))
+        self.free_bytes().saturating_sub(self.account.kept_bytes())
     }
 
     /// What is left of the line, in bytes, whatever the machine can give.
     #[must_use]
     pub fn line_available_bytes(&self) -> u64 {
         self.usable_bytes().saturating_sub(self.allocated_bytes())
+    }
+
+    /// What is left of the line that all who share a ledger have in common, in bytes; above every size where none do.
+    pub(super) fn shared_available_bytes(&self) -> u64 {
+        let sharing = self.account.sharing();
+        sharing.map_or(u64::MAX, |sharing| sharing.available_bytes(self.line.board_bytes()))
     }
 
     /// Share of the line that is allocated, 0 to 100; above 100 only where a budget with a higher line shares
@@ -200,9 +205,8 @@ impl MemoryBudget {
     /// between the question and the deed: the deed alone is binding.
     #[must_use]
     pub fn can_allocate(&self, bytes: u64) -> bool {
-        self.gate.is_open()
-            && bytes <= self.line_available_bytes()
-            && self.weighing.as_ref().is_none_or(|weighing| weighing.has(bytes, &self.account))
+        let kept_bytes = self.account.kept_bytes();
+        self.gate.is_open() && self.has_beside(bytes, kept_bytes)
     }
 
     /// Takes `bytes` off the budget until the guard is dropped, or refuses and takes nothing.
@@ -234,19 +238,53 @@ impl MemoryBudget {
     ) -> Result<Allocation> {
         let label = label.into();
         if let Some(reason) = self.gate.reason() {
-            return Err(self.refused_at_gate(bytes, reason, self.recorded_refusal(bytes, label, stack)));
+            let refused = self.refused_at_gate(bytes, reason, label.clone().into_owned());
+            return Err(self.recorded(refused, bytes, &label, stack));
         }
         let now = Instant::now();
         match self.take(bytes, now) {
             Ok(()) => Ok(Allocation::insert(&self.account, bytes, label, stack, now)),
-            Err(lacking) => Err(self.refusal(bytes, *lacking, self.recorded_refusal(bytes, label, stack))),
+            Err(lacking) => {
+                let refused = self.refusal(bytes, *lacking, label.clone().into_owned());
+                Err(self.recorded(refused, bytes, &label, stack))
+            }
         }
     }
 
-    /// Takes bytes off the line, and off what the machine can give.
+    /// Takes bytes off the line, and off what the machine can give, and leaves what is kept for who waits.
     #[inline]
-    fn take(&self, bytes: u64, now: Instant) -> std::result::Result<(), Box<Lacking>> {
-        let line_bytes = self.usable_bytes();
+    pub(super) fn take(&self, bytes: u64, now: Instant) -> std::result::Result<(), Box<Lacking>> {
+        match self.account.kept_bytes() {
+            0 => self.take_of(self.usable_bytes(), bytes, now),
+            kept_bytes => self.take_beside(bytes, kept_bytes, now),
+        }
+    }
+
+    /// As [`take`](Self::take), by a line of so many bytes: first off what all have in common who share a ledger, if any do.
+    #[inline]
+    pub(super) fn take_of(
+        &self,
+        line_bytes: u64,
+        bytes: u64,
+        now: Instant,
+    ) -> std::result::Result<(), Box<Lacking>> {
+        let Some(sharing) = self.account.sharing() else { return self.take_own(line_bytes, bytes, now) };
+        let kept_bytes = self.usable_bytes().saturating_sub(line_bytes);
+        // First there: from then on others leave room for it, whatever they measure.
+        sharing
+            .take(bytes, self.line.board_bytes().saturating_sub(kept_bytes))
+            .map_err(|unshared| Box::new(Lacking::Shared(unshared)))?;
+        let taken = self.take_own(line_bytes, bytes, now);
+        match taken {
+            Ok(()) => self.account.tell(|sharing, unsettled| sharing.settle(bytes, unsettled)),
+            Err(_) => sharing.cancel(bytes),
+        }
+        taken
+    }
+
+    /// The same off the line, and off what the machine can give.
+    #[inline]
+    fn take_own(&self, line_bytes: u64, bytes: u64, now: Instant) -> std::result::Result<(), Box<Lacking>> {
         let Some(weighing) = &self.weighing else {
             self.account.try_take(bytes, line_bytes).map_err(|of_line| Box::new(Lacking::Line(of_line)))?;
             self.account.grant_unweighed(bytes, now);
@@ -264,10 +302,12 @@ impl MemoryBudget {
         })
     }
 
-    /// Tells recordings of a refusal; returns the label for the error.
-    fn recorded_refusal(&self, bytes: u64, label: Cow<'static, str>, stack: Option<&str>) -> String {
-        self.account.note_refusal(&label, bytes, stack);
-        label.into_owned()
+    /// Tells recordings of a refusal, and returns it.
+    fn recorded(&self, error: Error, bytes: u64, label: &str, stack: Option<&str>) -> Error {
+        if self.account.is_recorded() {
+            self.account.note_refusal(label, bytes, stack, Refused::by(&error).as_ref());
+        }
+        error
     }
 
     /// How many frames of the caller's stack recordings would like to know; 0 while there is no such recording. One
@@ -283,7 +323,16 @@ impl MemoryBudget {
     ///
     /// [`Error::InvalidArgument`] for a capacity of 0 or above [`MAX_CAPACITY`](super::MAX_CAPACITY).
     pub fn record(&self, options: RecordOptions) -> Result<Recording> {
-        Recording::start(&self.account, options)
+        Recording::start(&self.account, options, None)
+    }
+
+    /// The same, and wakes a thread when something happens that it wants to know at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn record_with_alarm(&self, options: RecordOptions, alarm: RecordAlarm) -> Result<Recording> {
+        Recording::start(&self.account, options, Some(alarm))
     }
 
     /// The number of a load that begins.
@@ -300,7 +349,7 @@ impl MemoryBudget {
     /// this machine. See [`Allocation::commit`].
     #[must_use]
     pub fn pending_bytes(&self) -> u64 {
-        self.promised().bytes()
+        self.promised().granted_bytes
     }
 
     /// The same as [`Headroom`] and devices take it.
@@ -332,6 +381,6 @@ impl MemoryBudget {
     /// is allocated stays, and other budgets go on, also those that share the count. A monitor does this while memory
     /// is critical.
     pub fn close_gate(&self, reason: impl Into<String>) -> ClosedGate {
-        self.gate.hold(reason.into())
+        self.gate.hold(&self.account, reason.into())
     }
 }

@@ -27,8 +27,12 @@ mod refusal;
 mod registry;
 mod resident;
 mod shared;
+mod shared_queue;
+mod sharing;
 mod system_budget;
+mod turn;
 mod uncharged;
+mod waiting;
 mod weighing;
 
 pub use allocation::Allocation;
@@ -40,12 +44,17 @@ pub(crate) use in_flight::InFlight;
 pub use line::{Line, MachineOptions, Term, TermKind};
 pub use memory_budget::MemoryBudget;
 pub use promised::Promised;
-pub use record::{Event, EventKind, LabelTotals, MAX_CAPACITY, Origin, Record, RecordOptions};
+pub use record::{
+    Event, EventKind, LabelTotals, Latest, MAX_CAPACITY, Origin, Record, RecordAlarm, RecordOptions, Refused,
+};
 pub use recording::Recording;
 #[cfg(not(loom))]
 pub use registry::{ACCOUNTS_VERSION, OtherCopies, ProcessAccounts, join};
+pub use shared_queue::{SharedAsk, SharedHolder, SharedQueue, SharedTurn};
+pub use sharing::{Crowded, Sharers, Unsettled, Unshared};
 pub use system_budget::SystemOptions;
 pub(crate) use uncharged::{Uncharged, Unseen, unseen_bytes};
+pub(crate) use waiting::Wake;
 
 #[cfg(test)]
 #[cfg(not(loom))]

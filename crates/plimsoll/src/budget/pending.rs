@@ -1,5 +1,6 @@
 //! What was granted over the memory of one machine and has not been taken yet, and how much was ever granted there.
 
+use super::sharing::Unsettled;
 use crate::sync::{AtomicU64, Ordering, yield_now};
 
 /// All ever granted, and what of it is still to be taken. Everybody who grants memory of the same machine shares one:
@@ -245,6 +246,18 @@ impl Pending {
 
     pub(super) fn remove_unseen(&self, bytes: u64) {
         self.unseen_bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// The figures by which another process can tell the same.
+    pub(super) fn unsettled(&self) -> Unsettled {
+        let figures = self.figures();
+        let by_others = figures.committed.saturating_sub(figures.committed_before);
+        let base = figures.resident_before.saturating_add(by_others).saturating_sub(self.unseen_bytes());
+        Unsettled {
+            reported_bytes: self.reported_bytes.load(Ordering::Acquire),
+            silent_bytes: figures.silent,
+            base_bytes: (figures.resident_before != UNKNOWN).then_some(base),
+        }
     }
 
     /// Bytes granted and not yet taken: of each holder that says what it took, the rest; of the silent ones together,

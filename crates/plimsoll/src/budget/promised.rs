@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   budgets      grant bytes that their holders take later           Account, Uncharged -> Pending    granted_bytes
+//!   others       the same in other processes                      Sharers                          elsewhere_bytes
 //!   drivers      take bytes that the kernel does not show at once    InFlight                         in_flight_bytes
 //! ```
 //!
@@ -22,13 +23,15 @@ use super::uncharged::process_pending_bytes;
 pub struct Promised {
     /// Granted by budgets and not yet taken, in bytes.
     pub granted_bytes: u64,
+    /// The same by other processes that [share](super::Sharers) a ledger with a budget of this one, in bytes.
+    pub elsewhere_bytes: u64,
     /// In flight: drivers are taking it at this moment, and the kernel's figures may not show it yet; in bytes.
     pub in_flight_bytes: u64,
 }
 
 impl Promised {
     /// Nothing is promised.
-    pub const NOTHING: Self = Self { granted_bytes: 0, in_flight_bytes: 0 };
+    pub const NOTHING: Self = Self { granted_bytes: 0, elsewhere_bytes: 0, in_flight_bytes: 0 };
 
     /// So much was granted, and nothing is in flight.
     #[must_use]
@@ -44,7 +47,7 @@ impl Promised {
     /// All of it, in bytes.
     #[must_use]
     pub const fn bytes(self) -> u64 {
-        self.granted_bytes.saturating_add(self.in_flight_bytes)
+        self.granted_bytes.saturating_add(self.elsewhere_bytes).saturating_add(self.in_flight_bytes)
     }
 
     /// Both together.
@@ -52,6 +55,7 @@ impl Promised {
     pub const fn and(self, other: Self) -> Self {
         Self {
             granted_bytes: self.granted_bytes.saturating_add(other.granted_bytes),
+            elsewhere_bytes: self.elsewhere_bytes.saturating_add(other.elsewhere_bytes),
             in_flight_bytes: self.in_flight_bytes.saturating_add(other.in_flight_bytes),
         }
     }
@@ -60,6 +64,11 @@ impl Promised {
     #[must_use]
     pub const fn less(self, own_bytes: u64) -> Self {
         Self { granted_bytes: self.granted_bytes.saturating_sub(own_bytes), ..self }
+    }
+
+    /// The same while other processes have promised so much.
+    pub(super) const fn with_elsewhere(self, bytes: u64) -> Self {
+        self.and(Self { elsewhere_bytes: bytes, ..Self::NOTHING })
     }
 
     /// The same while so much is in flight.

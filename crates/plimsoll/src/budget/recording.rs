@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     account::Account,
-    record::{MAX_CAPACITY, Record, RecordOptions},
+    record::{Latest, MAX_CAPACITY, Record, RecordAlarm, RecordOptions},
 };
 use crate::error::{Error, Result};
 
@@ -33,12 +33,16 @@ pub struct Recording {
 }
 
 impl Recording {
-    pub(super) fn start(account: &Arc<Account>, options: RecordOptions) -> Result<Self> {
+    pub(super) fn start(
+        account: &Arc<Account>,
+        options: RecordOptions,
+        alarm: Option<RecordAlarm>,
+    ) -> Result<Self> {
         if !(1..=MAX_CAPACITY).contains(&options.capacity) {
             let expected = format!("from 1 to {MAX_CAPACITY} events");
             return Err(Error::invalid_argument("capacity", expected, options.capacity.to_string()));
         }
-        Ok(Self { account: Arc::clone(account), key: account.start_recording(options) })
+        Ok(Self { account: Arc::clone(account), key: account.start_recording(options, alarm) })
     }
 
     /// What has been recorded so far. Grants wait while it is copied: about a millisecond for 65,536 events, and next
@@ -46,6 +50,13 @@ impl Recording {
     #[must_use]
     pub fn read(&self, with_events: bool) -> Record {
         self.account.read_recording(self.key, with_events)
+    }
+
+    /// What it holds since `seen` events, at most `most_labels` labels with the most bytes live. Cheap enough for many times a
+    /// second: grants wait while no more than that is copied.
+    #[must_use]
+    pub fn latest(&self, seen: u64, most_labels: usize) -> Latest {
+        self.account.latest_of_recording(self.key, seen, most_labels)
     }
 
     /// Ends the recording and returns all of it.

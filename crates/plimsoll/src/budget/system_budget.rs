@@ -3,7 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use super::{
-    HeadroomOptions, Line, MachineOptions, MemoryBudget, account::Account, shared, weighing::Weighing,
+    HeadroomOptions, Line, MachineOptions, MemoryBudget, account::Account, shared, sharing::Sharers,
+    weighing::Weighing,
 };
 use crate::{
     error::Result,
@@ -20,6 +21,9 @@ pub struct SystemOptions<'a> {
     /// Whether it counts alone. By default all budgets of this process over this machine with the same board share what
     /// is allocated; one over a copy of a machine or over another process always counts alone.
     pub isolated: bool,
+    /// Who else grants memory of that machine, if any do: other processes, by a ledger. Budgets with the same share an account,
+    /// as without.
+    pub sharing: Option<Arc<dyn Sharers>>,
     /// How the headroom is worked out that every grant is weighed against; `None` grants by the line alone.
     pub headroom: Option<HeadroomOptions>,
 }
@@ -30,6 +34,7 @@ impl Default for SystemOptions<'_> {
             root: SystemRoot::default(),
             line: MachineOptions::default(),
             isolated: false,
+            sharing: None,
             headroom: Some(HeadroomOptions::default()),
         }
     }
@@ -57,22 +62,26 @@ impl MemoryBudget {
         let line = Line::for_machine(&machine, &options.line)?;
         let is_own_machine = options.root == SystemRoot::default();
         let account = match (is_own_machine, options.isolated) {
-            (true, false) => shared::account(options.line.board.map(|board| board.id)),
-            (true, true) => shared::isolated_account(),
+            (true, false) => {
+                shared::account(options.line.board.map(|board| board.id), options.sharing.clone())
+            }
+            (true, true) => shared::isolated_account(options.sharing.clone()),
             // What this process takes is none of a copy's memory, nor of another process's.
-            (false, _) => Arc::new(Account::weighed()),
+            (false, _) => Arc::new(Account::weighed().shared_by(options.sharing.clone())),
         };
-        let weighing = options.headroom.map(|headroom| weighing(&options.root, headroom));
+        let is_alone = options.sharing.is_none();
+        let weighing = options.headroom.map(|headroom| weighing(&options.root, headroom, is_alone));
         Ok(Self { weighing, ..Self::over(line, account) })
     }
 }
 
 /// What weighs the grants of budgets over that machine: one for all of this process, where nothing special is asked, so
-/// that they share its readings and its open files.
-fn weighing(root: &SystemRoot, options: HeadroomOptions) -> Arc<Weighing> {
+/// that they share its readings and its open files. Those that share with other processes have readings of their own, which
+/// leave room for what those were granted.
+fn weighing(root: &SystemRoot, options: HeadroomOptions, is_alone: bool) -> Arc<Weighing> {
     static OF_THIS_MACHINE: LazyLock<Arc<Weighing>> =
         LazyLock::new(|| Arc::new(Weighing::new(SystemRoot::default(), HeadroomOptions::default())));
-    if *root == SystemRoot::default() && options == HeadroomOptions::default() {
+    if is_alone && *root == SystemRoot::default() && options == HeadroomOptions::default() {
         return Arc::clone(&OF_THIS_MACHINE);
     }
     Arc::new(Weighing::new(root.clone(), options))

@@ -240,3 +240,29 @@ fn what_is_joined_to_another_budget_is_released() {
     whole.join(other.allocate(50, "foreign").unwrap());
     assert_eq!((whole.bytes(), one.allocated_bytes(), other.allocated_bytes()), (50, 50, 0));
 }
+
+#[test]
+fn what_shrinks_and_grows_is_counted_and_recorded_as_it_is_and_what_was_not_taken_goes_first() {
+    // One account sums pending up from its list, the other counts it as it changes.
+    let machine = Machine::new(1 << 30, 1 << 30, Vec::new());
+    let measured = MemoryBudget::for_machine(&machine, &MachineOptions::default()).unwrap();
+    for budget in [MemoryBudget::new(1000, 0).unwrap(), measured] {
+        let recording = budget.record(RecordOptions::default()).unwrap();
+        let mut silent = budget.allocate(100, "silent").unwrap();
+        assert_eq!((silent.shrink(30), silent.bytes(), budget.allocated_bytes()), (30, 70, 70));
+        assert_eq!(recording.read(false).allocated_bytes, 70);
+        drop(silent);
+        assert_eq!((budget.allocated_bytes(), budget.pending_bytes()), (0, 0));
+        let mut said = budget.allocate(100, "said").unwrap();
+        said.commit(60);
+        assert_eq!((said.shrink(25), budget.pending_bytes()), (25, 15));
+        assert_eq!((said.shrink(25), budget.pending_bytes(), said.bytes()), (25, 0, 50));
+        budget.grow(&mut said, 20).unwrap();
+        assert_eq!((said.bytes(), budget.pending_bytes(), budget.allocated_bytes()), (70, 20, 70));
+        assert_eq!((budget.allocations().len(), recording.read(false).allocated_bytes), (1, 70));
+        assert_eq!((said.shrink(1000), said.bytes(), said.shrink(1)), (70, 0, 0));
+        drop(said);
+        assert_eq!((budget.allocated_bytes(), budget.pending_bytes()), (0, 0));
+        assert!(budget.grow(&mut budget.allocate(0, "small").unwrap(), u64::MAX).is_err());
+    }
+}

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use super::{
     account::Account,
-    cached_headroom::CachedHeadroom,
+    cached_headroom::{CachedHeadroom, EverGranted},
     clock::nanoseconds,
     headroom::{Headroom, HeadroomOptions},
+    sharing::{Sharers, Unshared},
 };
 use crate::{
     sync::lock,
@@ -29,10 +30,14 @@ pub(super) struct Weighing {
 /// What a request wants for.
 #[derive(Debug)]
 pub(super) enum Lacking {
+    /// Room beside others who share a ledger.
+    Shared(Unshared),
     /// Room below the line, of which so many bytes are left.
     Line(u64),
     /// Memory of the machine.
     Machine(Shortfall),
+    /// Its turn: of what is free so many bytes are kept for somebody else.
+    Turn(u64),
 }
 
 /// Why the machine cannot give that much.
@@ -62,7 +67,7 @@ impl Weighing {
     /// are granted the same bytes.
     pub(super) fn grant(&self, bytes: u64, account: &Account, now: Instant) -> Result<(), Shortfall> {
         let resident = |is_first| account.resident_bytes(bytes, is_first, now);
-        if self.cached.try_grant(bytes, account.pending(), nanoseconds(now), resident) {
+        if self.cached.try_grant(bytes, granted(account), nanoseconds(now), resident) {
             return Ok(());
         }
         self.grant_anew(bytes, account, now)
@@ -74,27 +79,27 @@ impl Weighing {
         let mut reader = lock(&self.reader);
         let resident = |is_first| account.resident_bytes(bytes, is_first, now);
         // Another thread may have taken one while this one waited.
-        if self.cached.try_grant(bytes, account.pending(), nanoseconds(now), resident) {
+        if self.cached.try_grant(bytes, granted(account), nanoseconds(now), resident) {
             return Ok(());
         }
         let mut found = self.measure(&mut reader, account)?;
         for _ in 1..MOST_READINGS {
-            match self.cached.grant(bytes, account.pending(), resident) {
+            match self.cached.grant(bytes, granted(account), resident) {
                 // It was there: others have been granted something since, and may have released it again.
                 Err(_) if bytes <= found.0.bytes => {
                     // Without a reading they wait for this one.
-                    self.cached.forget(account.pending().granted_bytes());
+                    self.cached.forget(granted(account).bytes());
                     found = self.measure(&mut reader, account)?;
                 }
                 settled => return settled.map_err(|left| found.shortfall(left)),
             }
         }
-        self.cached.grant(bytes, account.pending(), resident).map_err(|left| found.shortfall(left))
+        self.cached.grant(bytes, granted(account), resident).map_err(|left| found.shortfall(left))
     }
 
     /// Whether `bytes` would be granted now.
     pub(super) fn has(&self, bytes: u64, account: &Account) -> bool {
-        let is_served = self.cached.serves(bytes, account.pending(), nanoseconds(Instant::now()));
+        let is_served = self.cached.serves(bytes, granted(account), nanoseconds(Instant::now()));
         is_served || self.shortfall(account).is_ok_and(|found| bytes <= found.available_bytes)
     }
 
@@ -113,19 +118,24 @@ impl Weighing {
 
     /// Takes a reading, by which others are granted from then on.
     fn measure(&self, reader: &mut MachineReader, account: &Account) -> Result<Found, Shortfall> {
-        let pending = account.pending();
         // In this order: what is granted, or granted and taken, while the machine is read counts twice until the next
         // reading. The other way round it would not count at all.
-        let granted_bytes = pending.granted_bytes();
+        let granted_bytes = granted(account).bytes();
         let promised = account.promised();
         let machine = reader.read().map_err(|unavailable| {
-            self.cached.forget(pending.granted_bytes());
+            self.cached.forget(granted(account).bytes());
             Shortfall::unreadable(&unavailable)
         })?;
         let headroom = Headroom::of(&machine, promised, &self.options);
         self.cached.renew(granted_bytes, headroom.bytes, nanoseconds(Instant::now()));
         Ok(Found(headroom))
     }
+}
+
+/// What was granted of the machine's memory, here and by others who share a ledger.
+fn granted(account: &Account) -> EverGranted<'_> {
+    let elsewhere_bytes = account.sharing().map_or(0, Sharers::granted_bytes);
+    EverGranted { pending: account.pending(), elsewhere_bytes }
 }
 
 impl Found {

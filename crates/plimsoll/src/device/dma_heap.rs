@@ -4,6 +4,7 @@
 //! cgroup nor its rank with the OOM killer shows it, and the kernel refuses no request: it kills somebody instead.
 //! So headroom is weighed before each.
 
+use crate::sorting::sort_by_key;
 use std::{
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
@@ -67,7 +68,7 @@ impl DmaHeap {
     fn by_preference(root: &SystemRoot) -> Vec<Self> {
         let mut heaps = Self::all(root);
         heaps.retain(|heap| heap.name.starts_with("system"));
-        heaps.sort_by_key(|heap| (heap.name.contains("uncached"), heap.name.contains("dma32")));
+        sort_by_key(&mut heaps, |heap| (heap.name.contains("uncached"), heap.name.contains("dma32")));
         heaps
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{ops::Range, slice};
 
-use super::destination::Destination;
+use super::destination::{Destination, too_small};
 use crate::{
     device::{SharedBackend, Staging, SyncKind},
     error::{Error, Result},
@@ -140,10 +140,7 @@ impl Destination for BufferDestination {
 
     fn window(&mut self, offset_bytes: u64, len: usize) -> Result<&mut [u8]> {
         let end = offset_bytes.checked_add(len as u64).filter(|end| *end <= self.capacity_bytes);
-        let end = end.ok_or_else(|| {
-            let expected = format!("large enough for {len} bytes at {offset_bytes}");
-            Error::invalid_argument("into", expected, format!("{} bytes", self.capacity_bytes))
-        })?;
+        let end = end.ok_or_else(|| too_small(self.capacity_bytes, offset_bytes, len))?;
         let open = match &mut self.open {
             Some(open) => open,
             closed => closed.insert(Open::new(&self.buffer)?),

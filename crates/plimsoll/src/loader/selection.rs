@@ -1,11 +1,11 @@
-//! Which tensors are read, as what, and how they fall into chunks and units.
+//! Which tensors are read, as what, and in chunks of what size.
 
+use crate::sorting::sort_by_key;
 use std::ops::Range;
 
 use gguf_dequant::Format;
-use gguf_file::Tensor;
 
-use super::{model::ModelFile, output::Output};
+use super::{io_mode::IoMode, layout::ModelTensor, model::ModelFile, output::Output};
 use crate::{
     error::{Error, Result},
     units::{GIB, MIB},
@@ -15,13 +15,13 @@ use crate::{
 const UNIT_BYTES: u64 = MIB;
 
 /// Padding between neighbours that is read along rather than skipped by a second read.
-const GAP_BYTES: u64 = 4096;
+pub(super) const GAP_BYTES: u64 = 4096;
 
-/// Tiny chunks: so many end a unit even when its buffer has room.
-const MAX_CHUNKS_PER_UNIT: usize = 512;
+/// What a read past the page cache begins at and is a multiple of: as much as any disk asks for.
+pub(super) const DIRECT_ALIGN_BYTES: u64 = 4096;
 
-/// Chunks start at multiples of this within a converted unit: a cache line, and more than any element needs.
-const CHUNK_ALIGN_BYTES: u64 = 64;
+/// The most threads that one stream may have.
+pub const MAX_THREADS: usize = 64;
 
 /// What to stream, and how.
 #[derive(Debug, Clone)]
@@ -33,11 +33,32 @@ pub struct StreamOptions {
     /// The most bytes of data in a chunk. A chunk ends on a whole block, so it may hold fewer. 1 MiB by default,
     /// 1 GiB at most, and no less than one block of every tensor in the output form.
     pub chunk_bytes: u64,
+    /// How many threads read and convert, each its own units; what is delivered is in order all the same. 1 by default, at
+    /// most [`MAX_THREADS`].
+    pub threads: usize,
+    /// By which calls the file is read. Where they are not to be had it is read by [`IoMode::Read`], see
+    /// [`UnitStream::reading`](super::UnitStream::reading).
+    pub io: IoMode,
+    /// Whether the page cache is rid of what was read, but for what it held before.
+    pub drop_behind: bool,
+    /// Whether tensors with values that are no finite numbers end the stream.
+    pub check_tensors: bool,
+    /// Whether the SHA-256 of each tensor's stored bytes is taken.
+    pub digest: bool,
 }
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        Self { tensors: None, output: Output::default(), chunk_bytes: MIB }
+        Self {
+            tensors: None,
+            output: Output::default(),
+            chunk_bytes: MIB,
+            threads: 1,
+            io: IoMode::default(),
+            drop_behind: false,
+            check_tensors: false,
+            digest: false,
+        }
     }
 }
 
@@ -59,23 +80,30 @@ pub struct Chunk {
 #[derive(Debug)]
 pub struct Selection {
     parts: Vec<TensorPart>,
-    output: Output,
+    options: StreamOptions,
     unit_bytes: u64,
+    span_bytes: u64,
 }
 
 /// What cutting needs to know of a tensor.
 #[derive(Debug, Clone)]
-struct TensorPart {
-    tensor: usize,
-    format: Option<Format>,
-    offset_bytes: u64,
-    blocks: u64,
-    block_elements: u64,
+pub(super) struct TensorPart {
+    pub(super) tensor: usize,
+    /// Which file has it, and where in that.
+    pub(super) file_index: usize,
+    pub(super) offset_bytes: u64,
+    /// How its blocks become numbers, if they do.
+    pub(super) format: Option<Format>,
+    pub(super) blocks: u64,
+    pub(super) block_elements: u64,
     /// Bytes of a block as stored, and as delivered.
-    stored_block_bytes: u64,
-    data_block_bytes: u64,
+    pub(super) stored_block_bytes: u64,
+    pub(super) data_block_bytes: u64,
     /// Blocks in a chunk that is not the last.
-    chunk_blocks: u64,
+    pub(super) chunk_blocks: u64,
+    /// Where the bytes end that are read one after the other from here on: the tensor's, and of those that follow it both in
+    /// the file and in the selection.
+    pub(super) run_end_bytes: u64,
 }
 
 impl Selection {
@@ -84,44 +112,63 @@ impl Selection {
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] for an unknown tensor, one named twice, a chunk size out of range, and a model
-    /// opened header-only; [`Error::UnsupportedType`] for a tensor that does not convert.
+    /// opened header-only or by an address; [`Error::UnsupportedType`] for a tensor that does not convert.
     pub fn new(model: &ModelFile, options: &StreamOptions) -> Result<Self> {
-        if model.layout().is_header_only() {
-            return Err(Error::invalid_argument(
-                "model",
-                "opened with its data in order to be read",
-                "one opened with headerOnly",
-            ));
+        if let Some(received) = model.without_data() {
+            let expected = "opened with its data in order to be read";
+            return Err(Error::invalid_argument("model", expected, received));
         }
         if options.chunk_bytes > GIB {
             return Err(chunk_size_error(format!("at most {GIB}"), options.chunk_bytes));
         }
-        let part = |tensor: Tensor<'_>| TensorPart::new(&tensor, options);
-        let parts: Vec<TensorPart> = match &options.tensors {
+        if !(1..=MAX_THREADS).contains(&options.threads) {
+            let expected = format!("from 1 to {MAX_THREADS}");
+            return Err(Error::invalid_argument("threads", expected, options.threads.to_string()));
+        }
+        let part = |tensor: ModelTensor<'_>| TensorPart::new(&tensor, options);
+        let mut parts: Vec<TensorPart> = match &options.tensors {
             None => {
                 let mut parts = model.layout().tensors().map(part).collect::<Result<Vec<_>>>()?;
-                parts.sort_by_key(|part| part.offset_bytes);
+                sort_by_key(&mut parts, |part| (part.file_index, part.offset_bytes));
                 parts
             }
             Some(names) => names.iter().map(|name| part(model.tensor(name)?)).collect::<Result<_>>()?,
         };
         refuse_repeats(model, &parts)?;
+        join_runs(&mut parts);
         // A small selection gets no larger a buffer than it needs, its padding included.
-        let most = parts.iter().map(|part| part.data_bytes() + GAP_BYTES).sum();
-        let unit_bytes = options.chunk_bytes.max(UNIT_BYTES).min(most);
-        Ok(Self { parts, output: options.output, unit_bytes })
+        let most =
+            |bytes: fn(&TensorPart) -> u64| parts.iter().map(|part| bytes(part) + GAP_BYTES).sum::<u64>();
+        let chunk = |part: &TensorPart| part.chunk_blocks.min(part.blocks) * part.stored_block_bytes;
+        let largest_chunk = parts.iter().map(chunk).max().unwrap_or(0);
+        Ok(Self {
+            unit_bytes: options.chunk_bytes.max(UNIT_BYTES).min(most(TensorPart::data_bytes)),
+            span_bytes: largest_chunk.max(UNIT_BYTES).min(most(TensorPart::stored_bytes)),
+            options: StreamOptions { tensors: None, ..options.clone() },
+            parts,
+        })
     }
 
     /// The form of the data.
     #[must_use]
     pub fn output(&self) -> Output {
-        self.output
+        self.options.output
+    }
+
+    /// How many threads may read.
+    pub(super) fn threads(&self) -> usize {
+        self.options.threads
+    }
+
+    /// What was asked for, the tensors apart.
+    pub(super) fn options(&self) -> &StreamOptions {
+        &self.options
     }
 
     /// Bytes to be read from the file, all tensors together, padding apart.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.blocks * part.stored_block_bytes).sum()
+        self.parts.iter().map(TensorPart::stored_bytes).sum()
     }
 
     /// Bytes to be delivered, all tensors together.
@@ -130,20 +177,24 @@ impl Selection {
         self.parts.iter().map(TensorPart::data_bytes).sum()
     }
 
-    /// The size of every unit's buffer, and the most a unit holds: one size, so that all units share the same few
-    /// buffers; pages that a unit does not fill are never touched.
+    /// The most bytes of data in a unit. The buffers of all units have one size, so that they share the same few; pages that
+    /// a unit does not fill are never touched.
     pub(super) fn unit_bytes(&self) -> u64 {
         self.unit_bytes
     }
 
-    /// How the unit's chunk is converted.
-    pub(super) fn format(&self, part: usize) -> Option<Format> {
-        self.parts.get(part).and_then(|part| part.format)
+    /// The most bytes of the file that a unit spans.
+    pub(super) fn span_bytes(&self) -> u64 {
+        self.span_bytes
+    }
+
+    pub(super) fn part(&self, index: usize) -> Option<&TensorPart> {
+        self.parts.get(index)
     }
 }
 
 impl TensorPart {
-    fn new(tensor: &Tensor<'_>, options: &StreamOptions) -> Result<Self> {
+    fn new(tensor: &ModelTensor<'_>, options: &StreamOptions) -> Result<Self> {
         let (tensor_type, output) = (tensor.tensor_type(), options.output);
         if !output.takes(tensor_type) {
             return Err(Error::UnsupportedType {
@@ -159,19 +210,26 @@ impl TensorPart {
             let least = format!("at least {data_block_bytes}, one {tensor_type} block as {}", output.name());
             return Err(chunk_size_error(least, options.chunk_bytes));
         }
+        let offset_bytes = tensor.file_offset_bytes();
         Ok(Self {
             tensor: tensor.index(),
-            format: if output == Output::Raw { None } else { Format::from_type_id(tensor_type.id()) },
-            offset_bytes: tensor.file_offset_bytes(),
+            file_index: tensor.file_index(),
+            offset_bytes,
+            format: Format::from_type_id(tensor_type.id()),
             blocks: tensor.element_count() / tensor_type.block_elements(),
             block_elements: tensor_type.block_elements(),
             stored_block_bytes: tensor_type.block_bytes(),
             data_block_bytes,
             chunk_blocks,
+            run_end_bytes: offset_bytes + tensor.size_bytes(),
         })
     }
 
-    fn data_bytes(&self) -> u64 {
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.blocks * self.stored_block_bytes
+    }
+
+    pub(super) fn data_bytes(&self) -> u64 {
         self.blocks * self.data_block_bytes
     }
 }
@@ -196,124 +254,17 @@ fn refuse_repeats(model: &ModelFile, parts: &[TensorPart]) -> Result<()> {
     }
 }
 
-/// What one unit reads and delivers.
-#[derive(Debug, Default)]
-pub(super) struct UnitPlan {
-    /// The bytes of the file that hold every chunk of the unit.
-    pub(super) span: Range<u64>,
-    /// Each chunk with the part it belongs to and where it lies in the file.
-    pub(super) chunks: Vec<PlannedChunk>,
-    /// Bytes of buffer that the chunks need.
-    pub(super) data_bytes: u64,
-}
-
-/// A chunk on its way from the file.
-#[derive(Debug, Clone)]
-pub(super) struct PlannedChunk {
-    pub(super) chunk: Chunk,
-    pub(super) part: usize,
-    pub(super) file: Range<u64>,
-    /// Where its tensor ends in the file: as far as a read may profitably go on.
-    pub(super) tensor_end_bytes: u64,
-}
-
-/// Walks a selection unit by unit; holds a position, not a list, so a million tensors cost nothing more.
-#[derive(Debug)]
-pub(super) struct Cursor {
-    part: usize,
-    block: u64,
-    /// Bytes delivered by the parts before this one.
-    delivered_bytes: u64,
-}
-
-impl Cursor {
-    pub(super) fn new() -> Self {
-        Self { part: 0, block: 0, delivered_bytes: 0 }
-    }
-
-    /// The next unit, or `None` at the end.
-    pub(super) fn next_unit(&mut self, selection: &Selection) -> Option<UnitPlan> {
-        let mut unit = UnitPlan::default();
-        while let Some(planned) = self.peek(selection) {
-            if !unit.chunks.is_empty() && !unit.has_room_for(&planned, selection) {
-                break;
-            }
-            unit.push(planned.clone(), selection);
-            self.advance(&planned, selection);
+/// Lets the run of each part go on through those that follow it.
+fn join_runs(parts: &mut [TensorPart]) {
+    let mut next: Option<(usize, u64, u64)> = None;
+    for part in parts.iter_mut().rev() {
+        let end = part.offset_bytes + part.stored_bytes();
+        if let Some((file_index, start, run_end)) = next
+            && file_index == part.file_index
+            && (end..=end + GAP_BYTES).contains(&start)
+        {
+            part.run_end_bytes = run_end;
         }
-        (!unit.chunks.is_empty()).then_some(unit)
-    }
-
-    /// The next chunk alone, its data placed where a destination for the whole selection has it.
-    pub(super) fn next_chunk(&mut self, selection: &Selection) -> Option<PlannedChunk> {
-        let mut planned = self.peek(selection)?;
-        self.advance(&planned, selection);
-        let part = selection.parts.get(planned.part)?;
-        let start = planned.chunk.bytes.start / part.stored_block_bytes * part.data_block_bytes;
-        let before = if self.part == planned.part { 0 } else { part.data_bytes() };
-        let start = self.delivered_bytes - before + start;
-        planned.chunk.data = start..start + (planned.chunk.data.end - planned.chunk.data.start);
-        Some(planned)
-    }
-
-    fn peek(&mut self, selection: &Selection) -> Option<PlannedChunk> {
-        let part = loop {
-            let part = selection.parts.get(self.part)?;
-            if part.blocks > 0 {
-                break part;
-            }
-            self.part += 1; // A tensor of no elements has no chunk.
-        };
-        let blocks = self.block..part.blocks.min(self.block + part.chunk_blocks);
-        let scaled = |by: u64| blocks.start * by..blocks.end * by;
-        let bytes = scaled(part.stored_block_bytes);
-        Some(PlannedChunk {
-            file: part.offset_bytes + bytes.start..part.offset_bytes + bytes.end,
-            chunk: Chunk {
-                tensor: part.tensor,
-                elements: scaled(part.block_elements),
-                bytes,
-                data: 0..(blocks.end - blocks.start) * part.data_block_bytes,
-            },
-            part: self.part,
-            tensor_end_bytes: part.offset_bytes + part.blocks * part.stored_block_bytes,
-        })
-    }
-
-    fn advance(&mut self, planned: &PlannedChunk, selection: &Selection) {
-        let Some(part) = selection.parts.get(planned.part) else { return };
-        self.block = planned.chunk.bytes.end / part.stored_block_bytes;
-        if self.block == part.blocks {
-            self.delivered_bytes += part.data_bytes();
-            self.part += 1;
-            self.block = 0;
-        }
-    }
-}
-
-impl UnitPlan {
-    fn has_room_for(&self, planned: &PlannedChunk, selection: &Selection) -> bool {
-        let follows = (self.span.end..=self.span.end + GAP_BYTES).contains(&planned.file.start);
-        follows
-            && self.chunks.len() < MAX_CHUNKS_PER_UNIT
-            && self.place(planned, selection).end <= selection.unit_bytes
-    }
-
-    /// Where the chunk's data comes to lie: raw bytes where the read puts them, converted ones after another.
-    fn place(&self, planned: &PlannedChunk, selection: &Selection) -> Range<u64> {
-        let start = match (selection.output, self.chunks.is_empty()) {
-            (_, true) => 0,
-            (Output::Raw, false) => planned.file.start - self.span.start,
-            (_, false) => self.data_bytes.next_multiple_of(CHUNK_ALIGN_BYTES),
-        };
-        start..start + (planned.chunk.data.end - planned.chunk.data.start)
-    }
-
-    fn push(&mut self, mut planned: PlannedChunk, selection: &Selection) {
-        planned.chunk.data = self.place(&planned, selection);
-        self.data_bytes = planned.chunk.data.end;
-        let start = if self.chunks.is_empty() { planned.file.start } else { self.span.start };
-        self.span = start..planned.file.end;
-        self.chunks.push(planned);
+        next = Some((part.file_index, part.offset_bytes, part.run_end_bytes));
     }
 }

@@ -25,6 +25,10 @@ impl Spare {
         lock(&self.0)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.buffers().as_ref().is_none_or(Vec::is_empty)
+    }
+
     /// A buffer of `bytes` bytes, which is the same for all of a reader's units: one that came back, else one of the pool's.
     pub fn get(&self, pool: &StagingPool, bytes: u64) -> Result<StagingBuffer> {
         let spare = self.buffers().as_mut().and_then(Vec::pop);

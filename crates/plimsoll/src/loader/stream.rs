@@ -1,271 +1,66 @@
-//! One thread that reads ahead of its consumer, and no further than a few units.
+//! Threads that read ahead of their consumer, and no further than a few units.
 
 use std::{
     collections::VecDeque,
-    io,
-    path::PathBuf,
-    sync::{Arc, Condvar, Mutex, MutexGuard},
-    thread::{self, JoinHandle},
+    sync::{Arc, Condvar, Mutex},
+    thread,
 };
 
 use super::{
-    load_note::LoadNote,
-    reader::{Reader, Unit},
-    spare::Spare,
+    io_mode::{AskedIo, Reading},
+    reader::Reader,
+    share::Share,
+    stream_state::{StreamShared, StreamState, StreamedUnit},
+    work::Work,
 };
 use crate::error::{Error, Result};
-use crate::sync::{lock, wait};
 
-/// Units that may exist at once: one being read, one ready, one in the consumer's hands.
-const MAX_LIVE_UNITS: usize = 3;
+/// Units that may exist at once beside those that are being read, one a thread: one ready, one in the consumer's hands.
+const UNREAD_UNITS: usize = 2;
 
-/// Receives one unit, `None` at the end, or the error that ended the stream.
-type Deliver = Box<dyn FnOnce(Result<Option<StreamedUnit>>) + Send>;
-
-/// A reader on a thread of its own, ahead of its consumer by a few units at most.
+/// A reader on threads of its own, ahead of its consumer by a few units at most.
 ///
-/// The thread starts with the first request. It waits while three units are live, so the
-/// consumer's pace, and how long it holds on to units, hold the reader back. Dropping the stream cancels it; a
-/// stream into a destination then also waits for the unit being written, so that nothing is written afterwards.
+/// The threads start with the first request, one unless the selection says more. Each reads and converts a unit of its own;
+/// units are delivered in order. The threads wait while as many units are live as there are threads, and two more, so the
+/// consumer's pace, and how long it holds on to units, hold them back. Dropping the stream cancels it; a
+/// stream into a destination then also waits for the units being written, so that nothing is written afterwards.
 ///
 /// As an iterator it blocks the calling thread until the next unit is there.
 pub struct UnitStream {
     shared: Arc<StreamShared>,
+    asked: AskedIo,
     into_destination: bool,
-}
-
-struct StreamShared {
-    state: Mutex<StreamState>,
-    changed: Condvar,
-}
-
-struct StreamState {
-    /// Until the thread starts with it.
-    reader: Option<Reader>,
-    thread: Option<JoinHandle<()>>,
-    requests: VecDeque<Deliver>,
-    ready: VecDeque<StreamedUnit>,
-    live_units: usize,
-    /// Units that were dropped since the stream began.
-    returned_units: u64,
-    cancelled: bool,
-    /// Set when nothing more will be read; an error is told once, then the stream is at its end.
-    finished: bool,
-    error: Option<Error>,
-}
-
-/// A unit that counts as live until it is dropped.
-pub struct StreamedUnit {
-    unit: Unit,
-    spare: Spare,
-    /// Released after the buffer was.
-    _permit: Permit,
-}
-
-impl Drop for StreamedUnit {
-    fn drop(&mut self) {
-        if let Some(buffer) = self.unit.buffer.take() {
-            self.spare.put(buffer);
-        }
-    }
-}
-
-/// One of the live units of a stream.
-struct Permit {
-    shared: Arc<StreamShared>,
-    /// Whether a unit came of it, whose return may have made room.
-    used: bool,
-}
-
-impl Permit {
-    fn unused(mut self) {
-        self.used = false;
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.live_units -= 1;
-        state.returned_units += u64::from(self.used);
-        drop(state);
-        self.shared.changed.notify_all();
-    }
-}
-
-impl StreamedUnit {
-    /// The chunks and their data.
-    #[must_use]
-    pub fn unit(&self) -> &Unit {
-        &self.unit
-    }
-
-    /// The same, to be taken apart or written to.
-    pub fn unit_mut(&mut self) -> &mut Unit {
-        &mut self.unit
-    }
-
-    /// Takes the unit out of the stream for good: its buffer leaves the pool, and the stream may read another in
-    /// its place.
-    #[must_use]
-    pub fn keep(mut self) -> Unit {
-        let mut buffer = self.unit.buffer.take();
-        if let Some(buffer) = &mut buffer {
-            buffer.keep();
-        }
-        Unit { chunks: std::mem::take(&mut self.unit.chunks), buffer }
-    }
-}
-
-impl StreamShared {
-    fn state(&self) -> MutexGuard<'_, StreamState> {
-        lock(&self.state)
-    }
-
-    /// Waits for room and gives the permit for one more unit; `None` when cancelled.
-    fn wait_for_room(self: &Arc<Self>) -> Option<Permit> {
-        let mut state = self.state();
-        while !state.cancelled && state.live_units >= MAX_LIVE_UNITS {
-            state = self.wait(state);
-        }
-        if state.cancelled {
-            return None;
-        }
-        state.live_units += 1;
-        Some(Permit { shared: Arc::clone(self), used: true })
-    }
-
-    /// Waits until a unit has been returned since `returned_units` were; `false` if none is out that could be.
-    fn wait_for_return(&self, returned_units: u64) -> bool {
-        let mut state = self.state();
-        while !state.cancelled && state.returned_units == returned_units {
-            if state.live_units == 0 {
-                return false;
-            }
-            state = self.wait(state);
-        }
-        true
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, StreamState>) -> MutexGuard<'a, StreamState> {
-        wait(&self.changed, state)
-    }
-
-    /// Hands the unit to the first who waits, or lays it down as ready.
-    fn deliver(&self, unit: StreamedUnit) {
-        let mut state = self.state();
-        if state.cancelled {
-            drop(state); // The permit in the unit takes the lock.
-            drop(unit);
-            return;
-        }
-        match state.requests.pop_front() {
-            None => state.ready.push_back(unit),
-            Some(deliver) => {
-                drop(state);
-                deliver(Ok(Some(unit)));
-            }
-        }
-    }
-
-    /// Nothing more will be read: tells everyone who waits, the first of them the error.
-    fn finish(&self, error: Option<Error>) {
-        let mut state = self.state();
-        state.finished = true;
-        state.error = state.error.take().or(error);
-        let requests = std::mem::take(&mut state.requests);
-        let endings: Vec<_> = requests.into_iter().map(|deliver| (deliver, state.ending())).collect();
-        drop(state);
-        for (deliver, ending) in endings {
-            deliver(ending);
-        }
-    }
-}
-
-impl StreamState {
-    fn ending(&mut self) -> Result<Option<StreamedUnit>> {
-        match self.error.take() {
-            Some(error) => Err(error),
-            None if self.cancelled => Err(Error::Cancelled),
-            None => Ok(None),
-        }
-    }
-}
-
-/// Finishes the stream however its thread ends, a panic included: nobody is left waiting.
-struct FinishOnDrop(Arc<StreamShared>, PathBuf);
-
-impl Drop for FinishOnDrop {
-    fn drop(&mut self) {
-        if !self.0.state().finished {
-            let what = format!("{}: the thread that reads it ended without an outcome", self.1.display());
-            self.0.finish(Some(Error::internal(what)));
-        }
-    }
-}
-
-fn run(shared: &Arc<StreamShared>, reader: Reader) {
-    let finish = FinishOnDrop(Arc::clone(shared), reader.path().to_owned());
-    let mut note = reader.note_load();
-    let error = read_all(shared, reader, &mut note).err();
-    drop(note); // Recorded before anybody is told.
-    finish.0.finish(error);
-}
-
-/// Reads to the end or until cancelled. The reader and its buffers are gone when it returns.
-fn read_all(shared: &Arc<StreamShared>, mut reader: Reader, note: &mut LoadNote) -> Result<()> {
-    let spare = reader.spare();
-    while let Some(permit) = shared.wait_for_room() {
-        let returned_units = shared.state().returned_units;
-        match reader.next_unit() {
-            Ok(Some(unit)) => {
-                note.read(stored_bytes(&unit));
-                shared.deliver(StreamedUnit { unit, spare: spare.clone(), _permit: permit });
-            }
-            Ok(None) => {
-                note.completed();
-                return Ok(());
-            }
-            // The budget may be too small for three units at once. With fewer it goes slower, but it goes: each
-            // try follows the return of a unit that may have made room.
-            Err(error @ Error::InsufficientMemory { .. }) => {
-                permit.unused();
-                if spare.release() {
-                    continue; // What was refused may be of another size.
-                }
-                if !shared.wait_for_return(returned_units) {
-                    return Err(error);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    note.cancelled();
-    Ok(())
-}
-
-fn stored_bytes(unit: &Unit) -> u64 {
-    unit.chunks.iter().map(|chunk| chunk.bytes.end - chunk.bytes.start).sum()
 }
 
 impl UnitStream {
     /// A stream over `reader`. No thread is started and nothing is read before the first request.
     #[must_use]
     pub fn new(reader: Reader) -> Self {
-        let into_destination = reader.has_destination();
+        let work = reader.into_work();
+        let (asked, into_destination) = (work.intake.asked.clone(), work.has_destination());
+        let max_live_units = work.selection.threads() + UNREAD_UNITS;
         let state = StreamState {
-            reader: Some(reader),
-            thread: None,
+            work: Some(work),
+            threads: Vec::new(),
+            workers: 0,
+            note: None,
             requests: VecDeque::new(),
             ready: VecDeque::new(),
+            turn: 0,
             live_units: 0,
             returned_units: 0,
             cancelled: false,
             finished: false,
             error: None,
         };
-        let shared = StreamShared { state: Mutex::new(state), changed: Condvar::new() };
-        Self { shared: Arc::new(shared), into_destination }
+        let shared = StreamShared { state: Mutex::new(state), changed: Condvar::new(), max_live_units };
+        Self { shared: Arc::new(shared), asked, into_destination }
+    }
+
+    /// By which calls the file is read, and why these are not those that were asked for; as far as is known yet.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        self.asked.reading()
     }
 
     /// Asks for the next unit. `deliver` is called once: at once when a unit is ready or the stream is over, else
@@ -285,23 +80,31 @@ impl UnitStream {
             return deliver(ending);
         }
         state.requests.push_back(Box::new(deliver));
-        let started = state.reader.take().map(|reader| self.start(reader));
-        match started {
-            None => {}
-            Some(Ok(thread)) => state.thread = Some(thread),
-            Some(Err(error)) => {
-                drop(state);
-                self.shared.finish(Some(error));
-            }
+        let Some(work) = state.work.take() else { return };
+        let failed = self.start(&mut state, &work).err();
+        drop((state, work));
+        if let Some(error) = failed {
+            self.shared.finish(Some(error));
         }
     }
 
-    fn start(&self, reader: Reader) -> Result<JoinHandle<()>> {
-        let path = reader.path().to_owned();
-        let shared = Arc::clone(&self.shared);
-        thread::Builder::new().name("plimsoll-loader".to_owned()).spawn(move || run(&shared, reader)).map_err(
-            |source: io::Error| Error::Io { path, tensor: None, offset_bytes: None, call: "clone", source },
-        )
+    /// Starts the threads. They wait for the lock, which the caller has. Where not all can be started, some do.
+    fn start(&self, state: &mut StreamState, work: &Arc<Work>) -> Result<()> {
+        for _ in 0..work.selection.threads() {
+            let (shared, work) = (Arc::clone(&self.shared), Arc::clone(work));
+            let path = work.path().to_owned();
+            let builder = thread::Builder::new().name("plimsoll-loader".to_owned());
+            // Its share is made by the thread: one that is dropped where no thread could be started would want the lock.
+            match builder.spawn(move || Share::new(shared, work).run()) {
+                Ok(thread) => state.threads.push(thread),
+                Err(source) if state.threads.is_empty() => {
+                    return Err(Error::Io { path, tensor: None, offset_bytes: None, call: "clone", source });
+                }
+                Err(_) => break,
+            }
+            state.workers += 1;
+        }
+        Ok(())
     }
 
     /// Whether nothing more will be read, or written to a destination.
@@ -315,11 +118,11 @@ impl UnitStream {
     pub fn cancel(&self) {
         let mut state = self.shared.state();
         state.cancelled = true;
-        let reader = state.reader.take();
-        state.finished |= reader.is_some(); // No thread was started, so none will say so.
+        let work = state.work.take();
+        state.finished |= work.is_some(); // No thread was started, so none will say so.
         let ready = std::mem::take(&mut state.ready);
         drop(state);
-        drop((reader, ready)); // Their permits take the lock.
+        drop((work, ready)); // Their permits take the lock.
         self.shared.changed.notify_all();
     }
 }
@@ -327,8 +130,8 @@ impl UnitStream {
 impl Drop for UnitStream {
     fn drop(&mut self) {
         self.cancel();
-        let thread = self.shared.state().thread.take();
-        if let Some(thread) = thread.filter(|_| self.into_destination) {
+        let threads = std::mem::take(&mut self.shared.state().threads);
+        for thread in threads.into_iter().filter(|_| self.into_destination) {
             // A panic of the reader has already been told to whoever waited.
             let _ = thread.join();
         }

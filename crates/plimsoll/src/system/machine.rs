@@ -134,6 +134,14 @@ impl Machine {
     }
 }
 
+/// What this machine could give now, in bytes, whatever anybody was promised: `MemAvailable` without the free pages that are
+/// kept for devices. `None` where it cannot be read.
+#[must_use]
+pub fn available_bytes() -> Option<u64> {
+    let memory = Machine::memory_at(&SystemRoot::default()).ok()?;
+    Some(memory.allocatable_bytes())
+}
+
 /// What is not certain about the memory.
 pub(super) fn doubt_of(memory: &MemInfo) -> Option<Unavailable> {
     let of_container = "lxcfs tells here of the container alone: how much its host has left is not seen";

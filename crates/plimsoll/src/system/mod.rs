@@ -14,9 +14,11 @@ mod jetpack;
 mod libcuda;
 mod machine;
 mod mapped;
+mod mapped_files;
 mod meminfo;
 mod memory;
 mod mounts;
+mod page_cache;
 mod pages;
 mod pressure;
 mod process;
@@ -40,13 +42,20 @@ pub use fault::FileFault;
 pub use jetpack::TegraRelease;
 pub(crate) use libcuda::{LIBRARY_NAME, LIBRARY_VARIABLE, driver_libraries, named_library, variable};
 pub(crate) use machine::MachineReader;
-pub use machine::{CgroupBound, Machine};
+pub use machine::{CgroupBound, Machine, available_bytes};
+pub use mapped_files::mapped_file_bytes;
 pub use meminfo::{MemInfo, MemoryScope, StandIn};
+pub use page_cache::{
+    CachedPages, DroppedPages, PageCache, PageCacheSource, cached_pages, cached_runs, drop_page_cache,
+    drop_range, page_cache,
+};
 pub use pages::{
     HugePages, free_huge_block_count, largest_free_run_bytes, oom_kill_count, transparent_huge_pages,
 };
 pub use pressure::{Pressure, Stall};
 pub(crate) use process::resident_bytes;
+#[cfg(not(loom))]
+pub(crate) use process::resident_bytes_of;
 pub use process::{ProcessMemory, process_memory, process_memory_at};
 pub use processes::{ProcessInfo, ProcessTable};
 pub use root::SystemRoot;

@@ -4,6 +4,7 @@ use super::{
     root::{Probe, Reason, SystemRoot, Unavailable},
     text::{count_field, kib, number, text},
 };
+use crate::sorting::sort_by_key;
 use crate::units::MAX_BYTES;
 
 /// The largest contiguous run of free pages by the text of `/proc/buddyinfo`, in bytes.
@@ -116,7 +117,7 @@ impl HugePages {
         if pools.is_empty() {
             return Err(Unavailable::new(root.path(FOLDER), Reason::Missing));
         }
-        pools.sort_unstable_by_key(|pool| pool.page_bytes);
+        sort_by_key(&mut pools, |pool| pool.page_bytes);
         Ok(pools)
     }
 }

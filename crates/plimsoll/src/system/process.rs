@@ -98,6 +98,13 @@ pub(crate) fn resident_bytes() -> Option<u64> {
     parse_statm(buffer.get(..length)?, page_size() as u64).map(|(resident, _)| resident)
 }
 
+/// What another process has resident now, in bytes; none where there is no such process, or it is hidden.
+#[cfg(not(loom))] // For the ledger.
+pub(crate) fn resident_bytes_of(pid: u32) -> Option<u64> {
+    let text = fs::read(format!("/proc/{pid}/statm")).ok()?;
+    parse_statm(&text, page_size() as u64).map(|(resident, _)| resident)
+}
+
 /// Bytes resident, and bytes of them shared with files or other processes. Source: `proc_pid_statm(5)`.
 fn parse_statm(bytes: &[u8], page_bytes: u64) -> Option<(u64, u64)> {
     let text = std::str::from_utf8(bytes).ok()?;

@@ -167,7 +167,7 @@ fn maps(pid: Pid, is_meant: impl Fn(&str) -> bool) -> bool {
 }
 
 /// The path in a line of `/proc/PID/maps`, behind five fields. Source: `proc_pid_maps(5)`.
-fn path_of(line: &str) -> Option<&str> {
+pub(super) fn path_of(line: &str) -> Option<&str> {
     let path = line.get(line.find('/')?..)?.trim_end_matches('\n');
     // An update may have replaced the file meanwhile.
     Some(path.strip_suffix(" (deleted)").unwrap_or(path))

@@ -31,10 +31,21 @@ impl TensorSpec {
 
 /// A version 3 file of these tensors, each `gap` bytes (a multiple of 32) after the one before.
 pub fn gguf(tensors: &[TensorSpec], gap: usize) -> Vec<u8> {
+    gguf_with(&[], tensors, gap)
+}
+
+/// The same with metadata: keys, the ids of their types, and their bytes.
+pub fn gguf_with(keys: &[(&str, u32, Vec<u8>)], tensors: &[TensorSpec], gap: usize) -> Vec<u8> {
     let mut out = b"GGUF".to_vec();
     out.extend(3_u32.to_le_bytes());
     out.extend((tensors.len() as u64).to_le_bytes());
-    out.extend(0_u64.to_le_bytes());
+    out.extend((keys.len() as u64).to_le_bytes());
+    for (key, type_id, value) in keys {
+        out.extend((key.len() as u64).to_le_bytes());
+        out.extend(key.as_bytes());
+        out.extend(type_id.to_le_bytes());
+        out.extend(value);
+    }
     let mut offset = 0_usize;
     for tensor in tensors {
         out.extend((tensor.name.len() as u64).to_le_bytes());

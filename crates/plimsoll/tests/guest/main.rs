@@ -1,10 +1,15 @@
-//! What real dma-heaps and udmabuf do, and what becomes of those who do not ask first: in a guest that may be hurt.
+//! What real dma-heaps and udmabuf do, what becomes of those who do not ask first, and how a slow disk is read: in a guest that
+//! may be hurt.
 //!
 //! `npm run test:vm` runs it there. Each test is alone in the guest, and some are run again as children.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod accounts;
+mod cold;
+#[allow(dead_code)] // A header is all that is needed of it here.
+#[path = "../common/mod.rs"]
+mod common;
 mod heaps;
 mod host_memory;
 mod killer;

@@ -96,7 +96,9 @@ fn unfit_selections_are_refused() {
     assert!(refused(named(&["output.weight", "output.weight"])).contains("\"output.weight\" twice"));
     assert!(refused(options(Output::F32, 1023)).contains("at least 1024"));
     assert!(refused(options(Output::Raw, u64::MAX)).contains("at most"));
-    let header_only = OpenOptions { header_only: true, ..OpenOptions::default() };
+    assert!(refused(StreamOptions { threads: 0, ..StreamOptions::default() }).contains("from 1 to 64"));
+    let mut header_only = OpenOptions::default();
+    header_only.header.header_only = true;
     let header = ModelFile::open(SAMPLE, &header_only).unwrap();
     assert!(Selection::new(&header, &StreamOptions::default()).is_err());
 }

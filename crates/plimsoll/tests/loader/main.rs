@@ -6,8 +6,12 @@
 mod chunks;
 #[path = "../common/mod.rs"]
 mod common;
+mod damage;
 mod destinations;
+mod reading;
 mod recordings;
+mod remote;
+mod shards;
 mod streams;
 
 use std::{

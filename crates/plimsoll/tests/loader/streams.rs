@@ -1,6 +1,6 @@
 //! Streams: how far they read ahead, what they hold, and how they end.
 
-use std::{fs::OpenOptions as FileOptions, thread, time::Duration};
+use std::{fs::OpenOptions as FileOptions, sync::mpsc, thread, time::Duration};
 
 use plimsoll::{
     Error, MemoryBudget,
@@ -132,6 +132,40 @@ fn a_budget_filled_by_kept_units_ends_the_stream() {
     let mut units = stream(&model, &options(Output::Raw, MIB), &pool);
     let kept: Vec<_> = units.by_ref().map_while(Result::ok).map(StreamedUnit::keep).collect();
     assert_eq!((kept.len(), budget.allocated_bytes()), (3, 3 * MIB));
+}
+
+/// The budget has room for three units, as many as a stream would read ahead.
+#[test]
+fn streams_that_share_a_budget_all_get_on_whichever_began_first() {
+    let model = from_bytes(&[TensorSpec::patterned("big", 24 << 20, 24, 24 << 20)], 0);
+    for room in [2 * MIB, 3 * MIB] {
+        let budget = MemoryBudget::new(room, 0).unwrap();
+        let pool = StagingPool::new(StagingPoolOptions {
+            budget: Some(budget.clone()),
+            ..StagingPoolOptions::default()
+        });
+        let mut first = stream(&model, &options(Output::Raw, MIB), &pool);
+        let mut second = stream(&model, &options(Output::Raw, MIB), &pool);
+        let (sender, taken) = mpsc::channel();
+        thread::spawn(move || {
+            drop(first.next().unwrap().unwrap());
+            // Time to read ahead, which shall not take the room of the other.
+            thread::sleep(Duration::from_millis(50));
+            // In turn, so that neither can wait for the other's end.
+            for place in 0..23 {
+                sender.send((place, second.next(), first.next())).unwrap();
+            }
+            sender.send((23, second.next(), None)).unwrap();
+            assert!(second.next().is_none() && first.next().is_none());
+        });
+        for expected in 0..24 {
+            let (place, second, first) =
+                taken.recv_timeout(Duration::from_mins(1)).expect("no stream waits for the other");
+            assert!(second.unwrap().is_ok() && first.is_none_or(|unit| unit.is_ok()));
+            assert_eq!(place, expected);
+        }
+        assert!(budget.peak_bytes() <= room);
+    }
 }
 
 #[test]

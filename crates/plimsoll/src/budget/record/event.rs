@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::budget::allocation_info::AllocationInfo;
+use crate::{budget::allocation_info::AllocationInfo, error::Error};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,6 +69,28 @@ pub struct Event {
     pub thread: u32,
     /// Who asked, where the caller told.
     pub stack: Option<Arc<str>>,
+    /// Of a request that was refused for want of memory: what there was, and why not more.
+    pub refused: Option<Arc<Refused>>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What there was, in bytes.
+    pub available_bytes: u64,
+    /// The bound that left no more, in words.
+    pub constraint: String,
+}
+
+impl Refused {
+    /// What an error says of that; none where it is not for want of memory.
+    #[must_use]
+    pub fn by(error: &Error) -> Option<Self> {
+        let Error::InsufficientMemory { available_bytes, binding_constraint, .. } = error else {
+            return None;
+        };
+        Some(Self { available_bytes: *available_bytes, constraint: binding_constraint.clone() })
+    }
 }
 
 /// What the allocations under one label came to. Sums saturate.

@@ -5,7 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use slab::Slab as Slots;
 
 use super::{
+    alarm::RecordAlarm,
     event::EventKind,
+    latest::Latest,
     note::Note,
     options::RecordOptions,
     origin::Origin,
@@ -33,9 +35,10 @@ impl Journal {
     pub(in crate::budget) fn start<'a>(
         &mut self,
         options: RecordOptions,
+        alarm: Option<RecordAlarm>,
         held: impl Iterator<Item = Note<'a>>,
     ) -> usize {
-        let mut recorder = Recorder::new(options);
+        let mut recorder = Recorder::new(options, alarm);
         let thread = threads::current();
         for note in held {
             recorder.write(&note, thread, self.stack(note.id));
@@ -51,6 +54,11 @@ impl Journal {
     /// What a recording holds; nothing, if there is none.
     pub(in crate::budget) fn copy(&self, key: usize, with_events: bool) -> Copied {
         self.recorders.get(key).map_or_else(Copied::empty, |recorder| recorder.copy(with_events))
+    }
+
+    /// What a recording holds since it had seen `seen` events; nothing, if there is none.
+    pub(in crate::budget) fn latest(&self, key: usize, seen: u64, most_labels: usize) -> Latest {
+        self.recorders.get(key).map_or_else(Latest::default, |recorder| recorder.latest(seen, most_labels))
     }
 
     /// The most frames that any recording wants.

@@ -4,8 +4,10 @@
 //! sums are those of the list at every one of them, there is no second lock to take in the wrong order, and a grant
 //! that nobody records pays for one test.
 
+mod alarm;
 mod event;
 mod journal;
+mod latest;
 mod note;
 mod options;
 mod origin;
@@ -15,8 +17,10 @@ mod text;
 mod threads;
 mod totals;
 
-pub use event::{Event, EventKind, LabelTotals, Record};
+pub use alarm::RecordAlarm;
+pub use event::{Event, EventKind, LabelTotals, Record, Refused};
 pub(super) use journal::Journal;
+pub use latest::Latest;
 pub(super) use note::Note;
 pub use options::{MAX_CAPACITY, RecordOptions};
 pub use origin::Origin;

@@ -7,7 +7,9 @@ use std::{
 };
 
 use super::{
+    alarm::RecordAlarm,
     event::{Event, EventKind, Record},
+    latest::Latest,
     note::Note,
     options::RecordOptions,
     threads::Threads,
@@ -19,6 +21,7 @@ use crate::budget::allocation_info::AllocationInfo;
 pub(in crate::budget) struct Recorder {
     ring: VecDeque<Event>,
     options: RecordOptions,
+    alarm: Option<RecordAlarm>,
     tally: Tally,
 }
 
@@ -36,7 +39,7 @@ struct Tally {
 }
 
 impl Recorder {
-    pub(super) fn new(options: RecordOptions) -> Self {
+    pub(super) fn new(options: RecordOptions, alarm: Option<RecordAlarm>) -> Self {
         let tally = Tally {
             began: Instant::now(),
             started: SystemTime::now(),
@@ -47,7 +50,7 @@ impl Recorder {
             allocated_bytes: 0,
             peak_bytes: 0,
         };
-        Self { ring: VecDeque::new(), options, tally }
+        Self { ring: VecDeque::new(), options, alarm, tally }
     }
 
     pub(super) fn options(&self) -> &RecordOptions {
@@ -61,6 +64,18 @@ impl Recorder {
             self.tally.dropped_count += 1;
         }
         self.ring.push_back(event);
+        if let Some(alarm) = &self.alarm {
+            alarm.hear(note.kind, note.bytes);
+        }
+    }
+
+    /// What there is since `seen` events, without the totals of all labels: to copy those would hold grants up.
+    pub(super) fn latest(&self, seen: u64, most_labels: usize) -> Latest {
+        let event_count = self.tally.event_count;
+        let new_count = usize::try_from(event_count.saturating_sub(seen)).unwrap_or(usize::MAX);
+        let events = self.ring.iter().skip(self.ring.len().saturating_sub(new_count)).cloned().collect();
+        let (labels, other_label_count) = self.tally.totals.largest(most_labels);
+        Latest { events, event_count, labels, other_label_count }
     }
 
     /// What has been recorded so far, to be made a [`Record`] of without the lock.
@@ -79,7 +94,7 @@ pub(in crate::budget) struct Copied {
 impl Copied {
     /// What a recording holds that there is none of.
     pub(in crate::budget) fn empty() -> Self {
-        Recorder::new(RecordOptions::default()).copy(false)
+        Recorder::new(RecordOptions::default(), None).copy(false)
     }
 
     /// The record, with what was live when the copy was made.
@@ -102,7 +117,7 @@ impl Copied {
 
 impl Tally {
     fn count(&mut self, note: &Note<'_>, thread: u32, stack: Option<&Arc<str>>) -> Event {
-        let Note { kind, id, label, bytes } = *note;
+        let Note { kind, id, label, bytes, refused } = *note;
         match kind {
             EventKind::Held | EventKind::Grant => self.allocated_bytes += bytes,
             EventKind::Release => self.allocated_bytes -= bytes,
@@ -120,6 +135,7 @@ impl Tally {
             allocated_bytes: self.allocated_bytes,
             thread,
             stack: stack.map(Arc::clone),
+            refused: refused.cloned().map(Arc::new),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What allocations came to, label by label.
 
+use crate::sorting::sort_by;
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
@@ -51,11 +52,20 @@ impl Totals {
         label
     }
 
+    /// Those with the most bytes live, and how many more have any.
+    pub(super) fn largest(&self, most: usize) -> (Vec<LabelTotals>, usize) {
+        let all = self.by_label.values().chain([&self.others]).filter(|totals| totals.live_count > 0);
+        let mut live: Vec<&LabelTotals> = all.collect();
+        sort_by(&mut live, |a, b| (b.live_bytes, &a.label).cmp(&(a.live_bytes, &b.label)));
+        let others = live.len().saturating_sub(most);
+        (live.into_iter().take(most).cloned().collect(), others)
+    }
+
     /// All of them, most granted first.
     pub(super) fn into_list(self) -> Vec<LabelTotals> {
         let others = Some(self.others).filter(|others| others.granted_count + others.refused_count > 0);
         let mut list: Vec<_> = self.by_label.into_values().chain(others).collect();
-        list.sort_unstable_by(|a, b| (b.granted_bytes, &a.label).cmp(&(a.granted_bytes, &b.label)));
+        sort_by(&mut list, |a, b| (b.granted_bytes, &a.label).cmp(&(a.granted_bytes, &b.label)));
         list
     }
 }

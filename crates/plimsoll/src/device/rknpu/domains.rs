@@ -1,5 +1,6 @@
 //! Which domain of the NPU a buffer goes to.
 
+use crate::sorting::sort_by_key;
 use std::{
     cmp::Reverse,
     fmt,
@@ -106,7 +107,7 @@ pub(super) fn plan_into(windows: &[Window], sizes: &[u64], alignment: Alignment)
 /// Fills the windows; or the index of the first buffer, the largest first, that has no place.
 fn placed(windows: &mut [Window], sizes: &[u64], alignment: Alignment) -> Result<Vec<DomainId>, usize> {
     let mut largest_first: Vec<_> = sizes.iter().copied().zip(0_usize..).collect();
-    largest_first.sort_by_key(|(bytes, _)| Reverse(*bytes));
+    sort_by_key(&mut largest_first, |(bytes, _)| Reverse(*bytes));
     let mut planned = Vec::with_capacity(sizes.len());
     for (bytes, index) in largest_first {
         let domain = windows.iter_mut().zip(DomainId::all()).find_map(|(window, domain)| {
@@ -116,7 +117,7 @@ fn placed(windows: &mut [Window], sizes: &[u64], alignment: Alignment) -> Result
         });
         planned.push((index, domain.ok_or(index)?));
     }
-    planned.sort_unstable_by_key(|(index, _)| *index);
+    sort_by_key(&mut planned, |(index, _)| *index);
     Ok(planned.into_iter().map(|(_, domain)| domain).collect())
 }
 

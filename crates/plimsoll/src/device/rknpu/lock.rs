@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 pub(super) fn lock(node: BorrowedFd<'_>) -> Result<()> {
     match flock(node, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(()),
-        Err(Errno::WOULDBLOCK) => Err(Error::Busy { what: "the NPU", reason: reason(holder(node)) }),
+        Err(Errno::WOULDBLOCK) => Err(Error::busy("the NPU", reason(holder(node)))),
         Err(errno) => {
             Err(Error::device(DRIVER, Some(errno.raw_os_error()), "flock", meaning("flock", errno)))
         }

@@ -252,11 +252,10 @@ impl Npu {
             .map_err(|errno| refused("PRIME_FD_TO_HANDLE", errno))?;
         // The same buffer has the same handle, which must not be closed twice.
         if self.buffers.contains_key(&handle) {
-            return Err(Error::Busy {
-                what: "the dma-buf",
-                reason: "the NPU knows it already: it is a slab of its own, or was imported before"
-                    .to_owned(),
-            });
+            return Err(Error::busy(
+                "the dma-buf",
+                "the NPU knows it already: it is a slab of its own, or was imported before",
+            ));
         }
         let mut describe = MemCreate { handle, ..MemCreate::default() };
         match self.command(&mut describe) {

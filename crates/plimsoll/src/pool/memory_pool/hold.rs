@@ -79,10 +79,7 @@ impl PoolInner {
     ) -> Result<std::result::Result<Hold, MutexGuard<'s, PoolState>>> {
         let live = state.map.buffer_mut(id).ok_or(Error::Released { what: WHAT })?;
         if live.claimed && kind == HoldKind::Bytes {
-            return Err(Error::Busy {
-                what: WHAT,
-                reason: "something is loaded into it; wait for the end of that".to_owned(),
-            });
+            return Err(Error::busy(WHAT, "something is loaded into it; wait for the end of that"));
         }
         if live.moving {
             return Ok(Err(state));

@@ -25,7 +25,7 @@ impl PoolBuffer {
         if live.uses > 1 {
             drop(state); // Letting go takes the lock.
             let reason = "it is mapped, read or written; end that first".to_owned();
-            return Err(Error::Busy { what: WHAT, reason });
+            return Err(Error::busy(WHAT, reason));
         }
         live.claimed = true;
         drop(state);

@@ -59,6 +59,12 @@ impl StagingPool {
         Ok(StagingBuffer::new(memory, bytes as usize, &self.0))
     }
 
+    /// Whether buffers of so many bytes in all would find room now, among those that are idle and in what the budget has left.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        let wanted = bytes.saturating_sub(self.0.state().stats.held_bytes);
+        self.0.options.budget.as_ref().is_none_or(|budget| budget.can_allocate(wanted))
+    }
+
     /// That it was not closed.
     ///
     /// # Errors

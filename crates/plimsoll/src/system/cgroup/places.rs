@@ -4,6 +4,7 @@
 //! hierarchy, where the manager moved the process out of what is mounted, or where another part is bound: then the group
 //! is the one whose `cgroup.procs` holds the process. What cannot be found is told, and what is nearest to it counts.
 
+use crate::sorting::sort_by_key;
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
@@ -44,7 +45,7 @@ pub(super) fn places(root: &SystemRoot, own: Option<&str>, mounts: &Mounts) -> P
             version == CgroupVersion::V1 || own.is_none_or(|own| group_of(own, CgroupVersion::V1).is_none());
         let mut candidates: Vec<_> = mounts.cgroups.iter().filter(|mount| mount.version == version).collect();
         // The one that shows the most of the way up comes first.
-        candidates.sort_by_key(|mount| height(&mount.root));
+        sort_by_key(&mut candidates, |mount| height(&mount.root));
         let search = Search { root, group, version, mounts: &candidates };
         let (found, doubt) = search.run()?;
         if limits {

@@ -1,0 +1,33 @@
+import { type BoardId, MemoryBudget } from '../../index.js'
+import type { Arguments } from '../arguments.js'
+import { boardFrom, lineFrom } from '../shared/line.js'
+import { measuredMachine } from '../shared/machine.js'
+
+/** How much memory there is for a model. */
+export interface Room {
+  availableBytes: number
+  /** The board whose room it is; absent for this machine's. */
+  board?: string
+  /** Whether the command named a budget. */
+  named: boolean
+}
+
+/**
+ * That of the board that `--board` names, with nothing on it; else what this machine can give now. `--max` and `--margin` lower
+ * either.
+ */
+export function roomFrom(args: Arguments): Room {
+  const board = boardFrom(args)
+  const max = args.size('max')
+  const named = board !== undefined || max !== undefined || args.text('margin') !== undefined
+  if (board) {
+    const margin = args.number('margin')
+    const bounds = lineFrom(args)
+    const line = MemoryBudget.forBoard(board.id as BoardId).availableBytes
+    const share =
+      margin === undefined ? line : Math.floor(board.totalBytes * (1 - (bounds.safetyMarginPercent ?? 0) / 100))
+    return { availableBytes: Math.min(line, share, max ?? line), board: board.id, named }
+  }
+  measuredMachine()
+  return { availableBytes: MemoryBudget.forThisMachine(lineFrom(args)).availableBytes, named }
+}

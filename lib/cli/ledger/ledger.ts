@@ -1,0 +1,75 @@
+import { setTimeout as after } from 'node:timers/promises'
+import { MemoryBudget, surveyLedger } from '../../index.js'
+import type { Arguments } from '../arguments.js'
+import { Exit, type ExitCode } from '../exit.js'
+import { filled } from '../shared/document.js'
+import { onEndingSignal } from '../shared/interrupt.js'
+import { lineFrom, lineOptions } from '../shared/line.js'
+import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
+import { onKey, Screen } from '../terminal/screen.js'
+import type { Report, Verb } from '../verb.js'
+import { ledgerFrom, ledgerOptions } from './ledger-options.js'
+import { ledgerLines } from './page.js'
+import { heldBytes, type LedgerView } from './view.js'
+
+export const ledger: Verb = {
+  name: 'ledger',
+  summary: 'who holds, waits and drains: the processes that share the board by a ledger',
+  options: {
+    ...ledgerOptions,
+    watch: { type: 'boolean', short: 'w', help: 'go on showing it, until q or Ctrl-C' },
+    interval: { type: 'string', value: 'TIME', help: 'time between two looks, such as 500ms or 2s (1s); with --watch' },
+    count: { type: 'string', value: 'N', help: 'end after so many looks; with --watch' },
+    ...lineOptions,
+    json: { type: 'boolean', help: 'print one JSON document; with --watch one a line, for every look' },
+  },
+  run,
+}
+
+async function run(args: Arguments): Promise<Report | ExitCode> {
+  const { boardLineBytes } = MemoryBudget.forThisMachine(lineFrom(args))
+  const look = (): LedgerView => ({ survey: surveyLedger(ledgerFrom(args)), boardLineBytes })
+  if (args.flag('watch')) return watch(args, look)
+  const view = look()
+  return { document: documentOf(view), lines: (page) => ledgerLines(page, view) }
+}
+
+async function watch(args: Arguments, look: () => LedgerView): Promise<ExitCode> {
+  const intervalMs = args.duration('interval') ?? 1000
+  const count = args.count('count') ?? Number.POSITIVE_INFINITY
+  const ended = new AbortController()
+  let exitCode: ExitCode = Exit.fine
+  let signal: NodeJS.Signals | undefined
+  using _signals = onEndingSignal((received) => {
+    if (received === 'SIGINT') exitCode = Exit.interrupted
+    else signal = received
+    ended.abort()
+  })
+  process.stdout.once('error', () => ended.abort())
+  const isShown = !args.flag('json') && process.stdout.isTTY && process.env.TERM !== 'dumb'
+  using screen = isShown ? new Screen(process.stdout) : undefined
+  using _keys = isShown
+    ? onKey(process.stdin, (key) => {
+        if (key === '\x03') exitCode = Exit.interrupted
+        if (key === 'q' || key === 'Q' || key === '\x03') ended.abort()
+      })
+    : undefined
+  for (let shown = 0; shown < count && !ended.signal.aborted; shown += 1) {
+    if (shown > 0) await after(intervalMs, undefined, { signal: ended.signal }).catch(() => {})
+    if (ended.signal.aborted) break
+    const view = look()
+    if (screen) screen.draw(ledgerLines(pageFor(process.stdout), view))
+    else if (args.flag('json')) printDocumentLine(documentOf(view))
+    else printLines(ledgerLines(pageFor(process.stdout), view))
+  }
+  // Whoever sent it shall see that it was obeyed.
+  if (signal) process.kill(process.pid, signal)
+  return exitCode
+}
+
+const documentOf = ({ survey, boardLineBytes }: LedgerView): object => ({
+  path: survey?.path ?? null,
+  boardLineBytes,
+  heldBytes: survey ? heldBytes(survey) : null,
+  holders: survey?.holders.map((holder) => filled(holder, { waiting: null })) ?? null,
+})

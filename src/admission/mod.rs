@@ -1,0 +1,3 @@
+//! Whose turn it is.
+
+mod native_admission;

@@ -1,0 +1,4 @@
+//! The black box.
+
+mod native_black_box;
+mod reading;

@@ -1,0 +1,6 @@
+//! The ledger that processes share.
+
+mod holders;
+mod options;
+
+pub use options::NativeLedgerOptions;
