@@ -292,7 +292,9 @@ describe('a short run of the fuzzer', () => {
     'finds nothing in every call that is exported',
     () => {
       const { status, output } = fuzz('--seed', '1', '--runs', '8')
-      expect({ status, output }).toEqual({ status: 0, output: expect.stringContaining('0 findings') })
+      // Whole where something was found: it says what, and how to run it again.
+      expect(status === 0 ? '' : output).toBe('')
+      expect(output).toContain(', 0 findings')
     },
     300_000,
   )

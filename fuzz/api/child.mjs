@@ -49,6 +49,7 @@ const engine = new Engine({
   judge,
   files,
   only: plan.only,
+  mustCall: plan.mustCall,
   spawn,
   optionNames: optionNames(readFileSync(new URL('index.d.ts', root), 'utf8')),
 })

@@ -29,11 +29,12 @@ export class Engine extends World {
   #members
   #spawn
   #optionNames
+  #mustCall
   #reads = new Set()
   /** Whether what is read from a prototype matters now. */
   #minds = true
 
-  constructor({ only, spawn, optionNames, ...parts }) {
+  constructor({ only, spawn, optionNames, mustCall, ...parts }) {
     super(parts)
     const { members } = parts.surface
     for (const member of members) this.#byId.set(member.id, member)
@@ -46,6 +47,7 @@ export class Engine extends World {
     }
     this.#spawn = spawn
     this.#optionNames = optionNames
+    this.#mustCall = mustCall
   }
 
   /** A live object of that class; one that is made for it where there is none, or `undefined` while that takes its time. */
@@ -91,11 +93,15 @@ export class Engine extends World {
     act()
   }
 
+  #isFresh({ id }) {
+    return !this.calls.has(id) && (this.#mustCall?.includes(id) ?? true)
+  }
+
   #anyCall() {
     const { random } = this
     const all = [...this.#members.values()]
     // Now and then one that was not called yet, so that a short run comes to each.
-    const fresh = random.chance(0.1) ? random.pick(all.flat().filter(({ id }) => !this.calls.has(id))) : undefined
+    const fresh = random.chance(0.1) ? random.pick(all.flat().filter((member) => this.#isFresh(member))) : undefined
     const member = fresh ?? random.pick(random.pick(all))
     const ends = /release|close|destroy|dispose|deallocate/.test(member.id)
     if (ends && !fresh && random.chance(0.6)) return
