@@ -31,6 +31,14 @@ mirror! {
         pub cells: f64,
         /// Whether it sees a window of the last tokens only.
         pub slides: bool,
+        /// Keys and values of one token, in bytes.
+        pub bytes_per_token: f64,
+        /// Tokens that its caches hold for each slot, where it sees a window only.
+        pub window_tokens: Option<f64>,
+        /// The recurrent state of one slot, in bytes.
+        pub bytes_per_sequence: f64,
+        /// Where it is computed, and its caches are.
+        pub device: ComputeDevice as "'cpu' | 'gpu'",
     }
 }
 

@@ -21,6 +21,7 @@ mod sorting;
 #[doc(hidden)] // For the addon.
 pub mod sync;
 pub mod system;
+pub mod tokens;
 pub mod units;
 
 pub use budget::{Allocation, MemoryBudget};

@@ -231,17 +231,24 @@ impl<'a> Estimator<'a> {
             let received = format!("{} bytes with all that was asked for", totals.peak_bytes);
             return Err(Error::invalid_argument("options", expected, received));
         }
-        let layer =
-            |((weights, kept), kind): ((&BlockBytes, &cache::KeptBytes), &super::layers::LayerKind)| {
-                LayerBytes {
-                    weights_bytes: weights.all_bytes,
-                    key_bytes: kept.key_bytes,
-                    value_bytes: kept.value_bytes,
-                    state_bytes: kept.state_bytes,
-                    cells: kept.cells,
-                    slides: kind.slides,
-                }
-            };
+        let layer = |(block, ((weights, kept), kind)): (
+            usize,
+            ((&BlockBytes, &cache::KeptBytes), &super::layers::LayerKind),
+        )| {
+            let rows = kept.cells.saturating_mul(run.streams);
+            LayerBytes {
+                weights_bytes: weights.all_bytes,
+                key_bytes: kept.key_bytes,
+                value_bytes: kept.value_bytes,
+                state_bytes: kept.state_bytes,
+                cells: kept.cells,
+                slides: kind.slides,
+                bytes_per_token: (kept.key_bytes + kept.value_bytes).div_ceil(rows.max(1)),
+                window_tokens: (kind.slides && rows > 0).then(|| rows.div_ceil(run.slots)),
+                bytes_per_sequence: kept.state_bytes / run.slots,
+                device: offload.block(block),
+            }
+        };
         Ok(ModelMemoryEstimate {
             architecture: model.name.to_owned(),
             is_known: model.is_known,
@@ -257,7 +264,7 @@ impl<'a> Estimator<'a> {
             is_compute_exact: compute.is_exact && !offload.is_used() && !options.widened,
             output_bytes,
             weights: weights.clone(),
-            layers: block_weights.iter().zip(&kept).zip(&layers.kinds).map(layer).collect(),
+            layers: block_weights.iter().zip(&kept).zip(&layers.kinds).enumerate().map(layer).collect(),
             devices,
             extras,
             totals,

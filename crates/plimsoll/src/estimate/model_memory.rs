@@ -5,7 +5,7 @@ use super::{
     extras::ExtraBytes,
     hyperparameters::Hyperparameters,
     options::Run,
-    placement::DeviceBytes,
+    placement::{ComputeDevice, DeviceBytes},
     totals::TotalBytes,
     weights::WeightBytes,
 };
@@ -64,6 +64,14 @@ pub struct LayerBytes {
     pub cells: u64,
     /// Whether it sees a window of the last tokens only.
     pub slides: bool,
+    /// Keys and values of one token.
+    pub bytes_per_token: u64,
+    /// Tokens that its caches hold for each slot, where it sees a window only.
+    pub window_tokens: Option<u64>,
+    /// The recurrent state of one slot.
+    pub bytes_per_sequence: u64,
+    /// Where it is computed, and its caches are.
+    pub device: ComputeDevice,
 }
 
 /// A row of logits, and one of embeddings where they are asked for, of one token of each slot (`llama_context::output_reserve`).

@@ -1,0 +1,438 @@
+//! How many tokens may be kept, and how many are.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use slab::Slab;
+
+use super::{
+    cost::TokenCost,
+    prefix_tree::{Leaf, PrefixTree},
+    prune::{Candidate, PrunePolicy},
+    sequence::{Growth, Sequence, SequenceId},
+};
+use crate::{
+    admission::Grant,
+    error::{Error, Left, Result},
+    estimate::ComputeDevice,
+    sync::lock,
+    units::format_bytes,
+};
+
+/// So many tokens are reserved at a time, where that many are to be had.
+const STEP_TOKENS: u64 = 256;
+
+/// What the tokens must stay within. What is `None` does not limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TokenLimits {
+    /// Tokens of all sequences, those that are shared counted once.
+    pub max_cache_tokens: Option<u64>,
+    /// Bytes on the processor.
+    pub max_cpu_bytes: Option<u64>,
+    /// Bytes on the GPU.
+    pub max_gpu_bytes: Option<u64>,
+}
+
+/// What is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenUsage {
+    /// Tokens of all sequences, those that are shared counted once.
+    pub tokens: u64,
+    /// The most that there ever were.
+    pub peak_tokens: u64,
+    /// Sequences that have a token.
+    pub sequences: u64,
+    /// What they cost, in bytes.
+    pub bytes: u64,
+    /// Of these on the processor.
+    pub cpu_bytes: u64,
+    /// Of these on the GPU.
+    pub gpu_bytes: u64,
+    /// What is reserved for them; `None` where that is not counted.
+    pub reserved_bytes: Option<u64>,
+    /// Tokens that could be added to a sequence now, by the limits and what is reserved; `None` where nothing limits them.
+    pub free_tokens: Option<u64>,
+}
+
+/// A sequence as the budget sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SequenceInfo {
+    /// Which it is.
+    pub id: SequenceId,
+    /// What its owner calls it.
+    pub label: String,
+    /// Its tokens, those that it shares among them.
+    pub tokens: u64,
+    /// Tokens that no other sequence has: what its end frees.
+    pub own_tokens: u64,
+    /// What it is worth.
+    pub score: f64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    generation: u32,
+    label: String,
+    leaf: Leaf,
+    tokens: u64,
+    score: f64,
+    used: u64,
+    is_pruned: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tree: PrefixTree,
+    entries: Slab<Entry>,
+    /// Sequences that have a token.
+    sequences: u64,
+    limits: TokenLimits,
+    reserved_bytes: Option<u64>,
+    peak_tokens: u64,
+    generations: u32,
+    /// Counts uses.
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    cost: TokenCost,
+    state: Mutex<State>,
+}
+
+/// Counts the tokens of sequences, and refuses growth beyond its limits. Clones are the same budget; all methods may be called
+/// from any thread.
+///
+/// ```
+/// use plimsoll::tokens::{Growth, TokenBudget, TokenCost, TokenLimits};
+///
+/// let limits = TokenLimits { max_cache_tokens: Some(100), ..TokenLimits::default() };
+/// let budget = TokenBudget::new(TokenCost::of_token(1024)?, limits);
+/// let chat = budget.open("chat");
+/// assert_eq!(chat.extend(60)?, Growth::Done(()));
+/// let Growth::Done(branch) = chat.fork("branch")? else { unreachable!("nothing is reserved, so nothing lacks") };
+/// assert_eq!(branch.extend(30)?, Growth::Done(()));
+/// assert_eq!(budget.usage().tokens, 90, "the 60 that they share count once");
+/// assert!(chat.extend(11).is_err());
+/// # Ok::<(), plimsoll::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct TokenBudget(Arc<Inner>);
+
+impl TokenBudget {
+    /// A budget of tokens that cost that much.
+    #[must_use]
+    pub fn new(cost: TokenCost, limits: TokenLimits) -> Self {
+        Self(Arc::new(Inner { cost, state: Mutex::new(State { limits, ..State::default() }) }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.0.state)
+    }
+
+    /// What its tokens cost.
+    #[must_use]
+    pub fn cost(&self) -> &TokenCost {
+        &self.0.cost
+    }
+
+    /// What they must stay within.
+    #[must_use]
+    pub fn limits(&self) -> TokenLimits {
+        self.state().limits
+    }
+
+    /// Sets what they must stay within. Below what is in use nothing goes, but nothing grows.
+    pub fn set_limits(&self, limits: TokenLimits) {
+        self.state().limits = limits;
+    }
+
+    /// Says how many bytes are there for them. Below what is in use nothing goes, but nothing grows. Not counted until it is said.
+    pub fn set_reserved_bytes(&self, bytes: u64) {
+        self.state().reserved_bytes = Some(bytes);
+    }
+
+    /// Stretches an elastic grant, by `least_bytes` where `bytes` are not to be had. All that the grant has is for these tokens.
+    ///
+    /// # Errors
+    ///
+    /// As [`Grant::stretch`].
+    pub fn reserve_from(&self, grant: &Grant, bytes: u64, least_bytes: u64) -> Result<()> {
+        let mut state = self.state();
+        if grant.stretch(bytes).is_err() {
+            grant.stretch(least_bytes)?;
+        }
+        state.reserved_bytes = Some(grant.bytes());
+        Ok(())
+    }
+
+    /// Gives back to a grant what it has stretched by, no token needs and is wanted. Returns how many bytes.
+    #[allow(clippy::must_use_candidate)] // It is done whether or not anybody looks.
+    pub fn release_spare(&self, grant: &Grant, wanted_bytes: u64) -> u64 {
+        let mut state = self.state();
+        let spare = grant.bytes().saturating_sub(state.bytes(&self.0.cost));
+        let released = grant.shrink(spare.min(wanted_bytes));
+        state.reserved_bytes = Some(grant.bytes());
+        released
+    }
+
+    /// A sequence without a token, which costs nothing yet.
+    pub fn open(&self, label: impl Into<String>) -> Sequence {
+        let mut state = self.state();
+        let id = state.insert(label.into(), None, 0);
+        Sequence::new(self.clone(), id)
+    }
+
+    /// What is in use.
+    #[must_use]
+    pub fn usage(&self) -> TokenUsage {
+        let state = self.state();
+        let cost = &self.0.cost;
+        let tokens = state.tree.tokens();
+        let on = |device| cost.device_bytes(device, tokens, state.sequences);
+        TokenUsage {
+            tokens,
+            peak_tokens: state.peak_tokens,
+            sequences: state.sequences,
+            bytes: state.bytes(cost),
+            cpu_bytes: on(ComputeDevice::Cpu),
+            gpu_bytes: on(ComputeDevice::Gpu),
+            reserved_bytes: state.reserved_bytes,
+            free_tokens: state.free_tokens(cost),
+        }
+    }
+
+    /// What the tokens in use cost in each layer, in bytes.
+    #[must_use]
+    pub fn layer_bytes(&self) -> Vec<u64> {
+        let state = self.state();
+        let (tokens, sequences) = (state.tree.tokens(), state.sequences);
+        self.0.cost.layers().iter().map(|layer| layer.bytes(tokens, sequences)).collect()
+    }
+
+    /// The sequences that are open and were not pruned, in the order of their places.
+    #[must_use]
+    pub fn sequences(&self) -> Vec<SequenceInfo> {
+        let state = self.state();
+        let live = state.entries.iter().filter(|(_, entry)| !entry.is_pruned);
+        let info = |(index, entry): (usize, &Entry)| SequenceInfo {
+            id: entry.id(index),
+            label: entry.label.clone(),
+            tokens: entry.tokens,
+            own_tokens: state.tree.own_tokens(entry.leaf),
+            score: entry.score,
+        };
+        live.map(info).collect()
+    }
+
+    /// Who goes first when room is wanted: one whose end frees something, and not `except`.
+    #[must_use]
+    pub fn next_to_prune(&self, policy: PrunePolicy, except: Option<SequenceId>) -> Option<SequenceId> {
+        let state = self.state();
+        let mut first: Option<(Candidate, SequenceId)> = None;
+        for (index, entry) in &state.entries {
+            let id = entry.id(index);
+            let own_tokens = state.tree.own_tokens(entry.leaf);
+            if own_tokens == 0 || Some(id) == except {
+                continue;
+            }
+            let candidate = Candidate { used: entry.used, score: entry.score, own_tokens };
+            if first.as_ref().is_none_or(|(before, _)| policy.goes_before(&candidate, before)) {
+                first = Some((candidate, id));
+            }
+        }
+        first.map(|(_, id)| id)
+    }
+
+    /// Frees the tokens of a sequence whose owner has it still: that gets [`Error::Released`] from now on. Returns how many were
+    /// freed. One that has gone is none.
+    #[allow(clippy::must_use_candidate)] // It is done whether or not anybody looks.
+    pub fn prune(&self, id: SequenceId) -> u64 {
+        let mut state = self.state();
+        let before = state.tree.tokens();
+        if let Some(entry) = state.entry(id) {
+            entry.is_pruned = true;
+            let leaf = entry.leaf.take();
+            let had_tokens = std::mem::take(&mut entry.tokens) > 0;
+            state.tree.release(leaf);
+            state.sequences -= u64::from(had_tokens);
+        }
+        before - state.tree.tokens()
+    }
+
+    pub(super) fn sequence_tokens(&self, id: SequenceId) -> Result<u64> {
+        Ok(self.state().live(id)?.tokens)
+    }
+
+    pub(super) fn extend(&self, id: SequenceId, tokens: u64) -> Result<Growth> {
+        let mut state = self.state();
+        let entry = state.live(id)?;
+        let (leaf, is_new) = (entry.leaf, entry.tokens == 0 && tokens > 0);
+        let lacking = state.lacking(&self.0.cost, tokens, u64::from(is_new), id)?;
+        if let Some(lacks) = lacking {
+            return Ok(lacks);
+        }
+        let leaf = state.tree.extend(leaf, tokens);
+        state.sequences += u64::from(is_new);
+        state.peak_tokens = state.peak_tokens.max(state.tree.tokens());
+        let used = state.tick();
+        let entry = state.live(id)?;
+        entry.leaf = leaf;
+        entry.tokens += tokens;
+        entry.used = used;
+        Ok(Growth::Done(()))
+    }
+
+    pub(super) fn fork(&self, id: SequenceId, label: String) -> Result<Growth<SequenceId>> {
+        let mut state = self.state();
+        let entry = state.live(id)?;
+        let (leaf, tokens, score) = (entry.leaf, entry.tokens, entry.score);
+        let lacking = state.lacking(&self.0.cost, 0, u64::from(tokens > 0), id)?;
+        if let Some(Growth::Lacks { bytes, least_bytes }) = lacking {
+            return Ok(Growth::Lacks { bytes, least_bytes });
+        }
+        let leaf = state.tree.fork(leaf);
+        let forked = state.insert(label, leaf, tokens);
+        state.live(forked)?.score = score;
+        Ok(Growth::Done(forked))
+    }
+
+    pub(super) fn truncate(&self, id: SequenceId, tokens: u64) -> Result<()> {
+        let mut state = self.state();
+        let entry = state.live(id)?;
+        let Some(less) = entry.tokens.checked_sub(tokens) else {
+            let expected = format!("at most the {} that the sequence has", entry.tokens);
+            return Err(Error::invalid_argument("tokens", expected, tokens.to_string()));
+        };
+        let leaf = entry.leaf;
+        let leaf = state.tree.shorten(leaf, less);
+        state.sequences -= u64::from(less > 0 && tokens == 0);
+        let entry = state.live(id)?;
+        entry.leaf = leaf;
+        entry.tokens = tokens;
+        Ok(())
+    }
+
+    pub(super) fn touch(&self, id: SequenceId, score: Option<f64>) -> Result<()> {
+        if score.is_some_and(f64::is_nan) {
+            return Err(Error::invalid_argument("score", "a number", "NaN"));
+        }
+        let mut state = self.state();
+        state.live(id)?;
+        let used = state.tick();
+        let entry = state.live(id)?;
+        entry.used = used;
+        entry.score = score.unwrap_or(entry.score);
+        Ok(())
+    }
+
+    pub(super) fn free(&self, id: SequenceId) {
+        self.prune(id);
+        let mut state = self.state();
+        if state.entry(id).is_some() {
+            state.entries.try_remove(id.index as usize);
+        }
+    }
+}
+
+impl Entry {
+    fn id(&self, index: usize) -> SequenceId {
+        SequenceId { index: index as u32, generation: self.generation }
+    }
+}
+
+impl State {
+    fn insert(&mut self, label: String, leaf: Leaf, tokens: u64) -> SequenceId {
+        self.generations = self.generations.wrapping_add(1);
+        self.sequences += u64::from(tokens > 0);
+        let (generation, used) = (self.generations, self.tick());
+        let entry = Entry { generation, label, leaf, tokens, score: 0.0, used, is_pruned: false };
+        SequenceId { index: self.entries.insert(entry) as u32, generation }
+    }
+
+    fn entry(&mut self, id: SequenceId) -> Option<&mut Entry> {
+        self.entries.get_mut(id.index as usize).filter(|entry| entry.generation == id.generation)
+    }
+
+    fn live(&mut self, id: SequenceId) -> Result<&mut Entry> {
+        let live = self.entry(id).filter(|entry| !entry.is_pruned);
+        live.ok_or(Error::Released { what: "the sequence of tokens" })
+    }
+
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    fn bytes(&self, cost: &TokenCost) -> u64 {
+        cost.bytes(self.tree.tokens(), self.sequences)
+    }
+
+    /// Each limit in bytes: its name, what it is, and on which device.
+    fn device_limits(&self) -> [(&'static str, Option<u64>, ComputeDevice); 2] {
+        [
+            ("maxCpuBytes", self.limits.max_cpu_bytes, ComputeDevice::Cpu),
+            ("maxGpuBytes", self.limits.max_gpu_bytes, ComputeDevice::Gpu),
+        ]
+    }
+
+    /// What is in the way of so many tokens and sequences more: a limit is an error.
+    fn lacking(&self, cost: &TokenCost, more: u64, sequences: u64, id: SequenceId) -> Result<Option<Growth>> {
+        let tokens = self.tree.tokens().saturating_add(more);
+        let sequences = self.sequences + sequences;
+        let needed_bytes = cost.bytes(tokens, sequences);
+        if let Some(max) = self.limits.max_cache_tokens.filter(|max| tokens > *max) {
+            let constraint = format!(
+                "maxCacheTokens is {max}, of which {} are in use, and {more} more were asked for",
+                self.tree.tokens()
+            );
+            return Err(self.refusal(cost, needed_bytes, id, constraint));
+        }
+        for (name, limit, device) in self.device_limits() {
+            let bytes = cost.device_bytes(device, tokens, sequences);
+            if let Some(limit) = limit.filter(|limit| bytes > *limit) {
+                let constraint = format!("{name} is {}", format_bytes(limit));
+                return Err(self.refusal(cost, needed_bytes, id, constraint));
+            }
+        }
+        Ok(self.reserved_bytes.filter(|reserved| needed_bytes > *reserved).map(|reserved| {
+            let step_bytes = cost.bytes(tokens.saturating_add(STEP_TOKENS), sequences);
+            Growth::Lacks { bytes: step_bytes - reserved, least_bytes: needed_bytes - reserved }
+        }))
+    }
+
+    fn refusal(&self, cost: &TokenCost, needed_bytes: u64, id: SequenceId, constraint: String) -> Error {
+        let used_bytes = self.bytes(cost);
+        let free_tokens = self.free_tokens(cost).unwrap_or(0);
+        let free_bytes =
+            cost.bytes(self.tree.tokens().saturating_add(free_tokens), self.sequences) - used_bytes;
+        let label = self.entries.get(id.index as usize).map_or_else(String::new, |entry| entry.label.clone());
+        let others = self.entries.iter().filter(|(index, _)| *index != id.index as usize);
+        let largest = others.max_by_key(|(_, entry)| self.tree.own_tokens(entry.leaf));
+        let suggestion = largest.map_or_else(
+            || "Shorten the sequence, or raise the limit".to_owned(),
+            |(_, entry)| {
+                let own_tokens = self.tree.own_tokens(entry.leaf);
+                format!("End a sequence, or raise the limit: {:?} alone has {own_tokens} tokens", entry.label)
+            },
+        );
+        let requested_bytes = needed_bytes.saturating_sub(used_bytes);
+        Error::insufficient_memory(
+            label,
+            requested_bytes,
+            Left::below(free_bytes, requested_bytes),
+            constraint,
+            suggestion,
+        )
+    }
+
+    fn free_tokens(&self, cost: &TokenCost) -> Option<u64> {
+        let sequences = self.sequences.max(1);
+        let within = |bytes: Option<u64>| bytes.map(|bytes| cost.tokens_within(bytes, sequences));
+        let on_device = self
+            .device_limits()
+            .map(|(_, limit, device)| limit.map(|limit| cost.device_tokens_within(device, limit, sequences)));
+        let limits = [self.limits.max_cache_tokens, within(self.reserved_bytes)];
+        let least = limits.into_iter().chain(on_device).flatten().min()?;
+        Some(least.saturating_sub(self.tree.tokens()))
+    }
+}
