@@ -343,6 +343,28 @@ export declare class NativeTensorNames {
   at(index: number): string
 }
 
+/** A budget of tokens with the sequences that JavaScript has there, by their keys. */
+export declare class NativeTokens {
+  static create(layers: Array<NativeTokenLayer>, limits: NativeTokenLimits): NativeTokens
+  setLimits(limits: NativeTokenLimits): void
+  setReservedBytes(bytes: number): void
+  open(label: string): number
+  extend(key: number, tokens: number): NativeGrowth
+  fork(key: number, label: string): NativeGrowth
+  truncate(key: number, tokens: number): void
+  touch(key: number, score?: number | undefined | null): void
+  tokens(key: number): number
+  /** Frees a sequence, if it is there still. */
+  free(key: number): void
+  usage(): TokenUsage
+  /** Whether so many tokens more would fit if all others had gone, with `bytes` for them. */
+  couldExtend(key: number, tokens: number, bytes: number): boolean
+  layerBytes(): Array<number>
+  list(): Array<NativeSequenceInfo>
+  /** Frees the tokens of the one that goes first, and returns its key. */
+  prune(policy: string, except?: number | undefined | null): number | null
+}
+
 /** One unit in JavaScript's hands. */
 export declare class NativeUnit {
   /** The digests of the tensors that end with the unit, where they were asked for. */
@@ -1044,6 +1066,14 @@ export interface LayerBytes {
   cells: number
   /** Whether it sees a window of the last tokens only. */
   slides: boolean
+  /** Keys and values of one token, in bytes. */
+  bytesPerToken: number
+  /** Tokens that its caches hold for each slot, where it sees a window only. */
+  windowTokens?: number
+  /** The recurrent state of one slot, in bytes. */
+  bytesPerSequence: number
+  /** Where it is computed, and its caches are. */
+  device: 'cpu' | 'gpu'
 }
 
 /**
@@ -1432,6 +1462,13 @@ export interface NativeGrantRequest {
   label: string
 }
 
+/** A growth: the key of the sequence where it was done, else what is lacking. */
+export interface NativeGrowth {
+  key?: number
+  bytes: number
+  leastBytes: number
+}
+
 /** What is to be done next. */
 export type NativeHeaderStep =
   | { kind: 'request'; fileName: string; startBytes: number; endBytes: number; ifRange?: string }
@@ -1600,6 +1637,14 @@ export interface NativeRecord {
   threads: Array<NativeThread>
 }
 
+export interface NativeSequenceInfo {
+  key: number
+  label: string
+  tokens: number
+  ownTokens: number
+  score: number
+}
+
 /** The dimensions of a decoder. */
 export interface NativeShape {
   architecture: string
@@ -1656,6 +1701,21 @@ export interface NativeTensorType {
 export interface NativeThread {
   id: number
   name: string
+}
+
+/** What one layer keeps for tokens and sequences. */
+export interface NativeTokenLayer {
+  bytesPerToken: number
+  windowTokens?: number
+  bytesPerSequence: number
+  device: 'cpu' | 'gpu'
+}
+
+/** What tokens must stay within. */
+export interface NativeTokenLimits {
+  maxCacheTokens?: number
+  maxCpuBytes?: number
+  maxGpuBytes?: number
 }
 
 /** What happened to a pool, an event a line. */
@@ -1983,6 +2043,29 @@ export interface TensorInfo {
 
 /** The types that tensors can be of. */
 export declare function tensorTypes(): Array<NativeTensorType>
+
+/** What tokens are in use. */
+export interface TokenUsage {
+  /** Tokens of all sequences, those that are shared counted once. */
+  tokens: number
+  /** The most that there ever were. */
+  peakTokens: number
+  /** Sequences that have a token. */
+  sequences: number
+  /** What they cost, in bytes. */
+  usedBytes: number
+  /** Of these on the processor, in bytes. */
+  cpuBytes: number
+  /** Of these on the GPU, in bytes. */
+  gpuBytes: number
+  /** What is reserved for them, in bytes; absent without a grant. */
+  reservedBytes?: number
+  /** Tokens that could be added to a sequence now, by the limits and what is reserved; absent where nothing limits them. */
+  freeTokens?: number
+}
+
+/** The places of the `k` highest scores, the highest first. */
+export declare function topScores(scores: Array<number>, k: number): Array<number>
 
 /** What the tensors of one type take. */
 export interface TypeBytes {

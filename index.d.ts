@@ -820,6 +820,14 @@ interface LayerBytes {
   cells: number
   /** Whether it sees a window of the last tokens only. */
   slides: boolean
+  /** Keys and values of one token, in bytes. */
+  bytesPerToken: number
+  /** Tokens that its caches hold for each slot, where it sees a window only. */
+  windowTokens?: number
+  /** The recurrent state of one slot, in bytes. */
+  bytesPerSequence: number
+  /** Where it is computed, and its caches are. */
+  device: 'cpu' | 'gpu'
 }
 
 /** A process that has a share in a ledger, or had one when it died. */
@@ -1359,6 +1367,26 @@ interface TensorInfo {
   offsetBytes: number
   /** Which of the model's files has it: its place among `paths`, 0 for a model of one file. */
   fileIndex: number
+}
+
+/** What tokens are in use. */
+interface TokenUsage {
+  /** Tokens of all sequences, those that are shared counted once. */
+  tokens: number
+  /** The most that there ever were. */
+  peakTokens: number
+  /** Sequences that have a token. */
+  sequences: number
+  /** What they cost, in bytes. */
+  usedBytes: number
+  /** Of these on the processor, in bytes. */
+  cpuBytes: number
+  /** Of these on the GPU, in bytes. */
+  gpuBytes: number
+  /** What is reserved for them, in bytes; absent without a grant. */
+  reservedBytes?: number
+  /** Tokens that could be added to a sequence now, by the limits and what is reserved; absent where nothing limits them. */
+  freeTokens?: number
 }
 
 /** What the tensors of one type take. */
@@ -4629,5 +4657,198 @@ interface ProcessesOptions {
  */
 declare function processes(options?: ProcessesOptions): Promise<ProcessInfo[]>;
 
-export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, UnsupportedTypeError, backEnds, boardPresets, contextOfSlot, detectBoard, dropPageCache, estimate, fit, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, verifyEstimate };
-export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, ParamsOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RknpuDeviceOptions, RunOptions, Runtime, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };
+/**
+ * A sequence of tokens under a {@link TokenBudget}: one conversation, or one branch of it. It is freed by {@link free}, at the end of a
+ * `using` block, or when it is collected.
+ */
+declare class TokenSequence implements Disposable {
+    #private;
+    /** What its owner calls it. */
+    get label(): string;
+    /** Whether it was freed. */
+    get freed(): boolean;
+    /**
+     * Its tokens, those that it shares among them.
+     *
+     * @throws {@link ReleasedError} after it was freed or pruned, as all methods here.
+     */
+    get tokens(): number;
+    /**
+     * Adds tokens to its end, all of them or none: to be asked before the runtime evaluates them. Where room is lacking the grant is
+     * stretched, then others are pruned if the budget has a policy.
+     *
+     * @throws {@link InsufficientMemoryError} when a limit, or the grant, is in the way.
+     * @throws {@link InvalidArgumentError} when `count` is no whole number from 0 up.
+     */
+    extend(count: number): void;
+    /**
+     * Another sequence that begins with the same tokens, which go on counting once.
+     *
+     * @throws {@link InsufficientMemoryError} when a sequence more costs a state or a window that there is no room for.
+     */
+    fork(label?: string): TokenSequence;
+    /**
+     * Keeps the first `count` tokens; the others are freed where no other sequence has them.
+     *
+     * @throws {@link InvalidArgumentError} when it has not that many.
+     */
+    truncate(count: number): void;
+    /**
+     * Notes that it is in use, and, if that is given, what it is worth: by the policy `'score'` one with a lower score is pruned earlier.
+     * A fork begins with the score of what it was forked from; 0 at first.
+     *
+     * @throws {@link InvalidArgumentError} for a score that is no number.
+     */
+    touch(score?: number): void;
+    /**
+     * Frees it, and its tokens where no other sequence has them.
+     *
+     * @throws {@link ReleasedError} when it was freed before. `[Symbol.dispose]()` does nothing then.
+     */
+    free(): void;
+    /** Frees it unless it was freed. */
+    [Symbol.dispose](): void;
+}
+
+/** What one layer keeps for tokens and sequences. {@link ModelMemoryEstimate.layers} has these of a model. */
+interface TokenLayer {
+    /** Keys and values of one token, in bytes. */
+    bytesPerToken: number;
+    /** Tokens of a sequence that it keeps at most. All of them by default. */
+    windowTokens?: number;
+    /** What it keeps of each sequence, however long that is: a recurrent state, in bytes. 0 by default. */
+    bytesPerSequence?: number;
+    /** Where it is kept. `'cpu'` by default. */
+    device?: 'cpu' | 'gpu';
+}
+/**
+ * By what a sequence is chosen to go: the one that was neither extended nor touched for longest, that with the lowest score, or
+ * that whose end frees most tokens.
+ */
+type PrunePolicy = 'idle' | 'score' | 'longest';
+/** What a {@link TokenBudget} takes. */
+interface TokenBudgetOptions {
+    /** What tokens cost: by a model's estimate, in bytes of one token, or by layer. */
+    cost: ModelMemoryEstimate | number | readonly TokenLayer[];
+    /**
+     * Tokens of all sequences at most, those that are shared counted once. With a grant, by default, as many as it can be stretched to
+     * hold; without one it must be given.
+     */
+    maxCacheTokens?: number;
+    /** Tokens that are evaluated together at most: what {@link TokenBudget.trim} cuts to. As many as are free by default. */
+    maxParallelTokens?: number;
+    /** The share of each device, for its layers. No limits by default. */
+    devices?: {
+        cpuBytes?: number;
+        gpuBytes?: number;
+    };
+    /**
+     * What the tokens are charged to, whole: a grant that is stretched as they grow. Without one they are counted, and charged to
+     * nothing.
+     */
+    grant?: Grant;
+    /** Who is pruned when there is no room. Nobody by default: then growth is refused. */
+    prune?: PrunePolicy;
+    /** Is told who was pruned, and drops it from the runtime's cache, before the room is given to others. */
+    onPrune?: (sequence: TokenSequence) => unknown;
+}
+
+/** A sequence as its budget sees it. */
+interface SequenceUsage {
+    /** What its owner calls it. */
+    label: string;
+    /** Its tokens, those that it shares among them. */
+    tokens: number;
+    /** Tokens that no other sequence has: what its end frees. */
+    ownTokens: number;
+    /** What it is worth. */
+    score: number;
+}
+/**
+ * How many tokens may be kept and evaluated, checked before they are.
+ *
+ * It counts what is in the caches of an inference runtime, whose memory it does not touch: {@link TokenSequence.extend} before tokens
+ * are evaluated, {@link TokenSequence.fork} where a prefix is shared, {@link TokenSequence.truncate} and {@link TokenSequence.free}
+ * when they leave the cache. With an elastic grant the bytes are the board's: the grant is stretched as tokens come, and shrinks when
+ * somebody else needs the room.
+ *
+ * @example
+ * const needs = estimate(model, { contextLength: 8192 })
+ * const budget = new TokenBudget({ cost: needs, maxCacheTokens: 8192 })
+ * using chat = budget.open('chat')
+ * chat.extend(promptTokens.length) // or ERR_INSUFFICIENT_MEMORY, before anything is evaluated
+ */
+declare class TokenBudget implements Disposable {
+    #private;
+    /**
+     * @throws {@link InvalidArgumentError} for an unfit option: nothing that a token costs, or neither a grant nor `maxCacheTokens`.
+     * @throws {@link ReleasedError} for a grant that was released.
+     */
+    constructor(options: TokenBudgetOptions);
+    /**
+     * The limits that a model has under a budget, or a number of bytes: the best configuration that {@link fit} finds, whose cache is
+     * `maxCacheTokens` and whose micro-batch `maxParallelTokens`. What is given of these stays as it is, and the other is found for it.
+     *
+     * @throws {@link InsufficientMemoryError} where no configuration fits.
+     * @throws {@link InvalidArgumentError} for an unfit option. What else {@link fit} throws.
+     */
+    static limitsOf(model: GgufFile, budget: MemoryBudget | number, options?: FitOptions & {
+        maxCacheTokens?: number;
+        maxParallelTokens?: number;
+    }): {
+        maxCacheTokens: number;
+        maxParallelTokens: number;
+        fit: Fit;
+    };
+    /** A sequence without a token. It costs nothing yet. */
+    open(label: string): TokenSequence;
+    /**
+     * Tokens of all sequences at most. It may be moved while sequences run: below what is in use nothing goes, but nothing grows until
+     * enough was freed. `undefined` where the grant alone draws the line.
+     *
+     * @throws {@link InvalidArgumentError} when it is no whole number from 1 up, or `undefined` without a grant.
+     */
+    get maxCacheTokens(): number | undefined;
+    set maxCacheTokens(count: number | undefined);
+    /** Tokens that are evaluated together at most. As many as are free, if that was not given. */
+    get maxParallelTokens(): number;
+    set maxParallelTokens(count: number);
+    /** What is in use. */
+    usage(): TokenUsage;
+    /** What the tokens in use cost in each layer, in bytes. */
+    layerBytes(): number[];
+    /** The sequences that were neither freed nor pruned. */
+    sequences(): SequenceUsage[];
+    /** Tokens that could be added to a sequence now without stretching the grant; `Infinity` where nothing limits them. */
+    get freeTokens(): number;
+    /**
+     * The candidates with the highest scores, the highest first: all of them, or as many as {@link maxParallelTokens} allows. Of equal
+     * scores those stay that come first.
+     *
+     * @throws {@link InvalidArgumentError} when a score is no number.
+     */
+    trim<T>(candidates: readonly T[], score: (candidate: T) => number): T[];
+    /**
+     * Gives the grant's stretch back as far as no token needs it; at most `bytes`, all of it by default. Returns how much, in bytes; 0
+     * without a grant.
+     *
+     * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 up.
+     */
+    releaseSpare(bytes?: number): number;
+    /**
+     * What to give as `onRevoke` of the grant: gives back what no token needs, then prunes by the policy, as long as more is wanted.
+     * Returns `false` where that was not enough, so that others are asked.
+     *
+     * @example
+     * const grant = await manager.acquire({ bytes: 64 * MiB, label: 'kv cache' }, { onRevoke: (request) => tokens.revoke(request) })
+     * const tokens = new TokenBudget({ cost: needs, grant, prune: 'idle', onPrune: ({ label }) => runtime.drop(label) })
+     */
+    revoke(request: Pick<MakeRoomRequest, 'bytes'>): boolean;
+    /** Frees every sequence and gives the stretch back. The grant is its owner's. Idempotent. */
+    close(): void;
+    /** The same as {@link close}, for `using`. */
+    [Symbol.dispose](): void;
+}
+
+export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, TokenBudget, TokenSequence, UnsupportedTypeError, backEnds, boardPresets, contextOfSlot, detectBoard, dropPageCache, estimate, fit, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, verifyEstimate };
+export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, ParamsOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RknpuDeviceOptions, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };

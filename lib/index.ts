@@ -15,6 +15,8 @@ import { MemoryPool } from './pool/memory-pool.js'
 import { StagingBuffer, StagingPool } from './pool/staging.js'
 import { MemoryProfile } from './profile/profile.js'
 import { markCopy } from './support/copy.js'
+import { TokenBudget } from './tokens/token-budget.js'
+import { TokenSequence } from './tokens/token-sequence.js'
 
 export { formatBytes, GiB, KiB, MiB, parseBytes } from './addon/units.js'
 export { Admission, type WaitingRequest } from './admission/admission.js'
@@ -268,6 +270,10 @@ export {
   type Zram,
 } from './system/system.js'
 
+export type { PrunePolicy, TokenBudgetOptions, TokenLayer } from './tokens/options.js'
+export { type SequenceUsage, TokenBudget, type TokenUsage } from './tokens/token-budget.js'
+export { TokenSequence } from './tokens/token-sequence.js'
+
 const types = [
   Admission,
   BlackBox,
@@ -285,5 +291,7 @@ const types = [
   ModelMemoryEstimate,
   StagingBuffer,
   TensorChunk,
+  TokenBudget,
+  TokenSequence,
 ]
 for (const type of types) markCopy(type)

@@ -34,5 +34,6 @@ mod pool;
 mod profile;
 mod sync;
 mod system;
+mod tokens;
 mod units;
 mod work;

@@ -22,6 +22,7 @@ use plimsoll::{
     monitor::Level,
     pool::Access,
     system::{BackEndKind, MemoryScope, PageCacheSource, Vendor},
+    tokens::PrunePolicy,
 };
 
 /// What the core has, as JavaScript has it.
@@ -153,6 +154,7 @@ by_name!(
     PageCacheSource,
     Phase,
     Processor,
+    PrunePolicy,
     Runtime,
     TermKind,
     UseComponent,

@@ -49,6 +49,7 @@ export const {
   signals,
   surveyLedger,
   tensorTypes,
+  topScores,
   typicalShapes,
   unreportedCopies,
   USUAL_ALIGN_BYTES,
@@ -77,6 +78,9 @@ export type NativeRemoteModel = Binding.NativeRemoteModel
 export const NativeMonitor = binding.NativeMonitor
 export type NativeMonitor = Binding.NativeMonitor
 
+export const NativeTokens = binding.NativeTokens
+export type NativeTokens = Binding.NativeTokens
+
 export const NativeBlackBox = binding.NativeBlackBox
 export type NativeBlackBox = Binding.NativeBlackBox
 
@@ -96,6 +100,7 @@ export type {
   NativeFitOptions,
   NativeGranted,
   NativeGrantRequest,
+  NativeGrowth,
   NativeMemoryUse,
   NativeMove,
   NativeNotice,
@@ -107,6 +112,8 @@ export type {
   NativeStep,
   NativeStream,
   NativeTensorType,
+  NativeTokenLayer,
+  NativeTokenLimits,
   NativeUnit,
   NativeVerification,
 } from '../../binding.js'

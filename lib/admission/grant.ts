@@ -2,6 +2,7 @@ import { LeakGuard } from '../addon/leak-guard.js'
 import type { NativeAdmission } from '../addon/native.js'
 import { formatBytes } from '../addon/units.js'
 import type { Allocation } from '../budget/allocation.js'
+import type { MemoryBudget } from '../budget/budget.js'
 import * as check from '../support/check.js'
 import { call, invalidArgument, released } from '../support/errors.js'
 import { hold, letGo } from '../support/held.js'
@@ -89,14 +90,17 @@ const attachments = new WeakMap<object, Set<Grant>>()
 export interface GrantParts {
   readonly state: GrantState
   /** What passes on to it that room is wanted: it is there as long as the grant is. */
-  readonly queue: object
+  readonly queue: { readonly budget: MemoryBudget }
   readonly allocations: readonly Allocation[]
   readonly onEvict: OnEvict | undefined
   readonly onRevoke: OnRevoke | undefined
 }
 
+/** @internal A grant that this copy of the package made; `undefined` of anything else. */
+export let isGrant: (value: object) => true | undefined
+
 /** @internal Whom to ask for room of a grant. */
-export let holderOf: (grant: Grant) => Pick<GrantParts, 'onEvict' | 'onRevoke'>
+export let holderOf: (grant: Grant) => Pick<GrantParts, 'onEvict' | 'onRevoke' | 'queue'>
 
 /**
  * Bytes that were granted together, in turn. They are released together: by {@link release}, at the end of a `using` block, or
@@ -117,6 +121,7 @@ export class Grant implements Disposable {
   readonly #attachedTo: Set<Grant>[] = []
 
   static {
+    isGrant = (value) => (#parts in value ? true : undefined)
     holderOf = (grant) => grant.#parts
   }
 

@@ -231,23 +231,8 @@ impl<'a> Estimator<'a> {
             let received = format!("{} bytes with all that was asked for", totals.peak_bytes);
             return Err(Error::invalid_argument("options", expected, received));
         }
-        let layer = |(block, ((weights, kept), kind)): (
-            usize,
-            ((&BlockBytes, &cache::KeptBytes), &super::layers::LayerKind),
-        )| {
-            let rows = kept.cells.saturating_mul(run.streams);
-            LayerBytes {
-                weights_bytes: weights.all_bytes,
-                key_bytes: kept.key_bytes,
-                value_bytes: kept.value_bytes,
-                state_bytes: kept.state_bytes,
-                cells: kept.cells,
-                slides: kind.slides,
-                bytes_per_token: (kept.key_bytes + kept.value_bytes).div_ceil(rows.max(1)),
-                window_tokens: (kind.slides && rows > 0).then(|| rows.div_ceil(run.slots)),
-                bytes_per_sequence: kept.state_bytes / run.slots,
-                device: offload.block(block),
-            }
+        let layer = |(block, ((weights, kept), kind)): (usize, ((&BlockBytes, &cache::KeptBytes), &super::layers::LayerKind))| {
+            LayerBytes::of(weights, kept, *kind, &run, offload.block(block))
         };
         Ok(ModelMemoryEstimate {
             architecture: model.name.to_owned(),

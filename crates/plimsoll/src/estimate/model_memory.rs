@@ -4,10 +4,11 @@ use super::{
     cache::{self, KeptBytes},
     extras::ExtraBytes,
     hyperparameters::Hyperparameters,
+    layers::LayerKind,
     options::Run,
     placement::{ComputeDevice, DeviceBytes},
     totals::TotalBytes,
-    weights::WeightBytes,
+    weights::{BlockBytes, WeightBytes},
 };
 use crate::error::{Error, Result};
 
@@ -72,6 +73,30 @@ pub struct LayerBytes {
     pub bytes_per_sequence: u64,
     /// Where it is computed, and its caches are.
     pub device: ComputeDevice,
+}
+
+impl LayerBytes {
+    pub(super) fn of(
+        weights: &BlockBytes,
+        kept: &KeptBytes,
+        kind: LayerKind,
+        run: &Run,
+        device: ComputeDevice,
+    ) -> Self {
+        let rows = kept.cells.saturating_mul(run.streams);
+        Self {
+            weights_bytes: weights.all_bytes,
+            key_bytes: kept.key_bytes,
+            value_bytes: kept.value_bytes,
+            state_bytes: kept.state_bytes,
+            cells: kept.cells,
+            slides: kind.slides,
+            bytes_per_token: (kept.key_bytes + kept.value_bytes).div_ceil(rows.max(1)),
+            window_tokens: (kind.slides && rows > 0).then(|| rows.div_ceil(run.slots)),
+            bytes_per_sequence: kept.state_bytes / run.slots,
+            device,
+        }
+    }
 }
 
 /// A row of logits, and one of embeddings where they are asked for, of one token of each slot (`llama_context::output_reserve`).

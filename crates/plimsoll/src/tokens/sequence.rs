@@ -10,6 +10,14 @@ pub struct SequenceId {
     pub(super) generation: u32,
 }
 
+impl SequenceId {
+    /// A number that no other sequence of the budget has.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.generation
+    }
+}
+
 /// What became of a growth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "nothing has grown where bytes are lacking"]

@@ -224,6 +224,20 @@ impl TokenBudget {
         live.map(info).collect()
     }
 
+    /// Whether so many tokens more would fit a sequence if all others had gone, by the limits and, where that is reserved, `bytes` in
+    /// all. Where not, nobody need be pruned for it.
+    #[must_use]
+    pub fn could_extend(&self, id: SequenceId, tokens: u64, bytes: u64) -> bool {
+        let mut state = self.state();
+        let Ok(entry) = state.live(id) else { return false };
+        let alone = entry.tokens.saturating_add(tokens);
+        let cost = &self.0.cost;
+        let is_within = |limit: Option<u64>, needed: u64| limit.is_none_or(|limit| needed <= limit);
+        is_within(state.limits.max_cache_tokens, alone)
+            && is_within(state.reserved_bytes.map(|_| bytes), cost.bytes(alone, 1))
+            && state.device_limits().iter().all(|(_, limit, device)| is_within(*limit, cost.device_bytes(*device, alone, 1)))
+    }
+
     /// Who goes first when room is wanted: one whose end frees something, and not `except`.
     #[must_use]
     pub fn next_to_prune(&self, policy: PrunePolicy, except: Option<SequenceId>) -> Option<SequenceId> {

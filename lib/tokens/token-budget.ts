@@ -1,0 +1,271 @@
+import type { TokenUsage } from '../../binding.js'
+import * as native from '../addon/native.js'
+import { type Grant, holderOf, type MakeRoomRequest } from '../admission/grant.js'
+import type { MemoryBudget } from '../budget/budget.js'
+import { type Fit, type FitOptions, fit } from '../estimate/fit.js'
+import type { GgufFile } from '../loader/gguf-file.js'
+import * as check from '../support/check.js'
+import { call, InsufficientMemoryError, invalidArgument, released } from '../support/errors.js'
+import { refuseCloning, shows } from '../support/shown.js'
+import { checkedOptions, nativeLimits, type PrunePolicy, type TokenBudgetOptions, tokens } from './options.js'
+import { makeSequence, type TokenSequence } from './token-sequence.js'
+
+export type { TokenUsage } from '../../binding.js'
+
+/** A sequence as its budget sees it. */
+export interface SequenceUsage {
+  /** What its owner calls it. */
+  label: string
+  /** Its tokens, those that it shares among them. */
+  tokens: number
+  /** Tokens that no other sequence has: what its end frees. */
+  ownTokens: number
+  /** What it is worth. */
+  score: number
+}
+
+/** What may be moved while sequences run. */
+interface Limits {
+  maxCacheTokens: number | undefined
+  maxParallelTokens: number | undefined
+  readonly devices: TokenBudgetOptions['devices']
+}
+
+/**
+ * How many tokens may be kept and evaluated, checked before they are.
+ *
+ * It counts what is in the caches of an inference runtime, whose memory it does not touch: {@link TokenSequence.extend} before tokens
+ * are evaluated, {@link TokenSequence.fork} where a prefix is shared, {@link TokenSequence.truncate} and {@link TokenSequence.free}
+ * when they leave the cache. With an elastic grant the bytes are the board's: the grant is stretched as tokens come, and shrinks when
+ * somebody else needs the room.
+ *
+ * @example
+ * const needs = estimate(model, { contextLength: 8192 })
+ * const budget = new TokenBudget({ cost: needs, maxCacheTokens: 8192 })
+ * using chat = budget.open('chat')
+ * chat.extend(promptTokens.length) // or ERR_INSUFFICIENT_MEMORY, before anything is evaluated
+ */
+export class TokenBudget implements Disposable {
+  readonly #native: native.NativeTokens
+  readonly #grant: Grant | undefined
+  readonly #prune: PrunePolicy | undefined
+  readonly #onPrune: TokenBudgetOptions['onPrune']
+  readonly #sequences = new Map<number, WeakRef<TokenSequence>>()
+  readonly #collected = new FinalizationRegistry<number>((key) => this.#sequences.delete(key))
+  readonly #limits: Limits
+  #closed = false
+
+  /**
+   * @throws {@link InvalidArgumentError} for an unfit option: nothing that a token costs, or neither a grant nor `maxCacheTokens`.
+   * @throws {@link ReleasedError} for a grant that was released.
+   */
+  constructor(options: TokenBudgetOptions) {
+    refuseCloning(this)
+    const { cost, grant, prune, onPrune, maxCacheTokens, maxParallelTokens, devices } = checkedOptions(options)
+    this.#limits = { maxCacheTokens, maxParallelTokens, devices }
+    this.#native = call(() => native.NativeTokens.create(cost, nativeLimits(maxCacheTokens, devices)))
+    this.#grant = grant
+    this.#prune = prune
+    this.#onPrune = onPrune
+    if (grant) this.#native.setReservedBytes(grant.bytes)
+  }
+
+  /**
+   * The limits that a model has under a budget, or a number of bytes: the best configuration that {@link fit} finds, whose cache is
+   * `maxCacheTokens` and whose micro-batch `maxParallelTokens`. What is given of these stays as it is, and the other is found for it.
+   *
+   * @throws {@link InsufficientMemoryError} where no configuration fits.
+   * @throws {@link InvalidArgumentError} for an unfit option. What else {@link fit} throws.
+   */
+  static limitsOf(
+    model: GgufFile,
+    budget: MemoryBudget | number,
+    options: FitOptions & { maxCacheTokens?: number; maxParallelTokens?: number } = {},
+  ): { maxCacheTokens: number; maxParallelTokens: number; fit: Fit } {
+    const { maxCacheTokens, maxParallelTokens, ...rest } = options
+    const given = {
+      ...(maxCacheTokens !== undefined && { maxContext: tokens('maxCacheTokens', maxCacheTokens, 1) }),
+      ...(maxParallelTokens !== undefined && { ubatches: [tokens('maxParallelTokens', maxParallelTokens, 1)] }),
+    }
+    const found = fit(model, budget, { ...rest, ...given })
+    const { contextLength, parallel, ubatch } = found.configuration
+    return {
+      maxCacheTokens: maxCacheTokens ?? contextLength * parallel,
+      maxParallelTokens: maxParallelTokens ?? ubatch,
+      fit: found,
+    }
+  }
+
+  /** A sequence without a token. It costs nothing yet. */
+  open(label: string): TokenSequence {
+    this.#expectOpen()
+    const checked = check.string('label', label)
+    return this.#sequence(call(() => this.#native.open(checked)), checked)
+  }
+
+  /**
+   * Tokens of all sequences at most. It may be moved while sequences run: below what is in use nothing goes, but nothing grows until
+   * enough was freed. `undefined` where the grant alone draws the line.
+   *
+   * @throws {@link InvalidArgumentError} when it is no whole number from 1 up, or `undefined` without a grant.
+   */
+  get maxCacheTokens(): number | undefined {
+    return this.#limits.maxCacheTokens
+  }
+
+  set maxCacheTokens(count: number | undefined) {
+    if (count === undefined && this.#grant === undefined) {
+      throw invalidArgument('maxCacheTokens', 'a number where there is no grant to draw a limit', count)
+    }
+    this.#limits.maxCacheTokens = count === undefined ? undefined : tokens('maxCacheTokens', count, 1)
+    this.#native.setLimits(nativeLimits(this.#limits.maxCacheTokens, this.#limits.devices))
+  }
+
+  /** Tokens that are evaluated together at most. As many as are free, if that was not given. */
+  get maxParallelTokens(): number {
+    return this.#limits.maxParallelTokens ?? Math.min(this.freeTokens, 2 ** 32 - 1)
+  }
+
+  set maxParallelTokens(count: number) {
+    this.#limits.maxParallelTokens = check.integer('maxParallelTokens', count, 1, 2 ** 32 - 1)
+  }
+
+  /** What is in use. */
+  usage(): TokenUsage {
+    return this.#native.usage()
+  }
+
+  /** What the tokens in use cost in each layer, in bytes. */
+  layerBytes(): number[] {
+    return this.#native.layerBytes()
+  }
+
+  /** The sequences that were neither freed nor pruned. */
+  sequences(): SequenceUsage[] {
+    return this.#native.list().map(({ key: _key, ...sequence }) => sequence)
+  }
+
+  /** Tokens that could be added to a sequence now without stretching the grant; `Infinity` where nothing limits them. */
+  get freeTokens(): number {
+    return this.#native.usage().freeTokens ?? Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * The candidates with the highest scores, the highest first: all of them, or as many as {@link maxParallelTokens} allows. Of equal
+   * scores those stay that come first.
+   *
+   * @throws {@link InvalidArgumentError} when a score is no number.
+   */
+  trim<T>(candidates: readonly T[], score: (candidate: T) => number): T[] {
+    const worth = check.callback<(candidate: T) => number>('score', score)
+    const list = check.array('candidates', 'an array of candidates', candidates, (candidate) => candidate as T)
+    const scores = list.map((candidate) => check.number('score', worth(candidate), -Infinity, Infinity))
+    const kept = call(() => native.topScores(scores, this.maxParallelTokens))
+    return kept.map((place) => list[place] as T)
+  }
+
+  /**
+   * Gives the grant's stretch back as far as no token needs it; at most `bytes`, all of it by default. Returns how much, in bytes; 0
+   * without a grant.
+   *
+   * @throws {@link InvalidArgumentError} when `bytes` is no whole number from 0 up.
+   */
+  releaseSpare(bytes: number = Number.MAX_SAFE_INTEGER): number {
+    const most = check.bytes('bytes', bytes)
+    const grant = this.#grant
+    if (grant === undefined || grant.released) return 0
+    const spareBytes = Math.max(0, grant.bytes - this.#native.usage().usedBytes)
+    const given = grant.shrink(Math.min(spareBytes, most))
+    this.#native.setReservedBytes(grant.bytes)
+    return given
+  }
+
+  /**
+   * What to give as `onRevoke` of the grant: gives back what no token needs, then prunes by the policy, as long as more is wanted.
+   * Returns `false` where that was not enough, so that others are asked.
+   *
+   * @example
+   * const grant = await manager.acquire({ bytes: 64 * MiB, label: 'kv cache' }, { onRevoke: (request) => tokens.revoke(request) })
+   * const tokens = new TokenBudget({ cost: needs, grant, prune: 'idle', onPrune: ({ label }) => runtime.drop(label) })
+   */
+  revoke(request: Pick<MakeRoomRequest, 'bytes'>): boolean {
+    let wanted = check.bytes('bytes', request?.bytes)
+    wanted -= this.releaseSpare(wanted)
+    while (wanted > 0 && this.#pruneOne(undefined)) wanted -= this.releaseSpare(wanted)
+    return wanted <= 0
+  }
+
+  /** Frees every sequence and gives the stretch back. The grant is its owner's. Idempotent. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const sequence of this.#sequences.values()) sequence.deref()?.[Symbol.dispose]()
+    this.releaseSpare()
+  }
+
+  /** The same as {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #expectOpen(): void {
+    if (this.#closed) throw released('the budget of tokens')
+  }
+
+  #sequence(key: number, label: string): TokenSequence {
+    const sequence = makeSequence({
+      native: this.#native,
+      key,
+      label,
+      grow: (of, count) => void this.#grown(of, count, () => this.#native.extend(of, count)),
+      branch: (of, named) => this.#sequence(this.#grown(of, 0, () => this.#native.fork(of, named)), named),
+    })
+    this.#sequences.set(key, new WeakRef(sequence))
+    this.#collected.register(sequence, key)
+    return sequence
+  }
+
+  /** Grows until it is done: what is lacking is taken of the grant, or of who is pruned. Nobody is where that would not suffice. */
+  #grown(own: number, count: number, grow: () => native.NativeGrowth): number {
+    this.#expectOpen()
+    for (;;) {
+      try {
+        const { key, bytes, leastBytes } = call(grow)
+        if (key !== undefined) return key
+        this.#stretch(bytes, leastBytes)
+      } catch (error) {
+        if (!(error instanceof InsufficientMemoryError) || !this.#couldExtend(own, count)) throw error
+        if (!this.#pruneOne(own)) throw error
+      }
+    }
+  }
+
+  #couldExtend(own: number, count: number): boolean {
+    const grant = this.#grant
+    const bytes = grant === undefined ? 0 : grant.bytes + holderOf(grant).queue.budget.availableBytes
+    return this.#native.couldExtend(own, count, bytes)
+  }
+
+  #stretch(bytes: number, leastBytes: number): void {
+    const grant = this.#grant as Grant
+    try {
+      grant.stretch(bytes)
+    } catch (error) {
+      if (!(error instanceof InsufficientMemoryError)) throw error
+      grant.stretch(leastBytes)
+    }
+    this.#native.setReservedBytes(grant.bytes)
+  }
+
+  /** Prunes who goes first, if anybody. */
+  #pruneOne(except: number | undefined): boolean {
+    const policy = this.#prune
+    const key = policy === undefined ? undefined : call(() => this.#native.prune(policy, except))
+    if (key === undefined || key === null) return false
+    const sequence = this.#sequences.get(key)?.deref()
+    if (sequence) this.#onPrune?.(sequence)
+    return true
+  }
+}
+
+shows(TokenBudget, (budget) => ({ maxCacheTokens: budget.maxCacheTokens, ...budget.usage() }))

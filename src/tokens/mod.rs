@@ -1,0 +1,3 @@
+//! Budgets of tokens.
+
+mod native_tokens;
