@@ -4753,6 +4753,95 @@ interface TokenBudgetOptions {
     onPrune?: (sequence: TokenSequence) => unknown;
 }
 
+/** What {@link PageStore.create} takes. */
+interface PageStoreOptions {
+    /** Where pages live that are in use. */
+    pool: MemoryPool;
+    /** The size of a page at most, in bytes. */
+    pageBytes: number;
+    /** Pages in memory at most. As many as the pool gives by default. */
+    maxResidentPages?: number;
+    /** The folder of the file that cold pages go to, on a disk. The system's folder for temporary files by default. */
+    folder?: string;
+    /** The size of that file at most, in bytes. 1 GiB by default. */
+    maxFileBytes?: number;
+}
+/** What a {@link PageStore} holds. */
+interface PageStoreStats {
+    /** Pages in memory, and in the file. */
+    residentPages: number;
+    spilledPages: number;
+    /** Bytes of the buffers of the pages in memory. */
+    residentBytes: number;
+    /** Bytes of the pages in the file. */
+    spilledBytes: number;
+    /** The size of the file, in bytes, and what it may have at most. */
+    fileBytes: number;
+    maxFileBytes: number;
+    /** Pages that were written to the file, and read back, since the store was made. */
+    spills: number;
+    loads: number;
+}
+/** By what a page is known. */
+type PageKey = string | number;
+/**
+ * Pages of a cache of keys and values: those in use in a pool, cold ones in a file of bounded size, from which they come back when
+ * they are asked for. What comes back is what was put, or an error.
+ *
+ * The file has no name: it is gone with the store, and with the process however that ends. The page cache is emptied of it, so what is
+ * spilled is really out of RAM. What is done at the same time is done one after the other.
+ *
+ * @example
+ * await using store = await PageStore.create({ pool, pageBytes: MiB, maxFileBytes: 8 * GiB })
+ * await store.put('chat 7, page 3', bytes)
+ * await store.spill(64 * MiB) // somebody needs the room: the coldest pages go first
+ * const same = await store.get('chat 7, page 3')
+ */
+declare class PageStore implements AsyncDisposable {
+    #private;
+    private constructor();
+    /**
+     * Makes a store, and its file.
+     *
+     * Rejects with {@link IoError} when the file cannot be made, {@link InvalidArgumentError} for an unfit option: a folder in RAM, or a file
+     * that is smaller than a page.
+     */
+    static create(options: PageStoreOptions): Promise<PageStore>;
+    /**
+     * Keeps a page under a key, in place of what it had. Where the pool has no room, the coldest page goes to the file for it.
+     *
+     * Rejects with {@link InsufficientMemoryError} where there is room in neither, {@link IoError} where the file cannot be written: then
+     * every page is what and where it was. {@link ReleasedError} after {@link close}.
+     */
+    put(key: PageKey, data: ArrayBufferView): Promise<void>;
+    /**
+     * A page as it was put, as bytes of the caller's own; `undefined` of one that is not there. One from the file is in memory from then on,
+     * where there is room.
+     *
+     * Rejects with {@link IoError} when the file does not have it as it was written, and {@link ReleasedError} after {@link close}.
+     */
+    get(key: PageKey): Promise<Bytes | undefined>;
+    /** Whether there is a page of that key, in memory or in the file. */
+    has(key: PageKey): boolean;
+    /** Drops a page. Resolves to whether there was one. Rejects with {@link ReleasedError} after {@link close}. */
+    delete(key: PageKey): Promise<boolean>;
+    /**
+     * Moves the coldest pages to the file, `bytes` of them at least, all by default, and gives empty slabs back. Resolves to the bytes of the
+     * buffers that were released: fewer where the file is full or there are no more.
+     *
+     * Rejects with {@link IoError} when the file cannot be written: pages that did not go are where they were.
+     */
+    spill(bytesAtLeast?: number): Promise<number>;
+    /** What it holds. */
+    stats(): PageStoreStats;
+    /** Whether it was closed. */
+    get closed(): boolean;
+    /** Drops every page, and the file, after what is under way. The pool is its owner's. Idempotent. */
+    close(): Promise<void>;
+    /** The same as {@link close}, for `await using`. */
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
 /** A sequence as its budget sees it. */
 interface SequenceUsage {
     /** What its owner calls it. */
@@ -4850,5 +4939,5 @@ declare class TokenBudget implements Disposable {
     [Symbol.dispose](): void;
 }
 
-export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, TokenBudget, TokenSequence, UnsupportedTypeError, backEnds, boardPresets, contextOfSlot, detectBoard, dropPageCache, estimate, fit, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, verifyEstimate };
-export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, ParamsOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RknpuDeviceOptions, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };
+export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PageStore, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, TokenBudget, TokenSequence, UnsupportedTypeError, backEnds, boardPresets, contextOfSlot, detectBoard, dropPageCache, estimate, fit, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, verifyEstimate };
+export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RknpuDeviceOptions, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };

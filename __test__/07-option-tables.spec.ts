@@ -118,6 +118,8 @@ const subjects: Record<string, string[]> = {
   'loading.md: model.load(name, [options])': ['LoadIntoOptions'],
   'loading.md: model.loadAll([options])': ['LoadAllIntoOptions'],
   'manager.md: new MemoryManager([options])': ['MemoryManagerOptions'],
+  'tokens.md: new TokenBudget(options)': ['TokenBudgetOptions'],
+  'tokens.md: PageStore.create(options)': ['PageStoreOptions'],
   'monitor.md: monitor.start([options])': ['MonitorOptions'],
   'pools.md: Device.open([choice])': [
     'HostDeviceOptions',

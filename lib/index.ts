@@ -15,6 +15,7 @@ import { MemoryPool } from './pool/memory-pool.js'
 import { StagingBuffer, StagingPool } from './pool/staging.js'
 import { MemoryProfile } from './profile/profile.js'
 import { markCopy } from './support/copy.js'
+import { PageStore } from './tokens/page-store.js'
 import { TokenBudget } from './tokens/token-budget.js'
 import { TokenSequence } from './tokens/token-sequence.js'
 
@@ -269,8 +270,8 @@ export {
   signals,
   type Zram,
 } from './system/system.js'
-
 export type { PrunePolicy, TokenBudgetOptions, TokenLayer } from './tokens/options.js'
+export { type PageKey, PageStore, type PageStoreOptions, type PageStoreStats } from './tokens/page-store.js'
 export { type SequenceUsage, TokenBudget, type TokenUsage } from './tokens/token-budget.js'
 export { TokenSequence } from './tokens/token-sequence.js'
 
@@ -289,6 +290,7 @@ const types = [
   MemoryPool,
   MemoryProfile,
   ModelMemoryEstimate,
+  PageStore,
   StagingBuffer,
   TensorChunk,
   TokenBudget,

@@ -322,6 +322,21 @@ export function invalidArgument(argument: string, expected: string, received: un
   return new InvalidArgumentError('ERR_INVALID_ARGUMENT', message, { argument, expected, received: text })
 }
 
+/** What there is no room for, where the addon is not the one to say so. */
+export function insufficientMemory(
+  label: string,
+  requestedBytes: number,
+  availableBytes: number,
+  bindingConstraint: string,
+  suggestion: string,
+): InsufficientMemoryError {
+  const message =
+    `expected at most ${availableBytes} bytes to be asked for "${label}", got ${requestedBytes}: ` +
+    `${bindingConstraint}. ${suggestion}`
+  const details = { requestedBytes, availableBytes, largestFreeBytes: availableBytes, bindingConstraint, suggestion }
+  return new InsufficientMemoryError('ERR_INSUFFICIENT_MEMORY', message, { label, ...details })
+}
+
 /** A value of a file's metadata that is of another type than it was asked for as. */
 export function wrongType(path: string, key: string, expected: string, found: string): InvalidGgufError {
   const message = `${path}: expected the value of "${key}" to be ${expected}, found one of type ${found}`

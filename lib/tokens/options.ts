@@ -3,6 +3,7 @@ import { Grant, holderOf, isGrant } from '../admission/grant.js'
 import { isEstimate, type ModelMemoryEstimate } from '../estimate/model-memory.js'
 import * as check from '../support/check.js'
 import { invalidArgument, quoted, released } from '../support/errors.js'
+import { tokens } from './token-count.js'
 import type { TokenSequence } from './token-sequence.js'
 
 /** What one layer keeps for tokens and sequences. {@link ModelMemoryEstimate.layers} has these of a model. */
@@ -56,16 +57,13 @@ const layerChecks = {
   device: (name: string, value: unknown) => check.oneOf(name, value, ['cpu', 'gpu'] as const),
 } as const
 
-/** Checks a number of tokens. */
-export const tokens = (name: string, value: unknown, least = 0): number =>
-  check.integer(name, value, least, Number.MAX_SAFE_INTEGER)
-
 function layerOf(value: unknown): NativeTokenLayer {
-  const { bytesPerToken, windowTokens, bytesPerSequence = 0, device = 'cpu' } = check.options<TokenLayer>(
-    value,
-    layerChecks,
-    'cost',
-  )
+  const {
+    bytesPerToken,
+    windowTokens,
+    bytesPerSequence = 0,
+    device = 'cpu',
+  } = check.options<TokenLayer>(value, layerChecks, 'cost')
   const ofToken = check.bytes('cost.bytesPerToken', bytesPerToken)
   return check.own({ bytesPerToken: ofToken, windowTokens, bytesPerSequence, device }) as NativeTokenLayer
 }

@@ -2,12 +2,13 @@ import type { TokenUsage } from '../../binding.js'
 import * as native from '../addon/native.js'
 import { type Grant, holderOf, type MakeRoomRequest } from '../admission/grant.js'
 import type { MemoryBudget } from '../budget/budget.js'
-import { type Fit, type FitOptions, fit } from '../estimate/fit.js'
+import { type Fit, type FitOptions, fit as fitModel } from '../estimate/fit.js'
 import type { GgufFile } from '../loader/gguf-file.js'
 import * as check from '../support/check.js'
 import { call, InsufficientMemoryError, invalidArgument, released } from '../support/errors.js'
 import { refuseCloning, shows } from '../support/shown.js'
-import { checkedOptions, nativeLimits, type PrunePolicy, type TokenBudgetOptions, tokens } from './options.js'
+import { checkedOptions, nativeLimits, type PrunePolicy, type TokenBudgetOptions } from './options.js'
+import { tokens } from './token-count.js'
 import { makeSequence, type TokenSequence } from './token-sequence.js'
 
 export type { TokenUsage } from '../../binding.js'
@@ -87,7 +88,7 @@ export class TokenBudget implements Disposable {
       ...(maxCacheTokens !== undefined && { maxContext: tokens('maxCacheTokens', maxCacheTokens, 1) }),
       ...(maxParallelTokens !== undefined && { ubatches: [tokens('maxParallelTokens', maxParallelTokens, 1)] }),
     }
-    const found = fit(model, budget, { ...rest, ...given })
+    const found = fitModel(model, budget, { ...rest, ...given })
     const { contextLength, parallel, ubatch } = found.configuration
     return {
       maxCacheTokens: maxCacheTokens ?? contextLength * parallel,
@@ -100,7 +101,10 @@ export class TokenBudget implements Disposable {
   open(label: string): TokenSequence {
     this.#expectOpen()
     const checked = check.string('label', label)
-    return this.#sequence(call(() => this.#native.open(checked)), checked)
+    return this.#sequence(
+      call(() => this.#native.open(checked)),
+      checked,
+    )
   }
 
   /**
@@ -218,7 +222,11 @@ export class TokenBudget implements Disposable {
       key,
       label,
       grow: (of, count) => void this.#grown(of, count, () => this.#native.extend(of, count)),
-      branch: (of, named) => this.#sequence(this.#grown(of, 0, () => this.#native.fork(of, named)), named),
+      branch: (of, named) =>
+        this.#sequence(
+          this.#grown(of, 0, () => this.#native.fork(of, named)),
+          named,
+        ),
     })
     this.#sequences.set(key, new WeakRef(sequence))
     this.#collected.register(sequence, key)

@@ -4,7 +4,7 @@ import * as check from '../support/check.js'
 import { call, released } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
 import { refuseCloning, shows } from '../support/shown.js'
-import { tokens } from './options.js'
+import { tokens } from './token-count.js'
 
 /** What a sequence needs of its budget. */
 export interface SequenceParts {

@@ -1,0 +1,350 @@
+import { tmpdir } from 'node:os'
+import { GiB } from '../addon/units.js'
+import type { PoolBuffer } from '../device/buffer.js'
+import { MemoryPool } from '../pool/memory-pool.js'
+import type { Bytes } from '../support/arrays.js'
+import * as check from '../support/check.js'
+import { InsufficientMemoryError, insufficientMemory, invalidArgument, quoted, released } from '../support/errors.js'
+import { expectInternal, internal } from '../support/internal.js'
+import { refuseCloning, shows } from '../support/shown.js'
+import { type Slot, SpillFile } from './spill-file.js'
+
+/** What {@link PageStore.create} takes. */
+export interface PageStoreOptions {
+  /** Where pages live that are in use. */
+  pool: MemoryPool
+  /** The size of a page at most, in bytes. */
+  pageBytes: number
+  /** Pages in memory at most. As many as the pool gives by default. */
+  maxResidentPages?: number
+  /** The folder of the file that cold pages go to, on a disk. The system's folder for temporary files by default. */
+  folder?: string
+  /** The size of that file at most, in bytes. 1 GiB by default. */
+  maxFileBytes?: number
+}
+
+/** What a {@link PageStore} holds. */
+export interface PageStoreStats {
+  /** Pages in memory, and in the file. */
+  residentPages: number
+  spilledPages: number
+  /** Bytes of the buffers of the pages in memory. */
+  residentBytes: number
+  /** Bytes of the pages in the file. */
+  spilledBytes: number
+  /** The size of the file, in bytes, and what it may have at most. */
+  fileBytes: number
+  maxFileBytes: number
+  /** Pages that were written to the file, and read back, since the store was made. */
+  spills: number
+  loads: number
+}
+
+/** By what a page is known. */
+export type PageKey = string | number
+
+/** A page is in a buffer, or in the file. */
+interface Page {
+  sizeBytes: number
+  place: { readonly buffer: PoolBuffer } | { readonly slot: Slot }
+}
+
+const bytes = (name: string, value: unknown) => check.bytes(name, value, 1)
+
+const checks = {
+  pool: (name: string, value: unknown) => {
+    if (value instanceof MemoryPool) return value
+    throw invalidArgument(name, 'a MemoryPool', quoted(value))
+  },
+  pageBytes: (name: string, value: unknown) => check.bytes(name, value, 1, 2 ** 30),
+  maxResidentPages: (name: string, value: unknown) => check.integer(name, value, 1, 2 ** 31 - 1),
+  folder: check.filePath,
+  maxFileBytes: bytes,
+} as const
+
+/**
+ * Pages of a cache of keys and values: those in use in a pool, cold ones in a file of bounded size, from which they come back when
+ * they are asked for. What comes back is what was put, or an error.
+ *
+ * The file has no name: it is gone with the store, and with the process however that ends. The page cache is emptied of it, so what is
+ * spilled is really out of RAM. What is done at the same time is done one after the other.
+ *
+ * @example
+ * await using store = await PageStore.create({ pool, pageBytes: MiB, maxFileBytes: 8 * GiB })
+ * await store.put('chat 7, page 3', bytes)
+ * await store.spill(64 * MiB) // somebody needs the room: the coldest pages go first
+ * const same = await store.get('chat 7, page 3')
+ */
+export class PageStore implements AsyncDisposable {
+  readonly #pool: MemoryPool
+  readonly #pageBytes: number
+  readonly #maxResidentPages: number
+  readonly #maxFileBytes: number
+  readonly #file: SpillFile
+  /** The coldest first: a page that is used goes to the end. */
+  readonly #pages = new Map<PageKey, Page>()
+  #residentPages = 0
+  #spills = 0
+  #loads = 0
+  #last: Promise<unknown> = Promise.resolve()
+  #closed = false
+
+  private constructor(token: typeof internal, options: Required<PageStoreOptions>, file: SpillFile) {
+    expectInternal(token, 'PageStore', 'PageStore.create()')
+    refuseCloning(this)
+    this.#pool = options.pool
+    this.#pageBytes = options.pageBytes
+    this.#maxResidentPages = options.maxResidentPages
+    this.#maxFileBytes = options.maxFileBytes
+    this.#file = file
+  }
+
+  /**
+   * Makes a store, and its file.
+   *
+   * Rejects with {@link IoError} when the file cannot be made, {@link InvalidArgumentError} for an unfit option: a folder in RAM, or a file
+   * that is smaller than a page.
+   */
+  static async create(options: PageStoreOptions): Promise<PageStore> {
+    const checked = check.options<PageStoreOptions>(options, checks)
+    const { pool, pageBytes, maxResidentPages = 2 ** 31 - 1, folder = tmpdir(), maxFileBytes = GiB } = checked
+    if (pool === undefined) throw invalidArgument('pool', 'given: where pages live', undefined)
+    if (pageBytes === undefined) throw invalidArgument('pageBytes', 'given: the size of a page', undefined)
+    if (maxFileBytes < pageBytes) {
+      throw invalidArgument('maxFileBytes', `at least a page, which is ${pageBytes} bytes`, maxFileBytes)
+    }
+    const file = await SpillFile.create(folder, pageBytes, maxFileBytes)
+    return new PageStore(internal, { pool, pageBytes, maxResidentPages, folder, maxFileBytes }, file)
+  }
+
+  /**
+   * Keeps a page under a key, in place of what it had. Where the pool has no room, the coldest page goes to the file for it.
+   *
+   * Rejects with {@link InsufficientMemoryError} where there is room in neither, {@link IoError} where the file cannot be written: then
+   * every page is what and where it was. {@link ReleasedError} after {@link close}.
+   */
+  async put(key: PageKey, data: ArrayBufferView): Promise<void> {
+    const name = pageKey(key)
+    const page = this.#checkedPage(data)
+    // What its caller does to it later is not in the page.
+    const copy = new Uint8Array(page)
+    await this.#inTurn(async () => {
+      const before = this.#pages.get(name)
+      const ofOwn = before && 'buffer' in before.place ? before.place.buffer : undefined
+      const buffer = ofOwn ?? (await this.#room(name))
+      try {
+        await buffer.write(copy)
+      } catch (error) {
+        if (!ofOwn) this.#drop(buffer)
+        throw error
+      }
+      this.#place(name, { sizeBytes: copy.byteLength, place: { buffer } })
+      if (before && 'slot' in before.place) this.#file.free(before.place.slot)
+    })
+  }
+
+  /**
+   * A page as it was put, as bytes of the caller's own; `undefined` of one that is not there. One from the file is in memory from then on,
+   * where there is room.
+   *
+   * Rejects with {@link IoError} when the file does not have it as it was written, and {@link ReleasedError} after {@link close}.
+   */
+  async get(key: PageKey): Promise<Bytes | undefined> {
+    const name = pageKey(key)
+    return this.#inTurn(async () => {
+      const page = this.#pages.get(name)
+      if (page === undefined) return undefined
+      const { sizeBytes, place } = page
+      if ('buffer' in place) {
+        const data = await place.buffer.read({ lengthBytes: sizeBytes })
+        this.#place(name, page)
+        return data
+      }
+      const data = await this.#file.read(place.slot)
+      this.#loads += 1
+      await this.#promote(name, page, data)
+      return data
+    })
+  }
+
+  /** Whether there is a page of that key, in memory or in the file. */
+  has(key: PageKey): boolean {
+    return this.#pages.has(pageKey(key))
+  }
+
+  /** Drops a page. Resolves to whether there was one. Rejects with {@link ReleasedError} after {@link close}. */
+  async delete(key: PageKey): Promise<boolean> {
+    const name = pageKey(key)
+    return this.#inTurn(async () => {
+      const page = this.#pages.get(name)
+      if (page === undefined) return false
+      this.#pages.delete(name)
+      if ('buffer' in page.place) this.#drop(page.place.buffer)
+      else this.#file.free(page.place.slot)
+      return true
+    })
+  }
+
+  /**
+   * Moves the coldest pages to the file, `bytes` of them at least, all by default, and gives empty slabs back. Resolves to the bytes of the
+   * buffers that were released: fewer where the file is full or there are no more.
+   *
+   * Rejects with {@link IoError} when the file cannot be written: pages that did not go are where they were.
+   */
+  async spill(bytesAtLeast: number = Number.MAX_SAFE_INTEGER): Promise<number> {
+    const wanted = check.bytes('bytesAtLeast', bytesAtLeast)
+    return this.#inTurn(async () => {
+      let spilled = 0
+      try {
+        while (spilled < wanted) {
+          const buffer = await this.#spillColdest(undefined)
+          if (buffer === undefined) break
+          this.#drop(buffer)
+          spilled += buffer.sizeBytes
+        }
+      } finally {
+        if (spilled > 0) await this.#file.settle()
+      }
+      if (spilled > 0) await this.#pool.trim()
+      return spilled
+    })
+  }
+
+  /** What it holds. */
+  stats(): PageStoreStats {
+    const spilled = [...this.#pages.values()].filter(({ place }) => 'slot' in place)
+    return {
+      residentPages: this.#residentPages,
+      spilledPages: spilled.length,
+      residentBytes: this.#residentPages * this.#pageBytes,
+      spilledBytes: spilled.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      fileBytes: this.#file.sizeBytes,
+      maxFileBytes: this.#maxFileBytes,
+      spills: this.#spills,
+      loads: this.#loads,
+    }
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Drops every page, and the file, after what is under way. The pool is its owner's. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) {
+      await this.#last
+      return
+    }
+    const end = this.#inTurn(async () => {
+      for (const { place } of this.#pages.values()) if ('buffer' in place) place.buffer.release()
+      this.#pages.clear()
+      this.#residentPages = 0
+      await this.#file.close()
+    })
+    this.#closed = true
+    await end
+  }
+
+  /** The same as {@link close}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** One after the other: a page that is on its way is nowhere else. */
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(released('the page store'))
+    const turn = this.#last.then(act)
+    this.#last = turn.catch(() => {})
+    return turn
+  }
+
+  #checkedPage(data: unknown): Uint8Array {
+    const expected = `bytes of a page: 1 to ${this.#pageBytes}`
+    if (!ArrayBuffer.isView(data)) throw invalidArgument('data', expected, quoted(data))
+    const { buffer, byteOffset, byteLength } = data
+    if (byteLength < 1 || byteLength > this.#pageBytes) {
+      throw invalidArgument('data', expected, `${byteLength} bytes`)
+    }
+    return new Uint8Array(buffer, byteOffset, byteLength)
+  }
+
+  /** Notes where a page is, as the last that was used. */
+  #place(key: PageKey, page: Page): void {
+    this.#pages.delete(key)
+    this.#pages.set(key, page)
+  }
+
+  #drop(buffer: PoolBuffer): void {
+    buffer.release()
+    this.#residentPages -= 1
+  }
+
+  /** A buffer for a page, out of the pool or of the coldest page. */
+  async #room(except: PageKey): Promise<PoolBuffer> {
+    let refusal: unknown
+    if (this.#residentPages < this.#maxResidentPages) {
+      try {
+        const buffer = await this.#pool.allocateAsync(this.#pageBytes, { label: 'page' })
+        this.#residentPages += 1
+        return buffer
+      } catch (error) {
+        if (!(error instanceof InsufficientMemoryError)) throw error
+        refusal = error
+      }
+    }
+    const buffer = await this.#spillColdest(except)
+    if (buffer) return buffer
+    // There is no page to spill, or no room in the file.
+    throw refusal ?? this.#full()
+  }
+
+  #full(): InsufficientMemoryError {
+    const { spilledPages } = this.stats()
+    const bounds = `maxResidentPages is ${this.#maxResidentPages}, and maxFileBytes has room for no more than the ${spilledPages} that are in the file`
+    const suggestion = 'Delete pages, or raise one of the two'
+    return insufficientMemory('page', this.#pageBytes, 0, bounds, suggestion)
+  }
+
+  /** Moves the coldest page to the file; its buffer, which is free then. `undefined` where there is no page, or no room for it. */
+  async #spillColdest(except: PageKey | undefined): Promise<PoolBuffer | undefined> {
+    if (!this.#file.hasRoom) return undefined
+    for (const [key, page] of this.#pages) {
+      if (key === except || !('buffer' in page.place)) continue
+      const { buffer } = page.place
+      const slot = await this.#file.write(await buffer.read({ lengthBytes: page.sizeBytes }))
+      page.place = { slot }
+      this.#spills += 1
+      return buffer
+    }
+    return undefined
+  }
+
+  /** Brings a page back to memory, if there is room. */
+  async #promote(key: PageKey, page: Page, data: Bytes): Promise<void> {
+    const { place } = page
+    if (!('slot' in place)) return
+    let buffer: PoolBuffer
+    try {
+      buffer = await this.#room(key)
+    } catch {
+      this.#place(key, page)
+      return
+    }
+    try {
+      await buffer.write(data)
+    } catch {
+      this.#drop(buffer)
+      return
+    }
+    this.#place(key, { ...page, place: { buffer } })
+    this.#file.free(place.slot)
+  }
+}
+
+function pageKey(key: unknown): PageKey {
+  if (typeof key === 'string' || (typeof key === 'number' && !Number.isNaN(key))) return key
+  throw invalidArgument('key', 'a string or a number', key)
+}
+
+shows(PageStore, (store) => ({ ...store.stats() }))

@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto'
+import { constants, promises as fs } from 'node:fs'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import type { Bytes } from '../support/arrays.js'
+import { IoError, invalidArgument, ioError, quoted } from '../support/errors.js'
+import { dropPageCache } from '../system/page-cache.js'
+
+/** `O_TMPFILE`: a file without a name, which goes with its descriptor, however the process ends. */
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
+
+/** What `statfs` says of file systems that are RAM: tmpfs and ramfs. */
+const RAM_FILE_SYSTEMS = [0x01021994, 0x858458f6]
+
+/** So much is written or read before the page cache is emptied of it: it would be the RAM that is to be saved. */
+const WINDOW_BYTES = 8 * 2 ** 20
+
+/** A page in the file. */
+export interface Slot {
+  readonly index: number
+  readonly sizeBytes: number
+  readonly checksum: number
+}
+
+/** Pages in a file of bounded size, which has no name and is gone with the process. */
+export class SpillFile {
+  readonly #handle: fs.FileHandle
+  readonly #place: string
+  readonly #pageBytes: number
+  readonly #slots: number
+  readonly #free: number[] = []
+  #used = 0
+  #touchedBytes = 0
+
+  private constructor(handle: fs.FileHandle, place: string, pageBytes: number, maxBytes: number) {
+    this.#handle = handle
+    this.#place = place
+    this.#pageBytes = pageBytes
+    this.#slots = Math.floor(maxBytes / pageBytes)
+  }
+
+  static async create(folder: string, pageBytes: number, maxBytes: number): Promise<SpillFile> {
+    const { type } = await fs.statfs(folder).catch((cause: unknown) => {
+      throw ioError(folder, cause)
+    })
+    if (RAM_FILE_SYSTEMS.includes(type)) {
+      throw invalidArgument('folder', 'on a disk: what is spilled to RAM saves none', quoted(folder))
+    }
+    return new SpillFile(await nameless(folder), join(folder, '(a file without a name)'), pageBytes, maxBytes)
+  }
+
+  /** Whether there is room for a page. */
+  get hasRoom(): boolean {
+    return this.#free.length > 0 || this.#used < this.#slots
+  }
+
+  /** The bytes that the file may have grown to. */
+  get sizeBytes(): number {
+    return this.#used * this.#pageBytes
+  }
+
+  /** Writes a page, all of it or an error: then nothing refers to what was written of it. */
+  async write(data: Uint8Array): Promise<Slot> {
+    const index = this.#free.pop() ?? this.#used++
+    try {
+      for (let done = 0; done < data.byteLength; ) {
+        const { bytesWritten } = await this.#handle.write(
+          data,
+          done,
+          data.byteLength - done,
+          index * this.#pageBytes + done,
+        )
+        done += bytesWritten
+      }
+    } catch (cause) {
+      this.#free.push(index)
+      throw ioError(this.#place, cause)
+    }
+    await this.#touched(data.byteLength)
+    return { index, sizeBytes: data.byteLength, checksum: crc32(data) }
+  }
+
+  /** Reads a page back, as it was written or not at all. */
+  async read({ index, sizeBytes, checksum }: Slot): Promise<Bytes> {
+    const data: Bytes = new Uint8Array(sizeBytes)
+    const offset = index * this.#pageBytes
+    for (let done = 0; done < sizeBytes; ) {
+      const { bytesRead } = await this.#handle.read(data, done, sizeBytes - done, offset + done).catch(this.#unreadable)
+      if (bytesRead === 0)
+        throw this.#damaged(offset + done, `${sizeBytes} bytes of a page`, `${done}: it was cut short`)
+      done += bytesRead
+    }
+    if (crc32(data) !== checksum) throw this.#damaged(offset, 'the page that was written', 'other bytes')
+    await this.#touched(sizeBytes)
+    return data
+  }
+
+  /** Gives the place of a page to the next. */
+  free({ index }: Slot): void {
+    this.#free.push(index)
+  }
+
+  /** Writes to the disk what is not there yet, and empties the page cache of the file. */
+  async settle(): Promise<void> {
+    this.#touchedBytes = 0
+    await dropPageCache(`/proc/self/fd/${this.#handle.fd}`)
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close()
+  }
+
+  async #touched(bytes: number): Promise<void> {
+    this.#touchedBytes += bytes
+    if (this.#touchedBytes >= WINDOW_BYTES) await this.settle()
+  }
+
+  readonly #unreadable = (cause: unknown): never => {
+    throw this.#error(`expected to read ${this.#place}, got: ${(cause as Error).message}`, { cause })
+  }
+
+  #damaged(offset: number, expected: string, found: string): IoError {
+    return this.#error(
+      `${this.#place}: expected ${expected}, found ${found}; the disk fails, or somebody wrote to it`,
+      {
+        offset,
+      },
+    )
+  }
+
+  #error(message: string, { cause, offset }: { cause?: unknown; offset?: number }): IoError {
+    return new IoError('ERR_IO', message, { path: this.#place, ...(offset !== undefined && { offset }) }, { cause })
+  }
+}
+
+/** A file that nobody finds. Where the file system has none such, one whose name is removed at once. */
+async function nameless(folder: string): Promise<fs.FileHandle> {
+  try {
+    return await fs.open(folder, O_TMPFILE | constants.O_RDWR, 0o600)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code !== 'EOPNOTSUPP' && code !== 'EISDIR' && code !== 'ENOENT') throw ioError(folder, cause)
+  }
+  const path = join(folder, `plimsoll-spill-${randomUUID()}`)
+  try {
+    const handle = await fs.open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
+    await fs.unlink(path)
+    return handle
+  } catch (cause) {
+    throw ioError(path, cause)
+  }
+}
