@@ -61,7 +61,12 @@ const external = [/^node:/]
 export default [
   {
     // What both need, the errors above all, is there once: in a file of its own.
-    input: { index: 'build/lib/index.js', report: 'build/lib/report/index.js' },
+    input: {
+      index: 'build/lib/index.js',
+      report: 'build/lib/report/index.js',
+      http: 'build/lib/http/index.js',
+      'node-llama-cpp': 'build/lib/llama/index.js',
+    },
     output: { dir: 'dist', chunkFileNames: 'shared.js', format: 'cjs', banner: licence, generatedCode: 'es2015' },
     plugins: [text, bundled],
     external,
@@ -72,11 +77,12 @@ export default [
     plugins: [binding, dts()],
     external,
   },
-  {
-    input: 'build/lib/report/index.d.ts',
-    output: { file: 'report.d.ts' },
+  ...['report', 'http', 'llama'].map((room) => ({
+    input: `build/lib/${room}/index.d.ts`,
+    output: { file: `${room === 'llama' ? 'node-llama-cpp' : room}.d.ts` },
     plugins: [entry, dts()],
-  },
+    external,
+  })),
   {
     input: 'build/lib/cli/main.js',
     output: {
