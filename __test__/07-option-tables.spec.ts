@@ -119,6 +119,7 @@ const subjects: Record<string, string[]> = {
   'loading.md: model.loadAll([options])': ['LoadAllIntoOptions'],
   'manager.md: new MemoryManager([options])': ['MemoryManagerOptions'],
   'monitor.md: monitor.start([options])': ['MonitorOptions'],
+  'plans.md: checkBeforeLoad(file, [options])': ['LoadCheckOptions'],
   'pools.md: Device.open([choice])': [
     'HostDeviceOptions',
     'DmaHeapDeviceOptions',
