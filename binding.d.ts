@@ -673,6 +673,9 @@ export interface CgroupLimit {
   limitBytes: number
 }
 
+/** Weighs a load against what the machine of a budget can give now, with so much left free. `own_bytes` were granted for it. */
+export declare function checkLoad(budget: NativeBudget, instance: NativePlannedInstance, headroomBytes: number, ownBytes: number): NativeLoadCheck
+
 /** Which kind of a device's memory suits each use. */
 export interface CudaAdvice {
   /** Used by kernels alone: weights, KV cache, scratch. */
@@ -734,6 +737,9 @@ export interface DarkMemory {
    */
   growthBytesPerSecond?: number
 }
+
+/** What is left free before a load of a machine with so much memory, unless it is said otherwise. */
+export declare function defaultHeadroom(totalBytes: number): number
 
 /** What came of a defragmentation. */
 export interface DefragmentReport {
@@ -936,6 +942,9 @@ export interface FitConfiguration {
 
 /** The best configuration of a model within limits. */
 export declare function fitModel(model: NativeModel, run: NativeEstimateOptions, companions: NativeCompanions, options: NativeFitOptions): NativeFit
+
+/** Limits under which all of these instances pass, if there are such; a limit of 0 for who has none. */
+export declare function fittingPlanLimits(memory: NativePlanMemory, instances: Array<NativePlannedInstance>): Array<number> | null
 
 /** Another choice, and what it is worth. */
 export interface FitTrade {
@@ -1515,6 +1524,14 @@ export interface NativeLedgerOptions {
   processName: string
 }
 
+export interface NativeLoadCheck {
+  fits: boolean
+  requiredBytes: number
+  availableBytes: number
+  marginBytes: number
+  bindingTerm: HeadroomTerm
+}
+
 /** What a budget of this machine is made from. */
 export interface NativeMachineOptions {
   board?: string
@@ -1604,6 +1621,47 @@ export interface NativeOpenOptions {
   shardOnly: boolean
 }
 
+export interface NativePlanIssue {
+  kind: 'total-too-large' | 'peak-too-large' | 'instance-too-large'
+  instance?: number
+  neededBytes: number
+  usableBytes: number
+}
+
+/** The memory that a plan is for. What is absent has the core's default. */
+export interface NativePlanMemory {
+  totalBytes: number
+  safetyMarginPercent?: number
+  headroomBytes?: number
+  lineBytes?: number
+}
+
+/** An instance, with the size of its file for the rule of thumb, or with two figures of its estimate. */
+export interface NativePlannedInstance {
+  id: string
+  limitBytes?: number
+  fileBytes?: number
+  loadingBytes?: number
+  fullBytes?: number
+}
+
+export interface NativePlanReport {
+  passes: boolean
+  totalBytes: number
+  safetyMarginPercent: number
+  headroomBytes: number
+  bound: 'safety-margin' | 'headroom' | 'line'
+  usableBytes: number
+  requiredBytes: number
+  peakBytes: number
+  marginBytes: number
+  instances: Array<PlanInstanceReport>
+  issues: Array<NativePlanIssue>
+  bestOrder: Array<number>
+  bestOrderPeakBytes: number
+  leastTotalBytes?: number
+}
+
 export interface NativePoolOptions {
   label: string
   slabBytes?: number
@@ -1635,6 +1693,12 @@ export interface NativeRecord {
   /** Seven numbers an allocation: see `describe_live`. */
   live: Float64Array
   threads: Array<NativeThread>
+}
+
+/** What an instance requires once it runs, and what it takes at most from its start on. */
+export interface NativeRequired {
+  requiredBytes: number
+  peakBytes: number
 }
 
 export interface NativeSequenceInfo {
@@ -1781,8 +1845,47 @@ export interface PassedOver {
   reason: string
 }
 
+/** An instance in the report of a plan. */
+export interface PlanInstanceReport {
+  /** Its name. */
+  id: string
+  /** Its limit, in bytes; absent where it has none. */
+  limitBytes?: number
+  /**
+   * How it was found what its model takes: by the estimate of its file's header, or by the rule of thumb of the file and half
+   * of it; without a model the limit alone counts.
+   */
+  formula: 'estimate' | 'rule-of-thumb' | 'limit-only'
+  /** What its model takes while it is loaded, in bytes. */
+  loadingBytes: number
+  /** What its model takes once it runs, its contexts and caches full, in bytes. */
+  footprintBytes: number
+  /** What counts once it runs, in bytes: the larger of limit and footprint. */
+  requiredBytes: number
+  /** What all take together while it is loaded, in bytes: those before it, and it. */
+  startPeakBytes: number
+  /** What it may require at most for the plan to pass, the others as they are, in bytes; 0 where no size of it would do. */
+  roomBytes: number
+  /**
+   * The highest neat limit with which the plan would pass, the others as they are, in bytes; absent where a limit of this
+   * instance mends nothing, or nothing has to be mended.
+   */
+  fittingLimitBytes?: number
+  /** Whether the plan would pass without it. */
+  passesWithout: boolean
+}
+
+/** The modes that a plan may have. */
+export declare function planModes(): Array<'single' | 'matrix'>
+
 /** Which domain each buffer goes to when all sixteen are empty, by the rule of every driver. */
 export declare function planNpuDomains(sizes: Array<number>): Array<number>
+
+/** Looks at a whole plan. */
+export declare function planReport(memory: NativePlanMemory, instances: Array<NativePlannedInstance>): NativePlanReport
+
+/** What the instances of a mode are called, in the order in which they start. */
+export declare function planRoles(mode: string): Array<string>
 
 /** What was allocated and freed while a scope lasted, in bytes as asked for. */
 export interface PoolScope {
@@ -1919,8 +2022,22 @@ export declare function queueClockUs(): number
 /** Reads a black box; that of `name` where no path is given. */
 export declare function readBlackBoxFile(path: string | undefined | null, name: string): BlackBoxReading
 
+/** Limits for the roles of a mode. */
+export declare function recommendedLimits(mode: string, memory: NativePlanMemory): Array<RoleLimit>
+
 /** Releases the guard under `key`. */
 export declare function releaseGuard(guards: object, key: number): void
+
+/** What an instance counts for. */
+export declare function requiredOf(instance: NativePlannedInstance): NativeRequired
+
+/** A limit for an instance of a mode. */
+export interface RoleLimit {
+  /** What the instance is called. */
+  role: string
+  /** Its limit, in bytes. */
+  limitBytes: number
+}
 
 /** The bytes that a file is said to need by the rule of thumb of older tools. */
 export declare function ruleOfThumbBytes(fileBytes: number): number

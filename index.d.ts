@@ -1143,6 +1143,39 @@ interface PassedOver {
   reason: string
 }
 
+/** An instance in the report of a plan. */
+interface PlanInstanceReport {
+  /** Its name. */
+  id: string
+  /** Its limit, in bytes; absent where it has none. */
+  limitBytes?: number
+  /**
+   * How it was found what its model takes: by the estimate of its file's header, or by the rule of thumb of the file and half
+   * of it; without a model the limit alone counts.
+   */
+  formula: 'estimate' | 'rule-of-thumb' | 'limit-only'
+  /** What its model takes while it is loaded, in bytes. */
+  loadingBytes: number
+  /** What its model takes once it runs, its contexts and caches full, in bytes. */
+  footprintBytes: number
+  /** What counts once it runs, in bytes: the larger of limit and footprint. */
+  requiredBytes: number
+  /** What all take together while it is loaded, in bytes: those before it, and it. */
+  startPeakBytes: number
+  /** What it may require at most for the plan to pass, the others as they are, in bytes; 0 where no size of it would do. */
+  roomBytes: number
+  /**
+   * The highest neat limit with which the plan would pass, the others as they are, in bytes; absent where a limit of this
+   * instance mends nothing, or nothing has to be mended.
+   */
+  fittingLimitBytes?: number
+  /** Whether the plan would pass without it. */
+  passesWithout: boolean
+}
+
+/** The modes that a plan may have. */
+declare function planModes$2(): Array<'single' | 'matrix'>
+
 /** What was allocated and freed while a scope lasted, in bytes as asked for. */
 interface PoolScope {
   /** What was allocated and not freed again, less what was freed that was there before. */
@@ -1256,6 +1289,14 @@ interface Quantization {
   bitsPerWeight: number
   /** How most of its matrices are stored: a ggml type name. */
   type: string
+}
+
+/** A limit for an instance of a mode. */
+interface RoleLimit {
+  /** What the instance is called. */
+  role: string
+  /** Its limit, in bytes. */
+  limitBytes: number
 }
 
 /** The programs whose needs are known. */
@@ -1558,6 +1599,7 @@ declare function loadedAddon(): LoadedAddon;
 
 declare const fitAxes: typeof fitAxes$1;
 declare const kvTypes$1: typeof kvTypes$2;
+declare const planModes$1: typeof planModes$2;
 declare const processors$1: typeof processors$2;
 declare const runtimes$1: typeof runtimes$2;
 declare const NativePool: typeof NativePool$1;
@@ -3993,6 +4035,206 @@ declare class MemoryMonitor extends Emitter implements Disposable, AsyncIterable
     [Symbol.asyncIterator](): AsyncGenerator<MonitorSample, void, undefined>;
 }
 
+/** A size in bytes, or as people write it: `'6 GiB'`, `'512MiB'`, `'8G'`. */
+type PlanSize = number | string;
+/** A time in milliseconds, or as people write it: `'500ms'`, `'30s'`, `'5min'`, `'2h'`. */
+type PlanDuration = number | string;
+/** A set of instances with names of its own: `'single'` has a subject, `'matrix'` a subject, an observer and a god. */
+type PlanMode = ReturnType<typeof planModes$1>[number];
+/** How it is found what a model takes: by the estimate of its header, or as its file and half of it. */
+type PlanFormula = 'estimate' | 'rule-of-thumb';
+/** How a model is run, as far as its memory depends on it. */
+interface PlanRun {
+    /** The model file: a GGUF file, the first of a split model, or one of any other format. */
+    model?: string;
+    /** How much memory it may use. What its model takes by default. */
+    limitBytes?: PlanSize;
+    /**
+     * How it is found what its model takes. By default the estimate where the header of a GGUF file can be read, else the rule of
+     * thumb.
+     */
+    formula?: PlanFormula;
+    /** What computes: the processor, the GPU with all layers unless `gpuLayers` says fewer, or the NPU. `'cpu'` by default. */
+    device?: 'cpu' | 'gpu' | 'npu';
+    /** Tokens of one slot. As many as the model was trained with by default. */
+    contextLength?: number;
+    /** Slots: sequences that are worked on at the same time. 1 by default. */
+    parallel?: number;
+    /** How keys and values are stored. `'f16'` by default. */
+    kvType?: KvType;
+    /** How keys are stored. `kvType` by default. */
+    kvTypeK?: KvType;
+    /** How values are stored. `kvType` by default. */
+    kvTypeV?: KvType;
+    /** Tokens that are given at once. 2048 by default. */
+    batch?: number;
+    /** Tokens that are computed at once. 512 by default. */
+    ubatch?: number;
+    /** Whether attention is computed without keeping its scores. `true` by default. */
+    flashAttention?: boolean;
+    /** Whether layers with a window keep the whole context. `false` by default. */
+    swaFull?: boolean;
+    /** Whether all slots share one cache. `false` by default. */
+    unifiedKv?: boolean;
+    /** Whether embeddings are wanted, not logits. `false` by default. */
+    embeddings?: boolean;
+    /** Layers on the GPU, from the last on. All with the device `'gpu'`, 0 by default else. */
+    gpuLayers?: number;
+    /** The first layers, whose experts stay with the processor. 0 by default. */
+    cpuMoeLayers?: number;
+    /** Whether the processor's weights are pages of the mapped file. `true` by default. */
+    mmap?: boolean;
+    /** Whether weights are kept a second time in the processor's order. `true` by default. */
+    repack?: boolean;
+    /** The program that runs the model. `'llama.cpp'` by default; `'rkllm'` with the device `'npu'`. */
+    runtime?: Runtime;
+    /** What a server's cache of prompts may take. 8 GiB for llama-server, 0 for others by default. */
+    promptCacheBytes?: PlanSize;
+    /** Checkpoints that a server keeps of each slot. 32 for llama-server, 0 for others by default. */
+    checkpoints?: number;
+    /** The file of a projector for images or sound. */
+    mmproj?: string;
+    /** The file of a draft model. */
+    draft?: string;
+    /** The files of adapters (LoRA). */
+    loras?: readonly string[];
+}
+/** An instance of a plan: its model, and how a supervisor runs it. */
+interface PlanInstance extends PlanRun {
+    /** The program that runs it, with its arguments: a list, or a line without quotes. */
+    command?: string | readonly string[];
+    /** Variables for the command, beside those that it inherits. */
+    environment?: Record<string, string>;
+    /** The folder that the command starts in. That of the plan by default. */
+    workingDirectory?: string;
+    /** An address at which connections for it are taken: it is started at the first one. Without it, it runs from the start on. */
+    listen?: string;
+    /**
+     * The address at which the command listens by itself. By default a free port of 127.0.0.1, which it finds in `$PORT` and in place
+     * of `${PORT}`.
+     */
+    upstream?: string;
+    /** A path that answers 2xx once it is ready. By default it is ready when it accepts connections. */
+    healthPath?: string;
+    /** Who gives way to whom: the lower first. 0 by default. */
+    priority?: number;
+    /** How long after its last connection it is stopped; 0 for never, the default. */
+    idleTimeoutMs?: PlanDuration;
+    /** How long a connection waits for its start before it is answered with 503. 30 s by default. */
+    waitTimeoutMs?: PlanDuration;
+    /** How long it may take to be ready. 5 min by default. */
+    startTimeoutMs?: PlanDuration;
+    /** How long it may take to end after SIGTERM before it is killed. 10 s by default. */
+    stopTimeoutMs?: PlanDuration;
+    /** When it is started again after it has ended by itself. `'on-failure'` by default. */
+    restart?: 'no' | 'on-failure' | 'always';
+    /** How long the first restart waits; each further one twice as long. 1 s by default. */
+    restartDelayMs?: PlanDuration;
+    /** How long a restart waits at most. 1 min by default. */
+    maxRestartDelayMs?: PlanDuration;
+    /** How often it is started again at most, until it has run for longer than `maxRestartDelayMs`. No limit by default. */
+    maxRestarts?: number;
+}
+/** Everything that shall run on a board together, as a file in YAML or JSON has it too. */
+interface Plan {
+    /** Where the schema is, for editors. */
+    $schema?: string;
+    /** A set of instances with names of its own. */
+    mode?: PlanMode;
+    /** The board that it is for. This machine by default. */
+    board?: BoardId;
+    /** The memory that it is for, instead of a board's or this machine's. */
+    totalBytes?: PlanSize;
+    /** Share of the memory that is left alone. 15 by default. */
+    safetyMarginPercent?: number;
+    /** What is left free before each load. 2 GiB by default, or an eighth of a memory below 16 GiB. */
+    headroomBytes?: PlanSize;
+    /** How it is found what a model takes, of all instances that do not say it. */
+    formula?: PlanFormula;
+    /** The model file of all instances that name none. */
+    model?: string;
+    /** What shall run, by name, in the order of start. */
+    instances?: Record<string, PlanInstance>;
+}
+
+/** An instance that was allocated. */
+interface AllocatedInstance {
+    /** Its name. */
+    id: string;
+    /** Its model file, if it has one. */
+    model?: string;
+    /** Its limit, in bytes, if it has one. */
+    limitBytes?: number;
+    /** How it was found what its model takes. */
+    formula: 'estimate' | 'rule-of-thumb' | 'limit-only';
+    /** What it holds of the budget, in bytes: the larger of its limit and of what its model takes. */
+    requiredBytes: number;
+}
+/** The instances that a manager has allocated, by name. Its `toString()` is a report for people. */
+declare class Instances implements Iterable<AllocatedInstance> {
+    #private;
+    /** How many there are. */
+    get size(): number;
+    /**
+     * Takes what an instance requires off the budget, before it is made. It is refused, too, where there is no room for what its model
+     * takes while it is loaded. The guard is held until {@link deallocate}, or the end of the manager.
+     *
+     * @throws {@link InsufficientMemoryError} when there is not that much.
+     * @throws {@link InvalidArgumentError} for a name that a live instance has, without a model and a limit, and for an unfit request.
+     * @throws {@link IoError}, {@link InvalidGgufError} and {@link InvalidModelError} for a model that is not there or none.
+     * @throws {@link ReleasedError} after the manager was closed.
+     */
+    allocate(id: string, request: PlanRun): Allocation;
+    /** Releases what an instance holds. Returns whether there was one of that name. */
+    deallocate(id: string): boolean;
+    /** Releases all of them, and takes no more. */
+    close(): void;
+    /** What each of them holds, in the order of allocation. */
+    [Symbol.iterator](): Iterator<AllocatedInstance>;
+    /** The allocations for people. */
+    toString(): string;
+}
+
+/** What {@link checkBeforeLoad} takes: how the model is run, and what is left free. */
+interface LoadCheckOptions extends Omit<PlanRun, 'model'> {
+    /** What is left free. 2 GiB by default, or an eighth of a memory below 16 GiB. */
+    headroomBytes?: PlanSize;
+    /** The guard that was taken for this very load, whose bytes are not held against it. None by default. */
+    allocation?: Allocation;
+}
+/** What was found right before a load. */
+interface LoadCheck {
+    /** Whether the model may be loaded. */
+    fits: boolean;
+    /** How it was found what it takes. */
+    formula: 'estimate' | 'rule-of-thumb';
+    /** What it takes from its start on, in bytes: the largest of its limit and of what its model takes, loaded and running. */
+    requiredBytes: number;
+    /** What the machine can give it now, in bytes, the headroom left free. */
+    availableBytes: number;
+    /** What is left free, in bytes. */
+    headroomBytes: number;
+    /** What is left over, in bytes; negative where it does not fit. */
+    marginBytes: number;
+    /** The bound that leaves least. */
+    bindingTerm: HeadroomTerm;
+    /** All of it in a sentence. */
+    message: string;
+}
+/**
+ * Whether a model may be loaded right now: what it takes, or its limit where that is more, against what the machine can give, with so
+ * much left free. The last of three checks, for what changed since a plan passed and its instance was allocated.
+ *
+ * @param file - a model file of any format
+ * @throws {@link IoError} where the file is not there, or the memory cannot be measured.
+ * @throws {@link InvalidGgufError} and {@link InvalidModelError} for a file that is no model, and {@link InvalidArgumentError} for an
+ *   unfit option.
+ * @example
+ * const { fits, message } = checkBeforeLoad('model.gguf', { limitBytes: 8 * GiB })
+ * if (!fits) throw new Error(message)
+ */
+declare function checkBeforeLoad(file: string | URL, options?: LoadCheckOptions): LoadCheck;
+
 /** How a buffer of a family is taken. */
 interface FamilyAllocateOptions<Kind extends string> {
     /** What it is for. */
@@ -4337,6 +4579,8 @@ declare class MemoryManager implements AsyncDisposable {
     readonly gpu: DeviceFamily<'device' | 'pinned' | 'managed'>;
     /** Buffers of ordinary RAM, by `kind` of this process alone or in a memory file. */
     readonly system: DeviceFamily<'anonymous' | 'memory-file'>;
+    /** What {@link allocateInstance} has taken, by name. */
+    readonly instances: Instances;
     /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link staging}. */
     readonly monitor: MemoryMonitor;
     /** Records what happens to the budget; off until its `start()`. */
@@ -4356,6 +4600,12 @@ declare class MemoryManager implements AsyncDisposable {
     openUrl(url: string | URL, options?: OpenUrlOptions): Promise<GgufFile>;
     /** Takes bytes of the budget in turn, all that is asked for together or nothing: `admission.acquire()`. */
     acquire(requests: AcquireRequest | readonly AcquireRequest[], options?: AcquireOptions): Promise<Grant>;
+    /** Takes what an instance requires off the budget, before it is made: `instances.allocate()`. */
+    allocateInstance(id: string, request: PlanRun): Allocation;
+    /** Releases what an instance holds: `instances.deallocate()`. */
+    deallocateInstance(id: string): boolean;
+    /** Whether a model may be loaded right now. See {@link checkBeforeLoad}; the machine is that of {@link budget}. */
+    checkBeforeLoad(file: string | URL, options?: LoadCheckOptions): LoadCheck;
     /** What this process holds now. See {@link processMemory}. */
     processMemory(): ProcessMemory;
     /**
@@ -4401,16 +4651,42 @@ declare class MemoryManager implements AsyncDisposable {
     /** Whether it was closed. */
     get closed(): boolean;
     /**
-     * Ends the monitor, loads in flight and whoever waits for a turn (they reject with an {@link AbortError}), closes the pools
-     * and releases every buffer of a device. Allocations and grants of the budget belong to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
+     * Ends the monitor, loads in flight and whoever waits for a turn (they reject with an {@link AbortError}), closes the pools,
+     * releases every buffer of a device and deallocates every instance. Other allocations and grants of the budget belong to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
      */
     close(): Promise<void>;
     /** The same as {@link close}, for `await using`. */
     [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** What would mend a plan, computed. */
+interface PlanAdvice {
+    /**
+     * What is changed: the `'order'` of start, the `'limit'` of an instance, the `'limits'` of all, the type of its cache (`'kv-type'`), its
+     * `'context'`, its `'model'`, that it is left out (`'without'`), or the `'memory'`.
+     */
+    kind: 'order' | 'limit' | 'limits' | 'kv-type' | 'context' | 'model' | 'without' | 'memory';
+    /** In words: `observer at 6.50 GiB would fit`. */
+    description: string;
+    /** The instance that is changed, if it is one. */
+    instance?: string;
+    /** Whether the plan passes with that alone. */
+    fits: boolean;
+    /** The limit, the size of a file or of a memory that would do, in bytes. */
+    bytes?: number;
+    /** What is saved at the peak of the instance, in bytes. */
+    savedBytes?: number;
+    /** Tokens of a slot that would do. */
+    contextLength?: number;
+}
+/** An instance in a report, with the file of its model. */
+interface PlannedInstanceReport extends PlanInstanceReport {
+    /** Its model file, as the plan names it. */
+    model?: string;
+}
+
 /** The stable codes of this package's errors. */
-type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_INVALID_MODEL' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_INVALID_TENSOR' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_LEDGER' | 'ERR_BUSY' | 'ERR_NEVER_FITS' | 'ERR_TIMEOUT' | 'ERR_INTERNAL' | 'ERR_ADDON_UNAVAILABLE' | 'ABORT_ERR';
+type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_INVALID_MODEL' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_INVALID_TENSOR' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_LEDGER' | 'ERR_BUSY' | 'ERR_NEVER_FITS' | 'ERR_TIMEOUT' | 'ERR_INTERNAL' | 'ERR_INVALID_PLAN' | 'ERR_ADDON_UNAVAILABLE' | 'ABORT_ERR';
 /**
  * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
  * to do.
@@ -4573,6 +4849,35 @@ declare class TimeoutError extends PlimsollError {
     /** What stood in the way, and what to do. */
     readonly reason: string;
 }
+/** What is wrong with a plan. */
+interface PlanIssue {
+    /**
+     * What it is: of the text (`'syntax'`, `'unknown-key'`, `'invalid-value'`, `'duplicate-name'`, `'missing-value'`), of what it
+     * names (`'missing-model'`, `'invalid-model'`, `'missing-command'`), or that it does not fit (`'total-too-large'`,
+     * `'peak-too-large'`, `'instance-too-large'`).
+     */
+    kind: 'syntax' | 'unknown-key' | 'invalid-value' | 'duplicate-name' | 'missing-value' | 'missing-model' | 'invalid-model' | 'missing-command' | 'total-too-large' | 'peak-too-large' | 'instance-too-large';
+    /** What was expected, what came, and what to do. */
+    message: string;
+    /** The instance it is about, if it is about one. */
+    instance?: string;
+    /** Where in the plan: `instances.subject.limitBytes`. */
+    key?: string;
+    /** The line of its file, from 1, if it was read from one. */
+    line?: number;
+    /** What would be needed, in bytes, where it does not fit. */
+    neededBytes?: number;
+    /** What there is, in bytes, where it does not fit. */
+    usableBytes?: number;
+}
+/** A plan is none, names what is not there, or does not fit. Nothing was started or allocated. */
+declare class InvalidPlanError extends PlimsollError {
+    readonly code: 'ERR_INVALID_PLAN';
+    /** Everything that is wrong with it. */
+    readonly issues: readonly PlanIssue[];
+    /** Its file, if it was read from one. */
+    readonly path?: string;
+}
 /** This package is wrong, and nobody else: neither the arguments, a file, the system nor a device. Please report it. */
 declare class InternalError extends PlimsollError {
     readonly code: 'ERR_INTERNAL';
@@ -4600,6 +4905,130 @@ declare class AddonUnavailableError extends PlimsollError {
     /** The file that was refused, if one was found. */
     readonly path?: string;
 }
+
+/** Whether a plan passes, and why not. Its `toString()` is the same for people. */
+declare class PlanReport {
+    /** Whether all of it fits, at every moment. */
+    readonly passes: boolean;
+    /** The file that the plan was read from, if it was. */
+    readonly path: string | undefined;
+    /** The mode of the plan, if it has one. */
+    readonly mode: PlanMode | undefined;
+    /** All memory, in bytes. */
+    readonly totalBytes: number;
+    /** The share of it that is left alone. */
+    readonly safetyMarginPercent: number;
+    /** What is left free before each load, in bytes. */
+    readonly headroomBytes: number;
+    /** What keeps the plan from using more: the safety margin, the headroom, or the line of the board or of this machine. */
+    readonly bound: 'safety-margin' | 'headroom' | 'line';
+    /** The safe threshold: what the plan may use at most, in bytes. */
+    readonly usableBytes: number;
+    /** What all instances require once they run, in bytes. */
+    readonly requiredBytes: number;
+    /** The most that is taken at once, in bytes: while one of them is loaded, or once all run. */
+    readonly peakBytes: number;
+    /** What is usable less the peak, in bytes; negative where it does not fit. */
+    readonly marginBytes: number;
+    /** Each instance, in the order of start. */
+    readonly instances: readonly PlannedInstanceReport[];
+    /** What is wrong. */
+    readonly issues: readonly PlanIssue[];
+    /** What would mend it, the least harm first. */
+    readonly advice: readonly PlanAdvice[];
+    /** The order of start whose peak is the least. */
+    readonly bestOrder: readonly string[];
+    /** That peak, in bytes. */
+    readonly bestOrderPeakBytes: number;
+    private constructor();
+    /**
+     * Throws where the plan does not pass.
+     *
+     * @throws {@link InvalidPlanError} with the issues.
+     */
+    throwIfFailed(): void;
+    /** The report for people: verdict, totals, issues, what would mend it, and what each instance is given. */
+    toString(): string;
+}
+
+/** A plan that fits, proposed for one that does not. */
+interface PlanFix {
+    /** Whether what is proposed passes; where it does not, it is as small as it gets. */
+    passes: boolean;
+    /** What is proposed, with sizes in bytes. */
+    plan: Plan;
+    /** The same as a file: the text that the plan was read from, with its comments, and what is changed in it. */
+    text: string;
+    /** What is changed, in words; empty where nothing has to be. */
+    changes: string[];
+    /** The report of what is proposed. */
+    report: PlanReport;
+}
+/**
+ * Proposes a plan that fits: another order of start, lower limits, and where these do not do a smaller cache for models whose estimate
+ * is known, those with the lowest priority first. Nothing is left out.
+ *
+ * @throws as {@link validatePlan}.
+ * @example
+ * const { passes, changes, text } = fixPlan(readPlan('plan.yaml'))
+ */
+declare function fixPlan(plan: Plan): PlanFix;
+
+/** What {@link recommendLimits} takes. */
+interface RecommendLimitsOptions {
+    /** Share of the memory that is left alone, 0 to below 100. 15 by default. */
+    safetyMarginPercent?: number;
+    /** What is left free before each load, in bytes. 2 GiB by default, or an eighth of a memory below 16 GiB. */
+    headroomBytes?: number;
+}
+/** The modes that a plan may have. */
+declare const planModes: readonly PlanMode[];
+/**
+ * Limits for the roles of a mode that pass on a memory of so many bytes: together they are at most what is usable.
+ *
+ * @throws {@link InvalidArgumentError} for an unfit argument.
+ * @example
+ * recommendLimits('matrix', 32 * GiB) // 7, 9 and 10.5 GiB for subject, observer and god
+ */
+declare function recommendLimits(mode: PlanMode, totalBytes: number, options?: RecommendLimitsOptions): RoleLimit[];
+
+/** What {@link parsePlan} takes. */
+interface ParsePlanOptions {
+    /** The file that it comes from: what errors call it, and whose folder paths in it are seen from. None by default. */
+    path?: string;
+}
+/**
+ * Reads a plan in YAML or JSON, and checks it against the schema. Models and commands are looked for by {@link validatePlan}, which
+ * knows the lines of what this returns.
+ *
+ * @throws {@link InvalidPlanError} for what is no YAML or no plan, with all issues and their lines.
+ * @throws {@link InvalidArgumentError} for what is no text.
+ * @example
+ * const plan = parsePlan('instances: { chat: { model: chat.gguf, limitBytes: 6GiB } }')
+ */
+declare function parsePlan(text: string, options?: ParsePlanOptions): Plan;
+/**
+ * Reads a plan from a file in YAML or JSON: see {@link parsePlan}.
+ *
+ * @throws {@link IoError} when the file cannot be read.
+ * @throws {@link InvalidPlanError} as of {@link parsePlan}.
+ */
+declare function readPlan(path: string | URL): Plan;
+
+/**
+ * Whether everything that a plan has fits together, before anything of it starts: the sum of what is required, and every peak while one
+ * of them is loaded, against the safe threshold. That it does not fit is no error: `passes` is false then, with the issues and what
+ * would mend them.
+ *
+ * A path in a plan is seen from the folder of the file that it was read from by {@link readPlan}, else from the working directory.
+ *
+ * @throws {@link InvalidPlanError} with everything that is wrong where it is no plan, or names a model or a command that is not there.
+ * @throws {@link IoError} where the memory of this machine cannot be read, if the plan is for it.
+ * @example
+ * const report = validatePlan({ mode: 'matrix', totalBytes: '32 GiB', instances: { god: { limitBytes: '12 GiB' } } })
+ * if (!report.passes) console.error(`${report}`)
+ */
+declare function validatePlan(plan: Plan): PlanReport;
 
 /**
  * How much of a file lies in the page cache. Nothing of the file is read.
@@ -4939,5 +5368,5 @@ declare class TokenBudget implements Disposable {
     [Symbol.dispose](): void;
 }
 
-export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PageStore, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, TokenBudget, TokenSequence, UnsupportedTypeError, backEnds, boardPresets, contextOfSlot, detectBoard, dropPageCache, estimate, fit, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parsePoolSnapshots, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, verifyEstimate };
-export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, PassedOver, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RknpuDeviceOptions, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };
+export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, Instances, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidPlanError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PageStore, PlanReport, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, TokenBudget, TokenSequence, UnsupportedTypeError, backEnds, boardPresets, checkBeforeLoad, contextOfSlot, detectBoard, dropPageCache, estimate, fit, fixPlan, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parsePlan, parsePoolSnapshots, planModes, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, readPlan, recommendLimits, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, validatePlan, verifyEstimate };
+export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocatedInstance, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadCheck, LoadCheckOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, ParsePlanOptions, PassedOver, Plan, PlanAdvice, PlanDuration, PlanFix, PlanFormula, PlanInstance, PlanInstanceReport, PlanIssue, PlanMode, PlanRun, PlanSize, PlannedInstanceReport, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RecommendLimitsOptions, RknpuDeviceOptions, RoleLimit, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };

@@ -50,11 +50,33 @@ const bundled = {
   resolveId: (source) => (source === 'fastest-levenshtein' ? library : null),
 }
 
-/** The licence of what a file of `dist/` took over. */
+/** Another, in a file of its own: it is larger than the entry, and only plans in files need it. */
+const yaml = resolve('node_modules/yaml/browser/index.js')
+const yamlWhenNeeded = {
+  name: 'yaml',
+  resolveId: (source) => (source === 'yaml' ? { id: 'plimsoll/yaml', syntheticNamedExports: true } : null),
+  load: (id) => (id === 'plimsoll/yaml' ? lazily('yaml') : null),
+}
+
+/** The schema of plans as a file, for editors. */
+const schema = {
+  name: 'schema',
+  generateBundle() {
+    const source = readFileSync('lib/plan/plan.schema.json', 'utf8')
+    this.emitFile({ type: 'asset', fileName: 'plan.schema.json', source })
+  },
+}
+
+/** What a file of `dist/` took over, and its licence. */
+const libraries = [
+  { name: 'fastest-levenshtein', entry: library, file: 'node_modules/fastest-levenshtein/LICENSE.md' },
+  { name: 'yaml', entry: yaml, file: 'node_modules/yaml/LICENSE' },
+]
 const licence = ({ moduleIds }) =>
-  moduleIds.includes(library)
-    ? `/*! fastest-levenshtein\n${readFileSync('node_modules/fastest-levenshtein/LICENSE.md', 'utf8')}*/`
-    : ''
+  libraries
+    .filter(({ entry }) => moduleIds.includes(entry))
+    .map(({ name, file }) => `/*! ${name}\n${readFileSync(file, 'utf8')}*/`)
+    .join('\n')
 
 const external = [/^node:/]
 
@@ -68,8 +90,12 @@ export default [
       'node-llama-cpp': 'build/lib/llama/index.js',
     },
     output: { dir: 'dist', chunkFileNames: 'shared.js', format: 'cjs', banner: licence, generatedCode: 'es2015' },
-    plugins: [text, bundled],
+    plugins: [text, yamlWhenNeeded, bundled, schema],
     external,
+  },
+  {
+    input: yaml,
+    output: { file: 'dist/yaml.js', format: 'cjs', banner: licence, exports: 'named', generatedCode: 'es2015' },
   },
   {
     input: 'build/lib/index.d.ts',

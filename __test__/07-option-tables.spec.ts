@@ -21,9 +21,11 @@ interface Option {
 }
 
 const declared = new Map(
-  createSourceFile('index.d.ts', read('index.d.ts'), ScriptTarget.Latest, true)
-    .statements.filter(isInterfaceDeclaration)
-    .map((declaration) => [declaration.name.text, declaration]),
+  ['index.d.ts', 'http.d.ts'].flatMap((path) =>
+    createSourceFile(path, read(path), ScriptTarget.Latest, true)
+      .statements.filter(isInterfaceDeclaration)
+      .map((declaration) => [declaration.name.text, declaration] as const),
+  ),
 )
 
 /** The options of an interface, those that it inherits first. */
@@ -118,9 +120,11 @@ const subjects: Record<string, string[]> = {
   'loading.md: model.load(name, [options])': ['LoadIntoOptions'],
   'loading.md: model.loadAll([options])': ['LoadAllIntoOptions'],
   'manager.md: new MemoryManager([options])': ['MemoryManagerOptions'],
+  'adapters.md: memoryPressure(options)': ['MemoryPressureOptions'],
   'tokens.md: new TokenBudget(options)': ['TokenBudgetOptions'],
   'tokens.md: PageStore.create(options)': ['PageStoreOptions'],
   'monitor.md: monitor.start([options])': ['MonitorOptions'],
+  'plans.md: checkBeforeLoad(file, [options])': ['LoadCheckOptions'],
   'pools.md: Device.open([choice])': [
     'HostDeviceOptions',
     'DmaHeapDeviceOptions',

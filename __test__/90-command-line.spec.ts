@@ -77,7 +77,10 @@ describe('help and version', () => {
 
 describe('wrong use ends with 2 and says what is right', () => {
   test.each([
-    [[], 'expected a verb: doctor, blackbox, cache, estimate, fit, inspect, ledger, load, pools, replay, run, top'],
+    [
+      [],
+      'expected a verb: doctor, blackbox, cache, estimate, fit, inspect, ledger, load, plan, pools, replay, run, top',
+    ],
     [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
     [['doc'], 'unknown verb "doc"; did you mean "doctor"?'],
     [['plan'], 'unknown verb "plan"; expected one of doctor'],
@@ -85,7 +88,7 @@ describe('wrong use ends with 2 and says what is right', () => {
     [['load', sample, '--foo'], 'unknown option "--foo"; expected one of --'],
     [
       ['frobnicate'],
-      'unknown verb "frobnicate"; expected one of doctor, blackbox, cache, estimate, fit, inspect, ledger, load, pools, replay, run, top',
+      'unknown verb "frobnicate"; expected one of doctor, blackbox, cache, estimate, fit, inspect, ledger, load, plan, pools, replay, run, top',
     ],
     [['hlp'], 'unknown verb "hlp"; did you mean "help"?'],
     [['--vesion'], 'unknown option "--vesion"; did you mean "--version"?'],

@@ -11,6 +11,8 @@ import { TensorChunk } from './loader/chunk.js'
 import { GgufFile } from './loader/gguf-file.js'
 import { MemoryManager } from './manager/manager.js'
 import { MemoryMonitor } from './monitor/monitor.js'
+import { Instances } from './plan/instances.js'
+import { PlanReport } from './plan/report.js'
 import { MemoryPool } from './pool/memory-pool.js'
 import { StagingBuffer, StagingPool } from './pool/staging.js'
 import { MemoryProfile } from './profile/profile.js'
@@ -182,6 +184,23 @@ export {
 } from './monitor/monitor.js'
 export type { ReclaimRun } from './monitor/reclaim.js'
 export type { Component, Stage } from './monitor/stages.js'
+export type { PlanAdvice, PlanInstanceReport, PlannedInstanceReport } from './plan/figures.js'
+export { fixPlan, type PlanFix } from './plan/fix.js'
+export { type AllocatedInstance, Instances } from './plan/instances.js'
+export { planModes, type RecommendLimitsOptions, type RoleLimit, recommendLimits } from './plan/limits.js'
+export { checkBeforeLoad, type LoadCheck, type LoadCheckOptions } from './plan/load-check.js'
+export { PlanReport } from './plan/report.js'
+export { type ParsePlanOptions, parsePlan, readPlan } from './plan/source.js'
+export type {
+  Plan,
+  PlanDuration,
+  PlanFormula,
+  PlanInstance,
+  PlanMode,
+  PlanRun,
+  PlanSize,
+} from './plan/types.js'
+export { validatePlan } from './plan/validate.js'
 export { DeviceFamily, type FamilyAllocateOptions, type FamilyDevice, type FamilyStats } from './pool/family.js'
 export {
   type BlockInfo,
@@ -227,10 +246,12 @@ export {
   InvalidArgumentError,
   InvalidGgufError,
   InvalidModelError,
+  InvalidPlanError,
   InvalidTensorError,
   IoError,
   LedgerError,
   NeverFitsError,
+  type PlanIssue,
   PlimsollError,
   ReleasedError,
   TimeoutError,
@@ -284,6 +305,7 @@ const types = [
   DeviceBuffer,
   GgufFile,
   Grant,
+  Instances,
   MemoryBudget,
   MemoryManager,
   MemoryMonitor,
@@ -291,6 +313,7 @@ const types = [
   MemoryProfile,
   ModelMemoryEstimate,
   PageStore,
+  PlanReport,
   StagingBuffer,
   TensorChunk,
   TokenBudget,

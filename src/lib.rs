@@ -30,6 +30,7 @@ mod ledger;
 mod loader;
 mod mirror;
 mod monitor;
+mod plan;
 mod pool;
 mod profile;
 mod sync;

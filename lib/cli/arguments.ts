@@ -13,6 +13,22 @@ const commonOptions = {
 /** All options of a verb, its own first. It may tell of a common one in its own words. */
 export const optionsOf = (verb: Signature): Options => ({ ...verb.options, ...commonOptions, ...verb.options })
 
+/** What the name of an option begins with that ends with a word of the user's. */
+const beginningOf = (name: string): string => name.replace(/[A-Z]+$/, '')
+
+/** The options of a verb, those whose names the user ends as they stand on the command line. */
+function optionsIn(verb: Signature, argv: readonly string[]): Options {
+  const options = Object.entries(optionsOf(verb))
+  const words = argv.flatMap((word) => /^--([\w.-]+)/.exec(word)?.[1] ?? [])
+  const named = options.flatMap(([name, option]) => {
+    const begun = option.named ? beginningOf(name) : undefined
+    return words
+      .filter((word) => begun && word.startsWith(begun) && word !== begun)
+      .map((word) => [word, option] as const)
+  })
+  return Object.fromEntries([...options, ...named])
+}
+
 type Value = string | boolean | (string | boolean)[]
 
 /** The arguments of one call of a verb. Getters of values throw a {@link UsageError} for one that is unfit. */
@@ -44,6 +60,12 @@ export class Arguments {
   /** The operands of a verb that takes any number of them. */
   get paths(): readonly string[] {
     return this.#operands
+  }
+
+  /** The words with which an option's name was ended, in the order of the command line. */
+  wordsOf(name: string): string[] {
+    const begun = beginningOf(name)
+    return Object.keys(this.#values).flatMap((key) => (key.startsWith(begun) ? [key.slice(begun.length)] : []))
   }
 
   flag(name: string): boolean {
@@ -117,10 +139,10 @@ export function suggestion(word: string, known: readonly string[]): string {
 
 /** Reads what follows the verb. */
 export function parse(verb: Signature, argv: string[]): Arguments {
-  const options = optionsOf(verb)
   const end = verb.command === undefined ? -1 : argv.indexOf('--')
   const command = end < 0 ? undefined : argv.slice(end + 1)
   const own = end < 0 ? argv : argv.slice(0, end)
+  const options = optionsIn(verb, own)
   refuseUnknown(own, options)
   const { values, positionals } = parseStrictly(own, options)
   if (verb.operand === undefined && positionals.length > 0) {

@@ -115,6 +115,7 @@ const exitCodes: Record<PlimsollError['code'], ExitCode> = {
   ERR_NEVER_FITS: Exit.doesNotFit,
   ERR_TIMEOUT: Exit.trouble,
   ERR_INTERNAL: Exit.trouble,
+  ERR_INVALID_PLAN: Exit.doesNotFit,
   ERR_ADDON_UNAVAILABLE: Exit.trouble,
   ABORT_ERR: Exit.interrupted,
 }

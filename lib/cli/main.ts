@@ -12,6 +12,7 @@ import { run as runCommand } from './ledger/run.js'
 import { cache } from './model/cache.js'
 import { inspect } from './model/inspect.js'
 import { load } from './model/load.js'
+import { plan } from './plan/plan.js'
 import { pools } from './pool/pools.js'
 import { replay } from './pool/replay.js'
 import { pageFor, printDocument, printDocumentLine, printError, printLines, watchOutput } from './terminal/output.js'
@@ -28,6 +29,7 @@ const verbs: readonly Verb[] = [
   inspect,
   ledger,
   load,
+  plan,
   pools,
   replay,
   runCommand,

@@ -3,6 +3,7 @@ import { Admission } from '../admission/admission.js'
 import type { Grant } from '../admission/grant.js'
 import type { AcquireOptions, AcquireRequest } from '../admission/options.js'
 import { BlackBox } from '../blackbox/black-box.js'
+import type { Allocation } from '../budget/allocation.js'
 import { type MachineBudgetOptions, MemoryBudget, machineBudgetChecks } from '../budget/budget.js'
 import { type DeviceBuffer, isBuffer, type PoolBuffer } from '../device/buffer.js'
 import { type DeviceChoice, deviceChoice } from '../device/device.js'
@@ -12,6 +13,9 @@ import type { OpenOptions } from '../loader/options.js'
 import type { OpenUrlOptions } from '../loader/remote-options.js'
 import { Loads } from '../loader/stream.js'
 import { limitChecks, type MemoryLimits, MemoryMonitor } from '../monitor/monitor.js'
+import { Instances } from '../plan/instances.js'
+import { checkLoad, type LoadCheck, type LoadCheckOptions } from '../plan/load-check.js'
+import type { PlanRun } from '../plan/types.js'
 import {
   DeviceFamily,
   type FamilyAllocateOptions,
@@ -127,6 +131,8 @@ export class MemoryManager implements AsyncDisposable {
   readonly gpu: DeviceFamily<'device' | 'pinned' | 'managed'>
   /** Buffers of ordinary RAM, by `kind` of this process alone or in a memory file. */
   readonly system: DeviceFamily<'anonymous' | 'memory-file'>
+  /** What {@link allocateInstance} has taken, by name. */
+  readonly instances: Instances
   /** Watches the memory under the budget; off until its `start()`. At critical it first trims {@link staging}. */
   readonly monitor: MemoryMonitor
   /** Records what happens to the budget; off until its `start()`. */
@@ -151,6 +157,7 @@ export class MemoryManager implements AsyncDisposable {
     this.board = boardPresets.find(({ id }) => id === preset)
     this.budget = MemoryBudget.forThisMachine({ ...line, board })
     this.admission = new Admission(this.budget)
+    this.instances = new Instances(internal, this.budget)
     this.staging = new StagingPool({ maxHeldBytes, budget: this.budget })
     this.monitor = new MemoryMonitor(this.budget)
     this.monitor.onReclaim('staging pool', () => this.staging.trim())
@@ -183,6 +190,21 @@ export class MemoryManager implements AsyncDisposable {
   /** Takes bytes of the budget in turn, all that is asked for together or nothing: `admission.acquire()`. */
   acquire(requests: AcquireRequest | readonly AcquireRequest[], options?: AcquireOptions): Promise<Grant> {
     return this.admission.acquire(requests, options)
+  }
+
+  /** Takes what an instance requires off the budget, before it is made: `instances.allocate()`. */
+  allocateInstance(id: string, request: PlanRun): Allocation {
+    return this.instances.allocate(id, request)
+  }
+
+  /** Releases what an instance holds: `instances.deallocate()`. */
+  deallocateInstance(id: string): boolean {
+    return this.instances.deallocate(id)
+  }
+
+  /** Whether a model may be loaded right now. See {@link checkBeforeLoad}; the machine is that of {@link budget}. */
+  checkBeforeLoad(file: string | URL, options?: LoadCheckOptions): LoadCheck {
+    return checkLoad(this.budget, file, options)
   }
 
   #loadContext(): LoadContext {
@@ -319,13 +341,14 @@ export class MemoryManager implements AsyncDisposable {
   }
 
   /**
-   * Ends the monitor, loads in flight and whoever waits for a turn (they reject with an {@link AbortError}), closes the pools
-   * and releases every buffer of a device. Allocations and grants of the budget belong to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
+   * Ends the monitor, loads in flight and whoever waits for a turn (they reject with an {@link AbortError}), closes the pools,
+   * releases every buffer of a device and deallocates every instance. Other allocations and grants of the budget belong to their holders and stay; what the profile has recorded can still be read. Resolves when every reader has stopped. Idempotent.
    */
   async close(): Promise<void> {
     this.#closed = true
     this.monitor.close()
     this.admission.close()
+    this.instances.close()
     this.staging.close()
     // Whatever becomes of one of them, the others end.
     try {

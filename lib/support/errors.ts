@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'ERR_NEVER_FITS'
   | 'ERR_TIMEOUT'
   | 'ERR_INTERNAL'
+  | 'ERR_INVALID_PLAN'
   | 'ERR_ADDON_UNAVAILABLE'
   | 'ABORT_ERR'
 
@@ -209,6 +210,48 @@ export class TimeoutError extends PlimsollError {
   declare readonly reason: string
 }
 
+/** What is wrong with a plan. */
+export interface PlanIssue {
+  /**
+   * What it is: of the text (`'syntax'`, `'unknown-key'`, `'invalid-value'`, `'duplicate-name'`, `'missing-value'`), of what it
+   * names (`'missing-model'`, `'invalid-model'`, `'missing-command'`), or that it does not fit (`'total-too-large'`,
+   * `'peak-too-large'`, `'instance-too-large'`).
+   */
+  kind:
+    | 'syntax'
+    | 'unknown-key'
+    | 'invalid-value'
+    | 'duplicate-name'
+    | 'missing-value'
+    | 'missing-model'
+    | 'invalid-model'
+    | 'missing-command'
+    | 'total-too-large'
+    | 'peak-too-large'
+    | 'instance-too-large'
+  /** What was expected, what came, and what to do. */
+  message: string
+  /** The instance it is about, if it is about one. */
+  instance?: string
+  /** Where in the plan: `instances.subject.limitBytes`. */
+  key?: string
+  /** The line of its file, from 1, if it was read from one. */
+  line?: number
+  /** What would be needed, in bytes, where it does not fit. */
+  neededBytes?: number
+  /** What there is, in bytes, where it does not fit. */
+  usableBytes?: number
+}
+
+/** A plan is none, names what is not there, or does not fit. Nothing was started or allocated. */
+export class InvalidPlanError extends PlimsollError {
+  declare readonly code: 'ERR_INVALID_PLAN'
+  /** Everything that is wrong with it. */
+  declare readonly issues: readonly PlanIssue[]
+  /** Its file, if it was read from one. */
+  declare readonly path?: string
+}
+
 /** This package is wrong, and nobody else: neither the arguments, a file, the system nor a device. Please report it. */
 export class InternalError extends PlimsollError {
   declare readonly code: 'ERR_INTERNAL'
@@ -276,7 +319,7 @@ const classes = {
   ERR_INTERNAL: InternalError,
 } satisfies Record<Exclude<NativeCode, 'ABORT_ERR'>, typeof PlimsollError>
 
-for (const type of [PlimsollError, AbortError, AddonUnavailableError, ...Object.values(classes)]) {
+for (const type of [PlimsollError, AbortError, AddonUnavailableError, InvalidPlanError, ...Object.values(classes)]) {
   Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true })
 }
 
@@ -348,6 +391,14 @@ export function ioError(path: string, cause: unknown): IoError {
   const { errno, syscall, message } = cause as NodeJS.ErrnoException
   const text = `expected to write ${path}, got: ${message}; ${writingAdvice(cause)}`
   const system = errno === undefined ? {} : { errno: Math.abs(errno), ...nameOf({ errno }) }
+  return new IoError('ERR_IO', text, { path, ...system, ...(syscall !== undefined && { syscall }) }, { cause })
+}
+
+/** What the system said against reading a file. */
+export function readError(path: string, what: string, cause: unknown): IoError {
+  const { errno, syscall, message } = cause as NodeJS.ErrnoException
+  const system = errno === undefined ? {} : { errno: Math.abs(errno), ...nameOf({ errno }) }
+  const text = `expected ${path} to be ${what}, got: ${message}`
   return new IoError('ERR_IO', text, { path, ...system, ...(syscall !== undefined && { syscall }) }, { cause })
 }
 

@@ -227,6 +227,17 @@ impl NativeBudget {
         &self.guards.budget
     }
 
+    /// What the machine that it is of can give now, with a floor of so many bytes.
+    pub(crate) fn measured_headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<CoreHeadroom> {
+        // In this order, so that what is taken in between does not count as neither pending nor taken.
+        let promised = self.core().promised();
+        let floor_bytes = floor_bytes.map(|bytes| bytes as u64);
+        let machine = Machine::read_at(&self.root);
+        let read = machine.and_then(|machine| Ok((machine, HeadroomOptions::at(&self.root, floor_bytes)?)));
+        let (machine, options) = read.map_err(|unavailable| to_js(env, &unavailable.into()))?;
+        Ok(CoreHeadroom::of(&machine, promised, &options))
+    }
+
     /// The seat in the ledger that it shares, if it does.
     pub(crate) fn seat(&self) -> Option<&Arc<Seat>> {
         self.ledger.as_ref()
@@ -281,13 +292,7 @@ impl NativeBudget {
 
     #[napi(catch_unwind)]
     pub fn headroom(&self, env: Env, floor_bytes: Option<f64>) -> napi::Result<Headroom> {
-        // In this order, so that what is taken in between does not count as neither pending nor taken.
-        let promised = self.core().promised();
-        let floor_bytes = floor_bytes.map(|bytes| bytes as u64);
-        let machine = Machine::read_at(&self.root);
-        let read = machine.and_then(|machine| Ok((machine, HeadroomOptions::at(&self.root, floor_bytes)?)));
-        let (machine, options) = read.map_err(|unavailable| to_js(env, &unavailable.into()))?;
-        Ok(CoreHeadroom::of(&machine, promised, &options).into())
+        Ok(self.measured_headroom(env, floor_bytes)?.into())
     }
 
     #[napi(catch_unwind)]

@@ -3,5 +3,5 @@
 mod headroom;
 mod memory_budget;
 
-pub use headroom::Headroom;
+pub use headroom::{Headroom, HeadroomTerm};
 pub use memory_budget::{Guards, NativeBudget};

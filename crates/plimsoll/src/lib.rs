@@ -15,6 +15,7 @@ pub mod estimate;
 pub mod ledger;
 pub mod loader;
 pub mod monitor;
+pub mod plan;
 pub mod pool;
 mod size_text;
 mod sorting;

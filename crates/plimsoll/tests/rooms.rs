@@ -36,6 +36,7 @@ const ROOMS: [&str; 17] = [
     "system",
     "budget",
     "estimate",
+    "plan",
     "ledger",
     "admission",
     "device",

@@ -7,6 +7,8 @@ export interface Option {
   multiple?: boolean
   /** What stands for the value in the help; absent for a flag. */
   value?: string
+  /** Whether its name ends with a word of the user's, in place of the one in capitals: `ram-limit-ID`. */
+  named?: boolean
   /** One line for the help. */
   help: string
 }
