@@ -7,43 +7,19 @@
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { install, PLACE } from './server-packages.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const PLACE = join(ROOT, 'build', 'test-server')
 const EXAMPLE = join(ROOT, 'examples', 'inference-server')
 const SAMPLE = join(ROOT, 'examples', 'models', 'plimsoll-sample-llama.gguf')
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '8' } } })
 const seconds = Number(values.seconds)
-
-const llama = '3.22.1'
-const dependencies = {
-  fastify: '5.12.8',
-  'node-llama-cpp': llama,
-  [`@node-llama-cpp/linux-${process.arch}`]: llama,
-  openai: '7.59.0',
-  ai: '7.0.173',
-  '@ai-sdk/openai-compatible': '3.0.92',
-  autocannon: '9.0.0',
-}
-
-function install() {
-  const wanted = JSON.stringify({ private: true, type: 'module', dependencies }, null, 2)
-  const manifest = join(PLACE, 'package.json')
-  const isThere = existsSync(join(PLACE, 'node_modules', 'plimsoll')) && readFileSync(manifest, 'utf8') === wanted
-  if (isThere) return
-  mkdirSync(PLACE, { recursive: true })
-  writeFileSync(manifest, wanted)
-  const flags = ['--ignore-scripts', '--omit=optional', '--no-package-lock', '--no-audit', '--no-fund']
-  const { status } = spawnSync('npm', ['install', ...flags], { cwd: PLACE, stdio: ['ignore', 2, 2] })
-  assert.equal(status, 0, 'npm install failed')
-  symlinkSync(ROOT, join(PLACE, 'node_modules', 'plimsoll'))
-}
 
 /** Compiles the example beside what it needs. */
 function build() {
