@@ -83,7 +83,7 @@ describe('wrong use ends with 2 and says what is right', () => {
     ],
     [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
     [['doc'], 'unknown verb "doc"; did you mean "doctor"?'],
-    [['plan'], 'unknown verb "plan"; expected one of doctor'],
+    [['up'], 'unknown verb "up"; expected one of doctor'],
     [['inspect', sample, '--color'], 'unknown option "--color"; expected one of --'],
     [['load', sample, '--foo'], 'unknown option "--foo"; expected one of --'],
     [

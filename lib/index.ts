@@ -198,6 +198,7 @@ export type {
   PlanInstance,
   PlanMode,
   PlanRun,
+  PlanRunOptions,
   PlanSize,
 } from './plan/types.js'
 export { validatePlan } from './plan/validate.js'

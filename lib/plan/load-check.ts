@@ -9,10 +9,10 @@ import { call, invalidArgument, quoted, readError } from '../support/errors.js'
 import { runKeys, type Sized, sizeOf } from './footprint.js'
 import { IssueList } from './issues.js'
 import { SchemaReader } from './schema.js'
-import type { Exact, PlanRun, PlanSize } from './types.js'
+import type { Exact, PlanRun, PlanRunOptions, PlanSize } from './types.js'
 
 /** What {@link checkBeforeLoad} takes: how the model is run, and what is left free. */
-export interface LoadCheckOptions extends Omit<PlanRun, 'model'> {
+export interface LoadCheckOptions extends PlanRunOptions {
   /** What is left free. 2 GiB by default, or an eighth of a memory below 16 GiB. */
   headroomBytes?: PlanSize
   /** The guard that was taken for this very load, whose bytes are not held against it. None by default. */

@@ -15,9 +15,7 @@ export type PlanMode = ReturnType<typeof native.planModes>[number]
 export type PlanFormula = 'estimate' | 'rule-of-thumb'
 
 /** How a model is run, as far as its memory depends on it. */
-export interface PlanRun {
-  /** The model file: a GGUF file, the first of a split model, or one of any other format. */
-  model?: string
+export interface PlanRunOptions {
   /** How much memory it may use. What its model takes by default. */
   limitBytes?: PlanSize
   /**
@@ -69,6 +67,12 @@ export interface PlanRun {
   draft?: string
   /** The files of adapters (LoRA). */
   loras?: readonly string[]
+}
+
+/** A model, and how it is run. */
+export interface PlanRun extends PlanRunOptions {
+  /** The model file: a GGUF file, the first of a split model, or one of any other format. */
+  model?: string
 }
 
 /** An instance of a plan: its model, and how a supervisor runs it. */
