@@ -31,6 +31,7 @@ export const {
   kvTypes,
   leakWarning,
   likelyDevice,
+  llamaCppVersions,
   machineMemory,
   mappedFileBytes,
   pageCache,
