@@ -1166,6 +1166,9 @@ export interface LineTerm {
   description: string
 }
 
+/** The versions of llama.cpp whose compute buffers are known. */
+export declare function llamaCppVersions(): Array<'0.5' | '0.6'>
+
 /** How a load reads its file in fact. */
 export interface LoadReading {
   /** The calls that it reads by: `'read'`, `'mmap'` or `'direct'`. */
@@ -1409,6 +1412,7 @@ export interface NativeEstimate {
   devices: Array<ModelDeviceBytes>
   extras: Array<EstimateExtra>
   totals: EstimateTotals
+  npuDomains: number
 }
 
 /** What an estimate is made for. What is absent has the core's default. */
@@ -1425,6 +1429,7 @@ export interface NativeEstimateOptions {
   unifiedKv?: boolean
   embeddings?: boolean
   runtime?: string
+  llamaCppVersion?: string
   gpuLayers?: number
   cpuMoeLayers?: number
   mmap?: boolean

@@ -894,6 +894,9 @@ interface LineTerm {
   description: string
 }
 
+/** The versions of llama.cpp whose compute buffers are known. */
+declare function llamaCppVersions$2(): Array<'0.5' | '0.6'>
+
 /** The RAM of this machine at one moment, in bytes. Source: `/proc/meminfo`, see `proc_meminfo(5)`. */
 interface MachineMemory {
   /** RAM the kernel manages (`MemTotal`), in bytes. Less than the board is sold with: firmware keeps a part. */
@@ -1599,6 +1602,7 @@ declare function loadedAddon(): LoadedAddon;
 
 declare const fitAxes: typeof fitAxes$1;
 declare const kvTypes$1: typeof kvTypes$2;
+declare const llamaCppVersions$1: typeof llamaCppVersions$2;
 declare const planModes$1: typeof planModes$2;
 declare const processors$1: typeof processors$2;
 declare const runtimes$1: typeof runtimes$2;
@@ -3299,12 +3303,16 @@ declare class GgufFile implements Disposable {
 type KvType = ReturnType<typeof kvTypes$1>[number];
 /** A program whose needs are known. */
 type Runtime = ReturnType<typeof runtimes$1>[number];
+/** A version of llama.cpp whose compute buffers are known. */
+type LlamaCppVersion = ReturnType<typeof llamaCppVersions$1>[number];
 /** A processor whose order of weights is known. */
 type Processor = ReturnType<typeof processors$1>[number];
 /** The types that a cache may be stored in, by llama.cpp's names. */
 declare const kvTypes: readonly KvType[];
 /** The programs whose needs are known. */
 declare const runtimes: readonly Runtime[];
+/** The versions of llama.cpp whose compute buffers are known. */
+declare const llamaCppVersions: readonly LlamaCppVersion[];
 /** The processors whose order of weights is known. */
 declare const processors: readonly Processor[];
 /** What of a run is told and never searched. */
@@ -3326,6 +3334,11 @@ interface FixedOptions {
      * prompts and checkpoints; `'rkllm'`; or `'generic'`, which has the weights in memory once and maps nothing.
      */
     runtime?: Runtime;
+    /**
+     * The version of llama.cpp. Without it `computeBytes` is that of `'0.5'`, which node-llama-cpp 3.22 has, and `computeBoundBytes` covers
+     * every version that is known.
+     */
+    llamaCppVersion?: LlamaCppVersion;
     /**
      * Layers on the GPU, from the last on; the output matrix counts as one, and goes there first. More than there are means all.
      * 0 by default.
@@ -3424,11 +3437,11 @@ interface ParamsOptions extends RunOptions {
 interface ConfigOptions extends RunOptions {
     /** The level that the weights are quantised to. `'F16'` by default. */
     quant?: string;
+    /** Bytes of the weights, as they are stored: the size of a `.rkllm` file. By default as many as `quant` has for the shape. */
+    weightsBytes?: number;
 }
 /** What {@link ModelMemoryEstimate.fromShape} takes. */
 interface ShapeOptions extends ConfigOptions {
-    /** Bytes of the weights, as they are stored: the size of a `.rkllm` file. By default as many as `quant` has for the shape. */
-    weightsBytes?: number;
 }
 /**
  * What a model needs, part by part, in bytes.
@@ -3478,6 +3491,11 @@ declare class ModelMemoryEstimate {
     readonly extras: readonly EstimateExtra[];
     /** All of it together. */
     readonly totals: EstimateTotals;
+    /**
+     * With `'rkllm'`: how many of the NPU's domains all of it takes at least once there is a context, each a window of 4 GiB. A driver has
+     * sixteen of them, older ones have one. 0 for other programs.
+     */
+    readonly npuDomains: number;
     private constructor();
     /**
      * A model of so many parameters, without its file: weights by the true bits of a level of quantisation, caches and compute buffer
@@ -5371,5 +5389,5 @@ declare class TokenBudget implements Disposable {
     [Symbol.dispose](): void;
 }
 
-export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, Instances, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidPlanError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PageStore, PlanReport, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, TokenBudget, TokenSequence, UnsupportedTypeError, backEnds, boardPresets, checkBeforeLoad, contextOfSlot, detectBoard, dropPageCache, estimate, fit, fixPlan, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parsePlan, parsePoolSnapshots, planModes, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, readPlan, recommendLimits, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, validatePlan, verifyEstimate };
-export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocatedInstance, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadCheck, LoadCheckOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, ParsePlanOptions, PassedOver, Plan, PlanAdvice, PlanDuration, PlanFix, PlanFormula, PlanInstance, PlanInstanceReport, PlanIssue, PlanMode, PlanRun, PlanRunOptions, PlanSize, PlannedInstanceReport, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RecommendLimitsOptions, RknpuDeviceOptions, RoleLimit, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };
+export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, Instances, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidPlanError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PageStore, PlanReport, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, TokenBudget, TokenSequence, UnsupportedTypeError, backEnds, boardPresets, checkBeforeLoad, contextOfSlot, detectBoard, dropPageCache, estimate, fit, fixPlan, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, llamaCppVersions, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parsePlan, parsePoolSnapshots, planModes, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, readPlan, recommendLimits, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, validatePlan, verifyEstimate };
+export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocatedInstance, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaCppVersion, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadCheck, LoadCheckOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, ParsePlanOptions, PassedOver, Plan, PlanAdvice, PlanDuration, PlanFix, PlanFormula, PlanInstance, PlanInstanceReport, PlanIssue, PlanMode, PlanRun, PlanRunOptions, PlanSize, PlannedInstanceReport, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RecommendLimitsOptions, RknpuDeviceOptions, RoleLimit, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };

@@ -7,6 +7,8 @@ import {
   InvalidArgumentError,
   InvalidModelError,
   kvTypes,
+  type LlamaCppVersion,
+  llamaCppVersions,
   MemoryBudget,
   MiB,
   ModelMemoryEstimate,
@@ -41,9 +43,21 @@ describe('a model of the family of llama', () => {
     const tensorBytes = model.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     expect(needs.weightsBytes).toBe(tensorBytes)
     expect(needs.kvCacheBytes).toBe(2 * 32 * 8192 * 2 * 8 * 128 * 2)
-    expect(needs).toMatchObject({ architecture: 'llama', known: true, computeExact: true, stateBytes: 0 })
+    expect(needs).toMatchObject({ architecture: 'llama', known: true, stateBytes: 0, npuDomains: 0 })
     expect(needs).toMatchObject({ contextLength: 8192, parallel: 2, outputBytes: 2 * 4 * 128_256 })
-    expect(needs.computeBytes).toBe(needs.computeBoundBytes)
+  })
+
+  test('has the compute buffer of the version that is named, and a bound for all where none is', () => {
+    const of = (llamaCppVersion?: LlamaCppVersion) =>
+      estimate(model, { contextLength: 8192, parallel: 2, repack: false, llamaCppVersion })
+    const named = llamaCppVersions.map((version) => of(version))
+    for (const { computeExact, computeBytes, computeBoundBytes } of named) {
+      expect([computeExact, computeBytes]).toEqual([true, computeBoundBytes])
+    }
+    expect(new Set(named.map(({ computeBytes }) => computeBytes)).size).toBe(llamaCppVersions.length)
+    expect(needs.computeBytes).toBe(named[0]?.computeBytes)
+    expect(needs.computeBoundBytes).toBe(Math.max(...named.map(({ computeBytes }) => computeBytes)))
+    expect(needs.computeExact).toBe(false)
   })
 
   test('has its parts by layer, by type and by device', () => {
@@ -325,7 +339,15 @@ describe('without a file', () => {
 
   test('a file of another format has the weights that it has, and the caches of its dimensions', () => {
     const needs = ModelMemoryEstimate.fromShape(shape, { weightsBytes: 3e9, runtime: 'rkllm', contextLength: 4096 })
-    expect(needs).toMatchObject({ weightsBytes: 3e9, kvCacheBytes: 36 * 4096 * 2 * 2 * 128 * 2, extras: [] })
+    expect(needs).toMatchObject({
+      weightsBytes: 3e9,
+      kvCacheBytes: 36 * 4096 * 2 * 2 * 128 * 2,
+      extras: [],
+      npuDomains: 1,
+    })
+    const larger = { weightsBytes: 8e9, runtime: 'rkllm', contextLength: 4096 } as const
+    expect(ModelMemoryEstimate.fromShape(shape, larger).npuDomains).toBe(2)
+    expect(ModelMemoryEstimate.fromShape(shape, { ...larger, runtime: 'generic' }).npuDomains).toBe(0)
   })
 
   test.each([

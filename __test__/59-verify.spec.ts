@@ -20,7 +20,7 @@ const path = file('llama-1b.gguf')
 writeFileSync(path, headerOf(llama1b))
 
 const model = opened(llama1b)
-const needs = estimate(model, { contextLength: 4096, processor: 'x64' })
+const needs = estimate(model, { contextLength: 4096, processor: 'x64', llamaCppVersion: '0.5' })
 
 /** A process with so much of its own, and so much of its model mapped. */
 const using = (anonymousBytes: number, mappedBytes?: number): MemoryUse => ({

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { truncateSync, writeFileSync } from 'node:fs'
 import { estimate as estimateOf, fit as fitOf, GgufFile, GiB } from 'plimsoll'
 import { root, runNode, startBesideOthers } from './helpers/child'
 import { headerOf, llama1b, llama8b, mtpHeader } from './helpers/headers'
@@ -90,6 +90,28 @@ describe('plimsoll estimate', () => {
     const dimensions = { hidden_size: 2048, num_hidden_layers: 16, num_attention_heads: 32, intermediate_size: 8192 }
     writeFileSync(config, JSON.stringify({ model_type: 'llama', vocab_size: 32_000, ...dimensions }))
     expect(document('estimate', '--config', config)).toMatchObject({ architecture: 'llama', known: true })
+  })
+
+  test('takes the size of a file of RKLLM, and the dimensions of what it was made of', () => {
+    const [rkllm, config] = [file('model.RKLLM'), file('of-rkllm.json')]
+    writeFileSync(rkllm, '')
+    truncateSync(rkllm, 6e9)
+    const dimensions = { hidden_size: 2048, num_hidden_layers: 36, num_attention_heads: 16, intermediate_size: 11_008 }
+    writeFileSync(config, JSON.stringify({ model_type: 'qwen2', vocab_size: 151_936, ...dimensions }))
+    const found = document('estimate', rkllm, '--config', config, '--context', '4096')
+    expect(found).toMatchObject({ model: rkllm, weightsBytes: 6e9, npuDomains: 2, extras: [] })
+    const { stdout } = plimsoll('estimate', rkllm, '--config', config, '--context', '4096')
+    expect(stdout).toMatch(/^ {2}NPU +at least 2 domains of 4\.00 GiB$/m)
+    expect(plimsoll('estimate', rkllm)).toMatchObject({ status: 2, stderr: expect.stringContaining('--config') })
+    const none = plimsoll('estimate', file('none.rkllm'), '--config', config)
+    expect(none).toMatchObject({ status: 3, stderr: expect.stringContaining('none.rkllm') })
+  })
+
+  test('has the compute buffer of the version that is named', () => {
+    const of = (version: string) => document('estimate', small, '--llama-cpp-version', version)
+    expect(of('0.6')).toMatchObject({ computeExact: true })
+    expect(of('0.6').computeBytes).toBeGreaterThan(of('0.5').computeBytes)
+    expect(plimsoll('estimate', small, '--llama-cpp-version', '0.4').status).toBe(2)
   })
 
   test('shows each layer where it is asked for', () => {

@@ -113,6 +113,8 @@ export {
   type FixedOptions,
   type KvType,
   kvTypes,
+  type LlamaCppVersion,
+  llamaCppVersions,
   type MtpOptions,
   type Processor,
   processors,

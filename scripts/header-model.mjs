@@ -31,16 +31,21 @@ const padded = (bytes, step) => Math.ceil(bytes / step) * step
  *   name of the architecture; dimensions by name, as `4096x1024`, where `blk.*.` stands for all blocks and `blk.0,2-4.`
  *   for these
  */
-export function headerOf({ architecture, keys, tensors }) {
+export function headerOf(model) {
+  const { header } = modelOf(model)
+  return Buffer.concat([header, Buffer.alloc(padded(header.length, FILE_STEP) - header.length)])
+}
+
+/** The same without that, and the bytes that the file has with its data. */
+export function modelOf({ architecture, keys, tensors }) {
   const own = Object.entries(keys).map(([key, value]) => entry(`${architecture}.${key}`, value, REAL.test(key)))
   const entries = [entry('general.architecture', architecture), ...own, entry('tokenizer.ggml.model', 'no_vocab')]
-  const { header } = layoutOf(
+  return layoutOf(
     entries,
     Object.entries(tensors).flatMap(([name, shape]) =>
       namesOf(name, keys.block_count).map((each) => ({ name: each, type: F32, dims: dimsOf(shape) })),
     ),
   )
-  return Buffer.concat([header, Buffer.alloc(padded(header.length, FILE_STEP) - header.length)])
 }
 
 /**

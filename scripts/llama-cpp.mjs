@@ -54,6 +54,13 @@ export function importLlama() {
   return import(pathToFileURL(join(INSTALL, 'node_modules', 'node-llama-cpp', 'dist', 'index.js')))
 }
 
+/** Where the libraries of node-llama-cpp's llama.cpp are, fetched if they are not there. */
+export function peerLibraries() {
+  install(dependencies())
+  const name = PREBUILT[`${process.platform}-${process.arch}`]
+  return join(INSTALL, 'node_modules', '@node-llama-cpp', name, 'bins', name)
+}
+
 /** Runs a script's main function; a failure is one line, an error of the script's own has its stack. */
 export async function run(name, main) {
   try {

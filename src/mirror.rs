@@ -15,8 +15,8 @@ use plimsoll::{
     budget::{HeadroomKind, TermKind},
     device::{CudaKind, HugePageUse},
     estimate::{
-        ComputeDevice, ExtraKind, FitAxis, KvType, Phase, Processor, Runtime, UseComponent, UseSignal,
-        UseVerdict,
+        ComputeDevice, ExtraKind, FitAxis, KvType, LlamaCppVersion, Phase, Processor, Runtime, UseComponent,
+        UseSignal, UseVerdict,
     },
     loader::{IoMode, Output},
     monitor::Level,
@@ -150,6 +150,7 @@ by_name!(
     IoMode,
     KvType,
     Level,
+    LlamaCppVersion,
     MemoryScope,
     MomentKind,
     Output,

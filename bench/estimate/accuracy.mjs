@@ -21,7 +21,7 @@ import { optionsOf } from './tools.mjs'
  * @property {Spread} caches keys, values and states
  * @property {Spread} compute the best guess
  * @property {Spread} [limited] the same with the logits of one token of each slot
- * @property {Spread} bound of the compute buffer: `below` is how far one is under what is taken
+ * @property {Spread} bound of the compute buffer, where no version of llama.cpp is named: `below` is how far one is under what is taken
  * @property {number} exact rows whose compute buffer is said to be exact
  */
 
@@ -54,7 +54,8 @@ async function answersTo(rows, tools, peer) {
     const said = await Promise.all(tools.map(({ ask }) => ask(row, model)))
     const needs = estimate(model.file, optionsOf(row))
     const limited = estimate(model.file, { ...optionsOf(row), outputs: row.parallel })
-    answers.push({ row, weightsBytes: model.weightsBytes, said, needs, limited })
+    const { computeBoundBytes } = estimate(model.file, { ...optionsOf(row), llamaCppVersion: undefined })
+    answers.push({ row, weightsBytes: model.weightsBytes, said, needs, limited, computeBoundBytes })
   }
   for (const { file } of models.values()) file.close()
   return answers
@@ -109,7 +110,7 @@ function partsOf(answers) {
     caches: of(answers, ({ needs, row }) => percent(needs.kvCacheBytes + needs.stateBytes, row.cacheBytes)),
     compute: of(answers, ({ needs, row }) => percent(needs.computeBytes, row.computeBytes)),
     limited: of(limited, ({ limited, row }) => percent(limited.computeBytes, row.limitedComputeBytes)),
-    bound: of(answers, ({ needs, row }) => percent(needs.computeBoundBytes, row.computeBytes)),
+    bound: of(answers, ({ computeBoundBytes, row }) => percent(computeBoundBytes, row.computeBytes)),
     exact: answers.filter(({ needs }) => needs.computeExact).length,
   }
 }

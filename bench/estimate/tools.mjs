@@ -33,11 +33,22 @@ const TYPE_BITS = { F32: 32, F16: 16, Q8_0: 8.5, Q4_0: 4.5 }
 /** fitllm's unit. */
 const GIB = 2 ** 30
 
-/** Options of {@link estimate} for a row. */
+/** Options of {@link estimate} for a row: of the version that the row's figures are of. */
 export function optionsOf({ contextLength, parallel, flashAttention, kvType, ubatch, swaFull, embeddings }) {
   const type = kvType.toLowerCase()
   const cache = { kvTypeK: type, kvTypeV: type, swaFull }
-  return { contextLength, parallel, flashAttention, ubatch, batch: ubatch, embeddings, ...cache, mmap: false }
+  const version = { llamaCppVersion: '0.5' }
+  return {
+    contextLength,
+    parallel,
+    flashAttention,
+    ubatch,
+    batch: ubatch,
+    embeddings,
+    ...cache,
+    mmap: false,
+    ...version,
+  }
 }
 
 /** Options of node-llama-cpp for a row. It adds a token to the micro-batch where layers slide. */

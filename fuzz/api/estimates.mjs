@@ -16,6 +16,7 @@ export function estimateRecipes({ options, oneOf, within, of, flag, bytes, alway
     unifiedKv: flag,
     embeddings: flag,
     runtime: oneOf('llama.cpp', 'llama-server', 'rkllm', 'generic'),
+    llamaCppVersion: oneOf('0.5', '0.6'),
     gpuLayers: oneOf(0, 1, 3, 99),
     cpuMoeLayers: oneOf(0, 2, 99),
     mmap: flag,

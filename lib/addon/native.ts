@@ -34,6 +34,7 @@ export const {
   kvTypes,
   leakWarning,
   likelyDevice,
+  llamaCppVersions,
   machineMemory,
   mappedFileBytes,
   pageCache,

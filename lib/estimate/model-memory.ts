@@ -48,19 +48,18 @@ export interface ParamsOptions extends RunOptions {
 export interface ConfigOptions extends RunOptions {
   /** The level that the weights are quantised to. `'F16'` by default. */
   quant?: string
-}
-
-/** What {@link ModelMemoryEstimate.fromShape} takes. */
-export interface ShapeOptions extends ConfigOptions {
   /** Bytes of the weights, as they are stored: the size of a `.rkllm` file. By default as many as `quant` has for the shape. */
   weightsBytes?: number
 }
 
+/** What {@link ModelMemoryEstimate.fromShape} takes. */
+export interface ShapeOptions extends ConfigOptions {}
+
 const quant = (name: string, value: unknown): string => check.string(name, value)
-const configChecks = { ...runChecks, quant } as const
-const paramsChecks = { ...configChecks, shape: check.string } as const
+const paramsChecks = { ...runChecks, quant, shape: check.string } as const
 const shapeChecks = {
-  ...configChecks,
+  ...runChecks,
+  quant,
   weightsBytes: (name: string, value: unknown) => check.bytes(name, value, 1),
 } as const
 
@@ -121,6 +120,11 @@ export class ModelMemoryEstimate {
   readonly extras: readonly EstimateExtra[]
   /** All of it together. */
   readonly totals: EstimateTotals
+  /**
+   * With `'rkllm'`: how many of the NPU's domains all of it takes at least once there is a context, each a window of 4 GiB. A driver has
+   * sixteen of them, older ones have one. 0 for other programs.
+   */
+  readonly npuDomains: number
 
   static {
     wrapEstimate = (found, again) => new ModelMemoryEstimate(internal, found, again)
@@ -146,6 +150,7 @@ export class ModelMemoryEstimate {
     this.devices = found.devices
     this.extras = found.extras
     this.totals = found.totals
+    this.npuDomains = found.npuDomains
   }
 
   /**
@@ -172,7 +177,7 @@ export class ModelMemoryEstimate {
    * tells enough of.
    */
   static fromConfig(config: ModelConfig, options?: ConfigOptions): ModelMemoryEstimate {
-    const checked = check.options<ConfigOptions>(options, configChecks)
+    const checked = check.options<ConfigOptions>(options, shapeChecks)
     return ofShape(shapeOfConfig(config), checked)
   }
 

@@ -10,6 +10,9 @@ export type KvType = ReturnType<typeof native.kvTypes>[number]
 /** A program whose needs are known. */
 export type Runtime = ReturnType<typeof native.runtimes>[number]
 
+/** A version of llama.cpp whose compute buffers are known. */
+export type LlamaCppVersion = ReturnType<typeof native.llamaCppVersions>[number]
+
 /** A processor whose order of weights is known. */
 export type Processor = ReturnType<typeof native.processors>[number]
 
@@ -18,6 +21,9 @@ export const kvTypes: readonly KvType[] = Object.freeze(native.kvTypes())
 
 /** The programs whose needs are known. */
 export const runtimes: readonly Runtime[] = Object.freeze(native.runtimes())
+
+/** The versions of llama.cpp whose compute buffers are known. */
+export const llamaCppVersions: readonly LlamaCppVersion[] = Object.freeze(native.llamaCppVersions())
 
 /** The processors whose order of weights is known. */
 export const processors: readonly Processor[] = Object.freeze(native.processors())
@@ -41,6 +47,11 @@ export interface FixedOptions {
    * prompts and checkpoints; `'rkllm'`; or `'generic'`, which has the weights in memory once and maps nothing.
    */
   runtime?: Runtime
+  /**
+   * The version of llama.cpp. Without it `computeBytes` is that of `'0.5'`, which node-llama-cpp 3.22 has, and `computeBoundBytes` covers
+   * every version that is known.
+   */
+  llamaCppVersion?: LlamaCppVersion
   /**
    * Layers on the GPU, from the last on; the output matrix counts as one, and goes there first. More than there are means all.
    * 0 by default.
@@ -156,6 +167,7 @@ export const runChecks = {
   unifiedKv: check.boolean,
   embeddings: check.boolean,
   runtime: (name: string, value: unknown): Runtime => check.oneOf(name, value, runtimes),
+  llamaCppVersion: (name: string, value: unknown): LlamaCppVersion => check.oneOf(name, value, llamaCppVersions),
   gpuLayers: countOrNone,
   cpuMoeLayers: countOrNone,
   mmap: check.boolean,

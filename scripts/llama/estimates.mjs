@@ -56,7 +56,7 @@ export async function checkEstimates(sample) {
 async function checkCase(one) {
   const { path, context, mmap, isEncoder } = one
   const model = GgufFile.open(path, { headerOnly: true })
-  const options = { contextLength: context, batch: 512, mmap, processor: process.arch }
+  const options = { contextLength: context, batch: 512, mmap, processor: process.arch, llamaCppVersion: '0.5' }
   const needs = estimate(model, options)
   const child = spawn(process.execPath, [LOAD, JSON.stringify({ path, mmap, context, isEncoder })], {
     stdio: ['pipe', 'pipe', 'inherit'],

@@ -148,6 +148,7 @@ mirror! {
         pub devices: Vec<ModelDeviceBytes>,
         pub extras: Vec<EstimateExtra>,
         pub totals: EstimateTotals,
+        pub npu_domains: f64,
     }
     reading { is_known, is_compute_exact }
 }

@@ -3,7 +3,7 @@
 use napi_derive::napi;
 use plimsoll::{
     Result,
-    estimate::{EstimateOptions, KvType, Processor, Runtime},
+    estimate::{EstimateOptions, KvType, LlamaCppVersion, Processor, Runtime},
 };
 
 use crate::mirror::{array_of, kind_of};
@@ -24,6 +24,7 @@ pub struct NativeEstimateOptions {
     pub unified_kv: Option<bool>,
     pub embeddings: Option<bool>,
     pub runtime: Option<String>,
+    pub llama_cpp_version: Option<String>,
     pub gpu_layers: Option<f64>,
     pub cpu_moe_layers: Option<f64>,
     pub mmap: Option<bool>,
@@ -62,6 +63,10 @@ impl NativeEstimateOptions {
                 Some(name) => kind_of("runtime", name)?,
                 None => default.runtime,
             },
+            llama_cpp_version: match &self.llama_cpp_version {
+                Some(name) => Some(kind_of::<LlamaCppVersion>("llamaCppVersion", name)?),
+                None => default.llama_cpp_version,
+            },
             gpu_layers: number(self.gpu_layers).unwrap_or(default.gpu_layers),
             cpu_moe_layers: number(self.cpu_moe_layers).unwrap_or(default.cpu_moe_layers),
             mmap: self.mmap.unwrap_or(default.mmap),
@@ -82,6 +87,11 @@ array_of! {
 array_of! {
     /// The programs whose needs are known.
     pub fn runtimes() -> Runtime::NAMES => "Array<'llama.cpp' | 'llama-server' | 'rkllm' | 'generic'>"
+}
+
+array_of! {
+    /// The versions of llama.cpp whose compute buffers are known.
+    pub fn llama_cpp_versions() -> LlamaCppVersion::NAMES => "Array<'0.5' | '0.6'>"
 }
 
 array_of! {

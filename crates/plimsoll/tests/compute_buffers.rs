@@ -11,7 +11,7 @@ mod headers;
 use std::collections::BTreeMap;
 
 use gguf_file::GgufFile;
-use plimsoll::estimate::{EstimateOptions, KvType, estimate};
+use plimsoll::estimate::{EstimateOptions, KvType, LlamaCppVersion, ModelMemoryEstimate, estimate};
 use serde::Deserialize;
 
 use headers::{header, tensors};
@@ -42,6 +42,16 @@ struct Run {
     swa_full: bool,
     /// Keys, values and recurrent states together.
     cache_and_state_bytes: u64,
+    /// Of version 0.5.
+    #[serde(flatten)]
+    llama_cpp05: Figures,
+    llama_cpp06: Figures,
+}
+
+/// What a version of llama.cpp takes.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Figures {
     /// With the logits of every token.
     compute_bytes: u64,
     /// With the logits of one token of each slot.
@@ -53,6 +63,13 @@ const fn yes() -> bool {
 }
 
 impl Run {
+    fn figures(&self, version: LlamaCppVersion) -> &Figures {
+        match version {
+            LlamaCppVersion::V0_5 => &self.llama_cpp05,
+            LlamaCppVersion::V0_6 => &self.llama_cpp06,
+        }
+    }
+
     fn limited_options(&self) -> EstimateOptions {
         EstimateOptions { outputs: Some(self.parallel), ..self.options() }
     }
@@ -74,6 +91,11 @@ impl Run {
 }
 
 impl Case {
+    /// Every run, with every version of llama.cpp.
+    fn runs_of_versions(&self) -> impl Iterator<Item = (&Run, LlamaCppVersion)> {
+        self.runs.iter().flat_map(|run| LlamaCppVersion::ALL.iter().map(move |version| (run, *version)))
+    }
+
     fn header(&self) -> GgufFile {
         let blocks = self.keys["block_count"].as_u64().unwrap();
         header(&self.architecture, &self.keys, &tensors(&self.tensors, blocks))
@@ -84,21 +106,56 @@ fn cases() -> Vec<Case> {
     serde_json::from_str(include_str!("cases/compute-buffers.json")).unwrap()
 }
 
+/// With all logits, and with those of one token of each slot.
+fn needs(file: &GgufFile, run: &Run, version: Option<LlamaCppVersion>) -> [ModelMemoryEstimate; 2] {
+    [run.options(), run.limited_options()].map(|options| {
+        let options = EstimateOptions { llama_cpp_version: version, ..options };
+        estimate(&[file], &options).unwrap()
+    })
+}
+
 #[test]
 fn compute_buffers_equal_those_of_llama_cpp_to_the_byte() {
     for case in cases().into_iter().filter(|case| case.is_replayed) {
         let file = case.header();
-        for run in &case.runs {
-            let needs = estimate(&[&file], &run.options()).unwrap();
-            let limited = estimate(&[&file], &run.limited_options()).unwrap();
-            assert!(needs.is_compute_exact && limited.is_compute_exact, "{}: {run:?}", case.model);
+        for (run, version) in case.runs_of_versions() {
+            let [all, limited] = needs(&file, run, Some(version));
+            assert!(all.is_compute_exact && limited.is_compute_exact, "{}: {run:?}", case.model);
+            let figures = run.figures(version);
             assert_eq!(
-                (needs.kv_cache_bytes + needs.state_bytes, needs.compute_bytes, limited.compute_bytes),
-                (run.cache_and_state_bytes, run.compute_bytes, run.limited_compute_bytes),
-                "{}: {run:?}",
+                (all.kv_cache_bytes + all.state_bytes, all.compute_bytes, limited.compute_bytes),
+                (run.cache_and_state_bytes, figures.compute_bytes, figures.limited_compute_bytes),
+                "{}: {version:?}, {run:?}",
                 case.model
             );
-            assert_eq!(needs.compute_bound_bytes, needs.compute_bytes, "{}: {run:?}", case.model);
+            assert_eq!(all.compute_bound_bytes, all.compute_bytes, "{}: {run:?}", case.model);
+        }
+    }
+}
+
+#[test]
+fn bounds_are_not_below_what_any_version_of_llama_cpp_takes() {
+    for case in cases() {
+        let file = case.header();
+        for run in &case.runs {
+            let [all, limited] = needs(&file, run, None);
+            for figures in [&run.llama_cpp05, &run.llama_cpp06] {
+                assert!(all.compute_bound_bytes >= figures.compute_bytes, "{}: {run:?}", case.model);
+                let limited_bytes = limited.compute_bound_bytes;
+                assert!(limited_bytes >= figures.limited_compute_bytes, "{}: {run:?}", case.model);
+            }
+            if case.is_replayed {
+                // The guess is of the first version, and the bound no more than the largest figure.
+                let figures = [&run.llama_cpp05, &run.llama_cpp06].map(|figures| figures.compute_bytes);
+                assert_eq!(all.compute_bytes, figures[0], "{}: {run:?}", case.model);
+                assert_eq!(
+                    Some(all.compute_bound_bytes),
+                    figures.into_iter().max(),
+                    "{}: {run:?}",
+                    case.model
+                );
+                assert_eq!(all.is_compute_exact, figures[0] == figures[1], "{}: {run:?}", case.model);
+            }
         }
     }
 }
@@ -115,8 +172,8 @@ fn models_of_many_layers_are_replayed_as_exactly() {
         }
         case.keys.insert("block_count".to_owned(), 41.into());
         let file = case.header();
-        for run in &case.runs {
-            let needs = estimate(&[&file], &run.options()).unwrap();
+        for (run, version) in case.runs_of_versions() {
+            let [needs, _] = needs(&file, run, Some(version));
             assert!(needs.is_compute_exact, "{}: {run:?}", case.model);
         }
         tried += 1;
@@ -128,12 +185,13 @@ fn models_of_many_layers_are_replayed_as_exactly() {
 fn bounds_of_families_that_are_not_replayed_are_not_below_what_llama_cpp_takes() {
     for case in cases().into_iter().filter(|case| !case.is_replayed) {
         let file = case.header();
-        for run in &case.runs {
-            let needs = estimate(&[&file], &run.options()).unwrap();
-            let limited = estimate(&[&file], &run.limited_options()).unwrap();
-            assert!(!needs.is_compute_exact, "{}: {run:?}", case.model);
-            assert!(needs.compute_bound_bytes >= run.compute_bytes, "{}: {run:?}", case.model);
-            assert!(limited.compute_bound_bytes >= run.limited_compute_bytes, "{}: {run:?}", case.model);
+        for (run, version) in case.runs_of_versions() {
+            let [all, limited] = needs(&file, run, Some(version));
+            let figures = run.figures(version);
+            assert!(!all.is_compute_exact, "{}: {run:?}", case.model);
+            assert!(all.compute_bound_bytes >= figures.compute_bytes, "{}: {version:?}, {run:?}", case.model);
+            let limited_bytes = limited.compute_bound_bytes;
+            assert!(limited_bytes >= figures.limited_compute_bytes, "{}: {version:?}, {run:?}", case.model);
         }
     }
 }

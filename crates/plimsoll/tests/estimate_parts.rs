@@ -8,9 +8,9 @@ use gguf_file::{GgufFile, TensorType};
 use plimsoll::{
     Error,
     estimate::{
-        Companions, ComputeDevice, Draft, EstimateOptions, Estimator, ExtraKind, KvType, ModelMemoryEstimate,
-        ModelShape, Processor, QUANTIZATIONS, Quantization, Runtime, TYPICAL_SHAPES, TypicalShape, estimate,
-        rule_of_thumb_bytes,
+        Companions, ComputeDevice, Draft, EstimateOptions, Estimator, ExtraKind, KvType, LlamaCppVersion,
+        ModelMemoryEstimate, ModelShape, Processor, QUANTIZATIONS, Quantization, Runtime, TYPICAL_SHAPES,
+        TypicalShape, estimate, rule_of_thumb_bytes,
     },
     units::{GIB, MIB},
 };
@@ -52,8 +52,10 @@ fn the_parameters_of_typical_shapes_are_those_of_the_models_they_are_named_for()
 #[test]
 fn a_cpu_alone_holds_everything_and_the_totals_are_its_sums() {
     let file = header("llama-3.1-8b", TensorType::F16);
+    let version = Some(LlamaCppVersion::V0_6);
+    let named = estimate(&[&file], &EstimateOptions { llama_cpp_version: version, ..options() }).unwrap();
+    assert!(named.is_compute_exact);
     let needs = estimate(&[&file], &options()).unwrap();
-    assert!(needs.is_compute_exact);
     assert_eq!(needs.devices.len(), 1);
     assert_eq!(needs.devices[0].weights_bytes, needs.weights_bytes);
     assert_eq!(needs.totals.loading_bytes, needs.weights_bytes);

@@ -17,7 +17,7 @@ use std::{
 use gguf_file::{GgufFile, Options};
 use plimsoll::{
     Error,
-    estimate::{EstimateOptions, KvType, ModelMemoryEstimate, estimate},
+    estimate::{EstimateOptions, KvType, LlamaCppVersion, ModelMemoryEstimate, estimate},
 };
 use serde::Deserialize;
 
@@ -63,6 +63,7 @@ impl Figure {
             embeddings: self.embeddings,
             swa_full: self.swa_full,
             unified_kv: self.unified_kv,
+            llama_cpp_version: Some(LlamaCppVersion::V0_5),
             ..EstimateOptions::default()
         }
     }

@@ -10,12 +10,14 @@ import { estimatePage } from './page.js'
 import {
   configFrom,
   given,
+  isRkllmFile,
   kvTypeFrom,
   openHeader,
   parametersFrom,
   runFrom,
   runOptions,
   type Subject,
+  sizeOf,
   subjectOfCommand,
   useOf,
 } from './run-options.js'
@@ -41,7 +43,11 @@ export const estimate: Verb = {
     ubatch: { type: 'string', value: 'N', help: 'tokens that are computed at once (512)' },
     ...runOptions,
     params: { type: 'string', value: 'N', help: 'without a file: a model of so many parameters, such as 7B' },
-    config: { type: 'string', value: 'FILE', help: "without a file: a model by its repository's config.json" },
+    config: {
+      type: 'string',
+      value: 'FILE',
+      help: "without a file, or of one of RKLLM: a model by its repository's config.json",
+    },
     quant: {
       type: 'string',
       value: 'LEVEL',
@@ -82,7 +88,11 @@ export const estimate: Verb = {
 async function subjectFrom(args: Arguments, pid: number | undefined): Promise<Subject> {
   const { command } = args
   const [file, params, config] = [args.fileIfGiven, parametersFrom(args), args.text('config')]
-  const sources = [file, params, config, command].filter((source) => source !== undefined)
+  const isRkllm = file !== undefined && isRkllmFile(file)
+  if (isRkllm && config === undefined) {
+    throw new UsageError(`expected --config with the config.json of what ${file} was made of, got it without`)
+  }
+  const sources = [isRkllm ? undefined : file, params, config, command].filter((source) => source !== undefined)
   if (sources.length !== 1) {
     const got = sources.length === 0 ? 'none of them' : 'several of them'
     throw new UsageError(`expected a FILE, --params, --config, or -- and a command line of llama.cpp, got ${got}`)
@@ -99,7 +109,7 @@ async function subjectFrom(args: Arguments, pid: number | undefined): Promise<Su
   if (command !== undefined) return subjectOfCommand(command, run, pid)
   const level = given('quant', args.text('quant'))
   const shape = given('shape', args.text('shape'))
-  if (file !== undefined) {
+  if (file !== undefined && !isRkllm) {
     const surplus = Object.keys({ ...level, ...shape })[0]
     if (surplus !== undefined)
       throw new UsageError(`expected --${surplus} with --params or --config, got it with a FILE`)
@@ -117,8 +127,9 @@ async function subjectFrom(args: Arguments, pid: number | undefined): Promise<Su
     return { name, estimate, ...(await useOf(pid)) }
   }
   const path = config as string
-  const estimate = ModelMemoryEstimate.fromConfig(configFrom(path), { ...alone, ...level })
-  return { name: path, estimate, ...(await useOf(pid)) }
+  const weights = isRkllm ? { runtime: 'rkllm' as const, weightsBytes: sizeOf(file) } : {}
+  const estimate = ModelMemoryEstimate.fromConfig(configFrom(path), { ...weights, ...alone, ...level })
+  return { name: isRkllm ? file : path, estimate, ...(await useOf(pid)) }
 }
 
 const documentOf = ({ name, estimate, command }: Subject): object => ({

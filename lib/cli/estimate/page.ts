@@ -1,4 +1,4 @@
-import { type EstimateExtra, formatBytes, type ModelMemoryEstimate } from '../../index.js'
+import { type EstimateExtra, formatBytes, GiB, type ModelMemoryEstimate } from '../../index.js'
 import { bar } from '../terminal/bar.js'
 import type { Page } from '../terminal/page.js'
 import { facts, heading, table } from '../terminal/table.js'
@@ -123,7 +123,7 @@ const devicesSection = (page: Page, { devices }: ModelMemoryEstimate): string[] 
       ]
 
 /** What all of it takes, and whether it is there. */
-export function totalsSection(page: Page, { totals }: ModelMemoryEstimate, room: Room): string[] {
+export function totalsSection(page: Page, { totals, npuDomains }: ModelMemoryEstimate, room: Room): string[] {
   const { loadingBytes, steadyBytes, fullBytes, peakBytes, largestAllocationBytes } = totals
   const fits = peakBytes <= room.availableBytes
   const whose = room.board === undefined ? 'this machine can give now' : `the board ${room.board} has`
@@ -137,6 +137,12 @@ export function totalsSection(page: Page, { totals }: ModelMemoryEstimate, room:
       ['with a context', formatBytes(steadyBytes)],
       ['when all is full', fullBytes > steadyBytes ? formatBytes(fullBytes) : undefined],
       ['largest allocation', formatBytes(largestAllocationBytes)],
+      [
+        'NPU',
+        npuDomains > 0
+          ? `at least ${npuDomains} ${npuDomains === 1 ? 'domain' : 'domains'} of ${formatBytes(4 * GiB)}`
+          : undefined,
+      ],
       [
         fits ? 'fits' : 'does not fit',
         page.paint(fits ? 'green' : 'red', `${formatBytes(peakBytes)} of the ${available} that ${whose}${over}`),

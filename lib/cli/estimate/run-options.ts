@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import {
   type EstimateOptions,
   estimate as estimateOf,
@@ -6,6 +6,8 @@ import {
   type KvType,
   kvTypes,
   type LlamaArguments,
+  type LlamaCppVersion,
+  llamaCppVersions,
   type MemoryUse,
   type ModelMemoryEstimate,
   measureUse,
@@ -63,6 +65,7 @@ export const runOptions = {
   checkpoints: { type: 'string', value: 'N', help: 'checkpoints that a server keeps of a slot (llama-server: 32)' },
   ...addressOptions,
   runtime: { type: 'string', value: 'NAME', help: 'llama.cpp, llama-server, rkllm or generic (llama.cpp)' },
+  'llama-cpp-version': { type: 'string', value: '0.5|0.6', help: 'of llama.cpp (the bound covers each of them)' },
 } as const satisfies Options
 
 /** Opens a header, on the disk or, by its URL, from a server. */
@@ -78,6 +81,7 @@ export async function runFrom(args: Arguments): Promise<EstimateOptions> {
     ...given('gpuLayers', layers(args, 'gpu-layers')),
     ...given('cpuMoeLayers', layers(args, 'n-cpu-moe')),
     ...given('runtime', args.oneOf<Runtime>('runtime', runtimes)),
+    ...given('llamaCppVersion', args.oneOf<LlamaCppVersion>('llama-cpp-version', llamaCppVersions)),
     ...given('processor', processorFrom(args)),
     ...given('promptCacheBytes', args.size('prompt-cache')),
     ...given('checkpoints', whole(args, 'checkpoints')),
@@ -166,6 +170,18 @@ export function configFrom(path: string): Record<string, unknown> {
     return JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
   } catch (error) {
     throw new FileError(`${path}: expected a config.json, got ${(error as Error).message}`, Exit.brokenInput)
+  }
+}
+
+/** Whether that is a file of RKLLM, of which nobody else can read more than its size. */
+export const isRkllmFile = (path: string): boolean => /\.rkllm$/i.test(path)
+
+/** Bytes of a file. */
+export function sizeOf(path: string): number {
+  try {
+    return statSync(path).size
+  } catch (error) {
+    throw new FileError((error as Error).message, Exit.brokenInput)
   }
 }
 

@@ -11,8 +11,9 @@ use super::{
     keys::Keys,
     kv_type::KvType,
     layers::Layers,
+    llama_version::LlamaCppVersion,
     options::Run,
-    replay::{BlockShapes, Decoder, Replay},
+    replay::{Batch, BlockShapes, Decoder, Replay},
     weights::block_of,
 };
 use crate::{
@@ -64,7 +65,8 @@ pub(super) struct Subject<'a> {
     pub(super) from_block: usize,
 }
 
-/// The compute buffer of a run, by a replay of its graph where that is known, else by the formula.
+/// The compute buffer of a run, by a replay of its graph where that is known, else by the formula; of the version of llama.cpp that was
+/// named, or the guess of the first one and the bound of all.
 pub(super) fn compute_bytes(subject: Subject<'_>, kept: &[KeptBytes]) -> Result<ComputeBytes> {
     let run = subject.run;
     let wanted = run.ubatch.min(run.cells.saturating_mul(run.streams));
@@ -72,29 +74,48 @@ pub(super) fn compute_bytes(subject: Subject<'_>, kept: &[KeptBytes]) -> Result<
     let tokens = wanted.next_multiple_of(run.slots);
     let drafts = subject.model.architecture.drafts;
     let outputs = run.outputs.filter(|_| !drafts).unwrap_or(wanted).min(wanted);
+    let versions = LlamaCppVersion::meant(run.options.llama_cpp_version);
     let decoder = Decoder::of(subject.keys, subject.files, subject.model, subject.layers, run)?;
     if let Some(decoder) = decoder {
         let replay = Replay::new(decoder, subject.shapes);
         // Room is made for a whole micro-batch, and for one token of each slot.
-        let bytes = replay.compute_bytes(tokens, outputs).max(replay.compute_bytes(run.slots, run.slots));
-        let best_bytes = limited(bytes.into())?;
-        return Ok(ComputeBytes { best_bytes, bound_bytes: best_bytes, is_exact: true });
+        return of_versions(versions.iter().map(|version| {
+            let whole = Batch { tokens, outputs, version: *version };
+            let single = Batch { tokens: run.slots, outputs: run.slots, version: *version };
+            let bytes = u128::from(replay.compute_bytes(whole).max(replay.compute_bytes(single)));
+            (bytes, bytes)
+        }));
     }
-    let Phases { layer_bytes, logits_bytes } = formula(subject, kept, tokens.into(), outputs.into())?;
-    let bytes = layer_bytes.max(logits_bytes);
-    let margin = match subject.model.architecture.memory {
-        _ if !subject.model.is_known || !subject.model.architecture.is_measured => UNKNOWN_MARGIN_PERCENT,
+    let phases = formula(subject, kept, tokens.into(), outputs.into())?;
+    let found = of_versions(versions.iter().map(|version| {
+        let may_mix = version.mixes_batches(subject.model.name);
+        let inputs = if may_mix { mixed_bytes(subject.model, tokens.into()) } else { 0 };
+        phases.beside(inputs).bytes(margin_percent(subject.model))
+    }))?;
+    Ok(ComputeBytes { is_exact: false, ..found })
+}
+
+/// The guess of the first version, and the largest bound of all.
+fn of_versions(mut all: impl Iterator<Item = (u128, u128)>) -> Result<ComputeBytes> {
+    let (best, bound) = all.next().unwrap_or_default();
+    let (bound, is_exact) = all.fold((bound, best == bound), |(most, is_exact), (guess, bound)| {
+        (most.max(bound), is_exact && guess == best && bound == best)
+    });
+    Ok(ComputeBytes { best_bytes: limited(best)?, bound_bytes: limited(bound)?, is_exact })
+}
+
+/// Inputs for a batch that mixes tokens and embeddings: the embeddings, the tokens, and where those stand.
+fn mixed_bytes(model: &Hyperparameters<'_>, tokens: u128) -> u128 {
+    tokens * (4 * u128::from(model.embedding) + 12)
+}
+
+/// Percent of the formula that the bound of a family is above it.
+fn margin_percent(model: &Hyperparameters<'_>) -> u128 {
+    match model.architecture.memory {
+        _ if !model.is_known || !model.architecture.is_measured => UNKNOWN_MARGIN_PERCENT,
         LayerMemory::Hybrid(..) => HYBRID_MARGIN_PERCENT,
         LayerMemory::Nothing | LayerMemory::Attention | LayerMemory::Recurrent(_) => KNOWN_MARGIN_PERCENT,
-    };
-    // Where no gap of the layers is large enough the logits lie behind them.
-    let packed =
-        bytes.saturating_mul(100 + margin).div_ceil(100).max(layer_bytes.saturating_add(logits_bytes));
-    Ok(ComputeBytes {
-        best_bytes: limited(bytes)?,
-        bound_bytes: limited(packed.saturating_add(FIXED_MARGIN_BYTES))?,
-        is_exact: false,
-    })
+    }
 }
 
 /// The compute buffer of the blocks that predict further tokens, which attend, and whose inputs are a token's embedding and what the
@@ -139,6 +160,27 @@ struct Phases {
     layer_bytes: u128,
     /// The logits, and what they are made of.
     logits_bytes: u128,
+}
+
+impl Phases {
+    /// With so many bytes beside both.
+    const fn beside(self, bytes: u128) -> Self {
+        Self {
+            layer_bytes: self.layer_bytes.saturating_add(bytes),
+            logits_bytes: self.logits_bytes.saturating_add(bytes),
+        }
+    }
+
+    /// The guess, and the bound that is so many percent above it.
+    fn bytes(self, margin_percent: u128) -> (u128, u128) {
+        let guess = self.layer_bytes.max(self.logits_bytes);
+        // Where no gap of the layers is large enough the logits lie behind them.
+        let packed = guess
+            .saturating_mul(100 + margin_percent)
+            .div_ceil(100)
+            .max(self.layer_bytes.saturating_add(self.logits_bytes));
+        (guess, packed.saturating_add(FIXED_MARGIN_BYTES))
+    }
 }
 
 /// The formula: what the widest part of a layer takes beside the inputs, and the logits.

@@ -253,6 +253,10 @@ impl<'a> Estimator<'a> {
             devices,
             extras,
             totals,
+            npu_domains: options
+                .runtime
+                .window_bytes()
+                .map_or(0, |window| totals.steady_bytes.div_ceil(window)),
         })
     }
 }

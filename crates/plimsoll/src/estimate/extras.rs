@@ -38,7 +38,7 @@ pub enum ExtraKind {
     Adapters,
     /// States of prompts that a server puts aside.
     PromptCache,
-    /// States that a server goes back to, one in so many tokens. Versions before llama.cpp 0.6 make as many as they are told.
+    /// States that a server goes back to, one in so many tokens. Older builds of llama.cpp make as many as they are told.
     Checkpoints,
 }
 

@@ -28,7 +28,7 @@
 //! - **Output buffer**: one row of logits, `F32`, for each slot, and one of embeddings where they are asked for
 //!   (`llama_context::output_reserve`).
 //!
-//! - **Compute buffer**, on the CPU back end: the tensors of a micro-batch, placed one after the other as ggml's allocator places
+//! - **Compute buffer**, on the CPU back end, of the version of llama.cpp that is named, or the guess of the first and the bound of all: the tensors of a micro-batch, placed one after the other as ggml's allocator places
 //!   them, in the order of the graph that llama.cpp builds for the family (`replay/`). So the figure has no margin, and
 //!   [`ModelMemoryEstimate::is_compute_exact`] says so. `replay/family.rs` is the list of these families. Others, and files that
 //!   lack a tensor of their family's graph, have the formula in `compute.rs`, found on llama.cpp's figures and up to 18.7 % too
@@ -51,6 +51,7 @@ mod hyperparameters;
 mod keys;
 mod kv_type;
 mod layers;
+mod llama_version;
 mod model_memory;
 mod mtp;
 mod options;
@@ -71,6 +72,7 @@ pub use estimator::{Companions, Draft, Estimator, estimate};
 pub use extras::{ExtraBytes, ExtraKind, Phase};
 pub use fit::{Configuration, Fit, FitAxis, FitLimits, FitOptions, Trade, fit};
 pub use kv_type::KvType;
+pub use llama_version::LlamaCppVersion;
 pub use model_memory::{LayerBytes, ModelMemoryEstimate};
 pub use mtp::MtpDraft;
 pub use options::EstimateOptions;

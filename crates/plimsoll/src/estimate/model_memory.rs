@@ -48,6 +48,9 @@ pub struct ModelMemoryEstimate {
     pub extras: Vec<ExtraBytes>,
     /// All of it together.
     pub totals: TotalBytes,
+    /// Of a program whose buffers lie in an NPU's addresses: how many of its domains all of it takes at least once there is a context, each
+    /// a window of 4 GiB. 0 of others.
+    pub npu_domains: u64,
 }
 
 /// What one block of the model takes.

@@ -5,6 +5,7 @@ use super::{
     hyperparameters::Hyperparameters,
     kv_type::KvType,
     layers::Layers,
+    llama_version::LlamaCppVersion,
     processor::Processor,
     runtime::Runtime,
 };
@@ -52,6 +53,9 @@ pub struct EstimateOptions {
     pub embeddings: bool,
     /// The program that runs the model. Default: llama.cpp.
     pub runtime: Runtime,
+    /// The version of llama.cpp. Without it the guess at the compute buffer is that of the first of
+    /// [`LlamaCppVersion::ALL`], and the bound covers all of them.
+    pub llama_cpp_version: Option<LlamaCppVersion>,
     /// Layers on the GPU, from the last on; the output matrix is the first of them to go there. A number above that of the
     /// layers means all. Default: 0.
     pub gpu_layers: u64,
@@ -87,6 +91,7 @@ impl Default for EstimateOptions {
             unified_kv: false,
             embeddings: false,
             runtime: Runtime::default(),
+            llama_cpp_version: None,
             gpu_layers: 0,
             cpu_moe_layers: 0,
             mmap: true,

@@ -6,8 +6,9 @@ mod tables;
 use gguf_file::{GgufFile, Options};
 use plimsoll::{
     estimate::{
-        Companions, ComputeDevice, EstimateOptions, Estimator, FitLimits, FitOptions, KvType, MemoryUse,
-        ModelMemoryEstimate, Phase, Processor, Runtime, UseComponent, VerifyOptions, fit, verify,
+        Companions, ComputeDevice, EstimateOptions, Estimator, FitLimits, FitOptions, KvType,
+        LlamaCppVersion, MemoryUse, ModelMemoryEstimate, Phase, Processor, Runtime, UseComponent,
+        VerifyOptions, fit, verify,
     },
     units::MAX_BYTES,
 };
@@ -229,6 +230,7 @@ fn options(choices: &mut Choices<'_>) -> EstimateOptions {
         unified_kv: choices.byte() & 1 == 0,
         embeddings: choices.seldom(4),
         runtime: choices.of(Runtime::ALL),
+        llama_cpp_version: choices.seldom(2).then(|| choices.of(LlamaCppVersion::ALL)),
         gpu_layers: if choices.seldom(2) { number(choices, 3) } else { 0 },
         cpu_moe_layers: if choices.seldom(4) { number(choices, 2) } else { 0 },
         mmap: choices.byte() & 1 == 0,

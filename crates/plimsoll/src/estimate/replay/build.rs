@@ -5,14 +5,19 @@ use super::{
     family::{Picks, Residual},
     graph::{Graph, LayerEnds, TensorId},
 };
+use crate::estimate::llama_version::LlamaCppVersion;
 
 /// Bytes of a cell's index (`I64`), and of a token's (`I32`).
 pub(super) const CELL_INDEX_BYTES: u64 = 8;
 pub(super) const TOKEN_INDEX_BYTES: u64 = 4;
 
-/// The graph of a run over so many tokens, with logits of so many of them, through these layers.
-pub(super) fn graph(decoder: &Decoder<'_>, layers: &[usize], tokens: u64, outputs: u64) -> Graph {
-    let mut build = Build { decoder, graph: Graph::default(), inputs: Inputs::default(), tokens };
+/// Of a row that is written (`I64`).
+const ROW_INDEX_BYTES: u64 = 8;
+
+/// The graph of a batch through these layers.
+pub(super) fn graph(decoder: &Decoder<'_>, layers: &[usize], batch: Batch) -> Graph {
+    let Batch { tokens, outputs, version } = batch;
+    let mut build = Build { decoder, version, graph: Graph::default(), inputs: Inputs::default(), tokens };
     let picks = decoder.family.picks;
     let embedded = build.embedded();
     let mut current = build.read_embedded(embedded);
@@ -41,6 +46,17 @@ pub(super) fn graph(decoder: &Decoder<'_>, layers: &[usize], tokens: u64, output
     build.graph.keep(logits);
     build.graph.expand(logits);
     build.graph
+}
+
+/// What a graph is built for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::estimate) struct Batch {
+    /// Tokens that are computed at once.
+    pub(in crate::estimate) tokens: u64,
+    /// Those whose logits are wanted.
+    pub(in crate::estimate) outputs: u64,
+    /// Whose graph it is.
+    pub(in crate::estimate) version: LlamaCppVersion,
 }
 
 /// What all layers read, made when the first one does.
@@ -78,6 +94,7 @@ pub(super) fn input(
 /// A graph that grows.
 pub(super) struct Build<'a> {
     pub(super) decoder: &'a Decoder<'a>,
+    pub(super) version: LlamaCppVersion,
     pub(super) graph: Graph,
     pub(super) inputs: Inputs,
     pub(super) tokens: u64,
@@ -87,21 +104,43 @@ impl Build<'_> {
     /// The embeddings of all tokens, with room for those of a picture's deep layers.
     fn embedded(&mut self) -> TensorId {
         let (decoder, tokens) = (self.decoder, self.tokens);
-        let embedding = decoder.model.embedding;
-        let width = embedding.saturating_mul(decoder.deep_layers.saturating_add(1));
-        let weights = self.graph.external();
-        let ids = self.graph.input(tokens, TOKEN_INDEX_BYTES);
-        let dims = [embedding, tokens, 1, 1];
-        let mut embedded = self.graph.computed(dims, &[weights, ids]);
-        if decoder.deep_layers > 0 {
-            let wide = self.graph.computed([width, tokens, 1, 1], &[embedded]);
-            embedded = self.graph.view(wide, dims, false);
-        }
+        let may_mix = self.version.mixes_batches(decoder.model.name);
+        let dims = [decoder.model.embedding, tokens, 1, 1];
+        let width = dims[0].saturating_mul(decoder.deep_layers.saturating_add(1));
+        let wide_dims = [width, tokens, 1, 1];
+        let mut embedded = self.looked_up(wide_dims);
         self.graph.expand(embedded);
         // Room for embeddings that are given instead of tokens is always made.
         let given = self.graph.input(width.saturating_mul(tokens), 4);
         self.graph.expand(given);
+        if may_mix {
+            // Those of tokens are written over a copy of the given ones.
+            let looked_up = self.looked_up(wide_dims);
+            let given = self.graph.input(width.saturating_mul(tokens), 4);
+            let copy = self.graph.computed(wide_dims, &[given]);
+            let rows = self.graph.input(tokens, ROW_INDEX_BYTES);
+            let mixed = self.graph.over(copy, &[looked_up, rows]);
+            self.graph.expand(mixed);
+        }
+        if decoder.deep_layers > 0 {
+            embedded = self.graph.view(embedded, dims, false);
+            self.graph.expand(embedded);
+        }
+        if may_mix && decoder.family.scales_embeddings {
+            let scales = self.graph.input(tokens, 4);
+            embedded = self.graph.in_place(dims, &[embedded, scales]);
+            self.graph.expand(embedded);
+        }
         embedded
+    }
+
+    /// The embeddings of tokens by their numbers, padded to this width.
+    fn looked_up(&mut self, [width, tokens, ..]: [u64; 4]) -> TensorId {
+        let embedding = self.decoder.model.embedding;
+        let weights = self.graph.external();
+        let ids = self.graph.input(tokens, TOKEN_INDEX_BYTES);
+        let embedded = self.graph.computed([embedding, tokens, 1, 1], &[weights, ids]);
+        if width == embedding { embedded } else { self.graph.computed([width, tokens, 1, 1], &[embedded]) }
     }
 
     /// The embeddings as the first layer reads them.

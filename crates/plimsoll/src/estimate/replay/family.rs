@@ -23,6 +23,8 @@ pub(super) struct Family {
     pub(super) embeds_positions: bool,
     /// A norm follows the embeddings.
     pub(super) norms_embeddings: bool,
+    /// Embeddings of tokens are multiplied by a figure of their width; in a graph that may mix them with given ones, row by row.
+    pub(super) scales_embeddings: bool,
     /// Queries are multiplied by a figure of their position, where `attention.temperature_scale` says so.
     pub(super) scales_queries: bool,
     /// Experts that every token passes go beside the chosen ones.
@@ -101,6 +103,7 @@ const COMMON: Family = Family {
     positions: 1,
     embeds_positions: false,
     norms_embeddings: false,
+    scales_embeddings: false,
     scales_queries: false,
     shares_experts: false,
     picks: Picks::BeforeSums,
@@ -144,7 +147,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family { name: "falcon-h1", picks: Picks::AfterFirstSum, ..COMMON },
     Family { name: "gemma", ..COMMON },
     Family { name: "gemma2", norms_after: true, ..COMMON },
-    Family { name: "gemma3", norms_after: true, ..COMMON },
+    Family { name: "gemma3", norms_after: true, scales_embeddings: true, ..COMMON },
     Family { name: "glm4", norms_after: true, ..COMMON },
     Family { name: "glm4moe", shares_experts: true, expert_weights: ExpertWeights::Keys, ..COMMON },
     Family { name: "gpt-oss", picks: Picks::AfterLayers, expert_weights: ExpertWeights::Chosen, ..COMMON },

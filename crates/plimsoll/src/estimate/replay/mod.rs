@@ -20,6 +20,7 @@ mod recurrent;
 mod repeats;
 mod run;
 
+pub(super) use build::Batch;
 pub(super) use decoder::Decoder;
 pub(super) use repeats::BlockShapes;
 pub(super) use run::Replay;

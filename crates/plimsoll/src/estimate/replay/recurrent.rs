@@ -141,6 +141,14 @@ impl Build<'_> {
         let dims = [sizes.scanned(self.tokens, slots), 1, 1, 1];
         let scanned = graph.computed(dims, &[kept, heads, time, decay, taken_in, given_out, states]);
         graph.expand(scanned);
+        if self.version.gathers_further_states() && slots > 1 {
+            // Those behind the first are read once more, for slots that are not in the batch.
+            let cache = graph.external();
+            let dims = [sizes.kept(slots - 1), 1, 1, 1];
+            let gathered = graph.computed(dims, &[cache, states]);
+            let further = graph.view(gathered, dims, true);
+            graph.store(&[further]);
+        }
         let last = graph.view(scanned, [sizes.kept(slots), 1, 1, 1], true);
         graph.store(&[last]);
         scanned

@@ -1,7 +1,7 @@
 //! A replay: graphs that are built and packed.
 
 use super::{
-    build::graph,
+    build::{Batch, graph},
     decoder::Decoder,
     packing::pack,
     repeats::{BlockShapes, Shortened},
@@ -19,22 +19,22 @@ impl<'a> Replay<'a> {
         Self { decoder, shortened }
     }
 
-    /// What the compute buffer takes for so many tokens, with logits of so many of them.
-    pub(in crate::estimate) fn compute_bytes(&self, tokens: u64, outputs: u64) -> u64 {
+    /// What the compute buffer takes for a batch.
+    pub(in crate::estimate) fn compute_bytes(&self, batch: Batch) -> u64 {
         if let Some(shortened) = &self.shortened {
-            let packed = pack(&graph(&self.decoder, &shortened.layers, tokens, outputs));
+            let packed = pack(&graph(&self.decoder, &shortened.layers, batch));
             if shortened.is_proven(&packed.moments) {
                 // What tests run looks at the proof itself.
-                debug_assert_eq!(packed.peak_bytes, self.whole_bytes(tokens, outputs));
+                debug_assert_eq!(packed.peak_bytes, self.whole_bytes(batch));
                 return packed.peak_bytes;
             }
         }
-        self.whole_bytes(tokens, outputs)
+        self.whole_bytes(batch)
     }
 
     /// The same through every layer.
-    fn whole_bytes(&self, tokens: u64, outputs: u64) -> u64 {
+    fn whole_bytes(&self, batch: Batch) -> u64 {
         let layers: Vec<usize> = (0..self.decoder.model.layers).collect();
-        pack(&graph(&self.decoder, &layers, tokens, outputs)).peak_bytes
+        pack(&graph(&self.decoder, &layers, batch)).peak_bytes
     }
 }
