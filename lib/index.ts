@@ -191,6 +191,7 @@ export { fixPlan, type PlanFix } from './plan/fix.js'
 export { type AllocatedInstance, Instances } from './plan/instances.js'
 export { planModes, type RecommendLimitsOptions, type RoleLimit, recommendLimits } from './plan/limits.js'
 export { checkBeforeLoad, type LoadCheck, type LoadCheckOptions } from './plan/load-check.js'
+export { type MemoryArgSource, type MemoryArgs, parseMemoryArgs } from './plan/memory-args.js'
 export { PlanReport } from './plan/report.js'
 export { type ParsePlanOptions, parsePlan, readPlan } from './plan/source.js'
 export type {

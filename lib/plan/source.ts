@@ -135,16 +135,27 @@ export function parsePlan(text: string, options?: ParsePlanOptions): Plan {
  */
 export function readPlan(path: string | URL): Plan {
   const file = check.filePath('path', path)
-  let text: string
+  return parsePlan(textOf(file, 'a plan'), { path: file })
+}
+
+/** What a file in YAML or JSON says that is no plan, and where to note what is wrong with it. */
+export function readConfiguration(path: string): { content: unknown; issues: IssueList } {
+  const source = parsed(textOf(path, 'a configuration'), path)
+  const issues = new IssueList(source, 'the configuration')
+  const content = contentOf(source, issues)
+  issues.throwIfAny()
+  return { content, issues }
+}
+
+function textOf(file: string, what: string): string {
   try {
     const stats = statSync(file)
     if (!stats.isFile()) throw new Error('no file')
     if (stats.size > MAX_BYTES) throw new Error(`${stats.size} bytes, more than ${MAX_BYTES}`)
-    text = readFileSync(file, 'utf8')
+    return readFileSync(file, 'utf8')
   } catch (error) {
-    throw readError(file, 'a plan in YAML or JSON that can be read', error)
+    throw readError(file, `${what} in YAML or JSON that can be read`, error)
   }
-  return parsePlan(text, { path: file })
 }
 
 function planOf(source: PlanSource): Plan {
@@ -171,7 +182,7 @@ function parsed(text: string, path: string | undefined): PlanSource {
     // Names that come twice are looked for here: the library compares each with each.
     document = parseDocument(text, { ...options, lineCounter: lines, uniqueKeys: false })
   } catch (error) {
-    return failed(`expected a plan in YAML or JSON, got: ${(error as Error).message}`)
+    return failed(`expected YAML or JSON, got: ${(error as Error).message}`)
   }
   const source = new PlanSource(path, text, document, lines)
   const issues = new IssueList(source)

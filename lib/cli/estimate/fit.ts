@@ -1,4 +1,14 @@
-import { type Fit, type FitAxis, fit as fitOf, formatBytes, type KvType, kvTypes, MiB } from '../../index.js'
+import {
+  type Fit,
+  type FitAxis,
+  fit as fitOf,
+  formatBytes,
+  type KvType,
+  kvTypes,
+  type MemoryArgs,
+  MiB,
+  parseMemoryArgs,
+} from '../../index.js'
 import { type Arguments, suggestion } from '../arguments.js'
 import { Exit } from '../exit.js'
 import { UsageError } from '../failure.js'
@@ -36,19 +46,28 @@ export const fit: Verb = {
     'largest-allocation': { type: 'string', value: 'SIZE', help: 'the most that one allocation may have' },
     cpu: { type: 'string', value: 'SIZE', help: 'the most that the processor may hold' },
     gpu: { type: 'string', value: 'SIZE', help: 'the most that the GPU may hold; it gets as many layers as fit' },
+    'max-memory-gb': { type: 'string', value: 'N', help: 'the most memory, in GiB' },
+    'max-parallel-tokens': { type: 'string', value: 'N', help: 'the micro-batch, instead of --ubatches' },
+    'max-cache-tokens': { type: 'string', value: 'N', help: 'the most tokens of all slots together' },
+    config: {
+      type: 'string',
+      value: 'FILE',
+      help: 'these three in YAML or JSON: max_memory_gb, max_parallel_tokens, max_cache_tokens',
+    },
     ...runOptions,
     ...lineOptions,
   },
   run: async (args) => {
-    const room = roomFrom(args)
+    const limits = limitsFrom(args)
+    const room = within(roomFrom(args), limits.maxBytes)
     const { file } = args
     const devices = { ...given('cpuBytes', args.size('cpu')), ...given('gpuBytes', args.size('gpu')) }
     const options = {
       ...given('minContext', args.count('min-context')),
-      ...given('maxContext', args.count('max-context')),
+      ...given('maxContext', args.count('max-context') ?? contextWithin(limits, numbers(args, 'parallel'))),
       ...given('parallel', numbers(args, 'parallel')),
       ...given('kvTypes', words<KvType>(args, 'kv-types', kvTypes)),
-      ...given('ubatches', numbers(args, 'ubatches')),
+      ...given('ubatches', numbers(args, 'ubatches') ?? ubatchesOf(limits)),
       ...given('priorities', words<FitAxis>(args, 'priorities', axes)),
       ...given('largestAllocationBytes', args.size('largest-allocation')),
       ...(await runFrom(args)),
@@ -69,6 +88,24 @@ export const fit: Verb = {
     }
   },
 }
+
+/** Limits as a server of the package's user has them, too. */
+function limitsFrom(args: Arguments): MemoryArgs {
+  const flags = ['max-memory-gb', 'max-parallel-tokens', 'max-cache-tokens', 'config']
+  return parseMemoryArgs(
+    flags.flatMap((flag) => (args.text(flag) === undefined ? [] : [`--${flag}`, `${args.text(flag)}`])),
+  )
+}
+
+const within = (room: Room, maxBytes = Number.POSITIVE_INFINITY): Room =>
+  maxBytes < room.availableBytes ? { ...room, availableBytes: maxBytes, named: true } : room
+
+/** Tokens of a slot, where there is a limit for those of all. */
+const contextWithin = ({ maxCacheTokens }: MemoryArgs, [parallel = 1]: number[] = []): number | undefined =>
+  maxCacheTokens === undefined ? undefined : Math.max(1, Math.floor(maxCacheTokens / parallel))
+
+const ubatchesOf = ({ maxParallelTokens }: MemoryArgs): number[] | undefined =>
+  maxParallelTokens === undefined ? undefined : [maxParallelTokens]
 
 function lines(page: Page, name: string, found: Fit, room: Room, args: Arguments): string[] {
   const { fits, configuration, estimate, reasons, trades, spareBytes } = found

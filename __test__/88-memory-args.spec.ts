@@ -1,0 +1,87 @@
+import { writeFileSync } from 'node:fs'
+import { GiB, InvalidArgumentError, InvalidPlanError, IoError, MiB, parseMemoryArgs } from 'plimsoll'
+import { thrownBy } from './helpers/errors'
+import { scratch } from './helpers/models'
+
+const file = scratch()
+
+/** A configuration file of that text. */
+function written(text: string, name = 'config.yaml'): string {
+  const path = file(name)
+  writeFileSync(path, text)
+  return path
+}
+
+describe('limits on a command line', () => {
+  test('are taken off it, in both forms, and the rest stays as it was', () => {
+    const args = [
+      'serve',
+      '--max-memory-gb',
+      '48.5',
+      '--port=80',
+      '--max-parallel-tokens=15',
+      'x',
+      '--',
+      '--max-cache-tokens',
+      '1',
+    ]
+    expect(parseMemoryArgs(args)).toEqual({
+      maxBytes: 48.5 * GiB,
+      maxParallelTokens: 15,
+      from: { maxBytes: 'flag', maxParallelTokens: 'flag' },
+      file: {},
+      rest: ['serve', '--port=80', 'x', '--', '--max-cache-tokens', '1'],
+    })
+    expect(parseMemoryArgs([])).toEqual({ from: {}, file: {}, rest: [] })
+  })
+
+  test('go before those of the file, which may say more', () => {
+    const path = written('max_memory_gb: 36.0\nmax_parallel_tokens: 20\nprompt: "Your prompt"\n')
+    expect(parseMemoryArgs(['--config', path, '--max-memory-gb', '0.5'])).toEqual({
+      maxBytes: 512 * MiB,
+      maxParallelTokens: 20,
+      from: { maxBytes: 'flag', maxParallelTokens: 'file' },
+      file: { prompt: 'Your prompt' },
+      rest: [],
+    })
+    expect(parseMemoryArgs([`--config=${written('{"max_cache_tokens": 4096}', 'config.json')}`]).maxCacheTokens).toBe(
+      4096,
+    )
+    expect(parseMemoryArgs(['--config', written('')]).file).toEqual({})
+  })
+
+  test.each([
+    [['--max-memory-gb'], '--max-memory-gb'],
+    [['--max-memory-gb', 'much'], '--max-memory-gb'],
+    [['--max-memory-gb', '0'], '--max-memory-gb'],
+    [['--max-memory-gb', '-1'], '--max-memory-gb'],
+    [['--max-parallel-tokens', '1.5'], '--max-parallel-tokens'],
+    [['--max-cache-tokens', '1e9'], '--max-cache-tokens'],
+    [['--max-cache-tokens', '0'], '--max-cache-tokens'],
+    [['--max-cache-tokens', '1', '--max-cache-tokens=2'], '--max-cache-tokens'],
+    [[5 as never], 'args'],
+  ])('%j is refused by its name', (args, argument) => {
+    expect(thrownBy(InvalidArgumentError, () => parseMemoryArgs(args)).argument).toBe(argument)
+  })
+
+  test.each([
+    ['a size that is none', 'prompt: a\nmax_memory_gb: lots', 2, 'max_memory_gb'],
+    ['tokens below one', '\n\nmax_cache_tokens: -5', 3, 'max_cache_tokens'],
+    ['a key that is nearly one', 'max_memory_gib: 5', 1, 'max_memory_gb'],
+    ['another way of writing it', 'a: 1\nmaxCacheTokens: 5', 2, 'max_cache_tokens'],
+    ['no YAML', 'a: [1\nb: 2', 2, 'YAML'],
+    ['a list', '- 1', undefined, 'names with values'],
+  ])('%s in the file is told with its line', (_what, text, line, says) => {
+    const { issues } = thrownBy(InvalidPlanError, () => parseMemoryArgs(['--config', written(text)]))
+    expect(issues[0]?.message).toContain(says)
+    if (line !== undefined) expect(issues[0]?.line).toBe(line)
+  })
+
+  test('a file that is not there, is a folder, or stands for billions', () => {
+    for (const path of ['nowhere.yaml', '/tmp']) {
+      expect(thrownBy(IoError, () => parseMemoryArgs(['--config', path])).path).toBe(path)
+    }
+    const bomb = `a: &a [1]\n${Array.from({ length: 120 }, (_, at) => `b${at}: *a`).join('\n')}`
+    expect(() => parseMemoryArgs(['--config', written(bomb)])).toThrow(InvalidPlanError)
+  })
+})
