@@ -7,6 +7,7 @@ import { isTypedArray } from 'node:util/types'
 import { profilePage } from 'plimsoll/report'
 import { estimateRecipes } from './estimates.mjs'
 import * as hostile from './hostile.mjs'
+import { planRecipes } from './plans.mjs'
 
 const MiB = 2 ** 20
 const sizes = [1, 64, 255, 256, 4096, 65_536, 300_000, MiB, 2 * MiB + 1, 6 * MiB]
@@ -221,6 +222,8 @@ export const makers = {
   MemoryMonitor: ['new MemoryMonitor'],
   MemoryProfile: ['new MemoryProfile'],
   ModelMemoryEstimate: ['estimate', 'ModelMemoryEstimate.fromParams'],
+  PlanReport: ['validatePlan'],
+  Instances: ['new MemoryManager'],
 }
 
 /** The arguments of each call. */
@@ -406,6 +409,7 @@ export const recipes = {
   profilePage: [rows],
 
   ...estimateRecipes({ options, oneOf, within, of, flag, bytes, always }),
+  ...planRecipes({ options, oneOf, within, of, flag, bytes, always }),
 }
 
 /** Arguments for a call. */

@@ -152,9 +152,14 @@ function numberOf({ type, minimum, maximum, exclusiveMaximum }: Schema, value: u
 }
 
 function arrayOf({ items = {}, minItems = 0, maxItems = 0 }: Schema, value: unknown): unknown {
-  if (!check.isArray(value) || value.length < minItems || value.length > maxItems) return nothing
+  if (!check.isArray(value)) return nothing
+  // Asked once: a proxy may say another length each time.
+  const { length } = value
+  if (!(length >= minItems && length <= maxItems)) return nothing
   const name = items.$ref?.replace('#/$defs/', '')
-  const read = Array.from(value, (item) => converted({ ...(name && root.$defs[name]), ...items }, name, item))
+  const schema = { ...(name && root.$defs[name]), ...items }
+  const read: unknown[] = []
+  for (let index = 0; index < length; index++) read.push(converted(schema, name, value[index]))
   return read.includes(nothing) ? nothing : read
 }
 
