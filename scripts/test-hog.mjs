@@ -22,16 +22,18 @@ const text = await runPc({
 
 const all = [...text.matchAll(/^ROUND (.*)$/gm)].map(([, json]) => JSON.parse(json))
 const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1]
-console.log('\n| started | the kernel killed the hog | the innocent server | RSS, MiB | oom_score of both | the server still answers |')
+console.log(
+  '\n| started | the kernel killed the hog first | the innocent server first | RSS, MiB | oom_score of both | the server still answers |',
+)
 console.log('| --- | --- | --- | --- | --- | --- |')
 for (const isUnderRun of [false, true]) {
   const these = all.filter((round) => round.isUnderRun === isUnderRun)
-  const times = (who) => `${these.filter(({ victim }) => victim === who).length} of ${these.length}`
+  const times = (who) => `${these.filter(({ victims }) => victims[0] === who).length} of ${these.length}`
   const both = (what) => ['hog', 'innocent'].map((who) => median(these.map((round) => round[who][what]))).join(', ')
   const cells = [times('hog'), times('innocent'), both('rssMiB'), both('score')]
   const alive = these.filter(({ innocentAnswers }) => innocentAnswers).length
   console.log(`| ${[isUnderRun ? '`plimsoll run`' : 'plainly', ...cells, `${alive} of ${these.length}`].join(' | ')} |`)
 }
-const isRight = ({ isUnderRun, victim, innocentAnswers, hogEnded }) =>
-  isUnderRun ? victim === 'hog' && innocentAnswers && hogEnded === 137 : victim === 'innocent'
+const isRight = ({ isUnderRun, victims, hogEnded }) =>
+  isUnderRun ? victims[0] === 'hog' && hogEnded === 137 : victims[0] === 'innocent'
 process.exitCode = all.length === 2 * rounds && all.every(isRight) ? 0 : 1

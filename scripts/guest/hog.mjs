@@ -36,11 +36,10 @@ const programs = {
   },
 }
 
-/** Whom the kernel has killed since the guest was started, in the order of their deaths. */
-const killed = () =>
-  [...execFileSync('dmesg', { encoding: 'utf8', maxBuffer: 16 << 20 }).matchAll(/Killed process (\d+) /g)].map(
-    ([, pid]) => Number(pid),
-  )
+const kernelLog = (...options) => execFileSync('dmesg', options, { encoding: 'utf8', maxBuffer: 16 << 20 })
+
+/** Whom the kernel has killed since its log was cleared, in the order of their deaths. */
+const killed = () => [...kernelLog().matchAll(/Killed process (\d+) /g)].map(([, pid]) => Number(pid))
 
 /** What the kernel's OOM killer knows of a process. */
 function seen(pid) {
@@ -81,32 +80,45 @@ const answers = () =>
     )
   })
 
+/** The server of the round before, where it lives. */
+let innocent
+
 async function round(isUnderRun, byHog) {
-  const before = killed().length
-  const innocent = await started(programs.innocent, isUnderRun)
+  innocent ??= await started(programs.innocent, isUnderRun)
+  // Else it would forget what it said first.
+  kernelLog('-c')
   const hog = await started(programs.hog, isUnderRun)
   const known = { innocent: seen(innocent.pid), hog: seen(hog.pid) }
   const filling = byHog ? undefined : spawn('dd', ['if=/dev/zero', `of=${full}/file`, 'bs=1M'], { stdio: 'ignore' })
   if (byHog) writeFileSync(leak, '')
-  while (killed().length === before) await after(20)
+  while (killed().length === 0) await after(20)
   filling?.kill('SIGKILL')
   rmSync(`${full}/file`, { force: true })
   // Whoever holds on is killed next; who was first is what matters, and whether the server lives on after that.
   await Promise.race([hog.ended, innocent.ended])
   await after(500)
-  const first = killed()[before]
-  const lives = await answers()
-  for (const { child } of [innocent, hog]) child.kill('SIGTERM')
-  await Promise.all([innocent.ended, hog.ended])
-  for (const path of [leak, socket]) rmSync(path, { force: true })
-  const victim = { [innocent.pid]: 'innocent', [hog.pid]: 'hog' }[first] ?? `process ${first}`
-  return { isUnderRun, byHog, victim, innocentAnswers: lives, hogEnded: (await hog.ended)[0], ...known }
+  const innocentAnswers = await answers()
+  hog.child.kill('SIGTERM')
+  const [hogEnded] = await hog.ended
+  rmSync(leak, { force: true })
+  const names = { [innocent.pid]: 'innocent', [hog.pid]: 'hog' }
+  const victims = killed().map((pid) => names[pid] ?? `process ${pid}`)
+  if (!innocentAnswers) await end()
+  return { isUnderRun, byHog, victims, innocentAnswers, hogEnded, ...known }
+}
+
+async function end() {
+  innocent?.child.kill('SIGTERM')
+  await innocent?.ended
+  rmSync(socket, { force: true })
+  innocent = undefined
 }
 
 mkdirSync(full)
 execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100%', 'tmpfs', full])
-for (let at = 0; at < rounds; at += 1) {
-  for (const isUnderRun of [false, true]) {
+for (const isUnderRun of [true, false]) {
+  for (let at = 0; at < rounds; at += 1) {
     console.log(`ROUND ${JSON.stringify(await round(isUnderRun, at % 2 === 0))}`)
   }
+  await end()
 }

@@ -23,7 +23,13 @@ export function ledgerLines(page: Page, view: LedgerView): string[] {
       ['draining', draining > 0 ? formatBytes(draining) : undefined],
     ]),
     '',
-    ...(holders.length > 0 ? table(page, columns, holders.map((holder) => row(holder, processOf(view, holder)))) : ['nobody has a share']),
+    ...(holders.length > 0
+      ? table(
+          page,
+          columns,
+          holders.map((holder) => row(holder, processOf(view, holder))),
+        )
+      : ['nobody has a share']),
   ]
 }
 

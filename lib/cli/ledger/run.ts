@@ -114,7 +114,10 @@ async function started(
     manager.budget.setLedgerProcess(command.pid)
   } catch (error) {
     // The command has the share with its descriptor, and goes on.
-    printError('plimsoll run', `the ledger does not say that process ${command.pid} holds it: ${(error as Error).message}`)
+    printError(
+      'plimsoll run',
+      `the ledger does not say that process ${command.pid} holds it: ${(error as Error).message}`,
+    )
   }
   return command
 }
