@@ -48,6 +48,8 @@ impl<T> QueueState<T> {
                 self.elsewhere.asked.push(asked);
                 continue;
             }
+            // One that has given its last has nothing left for which it would look and answer.
+            queue.withdraw(asked.slot, asked.id);
             let asker = self.waiting.iter_mut().find(|entry| entry.waiter.tie == asked.by);
             if let Some(asker) = asker.filter(|_| asked.left_bytes > 0) {
                 asker.freed_bytes = asker.freed_bytes.saturating_sub(asked.left_bytes);
@@ -85,7 +87,7 @@ impl<T> QueueState<T> {
             queue.answer(ask.id, answer);
             return Vec::new();
         }
-        self.elsewhere.heard = ask.id;
+        (self.elsewhere.heard, self.elsewhere.is_declined) = (ask.id, false);
         let mut to_ask = Vec::new();
         for wanted in asks(&candidates, ask.priority, ask.bytes) {
             let is_whole = candidates.iter().any(|holder| holder.id == wanted.id && !holder.is_divisible);
