@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -234,6 +234,15 @@ describe('a ledger that cannot be trusted is refused, and says why', () => {
     expect(() => surveyLedger({ directory: at })).toThrow(LedgerError)
   })
 
+  test('a folder in one that is missing, as /dev/shm is in some containers', () => {
+    const at = join(directory, 'none/ledgers')
+    expect(refusal({ directory: at })).toMatchObject({
+      code: 'ERR_LEDGER',
+      reason: expect.stringContaining('the folder above it is missing: name a folder on a tmpfs'),
+    })
+    expect(surveyLedger({ directory: at })).toBeUndefined()
+  })
+
   test('a folder on a disk, unless that is forced', () => {
     const onDisk = mkdtempSync(join(root, 'build/ledger-'))
     try {
@@ -268,6 +277,26 @@ test.each([
   expect(codeOf(() => new MemoryManager(options as never))).toBe('ERR_INVALID_ARGUMENT')
 })
 
+test('who is not root has a ledger of its own in RAM by default, and so has a server that was started as root', () => {
+  const name = `test-${process.pid}`
+  const script = `
+    const { MemoryManager, MiB, surveyLedger } = require('plimsoll')
+    const early = ${process.getuid?.() === 0} && new MemoryManager({ isolated: true })
+    if (early) process.setuid(65534)
+    const { budget } = new MemoryManager({ shared: '${name}' })
+    budget.allocate(MiB, 'weights')
+    const [{ uid, heldBytes }] = surveyLedger({ name: '${name}' }).holders
+    console.log(JSON.stringify({ path: budget.ledgerPath, uid, heldBytes }))`
+  const { path, uid, heldBytes } = JSON.parse(
+    execFileSync(process.execPath, ['-e', script], { cwd: root, encoding: 'utf8' }),
+  )
+  rmSync(path, { force: true })
+  expect(uid).not.toBe(0)
+  // Where an administrator has made one for all users, it is there.
+  expect([`/dev/shm/plimsoll-${uid}/${name}.ledger`, `/run/plimsoll/${name}.ledger`]).toContain(path)
+  expect(heldBytes).toBe(MiB)
+})
+
 test('plimsoll ledger shows who holds, and one document a look', async () => {
   const budget = budgetHere({ processName: 'llama-server' })
   using _held = budget.allocate(64 * MiB, 'weights')
@@ -282,13 +311,14 @@ test('plimsoll ledger shows who holds, and one document a look', async () => {
   }
   const { code, text } = await run()
   expect(code).toBe(0)
-  expect(text).toMatch(/64\.00 MiB .* llama-server +holds/)
+  expect(text).toMatch(/64\.00 MiB .* llama-server \(.+\) +holds/)
   const document = JSON.parse((await run('--json')).text)
   expect(document).toMatchObject({
     path: budget.ledgerPath,
     heldBytes: 64 * MiB,
-    holders: [{ name: 'llama-server', waiting: null }],
+    holders: [{ name: 'llama-server', waiting: null, command: expect.stringContaining('node') }],
   })
+  expect(document.holders[0].rssBytes).toBeGreaterThan(10 * MiB)
   const watched = await run('--watch', '--count', '2', '--interval', '10ms', '--json')
   expect(
     watched.text

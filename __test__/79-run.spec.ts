@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { MiB, readBlackBox, surveyLedger } from 'plimsoll'
+import { MemoryGroup } from './helpers/cgroup'
 import { root } from './helpers/child'
 
 let directory: string
@@ -162,6 +163,68 @@ test('the score by which the OOM killer picks rises by the memory of the device,
   expect(Number(stdout)).toBeGreaterThanOrEqual(100)
   expect(Number(stdout)).toBeLessThanOrEqual(102)
   expect((await run(['--memory', '1MiB'], 'cat', '/proc/self/oom_score_adj')).stdout).toBe('0\n')
+})
+
+const group = MemoryGroup.make('plimsoll-run-test')
+afterAll(() => {
+  if (typeof group !== 'string') group.remove()
+})
+
+;(typeof group === 'string' ? test.skip : test)(
+  'with --limit the command is in a memory group of its own, also where a killed run of that id has left one',
+  async () => {
+    const own = (group as MemoryGroup).path.replace(/\/[^/]*$/, '')
+    const place = `/sys/fs/cgroup/memory${own === '/' ? '' : own}`
+    const argv = `${process.execPath} dist/cli.js run --directory ${directory} --no-black-box --memory 64MiB --limit --`
+    const show = `sh -c 'path=$(sed -n "s/^[0-9]*:memory://p" /proc/self/cgroup); echo $path; cat /sys/fs/cgroup/memory$path/memory.limit_in_bytes'`
+    const beside = async (before: string): Promise<[string, string]> => {
+      const script = `place=${place}/..; [ ${own || '/'} != / ] || place=${place}; ${before}; echo $$; exec ${argv} ${show}`
+      const child = spawn('sh', ['-c', script], { cwd: root })
+      let text = ''
+      child.stdout.on('data', (data) => {
+        text += data
+      })
+      expect(await once(child, 'close')).toEqual([0, null])
+      const [pid, path, limit] = text.trim().split('\n') as [string, string, string]
+      expect(limit).toBe(`${64 * MiB}`)
+      return [pid, path]
+    }
+    const [pid, path] = await beside(':')
+    expect(path).toMatch(new RegExp(`/plimsoll-${pid}$`))
+    const [same, again] = await beside('mkdir $place/plimsoll-$$')
+    expect(again).toMatch(new RegExp(`/plimsoll-${same}$`))
+    // While somebody is in it, it is not removed.
+    const [other, beyond] = await beside(
+      'mkdir $place/plimsoll-$$; sleep 60 & echo $! > $place/plimsoll-$$/cgroup.procs; echo $! > sleeper; [ -s sleeper ]'.replaceAll(
+        'sleeper',
+        join(directory, 'sleeper'),
+      ),
+    )
+    expect(beyond).toMatch(new RegExp(`/plimsoll-${other}-1$`))
+    process.kill(Number(readFileSync(join(directory, 'sleeper'), 'utf8')), 'SIGKILL')
+  },
+)
+
+test('a ledger that breaks as the command starts is told of, and the command goes on', async () => {
+  const hook = join(directory, 'hook.cjs')
+  const index = JSON.stringify(join(root, 'dist/index.js'))
+  writeFileSync(
+    hook,
+    `require(${index}).MemoryBudget.prototype.setLedgerProcess = () => { throw new Error('it was removed') }`,
+  )
+  const ended = await start(['--memory', '1MiB'], ['sh', '-c', 'echo lives; exit 3'], {
+    NODE_OPTIONS: `--require ${hook}`,
+  }).ended
+  expect(ended).toMatchObject({ code: 3, stdout: 'lives\n' })
+  expect(ended.stderr).toMatch(/the ledger does not say that process \d+ holds it: it was removed/)
+})
+
+test('the ledger shows the priority of a command', async () => {
+  const { child, ended } = start(['--memory', '1MiB', '--priority', '7'], ['sleep', '60'])
+  await until(() => holders()[0]?.heldBytes === MiB)
+  expect(holders()).toMatchObject([{ priority: 7, revocableBytes: 0 }])
+  child.kill('SIGTERM')
+  await ended
 })
 
 test('a budget inside takes the slice for its line', async () => {

@@ -8,6 +8,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runPc } from './guest/pc.mjs'
+import { packageFiles } from './guest/programs.mjs'
 
 const checkout = fileURLToPath(new URL('..', import.meta.url))
 const rounds = Number(process.argv[2] ?? 20)
@@ -17,12 +18,8 @@ rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder, { recursive: true })
 const disk = join(folder, 'disk.img')
 const files = Object.fromEntries([
-  ['/bin/node', process.execPath],
+  ...packageFiles,
   ['/app/black-box.mjs', join(checkout, 'scripts/guest/black-box.mjs')],
-  ...['package.json', 'dist', 'plimsoll.linux-x64-gnu.node'].map((name) => [
-    `/app/node_modules/plimsoll/${name}`,
-    join(checkout, name),
-  ]),
 ])
 
 /** What was granted in a round, and what its load said last that it had taken. */

@@ -4,14 +4,12 @@
 //
 //     npm run test:vm
 
-import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runPc } from './guest/pc.mjs'
+import { packageFiles, testPrograms } from './guest/programs.mjs'
 
 const checkout = fileURLToPath(new URL('..', import.meta.url))
-const addon = 'plimsoll.linux-x64-gnu.node'
 
 /** The test programs of the core that a guest is for, with what each is run by and with. */
 const suites = {
@@ -25,7 +23,7 @@ const suites = {
 /** The package as a user has it, with this Node.js. */
 const javascript = {
   files: [
-    ['/bin/node', process.execPath],
+    ...packageFiles,
     ...[
       'guest/dma-heap.mjs',
       'guest/disks.mjs',
@@ -35,7 +33,6 @@ const javascript = {
       'sparse-model.mjs',
     ].map((name) => [`/app/${basename(name)}`, join(checkout, 'scripts', name)]),
     ['/app/model.gguf', join(checkout, 'examples/models/plimsoll-sample-llama.gguf')],
-    ...['package.json', 'dist', addon].map((name) => [`/app/node_modules/plimsoll/${name}`, join(checkout, name)]),
   ],
   steps: ['dma-heap', 'disks'].map((title) => ({ title, command: ['node', `/app/${title}.mjs`, '/app/model.gguf'] })),
 }
@@ -45,39 +42,8 @@ if (process.arch !== 'x64') {
   process.exit(1)
 }
 
-/** A copy of a program without what only a debugger reads, which would lie in the guest's memory. */
-function stripped(name, program) {
-  const copy = join(checkout, 'build/guest/tests', name)
-  mkdirSync(join(copy, '..'), { recursive: true })
-  execFileSync('strip', ['--strip-debug', '-o', copy, program])
-  return copy
-}
-
-/** Builds test programs, as `npm run test:rust` does, and returns the paths of what the guest gets. */
-function build(names) {
-  const targets = names.flatMap((name) => ['--test', name])
-  const lines = execFileSync(
-    'cargo',
-    ['test', '--package', 'plimsoll', '--no-run', '--message-format=json', ...targets],
-    {
-      cwd: checkout,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-      maxBuffer: 64 << 20,
-    },
-  )
-  const built = lines
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line))
-    .filter(({ executable, target }) => executable && names.includes(target.name))
-  return new Map(built.map(({ executable, target }) => [target.name, stripped(target.name, executable)]))
-}
-
 const start = performance.now()
-const programs = build(Object.keys(suites))
-const tests = Object.keys(suites).map((name) => [`/tests/${name}`, programs.get(name)])
-const files = Object.fromEntries([...tests, ...javascript.files])
+const files = Object.fromEntries([...testPrograms(Object.keys(suites)), ...javascript.files])
 const steps = Object.entries(suites).map(([name, { by = [], with: options = [] }]) => ({
   title: name,
   command: [...by, `/tests/${name}`, '--test-threads=1', ...options],

@@ -135,16 +135,16 @@ fuzz_target!(|bytes: &[u8]| {
             }
             6 => {
                 let turn = SharedTurn { bytes: asked, count: u32::from(number) % 2, ..SharedTurn::default() };
-                seat.wait(Some(turn), "label");
+                seat.wait(0, Some(turn), "label");
                 let ask = SharedAsk { id: 0, bytes: asked, priority: 0, until_ns: u64::MAX };
                 let _ = (
                     seat.turn_elsewhere(),
                     seat.kept_bytes(),
                     seat.holders_elsewhere(),
                     seat.ask(1, ask),
-                    seat.asked(),
+                    seat.asked(0),
                 );
-                seat.offer(i32::from(number), asked, asked);
+                seat.offer(0, i32::from(number), asked, asked);
                 *has_acted = true;
             }
             7 => {

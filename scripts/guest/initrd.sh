@@ -16,7 +16,7 @@ install -D "$(command -v mke2fs)" "$root/bin/mke2fs"
 { find "$root" -type f -exec ldd {} + 2>/dev/null || true; } | sed -n 's|^[^/]*\(/[^ ]*\.so[^ ]*\).*|\1|p' | sort --unique |
   while read -r library; do install -D "$library" "$root$library"; done
 
-mkdir -p "$root"/{bin,dev,disk,proc,sys,tmp,modules}
+mkdir -p "$root"/{bin,dev,disk,proc,run,sys,tmp,modules}
 cp "$debian/root/usr/bin/busybox" "$root/bin"
 install scripts/guest/init-pc "$root/init"
 modprobe --config /dev/null --dirname "$debian/kernel" --set-version "$(cat "$debian/release")" --show-depends --all vgem virtio_pci virtio_blk ext4 overlay configfs null_blk |

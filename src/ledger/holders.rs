@@ -27,6 +27,8 @@ mirror! {
         pub kept_bytes: f64,
         /// How many of the same process wait, this one included.
         pub count: u32,
+        /// Whether it is in nobody's way in other processes: what keeps it back is a bound or a load of its own process.
+        pub stands_back: bool,
     }
     leaving { since_ns, seen_ns }
 }

@@ -119,10 +119,10 @@ fn those_who_look_see_who_holds_and_waits() {
     assert!(!file(folder.path()).exists());
     let (one, other) = (seat(folder.path(), "llama-server"), seat(folder.path(), "whisper"));
     assert!(is_granted(&one, 60, 100));
-    one.describe(7, 20, 1);
-    let waiting =
-        SharedTurn { bytes: 90, priority: -2, since_ns: 5, kept_bytes: 40, goes_first: false, count: 3 };
-    other.wait(Some(waiting), "weights");
+    one.offer(0, 7, 20, 1);
+    let rank = SharedTurn { priority: -2, since_ns: 5, ..SharedTurn::default() };
+    let waiting = SharedTurn { bytes: 90, kept_bytes: 40, count: 3, ..rank };
+    other.wait(0, Some(waiting), "weights");
     assert_eq!((one.turn_elsewhere(), one.kept_bytes()), (Some(waiting), 40));
     assert_eq!((other.turn_elsewhere(), other.kept_bytes()), (None, 0));
     let (path, holders) = survey(&options(folder.path()), &|| None).unwrap().unwrap();
@@ -139,7 +139,7 @@ fn those_who_look_see_who_holds_and_waits() {
         (told.bytes, told.priority, told.count, second.waiting_label.as_str()),
         (90, -2, 3, "weights")
     );
-    other.wait(None, "");
+    other.wait(0, None, "");
     assert_eq!(one.turn_elsewhere(), None);
 }
 
@@ -273,7 +273,7 @@ fn a_place_that_others_could_change_is_refused_and_nothing_is_made() {
     fs::write(file(&at("real")), "").unwrap();
     fs::set_permissions(file(&at("real")), fs::Permissions::from_mode(0o644)).unwrap();
     assert!(refusal(&options(&at("real"))).contains("mode 0644"));
-    assert!(refusal(&options(Path::new("/dev/shm/none/deeper"))).contains("mkdir"));
+    assert!(refusal(&options(Path::new("/dev/shm/none/deeper"))).contains("above it is missing"));
     let on_disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     assert!(refusal(&options(on_disk.path())).contains("expected a file system in RAM"));
     assert!(!file(on_disk.path()).exists());

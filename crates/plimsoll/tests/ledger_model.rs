@@ -297,9 +297,10 @@ impl Board {
                 let index = self.index(seat)?;
                 let since_ns = self.granted;
                 let kept_bytes = bytes / 2;
-                let turn = SharedTurn { bytes, priority, since_ns, kept_bytes, goes_first: false, count };
+                let turn =
+                    SharedTurn { bytes, priority, since_ns, kept_bytes, count, ..SharedTurn::default() };
                 let waiting = (count > 0).then_some(turn);
-                self.processes[index].seat.wait(waiting, "label");
+                self.processes[index].seat.wait(0, waiting, "label");
                 self.slot(index).waiting = waiting;
             }
             Step::Drop { seat } => {
@@ -355,8 +356,8 @@ impl Board {
                         priority: waiting.priority,
                         since_ns: waiting.since_ns,
                         kept_bytes: waiting.kept_bytes,
-                        goes_first: false,
                         count: waiting.count,
+                        ..SharedTurn::default()
                     }),
                 )
             })

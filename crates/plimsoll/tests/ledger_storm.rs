@@ -11,21 +11,19 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, OnceLock, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use plimsoll::{
     Allocation, MemoryBudget,
-    budget::{SharedQueue, SharedTurn, Sharers, SystemOptions, Unsettled, Unshared},
-    ledger::{LedgerOptions, Point, Seat, survey},
+    admission::{AcquireOptions, Admission, Grant, GrantRequest, MakeRoom, MakeRoomKind, OnMakeRoom},
+    budget::{SharedAnswer, SharedAsk, SharedQueue, SharedTurn, Sharers, SystemOptions, Unsettled, Unshared},
+    ledger::{LedgerOptions, Seat, survey},
     system::SystemRoot,
 };
-use storm::{Random, Truth, WORKERS};
+use storm::{Random, Truth, WORKERS, end_somewhere};
 
 /// A thousandth of what all may hold, about.
 const UNIT_BYTES: u64 = 8 << 20;
@@ -38,19 +36,6 @@ fn line_bytes() -> u64 {
 
 /// The word in which a forked child says that it could take something.
 const CHILDREN_AT: usize = 500;
-
-/// How a worker ends: at which step, the how manieth time there, and whether it is only stopped.
-static END: OnceLock<(Point, u32, i32)> = OnceLock::new();
-static REACHED: AtomicU32 = AtomicU32::new(0);
-
-#[cfg_attr(not(debug_assertions), allow(dead_code))]
-fn end_there(point: Point) {
-    let Some((at, count, signal)) = END.get() else { return };
-    if point == *at && REACHED.fetch_add(1, Ordering::SeqCst) + 1 == *count {
-        // SAFETY: a signal to itself.
-        unsafe { libc::kill(libc::getpid(), *signal) };
-    }
-}
 
 fn options(folder: &Path) -> LedgerOptions {
     LedgerOptions {
@@ -66,6 +51,35 @@ enum Way {
     Seat(Arc<Seat>, Vec<u64>),
     /// By a budget of the machine, whose guards say what was taken.
     Budget(MemoryBudget, Vec<Allocation>),
+    /// By the queue, in which it waits; what it holds can be evicted, or stretches and shrinks.
+    Queue(Admission, Vec<(Grant, Asked)>),
+}
+
+/// What the holder of a grant was asked for.
+type Asked = Arc<Mutex<Option<MakeRoom>>>;
+
+/// Waits for a grant that is evictable, elastic or both, and for a moment only.
+fn acquire(queue: &Admission, bytes: u64, random: &mut Random) -> Option<(Grant, Asked)> {
+    let asked = Asked::default();
+    let told = Arc::clone(&asked);
+    let tell: OnMakeRoom = Arc::new(move |room: &MakeRoom| *told.lock().unwrap() = Some(room.clone()));
+    let kind = random.below(3);
+    let milliseconds = |bound| Duration::from_millis(bound);
+    let options = AcquireOptions {
+        priority: random.below(3) as i32,
+        timeout: Some(milliseconds(random.below(60))),
+        age: milliseconds(random.below(40)),
+        idle: milliseconds(random.below(10)),
+        evict_within: milliseconds(1 + random.below(100)),
+        on_evict: (kind != 0).then(|| Arc::clone(&tell)),
+        on_revoke: (kind != 1).then_some(tell),
+        ..AcquireOptions::default()
+    };
+    match queue.acquire(vec![GrantRequest::new(bytes, "storm")], options) {
+        Ok(grant) => Some((grant, asked)),
+        Err(error) if matches!(error.code(), "ERR_TIMEOUT" | "ERR_NEVER_FITS") => None,
+        Err(error) => fail(&error),
+    }
 }
 
 impl Way {
@@ -95,6 +109,47 @@ impl Way {
                 Err(error) if error.code() == "ERR_INSUFFICIENT_MEMORY" => false,
                 Err(error) => fail(&error),
             },
+            Self::Queue(queue, held) => {
+                let granted = acquire(queue, bytes, random);
+                let is_granted = granted.is_some();
+                held.extend(granted);
+                is_granted
+            }
+        }
+    }
+
+    /// Stretches what it holds, and returns by how much.
+    fn stretch(&self, random: &mut Random) -> u64 {
+        let Self::Queue(_, held) = self else { return 0 };
+        let stretched =
+            held.iter().map(|(grant, _)| grant.stretch(random.below(100 * UNIT_BYTES)).unwrap_or(0));
+        stretched.sum()
+    }
+
+    /// Does what it was asked for, mostly: `before` knows how many bytes go.
+    fn make_room(&mut self, random: &mut Random, mut before: impl FnMut(u64)) {
+        let Self::Queue(_, held) = self else { return };
+        let all = std::mem::take(held);
+        for (grant, asked) in all {
+            let Some(room) = asked.lock().unwrap().take() else {
+                held.push((grant, asked));
+                continue;
+            };
+            match random.below(8) {
+                0 => grant.decline(),
+                1 => {} // It lets its time go by.
+                _ if room.kind == MakeRoomKind::Revoke => {
+                    let bytes = room.bytes.min(grant.stretch_bytes());
+                    before(bytes);
+                    grant.shrink(bytes);
+                }
+                _ => {
+                    before(grant.bytes());
+                    drop(grant);
+                    continue;
+                }
+            }
+            held.push((grant, asked));
         }
     }
 
@@ -102,6 +157,7 @@ impl Way {
         match self {
             Self::Seat(_, held) => held.len(),
             Self::Budget(_, held) => held.len(),
+            Self::Queue(_, held) => held.len(),
         }
     }
 
@@ -117,6 +173,11 @@ impl Way {
                 let guard = held.swap_remove(which);
                 before(guard.bytes());
                 drop(guard);
+            }
+            Self::Queue(_, held) => {
+                let (grant, _) = held.swap_remove(which);
+                before(grant.bytes());
+                drop(grant);
             }
         }
     }
@@ -154,16 +215,7 @@ fn fork_a_child(seat: &Arc<Seat>, truth: &Truth, milliseconds: u64) {
 /// Takes and releases until it is killed.
 fn work(folder: &Path, worker: usize, seed: u64) {
     let mut random = Random(seed);
-    if random.below(4) > 0 {
-        let point = Point::ALL[random.below(Point::ALL.len() as u64) as usize];
-        let signal = if random.below(4) == 0 { libc::SIGSTOP } else { libc::SIGKILL };
-        let count =
-            if matches!(point, Point::Locked | Point::Claimed) { 1 } else { random.below(40) as u32 + 1 };
-        END.set((point, count, signal)).unwrap();
-    }
-    // An optimised build has no such steps: there they die at random alone.
-    #[cfg(debug_assertions)]
-    plimsoll::ledger::on_reach(end_there);
+    end_somewhere(&mut random, true);
     // SAFETY: the children of this one are nobody's to wait for.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     let name = format!("worker {worker}");
@@ -178,6 +230,10 @@ fn work(folder: &Path, worker: usize, seed: u64) {
         thread::sleep(Duration::from_millis(1));
     }
     let mut way = match worker % 4 {
+        2 => {
+            let budget = budget(folder, Some(Arc::clone(&seat) as _));
+            Way::Queue(Admission::new(&budget).unwrap_or_else(|error| fail(&error)), Vec::new())
+        }
         3 => Way::Budget(budget(folder, Some(Arc::clone(&seat) as _)), Vec::new()),
         _ => Way::Seat(Arc::clone(&seat), Vec::new()),
     };
@@ -185,24 +241,42 @@ fn work(folder: &Path, worker: usize, seed: u64) {
     loop {
         let most = if random.below(8) == 0 { 900 } else { 200 };
         let bytes = 1 + random.below(most * UNIT_BYTES);
-        if way.take(bytes, &mut random) {
-            sum += bytes;
+        way.make_room(&mut random, |bytes| {
+            sum -= bytes;
+            truth.set(worker, sum);
+        });
+        let is_taken = way.take(bytes, &mut random);
+        let stretched = way.stretch(&mut random);
+        if is_taken || stretched > 0 {
+            sum += stretched + if is_taken { bytes } else { 0 };
             truth.set(worker, sum);
             if let Some(all) = truth.held(Some(worker)).filter(|all| *all > line_bytes()) {
                 eprintln!("worker {worker} sees {all} bytes held, of a line of {}", line_bytes());
                 std::process::exit(9);
             }
         }
-        if random.below(16) == 0 {
+        let has_queue = matches!(way, Way::Queue(..));
+        if random.below(16) == 0 && !has_queue {
             let waiting = (random.below(2) == 0).then(|| SharedTurn {
                 bytes,
                 kept_bytes: 0,
                 count: 1,
                 ..SharedTurn::default()
             });
-            seat.wait(waiting, "waiting");
+            seat.wait(0, waiting, "waiting");
+            seat.offer(0, 0, random.below(bytes), 0);
+            if let Some(asked) = seat.asked(0) {
+                seat.answer(asked.id, SharedAnswer::Declined);
+            }
+            for holder in seat.holders_elsewhere() {
+                let ask = SharedAsk { id: 0, bytes, priority: 1, until_ns: u64::MAX };
+                if let Some(id) = seat.ask(holder.slot, ask).filter(|_| random.below(2) == 0) {
+                    seat.withdraw(holder.slot, id);
+                }
+            }
         }
-        if random.below(300) == 0 {
+        // With a queue it has another thread.
+        if random.below(300) == 0 && !has_queue {
             fork_a_child(&seat, &truth, random.below(30));
         }
         while way.count() > random.below(6) as usize {

@@ -38,7 +38,12 @@ impl Board {
 
     /// The queue of another process, whose line is that of the board.
     fn process(&self, name: &str) -> Admission {
-        let sharing: Arc<dyn Sharers> = Arc::new(self.seat(name));
+        self.queue(&Arc::new(self.seat(name)))
+    }
+
+    /// A queue of that process, with an account of its own.
+    fn queue(&self, seat: &Arc<Seat>) -> Admission {
+        let sharing: Arc<dyn Sharers> = Arc::clone(seat) as _;
         let budget = MemoryBudget::for_system(&SystemOptions {
             root: SystemRoot::at(Path::new(self.0.path())),
             line: MachineOptions { safety_margin_percent: 50.0, ..MachineOptions::default() },
@@ -214,8 +219,9 @@ fn nobody_waits_for_a_process_that_is_stopped_while_it_waits() {
         kept_bytes: 800 * MIB,
         goes_first: false,
         count: 1,
+        stands_back: false,
     };
-    stopped.wait(Some(turn), "it says so once");
+    stopped.wait(0, Some(turn), "it says so once");
     assert!(one.budget().allocate(MIB, "out of turn").is_err());
     // Nobody hears of it any more.
     thread::sleep(Duration::from_millis(1200));
@@ -262,5 +268,157 @@ fn who_is_kept_back_by_its_own_bound_alone_is_in_nobodys_way() {
     looked();
     assert!(waits(&one));
     assert_eq!(hold(&two, 720, AcquireOptions::default()).bytes(), 720 * MIB);
+    drop(ticket);
+}
+
+/// A grant that waits for a long time to be given back, and what its holder is asked.
+fn elastic(process: &Admission, mib: u64, stretch_mib: u64) -> (Grant, mpsc::Receiver<MakeRoom>) {
+    let (sender, asked) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let options = AcquireOptions {
+        on_revoke: Some(Arc::new(move |room: &MakeRoom| {
+            let _ = sender.lock().unwrap().send(room.clone());
+        })),
+        idle: Duration::ZERO,
+        evict_within: Duration::from_mins(1),
+        ..AcquireOptions::default()
+    };
+    let grant = process.try_acquire(request(mib, "elastic"), options).unwrap().unwrap();
+    grant.stretch(stretch_mib * MIB).unwrap();
+    looked();
+    (grant, asked)
+}
+
+fn impatient(priority: i32) -> AcquireOptions {
+    AcquireOptions { priority, evict_within: Duration::from_mins(1), ..AcquireOptions::default() }
+}
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_process_that_was_asked_can_be_asked_by_others_as_soon_as_it_has_given_that_or_nobody_needs_it() {
+    let board = Board::new();
+    let (one, two, three) = (board.process("one"), board.process("two"), board.process("three"));
+    let (held, asked) = elastic(&one, 100, 600);
+    let ticket = submit(&two, 300, impatient(1));
+    let room = asked.recv_timeout(SOON).unwrap();
+    assert_eq!(room.bytes, 200 * MIB);
+    held.shrink(room.bytes);
+    let first = ticket.wait().unwrap();
+    // Given: it stands in nobody's way for the rest of its minute.
+    let ticket = submit(&three, 100, impatient(1));
+    let room = asked.recv_timeout(SOON).unwrap();
+    assert_eq!(room.bytes, 100 * MIB);
+    held.shrink(room.bytes);
+    let second = ticket.wait().unwrap();
+    // Cancelled: the same.
+    let cancelled = submit(&two, 50, impatient(1));
+    assert_eq!(asked.recv_timeout(SOON).unwrap().bytes, 50 * MIB);
+    drop(cancelled);
+    held.shrink(50 * MIB);
+    let again = submit(&three, 120, impatient(1));
+    assert_eq!(asked.recv_timeout(SOON).unwrap().bytes, 70 * MIB);
+    held.shrink(70 * MIB);
+    assert_eq!(again.wait().unwrap().bytes(), 120 * MIB);
+    drop((first, second));
+}
+
+#[test]
+fn what_another_process_is_asked_for_is_not_stretched_again_meanwhile() {
+    let board = Board::new();
+    let (one, two) = (board.process("one"), board.process("two"));
+    let (held, asked) = elastic(&one, 100, 600);
+    let ticket = submit(&two, 300, impatient(1));
+    let room = asked.recv_timeout(SOON).unwrap();
+    held.shrink(room.bytes - MIB);
+    assert!(held.stretch(MIB).unwrap_err().to_string().contains("kept"), "it has not given all of it");
+    held.shrink(MIB);
+    assert_eq!(ticket.wait().unwrap().bytes(), 300 * MIB);
+}
+
+#[test]
+fn a_process_that_will_not_make_room_says_so_and_another_is_asked_at_once() {
+    let board = Board::new();
+    let (one, two, three) = (board.process("one"), board.process("two"), board.process("three"));
+    let ((first, asked_first), (_second, asked_second)) = (elastic(&one, 100, 250), elastic(&two, 100, 250));
+    let ticket = submit(&three, 300, impatient(1));
+    // The longest idle is asked first.
+    assert_eq!(asked_first.recv_timeout(SOON).unwrap().bytes, 200 * MIB);
+    first.decline();
+    assert_eq!(asked_second.recv_timeout(SOON).unwrap().bytes, 200 * MIB);
+    drop(ticket);
+}
+
+#[test]
+fn of_one_key_one_load_is_under_way_among_all_processes_and_it_keeps_back_nobody_else() {
+    let board = Board::new();
+    let (one, two) = (board.process("one"), board.process("two"));
+    let llama = || AcquireOptions { key: Some("llama".to_owned()), ..aged() };
+    let first = hold(&one, 100, llama());
+    let second = submit(&two, 100, llama());
+    let whisper = AcquireOptions { key: Some("whisper".to_owned()), ..aged() };
+    assert_eq!(submit(&two, 100, whisper).wait().unwrap().bytes(), 100 * MIB);
+    looked();
+    assert!(waits(&two), "the other loads it");
+    first.ready();
+    assert_eq!(second.wait().unwrap().bytes(), 100 * MIB);
+    drop(first);
+    // Released, or dead, without a word that it is ready: the next may try.
+    for ends in [true, false] {
+        let loading = hold(&one, 100, llama());
+        let next = submit(&two, 100, llama());
+        looked();
+        assert!(waits(&two));
+        if ends {
+            drop(loading);
+        } else {
+            loading.ready();
+        }
+        assert!(next.wait().is_ok());
+    }
+    assert!(one.try_acquire(request(700, "all"), llama()).unwrap().is_some(), "nothing is left of the loads");
+}
+
+#[test]
+fn two_queues_of_one_process_are_shown_and_asked_side_by_side() {
+    let board = Board::new();
+    let seat = Arc::new(board.seat("two queues"));
+    let (one, other, looker) = (board.queue(&seat), board.queue(&seat), board.process("looker"));
+    let (held, asked) = elastic(&one, 100, 500);
+    let urgent = submit(&other, 790, AcquireOptions { priority: 3, ..aged() });
+    let patient = AcquireOptions { age: Duration::from_mins(1), priority: -1, ..AcquireOptions::default() };
+    let low = submit(&one, 780, patient);
+    looked();
+    let shown = |seat: &Seat| {
+        let holder = seat.holders().unwrap().into_iter().find(|holder| holder.name == "two queues").unwrap();
+        (holder.waiting.map(|waiting| (waiting.bytes, waiting.count)), holder.revocable_bytes)
+    };
+    assert_eq!(shown(&seat), (Some((790 * MIB, 2)), 500 * MIB), "neither overwrites the other");
+    assert!(looker.budget().allocate(MIB, "out of turn").is_err(), "what the aged one waits for is kept");
+    drop(urgent);
+    looked();
+    assert_eq!(shown(&seat), (Some((780 * MIB, 1)), 500 * MIB));
+    drop(low);
+    looked();
+    assert_eq!(shown(&seat), (None, 500 * MIB));
+    let ticket = submit(&looker, 400, impatient(1));
+    held.shrink(asked.recv_timeout(SOON).unwrap().bytes);
+    assert!(ticket.wait().is_ok());
+}
+
+#[test]
+fn who_is_kept_back_by_its_own_bound_is_shown_all_the_same_and_so_is_how_important_a_holder_is() {
+    let board = Board::new();
+    let (one, looker) = (board.process("one"), board.seat("looker"));
+    one.budget().set_maximum(Some(100 * MIB)).unwrap();
+    let _held = hold(&one, 80, AcquireOptions { priority: 7, ..AcquireOptions::default() });
+    let ticket = submit(&one, 50, aged());
+    looked();
+    let holders = looker.holders().unwrap();
+    let [shown, _] = &holders[..] else { panic!("{holders:?}") };
+    let waiting = shown.waiting.unwrap();
+    assert_eq!((waiting.bytes, waiting.stands_back, waiting.kept_bytes), (50 * MIB, true, 0));
+    assert_eq!((shown.priority, shown.revocable_bytes), (7, 0));
+    assert_eq!((looker.turn_elsewhere(), looker.kept_bytes()), (None, 0));
     drop(ticket);
 }

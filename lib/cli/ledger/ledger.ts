@@ -1,5 +1,5 @@
 import { setTimeout as after } from 'node:timers/promises'
-import { MemoryBudget, surveyLedger } from '../../index.js'
+import { type LedgerHolder, MemoryBudget, processes, surveyLedger } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { filled } from '../shared/document.js'
@@ -10,7 +10,7 @@ import { onKey, Screen } from '../terminal/screen.js'
 import type { Report, Verb } from '../verb.js'
 import { ledgerFrom, ledgerOptions } from './ledger-options.js'
 import { ledgerLines } from './page.js'
-import { heldBytes, type LedgerView } from './view.js'
+import { heldBytes, type LedgerView, processOf } from './view.js'
 
 export const ledger: Verb = {
   name: 'ledger',
@@ -28,13 +28,18 @@ export const ledger: Verb = {
 
 async function run(args: Arguments): Promise<Report | ExitCode> {
   const { boardLineBytes } = MemoryBudget.forThisMachine(lineFrom(args))
-  const look = (): LedgerView => ({ survey: surveyLedger(ledgerFrom(args)), boardLineBytes })
+  const look = async (): Promise<LedgerView> => {
+    const survey = surveyLedger(ledgerFrom(args))
+    // Without holders there is nobody to look up; and without /proc nobody can be.
+    const all = survey?.holders.length ? await processes().catch(() => []) : []
+    return { survey, boardLineBytes, processes: new Map(all.map((process) => [process.pid, process])) }
+  }
   if (args.flag('watch')) return watch(args, look)
-  const view = look()
+  const view = await look()
   return { document: documentOf(view), lines: (page) => ledgerLines(page, view) }
 }
 
-async function watch(args: Arguments, look: () => LedgerView): Promise<ExitCode> {
+async function watch(args: Arguments, look: () => Promise<LedgerView>): Promise<ExitCode> {
   const intervalMs = args.duration('interval') ?? 1000
   const count = args.count('count') ?? Number.POSITIVE_INFINITY
   const ended = new AbortController()
@@ -57,7 +62,7 @@ async function watch(args: Arguments, look: () => LedgerView): Promise<ExitCode>
   for (let shown = 0; shown < count && !ended.signal.aborted; shown += 1) {
     if (shown > 0) await after(intervalMs, undefined, { signal: ended.signal }).catch(() => {})
     if (ended.signal.aborted) break
-    const view = look()
+    const view = await look()
     if (screen) screen.draw(ledgerLines(pageFor(process.stdout), view))
     else if (args.flag('json')) printDocumentLine(documentOf(view))
     else printLines(ledgerLines(pageFor(process.stdout), view))
@@ -67,9 +72,16 @@ async function watch(args: Arguments, look: () => LedgerView): Promise<ExitCode>
   return exitCode
 }
 
-const documentOf = ({ survey, boardLineBytes }: LedgerView): object => ({
-  path: survey?.path ?? null,
-  boardLineBytes,
-  heldBytes: survey ? heldBytes(survey) : null,
-  holders: survey?.holders.map((holder) => filled(holder, { waiting: null })) ?? null,
-})
+function documentOf(view: LedgerView): object {
+  const { survey, boardLineBytes } = view
+  const holder = (of: LedgerHolder) => {
+    const { command = null, rssBytes = null } = processOf(view, of) ?? {}
+    return { ...filled(of, { waiting: null }), command, rssBytes }
+  }
+  return {
+    path: survey?.path ?? null,
+    boardLineBytes,
+    heldBytes: survey ? heldBytes(survey) : null,
+    holders: survey?.holders.map(holder) ?? null,
+  }
+}

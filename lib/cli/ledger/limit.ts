@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SystemError } from '../failure.js'
 
@@ -17,12 +17,7 @@ export class LimitedGroup implements Disposable {
    */
   static make(bytes: number): LimitedGroup {
     const { folder, file } = ownGroup()
-    const path = join(folder, `plimsoll-${process.pid}`)
-    try {
-      mkdirSync(path)
-    } catch (error) {
-      throw refused(path, error)
-    }
+    const path = freshGroup(join(folder, `plimsoll-${process.pid}`))
     const group = new LimitedGroup(path)
     try {
       writeFileSync(join(path, file), String(bytes))
@@ -50,10 +45,33 @@ export class LimitedGroup implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    // Where a process that the command left behind is in it, it goes when that does, by whoever cleans up.
+    isRemoved(this.#path)
+  }
+}
+
+function isRemoved(path: string): boolean {
+  try {
+    rmdirSync(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** How many groups may have been left behind under the id of this process. */
+const MOST_LEFT = 16
+
+/** Makes a group of that name. One that a killed `run` of the same id has left is removed, or passed over while its command lives. */
+function freshGroup(path: string): string {
+  for (let at = 0; ; at += 1) {
+    const named = at === 0 ? path : `${path}-${at}`
+    if (existsSync(named)) isRemoved(named)
     try {
-      rmdirSync(this.#path)
-    } catch {
-      // A process that the command left behind is in it: it goes when that does, by whoever cleans up.
+      mkdirSync(named)
+      return named
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || at === MOST_LEFT) throw refused(named, error)
     }
   }
 }

@@ -1,12 +1,13 @@
-import { formatBytes, type LedgerHolder } from '../../index.js'
+import { formatBytes, type LedgerHolder, type ProcessInfo } from '../../index.js'
 import { bar } from '../terminal/bar.js'
 import type { Page } from '../terminal/page.js'
 import { type Column, facts, heading, table } from '../terminal/table.js'
 import { percent, visible } from '../terminal/text.js'
-import { heldBytes, type LedgerView } from './view.js'
+import { heldBytes, type LedgerView, processOf } from './view.js'
 
 /** A ledger for people. */
-export function ledgerLines(page: Page, { survey, boardLineBytes }: LedgerView): string[] {
+export function ledgerLines(page: Page, view: LedgerView): string[] {
+  const { survey, boardLineBytes } = view
   if (!survey) return ['no process shares a ledger of that name here']
   const { path, holders } = survey
   const held = heldBytes(survey)
@@ -22,13 +23,20 @@ export function ledgerLines(page: Page, { survey, boardLineBytes }: LedgerView):
       ['draining', draining > 0 ? formatBytes(draining) : undefined],
     ]),
     '',
-    ...(holders.length > 0 ? table(page, columns, holders.map(row)) : ['nobody has a share']),
+    ...(holders.length > 0
+      ? table(
+          page,
+          columns,
+          holders.map((holder) => row(holder, processOf(view, holder))),
+        )
+      : ['nobody has a share']),
   ]
 }
 
 const columns: readonly Column[] = [
   { title: 'HELD', align: 'right' },
   { title: 'NOT TAKEN', align: 'right' },
+  { title: 'RESIDENT', align: 'right' },
   { title: 'REVOCABLE', align: 'right' },
   { title: 'PRIORITY', align: 'right' },
   { title: 'PROCESS', align: 'right' },
@@ -37,14 +45,15 @@ const columns: readonly Column[] = [
   { title: 'STATE' },
 ]
 
-const row = (holder: LedgerHolder): string[] => [
+const row = (holder: LedgerHolder, process: ProcessInfo | undefined): string[] => [
   formatBytes(holder.heldBytes),
   formatBytes(holder.pendingBytes),
+  process ? formatBytes(process.rssBytes) : '',
   formatBytes(holder.revocableBytes),
   String(holder.priority),
   holder.isSeen ? String(holder.pid) : `${holder.pid}*`,
   seconds(holder.ageMs),
-  visible(holder.name),
+  visible(process && process.name !== holder.name ? `${holder.name} (${process.name})` : holder.name),
   stateWords(holder),
 ]
 

@@ -110,7 +110,15 @@ async function started(
   using _entered = group?.entered()
   const env = { ...process.env, [sliceVariable]: String(wish.bytes) }
   const command = await Command.start(argv, env, manager.budget.ledgerDescriptor)
-  manager.budget.setLedgerProcess(command.pid)
+  try {
+    manager.budget.setLedgerProcess(command.pid)
+  } catch (error) {
+    // The command has the share with its descriptor, and goes on.
+    printError(
+      'plimsoll run',
+      `the ledger does not say that process ${command.pid} holds it: ${(error as Error).message}`,
+    )
+  }
   return command
 }
 

@@ -1,9 +1,16 @@
-import type { LedgerSurvey } from '../../index.js'
+import type { LedgerHolder, LedgerSurvey, ProcessInfo } from '../../index.js'
 
 /** A ledger at one moment, and the line that those who share it have in common. */
 export interface LedgerView {
   survey: LedgerSurvey | undefined
   boardLineBytes: number
+  /** The processes of this machine, by their ids. */
+  processes: ReadonlyMap<number, ProcessInfo>
+}
+
+/** The process of a holder, where it lives and can be seen from here. */
+export function processOf({ processes }: LedgerView, holder: LedgerHolder): ProcessInfo | undefined {
+  return holder.isSeen && !holder.isDraining ? processes.get(holder.pid) : undefined
 }
 
 /** What all hold together, the dead too, in bytes. */

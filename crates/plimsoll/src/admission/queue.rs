@@ -95,6 +95,9 @@ impl Granted {
     /// Says that its load is over.
     pub(super) fn end_load(&mut self) {
         if let Some(key) = self.key.take() {
+            if let Some(queue) = self.budget.shared_queue() {
+                queue.end_load(&key);
+            }
             self.queue.end_load(&key);
         }
     }
@@ -283,7 +286,7 @@ impl Queue {
 
     /// A grant is about to release all that it has.
     fn release(&self, holding: &Holding, budget: &MemoryBudget) {
-        if !holding.can_be_asked() {
+        if !holding.can_be_asked() && budget.shared_queue().is_none() {
             return;
         }
         let mut state = self.state();
@@ -310,14 +313,18 @@ impl Queue {
     /// A holder will not make room: others are asked.
     pub(super) fn decline(&self, holding: &Holding) {
         self.state().decline(holding.id);
-        if self.is_waited() {
+        if self.is_served.load(Ordering::Acquire) {
             self.wake();
         }
     }
 
     /// What somebody waits for, beside which this holder may not stretch.
     pub(super) fn unstretched_for(&self, holding: &Holding, now_ns: u64) -> Option<u64> {
-        if self.is_waited() { self.state().unstretched_for(holding.id, now_ns) } else { None }
+        if self.is_served.load(Ordering::Acquire) {
+            self.state().unstretched_for(holding.id, now_ns)
+        } else {
+            None
+        }
     }
 
     pub(super) fn watch(&self, on_change: OnChange) -> usize {

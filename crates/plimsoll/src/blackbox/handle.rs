@@ -1,13 +1,13 @@
 //! The handle of a black box.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process,
     sync::{
         Arc, Mutex,
         atomic::Ordering,
-        mpsc::{Receiver, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
     thread::{self, Thread},
     time::Duration,
@@ -30,6 +30,9 @@ use crate::{
 
 /// The longest time between two blocks that may be asked for.
 const MOST_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How long the first block is waited for: a disk that hangs must not hold up who starts.
+const FIRST_BLOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// How long the last block is waited for.
 const LAST_BLOCK_WAIT: Duration = Duration::from_secs(2);
@@ -64,7 +67,8 @@ impl BlackBox {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the file cannot be made or written, as on a full disk, or no thread be started;
+    /// [`Error::Io`] where the file cannot be made or written, as on a full disk or one that hangs for 10 seconds, or no thread be
+    /// started;
     /// [`Error::InvalidArgument`] for an option that is none, and a file that is something else; [`Error::Busy`] where as many
     /// processes write to it as [may](super::PART_COUNT).
     pub fn start(budget: MemoryBudget, options: BlackBoxOptions) -> Result<Self> {
@@ -109,8 +113,19 @@ impl BlackBox {
         let spawned =
             spawned.map_err(|error| io_error(Path::new("the black box's thread"), "clone", error))?;
         let thread = spawned.thread().clone();
-        let lost = || Err(Error::internal("the thread of a black box ended before its first block"));
-        started.recv().unwrap_or_else(|_| lost())?;
+        started.recv_timeout(FIRST_BLOCK_WAIT).unwrap_or_else(|why| {
+            // It writes nothing more when the disk goes on.
+            progress.is_closed.store(true, Ordering::Release);
+            Err(match why {
+                RecvTimeoutError::Timeout => {
+                    let waited = format!("the disk has not taken the first block in {FIRST_BLOCK_WAIT:?}");
+                    io_error(&path, "fdatasync", io::Error::new(io::ErrorKind::TimedOut, waited))
+                }
+                RecvTimeoutError::Disconnected => {
+                    Error::internal("the thread of a black box ended before its first block")
+                }
+            })
+        })?;
         Ok(Self { path, progress, notes, thread, ended: Mutex::new(ended) })
     }
 

@@ -54,7 +54,7 @@ impl Ring {
         // What is found there, and made, is made by one at a time; the lock goes with the part's, or with the file.
         alone(path, &file)?;
         let bytes = contents(path, &file)?;
-        if bytes.iter().any(|byte| *byte != 0) && stamps_of(&bytes).next().is_none() {
+        if stamps_of(&bytes).next().is_none() && !has_no_block_yet(&bytes) {
             return Err(Error::invalid_argument(
                 "path",
                 "a black box, or no file yet",
@@ -109,6 +109,16 @@ impl Ring {
             let _ = folder.sync_all();
         }
         Ok(())
+    }
+}
+
+/// Whether no block was ever written there to its end: there are only zeros, or the parts of a black box with one block in them,
+/// which the cut spoilt.
+fn has_no_block_yet(bytes: &[u8]) -> bool {
+    let is_written = |block: &&[u8]| block.iter().any(|byte| *byte != 0);
+    match bytes.chunks(BLOCK_BYTES).filter(is_written).take(2).count() {
+        0 => true,
+        count => count == 1 && bytes.len().is_multiple_of(PART_BYTES),
     }
 }
 

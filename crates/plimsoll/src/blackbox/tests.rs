@@ -260,6 +260,26 @@ fn a_file_that_is_something_else_is_left_as_it_is() {
     assert_eq!((reading.runs.len(), reading.damaged_count), (0, 1));
 }
 
+#[test]
+fn a_cut_in_the_first_block_of_all_is_no_reason_to_refuse_the_file_and_two_such_blocks_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("board.blackbox");
+    stamped(&mut Ring::open(&path).unwrap(), MomentKind::Start);
+    let whole = fs::read(&path).unwrap();
+    for (cut, byte) in [(0..64, 0), (64..BLOCK_BYTES, 0), (90..110, 7)] {
+        let mut bytes = whole.clone();
+        bytes[cut.clone()].fill(byte);
+        fs::write(&path, &bytes).unwrap();
+        stamped(&mut Ring::open(&path).unwrap(), MomentKind::Start);
+        assert_eq!(sequences(&path), [0], "{cut:?}");
+        bytes[2 * BLOCK_BYTES] = 1;
+        bytes[0] = 1;
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(Ring::open(&path).unwrap_err().code(), "ERR_INVALID_ARGUMENT");
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+}
+
 fn hostile_payload() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..300),

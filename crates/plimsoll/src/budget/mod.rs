@@ -50,7 +50,7 @@ pub use record::{
 pub use recording::Recording;
 #[cfg(not(loom))]
 pub use registry::{ACCOUNTS_VERSION, OtherCopies, ProcessAccounts, join};
-pub use shared_queue::{SharedAsk, SharedHolder, SharedQueue, SharedTurn};
+pub use shared_queue::{SharedAnswer, SharedAsk, SharedHolder, SharedQueue, SharedTurn};
 pub use sharing::{Crowded, Sharers, Unsettled, Unshared};
 pub use system_budget::SystemOptions;
 pub(crate) use uncharged::{Uncharged, Unseen, unseen_bytes};

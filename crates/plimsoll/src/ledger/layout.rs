@@ -19,7 +19,7 @@
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"PLIMLEDG");
 
 /// The version of this layout; it changes with it, and with what its words mean.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Read as anything else, the file is of a machine of the other byte order.
 pub(super) const ORDER: u32 = 0x0102_0304;
@@ -47,7 +47,7 @@ pub(super) const DRAIN_AT: usize = 1536;
 pub(super) const ASK_AT: usize = 1792;
 
 /// Words of [`super::share::SlotShare`], of [`super::notice::SlotNotice`], and of [`super::drain::Drain`].
-pub(super) const FIGURES_WORDS: usize = 16;
+pub(super) const FIGURES_WORDS: usize = 24;
 pub(super) const NOTICE_WORDS: usize = 40;
 pub(super) const DRAIN_WORDS: usize = 4;
 

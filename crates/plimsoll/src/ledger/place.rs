@@ -45,7 +45,13 @@ impl LedgerPlace {
         let path: PathBuf = options.directory.clone().unwrap_or_else(default_folder).components().collect();
         let failed = |call: &str, error: io::Error| ledger_error(&path, format!("{call}: {error}"));
         if is_made {
-            make_folder(&path, options.group.map(Gid::from_raw)).map_err(|error| failed("mkdir", error))?;
+            make_folder(&path, options.group.map(Gid::from_raw)).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => ledger_error(
+                    &path,
+                    "the folder above it is missing: name a folder on a tmpfs (`directory`), or mount one there",
+                ),
+                _ => failed("mkdir", error),
+            })?;
         }
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
         let folder = match openat(CWD, &path, flags, Mode::empty()) {

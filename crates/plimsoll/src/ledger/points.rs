@@ -19,11 +19,19 @@ pub enum Point {
     Buried,
     /// A dead process's memory is back, and its slot still drains.
     Freed,
+    /// The request that waits stands in the slot, without its label.
+    Queued,
+    /// What could go stands in the slot.
+    Offered,
+    /// Another process is being asked, and nothing of that is whole.
+    Asking,
+    /// What this process is asked for was read, and nobody was told of it.
+    Heard,
 }
 
 impl Point {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Locked,
         Self::Claimed,
         Self::Asked,
@@ -32,6 +40,10 @@ impl Point {
         Self::Released,
         Self::Buried,
         Self::Freed,
+        Self::Queued,
+        Self::Offered,
+        Self::Asking,
+        Self::Heard,
     ];
 }
 

@@ -23,6 +23,7 @@ use super::{
     options::LedgerOptions,
     place::ledger_error,
     points::{Point, reach},
+    queues::{Offered, Queues},
     seated::{Seated, nanoseconds, seated},
     share::{LedgerWaiting, SlotShare},
     slots::{SlotSums, Slots},
@@ -50,6 +51,7 @@ pub struct Seat {
     pub(super) measure: Measure,
     fork: ForkMark,
     is_abandoned: AtomicBool,
+    pub(super) queues: Mutex<Queues>,
     state: Mutex<Seated>,
 }
 
@@ -94,6 +96,7 @@ impl Seat {
             measure,
             fork: ForkMark::new(),
             is_abandoned: AtomicBool::new(false),
+            queues: Mutex::default(),
             state: Mutex::new(state),
         })
     }
@@ -157,11 +160,11 @@ impl Seat {
     }
 
     /// Says how important it is, how much of what it holds could go, and when it was last used, for those who need room.
-    pub fn describe(&self, priority: i32, revocable_bytes: u64, used_at_ns: u64) {
+    pub(super) fn describe(&self, offer: Offered) {
         self.change(|share| {
-            share.priority = priority;
-            share.revocable_bytes = revocable_bytes;
-            share.used_at_ns = used_at_ns;
+            share.priority = offer.priority;
+            share.revocable_bytes = offer.revocable_bytes;
+            share.used_at_ns = offer.used_at_ns;
         });
     }
 
@@ -172,9 +175,31 @@ impl Seat {
         state.share.waiting = waiting;
         label.clone_into(&mut state.notice.waiting_label);
         self.write(&state);
+        reach(Point::Queued);
         let slots = self.slots(&state);
         slots.write_notice(state.slot, &state.notice);
         Ok(())
+    }
+
+    /// Says that this process loads that, unless another does, or it has as many loads under way as it may.
+    pub(super) fn try_load(&self, load: u64) -> Result<bool> {
+        let mut state = self.state()?;
+        if state.share.loads.has(load) || !state.share.loads.insert(load) {
+            return Ok(false);
+        }
+        self.mend(&mut state)?;
+        // As with bytes: of two who do that at once at least one sees the other.
+        fence(Ordering::SeqCst);
+        if self.slots(&state).loads_elsewhere(load) {
+            state.share.loads.remove(load);
+            self.write(&state);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    pub(super) fn end_of_load(&self, load: u64) {
+        self.change(|share| share.loads.remove(load));
     }
 
     /// The state, in the process that took the seat.

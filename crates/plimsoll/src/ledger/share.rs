@@ -1,7 +1,10 @@
 //! What a process holds of the board, as it stands in its slot.
 
-use super::layout::FIGURES_WORDS;
+use super::layout::{FIGURES_WORDS, checksum};
 use crate::budget::Unsettled;
+
+/// How many loads of keys a process may have under way at once; one more waits.
+const MOST_LOADS: usize = 8;
 
 /// What a process holds, wants and could do without. Sizes are bytes, times nanoseconds since the board started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,6 +23,36 @@ pub struct SlotShare {
     pub used_at_ns: u64,
     /// The request of it that is next, if any waits.
     pub waiting: Option<LedgerWaiting>,
+    /// What it loads at this moment.
+    pub loads: Loads,
+}
+
+/// The keys of what a process loads, each as a number that is hardly ever another's; 0 for none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loads([u64; MOST_LOADS]);
+
+/// A key as that number.
+pub(super) fn load_of(key: &str) -> u64 {
+    let words =
+        key.as_bytes().chunks(8).map(|part| part.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+    let words: Vec<u64> = words.chain([key.len() as u64]).collect();
+    checksum(&words).max(1)
+}
+
+impl Loads {
+    pub(super) fn has(&self, load: u64) -> bool {
+        self.0.contains(&load)
+    }
+
+    /// Whether it was not there, and there was room for it.
+    pub(super) fn insert(&mut self, load: u64) -> bool {
+        let free = self.0.iter_mut().find(|place| **place == 0);
+        free.map(|place| *place = load).is_some()
+    }
+
+    pub(super) fn remove(&mut self, load: u64) {
+        self.0.iter_mut().filter(|place| **place == load).for_each(|place| *place = 0);
+    }
 }
 
 /// A request that waits.
@@ -37,6 +70,8 @@ pub struct LedgerWaiting {
     pub seen_ns: u64,
     /// How many of the same process wait, this one included.
     pub count: u32,
+    /// Whether it is in nobody's way in other processes: what keeps it back is a bound of its own process, or a load there.
+    pub stands_back: bool,
 }
 
 /// No figure.
@@ -45,6 +80,7 @@ const UNKNOWN: u64 = u64::MAX;
 impl SlotShare {
     pub(super) fn to_words(self) -> [u64; FIGURES_WORDS] {
         let waiting = self.waiting.unwrap_or_default();
+        let [first, second, third, fourth, fifth, sixth, seventh, eighth] = self.loads.0;
         [
             self.held_bytes,
             self.asked_bytes,
@@ -60,8 +96,16 @@ impl SlotShare {
             u64::from(waiting.count),
             waiting.kept_bytes,
             waiting.seen_ns,
+            u64::from(waiting.stands_back),
             0,
-            0,
+            first,
+            second,
+            third,
+            fourth,
+            fifth,
+            sixth,
+            seventh,
+            eighth,
         ]
     }
 
@@ -81,7 +125,9 @@ impl SlotShare {
             count,
             kept,
             seen,
-            ..,
+            back,
+            _,
+            loads @ ..,
         ] = *words;
         let count = count as u32;
         Self {
@@ -102,7 +148,9 @@ impl SlotShare {
                 kept_bytes: kept,
                 seen_ns: seen,
                 count,
+                stands_back: back != 0,
             }),
+            loads: Loads(loads),
         }
     }
 
@@ -126,8 +174,19 @@ mod tests {
 
     #[test]
     fn a_share_comes_back_as_it_was_written() {
-        let waiting =
-            LedgerWaiting { bytes: 7, priority: -3, since_ns: u64::MAX, kept_bytes: 4, seen_ns: 5, count: 2 };
+        let waiting = LedgerWaiting {
+            bytes: 7,
+            priority: -3,
+            since_ns: u64::MAX,
+            kept_bytes: 4,
+            seen_ns: 5,
+            count: 2,
+            stands_back: true,
+        };
+        let mut loads = Loads::default();
+        assert!((1..9).all(|load| loads.insert(load)) && !loads.insert(9), "no more than eight");
+        loads.remove(3);
+        assert!(!loads.has(3) && loads.has(8));
         let unsettled = Unsettled { reported_bytes: 4, silent_bytes: 5, base_bytes: Some(6) };
         let share = SlotShare {
             held_bytes: 100,
@@ -137,6 +196,7 @@ mod tests {
             priority: i32::MIN,
             used_at_ns: 9,
             waiting: Some(waiting),
+            loads,
         };
         for share in [share, SlotShare::default(), SlotShare { waiting: None, ..share }] {
             assert_eq!(SlotShare::from_words(&share.to_words()), share);

@@ -101,6 +101,12 @@ impl<'a> Slots<'a> {
         others.map(|(_, word)| word.load(std::sync::atomic::Ordering::SeqCst)).fold(0, u64::wrapping_add)
     }
 
+    /// Whether another process loads that.
+    pub(super) fn loads_elsewhere(&self, load: u64) -> bool {
+        let others = self.taken().filter(|(slot, tenure)| *tenure == Tenure::Live && Some(*slot) != self.own);
+        others.filter_map(|(slot, _)| self.share(slot)).any(|share| share.loads.has(load))
+    }
+
     /// The slots of other processes that wait.
     pub(super) fn waiting_elsewhere(&self) -> impl Iterator<Item = usize> + use<'a> {
         let (own, states) = (self.own, self.file.words.states().iter().enumerate());

@@ -1,7 +1,7 @@
 //! Who is killed where nobody asks before he takes.
 
 use std::{
-    fs,
+    env, fs,
     os::{fd::AsFd, unix::process::ExitStatusExt},
     path::Path,
     thread,
@@ -19,6 +19,20 @@ use plimsoll::{
 use rustix::fs::OFlags;
 
 use crate::{child, in_a_guest, inmib, kills, memory, part, settle, system_heap};
+
+/// A program of somebody else's, which knows nothing of us: holds so many MiB of a heap, and from the moment at which that file is
+/// there takes ever more. `scripts/guest/hog.mjs` starts it.
+fn hog() {
+    let mib: u64 = env::var("PLIMSOLL_HOG_MIB").unwrap().parse().unwrap();
+    let leak = env::var_os("PLIMSOLL_HOG_LEAK").unwrap();
+    let held: Vec<_> = (0..mib / 16).map(|_| allocate_raw(16 * MIB).unwrap()).collect();
+    println!("HOLDS {} MiB as {}", 16 * held.len(), std::process::id());
+    while !Path::new(&leak).exists() {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let answer: Result<Vec<_>, _> = (0..).map(|_| allocate_raw(4 * MIB)).take(1000).collect();
+    panic!("expected to be killed, got {answer:?}");
+}
 
 /// Asks the driver itself, as a program without headroom would.
 fn allocate_raw(bytes: u64) -> rustix::io::Result<i32> {
@@ -81,6 +95,7 @@ fn the_killer_takes_another_for_the_one_who_holds_a_heap() {
             let answer: Result<Vec<_>, _> = (0..).map(|_| allocate_raw(16 * MIB)).take(1000).collect();
             panic!("expected to be killed, got {answer:?}");
         }
+        Some("hog") => return hog(),
         _ => in_a_guest(),
     }
     let mut bystander = child(TEST, "bystander").spawn().unwrap();

@@ -6,10 +6,14 @@ use std::{
     fs::File,
     os::fd::AsRawFd,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering, fence},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, AtomicU64, Ordering, fence},
+    },
 };
 
 use memmap2::MmapRaw;
+use plimsoll::ledger::Point;
 
 pub const WORKERS: usize = 8;
 
@@ -27,6 +31,33 @@ impl Random {
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
+}
+
+/// How a worker ends: at which step, the how manieth time there, and whether it is only stopped.
+static END: OnceLock<(Point, u32, i32)> = OnceLock::new();
+static REACHED: AtomicU32 = AtomicU32::new(0);
+
+#[cfg_attr(not(debug_assertions), allow(dead_code))]
+fn end_there(point: Point) {
+    let Some((at, count, signal)) = END.get() else { return };
+    if point == *at && REACHED.fetch_add(1, Ordering::SeqCst) + 1 == *count {
+        // SAFETY: a signal to itself.
+        unsafe { libc::kill(libc::getpid(), *signal) };
+    }
+}
+
+/// Has this process end at a step of the ledger that is drawn by lot, most often: once in four it is stopped there, where that
+/// may be. A build without debug assertions has no such steps: there they die at random alone.
+pub fn end_somewhere(random: &mut Random, may_stop: bool) {
+    if random.below(4) > 0 {
+        let point = Point::ALL[random.below(Point::ALL.len() as u64) as usize];
+        let signal = if may_stop && random.below(4) == 0 { libc::SIGSTOP } else { libc::SIGKILL };
+        let count =
+            if matches!(point, Point::Locked | Point::Claimed) { 1 } else { random.below(40) as u32 + 1 };
+        END.set((point, count, signal)).unwrap();
+    }
+    #[cfg(debug_assertions)]
+    plimsoll::ledger::on_reach(end_there);
 }
 
 /// What each worker really holds, by itself: for each a turn and its bytes. They count while it holds the lock of its place,

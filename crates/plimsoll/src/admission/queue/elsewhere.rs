@@ -10,6 +10,8 @@ pub(super) const PROCESS: u64 = 1 << 63;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AskedElsewhere {
     pub(super) slot: usize,
+    /// Under which id.
+    pub(super) id: u64,
     /// For whom, by its tie.
     pub(super) by: u64,
     /// How much, and how much of it has not gone yet.
@@ -32,8 +34,10 @@ pub(super) struct Offer {
 #[derive(Debug, Default)]
 pub(super) struct Elsewhere {
     pub(super) asked: Vec<AskedElsewhere>,
-    /// The last request of theirs that was answered.
-    pub(super) answered: u64,
+    /// The request of theirs that own holders were asked for, until it is answered; 0 for none.
+    pub(super) heard: u64,
+    /// Whether one of them has let its time go by.
+    pub(super) is_declined: bool,
     pub(super) offer: Offer,
     pub(super) is_waiting: bool,
 }
@@ -45,8 +49,11 @@ pub(super) fn waiter_of(turn: &SharedTurn) -> Waiter {
 }
 
 impl Elsewhere {
-    /// Nothing more is awaited for that request.
-    pub(super) fn forget(&mut self, tie: u64) {
+    /// Nothing more is awaited for that request: who was asked for it and has not given anything yet keeps it.
+    pub(super) fn forget(&mut self, tie: u64, budget: &MemoryBudget) {
+        if let Some(queue) = budget.shared_queue() {
+            self.asked.iter().filter(|asked| asked.by == tie).for_each(|it| queue.withdraw(it.slot, it.id));
+        }
         self.asked.retain(|asked| asked.by != tie);
     }
 
@@ -95,10 +102,11 @@ impl Elsewhere {
         let slot = (wanted.id & !PROCESS) as usize;
         let ask = SharedAsk { id: 0, bytes: wanted.bytes, priority: waiter.priority, until_ns: deadline_ns };
         let could = candidates.iter().find(|holder| holder.id == wanted.id).map(|holder| holder.bytes);
-        let is_asked = budget.shared_queue().is_some_and(|queue| queue.ask(slot, ask));
-        let (Some(revocable_bytes), true) = (could, is_asked) else { return Some(0) };
+        let id = budget.shared_queue().and_then(|queue| queue.ask(slot, ask));
+        let (Some(revocable_bytes), Some(id)) = (could, id) else { return Some(0) };
         self.asked.push(AskedElsewhere {
             slot,
+            id,
             by: waiter.tie,
             bytes: wanted.bytes,
             left_bytes: wanted.bytes,

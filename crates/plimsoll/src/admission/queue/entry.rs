@@ -8,7 +8,7 @@ use super::super::{
     policy::Waiter,
 };
 use crate::{
-    budget::{Allocation, MemoryBudget},
+    budget::{Allocation, MemoryBudget, Sharers},
     error::{Error, Result},
     units::format_bytes,
 };
@@ -23,6 +23,8 @@ pub(in super::super) struct QueueEntry<T> {
     pub(super) options: AcquireOptions,
     deadline_ns: Option<u64>,
     pub(super) delivery: Arc<Delivery<Result<T>>>,
+    /// Whether another process was loading it when it was last looked at.
+    pub(super) is_loaded_elsewhere: bool,
     /// What holders have released because it needs room; that is kept for it.
     pub(super) freed_bytes: u64,
     /// Holders that were asked for it in vain, and until when others are asked before them.
@@ -54,10 +56,27 @@ impl<T> QueueEntry<T> {
             deadline_ns: options.timeout.map(|timeout| since_ns.saturating_add(nanoseconds(timeout))),
             options,
             delivery,
+            is_loaded_elsewhere: false,
             freed_bytes: 0,
             passed_over: Vec::new(),
         };
         entry.never_fits().map_or(Ok(entry), Err)
+    }
+
+    /// Says to other processes that it is being loaded, unless one of them does.
+    pub(super) fn begin_load(&self) -> bool {
+        self.shared_key().is_none_or(|(key, queue)| queue.begin_load(key))
+    }
+
+    /// It is not, after all.
+    pub(super) fn end_load(&self) {
+        if let Some((key, queue)) = self.shared_key() {
+            queue.end_load(key);
+        }
+    }
+
+    fn shared_key(&self) -> Option<(&str, &dyn Sharers)> {
+        self.key.as_deref().zip(self.budget.shared_queue())
     }
 
     pub(super) fn label(&self) -> String {

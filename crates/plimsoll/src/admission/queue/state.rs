@@ -43,11 +43,14 @@ pub(super) struct HeldBy {
 /// What a holder was asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Awaited {
-    /// For whom, by its tie; 0 for somebody of another process.
+    /// For whom, by its tie; [`OTHERS`] for somebody of another process.
     pub(super) by: u64,
     pub(super) bytes: u64,
     pub(super) deadline_ns: u64,
 }
+
+/// Whoever it is of another process, where ties are counted from 1.
+pub(super) const OTHERS: u64 = 0;
 
 /// Somebody to ask once the lock is released.
 pub(super) struct ToAsk {
@@ -109,9 +112,10 @@ impl<T> QueueState<T> {
     }
 
     pub(super) fn remove(&mut self, tie: u64) -> Option<QueueEntry<T>> {
-        self.elsewhere.forget(tie);
         let place = self.waiting.iter().position(|entry| entry.waiter.tie == tie)?;
-        Some(self.waiting.remove(place))
+        let entry = self.waiting.remove(place);
+        self.elsewhere.forget(tie, &entry.budget);
+        Some(entry)
     }
 
     fn is_loading(&self, entry: &QueueEntry<T>) -> bool {
@@ -137,10 +141,20 @@ impl<T> QueueState<T> {
             }
             let kept_bytes = turns.kept_bytes();
             let fits = fits_beside(entry.waiter.bytes, frees.of(&entry.budget), kept_bytes);
+            if fits && !entry.begin_load() {
+                if let Some(entry) = self.waiting.get_mut(place) {
+                    entry.is_loaded_elsewhere = true;
+                }
+                place += 1;
+                continue;
+            }
             let taken = fits.then(|| entry.budget.allocate_together(&entry.parts, kept_bytes)).flatten();
+            if fits && taken.is_none() {
+                entry.end_load();
+            }
             if let Some(allocations) = taken {
                 let entry = self.waiting.remove(place);
-                self.elsewhere.forget(entry.waiter.tie);
+                self.elsewhere.forget(entry.waiter.tie, &entry.budget);
                 frees.take(entry.waiter.bytes);
                 self.loading.extend(entry.key.clone());
                 won.push((entry, allocations));
@@ -161,11 +175,16 @@ impl<T> QueueState<T> {
         while let Some(entry) = self.waiting.get(place) {
             let late = || {
                 let free_bytes = entry.budget.free_bytes();
-                entry.timed_out(place + 1, free_bytes, self.is_loading(entry))
+                let is_loading = entry.is_loaded_elsewhere || self.is_loading(entry);
+                entry.timed_out(place + 1, free_bytes, is_loading)
             };
             let error = entry.never_fits().or_else(|| entry.is_late(now_ns).then(late));
             match error {
-                Some(error) => expired.push((self.waiting.remove(place), error)),
+                Some(error) => {
+                    let entry = self.waiting.remove(place);
+                    self.elsewhere.forget(entry.waiter.tie, &entry.budget);
+                    expired.push((entry, error));
+                }
                 None => place += 1,
             }
         }
@@ -196,15 +215,17 @@ impl<T> QueueState<T> {
 
     /// What the head wants, if it is aged, or if that holder was asked to make room for it and has not yet.
     pub(super) fn unstretched_for(&self, id: u64, now_ns: u64) -> Option<u64> {
-        let is_asked =
-            || self.holders.get(&id).and_then(|held| held.asked).is_some_and(|asked| asked.bytes > 0);
+        let asked = self.holders.get(&id).and_then(|held| held.asked).filter(|asked| asked.bytes > 0);
+        if let Some(awaited) = asked.filter(|awaited| awaited.by == OTHERS) {
+            return Some(awaited.bytes);
+        }
         let head = self.head()?;
-        (head.waiter.is_aged(now_ns) || is_asked()).then_some(head.waiter.bytes)
+        (head.waiter.is_aged(now_ns) || asked.is_some()).then_some(head.waiter.bytes)
     }
 
-    /// Takes on a grant, if it may be asked to make room.
+    /// Takes on a grant, if it may be asked to make room, or others are shown how important it is.
     pub(super) fn hold(&mut self, holding: &Arc<Holding>, budget: &MemoryBudget) {
-        if holding.can_be_asked() {
+        if holding.can_be_asked() || budget.shared_queue().is_some() {
             let held = HeldBy { holding: Arc::clone(holding), budget: budget.clone(), asked: None };
             self.holders.insert(holding.id, held);
         }
@@ -212,7 +233,9 @@ impl<T> QueueState<T> {
 
     /// Whether the queue has to be looked after: somebody waits, or other processes may ask for what is held here.
     pub(super) fn is_served(&self) -> bool {
-        !self.waiting.is_empty() || self.holders.values().any(|held| held.budget.shared_queue().is_some())
+        let may_be_asked =
+            |held: &HeldBy| held.holding.can_be_asked() && held.budget.shared_queue().is_some();
+        !self.waiting.is_empty() || self.holders.values().any(may_be_asked)
     }
 
     pub(super) fn forget(&mut self, id: u64) {
@@ -224,7 +247,7 @@ impl<T> QueueState<T> {
         let Some(HeldBy { asked: Some(awaited), .. }) = self.holders.get_mut(&id) else { return };
         let credited = bytes.min(awaited.bytes);
         awaited.bytes -= credited;
-        let is_own = awaited.by != 0;
+        let is_own = awaited.by != OTHERS;
         if let Some(head) = self.head_mut().filter(|_| is_own) {
             head.freed_bytes = head.freed_bytes.saturating_add(credited);
         }
@@ -290,7 +313,7 @@ impl<T> QueueState<T> {
     }
 
     /// Ends what has been asked for and was done, or was not done in time: that holder is passed over.
-    fn lapse(&mut self, now_ns: u64) {
+    pub(super) fn lapse(&mut self, now_ns: u64) {
         for (id, held) in &mut self.holders {
             let Some(awaited) = held.asked else { continue };
             let is_late = awaited.deadline_ns <= now_ns;
@@ -298,6 +321,7 @@ impl<T> QueueState<T> {
                 continue;
             }
             held.asked = None;
+            self.elsewhere.is_declined |= awaited.by == OTHERS && awaited.bytes > 0;
             let asker = self.waiting.iter_mut().find(|entry| entry.waiter.tie == awaited.by);
             if let Some(asker) = asker.filter(|_| awaited.bytes > 0) {
                 asker.pass_over(*id, now_ns.saturating_add(held.holding.within_ns));
