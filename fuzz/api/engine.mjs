@@ -103,7 +103,7 @@ export class Engine extends World {
     // Now and then one that was not called yet, so that a short run comes to each.
     const fresh = random.chance(0.1) ? random.pick(all.flat().filter((member) => this.#isFresh(member))) : undefined
     const member = fresh ?? random.pick(random.pick(all))
-    const ends = /release|close|destroy|dispose|deallocate/.test(member.id)
+    const ends = /release|close|destroy|dispose|deallocate|free$/.test(member.id)
     if (ends && !fresh && random.chance(0.6)) return
     this.call(member)
   }

@@ -26,6 +26,7 @@ export const groups = {
     'recommendLimits',
     'checkBeforeLoad',
   ],
+  tokens: ['TokenBudget', 'TokenSequence', 'PageStore', 'Grant', 'parseMemoryArgs'],
   devices: ['Device', 'StagingPool', 'DeviceBuffer', 'PoolBuffer', 'MemoryPool', 'DeviceFamily'],
   pools: ['MemoryPool', 'PoolBuffer', 'MemoryPools', 'DeviceBuffer'],
   manager: ['MemoryManager', 'MemoryPools', 'DeviceFamily'],

@@ -8,6 +8,7 @@ import { profilePage } from 'plimsoll/report'
 import { estimateRecipes } from './estimates.mjs'
 import * as hostile from './hostile.mjs'
 import { planRecipes } from './plans.mjs'
+import { tokenRecipes } from './tokens.mjs'
 
 const MiB = 2 ** 20
 const sizes = [1, 64, 255, 256, 4096, 65_536, 300_000, MiB, 2 * MiB + 1, 6 * MiB]
@@ -223,6 +224,9 @@ export const makers = {
   MemoryProfile: ['new MemoryProfile'],
   ModelMemoryEstimate: ['estimate', 'ModelMemoryEstimate.fromParams'],
   PlanReport: ['validatePlan'],
+  TokenBudget: ['new TokenBudget'],
+  TokenSequence: ['TokenBudget#open'],
+  PageStore: ['PageStore.create'],
   Instances: ['new MemoryManager'],
 }
 
@@ -410,6 +414,7 @@ export const recipes = {
 
   ...estimateRecipes({ options, oneOf, within, of, flag, bytes, always }),
   ...planRecipes({ options, oneOf, within, of, flag, bytes, always }),
+  ...tokenRecipes({ options, oneOf, of, flag, bytes, always, callback, array }),
 }
 
 /** Arguments for a call. */

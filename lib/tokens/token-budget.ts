@@ -3,9 +3,10 @@ import * as native from '../addon/native.js'
 import { type Grant, holderOf, type MakeRoomRequest } from '../admission/grant.js'
 import type { MemoryBudget } from '../budget/budget.js'
 import { type Fit, type FitOptions, fit as fitModel } from '../estimate/fit.js'
+import { bytesOf } from '../estimate/model-memory.js'
 import type { GgufFile } from '../loader/gguf-file.js'
 import * as check from '../support/check.js'
-import { call, InsufficientMemoryError, invalidArgument, released } from '../support/errors.js'
+import { call, InsufficientMemoryError, insufficientMemory, invalidArgument, released } from '../support/errors.js'
 import { refuseCloning, shows } from '../support/shown.js'
 import { checkedOptions, nativeLimits, type PrunePolicy, type TokenBudgetOptions } from './options.js'
 import { tokens } from './token-count.js'
@@ -85,10 +86,11 @@ export class TokenBudget implements Disposable {
   ): { maxCacheTokens: number; maxParallelTokens: number; fit: Fit } {
     const { maxCacheTokens, maxParallelTokens, ...rest } = options
     const given = {
-      ...(maxCacheTokens !== undefined && { maxContext: tokens('maxCacheTokens', maxCacheTokens, 1) }),
+      ...(maxCacheTokens !== undefined && { maxContext: contextOf(tokens('maxCacheTokens', maxCacheTokens, 1), rest) }),
       ...(maxParallelTokens !== undefined && { ubatches: [tokens('maxParallelTokens', maxParallelTokens, 1)] }),
     }
     const found = fitModel(model, budget, { ...rest, ...given })
+    if (!found.fits) throw refusalOf(found, bytesOf('budget', budget))
     const { contextLength, parallel, ubatch } = found.configuration
     return {
       maxCacheTokens: maxCacheTokens ?? contextLength * parallel,
@@ -274,6 +276,24 @@ export class TokenBudget implements Disposable {
     if (sequence) this.#onPrune?.(sequence)
     return true
   }
+}
+
+/** Tokens of a slot, where there is a limit for those of all. */
+function contextOf(maxCacheTokens: number, { parallel = 1 }: FitOptions): number {
+  const slots = typeof parallel === 'number' ? parallel : (parallel[0] ?? 1)
+  return Math.max(1, Math.floor(maxCacheTokens / slots))
+}
+
+function refusalOf({ estimate, reasons }: Fit, availableBytes: number): InsufficientMemoryError {
+  const { peakBytes } = estimate.totals
+  const [reason = 'no configuration fits'] = reasons
+  return insufficientMemory(
+    'the model',
+    peakBytes,
+    availableBytes,
+    reason,
+    'Allow a shorter context, or a smaller type of the cache',
+  )
 }
 
 shows(TokenBudget, (budget) => ({ maxCacheTokens: budget.maxCacheTokens, ...budget.usage() }))
