@@ -162,6 +162,9 @@ describe('checkBeforeLoad()', () => {
   test('what it cannot take is refused', () => {
     thrownBy(IoError, () => checkBeforeLoad(file('none.gguf')))
     thrownBy(IoError, () => checkBeforeLoad('/tmp'))
+    for (const formula of ['estimate', 'rule-of-thumb'] as const) {
+      thrownBy(IoError, () => checkBeforeLoad(large, { formula, draft: file('none.gguf') }))
+    }
     thrownBy(InvalidArgumentError, () => checkBeforeLoad(7 as unknown as string))
     thrownBy(InvalidArgumentError, () => checkBeforeLoad(other, { headroomBytes: -1 }))
     thrownBy(InvalidArgumentError, () => checkBeforeLoad(other, 7 as unknown as object))
@@ -169,5 +172,10 @@ describe('checkBeforeLoad()', () => {
     expect(thrownBy(InvalidArgumentError, () => checkBeforeLoad(other, { headroom: 3 } as object)).message).toMatch(
       /expected options/,
     )
+  })
+
+  test('what options inherit is none of them', () => {
+    const inherited = Object.create({ limitBytes: -1, allocation: {}, draft: 'none' })
+    expect(checkBeforeLoad(large, inherited).requiredBytes).toBe(checkBeforeLoad(large).requiredBytes)
   })
 })

@@ -164,7 +164,7 @@ class Proposal {
       const own = plan.instances?.[id]
       // What the plan says for all stays there.
       const said = Object.entries(instance).filter(([key]) => key !== 'model' && key !== 'formula')
-      const { model, formula } = own ?? {}
+      const { model, formula } = check.own(own ?? {})
       return [
         id,
         {
@@ -174,7 +174,7 @@ class Proposal {
         },
       ]
     })
-    return { ...plan, instances: Object.fromEntries(instances) }
+    return check.own({ ...plan, instances: Object.fromEntries(instances) })
   }
 }
 

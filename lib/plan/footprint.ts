@@ -1,10 +1,11 @@
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type * as native from '../addon/native.js'
 import { estimate as estimateOf, type ModelMemoryEstimate } from '../estimate/model-memory.js'
 import type { EstimateOptions } from '../estimate/options.js'
 import { GgufFile } from '../loader/gguf-file.js'
 import * as check from '../support/check.js'
+import { readError } from '../support/errors.js'
 import type { Exact, PlanRun } from './types.js'
 
 /** All layers of a model. */
@@ -109,7 +110,15 @@ const isGguf = (path: string): boolean => /\.gguf$/i.test(path)
 
 /** The size of a model's file, or of all files of a split one. */
 function fileBytes(path: string, files: OpenFiles): number {
-  const { size } = statSync(path)
+  const { size } = statOf(path)
   if (!/-\d{5}-of-\d{5}\.gguf$/i.test(path)) return size
-  return files.open(path).paths.reduce((sum, each) => sum + statSync(each).size, 0)
+  return files.open(path).paths.reduce((sum, each) => sum + statOf(each).size, 0)
+}
+
+function statOf(path: string): Stats {
+  try {
+    return statSync(path)
+  } catch (error) {
+    throw readError(path, 'a model file that is there', error)
+  }
 }

@@ -69,7 +69,7 @@ export function sizeOfFile(file: string, run: Exact<PlanRun>): Sized {
   } catch (error) {
     throw readError(file, 'a model file that is there', error)
   }
-  return call(() => sizeOf({ ...run, model: file }, '.'))
+  return call(() => sizeOf(check.own({ ...run, model: file }), '.'))
 }
 
 /**
@@ -93,7 +93,8 @@ export function checkLoad(budget: MemoryBudget, file: string | URL, options: Loa
   const path = check.filePath('file', file)
   if (!check.isObject(options) || !check.canBeAsked(options))
     throw invalidArgument('options', 'a plain object', quoted(options))
-  const { allocation, headroomBytes: left, ...rest } = options
+  // What it inherits is none of it.
+  const { allocation, headroomBytes: left, ...rest } = check.own({ ...options })
   const run = readRun(rest, 'options')
   if (allocation !== undefined && !isAllocation(allocation)) {
     throw invalidArgument('allocation', 'an Allocation', quoted(allocation))

@@ -72,12 +72,12 @@ function memoryOf(plan: Exact<Plan>, issues: IssueList): native.NativePlanMemory
       return undefined
     }
     const budget = MemoryBudget.forBoard(board as BoardId)
-    return { ...given, totalBytes: budget.totalBytes, lineBytes: budget.lineBytes }
+    return check.own({ ...given, totalBytes: budget.totalBytes, lineBytes: budget.lineBytes })
   }
-  if (totalBytes !== undefined) return { ...given, totalBytes }
+  if (totalBytes !== undefined) return check.own({ ...given, totalBytes })
   const line = { isolated: true, headroom: false, ...(safetyMarginPercent !== undefined && { safetyMarginPercent }) }
   const budget = MemoryBudget.forThisMachine(line)
-  return { ...given, totalBytes: budget.totalBytes, lineBytes: budget.lineBytes }
+  return check.own({ ...given, totalBytes: budget.totalBytes, lineBytes: budget.lineBytes })
 }
 
 /** The instances with what the plan says for all of them; those of a mode have limits that pass where they have none. */
