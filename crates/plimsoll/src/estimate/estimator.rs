@@ -231,9 +231,10 @@ impl<'a> Estimator<'a> {
             let received = format!("{} bytes with all that was asked for", totals.peak_bytes);
             return Err(Error::invalid_argument("options", expected, received));
         }
-        let layer = |(block, ((weights, kept), kind)): (usize, ((&BlockBytes, &cache::KeptBytes), &super::layers::LayerKind))| {
-            LayerBytes::of(weights, kept, *kind, &run, offload.block(block))
-        };
+        let layer = |(block, ((weights, kept), kind)): (
+            usize,
+            ((&BlockBytes, &cache::KeptBytes), &super::layers::LayerKind),
+        )| { LayerBytes::of(weights, kept, *kind, &run, offload.block(block)) };
         Ok(ModelMemoryEstimate {
             architecture: model.name.to_owned(),
             is_known: model.is_known,

@@ -235,7 +235,10 @@ impl TokenBudget {
         let is_within = |limit: Option<u64>, needed: u64| limit.is_none_or(|limit| needed <= limit);
         is_within(state.limits.max_cache_tokens, alone)
             && is_within(state.reserved_bytes.map(|_| bytes), cost.bytes(alone, 1))
-            && state.device_limits().iter().all(|(_, limit, device)| is_within(*limit, cost.device_bytes(*device, alone, 1)))
+            && state
+                .device_limits()
+                .iter()
+                .all(|(_, limit, device)| is_within(*limit, cost.device_bytes(*device, alone, 1)))
     }
 
     /// Who goes first when room is wanted: one whose end frees something, and not `except`.
