@@ -866,6 +866,8 @@ interface LedgerWaiting {
   keptBytes: number
   /** How many of the same process wait, this one included. */
   count: number
+  /** Whether it is in nobody's way in other processes: what keeps it back is a bound or a load of its own process. */
+  standsBack: boolean
 }
 
 /** What `'auto'` would take, and what it would not. */
