@@ -99,6 +99,22 @@ test('a command that a signal kills ends with 128 and its number, and signals ar
   expect(await ended).toMatchObject({ code: 5, stdout: 'ready\ntold\n' })
 })
 
+test('a signal that comes as the command starts goes on to it, and leaves nobody behind', async () => {
+  const hook = join(directory, 'hook.cjs')
+  writeFileSync(
+    hook,
+    `const childProcess = require('node:child_process')
+     const { spawn } = childProcess
+     childProcess.spawn = (...args) => {
+       const child = spawn(...args)
+       process.kill(process.pid, 'SIGTERM')
+       return child
+     }`,
+  )
+  const env = { NODE_OPTIONS: `--require ${hook}` }
+  expect(await start(['--memory', '1MiB'], ['sleep', '60'], env).ended).toMatchObject({ code: 143, signal: null })
+})
+
 test('the grant outlives a killed runner exactly as long as the command does', async () => {
   const { child, ended, texts } = start(['--memory', '64MiB'], ['sh', '-c', 'echo $$; exec sleep 60'])
   await until(() => texts.stdout.includes('\n'))

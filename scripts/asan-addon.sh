@@ -15,9 +15,9 @@ runtime=$(realpath "$(gcc -print-file-name=libasan.so)")
 CARGO_TARGET_DIR=target/asan CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=none \
   CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
   RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Cforce-frame-pointers=yes' \
-  cargo build --quiet --release --package plimsoll-addon --target "$target"
+  cargo build --quiet --release --package plimsoll-link --target "$target"
 mkdir -p build/asan
-cp "target/asan/$target/release/libplimsoll_addon.so" build/asan/plimsoll.linux-x64-gnu.node
+cp "target/asan/$target/release/libplimsoll_link.so" build/asan/plimsoll.linux-x64-gnu.node
 
 export PLIMSOLL_ADDON_PATH="$PWD/build/asan/plimsoll.linux-x64-gnu.node"
 export FUZZ_API_PRELOAD="$runtime"

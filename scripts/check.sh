@@ -12,7 +12,7 @@ for workspace in fuzz bench/suballocators bench/dequant bench/instructions bench
 step 'Rust: lints'
 # The addon has no test target: outside Node.js nothing calls its functions.
 cargo clippy --package gguf-dequant --package gguf-file --package plimsoll --package fake-libcuda --all-targets -- --deny warnings
-cargo clippy --package plimsoll-addon --lib -- --deny warnings
+cargo clippy --package plimsoll-addon --package plimsoll-link --lib -- --deny warnings
 RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --quiet
 
 step 'Rust: the fuzz targets compile'

@@ -40,22 +40,11 @@ export class Command {
   /** The code that it ended with, or 128 and the number of the signal that killed it. */
   readonly ended: Promise<number>
 
-  private constructor(child: ChildProcess, pid: number) {
+  private constructor(child: ChildProcess, pid: number, signals: Disposable) {
     this.pid = pid
-    const hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
-    const pass = (signal: NodeJS.Signals) => {
-      child.kill(signal)
-    }
-    // Whoever listens for a signal does not end by it.
-    const ignore = () => {}
-    const listeners = [
-      ...passedOn.map((signal) => [signal, pass] as const),
-      ...ofTerminal.map((signal) => [signal, hasTerminal ? ignore : pass] as const),
-    ]
-    for (const [signal, listener] of listeners) process.on(signal, listener)
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
-        for (const [name, listener] of listeners) process.off(name, listener)
+        signals[Symbol.dispose]()
         resolve(code ?? KILLED_BY + (signal ? constants.signals[signal] : 0))
       })
     })
@@ -70,11 +59,36 @@ export class Command {
     const [program = '', ...rest] = argv
     return new Promise((resolve, reject) => {
       const kept = descriptor === undefined ? [] : [descriptor]
+      // Before it is there: a signal that comes as it starts must not end this process and leave it behind.
+      const signals = passedTo((signal) => {
+        child.kill(signal)
+      })
       const child = spawn(program, rest, { env, stdio: ['inherit', 'inherit', 'inherit', ...kept] })
-      child.once('error', (error) => reject(new StartError(program, error)))
+      child.on('error', (error) => {
+        if (child.pid !== undefined) return // It runs, and may not be sent a signal: one of another user.
+        signals[Symbol.dispose]()
+        reject(new StartError(program, error))
+      })
       child.once('spawn', () => {
-        if (child.pid !== undefined) resolve(new Command(child, child.pid))
+        if (child.pid !== undefined) resolve(new Command(child, child.pid, signals))
       })
     })
+  }
+}
+
+/** Passes on what this process is sent, until it is disposed of. */
+function passedTo(pass: (signal: NodeJS.Signals) => void): Disposable {
+  const hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
+  // Whoever listens for a signal does not end by it.
+  const ignore = () => {}
+  const listeners = [
+    ...passedOn.map((signal) => [signal, pass] as const),
+    ...ofTerminal.map((signal) => [signal, hasTerminal ? ignore : pass] as const),
+  ]
+  for (const [signal, listener] of listeners) process.on(signal, listener)
+  return {
+    [Symbol.dispose]: () => {
+      for (const [signal, listener] of listeners) process.off(signal, listener)
+    },
   }
 }
