@@ -92,7 +92,6 @@ function programOf(version) {
   const source = sources()
   const folder = version === '0.5' ? peerLibraries() : builtLibraries(source)
   const program = join(FOLDER, `buffers-${version}`)
-  if (existsSync(program)) return { program, folder }
   const headers = ['include', 'ggml/include', 'src'].flatMap((part) => ['-I', join(source, part)])
   const names = ['libllama', 'libggml', 'libggml-base'].map((name) => {
     const found = readdirSync(folder).find((file) => file.startsWith(`${name}.`) && file.includes('.so'))
