@@ -54,11 +54,15 @@ fn a_prefix_counts_once_until_the_last_of_its_sequences_has_gone() {
     let system = budget.open("system prompt");
     extend(&system, 500);
     let chats: Vec<_> = (0..10).map(|at| fork(&system, &format!("chat {at}"))).collect();
-    chats.iter().for_each(|chat| extend(chat, 50));
+    for chat in &chats {
+        extend(chat, 50);
+    }
     assert_eq!((budget.usage().tokens, budget.usage().sequences), (1000, 11));
     drop(system);
     assert_eq!(budget.usage().tokens, 1000);
-    chats.iter().skip(1).for_each(|chat| chat.truncate(400).unwrap());
+    for chat in chats.iter().skip(1) {
+        chat.truncate(400).unwrap();
+    }
     assert_eq!(budget.usage().tokens, 550);
     drop(chats);
     assert_eq!((budget.usage().tokens, budget.usage().bytes), (0, 0));
