@@ -6,6 +6,9 @@ use crate::budget::{MemoryBudget, SharedAsk, SharedTurn};
 /// Marks the number of a holder that is a process, by its slot. Own numbers are counted from 1.
 pub(super) const PROCESS: u64 = 1 << 63;
 
+/// How often to look while another process is asked for something, or has asked: an answer is there in a moment.
+const AWAITED_NS: u64 = 10_000_000;
+
 /// What another process was asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AskedElsewhere {
@@ -116,8 +119,9 @@ impl Elsewhere {
         Some(wanted.bytes)
     }
 
-    /// When something that was asked for is late.
-    pub(super) fn next_ns(&self) -> Option<u64> {
-        self.asked.iter().map(|asked| asked.deadline_ns).min()
+    /// When to look again at what was asked of others, or what others have asked here.
+    pub(super) fn next_ns(&self, now_ns: u64) -> Option<u64> {
+        let is_awaited = !self.asked.is_empty() || self.heard != 0;
+        is_awaited.then(|| now_ns.saturating_add(AWAITED_NS))
     }
 }

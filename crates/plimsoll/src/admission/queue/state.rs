@@ -334,7 +334,7 @@ impl<T> QueueState<T> {
         let of_waiters = self.waiting.iter().filter_map(|entry| entry.next_ns(now_ns));
         let of_holders =
             self.holders.values().filter_map(|held| held.asked).map(|awaited| awaited.deadline_ns);
-        of_waiters.chain(of_holders).chain(self.elsewhere.next_ns()).min()
+        of_waiters.chain(of_holders).chain(self.elsewhere.next_ns(now_ns)).min()
     }
 
     /// Whether anybody may be added, of whom `most` may wait.
