@@ -24,12 +24,14 @@ const lazily = (name) => `export default new Proxy({}, { get: (_, key) => requir
 const plimsoll = {
   name: 'plimsoll',
   resolveId: (source) => {
-    if (source.endsWith('/report/index.js')) return { id: 'plimsoll/report', syntheticNamedExports: true }
+    const [, room] = /\/(report|http)\/index\.js$/.exec(source) ?? []
+    if (room) return { id: `plimsoll/${room}`, syntheticNamedExports: true }
     return source.endsWith('/index.js') ? { id: 'plimsoll', syntheticNamedExports: true } : null
   },
   load: (id) => {
     if (id === 'plimsoll') return lazily('index')
-    return id === 'plimsoll/report' ? lazily('report') : null
+    const [, room] = /^plimsoll\/(report|http)$/.exec(id) ?? []
+    return room ? lazily(room) : null
   },
 }
 /** Files carried as text: `./profile/page.css?text` in lib/report/profile.ts, from where they lie beside the source. */

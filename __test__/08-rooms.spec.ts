@@ -135,7 +135,7 @@ describe('lib/cli/', () => {
   const ours = (from: string, to: string): boolean => from.startsWith('cli/') && to.startsWith('cli/')
 
   test('uses the package as any program does, and of the rest only what needs no addon', () => {
-    const entries = ['index.ts', 'report/index.ts']
+    const entries = ['index.ts', 'report/index.ts', 'http/index.ts']
     const needsAddon = (file: string) => [...reachedFrom(file)].some((each) => each.startsWith('addon/'))
     const other = (from: string, to: string) =>
       from.startsWith('cli/') && !to.startsWith('cli/') && !entries.includes(to)
@@ -145,7 +145,7 @@ describe('lib/cli/', () => {
   test('has groups of verbs that do not know one another', () => {
     const shared = ['', 'terminal', 'shared']
     const groups = foldersOf('lib/cli').filter((name) => !shared.includes(name))
-    expect(groups).toEqual(['blackbox', 'doctor', 'estimate', 'ledger', 'model', 'plan', 'pool', 'top'])
+    expect(groups).toEqual(['blackbox', 'doctor', 'estimate', 'ledger', 'model', 'plan', 'pool', 'top', 'up'])
     const foreign = (from: string, to: string) => groups.includes(folder(to)) && folder(to) !== folder(from)
     expect(offences((from, to) => ours(from, to) && foreign(from, to) && from !== 'cli/main.ts')).toEqual([])
   })

@@ -17,6 +17,7 @@ import { pools } from './pool/pools.js'
 import { replay } from './pool/replay.js'
 import { pageFor, printDocument, printDocumentLine, printError, printLines, watchOutput } from './terminal/output.js'
 import { top } from './top/top.js'
+import { up } from './up/up.js'
 import type { Verb } from './verb.js'
 
 /** Every verb of the command line, in the order of the help. */
@@ -34,6 +35,7 @@ const verbs: readonly Verb[] = [
   replay,
   runCommand,
   top,
+  up,
 ]
 
 async function main(argv: string[]): Promise<number> {

@@ -22,7 +22,7 @@ const ofCommand = [
 ] as const satisfies (keyof PlanInstance)[]
 
 /** What only makes sense for one that is started at a connection. */
-const ofListen = ['upstream', 'idleTimeoutMs', 'waitTimeoutMs'] as const satisfies (keyof PlanInstance)[]
+const ofListen = ['idleTimeoutMs', 'waitTimeoutMs'] as const satisfies (keyof PlanInstance)[]
 
 /** Checks how instances are started: that their programs are there, and that what is said of a start belongs to one. */
 export function checkCommands(

@@ -4,13 +4,14 @@ import { estimate, formatBytes, MemoryManager, openLlamaRun } from '../../index.
 import { sliceVariable } from '../../ledger/slice.js'
 import type { Arguments } from '../arguments.js'
 import { UsageError } from '../failure.js'
+import { RunExit, StartError } from '../shared/child.js'
+import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
 import { lineFrom, lineOptions } from '../shared/line.js'
+import { raisedScore } from '../shared/oom-score.js'
 import { printError } from '../terminal/output.js'
 import type { Verb } from '../verb.js'
-import { Command, RunExit, StartError } from './command.js'
-import { ledgerFrom, ledgerOptions } from './ledger-options.js'
+import { Command } from './command.js'
 import { LimitedGroup } from './limit.js'
-import { raisedScore } from './oom-score.js'
 
 export const run: Verb = {
   name: 'run',

@@ -1,22 +1,10 @@
 import { resolve as absolute } from 'node:path'
-import {
-  type BoardId,
-  fixPlan,
-  InvalidPlanError,
-  IoError,
-  type Plan,
-  type PlanFix,
-  type PlanMode,
-  type PlanReport,
-  planModes,
-  readPlan,
-  validatePlan,
-} from '../../index.js'
+import { type BoardId, fixPlan, type Plan, type PlanFix, type PlanMode, planModes, validatePlan } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { Exit } from '../exit.js'
-import { InputError, UsageError } from '../failure.js'
-import { filled } from '../shared/document.js'
+import { UsageError } from '../failure.js'
 import { boardFrom } from '../shared/line.js'
+import { judged, planDocument, planFromFile } from '../shared/plan-report.js'
 import { visible } from '../terminal/text.js'
 import type { Report, Verb } from '../verb.js'
 
@@ -55,18 +43,6 @@ function run(args: Arguments): Report {
   return args.flag('fix') ? fixed(fixPlan(found)) : judged(validatePlan(found))
 }
 
-function judged(report: PlanReport): Report {
-  return {
-    document: documentOf(report),
-    lines: ({ paint }) =>
-      `${report}`.split('\n').map((line) => {
-        if (/^PLAN (?:PASSED|FAILED)/.test(line)) return paint(report.passes ? 'green' : 'red', line)
-        return /^(?:Issues|Recommendations|Allocations):$/.test(line) ? paint('bold', line) : line
-      }),
-    exitCode: report.passes ? Exit.fine : Exit.doesNotFit,
-  }
-}
-
 /** The plan itself, so that it can be written to a file: what there is to say stands before it where it is YAML. */
 function fixed(fix: PlanFix): Report {
   const { passes, text, changes, report } = fix
@@ -78,7 +54,7 @@ function fixed(fix: PlanFix): Report {
   const told = [verdict, ...changes.map((change) => `- ${visible(change)}`)]
   const comments = text.startsWith('{') ? [] : told.map((line) => `# ${line}`)
   return {
-    document: { passes, changes, text, report: documentOf(report) },
+    document: { passes, changes, text, report: planDocument(report) },
     lines: () => [...comments, ...text.trimEnd().split('\n')],
     exitCode: passes ? Exit.fine : Exit.doesNotFit,
   }
@@ -87,7 +63,7 @@ function fixed(fix: PlanFix): Report {
 /** The plan of the file, if one is named, with what the options say instead. */
 function planFrom(args: Arguments): Plan {
   const file = args.fileIfGiven
-  const found: Plan = file === undefined ? {} : readFrom(file)
+  const found: Plan = file === undefined ? {} : planFromFile(file)
   const mode = args.oneOf<PlanMode>('mode', planModes)
   const [board, totalBytes] = [boardFrom(args)?.id as BoardId | undefined, args.size('total')]
   if (file === undefined && mode === undefined && args.wordsOf(RAM_LIMIT).length === 0) {
@@ -121,30 +97,3 @@ function marginFrom(margin: number, args: Arguments): number {
   const got = args.text('safety-margin')
   throw new UsageError(`expected --safety-margin to be a number from 0 to below 100, got "${got}"`)
 }
-
-/** A file that is none of a plan's is broken input; a plan that is no good is not. */
-function readFrom(file: string): Plan {
-  try {
-    return readPlan(file)
-  } catch (error) {
-    const isUnreadable =
-      error instanceof IoError ||
-      (error instanceof InvalidPlanError && error.issues.some(({ kind }) => kind === 'syntax'))
-    throw isUnreadable ? new InputError(error) : error
-  }
-}
-
-const documentOf = (report: PlanReport): object => ({
-  ...report,
-  path: report.path ?? null,
-  mode: report.mode ?? null,
-  instances: report.instances.map((instance) =>
-    filled(instance, { limitBytes: null, fittingLimitBytes: null, model: null }),
-  ),
-  issues: report.issues.map((issue) =>
-    filled(issue, { instance: null, key: null, line: null, neededBytes: null, usableBytes: null }),
-  ),
-  advice: report.advice.map((advice) =>
-    filled(advice, { instance: null, bytes: null, savedBytes: null, contextLength: null }),
-  ),
-})

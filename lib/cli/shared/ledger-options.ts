@@ -1,6 +1,6 @@
 import type { LedgerOptions } from '../../index.js'
 import type { Arguments } from '../arguments.js'
-import type { Options } from '../shared/option.js'
+import type { Options } from './option.js'
 
 /** The options that say which ledger is meant. */
 export const ledgerOptions = {
