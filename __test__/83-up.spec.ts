@@ -1,166 +1,32 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { existsSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { MiB, surveyLedger } from 'plimsoll'
-import { root, runNode } from './helpers/child'
+import { MiB } from 'plimsoll'
+import { runNode } from './helpers/child'
+import {
+  ask,
+  fileOf,
+  freePort,
+  heldBytes,
+  holders,
+  inFoldersOfTheirOwn,
+  isAlive,
+  ledgerFolder,
+  node,
+  open,
+  planOf,
+  running,
+  until,
+  up,
+} from './helpers/up'
 
-/** A server that an instance runs: what it does is in its environment and in the paths that it is asked for. */
-const server = `
-const { createServer } = require('node:http')
-if (process.env.DIES) process.exit(Number(process.env.DIES))
-process.on('SIGTERM', () => { if (!process.env.STAYS) process.exit(0) })
-const served = createServer(async (request, response) => {
-  if (request.url === '/die') process.exit(3)
-  if (request.url === '/stream') {
-    for (let i = 0; i < 20; i++) {
-      response.write('token ' + i + '\\n')
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-    return response.end()
-  }
-  if (request.url === '/hold') return response.write('held')
-  if (request.method === 'POST') return request.pipe(response)
-  response.end(JSON.stringify({ pid: process.pid, slice: process.env.PLIMSOLL_SLICE_BYTES, args: process.argv.slice(2) }))
-})
-setTimeout(() => served.listen(process.env.PORT, '127.0.0.1', () => console.log('listens')), Number(process.env.AFTER ?? 0))
-`
-
-let folder: string
-let directory: string
-const started = new Set<ReturnType<typeof up>>()
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'plimsoll-up-'))
-  directory = mkdtempSync('/dev/shm/plimsoll-up-')
-  writeFileSync(join(folder, 'server.js'), server)
-})
-
-afterEach(async () => {
-  for (const each of started) await each.stop('SIGTERM')
-  started.clear()
-  for (const each of [folder, directory]) rmSync(each, { recursive: true, force: true })
-})
-
-interface Told {
-  instance: string
-  event: string
-  message: string
-  pid: number | null
-  exitCode: number | null
-  ms: number | null
-}
-
-const node = process.execPath
-
-/** Writes a plan for a memory of 800 MiB, of which 700 may be used. */
-function planOf(instances: Record<string, object>): string {
-  const path = join(folder, 'plan.yaml')
-  writeFileSync(
-    path,
-    JSON.stringify({ totalBytes: '800MiB', headroomBytes: '100MiB', safetyMarginPercent: 0, instances }),
-  )
-  return path
-}
-
-/** Runs a plan in the ledger of this test. */
-function up(instances: Record<string, object>) {
-  const argv = ['dist/cli.js', 'up', planOf(instances), '--directory', directory, '--json']
-  const child = spawn(node, argv, { cwd: root })
-  const told: Told[] = []
-  const texts = { stdout: '', stderr: '' }
-  child.stdout.on('data', (data) => {
-    const lines = `${texts.stdout}${data}`.split('\n')
-    texts.stdout = lines.pop() ?? ''
-    told.push(...lines.map((line) => JSON.parse(line)))
-  })
-  child.stderr.on('data', (data) => {
-    texts.stderr += data
-  })
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stderr: texts.stderr }))
-  const count = (instance: string, event: string) =>
-    told.filter((each) => each.instance === instance && each.event === event).length
-  const run = {
-    child,
-    told,
-    texts,
-    ended,
-    count,
-    of: (instance: string) => told.filter((each) => each.instance === instance),
-    /** Waits until that has happened so many times. */
-    async until(instance: string, event: string, times = 1): Promise<Told> {
-      await until(() => count(instance, event) >= times || child.exitCode !== null)
-      const found = told.filter((each) => each.instance === instance && each.event === event)[times - 1]
-      if (found === undefined) throw new Error(`${instance} was never ${event}: ${JSON.stringify(told)}${texts.stderr}`)
-      return found
-    },
-    stop(signal: NodeJS.Signals) {
-      if (child.exitCode === null) child.kill(signal)
-      return ended
-    },
-  }
-  started.add(run)
-  return run
-}
-
-const holders = () => surveyLedger({ directory, drainMs: 0 })?.holders ?? []
-const heldBytes = () => holders().reduce((sum, each) => sum + each.heldBytes, 0)
-
-/** Waits until it holds, for as long as jest lets it. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 10))
-}
-
-/** Whether a process runs: one that has ended and was not waited for does not. */
-const isAlive = (pid: number) => {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))
-  } catch {
-    return false
-  }
-}
-
-async function freePort(): Promise<number> {
-  const taken = createServer().listen(0, '127.0.0.1')
-  await once(taken, 'listening')
-  const { port } = taken.address() as AddressInfo
-  taken.close()
-  await once(taken, 'close')
-  return port
-}
-
-const running = (limitBytes: string, more: object = {}) => ({ limitBytes, command: [node, 'server.js'], ...more })
-
-interface Answer {
-  status: number | undefined
-  headers: IncomingMessage['headers']
-  text: string
-}
-
-/** Asks with a connection of its own, which is closed then. */
-function open(port: number, path = '/', method = 'GET'): { asked: ClientRequest; answered: Promise<IncomingMessage> } {
-  const asked = request({ port, path, method, host: '127.0.0.1', agent: false })
-  const answered = once(asked, 'response').then(([response]) => response as IncomingMessage)
-  answered.catch(() => {})
-  return { asked, answered }
-}
-
-async function ask(port: number, path = '/', body?: string): Promise<Answer> {
-  const { asked, answered } = open(port, path, body === undefined ? 'GET' : 'POST')
-  asked.end(body)
-  const response = await answered
-  let text = ''
-  for await (const part of response) text += part
-  return { status: response.statusCode, headers: response.headers, text }
-}
+inFoldersOfTheirOwn()
 
 describe('a plan that is started', () => {
   test('starts one after the other, each with its share, and stops clean', async () => {
     const run = up({
       first: running('100MiB', { healthPath: '/health', environment: { AFTER: '100' } }),
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how a plan writes it.
       second: { limitBytes: '50MiB', command: [node, 'server.js', '--port=${PORT}'] },
       worker: { limitBytes: '10MiB', command: 'sleep 60' },
     })
@@ -218,7 +84,7 @@ describe('a plan that is started', () => {
     await run.until('good', 'ready')
     expect(run.of('bad').flatMap(({ event, ms }) => (event === 'restarting' ? [ms] : []))).toEqual([10, 20, 25])
     expect((await run.until('bad', 'failed')).message).toBe(
-      'has ended with code 5, after it was started again 3 times: it is left alone now',
+      'has ended with code 5, after 3 restarts; it is left alone now',
     )
     await until(() => heldBytes() === 50 * MiB)
   })
@@ -416,7 +282,7 @@ describe('an instance with a listen address', () => {
 
 describe('a plan that does not fit', () => {
   const check = (path: string, ...more: string[]) =>
-    runNode(['dist/cli.js', 'up', path, '--directory', directory, ...more])
+    runNode(['dist/cli.js', 'up', path, '--directory', ledgerFolder(), ...more])
 
   test('is not started: the report, and 1', () => {
     const path = planOf({ a: running('400MiB'), b: running('400MiB') })
@@ -445,9 +311,10 @@ describe('a plan that does not fit', () => {
   })
 
   test('--check starts nothing', () => {
-    const path = planOf({ a: { limitBytes: '1MiB', command: ['touch', join(folder, 'started')] } })
+    const path = planOf({ a: { limitBytes: '1MiB', command: ['touch', fileOf('started')] } })
     expect(check(path, '--check')).toMatchObject({ status: 0, stderr: '' })
     expect(JSON.parse(check(path, '--check', '--json').stdout)).toMatchObject({ passes: true, takesTurns: false })
+    expect(existsSync(fileOf('started'))).toBe(false)
   })
 
   test('a command that is not there, a plan without one and no plan are told as what they are', () => {
@@ -455,7 +322,7 @@ describe('a plan that does not fit', () => {
     expect(none.status).toBe(1)
     expect(none.stderr).toMatch(/a program that is in PATH.*no-such-program/)
     expect(check(planOf({ a: { limitBytes: '1MiB' } }))).toMatchObject({ status: 2 })
-    expect(check(join(folder, 'none.yaml'))).toMatchObject({ status: 3, stdout: '' })
+    expect(check(fileOf('none.yaml'))).toMatchObject({ status: 3, stdout: '' })
     expect(runNode(['dist/cli.js', 'up'])).toMatchObject({ status: 2 })
   })
 })

@@ -21,6 +21,7 @@ describe('help and version', () => {
       'pools FILE',
       'replay FILE',
       'top',
+      'up FILE',
       'does not fit',
       'broken input',
     ]) {
@@ -37,6 +38,7 @@ describe('help and version', () => {
     ['pools', ['--html OUT', '--at N', '--slab SIZE', '--json']],
     ['replay', ['--device auto|host|', '--slab SIZE', '--page SIZE', '--defragment', '--repeat N', '--json']],
     ['top', ['--interval TIME', '--count N', '--pid PID', '--json', 'print one JSON document a line']],
+    ['up', ['FILE', '--check', '--name NAME', '--directory DIR', '--group GID', '--json']],
   ])('%s --help lists its options and runs nothing', (verb, options) => {
     const { status, stdout } = plimsoll(verb, '--help')
     expect(status).toBe(0)
@@ -79,16 +81,16 @@ describe('wrong use ends with 2 and says what is right', () => {
   test.each([
     [
       [],
-      'expected a verb: doctor, blackbox, cache, estimate, fit, inspect, ledger, load, plan, pools, replay, run, top',
+      'expected a verb: doctor, blackbox, cache, estimate, fit, inspect, ledger, load, plan, pools, replay, run, top, up',
     ],
     [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
     [['doc'], 'unknown verb "doc"; did you mean "doctor"?'],
-    [['up'], 'unknown verb "up"; expected one of doctor'],
+    [['down'], 'unknown verb "down"; expected one of doctor'],
     [['inspect', sample, '--color'], 'unknown option "--color"; expected one of --'],
     [['load', sample, '--foo'], 'unknown option "--foo"; expected one of --'],
     [
       ['frobnicate'],
-      'unknown verb "frobnicate"; expected one of doctor, blackbox, cache, estimate, fit, inspect, ledger, load, plan, pools, replay, run, top',
+      'unknown verb "frobnicate"; expected one of doctor, blackbox, cache, estimate, fit, inspect, ledger, load, plan, pools, replay, run, top, up',
     ],
     [['hlp'], 'unknown verb "hlp"; did you mean "help"?'],
     [['--vesion'], 'unknown option "--vesion"; did you mean "--version"?'],

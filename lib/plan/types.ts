@@ -90,7 +90,10 @@ export interface PlanInstance extends PlanRun {
    * of `${PORT}`.
    */
   upstream?: string
-  /** A path that answers 2xx once it is ready. By default it is ready when it accepts connections. */
+  /**
+   * A path that answers 2xx once it is ready. By default it is ready when it accepts connections; once it runs, where nothing says at
+   * which address: no `listen`, `upstream` or `healthPath`, and no `${PORT}` in its command.
+   */
   healthPath?: string
   /** Who gives way to whom: the lower first. 0 by default. */
   priority?: number

@@ -13,13 +13,14 @@ export class Command {
   /** The code that it ended with, or 128 and the number of the signal that killed it. */
   readonly ended: Promise<number>
 
-  private constructor({ pid, ended }: Started) {
+  private constructor({ child, pid, ended }: Started, signals: Disposable) {
     this.pid = pid
     this.ended = ended
+    child.once('exit', () => signals[Symbol.dispose]())
   }
 
   /**
-   * Starts a command that inherits `descriptor`. The process is there when this returns; the promise says whether it runs.
+   * Starts a command that has this process's streams, and inherits `descriptor`.
    *
    * @throws {@link StartError} where it cannot be started.
    */
@@ -30,16 +31,16 @@ export class Command {
   ): Promise<Command> {
     let child: ChildProcess | undefined
     // Before it is there: a signal that comes as it starts must not end this process and leave it behind.
-    const signals = passedTo((signal) => void child?.kill(signal))
-    const end = () => signals[Symbol.dispose]()
+    const signals = passedTo((signal) => {
+      child?.kill(signal)
+    })
     try {
-      const started = await startChild(argv, { env }, ['inherit', 'inherit', 'inherit'], descriptor, (spawned) => {
-        child = spawned
+      const started = startChild(argv, { env }, ['inherit', 'inherit', 'inherit'], descriptor, (made) => {
+        child = made
       })
-      started.ended.then(end)
-      return new Command(started)
+      return new Command(await started, signals)
     } catch (error) {
-      end()
+      signals[Symbol.dispose]()
       throw error
     }
   }

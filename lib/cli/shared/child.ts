@@ -37,8 +37,8 @@ export interface Started {
 }
 
 /**
- * Starts a command that inherits `descriptor`. The process is there when this returns; the promise says whether it runs, and `spawned` is
- * called before anything else happens.
+ * Starts a command that inherits `descriptor`. The process is there when this returns, and `onMade` has been called with it; the promise
+ * says whether it runs.
  *
  * Rejects with a {@link StartError} where it cannot be started.
  */
@@ -47,7 +47,7 @@ export function startChild(
   options: Pick<SpawnOptions, 'cwd' | 'detached' | 'env'>,
   streams: readonly ('inherit' | 'ignore' | 'pipe')[],
   descriptor: number | undefined,
-  spawned: (child: ChildProcess) => void = () => {},
+  onMade: (child: ChildProcess) => void = () => {},
 ): Promise<Started> {
   const [program = '', ...rest] = argv
   return new Promise((resolve, reject) => {
@@ -58,9 +58,9 @@ export function startChild(
       const ended = new Promise<number>((over) => {
         child.once('exit', (code, signal) => over(code ?? KILLED_BY + (signal ? constants.signals[signal] : 0)))
       })
-      // One that runs may not be sent a signal, where it is of another user: that comes here, too.
+      onMade(child)
+      // One that runs and may not be sent a signal, as it is another user's, has an error, too: the promise has settled then.
       child.on('error', failed)
-      spawned(child)
       child.once('spawn', () => {
         if (child.pid !== undefined) resolve({ child, pid: child.pid, ended })
       })

@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as after } from 'node:timers/promises'
 import { type Address, addressText, target } from './address.js'
 import { refuse } from './answers.js'
 import type { Instance } from './instance.js'
@@ -51,13 +52,29 @@ export class Door {
   }
 }
 
+/** How long one that takes no connection is left alone: it may have ended, which is not known yet. */
+const AGAIN_MS = 50
+
 async function take(instance: Instance, client: Socket): Promise<void> {
+  const deadlineMs = Date.now() + instance.settings.waitTimeoutMs
   try {
-    const upstream = await connected(instance, await instance.reach(client))
+    const upstream = await connectedBy(instance, client, deadlineMs)
     if (client.destroyed) upstream.destroy()
     else pass(client, upstream)
   } catch (error) {
     refuse(client, error)
+  }
+}
+
+async function connectedBy(instance: Instance, client: Socket, deadlineMs: number): Promise<Socket> {
+  for (;;) {
+    const address = await instance.reach(client)
+    try {
+      return await connected(instance, address)
+    } catch (error) {
+      if (client.destroyed || Date.now() >= deadlineMs) throw error
+      await after(AGAIN_MS)
+    }
   }
 }
 

@@ -370,7 +370,7 @@ export class Instance {
     const delayMs = life.grant === undefined ? undefined : this.#restarts.next(life.readySinceMs)
     if (delayMs === undefined) {
       const { count } = this.#restarts
-      const tries = count > 0 ? `, after it was started again ${count} times: it is left alone now` : ''
+      const tries = count > 0 ? `, after ${count} restart${count === 1 ? '' : 's'}; it is left alone now` : ''
       this.fail(this.#error(`${error.what}${tries}`))
       return
     }

@@ -33,10 +33,10 @@ export interface Settings {
 }
 
 /** What stands for the port in a command. */
-// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text itself.
+// biome-ignore lint/suspicious/noTemplateCurlyInString: that is how a plan writes it.
 const PORT = '${PORT}'
 
-/** The instances that are started, in the order of `order`. */
+/** The instances that are started, in the order of their reports. */
 export function settingsOf(plan: Plan, reports: readonly PlannedInstanceReport[], folder: string): Settings[] {
   const { instances = {} } = plan
   return reports.flatMap((report) => {
