@@ -243,6 +243,7 @@ describe('an instance with a listen address', () => {
     await run.until('chat', 'listening')
     const failure = await ask(port, '/die').catch((error: NodeJS.ErrnoException) => error.code)
     expect(failure).toBe('ECONNRESET')
+    await run.until('chat', 'restarting')
     expect((await ask(port)).status).toBe(200)
     expect(run.count('chat', 'starting')).toBe(2)
   })
