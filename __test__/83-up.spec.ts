@@ -31,7 +31,9 @@ describe('a plan that is started', () => {
       worker: { limitBytes: '10MiB', command: 'sleep 60' },
     })
     await run.until('worker', 'ready')
-    const order = run.told.map(({ instance, event }) => `${instance} ${event}`)
+    const order = run.told
+      .filter(({ event }) => event !== 'waiting')
+      .map(({ instance, event }) => `${instance} ${event}`)
     expect(order).toEqual(['first', 'second', 'worker'].flatMap((id) => [`${id} starting`, `${id} ready`]))
     expect(heldBytes()).toBe(160 * MiB)
     expect(holders()).toMatchObject([{ name: 'plimsoll up', pid: run.child.pid }])
@@ -226,6 +228,8 @@ describe('an instance with a listen address', () => {
     const dying = { environment: { DIES: '5' }, restartDelayMs: 30_000, waitTimeoutMs: 300 }
     const run = up({ bad: running('50MiB', { ...dying, listen: `127.0.0.1:${port}` }) })
     await run.until('bad', 'listening')
+    void ask(port)
+    await run.until('bad', 'restarting')
     const { status, headers, text } = await ask(port)
     expect(status).toBe(503)
     expect(Number(headers['retry-after'])).toBeGreaterThan(20)
@@ -239,6 +243,7 @@ describe('an instance with a listen address', () => {
     await run.until('chat', 'listening')
     const failure = await ask(port, '/die').catch((error: NodeJS.ErrnoException) => error.code)
     expect(failure).toBe('ECONNRESET')
+    await run.until('chat', 'restarting')
     expect((await ask(port)).status).toBe(200)
     expect(run.count('chat', 'starting')).toBe(2)
   })
