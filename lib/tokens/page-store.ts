@@ -49,6 +49,15 @@ interface Page {
   place: { readonly buffer: PoolBuffer } | { readonly slot: Slot }
 }
 
+interface ResidentPage extends Page {
+  place: { readonly buffer: PoolBuffer }
+}
+
+const isResident = (page: Page): page is ResidentPage => 'buffer' in page.place
+
+/** Pages that are on their way to the file at once: one is copied while another is written. */
+const AT_ONCE = 4
+
 const bytes = (name: string, value: unknown) => check.bytes(name, value, 1)
 
 const checks = {
@@ -197,10 +206,16 @@ export class PageStore implements AsyncDisposable {
       let spilled = 0
       try {
         while (spilled < wanted) {
-          const buffer = await this.#spillColdest(undefined)
-          if (buffer === undefined) break
-          this.#drop(buffer)
-          spilled += buffer.sizeBytes
+          const pages = this.#coldest(Math.min(AT_ONCE, Math.ceil((wanted - spilled) / this.#pageBytes)))
+          if (pages.length === 0) break
+          const outcomes = await Promise.allSettled(pages.map((page) => this.#spillPage(page)))
+          for (const outcome of outcomes) {
+            if (outcome.status === 'rejected') continue
+            this.#drop(outcome.value)
+            spilled += outcome.value.sizeBytes
+          }
+          const failed = outcomes.find(({ status }) => status === 'rejected')
+          if (failed) throw (failed as PromiseRejectedResult).reason
         }
       } finally {
         if (spilled > 0) await this.#file.settle()
@@ -308,16 +323,26 @@ export class PageStore implements AsyncDisposable {
 
   /** Moves the coldest page to the file; its buffer, which is free then. `undefined` where there is no page, or no room for it. */
   async #spillColdest(except: PageKey | undefined): Promise<PoolBuffer | undefined> {
-    if (!this.#file.hasRoom) return undefined
+    const [page] = this.#coldest(1, except)
+    return page && this.#spillPage(page)
+  }
+
+  /** The coldest pages in memory, no more than the file has room for. */
+  #coldest(count: number, except?: PageKey): ResidentPage[] {
+    const found: ResidentPage[] = []
     for (const [key, page] of this.#pages) {
-      if (key === except || !('buffer' in page.place)) continue
-      const { buffer } = page.place
-      const slot = await this.#file.write(await buffer.read({ lengthBytes: page.sizeBytes }))
-      page.place = { slot }
-      this.#spills += 1
-      return buffer
+      if (found.length >= Math.min(count, this.#file.room)) break
+      if (key !== except && isResident(page)) found.push(page)
     }
-    return undefined
+    return found
+  }
+
+  async #spillPage(page: ResidentPage): Promise<PoolBuffer> {
+    const { buffer } = page.place
+    const slot = await this.#file.write(await buffer.read({ lengthBytes: page.sizeBytes }))
+    ;(page as Page).place = { slot }
+    this.#spills += 1
+    return buffer
   }
 
   /** Brings a page back to memory, if there is room. */

@@ -12,7 +12,10 @@ const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
 /** What `statfs` says of file systems that are RAM: tmpfs and ramfs. */
 const RAM_FILE_SYSTEMS = [0x01021994, 0x858458f6]
 
-/** So much is written or read before the page cache is emptied of it: it would be the RAM that is to be saved. */
+/**
+ * So much is written or read before the page cache is emptied of it, while the next is on its way: it would be the RAM that is to be
+ * saved.
+ */
 const WINDOW_BYTES = 8 * 2 ** 20
 
 /** A page in the file. */
@@ -31,6 +34,8 @@ export class SpillFile {
   readonly #free: number[] = []
   #used = 0
   #touchedBytes = 0
+  #settling: Promise<void> | undefined
+  #failure: unknown
 
   private constructor(handle: fs.FileHandle, place: string, pageBytes: number, maxBytes: number) {
     this.#handle = handle
@@ -49,9 +54,9 @@ export class SpillFile {
     return new SpillFile(await nameless(folder), join(folder, '(a file without a name)'), pageBytes, maxBytes)
   }
 
-  /** Whether there is room for a page. */
-  get hasRoom(): boolean {
-    return this.#free.length > 0 || this.#used < this.#slots
+  /** Pages that there is room for. */
+  get room(): number {
+    return this.#free.length + this.#slots - this.#used
   }
 
   /** The bytes that the file may have grown to. */
@@ -100,19 +105,41 @@ export class SpillFile {
     this.#free.push(index)
   }
 
-  /** Writes to the disk what is not there yet, and empties the page cache of the file. */
+  /**
+   * Writes to the disk what is not there yet, and empties the page cache of the file. What the disk had against any of it since the last
+   * time is thrown.
+   */
   async settle(): Promise<void> {
-    this.#touchedBytes = 0
-    await dropPageCache(`/proc/self/fd/${this.#handle.fd}`)
+    await this.#settling
+    this.#settle()
+    await this.#settling
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure !== undefined) throw failure
   }
 
   async close(): Promise<void> {
+    await this.#settling
     await this.#handle.close()
   }
 
+  /** Has the page cache emptied; who is two windows ahead of that waits for it. */
   async #touched(bytes: number): Promise<void> {
     this.#touchedBytes += bytes
-    if (this.#touchedBytes >= WINDOW_BYTES) await this.settle()
+    if (this.#touchedBytes < WINDOW_BYTES) return
+    if (this.#touchedBytes >= 2 * WINDOW_BYTES) await this.#settling
+    if (this.#settling === undefined) this.#settle()
+  }
+
+  #settle(): void {
+    this.#touchedBytes = 0
+    this.#settling = dropPageCache(`/proc/self/fd/${this.#handle.fd}`)
+      .catch((error: unknown) => {
+        this.#failure ??= error
+      })
+      .then(() => {
+        this.#settling = undefined
+      })
   }
 
   readonly #unreadable = (cause: unknown): never => {

@@ -22,6 +22,7 @@ use counter::Counter;
 use plimsoll::{
     MemoryBudget,
     budget::{RecordOptions, SystemOptions},
+    tokens::{Growth, TokenBudget, TokenCost, TokenLimits},
     units::GIB,
 };
 
@@ -46,7 +47,29 @@ fn main() -> plimsoll::Result<()> {
         report("guard, recorded", guard_ns(&budget), "guard", off_ns);
     }
     report("guard with a label of its own", owned_label_ns(&budget), "Mutex<HashMap>", locked_map_ns());
+    report("token checked and added, among 1000 sequences", token_ns()?, "Mutex<u64>", locked_sum_ns());
     Ok(())
+}
+
+/// A token more of one of a thousand sequences that share a prefix.
+fn token_ns() -> plimsoll::Result<f64> {
+    let limits = TokenLimits { max_cache_tokens: Some(u64::MAX), ..TokenLimits::default() };
+    let tokens = TokenBudget::new(TokenCost::of_token(BYTES)?, limits);
+    tokens.set_reserved_bytes(u64::MAX);
+    let prefix = tokens.open("prefix");
+    let _ = prefix.extend(100)?;
+    let mut sequences = Vec::new();
+    for _ in 0..1000 {
+        if let Growth::Done(sequence) = prefix.fork("chat")? {
+            let _ = sequence.extend(1)?;
+            sequences.push(sequence);
+        }
+    }
+    let mut at = 0;
+    Ok(median_ns(|| {
+        at = (at + 7) % sequences.len();
+        let _ = black_box(sequences.get(at).map(|sequence| sequence.extend(1)));
+    }))
 }
 
 fn report(name: &str, ns: f64, peer: &str, peer_ns: f64) {
