@@ -5226,7 +5226,10 @@ interface TokenBudgetOptions {
      * hold; without one it must be given.
      */
     maxCacheTokens?: number;
-    /** Tokens that are evaluated together at most: what {@link TokenBudget.trim} cuts to. As many as are free by default. */
+    /**
+     * Tokens that are evaluated together at most: what {@link TokenBudget.trim} cuts to. As many as are free by default; with a grant any
+     * number.
+     */
     maxParallelTokens?: number;
     /** The share of each device, for its layers. No limits by default. */
     devices?: {
@@ -5240,7 +5243,7 @@ interface TokenBudgetOptions {
     grant?: Grant;
     /** Who is pruned when there is no room. Nobody by default: then growth is refused. */
     prune?: PrunePolicy;
-    /** Is told who was pruned, and drops it from the runtime's cache, before the room is given to others. */
+    /** Is told who was pruned; when it returns, the runtime's cache must be without it: the room is given to others then. */
     onPrune?: (sequence: TokenSequence) => unknown;
 }
 
@@ -5390,7 +5393,7 @@ declare class TokenBudget implements Disposable {
      */
     get maxCacheTokens(): number | undefined;
     set maxCacheTokens(count: number | undefined);
-    /** Tokens that are evaluated together at most. As many as are free, if that was not given. */
+    /** Tokens that are evaluated together at most. If that was not given, as many as are free; with a grant, which stretches, any number. */
     get maxParallelTokens(): number;
     set maxParallelTokens(count: number);
     /** What is in use. */

@@ -129,6 +129,27 @@ describe('a page store', () => {
   })
 })
 
+test('a reclaim callback of the pool may spill while a page is put', async () => {
+  const { pool, store, close } = await storeOf(4)
+  using _reclaim = pool.onReclaim(async (missingBytes) => (await store.spill(missingBytes)) > 0)
+  const pages = Array.from({ length: 12 }, () => pageOf())
+  for (const [at, page] of pages.entries()) await store.put(at, page)
+  for (const [at, page] of pages.entries()) expect(same(await store.get(at), page)).toBe(true)
+  await close()
+})
+
+test('where memory and file are both full, a page of the file is replaced, and comes back, in turn with another', async () => {
+  const { store, close } = await storeOf(4, { maxFileBytes: 2 * PAGE })
+  const pages = Array.from({ length: 6 }, () => pageOf())
+  for (const [at, page] of pages.entries()) await store.put(at, page)
+  pages[0] = pageOf(100)
+  await store.put(0, pages[0])
+  for (let round = 0; round < 3; round++) expect(same(await store.get(1), pages[1])).toBe(true)
+  expect(store.stats()).toMatchObject({ residentPages: 4, spilledPages: 2, loads: 1 })
+  for (const [at, page] of pages.entries()) expect(same(await store.get(at), page)).toBe(true)
+  await close()
+})
+
 describe('what goes wrong', () => {
   test('a full file: the page is refused, and nothing is lost', async () => {
     const { store, close } = await storeOf(4, { maxFileBytes: 2 * PAGE })

@@ -174,6 +174,28 @@ describe('over an elastic grant', () => {
   })
 })
 
+test('a budget follows its grant: shrunk, and released', async () => {
+  const { grant, tokens } = await elastic(1_000_000, 10_000)
+  const chat = tokens.open('chat')
+  chat.extend(100)
+  grant.shrink()
+  expect(tokens.maxParallelTokens).toBeGreaterThan(1000)
+  chat.extend(1)
+  expect(grant.bytes).toBeGreaterThanOrEqual(101_000)
+  expect(() => chat.extend(Number.MAX_SAFE_INTEGER)).toThrow(InsufficientMemoryError)
+  expect(tokens.revoke({ bytes: 0 })).toBe(true)
+  grant.release()
+  expect(() => chat.extend(1)).toThrow(ReleasedError)
+})
+
+test('nobody goes for what the floor of a grant has', async () => {
+  const { grant, tokens } = await elastic(1_000_000, 50_000, { prune: 'idle' })
+  const chat = tokens.open('chat')
+  chat.extend(40)
+  expect([tokens.revoke({ bytes: 1 }), chat.tokens]).toEqual([false, 40])
+  grant.release()
+})
+
 describe('what is wrong', () => {
   const budget = () => new TokenBudget({ cost: 1, maxCacheTokens: 10 })
 

@@ -35,7 +35,10 @@ export interface TokenBudgetOptions {
    * hold; without one it must be given.
    */
   maxCacheTokens?: number
-  /** Tokens that are evaluated together at most: what {@link TokenBudget.trim} cuts to. As many as are free by default. */
+  /**
+   * Tokens that are evaluated together at most: what {@link TokenBudget.trim} cuts to. As many as are free by default; with a grant any
+   * number.
+   */
   maxParallelTokens?: number
   /** The share of each device, for its layers. No limits by default. */
   devices?: { cpuBytes?: number; gpuBytes?: number }
@@ -46,7 +49,7 @@ export interface TokenBudgetOptions {
   grant?: Grant
   /** Who is pruned when there is no room. Nobody by default: then growth is refused. */
   prune?: PrunePolicy
-  /** Is told who was pruned, and drops it from the runtime's cache, before the room is given to others. */
+  /** Is told who was pruned; when it returns, the runtime's cache must be without it: the room is given to others then. */
   onPrune?: (sequence: TokenSequence) => unknown
 }
 

@@ -55,8 +55,8 @@ interface ResidentPage extends Page {
 
 const isResident = (page: Page): page is ResidentPage => 'buffer' in page.place
 
-/** Pages that are on their way to the file at once: one is copied while another is written. */
-const AT_ONCE = 4
+/** Pages that are on their way to the file at once: one is copied while another is written, and the disk is waited for once. */
+const AT_ONCE = 16
 
 const bytes = (name: string, value: unknown) => check.bytes(name, value, 1)
 
@@ -96,6 +96,10 @@ export class PageStore implements AsyncDisposable {
   #spills = 0
   #loads = 0
   #last: Promise<unknown> = Promise.resolve()
+  /** Whether the pool is being asked for room: its reclaim callbacks may spill then, out of turn. */
+  #asksPool = false
+  /** The place of the file that the last call for room has given to another page. */
+  #swappedTo: number | undefined
   #closed = false
 
   private constructor(token: typeof internal, options: Required<PageStoreOptions>, file: SpillFile) {
@@ -140,7 +144,8 @@ export class PageStore implements AsyncDisposable {
     await this.#inTurn(async () => {
       const before = this.#pages.get(name)
       const ofOwn = before && 'buffer' in before.place ? before.place.buffer : undefined
-      const buffer = ofOwn ?? (await this.#room(name))
+      const slot = before && 'slot' in before.place ? before.place.slot : undefined
+      const buffer = ofOwn ?? (await this.#room(name, before))
       try {
         await buffer.write(copy)
       } catch (error) {
@@ -148,7 +153,7 @@ export class PageStore implements AsyncDisposable {
         throw error
       }
       this.#place(name, { sizeBytes: copy.byteLength, place: { buffer } })
-      if (before && 'slot' in before.place) this.#file.free(before.place.slot)
+      if (slot && !this.#hasSlot(slot)) this.#file.free(slot)
     })
   }
 
@@ -202,27 +207,45 @@ export class PageStore implements AsyncDisposable {
    */
   async spill(bytesAtLeast: number = Number.MAX_SAFE_INTEGER): Promise<number> {
     const wanted = check.bytes('bytesAtLeast', bytesAtLeast)
-    return this.#inTurn(async () => {
-      let spilled = 0
-      try {
-        while (spilled < wanted) {
-          const pages = this.#coldest(Math.min(AT_ONCE, Math.ceil((wanted - spilled) / this.#pageBytes)))
-          if (pages.length === 0) break
-          const outcomes = await Promise.allSettled(pages.map((page) => this.#spillPage(page)))
-          for (const outcome of outcomes) {
-            if (outcome.status === 'rejected') continue
-            this.#drop(outcome.value)
-            spilled += outcome.value.sizeBytes
-          }
-          const failed = outcomes.find(({ status }) => status === 'rejected')
-          if (failed) throw (failed as PromiseRejectedResult).reason
-        }
-      } finally {
-        if (spilled > 0) await this.#file.settle()
+    return this.#asksPool ? this.#spill(wanted) : this.#inTurn(() => this.#spill(wanted))
+  }
+
+  async #spill(wanted: number): Promise<number> {
+    let spilled = 0
+    try {
+      while (spilled < wanted) {
+        const pages = this.#coldest(Math.min(AT_ONCE, Math.ceil((wanted - spilled) / this.#pageBytes)))
+        if (pages.length === 0) break
+        spilled += await this.#spillTogether(pages)
       }
+    } finally {
       if (spilled > 0) await this.#pool.trim()
-      return spilled
+    }
+    return spilled
+  }
+
+  /** Moves pages to the file, and releases their buffers once the disk has them. Those that it has not stay in memory. */
+  async #spillTogether(pages: ResidentPage[]): Promise<number> {
+    const places = pages.map(({ place }) => place)
+    const outcomes = await Promise.allSettled(pages.map((page) => this.#spillPage(page)))
+    const failures: unknown[] = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+    await this.#file.settle().catch((error: unknown) => {
+      failures.push(error)
+      // What the disk has of any of them is not known.
+      for (const [at, page] of (pages as Page[]).entries()) {
+        if ('slot' in page.place) this.#file.free(page.place.slot)
+        page.place = places[at] as Page['place']
+      }
     })
+    let spilled = 0
+    for (const [at, page] of (pages as Page[]).entries()) {
+      const { buffer } = places[at] as ResidentPage['place']
+      if (page.place === places[at]) continue
+      this.#drop(buffer)
+      spilled += buffer.sizeBytes
+    }
+    if (failures.length > 0) throw failures[0]
+    return spilled
   }
 
   /** What it holds. */
@@ -296,19 +319,23 @@ export class PageStore implements AsyncDisposable {
   }
 
   /** A buffer for a page, out of the pool or of the coldest page. */
-  async #room(except: PageKey): Promise<PoolBuffer> {
+  async #room(except: PageKey, leaving?: Page, data?: Bytes): Promise<PoolBuffer> {
     let refusal: unknown
+    this.#swappedTo = undefined
     if (this.#residentPages < this.#maxResidentPages) {
       try {
+        this.#asksPool = true
         const buffer = await this.#pool.allocateAsync(this.#pageBytes, { label: 'page' })
         this.#residentPages += 1
         return buffer
       } catch (error) {
         if (!(error instanceof InsufficientMemoryError)) throw error
         refusal = error
+      } finally {
+        this.#asksPool = false
       }
     }
-    const buffer = await this.#spillColdest(except)
+    const buffer = (await this.#spillColdest(except)) ?? (leaving && (await this.#swap(except, leaving, data)))
     if (buffer) return buffer
     // There is no page to spill, or no room in the file.
     throw refusal ?? this.#full()
@@ -328,10 +355,10 @@ export class PageStore implements AsyncDisposable {
   }
 
   /** The coldest pages in memory, no more than the file has room for. */
-  #coldest(count: number, except?: PageKey): ResidentPage[] {
+  #coldest(count: number, except?: PageKey, room = this.#file.room): ResidentPage[] {
     const found: ResidentPage[] = []
     for (const [key, page] of this.#pages) {
-      if (found.length >= Math.min(count, this.#file.room)) break
+      if (found.length >= Math.min(count, room)) break
       if (key !== except && isResident(page)) found.push(page)
     }
     return found
@@ -351,7 +378,7 @@ export class PageStore implements AsyncDisposable {
     if (!('slot' in place)) return
     let buffer: PoolBuffer
     try {
-      buffer = await this.#room(key)
+      buffer = await this.#room(key, page, data)
     } catch {
       this.#place(key, page)
       return
@@ -363,7 +390,29 @@ export class PageStore implements AsyncDisposable {
       return
     }
     this.#place(key, { ...page, place: { buffer } })
-    this.#file.free(place.slot)
+    if (!this.#hasSlot(place.slot)) this.#file.free(place.slot)
+  }
+
+  /** Whether another page has that place of the file now. */
+  #hasSlot({ index }: Slot): boolean {
+    return this.#swappedTo === index
+  }
+
+  /** Has the coldest page take the place of one that leaves the file; its buffer then. `undefined` where there is no page. */
+  async #swap(key: PageKey, page: Page, data: Bytes | undefined): Promise<PoolBuffer | undefined> {
+    const [coldest] = this.#coldest(1, key, 1)
+    if (!('slot' in page.place) || coldest === undefined) return undefined
+    const { buffer } = coldest.place
+    const before = data ?? (await this.#file.read(page.place.slot))
+    const slot = await this.#file.replace(
+      page.place.slot,
+      before,
+      await buffer.read({ lengthBytes: coldest.sizeBytes }),
+    )
+    ;(coldest as Page).place = { slot }
+    this.#swappedTo = slot.index
+    this.#spills += 1
+    return buffer
   }
 }
 

@@ -68,6 +68,25 @@ export class SpillFile {
   async write(data: Uint8Array): Promise<Slot> {
     const index = this.#free.pop() ?? this.#used++
     try {
+      return await this.#writeTo(index, data)
+    } catch (error) {
+      this.#free.push(index)
+      throw error
+    }
+  }
+
+  /** Writes a page in place of another; where that fails the other is written again. */
+  async replace(slot: Slot, before: Uint8Array, data: Uint8Array): Promise<Slot> {
+    try {
+      return await this.#writeTo(slot.index, data)
+    } catch (error) {
+      await this.#writeTo(slot.index, before).catch(() => {})
+      throw error
+    }
+  }
+
+  async #writeTo(index: number, data: Uint8Array): Promise<Slot> {
+    try {
       for (let done = 0; done < data.byteLength; ) {
         const { bytesWritten } = await this.#handle.write(
           data,
@@ -78,7 +97,6 @@ export class SpillFile {
         done += bytesWritten
       }
     } catch (cause) {
-      this.#free.push(index)
       throw ioError(this.#place, cause)
     }
     await this.#touched(data.byteLength)

@@ -5,6 +5,7 @@ import type { MemoryBudget } from '../budget/budget.js'
 import { type Fit, type FitOptions, fit as fitModel } from '../estimate/fit.js'
 import { bytesOf } from '../estimate/model-memory.js'
 import type { GgufFile } from '../loader/gguf-file.js'
+import { absorb } from '../support/abort.js'
 import * as check from '../support/check.js'
 import { call, InsufficientMemoryError, insufficientMemory, invalidArgument, released } from '../support/errors.js'
 import { refuseCloning, shows } from '../support/shown.js'
@@ -127,9 +128,10 @@ export class TokenBudget implements Disposable {
     this.#native.setLimits(nativeLimits(this.#limits.maxCacheTokens, this.#limits.devices))
   }
 
-  /** Tokens that are evaluated together at most. As many as are free, if that was not given. */
+  /** Tokens that are evaluated together at most. If that was not given, as many as are free; with a grant, which stretches, any number. */
   get maxParallelTokens(): number {
-    return this.#limits.maxParallelTokens ?? Math.min(this.freeTokens, 2 ** 32 - 1)
+    const most = this.#grant === undefined ? this.freeTokens : Number.POSITIVE_INFINITY
+    return this.#limits.maxParallelTokens ?? Math.min(most, 2 ** 32 - 1)
   }
 
   set maxParallelTokens(count: number) {
@@ -195,10 +197,15 @@ export class TokenBudget implements Disposable {
    * const tokens = new TokenBudget({ cost: needs, grant, prune: 'idle', onPrune: ({ label }) => runtime.drop(label) })
    */
   revoke(request: Pick<MakeRoomRequest, 'bytes'>): boolean {
-    let wanted = check.bytes('bytes', request?.bytes)
+    const asked = check.bytes('bytes', request?.bytes)
+    const grant = this.#grant
+    if (grant === undefined || grant.released) return asked === 0
+    // Nobody goes for what the floor has.
+    let wanted = Math.min(asked, grant.stretchBytes)
+    const isEnough = wanted === asked
     wanted -= this.releaseSpare(wanted)
     while (wanted > 0 && this.#pruneOne(undefined)) wanted -= this.releaseSpare(wanted)
-    return wanted <= 0
+    return isEnough && wanted <= 0
   }
 
   /** Frees every sequence and gives the stretch back. The grant is its owner's. Idempotent. */
@@ -238,6 +245,10 @@ export class TokenBudget implements Disposable {
   /** Grows until it is done: what is lacking is taken of the grant, or of who is pruned. Nobody is where that would not suffice. */
   #grown(own: number, count: number, grow: () => native.NativeGrowth): number {
     this.#expectOpen()
+    const grant = this.#grant
+    if (grant?.released) throw released('the grant')
+    // Its owner may have shrunk it.
+    if (grant) this.#native.setReservedBytes(grant.bytes)
     for (;;) {
       try {
         const { key, bytes, leastBytes } = call(grow)
@@ -258,8 +269,18 @@ export class TokenBudget implements Disposable {
 
   #stretch(bytes: number, leastBytes: number): void {
     const grant = this.#grant as Grant
+    if (leastBytes > Number.MAX_SAFE_INTEGER) {
+      const { availableBytes } = holderOf(grant).queue.budget
+      throw insufficientMemory(
+        grant.label,
+        leastBytes,
+        availableBytes,
+        'no memory is that large',
+        'Ask for fewer tokens',
+      )
+    }
     try {
-      grant.stretch(bytes)
+      grant.stretch(Math.min(bytes, Number.MAX_SAFE_INTEGER))
     } catch (error) {
       if (!(error instanceof InsufficientMemoryError)) throw error
       grant.stretch(leastBytes)
@@ -273,9 +294,20 @@ export class TokenBudget implements Disposable {
     const key = policy === undefined ? undefined : call(() => this.#native.prune(policy, except))
     if (key === undefined || key === null) return false
     const sequence = this.#sequences.get(key)?.deref()
-    if (sequence) this.#onPrune?.(sequence)
+    try {
+      if (sequence) absorb(this.#onPrune?.(sequence), rethrow)
+    } catch (error) {
+      rethrow(error)
+    }
     return true
   }
+}
+
+/** What a callback throws is uncaught, as of any event emitter: it is not the fault of who asked for room. */
+function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }
 
 /** Tokens of a slot, where there is a limit for those of all. */

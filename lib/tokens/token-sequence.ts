@@ -78,7 +78,7 @@ export class TokenSequence implements Disposable {
    */
   fork(label: string = this.label): TokenSequence {
     const { branch, key } = this.#live()
-    return branch(key, String(label))
+    return branch(key, check.string('label', label))
   }
 
   /**

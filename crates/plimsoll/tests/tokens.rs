@@ -118,14 +118,18 @@ fn who_goes_first_is_the_policys() {
 }
 
 #[test]
-fn nobody_is_pruned_whose_end_frees_nothing() {
+fn of_forks_that_share_all_the_last_to_go_frees_it() {
     let budget = budget(100);
-    let one = budget.open("one");
+    let (one, other) = (budget.open("one"), budget.open("other"));
     extend(&one, 50);
     let twin = fork(&one, "twin");
-    assert_eq!(budget.next_to_prune(PrunePolicy::Longest, None), None);
-    drop(one);
-    assert_eq!(budget.next_to_prune(PrunePolicy::Longest, None), Some(twin.id()));
+    extend(&other, 10);
+    assert_eq!(budget.next_to_prune(PrunePolicy::Idle, None), Some(other.id()), "whose end frees something");
+    assert_eq!(budget.next_to_prune(PrunePolicy::Idle, Some(other.id())), Some(one.id()));
+    assert_eq!(budget.prune(one.id()), 0);
+    assert_eq!(budget.prune(twin.id()), 50);
+    assert!(budget.could_extend(other.id(), 90, 0));
+    extend(&other, 90);
 }
 
 #[test]

@@ -29,8 +29,12 @@ pub(super) struct Candidate {
 }
 
 impl PrunePolicy {
-    /// Whether one goes before another.
+    /// Whether one goes before another: of all those whose end frees nothing now go last.
     pub(super) fn goes_before(self, one: &Candidate, other: &Candidate) -> bool {
+        let frees_nothing = |candidate: &Candidate| candidate.own_tokens == 0;
+        if frees_nothing(one) != frees_nothing(other) {
+            return frees_nothing(other);
+        }
         let by_policy = match self {
             Self::Idle => std::cmp::Ordering::Equal,
             Self::Score => one.score.total_cmp(&other.score),

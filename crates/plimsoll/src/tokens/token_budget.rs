@@ -241,17 +241,18 @@ impl TokenBudget {
                 .all(|(_, limit, device)| is_within(*limit, cost.device_bytes(*device, alone, 1)))
     }
 
-    /// Who goes first when room is wanted: one whose end frees something, and not `except`.
+    /// Who goes first when room is wanted, and not `except`: one whose end frees tokens, or, where there is none, one that has any, as
+    /// of forks the last to go frees what all share.
     #[must_use]
     pub fn next_to_prune(&self, policy: PrunePolicy, except: Option<SequenceId>) -> Option<SequenceId> {
         let state = self.state();
         let mut first: Option<(Candidate, SequenceId)> = None;
         for (index, entry) in &state.entries {
             let id = entry.id(index);
-            let own_tokens = state.tree.own_tokens(entry.leaf);
-            if own_tokens == 0 || Some(id) == except {
+            if entry.tokens == 0 || Some(id) == except {
                 continue;
             }
+            let own_tokens = state.tree.own_tokens(entry.leaf);
             let candidate = Candidate { used: entry.used, score: entry.score, own_tokens };
             if first.as_ref().is_none_or(|(before, _)| policy.goes_before(&candidate, before)) {
                 first = Some((candidate, id));
