@@ -82,8 +82,8 @@ interface MemoryPressureOptions<Request = IncomingMessage, Response = ServerResp
     /** Whose budget, monitor and queue are looked at. */
     manager: MemoryManager;
     /**
-     * Is called instead of the answer with 503. Where it answers nothing, and returns nothing, the request goes on; in Fastify what it returns
-     * is sent.
+     * Is called instead of the answer with 503. One that returns a promise answers by itself; else the request goes on where it has answered
+     * nothing. In Fastify what it returns, or resolves to, is sent.
      */
     pressureHandler?: (request: Request, response: Response, pressure: Pressure) => unknown;
 }
@@ -106,7 +106,7 @@ declare function memoryPressure(options: MemoryPressureOptions): MemoryPressureM
  * @example
  * app.use(memoryErrors({ retryAfter: 5 })) // behind all routes
  */
-declare function memoryErrors({ retryAfter }?: {
+declare function memoryErrors(options?: {
     retryAfter?: number;
 }): (error: unknown, _request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void;
 /** An instance of Fastify, of any version and with any types of its own. */

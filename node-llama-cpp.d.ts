@@ -110,9 +110,10 @@ declare class GuardedContext<L extends LlamaLike> {
      * Checks that so many tokens more have room in a sequence of the context, before they are evaluated; what the sequence has by then
      * counts as it says itself.
      *
-     * @throws {@link InsufficientMemoryError} where they have none, {@link InvalidArgumentError} when `count` is no whole number from 0 up.
+     * @throws {@link InvalidArgumentError} when `count` is no whole number from 0 up, or more than a sequence of the context may have:
+     * node-llama-cpp would shift it without a word. {@link InsufficientMemoryError} where all of them together have no room.
      */
-    reserve(sequence: LlamaSequenceLike, count: number): void;
+    reserve: (sequence: LlamaSequenceLike, count: number) => void;
 }
 
 export { GuardedContext, GuardedLlama, GuardedModel, guardLlama };

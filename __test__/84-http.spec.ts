@@ -27,10 +27,13 @@ const take = (bytes: number) => manager.budget.allocate(bytes, 'a model').hold()
 async function ask(handle: (request: IncomingMessage, response: ServerResponse) => unknown) {
   const server: Server = createServer(handle)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/completions`)
-  const text = await response.text()
-  server.close()
-  return { status: response.status, retryAfter: response.headers.get('retry-after'), text }
+  try {
+    const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/completions`)
+    return { status: response.status, retryAfter: response.headers.get('retry-after'), text: await response.text() }
+  } finally {
+    server.close()
+    server.closeAllConnections()
+  }
 }
 
 describe('a plain server', () => {
@@ -88,6 +91,17 @@ describe('a plain server', () => {
     })
     expect(seen).toMatchObject([{ type: 'availableBytes', value: 0, limit: 1 }])
     expect((await ask(serving({ minAvailableBytes: 1, pressureHandler: () => {} }))).text).toBe('served')
+    const later = async (_request: IncomingMessage, response: ServerResponse) => {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      response.statusCode = 429
+      response.end('later')
+    }
+    expect((await ask(serving({ minAvailableBytes: 1, pressureHandler: later }))).status).toBe(429)
+    const failing = async () => {
+      throw new Error('broken')
+    }
+    await expect(ask(serving({ minAvailableBytes: 1, pressureHandler: failing }))).rejects.toThrow()
+    expect(() => memoryErrors({ retryAfterMs: 1 } as never)).toThrow(InvalidArgumentError)
   })
 
   test('is in nobody’s way after its manager was closed', async () => {

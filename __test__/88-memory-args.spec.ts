@@ -59,6 +59,9 @@ describe('limits on a command line', () => {
     [['--max-cache-tokens', '1e9'], '--max-cache-tokens'],
     [['--max-cache-tokens', '0'], '--max-cache-tokens'],
     [['--max-cache-tokens', '1', '--max-cache-tokens=2'], '--max-cache-tokens'],
+    [['--max-memory-gb', '0.0000000001'], '--max-memory-gb'],
+    [['--max-memory-gib', '4'], 'args'],
+    [['--config', '--max-memory-gb', '4'], '--config'],
     [[5 as never], 'args'],
   ])('%j is refused by its name', (args, argument) => {
     expect(thrownBy(InvalidArgumentError, () => parseMemoryArgs(args)).argument).toBe(argument)
@@ -75,6 +78,27 @@ describe('limits on a command line', () => {
     const { issues } = thrownBy(InvalidPlanError, () => parseMemoryArgs(['--config', written(text)]))
     expect(issues[0]?.message).toContain(says)
     if (line !== undefined) expect(issues[0]?.line).toBe(line)
+  })
+
+  test('what other programs have in theirs is theirs', () => {
+    const theirs = [
+      'max_tokens: 5',
+      'max_new_tokens: 5',
+      'max_memory: 5',
+      'max_total_tokens: 5',
+      'cache_tokens: 5',
+      '"__proto__": { a: 1 }',
+    ]
+    const { file } = parseMemoryArgs(['--config', written(theirs.join('\n'))])
+    expect(Object.keys(file)).toEqual([
+      'max_tokens',
+      'max_new_tokens',
+      'max_memory',
+      'max_total_tokens',
+      'cache_tokens',
+      '__proto__',
+    ])
+    expect(file.a).toBeUndefined()
   })
 
   test('a file that is not there, is a folder, or stands for billions', () => {

@@ -40,8 +40,15 @@ describe('on the numbers of a board', () => {
   })
 
   test('one that never fits is refused, and says by how much', () => {
+    host.load('chat', 4 * GiB)
     expect(() => host.load('huge', 100 * GiB)).toThrow(InsufficientMemoryError)
-    expect(host.names).toEqual([])
+    expect(host.names).toEqual(['chat'])
+  })
+
+  test('one that is loaded twice is there once', () => {
+    host.load('chat', 4 * GiB)
+    host.load('chat', GiB)
+    expect(budget.allocatedBytes).toBe(GiB)
   })
 })
 

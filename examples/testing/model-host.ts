@@ -11,13 +11,15 @@ export class ModelHost {
 
   /** Loads a model. Where there is no room, the one that was loaded first goes. */
   load(name: string, bytes: number): void {
+    this.unload(name)
     for (;;) {
       try {
         this.#loaded.set(name, this.#budget.allocate(bytes, name))
         return
       } catch (error) {
         const [first] = this.#loaded.keys()
-        if (!(error instanceof InsufficientMemoryError) || first === undefined) throw error
+        const neverFits = bytes > this.#budget.lineBytes
+        if (!(error instanceof InsufficientMemoryError) || first === undefined || neverFits) throw error
         this.unload(first)
       }
     }

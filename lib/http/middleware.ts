@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isPromise } from 'node:util/types'
 import { MemoryManager } from '../index.js'
 import * as check from '../support/check.js'
 import { invalidArgument, quoted } from '../support/errors.js'
@@ -10,8 +11,8 @@ export interface MemoryPressureOptions<Request = IncomingMessage, Response = Ser
   /** Whose budget, monitor and queue are looked at. */
   manager: MemoryManager
   /**
-   * Is called instead of the answer with 503. Where it answers nothing, and returns nothing, the request goes on; in Fastify what it returns
-   * is sent.
+   * Is called instead of the answer with 503. One that returns a promise answers by itself; else the request goes on where it has answered
+   * nothing. In Fastify what it returns, or resolves to, is sent.
    */
   pressureHandler?: (request: Request, response: Response, pressure: Pressure) => unknown
 }
@@ -53,8 +54,16 @@ export function memoryPressure(options: MemoryPressureOptions): MemoryPressureMi
   return (request, response, next) => {
     const pressure = manager.closed ? undefined : found(manager, bounds)
     if (pressure) {
-      if (pressureHandler === undefined) send(response, refusal(manager, pressure, retryAfter))
-      else pressureHandler(request, response, pressure)
+      if (pressureHandler === undefined) {
+        send(response, refusal(manager, pressure, retryAfter))
+        return false
+      }
+      const handled = pressureHandler(request, response, pressure)
+      if (isPromise(handled)) {
+        // It answers in its time; what it fails by is the application's, or ends the connection.
+        handled.catch((error: unknown) => (next ? next(error) : response.destroy(error as Error)))
+        return false
+      }
       if (response.headersSent || response.writableEnded) return false
     }
     next?.()
@@ -69,8 +78,10 @@ export function memoryPressure(options: MemoryPressureOptions): MemoryPressureMi
  * @example
  * app.use(memoryErrors({ retryAfter: 5 })) // behind all routes
  */
-export function memoryErrors({ retryAfter = 10 }: { retryAfter?: number } = {}) {
-  const seconds = pressureChecks.retryAfter('retryAfter', retryAfter)
+export function memoryErrors(options?: { retryAfter?: number }) {
+  const { retryAfter: seconds = 10 } = check.options<{ retryAfter?: number }>(options, {
+    retryAfter: pressureChecks.retryAfter,
+  })
   // Express knows a handler of errors by its four parameters.
   return (
     error: unknown,

@@ -88,27 +88,14 @@ export class GuardedLlama<L extends LlamaLike> {
         { bytes: weights.totals.loadingBytes, label },
         { key: options.modelPath, ...acquire },
       )
-      const model = (await this.#orRelease(grant, () => this.llama.loadModel(options))) as ModelOf<L>
-      grant.commit()
-      grant.ready()
+      const model = await held(grant, () => this.llama.loadModel(options) as Promise<ModelOf<L>>)
       model.onDispose.createListener(() => {
         grant.release()
         file.close()
       })
-      // node-llama-cpp keeps its models; the grant must not be collected before.
-      grant.hold()
       return new GuardedModel(this.#manager, file, run, model, grant, weights)
     } catch (error) {
       file.close()
-      throw error
-    }
-  }
-
-  async #orRelease<T>(grant: Grant, load: () => Promise<T>): Promise<T> {
-    try {
-      return await load()
-    } catch (error) {
-      grant.release()
       throw error
     }
   }
@@ -158,20 +145,14 @@ export class GuardedModel<L extends LlamaLike> {
     const needs = estimate(this.#file, { ...this.#runOf(options), parallel: sequences, contextLength })
     const bytes = needs.kvCacheBytes + needs.stateBytes + needs.computeBoundBytes + needs.outputBytes
     const grant = await this.#manager.acquire({ bytes, label: `context of ${contextLength} x ${sequences}` }, acquire)
-    try {
-      const context = (await this.model.createContext({ ...options, contextSize: contextLength })) as ContextOf<L>
-      grant.commit()
-      grant.hold()
-      const tokens = new TokenBudget({ cost: needs, maxCacheTokens: context.contextSize * sequences })
-      context.onDispose.createListener(() => {
-        tokens.close()
-        grant.release()
-      })
-      return new GuardedContext(context, grant, needs, tokens)
-    } catch (error) {
+    const made = { ...options, contextSize: contextLength }
+    const context = await held(grant, () => this.model.createContext(made) as Promise<ContextOf<L>>)
+    const tokens = new TokenBudget({ cost: needs, maxCacheTokens: context.contextSize * sequences })
+    context.onDispose.createListener(() => {
+      tokens.close()
       grant.release()
-      throw error
-    }
+    })
+    return new GuardedContext(context, grant, needs, tokens)
   }
 
   #runOf(options: LlamaContextOptionsLike): EstimateOptions {
@@ -234,12 +215,18 @@ export class GuardedContext<L extends LlamaLike> {
    * Checks that so many tokens more have room in a sequence of the context, before they are evaluated; what the sequence has by then
    * counts as it says itself.
    *
-   * @throws {@link InsufficientMemoryError} where they have none, {@link InvalidArgumentError} when `count` is no whole number from 0 up.
+   * @throws {@link InvalidArgumentError} when `count` is no whole number from 0 up, or more than a sequence of the context may have:
+   * node-llama-cpp would shift it without a word. {@link InsufficientMemoryError} where all of them together have no room.
    */
-  reserve(sequence: LlamaSequenceLike, count: number): void {
+  reserve = (sequence: LlamaSequenceLike, count: number): void => {
     const checked = check.integer('count', count, 0, 2 ** 31 - 1)
     const counted = this.#counted(sequence)
     const has = sequence.nextTokenIndex
+    const { contextSize } = this.context
+    if (has + checked > contextSize) {
+      const expected = `at most the ${Math.max(0, contextSize - has)} that the sequence has room for`
+      throw invalidArgument('count', expected, checked)
+    }
     if (counted.tokens > has) counted.truncate(has)
     counted.extend(has - counted.tokens + checked)
   }
@@ -253,6 +240,25 @@ export class GuardedContext<L extends LlamaLike> {
     const opened = this.tokens.open('sequence')
     this.#sequences.set(sequence, opened)
     return opened
+  }
+}
+
+/**
+ * Makes what a grant is for, and has the grant stay as long as that: node-llama-cpp keeps it. Where it cannot be made, or the grant went
+ * meanwhile, neither is left.
+ */
+async function held<T extends { dispose(): Promise<void> }>(grant: Grant, make: () => Promise<T>): Promise<T> {
+  let made: T | undefined
+  try {
+    made = await make()
+    grant.commit()
+    grant.ready()
+    grant.hold()
+    return made
+  } catch (error) {
+    await made?.dispose()
+    grant.release()
+    throw error
   }
 }
 

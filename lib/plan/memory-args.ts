@@ -1,7 +1,7 @@
 import { GiB } from '../addon/units.js'
 import * as check from '../support/check.js'
 import { invalidArgument, quoted } from '../support/errors.js'
-import { nearest } from '../support/nearest.js'
+import { isNearly } from '../support/nearest.js'
 import { readConfiguration } from './source.js'
 
 /** Limits of memory and tokens, as a command line and a file have them. What is absent is to be computed. */
@@ -39,8 +39,8 @@ const limits: readonly Limit[] = [
     name: 'maxBytes',
     flag: '--max-memory-gb',
     key: 'max_memory_gb',
-    expected: 'a number of GiB above 0',
-    from: (value) => (value > 0 && value < 2 ** 22 ? Math.floor(value * GiB) : undefined),
+    expected: 'a number of GiB, of a byte at least',
+    from: (value) => (value * GiB >= 1 && value < 2 ** 22 ? Math.floor(value * GiB) : undefined),
   },
   {
     name: 'maxParallelTokens',
@@ -85,12 +85,15 @@ export function parseMemoryArgs(args: readonly string[]): MemoryArgs {
     }
     const [flag, own] = split(word)
     if (flag !== CONFIG && !limits.some((limit) => limit.flag === flag)) {
+      const near = flag.startsWith('--') ? limits.find((limit) => isNearly(spelt(flag), spelt(limit.flag))) : undefined
+      if (near) throw invalidArgument('args', `flags such as ${near.flag}`, quoted(flag))
       rest.push(word)
       continue
     }
     if (given.has(flag)) throw invalidArgument(flag, 'given once', 'it twice')
     const value = own ?? words[++at]
     if (value === undefined) throw invalidArgument(flag, 'followed by its value', 'nothing')
+    if (own === undefined && value.startsWith('--')) throw invalidArgument(flag, 'followed by its value', quoted(value))
     given.set(flag, value)
   }
   const path = given.get(CONFIG)
@@ -102,10 +105,17 @@ function split(word: string): [string, string | undefined] {
   return at < 0 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)]
 }
 
+/** A name without what different tools join its words by. */
+const spelt = (name: string): string =>
+  name
+    .replace(/^-+/, '')
+    .replaceAll(/-|(?=[A-Z])/g, '_')
+    .toLowerCase()
+
 type File = Record<string, unknown>
 
 function limitsFrom(given: ReadonlyMap<string, string>, file: File): Omit<MemoryArgs, 'rest'> {
-  const found: Omit<MemoryArgs, 'rest'> = { from: {}, file: {} }
+  const found: Omit<MemoryArgs, 'rest'> = { from: {}, file: Object.create(null) as File }
   for (const [key, value] of Object.entries(file))
     if (!limits.some((limit) => limit.key === key)) found.file[key] = value
   for (const { name, flag, key, expected, from } of limits) {
@@ -136,7 +146,7 @@ function fileOf(path: string): File {
   for (const [key, value] of Object.entries(file)) {
     const limit = limits.find((each) => each.key === key)
     // What is nearly one of ours is not somebody else's.
-    const near = limit ? undefined : nearest(key.replaceAll(/-|(?=[A-Z])/g, '_').toLowerCase(), keys)
+    const near = limit ? undefined : keys.find((each) => isNearly(spelt(key), each))
     if (near !== undefined) issues.unknownKey([key], near)
     if (limit && (typeof value !== 'number' || limit.from(value) === undefined))
       issues.invalid([key], limit.expected, value)

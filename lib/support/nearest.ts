@@ -31,3 +31,9 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   }
   return near
 }
+
+/** Letters that may be wrong where nearly the same word is no other. */
+const SLIPS = 2
+
+/** Whether one word is another but for a slip of the hand. */
+export const isNearly = (word: string, right: string): boolean => faults(word, right) <= SLIPS

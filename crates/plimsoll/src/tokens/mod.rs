@@ -12,14 +12,18 @@
 //! Nothing here takes memory for tokens: that is the runtime's own cache, or a pool. What is counted is what may be in it.
 
 mod cost;
+mod growth;
 mod prefix_tree;
 mod prune;
 mod sequence;
+mod state;
 mod token_budget;
 mod top_k;
 
 pub use cost::{TokenCost, TokenLayer};
+pub use growth::{Growth, SequenceId};
 pub use prune::PrunePolicy;
-pub use sequence::{Growth, Sequence, SequenceId};
-pub use token_budget::{SequenceInfo, TokenBudget, TokenLimits, TokenUsage};
+pub use sequence::Sequence;
+pub use state::TokenLimits;
+pub use token_budget::{SequenceInfo, TokenBudget, TokenUsage};
 pub use top_k::top_k;

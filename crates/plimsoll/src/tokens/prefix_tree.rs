@@ -13,7 +13,7 @@ use slab::Slab;
 
 /// Tokens that follow each other, and all of which the same sequences have.
 #[derive(Debug, Clone, Copy)]
-struct Node {
+struct PrefixNode {
     parent: Option<u32>,
     tokens: u64,
     references: u32,
@@ -22,7 +22,7 @@ struct Node {
 /// The prefixes of all sequences.
 #[derive(Debug, Default)]
 pub(super) struct PrefixTree {
-    nodes: Slab<Node>,
+    nodes: Slab<PrefixNode>,
     tokens: u64,
 }
 
@@ -35,16 +35,16 @@ impl PrefixTree {
         self.tokens
     }
 
-    fn node(&self, at: u32) -> Option<&Node> {
+    fn node(&self, at: u32) -> Option<&PrefixNode> {
         self.nodes.get(at as usize)
     }
 
-    fn node_mut(&mut self, at: u32) -> Option<&mut Node> {
+    fn node_mut(&mut self, at: u32) -> Option<&mut PrefixNode> {
         self.nodes.get_mut(at as usize)
     }
 
     fn insert(&mut self, parent: Leaf, tokens: u64) -> u32 {
-        self.nodes.insert(Node { parent, tokens, references: 1 }) as u32
+        self.nodes.insert(PrefixNode { parent, tokens, references: 1 }) as u32
     }
 
     /// Adds tokens to the end of a sequence. Returns where it ends now.
@@ -99,7 +99,7 @@ impl PrefixTree {
             if node.references > 0 {
                 return;
             }
-            let Node { parent, tokens, .. } = *node;
+            let PrefixNode { parent, tokens, .. } = *node;
             self.nodes.try_remove(index as usize);
             self.tokens -= tokens;
             at = parent;
@@ -136,7 +136,7 @@ impl PrefixTree {
     }
 
     /// Ends a sequence within a node: others keep what it leaves.
-    fn cut(&mut self, index: u32, node: Node, tokens: u64) -> u32 {
+    fn cut(&mut self, index: u32, node: PrefixNode, tokens: u64) -> u32 {
         if node.references == 1 {
             if let Some(node) = self.node_mut(index) {
                 node.tokens -= tokens;

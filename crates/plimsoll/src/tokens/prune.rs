@@ -20,7 +20,7 @@ names!(PrunePolicy {
 
 /// What is known of one that might go.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Candidate {
+pub(super) struct PruneCandidate {
     /// When it was last in use, by a clock that counts uses.
     pub(super) used: u64,
     pub(super) score: f64,
@@ -30,8 +30,8 @@ pub(super) struct Candidate {
 
 impl PrunePolicy {
     /// Whether one goes before another: of all those whose end frees nothing now go last.
-    pub(super) fn goes_before(self, one: &Candidate, other: &Candidate) -> bool {
-        let frees_nothing = |candidate: &Candidate| candidate.own_tokens == 0;
+    pub(super) fn goes_before(self, one: &PruneCandidate, other: &PruneCandidate) -> bool {
+        let frees_nothing = |candidate: &PruneCandidate| candidate.own_tokens == 0;
         if frees_nothing(one) != frees_nothing(other) {
             return frees_nothing(other);
         }

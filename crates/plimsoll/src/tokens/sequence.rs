@@ -1,37 +1,10 @@
 //! One sequence of tokens.
 
-use super::token_budget::TokenBudget;
+use super::{
+    growth::{Growth, SequenceId},
+    token_budget::TokenBudget,
+};
 use crate::{admission::Grant, error::Result};
-
-/// Which sequence, and which of those that ever had its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SequenceId {
-    pub(super) index: u32,
-    pub(super) generation: u32,
-}
-
-impl SequenceId {
-    /// A number that no other sequence of the budget has.
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        self.generation
-    }
-}
-
-/// What became of a growth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "nothing has grown where bytes are lacking"]
-pub enum Growth<T = ()> {
-    /// It has grown.
-    Done(T),
-    /// Nothing was changed: what is [reserved](TokenBudget::set_reserved_bytes) does not reach.
-    Lacks {
-        /// What to reserve, in bytes: some tokens more than are needed now, so that not every token asks.
-        bytes: u64,
-        /// What is needed now, in bytes.
-        least_bytes: u64,
-    },
-}
 
 /// A sequence of tokens under a budget. Dropping it frees what no other sequence has. All methods may be called from any thread.
 #[derive(Debug)]
@@ -42,10 +15,6 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    pub(super) const fn new(budget: TokenBudget, id: SequenceId) -> Self {
-        Self { budget, id }
-    }
-
     /// By what the budget knows it.
     #[must_use]
     pub const fn id(&self) -> SequenceId {
@@ -89,7 +58,7 @@ impl Sequence {
     /// As [`extend`](Self::extend): a sequence more may cost a state, or a window.
     pub fn fork(&self, label: impl Into<String>) -> Result<Growth<Self>> {
         Ok(match self.budget.fork(self.id, label.into())? {
-            Growth::Done(id) => Growth::Done(Self::new(self.budget.clone(), id)),
+            Growth::Done(id) => Growth::Done(Self { budget: self.budget.clone(), id }),
             Growth::Lacks { bytes, least_bytes } => Growth::Lacks { bytes, least_bytes },
         })
     }
@@ -110,6 +79,13 @@ impl Sequence {
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a score that is no number.
     pub fn touch(&self, score: Option<f64>) -> Result<()> {
         self.budget.touch(self.id, score)
+    }
+}
+
+impl TokenBudget {
+    /// A sequence without a token, which costs nothing yet.
+    pub fn open(&self, label: impl Into<String>) -> Sequence {
+        Sequence { budget: self.clone(), id: self.insert(label.into()) }
     }
 }
 

@@ -2,35 +2,18 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use slab::Slab;
-
 use super::{
     cost::TokenCost,
-    prefix_tree::{Leaf, PrefixTree},
-    prune::{Candidate, PrunePolicy},
-    sequence::{Growth, Sequence, SequenceId},
+    growth::{Growth, SequenceId},
+    prune::{PruneCandidate, PrunePolicy},
+    state::{SequenceEntry, TokenLimits, TokenState},
 };
 use crate::{
     admission::Grant,
-    error::{Error, Left, Result},
+    error::{Error, Result},
     estimate::ComputeDevice,
     sync::lock,
-    units::format_bytes,
 };
-
-/// So many tokens are reserved at a time, where that many are to be had.
-const STEP_TOKENS: u64 = 256;
-
-/// What the tokens must stay within. What is `None` does not limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TokenLimits {
-    /// Tokens of all sequences, those that are shared counted once.
-    pub max_cache_tokens: Option<u64>,
-    /// Bytes on the processor.
-    pub max_cpu_bytes: Option<u64>,
-    /// Bytes on the GPU.
-    pub max_gpu_bytes: Option<u64>,
-}
 
 /// What is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,34 +52,9 @@ pub struct SequenceInfo {
 }
 
 #[derive(Debug)]
-struct Entry {
-    generation: u32,
-    label: String,
-    leaf: Leaf,
-    tokens: u64,
-    score: f64,
-    used: u64,
-    is_pruned: bool,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    tree: PrefixTree,
-    entries: Slab<Entry>,
-    /// Sequences that have a token.
-    sequences: u64,
-    limits: TokenLimits,
-    reserved_bytes: Option<u64>,
-    peak_tokens: u64,
-    generations: u32,
-    /// Counts uses.
-    clock: u64,
-}
-
-#[derive(Debug)]
-struct Inner {
+struct TokenInner {
     cost: TokenCost,
-    state: Mutex<State>,
+    state: Mutex<TokenState>,
 }
 
 /// Counts the tokens of sequences, and refuses growth beyond its limits. Clones are the same budget; all methods may be called
@@ -116,16 +74,16 @@ struct Inner {
 /// # Ok::<(), plimsoll::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct TokenBudget(Arc<Inner>);
+pub struct TokenBudget(Arc<TokenInner>);
 
 impl TokenBudget {
     /// A budget of tokens that cost that much.
     #[must_use]
     pub fn new(cost: TokenCost, limits: TokenLimits) -> Self {
-        Self(Arc::new(Inner { cost, state: Mutex::new(State { limits, ..State::default() }) }))
+        Self(Arc::new(TokenInner { cost, state: Mutex::new(TokenState { limits, ..TokenState::default() }) }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TokenState> {
         lock(&self.0.state)
     }
 
@@ -175,13 +133,6 @@ impl TokenBudget {
         released
     }
 
-    /// A sequence without a token, which costs nothing yet.
-    pub fn open(&self, label: impl Into<String>) -> Sequence {
-        let mut state = self.state();
-        let id = state.insert(label.into(), None, 0);
-        Sequence::new(self.clone(), id)
-    }
-
     /// What is in use.
     #[must_use]
     pub fn usage(&self) -> TokenUsage {
@@ -214,7 +165,7 @@ impl TokenBudget {
     pub fn sequences(&self) -> Vec<SequenceInfo> {
         let state = self.state();
         let live = state.entries.iter().filter(|(_, entry)| !entry.is_pruned);
-        let info = |(index, entry): (usize, &Entry)| SequenceInfo {
+        let info = |(index, entry): (usize, &SequenceEntry)| SequenceInfo {
             id: entry.id(index),
             label: entry.label.clone(),
             tokens: entry.tokens,
@@ -246,14 +197,14 @@ impl TokenBudget {
     #[must_use]
     pub fn next_to_prune(&self, policy: PrunePolicy, except: Option<SequenceId>) -> Option<SequenceId> {
         let state = self.state();
-        let mut first: Option<(Candidate, SequenceId)> = None;
+        let mut first: Option<(PruneCandidate, SequenceId)> = None;
         for (index, entry) in &state.entries {
             let id = entry.id(index);
             if entry.tokens == 0 || Some(id) == except {
                 continue;
             }
             let own_tokens = state.tree.own_tokens(entry.leaf);
-            let candidate = Candidate { used: entry.used, score: entry.score, own_tokens };
+            let candidate = PruneCandidate { used: entry.used, score: entry.score, own_tokens };
             if first.as_ref().is_none_or(|(before, _)| policy.goes_before(&candidate, before)) {
                 first = Some((candidate, id));
             }
@@ -275,6 +226,10 @@ impl TokenBudget {
             state.sequences -= u64::from(had_tokens);
         }
         before - state.tree.tokens()
+    }
+
+    pub(super) fn insert(&self, label: String) -> SequenceId {
+        self.state().insert(label, None, 0)
     }
 
     pub(super) fn sequence_tokens(&self, id: SequenceId) -> Result<u64> {
@@ -349,108 +304,5 @@ impl TokenBudget {
         if state.entry(id).is_some() {
             state.entries.try_remove(id.index as usize);
         }
-    }
-}
-
-impl Entry {
-    fn id(&self, index: usize) -> SequenceId {
-        SequenceId { index: index as u32, generation: self.generation }
-    }
-}
-
-impl State {
-    fn insert(&mut self, label: String, leaf: Leaf, tokens: u64) -> SequenceId {
-        self.generations = self.generations.wrapping_add(1);
-        self.sequences += u64::from(tokens > 0);
-        let (generation, used) = (self.generations, self.tick());
-        let entry = Entry { generation, label, leaf, tokens, score: 0.0, used, is_pruned: false };
-        SequenceId { index: self.entries.insert(entry) as u32, generation }
-    }
-
-    fn entry(&mut self, id: SequenceId) -> Option<&mut Entry> {
-        self.entries.get_mut(id.index as usize).filter(|entry| entry.generation == id.generation)
-    }
-
-    fn live(&mut self, id: SequenceId) -> Result<&mut Entry> {
-        let live = self.entry(id).filter(|entry| !entry.is_pruned);
-        live.ok_or(Error::Released { what: "the sequence of tokens" })
-    }
-
-    fn tick(&mut self) -> u64 {
-        self.clock += 1;
-        self.clock
-    }
-
-    fn bytes(&self, cost: &TokenCost) -> u64 {
-        cost.bytes(self.tree.tokens(), self.sequences)
-    }
-
-    /// Each limit in bytes: its name, what it is, and on which device.
-    fn device_limits(&self) -> [(&'static str, Option<u64>, ComputeDevice); 2] {
-        [
-            ("maxCpuBytes", self.limits.max_cpu_bytes, ComputeDevice::Cpu),
-            ("maxGpuBytes", self.limits.max_gpu_bytes, ComputeDevice::Gpu),
-        ]
-    }
-
-    /// What is in the way of so many tokens and sequences more: a limit is an error.
-    fn lacking(&self, cost: &TokenCost, more: u64, sequences: u64, id: SequenceId) -> Result<Option<Growth>> {
-        let tokens = self.tree.tokens().saturating_add(more);
-        let sequences = self.sequences + sequences;
-        let needed_bytes = cost.bytes(tokens, sequences);
-        if let Some(max) = self.limits.max_cache_tokens.filter(|max| tokens > *max) {
-            let constraint = format!(
-                "maxCacheTokens is {max}, of which {} are in use, and {more} more were asked for",
-                self.tree.tokens()
-            );
-            return Err(self.refusal(cost, needed_bytes, id, constraint));
-        }
-        for (name, limit, device) in self.device_limits() {
-            let bytes = cost.device_bytes(device, tokens, sequences);
-            if let Some(limit) = limit.filter(|limit| bytes > *limit) {
-                let constraint = format!("{name} is {}", format_bytes(limit));
-                return Err(self.refusal(cost, needed_bytes, id, constraint));
-            }
-        }
-        Ok(self.reserved_bytes.filter(|reserved| needed_bytes > *reserved).map(|reserved| {
-            let step_bytes = cost.bytes(tokens.saturating_add(STEP_TOKENS), sequences);
-            Growth::Lacks { bytes: step_bytes - reserved, least_bytes: needed_bytes - reserved }
-        }))
-    }
-
-    fn refusal(&self, cost: &TokenCost, needed_bytes: u64, id: SequenceId, constraint: String) -> Error {
-        let used_bytes = self.bytes(cost);
-        let free_tokens = self.free_tokens(cost).unwrap_or(0);
-        let free_bytes =
-            cost.bytes(self.tree.tokens().saturating_add(free_tokens), self.sequences) - used_bytes;
-        let label = self.entries.get(id.index as usize).map_or_else(String::new, |entry| entry.label.clone());
-        let others = self.entries.iter().filter(|(index, _)| *index != id.index as usize);
-        let largest = others.max_by_key(|(_, entry)| self.tree.own_tokens(entry.leaf));
-        let suggestion = largest.map_or_else(
-            || "Shorten the sequence, or raise the limit".to_owned(),
-            |(_, entry)| {
-                let own_tokens = self.tree.own_tokens(entry.leaf);
-                format!("End a sequence, or raise the limit: {:?} alone has {own_tokens} tokens", entry.label)
-            },
-        );
-        let requested_bytes = needed_bytes.saturating_sub(used_bytes);
-        Error::insufficient_memory(
-            label,
-            requested_bytes,
-            Left::below(free_bytes, requested_bytes),
-            constraint,
-            suggestion,
-        )
-    }
-
-    fn free_tokens(&self, cost: &TokenCost) -> Option<u64> {
-        let sequences = self.sequences.max(1);
-        let within = |bytes: Option<u64>| bytes.map(|bytes| cost.tokens_within(bytes, sequences));
-        let on_device = self
-            .device_limits()
-            .map(|(_, limit, device)| limit.map(|limit| cost.device_tokens_within(device, limit, sequences)));
-        let limits = [self.limits.max_cache_tokens, within(self.reserved_bytes)];
-        let least = limits.into_iter().chain(on_device).flatten().min()?;
-        Some(least.saturating_sub(self.tree.tokens()))
     }
 }
