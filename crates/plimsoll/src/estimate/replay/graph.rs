@@ -101,8 +101,9 @@ impl Graph {
         self.tensor(id).map(|tensor| tensor.dims).unwrap_or_default()
     }
 
-    fn push(&mut self, tensor: GraphTensor) -> TensorId {
-        self.tensors.push(GraphTensor { since: self.since, ..tensor });
+    fn push(&mut self, mut tensor: GraphTensor) -> TensorId {
+        tensor.since = self.since;
+        self.tensors.push(tensor);
         TensorId(self.tensors.len() - 1)
     }
 
