@@ -1,7 +1,7 @@
 // What llama.cpp itself counts, in parts and to the byte, by two versions of it: 0.5, the library that node-llama-cpp has, and 0.6 out of its
 // source, which the crate llama-cpp-sys-2 carries. Both are asked by scripts/llama/buffers.cpp, which takes a compiler for C++.
 //
-// 0.6 is built into build/llama-source on the first use, for some ten minutes, with cmake, which is fetched where it is missing. It is for
+// 0.6 is built into build/llama-source on the first use, in two to ten minutes, with cmake, which is fetched where it is missing. It is for
 // the accounting alone: nothing is optimised, and no model is run.
 
 import { spawnSync } from 'node:child_process'

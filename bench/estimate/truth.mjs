@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { headerOf } from '../../scripts/header-model.mjs'
@@ -29,7 +29,7 @@ import { headerOf } from '../../scripts/header-model.mjs'
  * @property {Row[]} rows
  */
 
-const CASES = fileURLToPath(new URL('../../crates/plimsoll/tests/cases', import.meta.url))
+const CASES = fileURLToPath(new URL('../../crates/plimsoll/tests/cases/compute-buffers.json', import.meta.url))
 const FIGURES = fileURLToPath(new URL('../../../shared/data/estimates', import.meta.url))
 
 /**
@@ -73,12 +73,9 @@ function figureRow(folder, figure) {
   }
 }
 
-/** The published models: mostly a few layers of each, in `F32`. Those without shapes of tensors have no compute buffers. */
+/** The published models: mostly a few layers of each, in `F32`. */
 function vectors(folder) {
-  const models = readdirSync(CASES)
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => JSON.parse(readFileSync(join(CASES, name), 'utf8')))
-    .flatMap((cases) => (Array.isArray(cases) ? cases.filter(({ tensors, runs }) => tensors && runs) : []))
+  const models = JSON.parse(readFileSync(CASES, 'utf8'))
   const rows = models.flatMap((model, index) => {
     const path = join(folder, `${index}.gguf`)
     writeFileSync(path, headerOf(model))

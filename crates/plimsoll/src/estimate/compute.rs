@@ -11,7 +11,7 @@ use super::{
     keys::Keys,
     kv_type::KvType,
     layers::Layers,
-    llama_version::LlamaCppVersion,
+    llama_version::{LlamaCppVersion, may_mix},
     options::Run,
     replay::{Batch, BlockShapes, Decoder, Replay},
     weights::block_of,
@@ -79,17 +79,15 @@ pub(super) fn compute_bytes(subject: Subject<'_>, kept: &[KeptBytes]) -> Result<
     if let Some(decoder) = decoder {
         let replay = Replay::new(decoder, subject.shapes);
         // Room is made for a whole micro-batch, and for one token of each slot.
-        return of_versions(versions.iter().map(|version| {
-            let whole = Batch { tokens, outputs, version: *version };
-            let single = Batch { tokens: run.slots, outputs: run.slots, version: *version };
-            let bytes = u128::from(replay.compute_bytes(whole).max(replay.compute_bytes(single)));
-            (bytes, bytes)
-        }));
+        let whole = replay.compute_bytes(Batch { tokens, outputs }, versions);
+        let single = replay.compute_bytes(Batch { tokens: run.slots, outputs: run.slots }, versions);
+        let each = whole.into_iter().zip(single).map(|(whole, single)| u128::from(whole.max(single)));
+        return of_versions(each.map(|bytes| (bytes, bytes)));
     }
     let phases = formula(subject, kept, tokens.into(), outputs.into())?;
     let found = of_versions(versions.iter().map(|version| {
-        let may_mix = version.mixes_batches(subject.model.name);
-        let inputs = if may_mix { mixed_bytes(subject.model, tokens.into()) } else { 0 };
+        let mixes = *version >= LlamaCppVersion::MIXES_BATCHES && may_mix(subject.model.name);
+        let inputs = if mixes { mixed_bytes(subject.model, tokens.into()) } else { 0 };
         phases.beside(inputs).bytes(margin_percent(subject.model))
     }))?;
     Ok(ComputeBytes { is_exact: false, ..found })

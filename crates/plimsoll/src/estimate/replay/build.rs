@@ -5,7 +5,7 @@ use super::{
     family::{Picks, Residual},
     graph::{Graph, LayerEnds, TensorId},
 };
-use crate::estimate::llama_version::LlamaCppVersion;
+use crate::estimate::llama_version::{LlamaCppVersion, may_mix};
 
 /// Bytes of a cell's index (`I64`), and of a token's (`I32`).
 pub(super) const CELL_INDEX_BYTES: u64 = 8;
@@ -16,8 +16,8 @@ const ROW_INDEX_BYTES: u64 = 8;
 
 /// The graph of a batch through these layers.
 pub(super) fn graph(decoder: &Decoder<'_>, layers: &[usize], batch: Batch) -> Graph {
-    let Batch { tokens, outputs, version } = batch;
-    let mut build = Build { decoder, version, graph: Graph::default(), inputs: Inputs::default(), tokens };
+    let Batch { tokens, outputs } = batch;
+    let mut build = Build { decoder, graph: Graph::new(), inputs: Inputs::default(), tokens };
     let picks = decoder.family.picks;
     let embedded = build.embedded();
     let mut current = build.read_embedded(embedded);
@@ -55,8 +55,6 @@ pub(in crate::estimate) struct Batch {
     pub(in crate::estimate) tokens: u64,
     /// Those whose logits are wanted.
     pub(in crate::estimate) outputs: u64,
-    /// Whose graph it is.
-    pub(in crate::estimate) version: LlamaCppVersion,
 }
 
 /// What all layers read, made when the first one does.
@@ -94,7 +92,6 @@ pub(super) fn input(
 /// A graph that grows.
 pub(super) struct Build<'a> {
     pub(super) decoder: &'a Decoder<'a>,
-    pub(super) version: LlamaCppVersion,
     pub(super) graph: Graph,
     pub(super) inputs: Inputs,
     pub(super) tokens: u64,
@@ -104,7 +101,6 @@ impl Build<'_> {
     /// The embeddings of all tokens, with room for those of a picture's deep layers.
     fn embedded(&mut self) -> TensorId {
         let (decoder, tokens) = (self.decoder, self.tokens);
-        let may_mix = self.version.mixes_batches(decoder.model.name);
         let dims = [decoder.model.embedding, tokens, 1, 1];
         let width = dims[0].saturating_mul(decoder.deep_layers.saturating_add(1));
         let wide_dims = [width, tokens, 1, 1];
@@ -113,7 +109,8 @@ impl Build<'_> {
         // Room for embeddings that are given instead of tokens is always made.
         let given = self.graph.input(width.saturating_mul(tokens), 4);
         self.graph.expand(given);
-        if may_mix {
+        if may_mix(decoder.model.name) {
+            self.graph.since = LlamaCppVersion::MIXES_BATCHES;
             // Those of tokens are written over a copy of the given ones.
             let looked_up = self.looked_up(wide_dims);
             let given = self.graph.input(width.saturating_mul(tokens), 4);
@@ -121,13 +118,16 @@ impl Build<'_> {
             let rows = self.graph.input(tokens, ROW_INDEX_BYTES);
             let mixed = self.graph.over(copy, &[looked_up, rows]);
             self.graph.expand(mixed);
+            self.graph.since = LlamaCppVersion::FIRST;
         }
         if decoder.deep_layers > 0 {
             embedded = self.graph.view(embedded, dims, false);
             self.graph.expand(embedded);
         }
-        if may_mix && decoder.family.scales_embeddings {
+        if decoder.family.scales_embeddings {
+            self.graph.since = LlamaCppVersion::MIXES_BATCHES;
             let scales = self.graph.input(tokens, 4);
+            self.graph.since = LlamaCppVersion::FIRST;
             embedded = self.graph.in_place(dims, &[embedded, scales]);
             self.graph.expand(embedded);
         }

@@ -23,7 +23,7 @@ pub(super) struct Family {
     pub(super) embeds_positions: bool,
     /// A norm follows the embeddings.
     pub(super) norms_embeddings: bool,
-    /// Embeddings of tokens are multiplied by a figure of their width; in a graph that may mix them with given ones, row by row.
+    /// Embeddings of tokens are multiplied by a figure of their width: where they may be mixed with given ones, row by row.
     pub(super) scales_embeddings: bool,
     /// Queries are multiplied by a figure of their position, where `attention.temperature_scale` says so.
     pub(super) scales_queries: bool,

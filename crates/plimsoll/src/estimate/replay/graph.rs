@@ -1,5 +1,7 @@
 //! A graph of tensors, as far as an allocator sees it: sizes, who reads whom, and in which order.
 
+use crate::estimate::llama_version::LlamaCppVersion;
+
 /// A tensor, by its place in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TensorId(pub(super) usize);
@@ -26,6 +28,8 @@ pub(super) struct GraphTensor {
     /// It is read after the graph has run.
     pub(super) is_output: bool,
     is_visited: bool,
+    /// Since when there is such a tensor.
+    pub(super) since: LlamaCppVersion,
 }
 
 /// A run of the list of all sources: a list for each tensor would cost more than all else.
@@ -35,9 +39,11 @@ struct Sources {
     end: usize,
 }
 
-/// Tensors with the order in which they are computed.
-#[derive(Debug, Default)]
+/// Tensors with the order in which they are computed: those of all versions, for most are the same.
+#[derive(Debug)]
 pub(super) struct Graph {
+    /// Since when there is what comes next.
+    pub(super) since: LlamaCppVersion,
     tensors: Vec<GraphTensor>,
     sources: Vec<TensorId>,
     /// What is computed, in order.
@@ -58,6 +64,17 @@ pub(super) struct LayerEnds {
 }
 
 impl Graph {
+    pub(super) const fn new() -> Self {
+        Self {
+            since: LlamaCppVersion::FIRST,
+            tensors: Vec::new(),
+            sources: Vec::new(),
+            order: Vec::new(),
+            leaves: Vec::new(),
+            layers: Vec::new(),
+        }
+    }
+
     pub(super) fn tensor(&self, id: TensorId) -> Option<&GraphTensor> {
         self.tensors.get(id.0)
     }
@@ -84,7 +101,8 @@ impl Graph {
         self.tensor(id).map(|tensor| tensor.dims).unwrap_or_default()
     }
 
-    fn push(&mut self, tensor: GraphTensor) -> TensorId {
+    fn push(&mut self, mut tensor: GraphTensor) -> TensorId {
+        tensor.since = self.since;
         self.tensors.push(tensor);
         TensorId(self.tensors.len() - 1)
     }
@@ -101,6 +119,7 @@ impl Graph {
             is_external: false,
             is_output: false,
             is_visited: false,
+            since: LlamaCppVersion::FIRST,
         }
     }
 

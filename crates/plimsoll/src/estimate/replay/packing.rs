@@ -4,6 +4,7 @@
 //! Source: `ggml_gallocr_alloc_graph_impl` and `ggml_dyn_tallocr_alloc` in ggml's `ggml-alloc.c`.
 
 use super::graph::{Graph, GraphTensor, LayerEnds, TensorId};
+use crate::estimate::llama_version::LlamaCppVersion;
 
 /// What a tensor's place is a multiple of, in bytes (`TENSOR_ALIGNMENT` of the CPU back end).
 const ALIGNMENT: u64 = 32;
@@ -24,15 +25,18 @@ pub(super) struct Moment {
     live: Vec<(bool, usize, u64)>,
 }
 
-/// Places every tensor of a graph.
-pub(super) fn pack(graph: &Graph) -> Packed {
+/// Places every tensor of a graph that there is in that version.
+pub(super) fn pack(graph: &Graph, version: LlamaCppVersion) -> Packed {
     let mut moments = Vec::with_capacity(graph.layers.len());
     let mut packing = Packing::new(graph.len());
+    let tensor_of = |id: &TensorId| graph.tensor(*id).filter(|tensor| tensor.since <= version);
     for leaf in &graph.leaves {
-        packing.place(graph, *leaf);
+        if tensor_of(leaf).is_some() {
+            packing.place(graph, *leaf);
+        }
     }
     for id in &graph.order {
-        let Some(tensor) = graph.tensor(*id) else { continue };
+        let Some(tensor) = tensor_of(id) else { continue };
         if let Some(owner) = tensor.view_of {
             packing.uses(owner).views += 1;
         }
@@ -41,7 +45,7 @@ pub(super) fn pack(graph: &Graph) -> Packed {
         }
     }
     for id in &graph.order {
-        let Some(tensor) = graph.tensor(*id) else { continue };
+        let Some(tensor) = tensor_of(id) else { continue };
         packing.place(graph, *id);
         for source in graph.sources(tensor) {
             packing.read(graph, *source);
@@ -232,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_operation_writes_over_what_nobody_else_reads() {
-        let mut graph = Graph::default();
+        let mut graph = Graph::new();
         let input = graph.input(64, 4);
         let first = graph.computed([64, 1, 1, 1], &[input]);
         let second = graph.in_place([64, 1, 1, 1], &[first]);
@@ -240,6 +244,6 @@ mod tests {
         graph.keep(both);
         graph.expand(both);
         // The input's place is free when the result is placed.
-        assert_eq!(pack(&graph).peak_bytes, 2 * 256);
+        assert_eq!(pack(&graph, LlamaCppVersion::FIRST).peak_bytes, 2 * 256);
     }
 }

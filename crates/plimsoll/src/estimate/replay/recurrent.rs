@@ -5,6 +5,7 @@ use super::{
     graph::TensorId,
     hyperparameters::StateSizes,
 };
+use crate::estimate::llama_version::LlamaCppVersion;
 
 impl Build<'_> {
     /// A layer with a state, up to the product with the output matrix.
@@ -141,13 +142,15 @@ impl Build<'_> {
         let dims = [sizes.scanned(self.tokens, slots), 1, 1, 1];
         let scanned = graph.computed(dims, &[kept, heads, time, decay, taken_in, given_out, states]);
         graph.expand(scanned);
-        if self.version.gathers_further_states() && slots > 1 {
+        if slots > 1 {
+            graph.since = LlamaCppVersion::GATHERS_FURTHER_STATES;
             // Those behind the first are read once more, for slots that are not in the batch.
             let cache = graph.external();
             let dims = [sizes.kept(slots - 1), 1, 1, 1];
             let gathered = graph.computed(dims, &[cache, states]);
             let further = graph.view(gathered, dims, true);
             graph.store(&[further]);
+            graph.since = LlamaCppVersion::FIRST;
         }
         let last = graph.view(scanned, [sizes.kept(slots), 1, 1, 1], true);
         graph.store(&[last]);

@@ -6,6 +6,7 @@ use super::{
     packing::pack,
     repeats::{BlockShapes, Shortened},
 };
+use crate::estimate::llama_version::LlamaCppVersion;
 
 /// A model whose graphs are to be replayed.
 pub(in crate::estimate) struct Replay<'a> {
@@ -19,22 +20,32 @@ impl<'a> Replay<'a> {
         Self { decoder, shortened }
     }
 
-    /// What the compute buffer takes for a batch.
-    pub(in crate::estimate) fn compute_bytes(&self, batch: Batch) -> u64 {
-        if let Some(shortened) = &self.shortened {
-            let packed = pack(&graph(&self.decoder, &shortened.layers, batch));
-            if shortened.is_proven(&packed.moments) {
-                // What tests run looks at the proof itself.
-                debug_assert_eq!(packed.peak_bytes, self.whole_bytes(batch));
-                return packed.peak_bytes;
+    /// What the compute buffer takes for a batch, in each of these versions.
+    pub(in crate::estimate) fn compute_bytes(&self, batch: Batch, versions: &[LlamaCppVersion]) -> Vec<u64> {
+        let short = self
+            .shortened
+            .as_ref()
+            .map(|shortened| (shortened, graph(&self.decoder, &shortened.layers, batch)));
+        // Made where a version's needs it.
+        let mut whole = None;
+        let of_version = |version: &LlamaCppVersion| {
+            let proven = short.as_ref().and_then(|(shortened, graph)| {
+                let packed = pack(graph, *version);
+                shortened.is_proven(&packed.moments).then_some(packed.peak_bytes)
+            });
+            // What tests run looks at the proof itself.
+            if let Some(peak_bytes) = proven.filter(|_| !cfg!(debug_assertions)) {
+                return peak_bytes;
             }
-        }
-        self.whole_bytes(batch)
+            let whole = whole.get_or_insert_with(|| graph(&self.decoder, &self.all_layers(), batch));
+            let peak_bytes = pack(whole, *version).peak_bytes;
+            debug_assert!(proven.is_none_or(|proven| proven == peak_bytes));
+            peak_bytes
+        };
+        versions.iter().map(of_version).collect()
     }
 
-    /// The same through every layer.
-    fn whole_bytes(&self, batch: Batch) -> u64 {
-        let layers: Vec<usize> = (0..self.decoder.model.layers).collect();
-        pack(&graph(&self.decoder, &layers, batch)).peak_bytes
+    fn all_layers(&self) -> Vec<usize> {
+        (0..self.decoder.model.layers).collect()
     }
 }
