@@ -36,4 +36,4 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 const SLIPS = 2
 
 /** Whether one word is another but for a slip of the hand. */
-export const isNearly = (word: string, right: string): boolean => faults(word, right) <= SLIPS
+export const isNearly = (word: string, right: string): boolean => distance(word, right) <= SLIPS

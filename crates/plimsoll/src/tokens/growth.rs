@@ -21,7 +21,7 @@ impl SequenceId {
 pub enum Growth<T = ()> {
     /// It has grown.
     Done(T),
-    /// Nothing was changed: what is [reserved](TokenBudget::set_reserved_bytes) does not reach.
+    /// Nothing was changed: what is [reserved](super::TokenBudget::set_reserved_bytes) does not reach.
     Lacks {
         /// What to reserve, in bytes: some tokens more than are needed now, so that not every token asks.
         bytes: u64,
