@@ -5,8 +5,9 @@
 use gguf_file::TensorType;
 use plimsoll::{
     estimate::{
-        ComponentUse, EstimateOptions, ExtraKind, MemoryUse, ModelMemoryEstimate, Phase, Processor, Runtime,
-        TypicalShape, UseComponent, UseSignal, UseVerdict, Verification, VerifyOptions, estimate, verify,
+        ComponentUse, EstimateOptions, ExtraKind, LlamaCppVersion, MemoryUse, ModelMemoryEstimate, Phase,
+        Processor, Runtime, TypicalShape, UseComponent, UseSignal, UseVerdict, Verification, VerifyOptions,
+        estimate, verify,
     },
     system::ProcessMemory,
     units::MIB,
@@ -14,7 +15,10 @@ use plimsoll::{
 
 fn needs(name: &str, options: EstimateOptions) -> ModelMemoryEstimate {
     let file = TypicalShape::find(name).unwrap().shape().header(TensorType::Q4K).unwrap();
-    estimate(&[&file], &EstimateOptions { context_length: Some(4096), ..options }).unwrap()
+    // Of one version the guess is what the bound is.
+    let version = Some(LlamaCppVersion::V0_5);
+    let options = EstimateOptions { context_length: Some(4096), llama_cpp_version: version, ..options };
+    estimate(&[&file], &options).unwrap()
 }
 
 fn packed() -> EstimateOptions {
