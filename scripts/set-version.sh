@@ -16,7 +16,7 @@ sed -i "s/^## \[Unreleased\]\$/&\n\n## [$version] - $(date --utc +%F)/" CHANGELO
 sed -i -E "/^\[workspace\.package\]/,/^\[/ s/^version = .*/version = \"$version\"/
   s|(path = \"crates/[a-z-]+\", version = )\"[^\"]*\"|\1\"$version\"|" Cargo.toml
 # Cargo would ask the registry of crates first, and might take newer dependencies on the way.
-sed -i -E "/^name = \"(gguf-file|gguf-dequant|plimsoll|plimsoll-addon)\"\$/ { n; s/.*/version = \"$version\"/ }" Cargo.lock fuzz/Cargo.lock
+sed -i -E "/^name = \"(gguf-file|gguf-dequant|plimsoll|plimsoll-addon|plimsoll-link)\"\$/ { n; s/.*/version = \"$version\"/ }" Cargo.lock fuzz/Cargo.lock
 
 npx napi version
 git add -- CHANGELOG.md Cargo.toml Cargo.lock fuzz/Cargo.lock npm
