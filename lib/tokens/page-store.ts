@@ -150,6 +150,8 @@ export class PageStore implements AsyncDisposable {
         await buffer.write(copy)
       } catch (error) {
         if (!ofOwn) this.#drop(buffer)
+        // Its place in the file is another's already.
+        if (slot && this.#hasSlot(slot)) this.#pages.delete(name)
         throw error
       }
       this.#place(name, { sizeBytes: copy.byteLength, place: { buffer } })
@@ -387,6 +389,7 @@ export class PageStore implements AsyncDisposable {
       await buffer.write(data)
     } catch {
       this.#drop(buffer)
+      if (this.#hasSlot(place.slot)) this.#pages.delete(key)
       return
     }
     this.#place(key, { ...page, place: { buffer } })
