@@ -277,3 +277,18 @@ test('limits come from what fits: the context of all slots, and the micro-batch'
   expect(error.availableBytes).toBe(MiB)
   expect(error.requestedBytes).toBeGreaterThan(MiB)
 })
+
+test('what computes the limits reads its own options alone, and names a misspelt one', () => {
+  using model = GgufFile.open(samplePath)
+  const names = ['parallel', 'maxCacheTokens', 'maxParallelTokens', 'minContext']
+  for (const name of names) Object.defineProperty(Object.prototype, name, { value: 7, configurable: true })
+  try {
+    const { maxCacheTokens, fit } = TokenBudget.limitsOf(model, 512 * MiB, { maxCacheTokens: 300 })
+    expect([maxCacheTokens, fit.configuration.contextLength, fit.configuration.parallel]).toEqual([300, 300, 1])
+  } finally {
+    for (const name of names) delete (Object.prototype as Record<string, unknown>)[name]
+  }
+  const misspelt = { maxCacheToken: 300 } as object
+  expect(() => TokenBudget.limitsOf(model, MiB, misspelt)).toThrow('did you mean "maxCacheTokens"')
+  expect(() => TokenBudget.limitsOf(model, MiB, null as never)).toThrow('a plain object')
+})

@@ -73,7 +73,7 @@ const deviceChecks = {
   gpuBytes: (name: string, value: unknown) => check.bytes(name, value),
 } as const
 
-const fitChecks = {
+export const fitChecks = {
   ...fixedChecks,
   ...companionChecks,
   minContext: contextLength,

@@ -86,10 +86,15 @@ const bytes = (name: string, value: unknown) => check.bytes(name, value)
 
 export const deviceChecks = { cpuBytes: bytes, gpuBytes: bytes } as const
 
-const checks = {
-  cost: layersOf,
+/** The limits that are counts of tokens. */
+export const countChecks = {
   maxCacheTokens: (name: string, value: unknown) => tokens(name, value, 1),
   maxParallelTokens: (name: string, value: unknown) => check.integer(name, value, 1, 2 ** 32 - 1),
+} as const
+
+const checks = {
+  cost: layersOf,
+  ...countChecks,
   devices: (name: string, value: unknown) =>
     check.options<{ cpuBytes?: number; gpuBytes?: number }>(value, deviceChecks, name),
   grant: (name: string, value: unknown) => {

@@ -2,14 +2,14 @@ import type { TokenUsage } from '../../binding.js'
 import * as native from '../addon/native.js'
 import { type Grant, holderOf, type MakeRoomRequest } from '../admission/grant.js'
 import type { MemoryBudget } from '../budget/budget.js'
-import { type Fit, type FitOptions, fit as fitModel } from '../estimate/fit.js'
+import { type Fit, type FitOptions, fitChecks, fit as fitModel } from '../estimate/fit.js'
 import { bytesOf } from '../estimate/model-memory.js'
 import type { GgufFile } from '../loader/gguf-file.js'
 import { absorb } from '../support/abort.js'
 import * as check from '../support/check.js'
 import { call, InsufficientMemoryError, insufficientMemory, invalidArgument, released } from '../support/errors.js'
 import { refuseCloning, shows } from '../support/shown.js'
-import { checkedOptions, nativeLimits, type PrunePolicy, type TokenBudgetOptions } from './options.js'
+import { checkedOptions, countChecks, nativeLimits, type PrunePolicy, type TokenBudgetOptions } from './options.js'
 import { tokens } from './token-count.js'
 import { makeSequence, type TokenSequence } from './token-sequence.js'
 
@@ -26,6 +26,8 @@ export interface SequenceUsage {
   /** What it is worth. */
   score: number
 }
+
+const limitsChecks = { ...fitChecks, ...countChecks } as const
 
 /** What may be moved while sequences run. */
 interface Limits {
@@ -83,12 +85,13 @@ export class TokenBudget implements Disposable {
   static limitsOf(
     model: GgufFile,
     budget: MemoryBudget | number,
-    options: FitOptions & { maxCacheTokens?: number; maxParallelTokens?: number } = {},
+    options?: FitOptions & { maxCacheTokens?: number; maxParallelTokens?: number },
   ): { maxCacheTokens: number; maxParallelTokens: number; fit: Fit } {
-    const { maxCacheTokens, maxParallelTokens, ...rest } = options
+    const checked = check.options<NonNullable<typeof options>>(options, limitsChecks)
+    const { maxCacheTokens, maxParallelTokens, ...rest } = checked
     const given = {
-      ...(maxCacheTokens !== undefined && { maxContext: contextOf(tokens('maxCacheTokens', maxCacheTokens, 1), rest) }),
-      ...(maxParallelTokens !== undefined && { ubatches: [tokens('maxParallelTokens', maxParallelTokens, 1)] }),
+      ...(maxCacheTokens !== undefined && { maxContext: contextOf(maxCacheTokens, checked) }),
+      ...(maxParallelTokens !== undefined && { ubatches: [maxParallelTokens] }),
     }
     const found = fitModel(model, budget, { ...rest, ...given })
     if (!found.fits) throw refusalOf(found, bytesOf('budget', budget))
