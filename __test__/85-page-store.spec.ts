@@ -52,6 +52,17 @@ const same = (page: Uint8Array | undefined, put: Uint8Array | undefined) =>
 
 const pageOf = (size = PAGE) => randomBytes(size)
 
+test('bytes whose memory was moved away are no page', async () => {
+  const { store, close } = await storeOf(1)
+  for (const view of [new Uint8Array(8), new DataView(new ArrayBuffer(8))]) {
+    structuredClone(null, { transfer: [view.buffer] })
+    const error = await rejectedBy(InvalidArgumentError, store.put('a', view))
+    expect(error.message).toContain('data')
+  }
+  expect(store.has('a')).toBe(false)
+  await close()
+})
+
 describe('a page store', () => {
   test('gives back what was put, from memory and from the file', async () => {
     const { store, close } = await storeOf(4)

@@ -3,6 +3,7 @@ import { GiB } from '../addon/units.js'
 import type { PoolBuffer } from '../device/buffer.js'
 import { MemoryPool } from '../pool/memory-pool.js'
 import type { Bytes } from '../support/arrays.js'
+import { anyBytesOf } from '../support/bytes.js'
 import * as check from '../support/check.js'
 import { InsufficientMemoryError, insufficientMemory, invalidArgument, quoted, released } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
@@ -302,11 +303,12 @@ export class PageStore implements AsyncDisposable {
   #checkedPage(data: unknown): Uint8Array {
     const expected = `bytes of a page: 1 to ${this.#pageBytes}`
     if (!ArrayBuffer.isView(data)) throw invalidArgument('data', expected, quoted(data))
-    const { buffer, byteOffset, byteLength } = data
-    if (byteLength < 1 || byteLength > this.#pageBytes) {
-      throw invalidArgument('data', expected, `${byteLength} bytes`)
+    const bytes = anyBytesOf(data)
+    if (bytes === undefined) throw invalidArgument('data', expected, 'an array whose memory was moved away')
+    if (bytes.byteLength < 1 || bytes.byteLength > this.#pageBytes) {
+      throw invalidArgument('data', expected, `${bytes.byteLength} bytes`)
     }
-    return new Uint8Array(buffer, byteOffset, byteLength)
+    return bytes
   }
 
   /** Notes where a page is, as the last that was used. */
