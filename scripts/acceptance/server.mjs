@@ -28,8 +28,7 @@ async function loadGuarded() {
   // What waits is refused meanwhile.
   state.refusal = { status: 503, headers: { 'retry-after': '1' }, body: { error: { code: 'ERR_BUSY' } } }
   try {
-    const model = await guardLlama(llama, manager).loadModel(options, { timeoutMs: 600_000 })
-    const { context } = await model.createContext(size, { timeoutMs: 600_000 })
+    const { context } = await guardLlama(llama, manager).load(options, size, { timeoutMs: 600_000 })
     state.sequence = context.getSequence()
   } catch (error) {
     state.refusal = errorAnswer(error, 1)

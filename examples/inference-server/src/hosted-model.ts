@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import type { Llama, LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp'
 import { resolveChatWrapper } from 'node-llama-cpp'
 import type { MakeRoomRequest, MemoryManager } from 'plimsoll'
-import { type GuardedContext, type GuardedModel, guardLlama } from 'plimsoll/node-llama-cpp'
+import { guardLlama, type LoadedLlama } from 'plimsoll/node-llama-cpp'
 
 /** What a model is served with. */
 export interface HostOptions {
@@ -22,9 +22,7 @@ export interface Message {
   content: string
 }
 
-interface Loaded {
-  readonly guarded: GuardedModel<Llama>
-  readonly made: GuardedContext<Llama>
+interface Loaded extends LoadedLlama<Llama> {
   /** Sequences that nobody works with. */
   readonly free: LlamaContextSequence[]
 }
@@ -60,8 +58,8 @@ export class HostedModel {
       const loaded = await this.#load()
       const sequence = await this.#slot(loaded)
       try {
-        loaded.made.grant.touch()
-        return await use(new Slot(loaded.guarded.model, loaded.made, sequence))
+        loaded.grant.touch()
+        return await use(new Slot(loaded, sequence))
       } finally {
         await sequence.clearHistory()
         const next = this.#waiting.shift()
@@ -91,19 +89,12 @@ export class HostedModel {
   async #loadNow(): Promise<Loaded> {
     const { parallel, maxContext, timeoutMs } = this.#options
     const onEvict = (_request: MakeRoomRequest) => this.unload()
-    const guarded = await guardLlama(this.#llama, this.#manager).loadModel(
+    const loaded = await guardLlama(this.#llama, this.#manager).load(
       { modelPath: this.#path },
+      { sequences: parallel, contextSize: { max: maxContext } },
       { timeoutMs, onEvict },
     )
-    try {
-      const size = { sequences: parallel, contextSize: { max: maxContext } }
-      const made = await guarded.createContext(size, { timeoutMs, onEvict })
-      const free = Array.from({ length: parallel }, () => made.context.getSequence())
-      return { guarded, made, free }
-    } catch (error) {
-      await guarded.model.dispose()
-      throw error
-    }
+    return { ...loaded, free: Array.from({ length: parallel }, () => loaded.context.getSequence()) }
   }
 
   /** Unloads it, unless somebody uses it: then it says so. */
@@ -111,8 +102,8 @@ export class HostedModel {
     const loading = this.#loading
     if (this.#active > 0 || loading === undefined) return false
     this.#loading = undefined
-    const { guarded } = await loading
-    await guarded.model.dispose()
+    const { model } = await loading
+    await model.dispose()
     return true
   }
 }
@@ -130,12 +121,12 @@ export class SlotsBusyError extends Error {
 /** One conversation's place in the context. */
 export class Slot {
   readonly #model: LlamaModel
-  readonly #made: GuardedContext<Llama>
+  readonly #loaded: LoadedLlama<Llama>
   readonly #sequence: LlamaContextSequence
 
-  constructor(model: LlamaModel, made: GuardedContext<Llama>, sequence: LlamaContextSequence) {
-    this.#model = model
-    this.#made = made
+  constructor(loaded: LoadedLlama<Llama>, sequence: LlamaContextSequence) {
+    this.#model = loaded.model
+    this.#loaded = loaded
     this.#sequence = sequence
   }
 
@@ -157,7 +148,7 @@ export class Slot {
 
   /** What fits one conversation, in tokens. */
   get contextSize(): number {
-    return this.#made.context.contextSize
+    return this.#loaded.context.contextSize
   }
 
   /** Generates up to so many tokens as pieces of text. The room for all of them is checked before the first is evaluated. */
@@ -167,7 +158,7 @@ export class Slot {
     temperature: number,
     signal: AbortSignal,
   ): AsyncGenerator<string> {
-    this.#made.reserve(this.#sequence, prompt.length + maxTokens)
+    this.#loaded.reserve(this.#sequence, prompt.length + maxTokens)
     let count = 0
     for await (const token of this.#sequence.evaluate(prompt, { temperature })) {
       if (signal.aborted) return

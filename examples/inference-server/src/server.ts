@@ -80,9 +80,7 @@ app.get('/v1/models', async () => {
   for (const host of hosts.values()) {
     const loaded = await host.loaded
     data.push(
-      loaded
-        ? modelObject(host.id, loaded.made.estimate)
-        : { id: host.id, object: 'model', created: 0, owned_by: 'local' },
+      loaded ? modelObject(host.id, loaded.estimate) : { id: host.id, object: 'model', created: 0, owned_by: 'local' },
     )
   }
   return { object: 'list', data }
