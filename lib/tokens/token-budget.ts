@@ -141,8 +141,7 @@ export class TokenBudget implements Disposable {
 
   /** Tokens that are evaluated together at most. If that was not given, as many as are free; with a grant, which stretches, any number. */
   get maxParallelTokens(): number {
-    const most = this.#grant === undefined ? this.freeTokens : Number.POSITIVE_INFINITY
-    return this.#limits.maxParallelTokens ?? Math.min(most, 2 ** 32 - 1)
+    return this.#mostParallel()
   }
 
   set maxParallelTokens(count: number) {
@@ -190,7 +189,7 @@ export class TokenBudget implements Disposable {
     const worth = check.callback<(candidate: T) => number>('score', score)
     const list = check.array('candidates', 'an array of candidates', candidates, (candidate) => candidate as T)
     const scores = list.map((candidate) => check.number('score', worth(candidate), -Infinity, Infinity))
-    const kept = call(() => native.topScores(scores, this.maxParallelTokens))
+    const kept = call(() => native.topScores(scores, this.#mostParallel()))
     return kept.map((place) => list[place] as T)
   }
 
@@ -290,6 +289,11 @@ export class TokenBudget implements Disposable {
   /** The same as {@link close}, for `using`. */
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  #mostParallel(): number {
+    const most = this.#grant === undefined ? this.freeTokens : Number.POSITIVE_INFINITY
+    return this.#limits.maxParallelTokens ?? Math.min(most, 2 ** 32 - 1)
   }
 
   #expectOpen(): void {
