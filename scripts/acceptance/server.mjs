@@ -36,8 +36,7 @@ async function loadGuarded() {
   // While its own load waits for memory.
   goesOn = memoryPressure({ manager, level: 'none', maxWaiting: 1, retryAfter: 1 })
   answerError = memoryErrors({ retryAfter: 1 })
-  const model = await guardLlama(llama, manager).loadModel(options, { timeoutMs: 600_000 })
-  const { context } = await model.createContext(size, { timeoutMs: 600_000 })
+  const { context } = await guardLlama(llama, manager).load(options, size, { timeoutMs: 600_000 })
   sequence = context.getSequence()
 }
 

@@ -1,6 +1,6 @@
 import type { Llama, LlamaContextSequence } from 'node-llama-cpp'
 import type { MakeRoomRequest, MemoryManager } from 'plimsoll'
-import { type GuardedContext, type GuardedModel, guardLlama } from 'plimsoll/node-llama-cpp'
+import { guardLlama, type LoadedLlama } from 'plimsoll/node-llama-cpp'
 import { Slot } from './slot.js'
 
 /** What a model is served with. */
@@ -20,9 +20,7 @@ interface Place {
   sequence: LlamaContextSequence | undefined
 }
 
-interface Loaded {
-  readonly guarded: GuardedModel<Llama>
-  readonly made: GuardedContext<Llama>
+interface Loaded extends LoadedLlama<Llama> {
   /** Places that nobody works with. */
   readonly free: Place[]
 }
@@ -49,9 +47,9 @@ export class HostedModel {
     this.#options = options
   }
 
-  /** Its context, once it is loaded. */
-  get loaded(): GuardedContext<Llama> | undefined {
-    return this.#loaded?.made
+  /** It and its context, once they are loaded. */
+  get loaded(): LoadedLlama<Llama> | undefined {
+    return this.#loaded
   }
 
   /**
@@ -66,9 +64,9 @@ export class HostedModel {
       signal.throwIfAborted()
       const place = await this.#place(loaded, signal)
       try {
-        place.sequence ??= loaded.made.context.getSequence()
-        loaded.made.grant.touch()
-        return await use(new Slot(loaded.guarded.model, loaded.made, place.sequence))
+        place.sequence ??= loaded.context.getSequence()
+        loaded.grant.touch()
+        return await use(new Slot(loaded, place.sequence))
       } finally {
         await cleared(place)
         this.#giveBack(loaded, place)
@@ -126,18 +124,12 @@ export class HostedModel {
     await this.#unloading
     const { parallel, maxContext, timeoutMs } = this.#options
     const onEvict = (_request: MakeRoomRequest) => this.unload()
-    const guarded = await guardLlama(this.#llama, this.#manager).loadModel(
+    const loaded = await guardLlama(this.#llama, this.#manager).load(
       { modelPath: this.#path },
+      { sequences: parallel, contextSize: { max: maxContext } },
       { timeoutMs, onEvict },
     )
-    try {
-      const size = { sequences: parallel, contextSize: { max: maxContext } }
-      const made = await guarded.createContext(size, { timeoutMs, onEvict })
-      return { guarded, made, free: Array.from({ length: parallel }, () => ({ sequence: undefined })) }
-    } catch (error) {
-      await guarded.model.dispose()
-      throw error
-    }
+    return { ...loaded, free: Array.from({ length: parallel }, () => ({ sequence: undefined })) }
   }
 
   /** Unloads it, unless somebody uses it: then it says so. Whoever asks while it goes has the same answer. */
@@ -147,7 +139,7 @@ export class HostedModel {
     if (this.#active > 0 || loaded === undefined) return Promise.resolve(false)
     this.#loaded = undefined
     this.#loading = undefined
-    this.#unloading = loaded.guarded.model
+    this.#unloading = loaded.model
       .dispose()
       .then(() => true)
       .finally(() => {

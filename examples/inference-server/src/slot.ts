@@ -1,6 +1,6 @@
 import type { Llama, LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp'
 import { resolveChatWrapper } from 'node-llama-cpp'
-import type { GuardedContext } from 'plimsoll/node-llama-cpp'
+import type { LoadedLlama } from 'plimsoll/node-llama-cpp'
 import { type Piece, pieces } from './text.js'
 
 /** A message of a chat. */
@@ -12,12 +12,12 @@ export interface Message {
 /** One conversation's place in the context. */
 export class Slot {
   readonly #model: LlamaModel
-  readonly #made: GuardedContext<Llama>
+  readonly #loaded: LoadedLlama<Llama>
   readonly #sequence: LlamaContextSequence
 
-  constructor(model: LlamaModel, made: GuardedContext<Llama>, sequence: LlamaContextSequence) {
-    this.#model = model
-    this.#made = made
+  constructor(loaded: LoadedLlama<Llama>, sequence: LlamaContextSequence) {
+    this.#model = loaded.model
+    this.#loaded = loaded
     this.#sequence = sequence
   }
 
@@ -39,7 +39,7 @@ export class Slot {
 
   /** What fits one conversation, in tokens. */
   get contextSize(): number {
-    return this.#made.context.contextSize
+    return this.#loaded.context.contextSize
   }
 
   /** Generates up to so many tokens as pieces of text. The room for all of them is checked before the first is evaluated. */
@@ -55,7 +55,7 @@ export class Slot {
     temperature: number,
     signal: AbortSignal,
   ): AsyncGenerator<Token> {
-    this.#made.reserve(this.#sequence, prompt.length + maxTokens)
+    this.#loaded.reserve(this.#sequence, prompt.length + maxTokens)
     let count = 0
     for await (const token of this.#sequence.evaluate(prompt, { temperature })) {
       if (signal.aborted) return
