@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import {
   Admission,
   type Grant,
@@ -132,7 +132,7 @@ describe('a budget that follows a monitor', () => {
 
   /** A machine of 1000 MiB with so many of them in use. */
   const machine = (usedMiB: number) => ({
-    'proc/meminfo': `MemTotal: 1024000 kB\nMemFree: 0 kB\nMemAvailable: ${(1000 - usedMiB) * 1024} kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n`,
+    'proc/meminfo': `MemTotal: 1024000 kB\nMemFree: 0 kB\nMemAvailable: ${String((1000 - usedMiB) * 1024).padStart(8)} kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n`,
     'proc/self/status':
       'Name:\tx\nVmHWM:\t300 kB\nVmRSS:\t200 kB\nRssAnon:\t120 kB\nRssFile:\t70 kB\nRssShmem:\t10 kB\n',
   })
@@ -140,10 +140,11 @@ describe('a budget that follows a monitor', () => {
   async function watched(options: Partial<TokenBudgetOptions> = {}) {
     const root = file(`board-${Math.random()}`)
     writeTree(root, machine(100))
-    // At once: half a file cannot be read, and counts as critical.
+    // In place, and at once: half a file cannot be read, and counts as critical.
     const use = (usedMiB: number) => {
-      writeFileSync(`${root}/next`, machine(usedMiB)['proc/meminfo'])
-      renameSync(`${root}/next`, `${root}/proc/meminfo`)
+      const descriptor = openSync(`${root}/proc/meminfo`, 'r+')
+      writeSync(descriptor, machine(usedMiB)['proc/meminfo'], 0)
+      closeSync(descriptor)
     }
     const budget = kept(MemoryBudget.forThisMachine({ root, isolated: true, safetyMarginPercent: 0 }))
     const monitor = new MemoryMonitor(budget)
