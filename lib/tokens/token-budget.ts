@@ -437,22 +437,4 @@ function rethrow(error: unknown): void {
   })
 }
 
-/** Tokens of a slot, where there is a limit for those of all. */
-function contextOf(maxCacheTokens: number, { parallel = 1 }: FitOptions): number {
-  const slots = typeof parallel === 'number' ? parallel : (parallel[0] ?? 1)
-  return Math.max(1, Math.floor(maxCacheTokens / slots))
-}
-
-function refusalOf({ estimate, reasons }: Fit, availableBytes: number): InsufficientMemoryError {
-  const { peakBytes } = estimate.totals
-  const [reason = 'no configuration fits'] = reasons
-  return insufficientMemory(
-    'the model',
-    peakBytes,
-    availableBytes,
-    reason,
-    'Allow a shorter context, or a smaller type of the cache',
-  )
-}
-
 shows(TokenBudget, (budget) => ({ maxCacheTokens: budget.maxCacheTokens, ...budget.usage() }))
