@@ -2005,7 +2005,7 @@ export interface ProcessMemory {
 }
 
 /** The processors whose order of weights is known. */
-export declare function processors(): Array<'x64' | 'arm64'>
+export declare function processors(): Array<'x64' | 'x64-amx' | 'arm64'>
 
 /** A level that a model may be quantised to. */
 export interface Quantization {

@@ -1284,7 +1284,7 @@ interface ProcessMemory {
 }
 
 /** The processors whose order of weights is known. */
-declare function processors$2(): Array<'x64' | 'arm64'>
+declare function processors$2(): Array<'x64' | 'x64-amx' | 'arm64'>
 
 /** A level that a model may be quantised to. */
 interface Quantization {

@@ -56,7 +56,7 @@ export async function checkEstimates(sample) {
 async function checkCase(one) {
   const { path, context, mmap, isEncoder } = one
   const model = GgufFile.open(path, { headerOnly: true })
-  const options = { contextLength: context, batch: 512, mmap, processor: process.arch, llamaCppVersion: '0.5' }
+  const options = { contextLength: context, batch: 512, mmap, llamaCppVersion: '0.5' }
   const needs = estimate(model, options)
   const child = spawn(process.execPath, [LOAD, JSON.stringify({ path, mmap, context, isEncoder })], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -76,7 +76,7 @@ async function checkCase(one) {
   }
 }
 
-function checkBuffers({ name, mmap, isEncoder }, model, needs, { buffers, packed }) {
+function checkBuffers({ name, mmap, isEncoder }, model, needs, { buffers, packed, tiled }) {
   const said = (kind, place) => {
     const meant = buffers.filter((buffer) => buffer.kind === kind && (place === undefined || buffer.place === place))
     return meant.reduce((sum, { mebibytes }) => sum + mebibytes, 0) * MiB
@@ -90,14 +90,18 @@ function checkBuffers({ name, mmap, isEncoder }, model, needs, { buffers, packed
   const packedBytes = packed.reduce((sum, tensor) => sum + model.tensor(tensor).sizeBytes, 0)
   compare('what is repacked', packedBytes, said('model', 'CPU_REPACK'))
   if (mmap) {
-    compare('what is repacked', extra('repacked'), packedBytes, 0)
+    const tilesBytes = said('model', 'AMX')
+    compare('what is repacked', extra('repacked'), packedBytes + tilesBytes, tilesBytes === 0 ? 0 : PRINTED_BYTES)
     const mapped = said('model', 'CPU_Mapped')
     // From the first to the last of the tensors that are not repacked.
     ensure(mapped <= needs.devices[0].mappedBytes + PRINTED_BYTES, `${name}: ${mapped} bytes of the file are mapped`)
   } else {
-    compare('all weights', needs.weightsBytes + extra('repacked'), said('model'), 2 * PRINTED_BYTES)
-    const largest = Math.max(0, ...packed.map((tensor) => model.tensor(tensor).sizeBytes))
-    compare('the read buffer', extra('read-buffer'), largest, 0)
+    const printed = buffers.filter(({ kind }) => kind === 'model').length
+    compare('all weights', needs.weightsBytes + extra('repacked'), said('model'), printed * PRINTED_BYTES)
+    const largest = Math.max(0, ...[...packed, ...tiled].map((tensor) => model.tensor(tensor).sizeBytes))
+    // What goes into tiles as it is in the file is not named.
+    if (said('model', 'AMX') === 0) compare('the read buffer', extra('read-buffer'), largest, 0)
+    else ensure(extra('read-buffer') >= largest, `${name}: ${largest} bytes are read at once`)
   }
   if (isEncoder) return
   compare('the KV cache', needs.kvCacheBytes, said('KV'))

@@ -32,6 +32,7 @@ console.log(
     uses,
     buffers: buffers.map(([, place, kind, mebibytes]) => ({ place, kind, mebibytes: Number(mebibytes) })),
     packed: found(/repack: repack tensor (\S+) with/g).map(([, name]) => name),
+    tiled: found(/amx repack tensor (\S+) of type/g).map(([, name]) => name),
   }),
 )
 process.stdin.resume()

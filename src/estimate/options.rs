@@ -96,5 +96,5 @@ array_of! {
 
 array_of! {
     /// The processors whose order of weights is known.
-    pub fn processors() -> Processor::NAMES => "Array<'x64' | 'arm64'>"
+    pub fn processors() -> Processor::NAMES => "Array<'x64' | 'x64-amx' | 'arm64'>"
 }

@@ -9,6 +9,7 @@ use super::{
     layers::Layers,
     options::Run,
     placement::{ComputeDevice, Offload},
+    processor::Processor,
     projector,
     repack::{Repacked, repacked},
 };
@@ -199,15 +200,11 @@ fn loading(parts: Parts<'_>) -> Vec<ExtraBytes> {
     let tensors = || files.iter().flat_map(|file| file.tensors());
     let repacked = run.repacks_for().map_or_else(Repacked::default, |processor| match parts.assumed {
         None => repacked(files, parts.architecture, processor, offload),
-        Some(weights) if processor.packs_type(weights.tensor_type) => Repacked {
-            size_bytes: weights.cpu_bytes,
-            embedding_bytes: if offload.is_used() { 0 } else { weights.tied_bytes },
-            largest_bytes: largest(tensors()),
-        },
-        Some(_) => Repacked::default(),
+        Some(weights) => repacked_of(weights, processor, offload, largest(tensors())),
     });
     // Without a map the weights are read straight into their order, and kept once.
-    let twice_bytes = if run.maps() { repacked.size_bytes } else { repacked.embedding_bytes };
+    let once_bytes = repacked.embedding_bytes.saturating_add(repacked.added_bytes);
+    let twice_bytes = if run.maps() { repacked.size_bytes } else { once_bytes };
     all.push(exact(ExtraKind::Repacked, Phase::Steady, twice_bytes));
     let is_of_gpu = |tensor: &Tensor<'_>| offload.tensor(tensor.name()) == Some(ComputeDevice::Gpu);
     if run.maps() && offload.is_used() {
@@ -223,6 +220,20 @@ fn loading(parts: Parts<'_>) -> Vec<ExtraBytes> {
         all.push(exact(ExtraKind::ReadBuffer, Phase::Loading, repacked.largest_bytes.max(of_gpu)));
     }
     all
+}
+
+/// What is packed anew of weights that are known by their sums alone.
+fn repacked_of(weights: Assumed, processor: Processor, offload: Offload<'_>, largest_bytes: u64) -> Repacked {
+    let packed = |bytes| processor.packed_bytes_of(weights.tensor_type, bytes);
+    let Some(size_bytes) = packed(weights.cpu_bytes) else { return Repacked::default() };
+    let tied_bytes = if offload.is_used() { 0 } else { weights.tied_bytes };
+    let others_bytes = weights.cpu_bytes.saturating_sub(tied_bytes);
+    Repacked {
+        size_bytes,
+        added_bytes: packed(others_bytes).unwrap_or(others_bytes).saturating_sub(others_bytes),
+        embedding_bytes: packed(tied_bytes).unwrap_or(tied_bytes),
+        largest_bytes,
+    }
 }
 
 fn largest<'a>(tensors: impl Iterator<Item = Tensor<'a>>) -> u64 {
