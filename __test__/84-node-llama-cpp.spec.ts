@@ -226,6 +226,14 @@ describe('a context', () => {
     }
   })
 
+  test('is a shorter one where a byte is missing for a longer', async () => {
+    const manager = managerOf(weightsBytes + contextBytes(needsOf(512)) - 1)
+    const guarded = guardLlama(new FakeLlama(), manager)
+    const { context, grant } = await guarded.load({ modelPath }, { contextSize: { min: 256 } }, { timeoutMs: 1000 })
+    expect(context.contextSize).toBe(256)
+    expect(grant.bytes).toBe(weightsBytes + contextBytes(needsOf(256)))
+  })
+
   test('a second one is the longest that fits beside the first', async () => {
     const manager = managerOf(weightsBytes + 2 * contextBytes(needsOf(512)) + 1000)
     const guarded = guardLlama(new FakeLlama(), manager)

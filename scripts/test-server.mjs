@@ -12,18 +12,17 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { testAdapters } from './server/adapters.mjs'
+import { hostedOn } from './server/hosted.mjs'
+import { testLoad } from './server/load.mjs'
+import { build, load, part, pause, ROOT, SAMPLE, start } from './server/tools.mjs'
 import { install, PLACE } from './server-packages.mjs'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const EXAMPLE = join(ROOT, 'examples', 'inference-server')
-const SAMPLE = join(ROOT, 'examples', 'models', 'plimsoll-sample-llama.gguf')
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '8' }, 'assert-latency': { type: 'boolean', default: false } },
 })
@@ -31,55 +30,6 @@ const seconds = Number(values.seconds)
 if (!Number.isInteger(seconds) || seconds < 4) {
   console.error(`test-server: expected --seconds to be a whole number from 4 up, got ${values.seconds}`)
   process.exit(2)
-}
-
-/** Compiles the example beside what it needs. */
-function build() {
-  spawnSync('cp', ['-r', join(EXAMPLE, 'src'), join(EXAMPLE, 'tsconfig.json'), PLACE])
-  const types = ['--typeRoots', join(ROOT, 'node_modules', '@types')]
-  const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
-  const { status, stdout } = spawnSync(process.execPath, [tsc, '--project', PLACE, ...types], { encoding: 'utf8' })
-  assert.equal(status, 0, stdout)
-}
-
-/** A module of the example, as it was compiled. */
-const part = (name) => import(pathToFileURL(join(PLACE, 'build', `${name}.js`)))
-
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-
-const load = (name) => {
-  const require = createRequire(join(PLACE, 'package.json'))
-  return import(pathToFileURL(require.resolve(name)))
-}
-
-/** A server, until it is stopped. */
-async function start(...args) {
-  const child = spawn(process.execPath, [join(PLACE, 'build', 'server.js'), '--port', '0', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  let errors = ''
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    errors += text
-  })
-  const url = await new Promise((resolve, reject) => {
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      output += text
-      const found = /listening on (\S+)/.exec(output)
-      if (found) resolve(found[1])
-    })
-    child.once('exit', (code) => reject(new Error(`the server ended with ${code}: ${errors}`)))
-  })
-  return {
-    url,
-    pid: child.pid,
-    rssBytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))[1]) * 1024,
-    stop: async () => {
-      const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal, errors })))
-      child.kill('SIGTERM')
-      return ended
-    },
-  }
 }
 
 let OpenAI
@@ -115,62 +65,7 @@ test('openai: completions and chats, whole and streamed', async () => {
   assert.ok(pieces > 0 && pieces <= 8, `${pieces} pieces`)
 })
 
-test('fastify and express: errors of memory are answered, and the error handler of the application stays', async () => {
-  const [{ default: fastify }, { default: express }, plimsoll, http] = await Promise.all(
-    ['fastify', 'express', 'plimsoll', 'plimsoll/http'].map(load),
-  )
-  const manager = new plimsoll.MemoryManager({ isolated: true, maxBytes: 2 ** 20 })
-  const fail = () => manager.budget.allocate(2 ** 30, 'too much')
-  const broken = () => {
-    throw new Error('broken')
-  }
-
-  const plain = fastify()
-  await plain.register(http.fastifyMemoryPressure, { manager, retryAfter: 7 })
-  plain.get('/', fail)
-  plain.get('/broken', broken)
-  const answered = await plain.inject('/')
-  assert.deepEqual([answered.statusCode, answered.headers['retry-after']], [503, '7'])
-  assert.equal(answered.json().error.code, 'ERR_INSUFFICIENT_MEMORY')
-  assert.equal(Number(answered.headers['content-length']), Buffer.byteLength(answered.body))
-  assert.equal((await plain.inject('/broken')).json().message, 'broken')
-  await plain.close()
-
-  for (const order of ['before', 'after']) {
-    const own = fastify()
-    const handle = (error, request, reply) => {
-      if (request.url === '/own') return reply.code(418).send({ own: true })
-      if (request.url === '/status') return reply.code(429).send(error)
-      throw error
-    }
-    if (order === 'before') own.setErrorHandler(handle)
-    await own.register(http.fastifyMemoryPressure, { manager })
-    if (order === 'after') own.setErrorHandler(handle)
-    for (const url of ['/own', '/status', '/thrown']) own.get(url, fail)
-    const statuses = []
-    for (const url of ['/own', '/status', '/thrown']) statuses.push((await own.inject(url)).statusCode)
-    assert.deepEqual(statuses, [418, 429, 503])
-    await own.close()
-  }
-
-  const app = express()
-  app.use(http.memoryPressure({ manager }))
-  app.get('/', fail)
-  app.get('/broken', broken)
-  app.use(http.memoryErrors({ retryAfter: 7 }))
-  app.use((_error, _request, response, _next) => response.status(418).end('own'))
-  const listening = await new Promise((resolve) => {
-    const started = app.listen(0, '127.0.0.1', () => resolve(started))
-  })
-  const url = `http://127.0.0.1:${listening.address().port}`
-  const refused = await fetch(url)
-  assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '7'])
-  assert.equal((await refused.json()).error.code, 'ERR_INSUFFICIENT_MEMORY')
-  assert.equal((await fetch(`${url}/broken`)).status, 418)
-  listening.closeAllConnections()
-  listening.close()
-  await manager.close()
-})
+testAdapters()
 
 test('the models are listed with the context that they have', async () => {
   const [model] = (await client().models.list()).data
@@ -267,45 +162,6 @@ test('a client that goes away frees its slot, and one that waits for a slot its 
   const again = await Promise.all([1, 2, 3].map(() => client().completions.create({ ...short, prompt: 'a' })))
   assert.equal(again.length, 3)
 })
-
-/** A HostedModel on a node-llama-cpp that is none, so that it can be made to fail. */
-async function hostedOn({ clearHistory = async () => {}, evaluate, loaded = Promise.resolve() }) {
-  const { HostedModel } = await part('hosted-model')
-  const { MemoryManager } = await import(pathToFileURL(createRequire(import.meta.url).resolve('..')))
-  const manager = new MemoryManager({ isolated: true, maxBytes: 2 ** 30 })
-  const onDispose = () => {
-    const listeners = []
-    return { createListener: (listener) => listeners.push(listener), run: () => listeners.map((each) => each()) }
-  }
-  const counts = { sequences: 0, disposed: 0 }
-  const sequence = () => ({
-    id: ++counts.sequences,
-    nextTokenIndex: 0,
-    clearHistory,
-    evaluate,
-    dispose: async () => {},
-  })
-  const disposing = () => {
-    const relay = onDispose()
-    const dispose = async () => {
-      counts.disposed += 1
-      await pause(20)
-      relay.run()
-    }
-    return { onDispose: relay, dispose }
-  }
-  const createContext = async () => ({ ...disposing(), contextSize: 256, getSequence: sequence })
-  const detokenize = (tokens) => String.fromCharCode(...tokens)
-  const tokenize = (text) => [...text].map((letter) => letter.charCodeAt(0))
-  const tokens = { bos: null, shouldPrependBosToken: false }
-  const loadModel = async () => {
-    await loaded
-    return { ...disposing(), gpuLayers: 0, useMmap: false, createContext, detokenize, tokenize, tokens }
-  }
-  const options = { parallel: 2, maxContext: 256, maxWaiting: 1, timeoutMs: 1000 }
-  const host = new HostedModel('fake', SAMPLE, { gpu: false, loadModel }, manager, options)
-  return { host, manager, counts }
-}
 
 const forever = () => new AbortController().signal
 
@@ -561,60 +417,4 @@ test('plimsoll up runs it: started at the first connection, streamed through, st
   }
 })
 
-test(`four times its capacity for ${seconds} s: nothing but answers and 503, at the pace of before`, async () => {
-  const { default: autocannon } = await load('autocannon')
-  // Its capacity is that of its slots. Nobody waits for one: that would be in the times of those who are served.
-  const slots = 2
-  const full = await start(SAMPLE, '--parallel', `${slots}`, '--waiting', '0', '--context', '256', '--threads', '1')
-  const run = async (connections, duration, overallRate) => {
-    const latencies = []
-    const statuses = new Map()
-    const rss = []
-    const instance = autocannon({
-      url: `${full.url}/v1/completions`,
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ ...short, max_tokens: 16, prompt: 'Count the bytes' }),
-      connections,
-      duration,
-      ...(overallRate && { overallRate }),
-    })
-    instance.on('response', (_client, status, _bytes, ms) => {
-      statuses.set(status, (statuses.get(status) ?? 0) + 1)
-      if (status === 200) latencies.push(ms)
-    })
-    const timer = setInterval(() => rss.push(full.rssBytes()), 500)
-    const { errors, timeouts } = await instance
-    clearInterval(timer)
-    latencies.sort((a, b) => a - b)
-    const p99 = latencies[Math.floor(latencies.length * 0.99)]
-    return { errors, timeouts, statuses, rss, served: latencies.length, p99 }
-  }
-  let unloaded
-  let loaded
-  try {
-    await run(slots, 2)
-    unloaded = await run(slots, seconds)
-    assert.ok(unloaded.served > 0)
-    loaded = await run(4 * slots, seconds, Math.ceil((4 * unloaded.served) / seconds))
-  } finally {
-    const { code, signal, errors } = await full.stop()
-    assert.deepEqual({ code, signal, errors }, { code: 0, signal: null, errors: '' })
-  }
-  // Resident memory is flat: the most in the last quarter of the load against the most in the first half of it.
-  const [half, quarter] = [Math.ceil(loaded.rss.length / 2), Math.floor((loaded.rss.length * 3) / 4)]
-  const [rssBefore, rssAfter] = [Math.max(...loaded.rss.slice(0, half)), Math.max(...loaded.rss.slice(quarter))]
-  const ratio = loaded.p99 / unloaded.p99
-  const MiB = 2 ** 20
-  console.log(
-    `  ${slots} clients for ${slots} slots: ${unloaded.served} served, p99 ${unloaded.p99.toFixed(1)} ms; ${4 * slots} clients: ${loaded.served} served, ` +
-      `p99 ${loaded.p99.toFixed(1)} ms (${ratio.toFixed(2)} x), ${loaded.statuses.get(503) ?? 0} refused; RSS ${(rssBefore / MiB).toFixed(0)} -> ${(rssAfter / MiB).toFixed(0)} MiB`,
-  )
-  const others = [...loaded.statuses.keys()].filter((status) => status !== 200 && status !== 503)
-  assert.deepEqual(others, [])
-  assert.deepEqual([loaded.errors, loaded.timeouts], [0, 0])
-  assert.ok(loaded.served > 0)
-  assert.ok(loaded.statuses.get(503) > 0, 'some are refused')
-  assert.ok(rssAfter < rssBefore * 1.1 + 8 * MiB, `RSS grew from ${rssBefore} to ${rssAfter}`)
-  if (values['assert-latency']) assert.ok(ratio <= 1.5, `p99 is ${ratio.toFixed(2)} times that of before`)
-})
+testLoad(seconds, values['assert-latency'])

@@ -87,8 +87,9 @@ export class GuardedLlama<L extends LlamaLike> {
   ): Promise<LoadedLlama<L>> {
     return this.#opened(options, async (planned) => {
       const weights = weightsNeeds(planned, options.modelPath)
-      const { budget } = this.#manager
-      const needs = contextNeeds(planned, contextOptions, weights.request.bytes, () => budget.availableBytes)
+      const weightsBytes = weights.request.bytes
+      const besideWeights = () => Math.max(0, this.#manager.budget.availableBytes - weightsBytes)
+      const needs = contextNeeds(planned, contextOptions, weightsBytes, besideWeights)
       const grant = await this.#manager.acquire([weights.request, needs.request], {
         key: options.modelPath,
         ...acquire,

@@ -46,7 +46,8 @@ export function runOf(options: LlamaModelOptionsLike, llama: LlamaLike): Estimat
   const version = versionOf(llama)
   return {
     gpuLayers: gpuLayersOf(options.gpuLayers, llama),
-    ...(!mapped && { mmap: false }),
+    // Said either way: a search would choose.
+    mmap: mapped,
     ...(version !== undefined && { llamaCppVersion: version }),
   }
 }
@@ -75,7 +76,7 @@ export function weightsNeeds({ file, run }: ModelRun, modelPath: string): Weight
 const contextBytes = ({ kvCacheBytes, stateBytes, computeBoundBytes, outputBytes }: ModelMemoryEstimate): number =>
   kvCacheBytes + stateBytes + computeBoundBytes + outputBytes
 
-/** What a context needs beside weights of so many bytes, where so many more can be had. */
+/** What a context needs beside weights of so many bytes, where `availableBytes` more can be had beside those. */
 export function contextNeeds(
   model: ModelRun,
   options: LlamaContextOptionsLike,

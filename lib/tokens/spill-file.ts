@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import * as fs from 'node:fs'
+import { close as closeFile, constants, open as openFile, promises, read as readFrom, write as writeTo } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
@@ -9,13 +9,13 @@ import type { Bytes } from '../support/arrays.js'
 import { IoError, invalidArgument, ioError, quoted } from '../support/errors.js'
 import { dropPageCache } from '../system/page-cache.js'
 
-const open = promisify(fs.open)
-const read = promisify(fs.read)
-const write = promisify(fs.write)
-const close = promisify(fs.close)
+const open = promisify(openFile)
+const read = promisify(readFrom)
+const write = promisify(writeTo)
+const close = promisify(closeFile)
 
 /** `O_TMPFILE`: a file without a name, which goes with its descriptor, however the process ends. */
-const O_TMPFILE = 0o20000000 | fs.constants.O_DIRECTORY
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
 
 /** What `statfs` says of file systems that are RAM: tmpfs and ramfs. */
 const RAM_FILE_SYSTEMS = [0x01021994, 0x858458f6]
@@ -69,7 +69,7 @@ export class SpillFile {
   }
 
   static async create(folder: string, pageBytes: number, maxBytes: number): Promise<SpillFile> {
-    const { type } = await fs.promises.statfs(folder).catch((cause: unknown) => {
+    const { type } = await promises.statfs(folder).catch((cause: unknown) => {
       throw ioError(folder, cause)
     })
     if (RAM_FILE_SYSTEMS.includes(type)) {
@@ -209,18 +209,18 @@ export class SpillFile {
 /** A file that nobody finds. Where the file system has none such, one whose name is removed at once. */
 async function nameless(folder: string): Promise<number> {
   try {
-    return await open(folder, O_TMPFILE | fs.constants.O_RDWR, 0o600)
+    return await open(folder, O_TMPFILE | constants.O_RDWR, 0o600)
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code !== 'EOPNOTSUPP' && code !== 'EISDIR' && code !== 'ENOENT') throw ioError(folder, cause)
   }
   const path = join(folder, `plimsoll-spill-${randomUUID()}`)
-  const { O_RDWR, O_CREAT, O_EXCL } = fs.constants
+  const { O_RDWR, O_CREAT, O_EXCL } = constants
   const fd = await open(path, O_RDWR | O_CREAT | O_EXCL, 0o600).catch((cause: unknown) => {
     throw ioError(path, cause)
   })
   try {
-    await fs.promises.unlink(path)
+    await promises.unlink(path)
     return fd
   } catch (cause) {
     await close(fd)

@@ -5,7 +5,7 @@ import { type Address, accepts, addressText, answersWell, freeAddress } from './
 import type { InstanceEvent, State } from './events.js'
 import { InstanceError } from './instance-error.js'
 import type { LastWill } from './last-will.js'
-import { Program } from './program.js'
+import { endWords, Program } from './program.js'
 import { Restarts } from './restarts.js'
 import { type Settings, withPort } from './settings.js'
 import { type Gone, goneError, Waiters } from './waiters.js'
@@ -434,8 +434,8 @@ export class Instance {
   #become(state: State, told?: Omit<InstanceEvent, 'instance' | 'event'>): void {
     this.#state = state
     this.#sinceMs = Date.now()
-    if (told)
-      this.#host.tell({ instance: this.settings.id, event: state === 'delayed' ? 'restarting' : state, ...told })
+    const event = state === 'delayed' ? 'restarting' : state
+    if (told) this.#host.tell({ instance: this.settings.id, event, ...told })
     if (['waiting', 'starting'].includes(state)) return
     for (const settled of this.#settling) settled()
     this.#settling.clear()
@@ -445,8 +445,5 @@ export class Instance {
     this.#host.tell({ instance: this.settings.id, event, message })
   }
 }
-
-const endWords = (exitCode = 0): string =>
-  exitCode > 128 ? `was killed by signal ${exitCode - 128}` : `has ended with code ${exitCode}`
 
 const seconds = (ms: number): string => (ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`)

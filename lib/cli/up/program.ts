@@ -84,3 +84,7 @@ function eachLine(stream: Readable, onLine: (line: string) => void): void {
     if (rest !== '') onLine(rest)
   })
 }
+
+/** How one ended, by its exit code as a shell tells it. */
+export const endWords = (exitCode = 0): string =>
+  exitCode > 128 ? `was killed by signal ${exitCode - 128}` : `has ended with code ${exitCode}`
