@@ -24,13 +24,13 @@ const lazily = (name) => `export default new Proxy({}, { get: (_, key) => requir
 const plimsoll = {
   name: 'plimsoll',
   resolveId: (source) => {
-    const [, room] = /\/(report|http)\/index\.js$/.exec(source) ?? []
+    const [, room] = /\/(report|http|metrics)\/index\.js$/.exec(source) ?? []
     if (room) return { id: `plimsoll/${room}`, syntheticNamedExports: true }
     return source.endsWith('/index.js') ? { id: 'plimsoll', syntheticNamedExports: true } : null
   },
   load: (id) => {
     if (id === 'plimsoll') return lazily('index')
-    const [, room] = /^plimsoll\/(report|http)$/.exec(id) ?? []
+    const [, room] = /^plimsoll\/(report|http|metrics)$/.exec(id) ?? []
     return room ? lazily(room) : null
   },
 }
@@ -89,6 +89,7 @@ export default [
       index: 'build/lib/index.js',
       report: 'build/lib/report/index.js',
       http: 'build/lib/http/index.js',
+      metrics: 'build/lib/metrics/index.js',
       'node-llama-cpp': 'build/lib/llama/index.js',
     },
     output: { dir: 'dist', chunkFileNames: 'shared.js', format: 'cjs', banner: licence, generatedCode: 'es2015' },
@@ -105,7 +106,7 @@ export default [
     plugins: [binding, dts()],
     external,
   },
-  ...['report', 'http', 'llama'].map((room) => ({
+  ...['report', 'http', 'llama', 'metrics'].map((room) => ({
     input: `build/lib/${room}/index.d.ts`,
     output: { file: `${room === 'llama' ? 'node-llama-cpp' : room}.d.ts` },
     plugins: [entry, dts()],

@@ -9,6 +9,7 @@ import { describe, UsageError } from './failure.js'
 import { programHelp, verbHelp } from './help.js'
 import { ledger } from './ledger/ledger.js'
 import { run as runCommand } from './ledger/run.js'
+import { metrics } from './metrics/metrics.js'
 import { cache } from './model/cache.js'
 import { inspect } from './model/inspect.js'
 import { load } from './model/load.js'
@@ -30,6 +31,7 @@ const verbs: readonly Verb[] = [
   inspect,
   ledger,
   load,
+  metrics,
   plan,
   pools,
   replay,
