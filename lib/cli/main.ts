@@ -1,6 +1,7 @@
 import { version } from '../support/package.js'
 import { parse, suggestion } from './arguments.js'
 import { blackbox } from './blackbox/blackbox.js'
+import { dashboard } from './dashboard/dashboard.js'
 import { doctor } from './doctor/doctor.js'
 import { estimate } from './estimate/estimate.js'
 import { fit } from './estimate/fit.js'
@@ -26,6 +27,7 @@ const verbs: readonly Verb[] = [
   doctor,
   blackbox,
   cache,
+  dashboard,
   estimate,
   fit,
   inspect,
