@@ -112,12 +112,11 @@ declare function memoryErrors(options?: {
 /** An instance of Fastify, of any version and with any types of its own. */
 interface FastifyLike {
     addHook(...parameters: never[]): unknown;
-    setErrorHandler(...parameters: never[]): unknown;
     decorate(...parameters: never[]): unknown;
 }
 /**
- * The same as a plugin of Fastify, with answers for the errors of this package that handlers throw. `app.memoryPressure()` tells how it
- * stands.
+ * The same as a plugin of Fastify, with answers for the errors of this package that handlers throw: for those that the application's own
+ * error handler leaves to Fastify, with no status of their own. That handler stays as it is. `app.memoryPressure()` tells how it stands.
  *
  * @example
  * await app.register(fastifyMemoryPressure, { manager, retryAfter: 5 })

@@ -4133,13 +4133,13 @@ interface PlanInstance extends PlanRun {
     /** An address at which connections for it are taken: it is started at the first one. Without it, it runs from the start on. */
     listen?: string;
     /**
-     * The address at which the command listens by itself. By default a free port of 127.0.0.1, which it finds in `$PORT` and in place
-     * of `${PORT}`.
+     * The address at which the command listens by itself. By default that of `--port` and `--host` in its command, or of `PORT` in its
+     * environment, where these are numbers; else a free port of 127.0.0.1, which it finds in `$PORT` and in place of `${PORT}`.
      */
     upstream?: string;
     /**
      * A path that answers 2xx once it is ready. By default it is ready when it accepts connections; once it runs, where nothing says at
-     * which address: no `listen`, `upstream` or `healthPath`, and no `${PORT}` in its command.
+     * which address: no `listen`, `upstream` or `healthPath`, no `${PORT}` in its command or environment, and neither `--port N` nor `PORT`.
      */
     healthPath?: string;
     /** Who gives way to whom: the lower first. 0 by default. */
@@ -5243,7 +5243,10 @@ interface TokenBudgetOptions {
     grant?: Grant;
     /** Who is pruned when there is no room. Nobody by default: then growth is refused. */
     prune?: PrunePolicy;
-    /** Is told who was pruned; when it returns, the runtime's cache must be without it: the room is given to others then. */
+    /**
+     * Is told who was pruned, and drops it from the runtime's cache. Its room is given to others when that returns, or when the promise that
+     * it returns is fulfilled. What it throws, or rejects with, is uncaught, and the room stays taken: the runtime may still have it.
+     */
     onPrune?: (sequence: TokenSequence) => unknown;
 }
 
@@ -5336,6 +5339,12 @@ declare class PageStore implements AsyncDisposable {
     [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** How a {@link TokenBudget} follows a monitor. */
+interface FollowOptions {
+    /** Whether nothing grows while the level is critical: past 95 %, unless the limits of the monitor say otherwise. `true` by default. */
+    refuseAtCritical?: boolean;
+}
+
 /** A sequence as its budget sees it. */
 interface SequenceUsage {
     /** What its owner calls it. */
@@ -5396,8 +5405,12 @@ declare class TokenBudget implements Disposable {
     /** Tokens that are evaluated together at most. If that was not given, as many as are free; with a grant, which stretches, any number. */
     get maxParallelTokens(): number;
     set maxParallelTokens(count: number);
-    /** What is in use. */
+    /** What is in use. What was pruned is not, and is no room for others either before the runtime has dropped it: {@link leavingTokens}. */
     usage(): TokenUsage;
+    /** Tokens that were pruned and that the runtime still has: the promise of their `onPrune` is not fulfilled. */
+    get leavingTokens(): number;
+    /** Resolves when what was pruned has left the runtime's cache, as far as it is on its way: then growth that was refused may have room. */
+    settle(): Promise<void>;
     /** What the tokens in use cost in each layer, in bytes. */
     layerBytes(): number[];
     /** The sequences that were neither freed nor pruned. */
@@ -5420,13 +5433,26 @@ declare class TokenBudget implements Disposable {
     releaseSpare(bytes?: number): number;
     /**
      * What to give as `onRevoke` of the grant: gives back what no token needs, then prunes by the policy, as long as more is wanted.
-     * Returns `false` where that was not enough, so that others are asked.
+     * Returns `false` where that was not enough, so that others are asked; a promise of the answer where `onPrune` returns promises, and
+     * nothing of a sequence is given back before its promise is fulfilled.
      *
      * @example
      * const grant = await manager.acquire({ bytes: 64 * MiB, label: 'kv cache' }, { onRevoke: (request) => tokens.revoke(request) })
      * const tokens = new TokenBudget({ cost: needs, grant, prune: 'idle', onPrune: ({ label }) => runtime.drop(label) })
      */
-    revoke(request: Pick<MakeRoomRequest, 'bytes'>): boolean;
+    revoke(request: Pick<MakeRoomRequest, 'bytes'>): boolean | Promise<boolean>;
+    /**
+     * Follows a monitor until the result is disposed of, or the budget closed. At `'warning'` what no token needs goes back to the board;
+     * while the level is critical, past 95 % by default, one sequence after the other is pruned by the policy, and nothing grows:
+     * {@link TokenSequence.extend} throws an {@link InsufficientMemoryError} with the figures and what to do. When it is normal again the tokens
+     * grow as before.
+     *
+     * @throws {@link InvalidArgumentError} for a monitor that is none, and for an unfit option.
+     * @example
+     * manager.monitor.start()
+     * using _following = tokens.follow(manager.monitor)
+     */
+    follow(monitor: MemoryMonitor, options?: FollowOptions): Disposable;
     /** Frees every sequence and gives the stretch back. The grant is its owner's. Idempotent. */
     close(): void;
     /** The same as {@link close}, for `using`. */
@@ -5434,4 +5460,4 @@ declare class TokenBudget implements Disposable {
 }
 
 export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, Instances, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidPlanError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PageStore, PlanReport, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, TokenBudget, TokenSequence, UnsupportedTypeError, backEnds, boardPresets, checkBeforeLoad, contextOfSlot, detectBoard, dropPageCache, estimate, fit, fixPlan, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, llamaCppVersions, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parseMemoryArgs, parsePlan, parsePoolSnapshots, planModes, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, readPlan, recommendLimits, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, validatePlan, verifyEstimate };
-export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocatedInstance, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaCppVersion, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadCheck, LoadCheckOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryArgSource, MemoryArgs, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, ParsePlanOptions, PassedOver, Plan, PlanAdvice, PlanDuration, PlanFix, PlanFormula, PlanInstance, PlanInstanceReport, PlanIssue, PlanMode, PlanRun, PlanRunOptions, PlanSize, PlannedInstanceReport, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RecommendLimitsOptions, RknpuDeviceOptions, RoleLimit, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };
+export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocatedInstance, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, FollowOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaCppVersion, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadCheck, LoadCheckOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryArgSource, MemoryArgs, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, ParsePlanOptions, PassedOver, Plan, PlanAdvice, PlanDuration, PlanFix, PlanFormula, PlanInstance, PlanInstanceReport, PlanIssue, PlanMode, PlanRun, PlanRunOptions, PlanSize, PlannedInstanceReport, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RecommendLimitsOptions, RknpuDeviceOptions, RoleLimit, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };

@@ -5,6 +5,7 @@ interface Disposes {
     readonly onDispose: {
         createListener(listener: () => void): unknown;
     };
+    readonly disposed?: boolean;
     dispose(): Promise<void>;
 }
 /** A sequence of node-llama-cpp's. */
@@ -20,11 +21,21 @@ interface LlamaContextLike extends Disposes {
 interface LlamaModelLike extends Disposes {
     readonly gpuLayers: number;
     readonly useMmap: boolean;
+    readonly flashAttentionSupported?: boolean;
+    readonly defaultContextFlashAttention?: boolean | 'auto';
+    readonly defaultContextSwaFullCache?: boolean;
+    readonly defaultContextKvCacheKeyType?: number;
+    readonly defaultContextKvCacheValueType?: number;
     createContext(options?: any): Promise<LlamaContextLike>;
 }
 /** What `getLlama()` gives. */
 interface LlamaLike {
     readonly gpu: string | false;
+    readonly supportsMmap?: boolean;
+    readonly llamaCppRelease?: {
+        readonly repo: string;
+        readonly release: string;
+    };
     loadModel(options: any): Promise<LlamaModelLike>;
 }
 /** The model that a Llama loads, and the context that this makes. */
@@ -35,6 +46,10 @@ interface LlamaModelOptionsLike {
     modelPath: string;
     gpuLayers?: unknown;
     useMmap?: unknown;
+    defaultContextFlashAttention?: unknown;
+    defaultContextSwaFullCache?: unknown;
+    experimentalDefaultContextKvCacheKeyType?: unknown;
+    experimentalDefaultContextKvCacheValueType?: unknown;
 }
 /** The options of a context that bear on memory. */
 interface LlamaContextOptionsLike {
@@ -46,61 +61,16 @@ interface LlamaContextOptionsLike {
     experimentalKvCacheKeyType?: unknown;
     experimentalKvCacheValueType?: unknown;
 }
+/** What the model and the context of a Llama take. */
+type ModelOptionsOf<L extends LlamaLike> = Parameters<L['loadModel']>[0] & LlamaModelOptionsLike;
+type ContextOptionsOf<L extends LlamaLike> = NonNullable<Parameters<ModelOf<L>['createContext']>[0]> & LlamaContextOptionsLike;
 
-/**
- * Makes node-llama-cpp ask before it takes memory. A model is estimated by its file's header, its weights are acquired of the manager, and
- * only then is it loaded; a context likewise. Both are released when node-llama-cpp disposes of them.
- *
- * @example
- * import { getLlama } from 'node-llama-cpp'
- * import { MemoryManager } from 'plimsoll'
- * import { guardLlama } from 'plimsoll/node-llama-cpp'
- *
- * await using manager = new MemoryManager()
- * const guarded = guardLlama(await getLlama(), manager)
- * const { model, createContext } = await guarded.loadModel({ modelPath: 'model.gguf' }, { timeoutMs: 60_000 })
- * const { context, tokens } = await createContext({ sequences: 4 }) // the longest context that fits
- *
- * @throws {@link InvalidArgumentError} when the manager is none.
- */
-declare function guardLlama<L extends LlamaLike>(llama: L, manager: MemoryManager): GuardedLlama<L>;
-/** A Llama whose models are acquired before they are loaded. {@link guardLlama} makes one. */
-declare class GuardedLlama<L extends LlamaLike> {
-    #private;
-    /** What was guarded. */
-    readonly llama: L;
-    /**
-     * Loads a model once its weights are granted. `options` are node-llama-cpp's, `acquire` those of
-     * {@link MemoryManager.acquire}; of one file one load at a time, unless `acquire.key` says else.
-     *
-     * Rejects as {@link MemoryManager.acquire} does, as {@link GgufFile.open} does of the file, and as node-llama-cpp does: then the grant
-     * was released.
-     */
-    loadModel(options: Parameters<L['loadModel']>[0] & LlamaModelOptionsLike, acquire?: AcquireOptions): Promise<GuardedModel<L>>;
-}
-/** A model of node-llama-cpp's with what it was granted. */
-declare class GuardedModel<L extends LlamaLike> {
-    #private;
-    /** node-llama-cpp's model. Disposing of it releases the grant. */
-    readonly model: ModelOf<L>;
-    /** What its weights were granted. */
-    readonly grant: Grant;
-    /** What it needs, with the shortest context. */
-    readonly estimate: ModelMemoryEstimate;
-    /**
-     * Makes a context once its memory is granted. `options` are node-llama-cpp's; without a `contextSize`, or with `'auto'` or a range, it is
-     * the longest that fits what is free now. `acquire` is as of {@link GuardedLlama.loadModel}.
-     *
-     * Rejects as that does.
-     */
-    createContext: (options?: NonNullable<Parameters<ModelOf<L>["createContext"]>[0]> & LlamaContextOptionsLike, acquire?: AcquireOptions) => Promise<GuardedContext<L>>;
-}
 /** A context of node-llama-cpp's with what it was granted, and a budget of its tokens. */
 declare class GuardedContext<L extends LlamaLike> {
     #private;
-    /** node-llama-cpp's context. Disposing of it releases the grant. */
+    /** node-llama-cpp's context. Disposing of it releases what it was granted. */
     readonly context: ContextOf<L>;
-    /** What it was granted. */
+    /** What it was granted: with its model's weights, where they were taken together. */
     readonly grant: Grant;
     /** What the model needs with this context. */
     readonly estimate: ModelMemoryEstimate;
@@ -116,5 +86,84 @@ declare class GuardedContext<L extends LlamaLike> {
     reserve: (sequence: LlamaSequenceLike, count: number) => void;
 }
 
+/** A model of node-llama-cpp's with what it was granted. */
+declare class GuardedModel<L extends LlamaLike> {
+    #private;
+    /** node-llama-cpp's model. Disposing of it releases the grant. */
+    readonly model: ModelOf<L>;
+    /** What its weights were granted: with the first context, where they were taken together. */
+    readonly grant: Grant;
+    /** What it needs, with the shortest context. */
+    readonly estimate: ModelMemoryEstimate;
+    /**
+     * Makes a context once its memory is granted. `options` are node-llama-cpp's; without a `contextSize`, or with `'auto'` or a range, it is
+     * the longest that fits what is free now. `acquire` is as of {@link GuardedLlama.load}. It waits while it holds the weights: where others
+     * do the same, each may wait for what the other has. {@link GuardedLlama.load} cannot.
+     *
+     * Rejects as that does; with {@link AbortError} where the model was disposed of meanwhile.
+     */
+    createContext: (options?: ContextOptionsOf<L>, acquire?: AcquireOptions) => Promise<GuardedContext<L>>;
+}
+
+/**
+ * Makes node-llama-cpp ask before it takes memory. A model is estimated by its file's header, its weights and a context are acquired of the
+ * manager together, and only then are they made. They are released when node-llama-cpp disposes of them.
+ *
+ * @example
+ * import { getLlama } from 'node-llama-cpp'
+ * import { MemoryManager } from 'plimsoll'
+ * import { guardLlama } from 'plimsoll/node-llama-cpp'
+ *
+ * await using manager = new MemoryManager()
+ * const guarded = guardLlama(await getLlama(), manager)
+ * const { model, context, reserve } = await guarded.load(
+ *   { modelPath: 'model.gguf' },
+ *   { sequences: 4 }, // the longest context that fits
+ *   { timeoutMs: 60_000 },
+ * )
+ *
+ * @throws {@link InvalidArgumentError} when the manager is none.
+ */
+declare function guardLlama<L extends LlamaLike>(llama: L, manager: MemoryManager): GuardedLlama<L>;
+/** A model and a context that were granted their memory together. */
+interface LoadedLlama<L extends LlamaLike> {
+    /** node-llama-cpp's model. Disposing of it disposes of the context too, and releases the grant. */
+    readonly model: ModelOf<L>;
+    /** node-llama-cpp's context. Disposing of it alone releases what it has of the grant. */
+    readonly context: ContextOf<L>;
+    /** What both were granted: the weights first, then the context. */
+    readonly grant: Grant;
+    /** What the model needs with this context. */
+    readonly estimate: ModelMemoryEstimate;
+    /** The tokens of all sequences of the context. */
+    readonly tokens: TokenBudget;
+    /** As of {@link GuardedContext}: checks that so many tokens more have room in a sequence. */
+    readonly reserve: GuardedContext<L>['reserve'];
+    /** As of {@link GuardedModel}: makes a further context, once that is granted. */
+    readonly createContext: GuardedModel<L>['createContext'];
+}
+/** A Llama whose models are acquired before they are loaded. {@link guardLlama} makes one. */
+declare class GuardedLlama<L extends LlamaLike> {
+    #private;
+    /** What was guarded. */
+    readonly llama: L;
+    /**
+     * Loads a model and makes a context once both are granted, together: who waits holds nothing, so no two of them can wait for each other.
+     * The options are node-llama-cpp's; without a `contextSize`, or with `'auto'` or a range, it is the longest that fits what is free now.
+     * `acquire` are those of {@link MemoryManager.acquire}; of one file one load at a time, unless `acquire.key` says else.
+     *
+     * Rejects as {@link MemoryManager.acquire} does, as {@link GgufFile.open} does of the file, and as node-llama-cpp does: then neither model
+     * nor context is left, and the grant was released.
+     */
+    load(options: ModelOptionsOf<L>, contextOptions?: ContextOptionsOf<L>, acquire?: AcquireOptions): Promise<LoadedLlama<L>>;
+    /**
+     * Loads a model once its weights alone are granted; {@link GuardedModel.createContext} then acquires each context while the weights are
+     * held. Two who do so may each wait for what the other holds, until their `timeoutMs`: {@link load} cannot.
+     *
+     * Rejects as {@link load} does.
+     */
+    loadModel(options: ModelOptionsOf<L>, acquire?: AcquireOptions): Promise<GuardedModel<L>>;
+}
+
 export { GuardedContext, GuardedLlama, GuardedModel, guardLlama };
-export type { ContextOf, LlamaContextLike, LlamaLike, LlamaModelLike, LlamaSequenceLike, ModelOf };
+export type { ContextOf, ContextOptionsOf, LlamaContextLike, LlamaLike, LlamaModelLike, LlamaSequenceLike, LoadedLlama, ModelOf, ModelOptionsOf };

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { InvalidArgumentError, MemoryManager, MiB, NeverFitsError, ReleasedError } from 'plimsoll'
 import {
+  type ErrorBody,
   errorAnswer,
   fastifyMemoryPressure,
   type MemoryPressureOptions,
@@ -12,6 +13,7 @@ import {
   pressureOf,
 } from 'plimsoll/http'
 import { thrownBy } from './helpers/errors'
+import { FakeFastify } from './helpers/fake-fastify'
 import { rejectedBy } from './helpers/rejected-by'
 
 let manager: MemoryManager
@@ -149,6 +151,58 @@ describe('errors as answers', () => {
   })
 })
 
+describe('a Fastify application', () => {
+  const lacking = () => thrownBy(Error as never, () => manager.budget.allocate(2 ** 50, 'too much'))
+
+  test('is refused for before its handlers, and tells how it stands', async () => {
+    const app = new FakeFastify()
+    await app.register(fastifyMemoryPressure, { manager, minAvailableBytes: MiB, retryAfter: 7 })
+    expect(await app.inject(() => 'served')).toMatchObject({ status: 200, payload: 'served' })
+    expect(app.decorated('memoryPressure')()).toBeUndefined()
+    using _taken = take(manager.budget.availableBytes)
+    const { status, headers, payload } = await app.inject(() => 'served')
+    expect([status, headers['retry-after'], (payload as ErrorBody).error.code]).toEqual([503, '7', 'memory_pressure'])
+    expect(app.decorated('memoryPressure')()).toMatchObject({ type: 'availableBytes', value: 0 })
+  })
+
+  test('what its handlers throw for want of memory is answered, other errors are not ours', async () => {
+    const app = new FakeFastify()
+    await app.register(fastifyMemoryPressure, { manager, retryAfter: 7 })
+    const { status, headers, payload } = await app.inject(() => {
+      throw lacking()
+    })
+    expect([status, headers['retry-after']]).toEqual([503, '7'])
+    expect(headers['content-length']).toBe(String(Buffer.byteLength(payload as string)))
+    expect(JSON.parse(payload as string).error).toMatchObject({
+      code: 'ERR_INSUFFICIENT_MEMORY',
+      requestedBytes: 2 ** 50,
+    })
+    const other = await app.inject(() => {
+      throw new Error('broken')
+    })
+    expect(other).toMatchObject({ status: 500, payload: '{"message":"broken"}' })
+  })
+
+  test('keeps the error handler of its own, which has the first word', async () => {
+    const app = new FakeFastify()
+    const seen: unknown[] = []
+    app.setErrorHandler((error, _request, reply) => {
+      seen.push((error as Error).message)
+      if (seen.length === 1) reply.code(418).send({ own: true })
+      else if (seen.length === 2) reply.code(429).send(error)
+      else throw error
+    })
+    await app.register(fastifyMemoryPressure, { manager })
+    const fail = () => {
+      throw lacking()
+    }
+    expect(await app.inject(fail)).toMatchObject({ status: 418, payload: { own: true } })
+    expect((await app.inject(fail)).status).toBe(429)
+    expect((await app.inject(fail)).status).toBe(503)
+    expect(seen).toHaveLength(3)
+  })
+})
+
 test('a model is listed with the context that fits', () => {
   const has = { contextLength: 4096, parallel: 2 } as never
   expect(modelObject('llama', has)).toMatchObject({
@@ -171,7 +225,7 @@ test.each([
 ])('%s is refused by its name', async (_what, options, argument) => {
   const all = argument === 'manager' ? options : { manager, ...options }
   expect(thrownBy(InvalidArgumentError, () => memoryPressure(all as MemoryPressureOptions)).argument).toBe(argument)
-  const instance = { addHook() {}, setErrorHandler() {}, decorate() {} }
+  const instance = { addHook() {}, decorate() {} }
   const registered = fastifyMemoryPressure(instance, all as MemoryPressureOptions<unknown, unknown>)
   expect((await rejectedBy(InvalidArgumentError, registered)).argument).toBe(argument)
 })

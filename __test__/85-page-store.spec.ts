@@ -12,7 +12,7 @@ import {
   type PageStoreOptions,
   ReleasedError,
 } from 'plimsoll'
-import { root, runNode } from './helpers/child'
+import { root, runChild, runNode, withGarbage } from './helpers/child'
 import { rejectedBy } from './helpers/rejected-by'
 
 const PAGE = 64 * KiB
@@ -158,6 +158,53 @@ test('where memory and file are both full, a page of the file is replaced, and c
   for (let round = 0; round < 3; round++) expect(same(await store.get(1), pages[1])).toBe(true)
   expect(store.stats()).toMatchObject({ residentPages: 4, spilledPages: 2, loads: 1 })
   for (const [at, page] of pages.entries()) expect(same(await store.get(at), page)).toBe(true)
+  await close()
+})
+
+test('one that is dropped closes its file when it is collected, and says so in the words of this package alone', () => {
+  const script = `
+    const { readdirSync, readlinkSync } = require('node:fs')
+    const warnings = []
+    process.on('warning', ({ name, label, message }) => warnings.push([name, label, message]))
+    const pool = await plimsoll.MemoryPool.create({ device: 'host' })
+    const drop = async () => {
+      const store = await plimsoll.PageStore.create({ pool, pageBytes: 65536 })
+      for (let at = 0; at < 4; at++) await store.put(at, Buffer.alloc(65536))
+      await store.spill()
+    }
+    const files = () => readdirSync('/proc/self/fd').filter((fd) => {
+      try { return readlinkSync('/proc/self/fd/' + fd).includes('/#') } catch { return false }
+    }).length
+    await drop()
+    const before = files()
+    for (let turn = 0; turn < 200 && files() > 0; turn++) {
+      gc()
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    await pool.close()
+    return { before, after: files(), warnings }`
+  const { before, after, warnings } = runChild<{ before: number; after: number; warnings: string[][] }>(
+    script,
+    withGarbage,
+  ).value
+  expect([before, after]).toEqual([1, 0])
+  expect(warnings).toEqual([
+    [
+      'PlimsollLeakWarning',
+      'page store',
+      expect.stringContaining('256.00 KiB of file labelled "page store" was collected'),
+    ],
+  ])
+})
+
+test('a pool without room is asked anew as soon as a buffer of it is free', async () => {
+  const { pool, store, close } = await storeOf(4)
+  const other = await pool.allocateAsync(PAGE)
+  for (let key = 0; key < 6; key++) await store.put(key, pageOf())
+  expect(store.stats().residentPages).toBe(3)
+  other.release()
+  await store.put(6, pageOf())
+  expect(store.stats().residentPages).toBe(4)
   await close()
 })
 

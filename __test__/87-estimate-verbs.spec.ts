@@ -103,6 +103,7 @@ describe('plimsoll estimate', () => {
     const { stdout } = plimsoll('estimate', rkllm, '--config', config, '--context', '4096')
     expect(stdout).toMatch(/^ {2}NPU +at least 2 domains of 4\.00 GiB$/m)
     expect(plimsoll('estimate', rkllm)).toMatchObject({ status: 2, stderr: expect.stringContaining('--config') })
+    expect(plimsoll('fit', rkllm)).toMatchObject({ status: 2, stderr: expect.stringContaining('plimsoll estimate') })
     const none = plimsoll('estimate', file('none.rkllm'), '--config', config)
     expect(none).toMatchObject({ status: 3, stderr: expect.stringContaining('none.rkllm') })
   })

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { stripVTControlCharacters } from 'node:util'
 import { GiB, gpuProcesses, MiB } from 'plimsoll'
 import { root, runNode } from './helpers/child'
 import { fakeCuda } from './helpers/fake-cuda'
+import { HIDE_CURSOR, HOME, hasTerminal, LEFT, Terminal } from './helpers/terminal'
 
 const top = (...args: string[]) => runNode(['dist/cli.js', 'top', ...args], { timeoutMs: 20_000 })
 
@@ -231,62 +231,14 @@ describe('signals', () => {
   })
 })
 
-/** A terminal made by script(1) of util-linux, whose arguments other systems do not take. */
-const hasTerminal = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0
 if (!hasTerminal) console.warn('script(1) is missing: the view of top on a terminal is not tested')
 
 ;(hasTerminal ? describe : describe.skip)('on a terminal', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))
-  afterAll(() => rmSync(folder, { recursive: true }))
-
-  const HOME = `${ANSI}H`
-  const HIDE_CURSOR = `${ANSI}?25l`
-  const LEFT = `${ANSI}?7h${ANSI}?25h${ANSI}?1049l`
-
-  /** The view on a terminal of 100 columns and 30 rows. */
-  class Terminal {
-    output = ''
-    readonly #script: ChildProcess
-    readonly #pidFile = join(folder, `pid-${Math.random()}`)
-    readonly ended: Promise<unknown>
-
-    /** @param beside - a command that runs beside the view, on the same terminal */
-    constructor(options: string, beside = ':') {
-      const { NO_COLOR: _, FORCE_COLOR: __, CI: ___, ...env } = process.env
-      const view = `"${process.execPath}" dist/cli.js top --interval 50ms ${options}`
-      const line = `stty cols 100 rows 30; (${beside}) & echo $$ > "${this.#pidFile}"; exec ${view}`
-      this.#script = spawn('script', ['-qec', line, '/dev/null'], {
-        cwd: root,
-        env: { ...env, TERM: 'xterm-256color', SHELL: '/bin/sh' },
-      })
-      this.#script.stdout?.on('data', (data) => {
-        this.output += data
-      })
-      this.ended = once(this.#script, 'close')
-      terminals.push(this)
-    }
-
-    async until(holds: (output: string) => boolean): Promise<void> {
-      while (!holds(this.output)) await once(this.#script.stdout as NodeJS.ReadableStream, 'data')
-    }
-
-    type(keys: string): void {
-      this.#script.stdin?.write(keys)
-    }
-
-    kill(): void {
-      this.#script.kill('SIGKILL')
-    }
-
-    get pid(): number {
-      return Number(readFileSync(this.#pidFile, 'utf8'))
-    }
-
-    /** What was drawn last, without what paints it. */
-    get lastFrame(): string[] {
-      const frame = this.output.slice(this.output.lastIndexOf(HOME) + HOME.length).split(LEFT)[0] as string
-      return frame.split(/\r+\n/).map(stripVTControlCharacters)
-    }
+  /** The view on a terminal, beside another command on the same one. */
+  const topOn = (options: string, beside?: string) => {
+    const terminal = new Terminal(`"${process.execPath}" dist/cli.js top --interval 50ms ${options}`, beside)
+    terminals.push(terminal)
+    return terminal
   }
 
   const terminals: Terminal[] = []
@@ -297,7 +249,7 @@ if (!hasTerminal) console.warn('script(1) is missing: the view of top on a termi
   const frames = (output: string) => output.split(HOME).length - 1
 
   test('it is drawn over itself on a screen of its own, with bars for use, line and headroom', async () => {
-    const terminal = new Terminal('--count 3')
+    const terminal = topOn('--count 3')
     await terminal.ended
     expect(terminal.output).toContain(HIDE_CURSOR)
     expect(terminal.output.indexOf(HIDE_CURSOR)).toBeLessThan(terminal.output.indexOf(HOME))
@@ -323,7 +275,7 @@ if (!hasTerminal) console.warn('script(1) is missing: the view of top on a termi
     ['q', 0],
     ['\x03', 130],
   ])('the key %j ends it with %i, and leaves the cursor visible', async (key, code) => {
-    const terminal = new Terminal('')
+    const terminal = topOn('')
     await terminal.until((output) => frames(output) > 1)
     terminal.type('x')
     terminal.type(key)
@@ -336,7 +288,7 @@ if (!hasTerminal) console.warn('script(1) is missing: the view of top on a termi
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const)('%s from outside ends it with %i, and leaves the cursor visible', async (signal, code) => {
-    const terminal = new Terminal('')
+    const terminal = topOn('')
     await terminal.until((output) => frames(output) > 1)
     process.kill(terminal.pid, signal)
     expect(await terminal.ended).toEqual([code, null])
@@ -344,9 +296,10 @@ if (!hasTerminal) console.warn('script(1) is missing: the view of top on a termi
   })
 
   test('a terminal that changes its size is drawn anew, within its size', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))
     const commands = join(folder, 'commands')
     spawnSync('mkfifo', [commands])
-    const terminal = new Terminal('', `read line < "${commands}"; stty cols 50 rows 8 < /dev/tty`)
+    const terminal = topOn('', `read line < "${commands}"; stty cols 50 rows 8 < /dev/tty`)
     await terminal.until((output) => frames(output) > 1)
     const wide = Math.max(...terminal.lastFrame.map((line) => line.length))
     writeFileSync(commands, '\n')
@@ -357,6 +310,7 @@ if (!hasTerminal) console.warn('script(1) is missing: the view of top on a termi
     for (const line of bars) expect(line.length).toBeLessThanOrEqual(50)
     terminal.type('q')
     expect(await terminal.ended).toEqual([0, null])
+    rmSync(folder, { recursive: true })
   })
 
   test('a terminal that cannot redraw gets lines', () => {

@@ -297,7 +297,7 @@ export {
 } from './system/system.js'
 export type { PrunePolicy, TokenBudgetOptions, TokenLayer } from './tokens/options.js'
 export { type PageKey, PageStore, type PageStoreOptions, type PageStoreStats } from './tokens/page-store.js'
-export { type SequenceUsage, TokenBudget, type TokenUsage } from './tokens/token-budget.js'
+export { type FollowOptions, type SequenceUsage, TokenBudget, type TokenUsage } from './tokens/token-budget.js'
 export { TokenSequence } from './tokens/token-sequence.js'
 
 const types = [

@@ -14,6 +14,7 @@ export const PLACE = join(ROOT, 'build', 'test-server')
 
 const llama = '3.22.1'
 const dependencies = {
+  express: '5.3.0',
   fastify: '5.12.8',
   'node-llama-cpp': llama,
   [`@node-llama-cpp/linux-${process.arch}`]: llama,

@@ -34,6 +34,7 @@ export function tokenRecipes({ options, oneOf, of, flag, bytes, always, callback
     'set TokenBudget#maxParallelTokens': [count],
     'TokenBudget#trim': [oneOf([], [1, 2, 3], [3, 1, 2, 2]), callback('score')],
     'TokenBudget#releaseSpare': [bytes],
+    'TokenBudget#follow': [of('MemoryMonitor'), options({ refuseAtCritical: flag })],
     'TokenBudget#revoke': [options({ bytes: always(bytes) })],
     'TokenSequence#extend': [count],
     'TokenSequence#fork': [oneOf('', 'branch')],

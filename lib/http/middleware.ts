@@ -101,25 +101,32 @@ interface FastifyReplyLike {
   headers(headers: Record<string, string>): this
   send(body: unknown): unknown
   sent: boolean
+  readonly statusCode: number
 }
 
 /** An instance of Fastify, of any version and with any types of its own. */
 interface FastifyLike {
   addHook(...parameters: never[]): unknown
-  setErrorHandler(...parameters: never[]): unknown
   decorate(...parameters: never[]): unknown
 }
 
 /** The same as it is called here. */
 interface FastifyCalls {
   addHook(name: 'onRequest', hook: (request: unknown, reply: FastifyReplyLike) => Promise<unknown>): unknown
-  setErrorHandler(handler: (error: unknown, request: unknown, reply: FastifyReplyLike) => unknown): unknown
+  addHook(name: 'onError', hook: (request: object, reply: FastifyReplyLike, error: unknown) => Promise<void>): unknown
+  addHook(
+    name: 'onSend',
+    hook: (request: object, reply: FastifyReplyLike, payload: unknown) => Promise<unknown>,
+  ): unknown
   decorate(name: string, value: unknown): unknown
 }
 
+/** What Fastify makes of an error that nobody has given a status. */
+const NO_STATUS = 500
+
 /**
- * The same as a plugin of Fastify, with answers for the errors of this package that handlers throw. `app.memoryPressure()` tells how it
- * stands.
+ * The same as a plugin of Fastify, with answers for the errors of this package that handlers throw: for those that the application's own
+ * error handler leaves to Fastify, with no status of their own. That handler stays as it is. `app.memoryPressure()` tells how it stands.
  *
  * @example
  * await app.register(fastifyMemoryPressure, { manager, retryAfter: 5 })
@@ -139,10 +146,19 @@ export async function fastifyMemoryPressure(
     if (handled !== undefined && !reply.sent) return reply.send(handled)
     return reply.sent ? reply : undefined
   })
-  calls.setErrorHandler((error, _request, reply) => {
+  const errors = new WeakMap<object, ErrorAnswer>()
+  // Only for what goes to the client as an error: what a handler of the application's has answered never comes here.
+  calls.addHook('onError', async (request, _reply, error) => {
     const found = errorAnswer(error, retryAfter)
-    if (found) return answered(reply, found)
-    throw error
+    if (found) errors.set(request, found)
+  })
+  calls.addHook('onSend', async (request, reply, payload) => {
+    const found = errors.get(request)
+    if (found === undefined || reply.statusCode !== NO_STATUS) return payload
+    const { status, headers, body } = found
+    const text = JSON.stringify(body)
+    reply.code(status).headers({ ...headers, 'content-length': String(Buffer.byteLength(text)) })
+    return text
   })
 }
 

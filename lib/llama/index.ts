@@ -1,9 +1,13 @@
-export { GuardedContext, GuardedLlama, GuardedModel, guardLlama } from './guard-llama.js'
+export { GuardedLlama, guardLlama, type LoadedLlama } from './guard-llama.js'
+export { GuardedContext } from './guarded-context.js'
+export { GuardedModel } from './guarded-model.js'
 export type {
   ContextOf,
+  ContextOptionsOf,
   LlamaContextLike,
   LlamaLike,
   LlamaModelLike,
   LlamaSequenceLike,
   ModelOf,
+  ModelOptionsOf,
 } from './llama-types.js'

@@ -1,6 +1,7 @@
 /** What is asked of node-llama-cpp's objects here, so that its package need not be there. */
 interface Disposes {
   readonly onDispose: { createListener(listener: () => void): unknown }
+  readonly disposed?: boolean
   dispose(): Promise<void>
 }
 
@@ -19,6 +20,11 @@ export interface LlamaContextLike extends Disposes {
 export interface LlamaModelLike extends Disposes {
   readonly gpuLayers: number
   readonly useMmap: boolean
+  readonly flashAttentionSupported?: boolean
+  readonly defaultContextFlashAttention?: boolean | 'auto'
+  readonly defaultContextSwaFullCache?: boolean
+  readonly defaultContextKvCacheKeyType?: number
+  readonly defaultContextKvCacheValueType?: number
   // What it takes is node-llama-cpp's.
   // biome-ignore lint/suspicious/noExplicitAny: its parameters are those of the real one, whatever its version.
   createContext(options?: any): Promise<LlamaContextLike>
@@ -27,6 +33,8 @@ export interface LlamaModelLike extends Disposes {
 /** What `getLlama()` gives. */
 export interface LlamaLike {
   readonly gpu: string | false
+  readonly supportsMmap?: boolean
+  readonly llamaCppRelease?: { readonly repo: string; readonly release: string }
   // biome-ignore lint/suspicious/noExplicitAny: as above.
   loadModel(options: any): Promise<LlamaModelLike>
 }
@@ -40,6 +48,10 @@ export interface LlamaModelOptionsLike {
   modelPath: string
   gpuLayers?: unknown
   useMmap?: unknown
+  defaultContextFlashAttention?: unknown
+  defaultContextSwaFullCache?: unknown
+  experimentalDefaultContextKvCacheKeyType?: unknown
+  experimentalDefaultContextKvCacheValueType?: unknown
 }
 
 /** The options of a context that bear on memory. */
@@ -52,3 +64,8 @@ export interface LlamaContextOptionsLike {
   experimentalKvCacheKeyType?: unknown
   experimentalKvCacheValueType?: unknown
 }
+
+/** What the model and the context of a Llama take. */
+export type ModelOptionsOf<L extends LlamaLike> = Parameters<L['loadModel']>[0] & LlamaModelOptionsLike
+export type ContextOptionsOf<L extends LlamaLike> = NonNullable<Parameters<ModelOf<L>['createContext']>[0]> &
+  LlamaContextOptionsLike

@@ -86,13 +86,13 @@ export interface PlanInstance extends PlanRun {
   /** An address at which connections for it are taken: it is started at the first one. Without it, it runs from the start on. */
   listen?: string
   /**
-   * The address at which the command listens by itself. By default a free port of 127.0.0.1, which it finds in `$PORT` and in place
-   * of `${PORT}`.
+   * The address at which the command listens by itself. By default that of `--port` and `--host` in its command, or of `PORT` in its
+   * environment, where these are numbers; else a free port of 127.0.0.1, which it finds in `$PORT` and in place of `${PORT}`.
    */
   upstream?: string
   /**
    * A path that answers 2xx once it is ready. By default it is ready when it accepts connections; once it runs, where nothing says at
-   * which address: no `listen`, `upstream` or `healthPath`, and no `${PORT}` in its command.
+   * which address: no `listen`, `upstream` or `healthPath`, no `${PORT}` in its command or environment, and neither `--port N` nor `PORT`.
    */
   healthPath?: string
   /** Who gives way to whom: the lower first. 0 by default. */

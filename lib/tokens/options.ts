@@ -49,7 +49,10 @@ export interface TokenBudgetOptions {
   grant?: Grant
   /** Who is pruned when there is no room. Nobody by default: then growth is refused. */
   prune?: PrunePolicy
-  /** Is told who was pruned; when it returns, the runtime's cache must be without it: the room is given to others then. */
+  /**
+   * Is told who was pruned, and drops it from the runtime's cache. Its room is given to others when that returns, or when the promise that
+   * it returns is fulfilled. What it throws, or rejects with, is uncaught, and the room stays taken: the runtime may still have it.
+   */
   onPrune?: (sequence: TokenSequence) => unknown
 }
 

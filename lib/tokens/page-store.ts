@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { GiB } from '../addon/units.js'
 import type { PoolBuffer } from '../device/buffer.js'
+import { refusalOf } from '../pool/growth.js'
 import { MemoryPool } from '../pool/memory-pool.js'
 import type { Bytes } from '../support/arrays.js'
 import { anyBytesOf } from '../support/bytes.js'
@@ -44,20 +45,27 @@ export interface PageStoreStats {
 /** By what a page is known. */
 export type PageKey = string | number
 
-/** A page is in a buffer, or in the file. */
-interface Page {
-  sizeBytes: number
-  place: { readonly buffer: PoolBuffer } | { readonly slot: Slot }
+/** A page in memory. */
+interface Resident {
+  readonly buffer: PoolBuffer
+  readonly sizeBytes: number
 }
 
-interface ResidentPage extends Page {
-  place: { readonly buffer: PoolBuffer }
+/** A page that is to leave the file, with what it is where that was read already. */
+interface Leaving {
+  readonly key: PageKey
+  readonly slot: Slot
+  readonly data?: Bytes
 }
-
-const isResident = (page: Page): page is ResidentPage => 'buffer' in page.place
 
 /** Pages that are on their way to the file at once: one is copied while another is written, and the disk is waited for once. */
 const AT_ONCE = 16
+
+/**
+ * For so long a pool that had no room is asked for what lies free in it alone: to look everywhere takes it some milliseconds, and each page
+ * that is put into a full pool would wait for that.
+ */
+const REFUSED_MS = 100
 
 const bytes = (name: string, value: unknown) => check.bytes(name, value, 1)
 
@@ -92,15 +100,16 @@ export class PageStore implements AsyncDisposable {
   readonly #maxFileBytes: number
   readonly #file: SpillFile
   /** The coldest first: a page that is used goes to the end. */
-  readonly #pages = new Map<PageKey, Page>()
-  #residentPages = 0
+  readonly #resident = new Map<PageKey, Resident>()
+  readonly #spilled = new Map<PageKey, Slot>()
+  #spilledBytes = 0
   #spills = 0
   #loads = 0
   #last: Promise<unknown> = Promise.resolve()
   /** Whether the pool is being asked for room: its reclaim callbacks may spill then, out of turn. */
   #asksPool = false
-  /** The place of the file that the last call for room has given to another page. */
-  #swappedTo: number | undefined
+  /** When the pool had no room. */
+  #refusedAt = -Infinity
   #closed = false
 
   private constructor(token: typeof internal, options: Required<PageStoreOptions>, file: SpillFile) {
@@ -143,20 +152,16 @@ export class PageStore implements AsyncDisposable {
     // What its caller does to it later is not in the page.
     const copy = new Uint8Array(page)
     await this.#inTurn(async () => {
-      const before = this.#pages.get(name)
-      const ofOwn = before && 'buffer' in before.place ? before.place.buffer : undefined
-      const slot = before && 'slot' in before.place ? before.place.slot : undefined
-      const buffer = ofOwn ?? (await this.#room(name, before))
+      const own = this.#resident.get(name)?.buffer
+      const slot = this.#spilled.get(name)
+      const buffer = own ?? (await this.#room(slot && { key: name, slot }))
       try {
         await buffer.write(copy)
       } catch (error) {
-        if (!ofOwn) this.#drop(buffer)
-        // Its place in the file is another's already.
-        if (slot && this.#hasSlot(slot)) this.#pages.delete(name)
+        if (!own) buffer.release()
         throw error
       }
-      this.#place(name, { sizeBytes: copy.byteLength, place: { buffer } })
-      if (slot && !this.#hasSlot(slot)) this.#file.free(slot)
+      this.#keep(name, { buffer, sizeBytes: copy.byteLength })
     })
   }
 
@@ -169,36 +174,33 @@ export class PageStore implements AsyncDisposable {
   async get(key: PageKey): Promise<Bytes | undefined> {
     const name = pageKey(key)
     return this.#inTurn(async () => {
-      const page = this.#pages.get(name)
-      if (page === undefined) return undefined
-      const { sizeBytes, place } = page
-      if ('buffer' in place) {
-        const data = await place.buffer.read({ lengthBytes: sizeBytes })
-        this.#place(name, page)
+      const page = this.#resident.get(name)
+      if (page) {
+        const data = await page.buffer.read({ lengthBytes: page.sizeBytes })
+        this.#keep(name, page)
         return data
       }
-      const data = await this.#file.read(place.slot)
+      const slot = this.#spilled.get(name)
+      if (slot === undefined) return undefined
+      const data = await this.#file.read(slot)
       this.#loads += 1
-      await this.#promote(name, page, data)
+      await this.#promote({ key: name, slot, data })
       return data
     })
   }
 
   /** Whether there is a page of that key, in memory or in the file. */
   has(key: PageKey): boolean {
-    return this.#pages.has(pageKey(key))
+    const name = pageKey(key)
+    return this.#resident.has(name) || this.#spilled.has(name)
   }
 
   /** Drops a page. Resolves to whether there was one. Rejects with {@link ReleasedError} after {@link close}. */
   async delete(key: PageKey): Promise<boolean> {
     const name = pageKey(key)
     return this.#inTurn(async () => {
-      const page = this.#pages.get(name)
-      if (page === undefined) return false
-      this.#pages.delete(name)
-      if ('buffer' in page.place) this.#drop(page.place.buffer)
-      else this.#file.free(page.place.slot)
-      return true
+      this.#resident.get(name)?.buffer.release()
+      return this.#resident.delete(name) || this.#leaveFile(name)
     })
   }
 
@@ -228,37 +230,33 @@ export class PageStore implements AsyncDisposable {
   }
 
   /** Moves pages to the file, and releases their buffers once the disk has them. Those that it has not stay in memory. */
-  async #spillTogether(pages: ResidentPage[]): Promise<number> {
-    const places = pages.map(({ place }) => place)
-    const outcomes = await Promise.allSettled(pages.map((page) => this.#spillPage(page)))
-    const failures: unknown[] = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
-    await this.#file.settle().catch((error: unknown) => {
-      failures.push(error)
-      // What the disk has of any of them is not known.
-      for (const [at, page] of (pages as Page[]).entries()) {
-        if ('slot' in page.place) this.#file.free(page.place.slot)
-        page.place = places[at] as Page['place']
-      }
-    })
+  async #spillTogether(pages: [PageKey, Resident][]): Promise<number> {
+    const outcomes = await Promise.allSettled(pages.map(([, page]) => this.#write(page)))
+    const settled = await Promise.allSettled([this.#file.settle()])
     let spilled = 0
-    for (const [at, page] of (pages as Page[]).entries()) {
-      const { buffer } = places[at] as ResidentPage['place']
-      if (page.place === places[at]) continue
-      this.#drop(buffer)
+    for (const [at, outcome] of outcomes.entries()) {
+      if (outcome.status === 'rejected') continue
+      // What the disk has of any of them is not known.
+      if (settled[0].status === 'rejected') {
+        this.#file.free(outcome.value)
+        continue
+      }
+      const buffer = this.#enterFile(pages[at] as [PageKey, Resident], outcome.value)
+      buffer.release()
       spilled += buffer.sizeBytes
     }
-    if (failures.length > 0) throw failures[0]
+    const failure = [...outcomes, ...settled].find(({ status }) => status === 'rejected')
+    if (failure) throw (failure as PromiseRejectedResult).reason
     return spilled
   }
 
   /** What it holds. */
   stats(): PageStoreStats {
-    const spilled = [...this.#pages.values()].filter(({ place }) => 'slot' in place)
     return {
-      residentPages: this.#residentPages,
-      spilledPages: spilled.length,
-      residentBytes: this.#residentPages * this.#pageBytes,
-      spilledBytes: spilled.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      residentPages: this.#resident.size,
+      spilledPages: this.#spilled.size,
+      residentBytes: this.#resident.size * this.#pageBytes,
+      spilledBytes: this.#spilledBytes,
       fileBytes: this.#file.sizeBytes,
       maxFileBytes: this.#maxFileBytes,
       spills: this.#spills,
@@ -278,9 +276,9 @@ export class PageStore implements AsyncDisposable {
       return
     }
     const end = this.#inTurn(async () => {
-      for (const { place } of this.#pages.values()) if ('buffer' in place) place.buffer.release()
-      this.#pages.clear()
-      this.#residentPages = 0
+      for (const { buffer } of this.#resident.values()) buffer.release()
+      this.#resident.clear()
+      for (const key of [...this.#spilled.keys()]) this.#leaveFile(key)
       await this.#file.close()
     })
     this.#closed = true
@@ -311,113 +309,119 @@ export class PageStore implements AsyncDisposable {
     return bytes
   }
 
-  /** Notes where a page is, as the last that was used. */
-  #place(key: PageKey, page: Page): void {
-    this.#pages.delete(key)
-    this.#pages.set(key, page)
+  /** Notes that a page is in memory, as the last that was used. */
+  #keep(key: PageKey, page: Resident): void {
+    this.#resident.delete(key)
+    this.#resident.set(key, page)
+    this.#leaveFile(key)
   }
 
-  #drop(buffer: PoolBuffer): void {
-    buffer.release()
-    this.#residentPages -= 1
+  /** Notes that a page is in the file; its buffer, which is free then. */
+  #enterFile([key, { buffer }]: [PageKey, Resident], slot: Slot): PoolBuffer {
+    this.#resident.delete(key)
+    this.#spilled.set(key, slot)
+    this.#spilledBytes += slot.sizeBytes
+    this.#spills += 1
+    return buffer
   }
 
-  /** A buffer for a page, out of the pool or of the coldest page. */
-  async #room(except: PageKey, leaving?: Page, data?: Bytes): Promise<PoolBuffer> {
-    let refusal: unknown
-    this.#swappedTo = undefined
-    if (this.#residentPages < this.#maxResidentPages) {
-      try {
-        this.#asksPool = true
-        const buffer = await this.#pool.allocateAsync(this.#pageBytes, { label: 'page' })
-        this.#residentPages += 1
-        return buffer
-      } catch (error) {
-        if (!(error instanceof InsufficientMemoryError)) throw error
-        refusal = error
-      } finally {
-        this.#asksPool = false
-      }
-    }
-    const buffer = (await this.#spillColdest(except)) ?? (leaving && (await this.#swap(except, leaving, data)))
+  /** Gives the place of a page in the file to the next, if it has one. */
+  #leaveFile(key: PageKey): boolean {
+    const slot = this.#forget(key)
+    if (slot) this.#file.free(slot)
+    return slot !== undefined
+  }
+
+  #forget(key: PageKey): Slot | undefined {
+    const slot = this.#spilled.get(key)
+    this.#spilled.delete(key)
+    this.#spilledBytes -= slot?.sizeBytes ?? 0
+    return slot
+  }
+
+  /** A buffer for a page: of the pool, of the coldest page, or of one that goes where this one was in the file. */
+  async #room(leaving?: Leaving): Promise<PoolBuffer> {
+    const bounded = this.#resident.size >= this.#maxResidentPages
+    const ofPool = bounded ? undefined : await this.#ofPool()
+    if (ofPool && !(ofPool instanceof InsufficientMemoryError)) return ofPool
+    const buffer = (await this.#spillColdest()) ?? (leaving && (await this.#swap(leaving)))
     if (buffer) return buffer
     // There is no page to spill, or no room in the file.
-    throw refusal ?? this.#full()
+    throw ofPool ?? this.#full()
+  }
+
+  /** A buffer of the pool, or why it has none. */
+  async #ofPool(): Promise<PoolBuffer | InsufficientMemoryError> {
+    try {
+      const free = refusalOf(() => this.#pool.allocate(this.#pageBytes, { label: 'page' }))
+      const refused = performance.now() - this.#refusedAt < REFUSED_MS
+      if (!(free instanceof InsufficientMemoryError) || (refused && this.#coldest(1).length > 0)) return free
+      this.#asksPool = true
+      return await this.#pool.allocateAsync(this.#pageBytes, { label: 'page' })
+    } catch (error) {
+      if (!(error instanceof InsufficientMemoryError)) throw error
+      this.#refusedAt = performance.now()
+      return error
+    } finally {
+      this.#asksPool = false
+    }
   }
 
   #full(): InsufficientMemoryError {
-    const { spilledPages } = this.stats()
-    const bounds = `maxResidentPages is ${this.#maxResidentPages}, and maxFileBytes has room for no more than the ${spilledPages} that are in the file`
+    const bounds = `maxResidentPages is ${this.#maxResidentPages}, and maxFileBytes has room for no more than the ${this.#spilled.size} that are in the file`
     const suggestion = 'Delete pages, or raise one of the two'
     return insufficientMemory('page', this.#pageBytes, 0, bounds, suggestion)
   }
 
   /** Moves the coldest page to the file; its buffer, which is free then. `undefined` where there is no page, or no room for it. */
-  async #spillColdest(except: PageKey | undefined): Promise<PoolBuffer | undefined> {
-    const [page] = this.#coldest(1, except)
-    return page && this.#spillPage(page)
+  async #spillColdest(): Promise<PoolBuffer | undefined> {
+    const [coldest] = this.#coldest(1)
+    return coldest && this.#enterFile(coldest, await this.#write(coldest[1]))
   }
 
   /** The coldest pages in memory, no more than the file has room for. */
-  #coldest(count: number, except?: PageKey, room = this.#file.room): ResidentPage[] {
-    const found: ResidentPage[] = []
-    for (const [key, page] of this.#pages) {
+  #coldest(count: number, room = this.#file.room): [PageKey, Resident][] {
+    const found: [PageKey, Resident][] = []
+    for (const page of this.#resident) {
       if (found.length >= Math.min(count, room)) break
-      if (key !== except && isResident(page)) found.push(page)
+      found.push(page)
     }
     return found
   }
 
-  async #spillPage(page: ResidentPage): Promise<PoolBuffer> {
-    const { buffer } = page.place
-    const slot = await this.#file.write(await buffer.read({ lengthBytes: page.sizeBytes }))
-    ;(page as Page).place = { slot }
-    this.#spills += 1
-    return buffer
+  async #write({ buffer, sizeBytes }: Resident): Promise<Slot> {
+    return this.#file.write(await buffer.read({ lengthBytes: sizeBytes }))
   }
 
   /** Brings a page back to memory, if there is room. */
-  async #promote(key: PageKey, page: Page, data: Bytes): Promise<void> {
-    const { place } = page
-    if (!('slot' in place)) return
+  async #promote(page: Leaving & { readonly data: Bytes }): Promise<void> {
     let buffer: PoolBuffer
     try {
-      buffer = await this.#room(key, page, data)
+      buffer = await this.#room(page)
     } catch {
-      this.#place(key, page)
       return
     }
     try {
-      await buffer.write(data)
+      await buffer.write(page.data)
     } catch {
-      this.#drop(buffer)
-      if (this.#hasSlot(place.slot)) this.#pages.delete(key)
+      buffer.release()
       return
     }
-    this.#place(key, { ...page, place: { buffer } })
-    if (!this.#hasSlot(place.slot)) this.#file.free(place.slot)
+    this.#keep(page.key, { buffer, sizeBytes: page.data.byteLength })
   }
 
-  /** Whether another page has that place of the file now. */
-  #hasSlot({ index }: Slot): boolean {
-    return this.#swappedTo === index
-  }
-
-  /** Has the coldest page take the place of one that leaves the file; its buffer then. `undefined` where there is no page. */
-  async #swap(key: PageKey, page: Page, data: Bytes | undefined): Promise<PoolBuffer | undefined> {
-    const [coldest] = this.#coldest(1, key, 1)
-    if (!('slot' in page.place) || coldest === undefined) return undefined
-    const { buffer } = coldest.place
-    const before = data ?? (await this.#file.read(page.place.slot))
-    const slot = await this.#file.replace(
-      page.place.slot,
-      before,
-      await buffer.read({ lengthBytes: coldest.sizeBytes }),
-    )
-    ;(coldest as Page).place = { slot }
-    this.#swappedTo = slot.index
-    this.#spills += 1
-    return buffer
+  /**
+   * Has the coldest page take the place of one that leaves the file, and is nowhere then; its buffer. `undefined` where there is no
+   * page.
+   */
+  async #swap({ key, slot, data }: Leaving): Promise<PoolBuffer | undefined> {
+    const [coldest] = this.#coldest(1, 1)
+    if (coldest === undefined) return undefined
+    const before = data ?? (await this.#file.read(slot))
+    const { buffer, sizeBytes } = coldest[1]
+    const taken = await this.#file.replace(slot, before, await buffer.read({ lengthBytes: sizeBytes }))
+    this.#forget(key)
+    return this.#enterFile(coldest, taken)
   }
 }
 

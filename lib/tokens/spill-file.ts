@@ -1,13 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { constants, promises as fs } from 'node:fs'
+import * as fs from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
+import { LeakGuard } from '../addon/leak-guard.js'
+import { formatBytes } from '../addon/units.js'
 import type { Bytes } from '../support/arrays.js'
 import { IoError, invalidArgument, ioError, quoted } from '../support/errors.js'
 import { dropPageCache } from '../system/page-cache.js'
 
+const open = promisify(fs.open)
+const read = promisify(fs.read)
+const write = promisify(fs.write)
+const close = promisify(fs.close)
+
 /** `O_TMPFILE`: a file without a name, which goes with its descriptor, however the process ends. */
-const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
+const O_TMPFILE = 0o20000000 | fs.constants.O_DIRECTORY
 
 /** What `statfs` says of file systems that are RAM: tmpfs and ramfs. */
 const RAM_FILE_SYSTEMS = [0x01021994, 0x858458f6]
@@ -25,27 +33,43 @@ export interface Slot {
   readonly checksum: number
 }
 
+/** What is left of a file that was collected. Its descriptor is no `FileHandle`: Node.js means to end a process that drops one of these. */
+interface Remains {
+  readonly fd: number
+  readonly pageBytes: number
+  /** Pages that the file may have grown to. */
+  used: number
+}
+
+const leakGuard = new LeakGuard<Remains>(async ({ fd, pageBytes, used }) => {
+  await close(fd)
+  const sizeBytes = used * pageBytes
+  const advice = 'Its file was closed now, and is gone; call close() or use `await using`.'
+  const what = `A page store with ${formatBytes(sizeBytes)} of file`
+  return { what, expected: 'closed', advice, label: 'page store', sizeBytes }
+})
+
 /** Pages in a file of bounded size, which has no name and is gone with the process. */
 export class SpillFile {
-  readonly #handle: fs.FileHandle
+  readonly #remains: Remains
   readonly #place: string
   readonly #pageBytes: number
   readonly #slots: number
   readonly #free: number[] = []
-  #used = 0
   #touchedBytes = 0
   #settling: Promise<void> | undefined
   #failure: unknown
 
-  private constructor(handle: fs.FileHandle, place: string, pageBytes: number, maxBytes: number) {
-    this.#handle = handle
+  private constructor(fd: number, place: string, pageBytes: number, maxBytes: number) {
+    this.#remains = { fd, pageBytes, used: 0 }
+    leakGuard.watch(this, this.#remains)
     this.#place = place
     this.#pageBytes = pageBytes
     this.#slots = Math.floor(maxBytes / pageBytes)
   }
 
   static async create(folder: string, pageBytes: number, maxBytes: number): Promise<SpillFile> {
-    const { type } = await fs.statfs(folder).catch((cause: unknown) => {
+    const { type } = await fs.promises.statfs(folder).catch((cause: unknown) => {
       throw ioError(folder, cause)
     })
     if (RAM_FILE_SYSTEMS.includes(type)) {
@@ -56,17 +80,17 @@ export class SpillFile {
 
   /** Pages that there is room for. */
   get room(): number {
-    return this.#free.length + this.#slots - this.#used
+    return this.#free.length + this.#slots - this.#remains.used
   }
 
   /** The bytes that the file may have grown to. */
   get sizeBytes(): number {
-    return this.#used * this.#pageBytes
+    return this.#remains.used * this.#pageBytes
   }
 
   /** Writes a page, all of it or an error: then nothing refers to what was written of it. */
   async write(data: Uint8Array): Promise<Slot> {
-    const index = this.#free.pop() ?? this.#used++
+    const index = this.#free.pop() ?? this.#remains.used++
     try {
       return await this.#writeTo(index, data)
     } catch (error) {
@@ -88,7 +112,8 @@ export class SpillFile {
   async #writeTo(index: number, data: Uint8Array): Promise<Slot> {
     try {
       for (let done = 0; done < data.byteLength; ) {
-        const { bytesWritten } = await this.#handle.write(
+        const { bytesWritten } = await write(
+          this.#remains.fd,
           data,
           done,
           data.byteLength - done,
@@ -108,7 +133,9 @@ export class SpillFile {
     const data: Bytes = new Uint8Array(sizeBytes)
     const offset = index * this.#pageBytes
     for (let done = 0; done < sizeBytes; ) {
-      const { bytesRead } = await this.#handle.read(data, done, sizeBytes - done, offset + done).catch(this.#unreadable)
+      const { bytesRead } = await read(this.#remains.fd, data, done, sizeBytes - done, offset + done).catch(
+        this.#unreadable,
+      )
       if (bytesRead === 0)
         throw this.#damaged(offset + done, `${sizeBytes} bytes of a page`, `${done}: it was cut short`)
       done += bytesRead
@@ -138,7 +165,8 @@ export class SpillFile {
 
   async close(): Promise<void> {
     await this.#settling
-    await this.#handle.close()
+    leakGuard.unwatch(this.#remains)
+    await close(this.#remains.fd)
   }
 
   /** Has the page cache emptied; who is two windows ahead of that waits for it. */
@@ -151,7 +179,7 @@ export class SpillFile {
 
   #settle(): void {
     this.#touchedBytes = 0
-    this.#settling = dropPageCache(`/proc/self/fd/${this.#handle.fd}`)
+    this.#settling = dropPageCache(`/proc/self/fd/${this.#remains.fd}`)
       .catch((error: unknown) => {
         this.#failure ??= error
       })
@@ -179,19 +207,23 @@ export class SpillFile {
 }
 
 /** A file that nobody finds. Where the file system has none such, one whose name is removed at once. */
-async function nameless(folder: string): Promise<fs.FileHandle> {
+async function nameless(folder: string): Promise<number> {
   try {
-    return await fs.open(folder, O_TMPFILE | constants.O_RDWR, 0o600)
+    return await open(folder, O_TMPFILE | fs.constants.O_RDWR, 0o600)
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code !== 'EOPNOTSUPP' && code !== 'EISDIR' && code !== 'ENOENT') throw ioError(folder, cause)
   }
   const path = join(folder, `plimsoll-spill-${randomUUID()}`)
+  const { O_RDWR, O_CREAT, O_EXCL } = fs.constants
+  const fd = await open(path, O_RDWR | O_CREAT | O_EXCL, 0o600).catch((cause: unknown) => {
+    throw ioError(path, cause)
+  })
   try {
-    const handle = await fs.open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600)
-    await fs.unlink(path)
-    return handle
+    await fs.promises.unlink(path)
+    return fd
   } catch (cause) {
+    await close(fd)
     throw ioError(path, cause)
   }
 }

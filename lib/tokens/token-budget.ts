@@ -5,15 +5,18 @@ import type { MemoryBudget } from '../budget/budget.js'
 import { type Fit, type FitOptions, fitChecks, fit as fitModel } from '../estimate/fit.js'
 import { bytesOf } from '../estimate/model-memory.js'
 import type { GgufFile } from '../loader/gguf-file.js'
-import { absorb } from '../support/abort.js'
+import type { MemoryMonitor } from '../monitor/monitor.js'
 import * as check from '../support/check.js'
 import { call, InsufficientMemoryError, insufficientMemory, invalidArgument, released } from '../support/errors.js'
 import { refuseCloning, shows } from '../support/shown.js'
+import { type Following, type FollowOptions, follow } from './follow.js'
+import { heldBetween, isThenable, Leaving } from './leaving.js'
 import { checkedOptions, countChecks, nativeLimits, type PrunePolicy, type TokenBudgetOptions } from './options.js'
 import { tokens } from './token-count.js'
 import { makeSequence, type TokenSequence } from './token-sequence.js'
 
 export type { TokenUsage } from '../../binding.js'
+export type { FollowOptions } from './follow.js'
 
 /** A sequence as its budget sees it. */
 export interface SequenceUsage {
@@ -58,6 +61,10 @@ export class TokenBudget implements Disposable {
   readonly #sequences = new Map<number, WeakRef<TokenSequence>>()
   readonly #collected = new FinalizationRegistry<number>((key) => this.#sequences.delete(key))
   readonly #limits: Limits
+  /** What one token costs at most, in bytes. */
+  readonly #tokenBytes: number
+  readonly #leaving = new Leaving(() => this.#left())
+  readonly #followed = new Set<Following>()
   #closed = false
 
   /**
@@ -72,7 +79,8 @@ export class TokenBudget implements Disposable {
     this.#grant = grant
     this.#prune = prune
     this.#onPrune = onPrune
-    if (grant) this.#native.setReservedBytes(grant.bytes)
+    this.#tokenBytes = cost.reduce((sum, { bytesPerToken }) => sum + bytesPerToken, 0)
+    this.#applyRoom()
   }
 
   /**
@@ -128,22 +136,32 @@ export class TokenBudget implements Disposable {
       throw invalidArgument('maxCacheTokens', 'a number where there is no grant to draw a limit', count)
     }
     this.#limits.maxCacheTokens = count === undefined ? undefined : tokens('maxCacheTokens', count, 1)
-    this.#native.setLimits(nativeLimits(this.#limits.maxCacheTokens, this.#limits.devices))
+    this.#applyRoom()
   }
 
   /** Tokens that are evaluated together at most. If that was not given, as many as are free; with a grant, which stretches, any number. */
   get maxParallelTokens(): number {
-    const most = this.#grant === undefined ? this.freeTokens : Number.POSITIVE_INFINITY
-    return this.#limits.maxParallelTokens ?? Math.min(most, 2 ** 32 - 1)
+    return this.#mostParallel()
   }
 
   set maxParallelTokens(count: number) {
     this.#limits.maxParallelTokens = check.integer('maxParallelTokens', count, 1, 2 ** 32 - 1)
   }
 
-  /** What is in use. */
+  /** What is in use. What was pruned is not, and is no room for others either before the runtime has dropped it: {@link leavingTokens}. */
   usage(): TokenUsage {
-    return this.#native.usage()
+    const usage = this.#native.usage()
+    return this.#grant?.released === false ? { ...usage, reservedBytes: this.#grant.bytes } : usage
+  }
+
+  /** Tokens that were pruned and that the runtime still has: the promise of their `onPrune` is not fulfilled. */
+  get leavingTokens(): number {
+    return this.#leaving.tokens
+  }
+
+  /** Resolves when what was pruned has left the runtime's cache, as far as it is on its way: then growth that was refused may have room. */
+  settle(): Promise<void> {
+    return this.#leaving.settle()
   }
 
   /** What the tokens in use cost in each layer, in bytes. */
@@ -171,7 +189,7 @@ export class TokenBudget implements Disposable {
     const worth = check.callback<(candidate: T) => number>('score', score)
     const list = check.array('candidates', 'an array of candidates', candidates, (candidate) => candidate as T)
     const scores = list.map((candidate) => check.number('score', worth(candidate), -Infinity, Infinity))
-    const kept = call(() => native.topScores(scores, this.maxParallelTokens))
+    const kept = call(() => native.topScores(scores, this.#mostParallel()))
     return kept.map((place) => list[place] as T)
   }
 
@@ -185,36 +203,85 @@ export class TokenBudget implements Disposable {
     const most = check.bytes('bytes', bytes)
     const grant = this.#grant
     if (grant === undefined || grant.released) return 0
-    const spareBytes = Math.max(0, grant.bytes - this.#native.usage().usedBytes)
+    const spareBytes = Math.max(0, grant.bytes - this.#native.usage().usedBytes - this.#leaving.bytes)
     const given = grant.shrink(Math.min(spareBytes, most))
-    this.#native.setReservedBytes(grant.bytes)
+    this.#applyRoom()
     return given
   }
 
   /**
    * What to give as `onRevoke` of the grant: gives back what no token needs, then prunes by the policy, as long as more is wanted.
-   * Returns `false` where that was not enough, so that others are asked.
+   * Returns `false` where that was not enough, so that others are asked; a promise of the answer where `onPrune` returns promises, and
+   * nothing of a sequence is given back before its promise is fulfilled.
    *
    * @example
    * const grant = await manager.acquire({ bytes: 64 * MiB, label: 'kv cache' }, { onRevoke: (request) => tokens.revoke(request) })
    * const tokens = new TokenBudget({ cost: needs, grant, prune: 'idle', onPrune: ({ label }) => runtime.drop(label) })
    */
-  revoke(request: Pick<MakeRoomRequest, 'bytes'>): boolean {
+  revoke(request: Pick<MakeRoomRequest, 'bytes'>): boolean | Promise<boolean> {
     const asked = check.bytes('bytes', request?.bytes)
     const grant = this.#grant
     if (grant === undefined || grant.released) return asked === 0
     // Nobody goes for what the floor has.
-    let wanted = Math.min(asked, grant.stretchBytes)
+    const wanted = Math.min(asked, grant.stretchBytes)
     const isEnough = wanted === asked
-    wanted -= this.releaseSpare(wanted)
-    while (wanted > 0 && this.#pruneOne(undefined)) wanted -= this.releaseSpare(wanted)
-    return isEnough && wanted <= 0
+    const lacking = this.#giveBack(wanted)
+    if (lacking <= 0 || !this.#leaving.isPending) return isEnough && lacking <= 0
+    return this.#giveBackLater(lacking).then((isAll) => isEnough && isAll)
+  }
+
+  /** Gives back what is spare, and has as many go as the rest needs. Returns what is lacking still, on its way or not. */
+  #giveBack(bytes: number): number {
+    let lacking = bytes - this.releaseSpare(bytes)
+    while (lacking > this.#leaving.pendingBytes && this.#pruneOne(undefined)) lacking -= this.releaseSpare(lacking)
+    return lacking
+  }
+
+  async #giveBackLater(bytes: number): Promise<boolean> {
+    let lacking = bytes
+    while (lacking > 0 && this.#leaving.isPending) {
+      await this.#leaving.settle()
+      // All of it is there again where its owner has released it meanwhile.
+      if (this.#grant?.released) return true
+      lacking = this.#giveBack(lacking)
+    }
+    return lacking <= 0
+  }
+
+  /**
+   * Follows a monitor until the result is disposed of, or the budget closed. At `'warning'` what no token needs goes back to the board;
+   * while the level is critical, past 95 % by default, one sequence after the other is pruned by the policy, and nothing grows:
+   * {@link TokenSequence.extend} throws an {@link InsufficientMemoryError} with the figures and what to do. When it is normal again the tokens
+   * grow as before.
+   *
+   * @throws {@link InvalidArgumentError} for a monitor that is none, and for an unfit option.
+   * @example
+   * manager.monitor.start()
+   * using _following = tokens.follow(manager.monitor)
+   */
+  follow(monitor: MemoryMonitor, options?: FollowOptions): Disposable {
+    this.#expectOpen()
+    const following = follow(monitor, options, {
+      releaseSpare: () => void this.releaseSpare(),
+      pruneOne: async () => {
+        if (!this.#leaving.isPending) this.#pruneOne(undefined)
+        await this.#leaving.settle()
+        this.releaseSpare()
+      },
+    })
+    this.#followed.add(following)
+    return { [Symbol.dispose]: () => this.#unfollow(following) }
+  }
+
+  #unfollow(following: Following): void {
+    if (this.#followed.delete(following)) following[Symbol.dispose]()
   }
 
   /** Frees every sequence and gives the stretch back. The grant is its owner's. Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    for (const following of [...this.#followed]) this.#unfollow(following)
     for (const sequence of this.#sequences.values()) sequence.deref()?.[Symbol.dispose]()
     this.releaseSpare()
   }
@@ -222,6 +289,11 @@ export class TokenBudget implements Disposable {
   /** The same as {@link close}, for `using`. */
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  #mostParallel(): number {
+    const most = this.#grant === undefined ? this.freeTokens : Number.POSITIVE_INFINITY
+    return this.#limits.maxParallelTokens ?? Math.min(most, 2 ** 32 - 1)
   }
 
   #expectOpen(): void {
@@ -250,18 +322,64 @@ export class TokenBudget implements Disposable {
     this.#expectOpen()
     const grant = this.#grant
     if (grant?.released) throw released('the grant')
+    this.#expectNotCritical(own, count)
     // Its owner may have shrunk it.
-    if (grant) this.#native.setReservedBytes(grant.bytes)
+    this.#applyRoom()
     for (;;) {
       try {
         const { key, bytes, leastBytes } = call(grow)
         if (key !== undefined) return key
         this.#stretch(bytes, leastBytes)
       } catch (error) {
-        if (!(error instanceof InsufficientMemoryError) || !this.#couldExtend(own, count)) throw error
-        if (!this.#pruneOne(own)) throw error
+        if (!(error instanceof InsufficientMemoryError)) throw error
+        // What leaves may be enough: nobody else goes before it has.
+        const hasPruned = !this.#leaving.isPending && this.#couldExtend(own, count) && this.#pruneOne(own)
+        if (this.#leaving.tokens > 0 && !(hasPruned && !this.#leaving.isPending)) throw this.#refusalMeanwhile(error)
+        if (!hasPruned) throw error
       }
     }
+  }
+
+  #refusalMeanwhile({ requestedBytes, availableBytes }: InsufficientMemoryError): InsufficientMemoryError {
+    const tokens = `${this.#leaving.tokens} tokens that were pruned have not left the runtime's cache`
+    return insufficientMemory('tokens', requestedBytes, availableBytes, tokens, 'Await settle(), and ask again')
+  }
+
+  /** Past the critical share of the memory nothing grows, where a monitor is followed. */
+  #expectNotCritical(own: number, count: number): void {
+    if (count === 0) return
+    for (const { critical } of this.#followed) {
+      const sample = critical()
+      if (sample === undefined) continue
+      const { label } = this.#native.list().find(({ key }) => key === own) ?? { label: 'tokens' }
+      const why =
+        sample === true
+          ? 'how full the memory is cannot be read'
+          : `memory is critical: ${sample.usedPercent.toFixed(1)} % are in use of ${sample.constraint}`
+      const advice =
+        'End or truncate a sequence, evaluate fewer tokens together (maxParallelTokens), load a smaller type of the cache, or raise the limit'
+      throw insufficientMemory(label, count * this.#tokenBytes, 0, why, advice)
+    }
+  }
+
+  /** What was pruned has left: its room is there. */
+  #left(): void {
+    this.#applyRoom()
+    if (this.#closed) this.releaseSpare()
+  }
+
+  /** Has the counts know what room there is: the limits and the grant, less what is still leaving. */
+  #applyRoom(): void {
+    const { maxCacheTokens, devices } = this.#limits
+    const { tokens, cpuBytes, gpuBytes, bytes } = this.#leaving
+    const less = (limit: number | undefined, held: number) =>
+      limit === undefined ? undefined : Math.max(0, limit - held)
+    const room = devices && {
+      ...(devices.cpuBytes !== undefined && { cpuBytes: less(devices.cpuBytes, cpuBytes) as number }),
+      ...(devices.gpuBytes !== undefined && { gpuBytes: less(devices.gpuBytes, gpuBytes) as number }),
+    }
+    this.#native.setLimits(nativeLimits(less(maxCacheTokens, tokens), room))
+    if (this.#grant) this.#native.setReservedBytes(Math.max(0, this.#grant.bytes - bytes))
   }
 
   #couldExtend(own: number, count: number): boolean {
@@ -288,20 +406,26 @@ export class TokenBudget implements Disposable {
       if (!(error instanceof InsufficientMemoryError)) throw error
       grant.stretch(leastBytes)
     }
-    this.#native.setReservedBytes(grant.bytes)
+    this.#applyRoom()
   }
 
   /** Prunes who goes first, if anybody. */
   #pruneOne(except: number | undefined): boolean {
     const policy = this.#prune
+    const before = this.#native.usage()
     const key = policy === undefined ? undefined : call(() => this.#native.prune(policy, except))
     if (key === undefined || key === null) return false
+    const held = heldBetween(before, this.#native.usage())
     const sequence = this.#sequences.get(key)?.deref()
+    if (sequence === undefined) return true
     try {
-      if (sequence) absorb(this.#onPrune?.(sequence), rethrow)
+      const done = this.#onPrune?.(sequence)
+      if (isThenable(done)) this.#leaving.wait(held, done, rethrow)
     } catch (error) {
+      this.#leaving.keep(held)
       rethrow(error)
     }
+    this.#applyRoom()
     return true
   }
 }

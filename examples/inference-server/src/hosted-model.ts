@@ -1,8 +1,7 @@
-import { basename } from 'node:path'
-import type { Llama, LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp'
-import { resolveChatWrapper } from 'node-llama-cpp'
+import type { Llama, LlamaContextSequence } from 'node-llama-cpp'
 import type { MakeRoomRequest, MemoryManager } from 'plimsoll'
-import { type GuardedContext, type GuardedModel, guardLlama } from 'plimsoll/node-llama-cpp'
+import { guardLlama, type LoadedLlama } from 'plimsoll/node-llama-cpp'
+import { Slot } from './slot.js'
 
 /** What a model is served with. */
 export interface HostOptions {
@@ -16,17 +15,14 @@ export interface HostOptions {
   timeoutMs: number
 }
 
-/** A message of a chat. */
-export interface Message {
-  role: 'system' | 'developer' | 'user' | 'assistant'
-  content: string
+/** A place for one conversation. It has no sequence before its first use, nor after one that could not be cleared. */
+interface Place {
+  sequence: LlamaContextSequence | undefined
 }
 
-interface Loaded {
-  readonly guarded: GuardedModel<Llama>
-  readonly made: GuardedContext<Llama>
-  /** Sequences that nobody works with. */
-  readonly free: LlamaContextSequence[]
+interface Loaded extends LoadedLlama<Llama> {
+  /** Places that nobody works with. */
+  readonly free: Place[]
 }
 
 /** A model that is loaded when it is first asked for, and goes when somebody else needs its memory and nobody uses it. */
@@ -36,84 +32,131 @@ export class HostedModel {
   readonly #llama: Llama
   readonly #manager: MemoryManager
   readonly #options: HostOptions
-  readonly #waiting: ((sequence: LlamaContextSequence) => void)[] = []
+  /** Those who wait for a place, the first one first. */
+  readonly #waiting = new Set<(place: Place) => void>()
   #loading: Promise<Loaded> | undefined
+  #loaded: Loaded | undefined
+  #unloading: Promise<boolean> | undefined
   #active = 0
 
-  constructor(path: string, llama: Llama, manager: MemoryManager, options: HostOptions) {
-    this.id = basename(path, '.gguf')
+  constructor(id: string, path: string, llama: Llama, manager: MemoryManager, options: HostOptions) {
+    this.id = id
     this.#path = path
     this.#llama = llama
     this.#manager = manager
     this.#options = options
   }
 
-  /** The context that it has, or would have: tokens of one conversation. */
-  get loaded(): Promise<Loaded> | undefined {
-    return this.#loading
+  /** It and its context, once they are loaded. */
+  get loaded(): LoadedLlama<Llama> | undefined {
+    return this.#loaded
   }
 
-  /** Takes a slot, waiting for one if few wait already, and gives it back when `use` has ended. */
-  async withSlot<T>(use: (slot: Slot) => Promise<T>): Promise<T> {
+  /**
+   * Takes a slot, waiting for one if few wait already, and gives it back when `use` has ended, however it did.
+   *
+   * Rejects with a {@link SlotsBusyError} where too many wait, and with the reason of `signal`, which gives the wait up.
+   */
+  async withSlot<T>(use: (slot: Slot) => Promise<T>, signal: AbortSignal): Promise<T> {
     this.#active += 1
     try {
       const loaded = await this.#load()
-      const sequence = await this.#slot(loaded)
+      signal.throwIfAborted()
+      const place = await this.#place(loaded, signal)
       try {
-        loaded.made.grant.touch()
-        return await use(new Slot(loaded.guarded.model, loaded.made, sequence))
+        place.sequence ??= loaded.context.getSequence()
+        loaded.grant.touch()
+        return await use(new Slot(loaded, place.sequence))
       } finally {
-        await sequence.clearHistory()
-        const next = this.#waiting.shift()
-        if (next) next(sequence)
-        else loaded.free.push(sequence)
+        await cleared(place)
+        this.#giveBack(loaded, place)
       }
     } finally {
       this.#active -= 1
     }
   }
 
-  async #slot({ free }: Loaded): Promise<LlamaContextSequence> {
-    const sequence = free.pop()
-    if (sequence) return sequence
-    if (this.#waiting.length >= this.#options.maxWaiting) throw new SlotsBusyError(this.id, this.#waiting.length)
-    return new Promise((resolve) => this.#waiting.push(resolve))
+  #place({ free }: Loaded, signal: AbortSignal): Promise<Place> {
+    const place = free.pop()
+    if (place) return Promise.resolve(place)
+    if (this.#waiting.size >= this.#options.maxWaiting) {
+      return Promise.reject(new SlotsBusyError(this.id, this.#waiting.size))
+    }
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#waiting.delete(take)
+        reject(signal.reason)
+      }
+      const take = (taken: Place) => {
+        signal.removeEventListener('abort', onAbort)
+        resolve(taken)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      this.#waiting.add(take)
+    })
+  }
+
+  #giveBack({ free }: Loaded, place: Place): void {
+    const [next] = this.#waiting
+    if (next === undefined) {
+      free.push(place)
+      return
+    }
+    this.#waiting.delete(next)
+    next(place)
   }
 
   #load(): Promise<Loaded> {
-    this.#loading ??= this.#loadNow().catch((error: unknown) => {
-      this.#loading = undefined
-      throw error
-    })
+    this.#loading ??= this.#loadNow().then(
+      (loaded) => {
+        this.#loaded = loaded
+        return loaded
+      },
+      (error: unknown) => {
+        this.#loading = undefined
+        throw error
+      },
+    )
     return this.#loading
   }
 
   async #loadNow(): Promise<Loaded> {
+    await this.#unloading
     const { parallel, maxContext, timeoutMs } = this.#options
     const onEvict = (_request: MakeRoomRequest) => this.unload()
-    const guarded = await guardLlama(this.#llama, this.#manager).loadModel(
+    const loaded = await guardLlama(this.#llama, this.#manager).load(
       { modelPath: this.#path },
+      { sequences: parallel, contextSize: { max: maxContext } },
       { timeoutMs, onEvict },
     )
-    try {
-      const size = { sequences: parallel, contextSize: { max: maxContext } }
-      const made = await guarded.createContext(size, { timeoutMs, onEvict })
-      const free = Array.from({ length: parallel }, () => made.context.getSequence())
-      return { guarded, made, free }
-    } catch (error) {
-      await guarded.model.dispose()
-      throw error
-    }
+    return { ...loaded, free: Array.from({ length: parallel }, () => ({ sequence: undefined })) }
   }
 
-  /** Unloads it, unless somebody uses it: then it says so. */
-  async unload(): Promise<boolean> {
-    const loading = this.#loading
-    if (this.#active > 0 || loading === undefined) return false
+  /** Unloads it, unless somebody uses it: then it says so. Whoever asks while it goes has the same answer. */
+  unload(): Promise<boolean> {
+    if (this.#unloading) return this.#unloading
+    const loaded = this.#loaded
+    if (this.#active > 0 || loaded === undefined) return Promise.resolve(false)
+    this.#loaded = undefined
     this.#loading = undefined
-    const { guarded } = await loading
-    await guarded.model.dispose()
-    return true
+    this.#unloading = loaded.model
+      .dispose()
+      .then(() => true)
+      .finally(() => {
+        this.#unloading = undefined
+      })
+    return this.#unloading
+  }
+}
+
+/** Makes a place fit for the next one: where its sequence cannot be cleared it gets another. */
+async function cleared(place: Place): Promise<void> {
+  const { sequence } = place
+  try {
+    await sequence?.clearHistory()
+  } catch {
+    place.sequence = undefined
+    await sequence?.dispose().catch(() => {})
   }
 }
 
@@ -124,56 +167,5 @@ export class SlotsBusyError extends Error {
   constructor(id: string, waitingCount: number) {
     super(`expected ${id} to have a slot free, but all are in use and ${waitingCount} requests wait; try again later`)
     this.waitingCount = waitingCount
-  }
-}
-
-/** One conversation's place in the context. */
-export class Slot {
-  readonly #model: LlamaModel
-  readonly #made: GuardedContext<Llama>
-  readonly #sequence: LlamaContextSequence
-
-  constructor(model: LlamaModel, made: GuardedContext<Llama>, sequence: LlamaContextSequence) {
-    this.#model = model
-    this.#made = made
-    this.#sequence = sequence
-  }
-
-  /** The tokens of a text, or of a chat by the model's own template. */
-  tokens(prompt: string | Message[]): Token[] {
-    if (typeof prompt === 'string') {
-      const { bos, shouldPrependBosToken } = this.#model.tokens
-      const tokens = this.#model.tokenize(prompt)
-      return shouldPrependBosToken && bos !== null ? [bos, ...tokens] : tokens
-    }
-    const chatHistory = prompt.map(({ role, content }) => {
-      if (role === 'assistant') return { type: 'model' as const, response: [content] }
-      return role === 'user' ? { type: 'user' as const, text: content } : { type: 'system' as const, text: content }
-    })
-    chatHistory.push({ type: 'model', response: [] })
-    const { contextText } = resolveChatWrapper(this.#model).generateContextState({ chatHistory })
-    return contextText.tokenize(this.#model.tokenizer)
-  }
-
-  /** What fits one conversation, in tokens. */
-  get contextSize(): number {
-    return this.#made.context.contextSize
-  }
-
-  /** Generates up to so many tokens as pieces of text. The room for all of them is checked before the first is evaluated. */
-  async *generate(
-    prompt: Token[],
-    maxTokens: number,
-    temperature: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<string> {
-    this.#made.reserve(this.#sequence, prompt.length + maxTokens)
-    let count = 0
-    for await (const token of this.#sequence.evaluate(prompt, { temperature })) {
-      if (signal.aborted) return
-      yield this.#model.detokenize([token])
-      count += 1
-      if (count >= maxTokens) return
-    }
   }
 }

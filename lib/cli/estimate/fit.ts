@@ -20,7 +20,7 @@ import { beginning, grouped, visible } from '../terminal/text.js'
 import type { Verb } from '../verb.js'
 import { type Room, roomFrom } from './budget.js'
 import { contextText, familyText, partsSection, totalsSection } from './page.js'
-import { given, openHeader, runFrom, runOptions } from './run-options.js'
+import { given, isRkllmFile, openHeader, runFrom, runOptions } from './run-options.js'
 
 const axes: readonly FitAxis[] = ['parallel', 'kvType', 'ubatch', 'context', 'mmap']
 
@@ -61,6 +61,7 @@ export const fit: Verb = {
     const limits = limitsFrom(args)
     const room = within(roomFrom(args), limits.maxBytes)
     const { file } = args
+    if (isRkllmFile(file)) throw new UsageError(`expected a GGUF file, got ${file}: ${ofRkllm}`)
     const devices = { ...given('cpuBytes', args.size('cpu')), ...given('gpuBytes', args.size('gpu')) }
     const options = {
       ...given('minContext', args.count('min-context')),
@@ -88,6 +89,9 @@ export const fit: Verb = {
     }
   },
 }
+
+const ofRkllm =
+  'its context was chosen when it was converted; "plimsoll estimate" with --config and --context says what it needs'
 
 /** Limits as a server of the package's user has them, too. */
 function limitsFrom(args: Arguments): MemoryArgs {

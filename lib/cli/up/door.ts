@@ -73,9 +73,18 @@ async function connectedBy(instance: Instance, client: Socket, deadlineMs: numbe
       return await connected(instance, address)
     } catch (error) {
       if (client.destroyed || Date.now() >= deadlineMs) throw error
-      await after(AGAIN_MS)
+      await pause(client)
     }
   }
+}
+
+/** Waits a while, or until the client has gone. */
+async function pause(client: Socket): Promise<void> {
+  const gone = new AbortController()
+  const onClose = () => gone.abort()
+  client.once('close', onClose)
+  await after(AGAIN_MS, undefined, { signal: gone.signal }).catch(() => {})
+  client.off('close', onClose)
 }
 
 function connected({ settings: { id } }: Instance, address: Address): Promise<Socket> {

@@ -4,10 +4,11 @@ import { sliceVariable } from '../../ledger/slice.js'
 import { type Address, accepts, addressText, answersWell, freeAddress } from './address.js'
 import type { InstanceEvent, State } from './events.js'
 import { InstanceError } from './instance-error.js'
+import type { LastWill } from './last-will.js'
 import { Program } from './program.js'
 import { Restarts } from './restarts.js'
 import { type Settings, withPort } from './settings.js'
-import { type Gone, Waiters } from './waiters.js'
+import { type Gone, goneError, Waiters } from './waiters.js'
 
 /** What instances have in common. */
 export interface Host {
@@ -17,6 +18,8 @@ export interface Host {
   readonly output: (id: string, line: string) => void
   /** Measures what instances have resident, now. */
   readonly measure: () => Promise<void>
+  /** Ends what instances have started, where this process is killed. */
+  readonly lastWill: LastWill
 }
 
 /** How long between two looks whether one is ready. */
@@ -115,6 +118,7 @@ export class Instance {
 
   /** Where it takes connections, once it does. Rejects where it does not in time, or never will. */
   reach(gone: Gone): Promise<Address> {
+    if (gone.destroyed) return Promise.reject(goneError())
     if (this.#closed) return Promise.reject(this.#error('is being stopped'))
     if (this.#state === 'ready' && this.#life?.upstream) return Promise.resolve(this.#life.upstream)
     if (!this.isAlive) return Promise.reject(this.#problem ?? this.#error('has ended'))
@@ -219,10 +223,11 @@ export class Instance {
 
   /** Starts it, and resolves with its exit code once it has ended. */
   async #ran(life: Life): Promise<number> {
-    const { listens, upstream: fixed, startTimeoutMs, stopTimeoutMs } = this.settings
+    const { listens, upstream: fixed, isUpstreamGuessed, startTimeoutMs, stopTimeoutMs } = this.settings
     const { signal } = life.aborter
     const startMs = Date.now()
-    if (fixed && (await accepts(fixed))) {
+    const isTaken = fixed !== undefined && (await accepts(fixed))
+    if (isTaken && !isUpstreamGuessed) {
       throw this.#error(`cannot listen at ${addressText(fixed)}: something else does already`)
     }
     const upstream = fixed ?? (await freeAddress())
@@ -233,7 +238,9 @@ export class Instance {
     this.#become('starting', { message: `starts, process ${program.pid}`, pid: program.pid })
     // It was told to stop while its process was made.
     if (life.stopping !== undefined) void program.stop(stopTimeoutMs)
-    const isReady = listens ? await this.#readiness(program, upstream, signal, startMs + startTimeoutMs) : true
+    // Where another one listens already, it was not its own address that its command says.
+    const isReady =
+      listens && !isTaken ? await this.#readiness(program, upstream, signal, startMs + startTimeoutMs) : true
     if (isReady === 'late') {
       await program.stop(stopTimeoutMs)
       throw this.#error(`is not ready after ${startTimeoutMs} ms, and was stopped`)
@@ -242,13 +249,13 @@ export class Instance {
     return program.ended
   }
 
-  #started(upstream: Address): Promise<Program> {
+  async #started(upstream: Address): Promise<Program> {
     const { id, command, environment, workingDirectory, requiredBytes, usesDevice } = this.settings
-    const { manager, output } = this.#host
+    const { manager, output, lastWill } = this.#host
     const { port } = upstream
     const own = Object.entries(environment).map(([name, value]) => [name, withPort(value, port)])
     const slice = { PORT: String(port), [sliceVariable]: String(requiredBytes) }
-    return Program.start(
+    const program = await Program.start(
       command.map((word) => withPort(word, port)),
       {
         cwd: workingDirectory,
@@ -258,6 +265,9 @@ export class Instance {
         onLine: (line) => output(id, line),
       },
     )
+    lastWill.add(program.pid)
+    void program.ended.then(() => lastWill.remove(program.pid))
+    return program
   }
 
   /** Whether it came to be ready: false where it ended, or is to end, before. */

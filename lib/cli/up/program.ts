@@ -65,7 +65,7 @@ export class Program {
     try {
       process.kill(-this.pid, signal)
     } catch {
-      // Nobody is left in the group.
+      // The group has ended, or is another user's now: one may become that by a command such as sudo.
     }
   }
 }

@@ -12,6 +12,8 @@ export interface Settings {
   readonly listen: Address | undefined
   /** Where it listens by itself, if that is fixed. */
   readonly upstream: Address | undefined
+  /** Whether that is only what its command says, which may mean another's address. */
+  readonly isUpstreamGuessed: boolean
   readonly healthPath: string | undefined
   /** Whether something says where it listens: else it is ready once it runs. */
   readonly listens: boolean
@@ -49,17 +51,20 @@ function settingOf(instance: PlanInstance, report: PlannedInstanceReport, folder
   const { listen, upstream, healthPath, environment = {} } = instance
   const command = instance.command as string[]
   const { requiredBytes } = report
+  const words = [...command, ...Object.values(environment)]
+  const takesPort = words.some((word) => word.includes(PORT))
+  const said = upstream === undefined && !takesPort ? saidAddress(command, environment) : undefined
+  const fixed = upstream === undefined ? said : addressOf(upstream)
   return {
     id: report.id,
     command,
     environment,
     workingDirectory: resolve(folder, instance.workingDirectory ?? '.'),
     listen: listen === undefined ? undefined : addressOf(listen),
-    upstream: upstream === undefined ? undefined : addressOf(upstream),
+    upstream: fixed,
+    isUpstreamGuessed: said !== undefined && listen === undefined && healthPath === undefined,
     healthPath,
-    listens:
-      [listen, upstream, healthPath].some((each) => each !== undefined) ||
-      [...command, ...Object.values(environment)].some((word) => word.includes(PORT)),
+    listens: [listen, fixed, healthPath].some((each) => each !== undefined) || takesPort,
     priority: instance.priority ?? 0,
     idleTimeoutMs: ms(instance.idleTimeoutMs, 0),
     waitTimeoutMs: ms(instance.waitTimeoutMs, 30_000),
@@ -73,6 +78,19 @@ function settingOf(instance: PlanInstance, report: PlannedInstanceReport, folder
     loadBytes: Math.max(report.loadingBytes - requiredBytes, 0),
     usesDevice: instance.device === 'gpu' || instance.device === 'npu' || (instance.gpuLayers ?? 0) > 0,
   }
+}
+
+/** Where a command says that it listens: by `--port` and `--host`, as servers have them, or by `PORT` in what it is given. */
+function saidAddress(command: readonly string[], environment: Readonly<Record<string, string>>): Address | undefined {
+  const port = Number(optionOf(command, '--port') ?? environment.PORT)
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined
+  return { ...addressOf(`:${port}`), host: optionOf(command, '--host') }
+}
+
+/** The value of the last option of that name. */
+function optionOf(command: readonly string[], name: string): string | undefined {
+  const at = command.findLastIndex((word) => word === name || word.startsWith(`${name}=`))
+  return command[at] === name ? command[at + 1] : command[at]?.slice(name.length + 1)
 }
 
 /** A plan that was read has its times as numbers. */

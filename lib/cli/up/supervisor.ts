@@ -4,6 +4,7 @@ import { Door } from './door.js'
 import type { InstanceEvent } from './events.js'
 import { type Host, Instance } from './instance.js'
 import type { InstanceError } from './instance-error.js'
+import { LastWill } from './last-will.js'
 import type { Settings } from './settings.js'
 
 /** Who is told of what happens. */
@@ -22,6 +23,7 @@ export class Supervisor {
   readonly instances: readonly Instance[]
   readonly #observer: Observer
   readonly #doors: Door[] = []
+  readonly #lastWill: LastWill
   #stopping: Promise<void> | undefined
   #measuring: Promise<void> | undefined
   readonly #changes = new Set<() => void>()
@@ -29,6 +31,7 @@ export class Supervisor {
   /** The instances are started in the order of the list. */
   constructor(settings: readonly Settings[], manager: MemoryManager, observer: Observer) {
     this.#observer = observer
+    this.#lastWill = new LastWill(Math.max(...settings.map(({ stopTimeoutMs }) => stopTimeoutMs)))
     const host: Host = {
       manager,
       tell: (event) => {
@@ -37,6 +40,7 @@ export class Supervisor {
       },
       output: observer.output,
       measure: () => this.#measure(),
+      lastWill: this.#lastWill,
     }
     this.instances = settings.map((each) => new Instance(each, host))
   }
@@ -57,6 +61,7 @@ export class Supervisor {
       await this.stop()
     } finally {
       clearInterval(timer)
+      this.#lastWill[Symbol.dispose]()
       await this.#measuring
     }
   }

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { type BoardId, MemoryManager, type Plan, type PlanReport } from '../../index.js'
+import { type BoardId, formatBytes, MemoryManager, type Plan, type PlanReport, processes } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { UsageError } from '../failure.js'
@@ -27,6 +27,9 @@ export const up: Verb = {
   run,
 }
 
+/** What its share of a ledger is named. */
+const NAME = 'plimsoll up'
+
 async function run(args: Arguments): Promise<Report | number> {
   const { file } = args
   const plan = planFromFile(file)
@@ -36,9 +39,23 @@ async function run(args: Arguments): Promise<Report | number> {
   if (settings.length === 0) throw new UsageError('expected a plan with an instance that has a command, got none')
   await using manager = new MemoryManager({
     ...lineOf(plan, found.report),
-    shared: { ...ledgerFrom(args), processName: 'plimsoll up' },
+    shared: { ...ledgerFrom(args), processName: NAME },
   })
+  await tellOfLeft(manager)
   return await supervise(file, settings, manager, args)
+}
+
+/** Says which plans were killed and left something that still runs: it keeps their shares. */
+async function tellOfLeft({ budget }: MemoryManager): Promise<void> {
+  const shares = budget.ledgerHolders().filter((each) => each.name === NAME && each.isSeen && !each.isDraining)
+  if (shares.length === 0) return
+  const alive = new Set((await processes().catch(() => [])).map(({ pid }) => pid))
+  if (alive.size === 0) return
+  for (const { pid, heldBytes } of shares) {
+    if (alive.has(pid)) continue
+    const share = `what it started holds ${formatBytes(heldBytes)} of the ledger until it has ended`
+    printError(NAME, `process ${pid}, which ran a plan, was killed; ${share}`)
+  }
 }
 
 /** The report of a plan; on a line where documents stand one on a line. */
@@ -114,7 +131,7 @@ function summedUp(instances: readonly Instance[], wasAsked: boolean, args: Argum
       })),
     })
   } else if (process.stdout.isTTY) {
-    for (const { settings, problem } of failed) printError('plimsoll up', `${settings.id} ${problem}`)
+    for (const { settings, problem } of failed) printError(NAME, `${settings.id} ${problem}`)
   }
   return wasAsked || failed.length === 0 ? Exit.fine : Exit.trouble
 }

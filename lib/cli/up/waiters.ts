@@ -1,8 +1,12 @@
 /** Who may go while it waits: a socket. */
 export interface Gone {
+  readonly destroyed: boolean
   once(event: 'close', listener: () => void): unknown
   off(event: 'close', listener: () => void): unknown
 }
+
+/** What is told to who has gone: nobody reads it. */
+export const goneError = (): Error => new Error('the connection was closed')
 
 interface Waiter<T> {
   resolve: (value: T) => void
@@ -35,7 +39,7 @@ export class Waiters<T> {
         if (this.#all.size === 0) onNobody()
       }
       const timer = setTimeout(() => leave(this.#timeout()), this.#timeoutMs)
-      const onClose = () => leave(new Error('the connection was closed'))
+      const onClose = () => leave(goneError())
       const forget = () => {
         clearTimeout(timer)
         gone.off('close', onClose)

@@ -90,7 +90,8 @@ fn heap_memory_is_in_no_account_of_its_process_and_udmabuf_is_in_all() {
         println!("| {} | {cells} | {score} |", backend.name());
         let all = 250 * MIB;
         let name = backend.name();
-        assert!(unavailable > all, "{name}: the machine has less");
+        // The rest of the machine takes and releases meanwhile, too.
+        assert!(unavailable > 192 * MIB, "{name}: {} MiB less in the machine", inmib(unavailable));
         let counted = !name.starts_with("dma-heap");
         assert_eq!(resident > all, counted, "{name}: {} MiB resident", inmib(resident));
         assert_eq!(group > all, counted, "{name}: {} MiB in the group", inmib(group));
