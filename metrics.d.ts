@@ -113,7 +113,8 @@ interface PrometheusMetricsOptions extends MetricsOptions {
  * Registers every metric of the catalogue with prom-client, which is given: this package loads none. They are read as the registry is
  * scraped, all at once. Disposing of what it returns removes them.
  *
- * @throws {@link InvalidArgumentError} for what is not prom-client, and an unknown or unfit option.
+ * @throws {@link InvalidArgumentError} for what is not prom-client, an unknown or unfit option, and a registry that has one of the names: it
+ * gets none then.
  * @example
  * import client from 'prom-client'
  *
@@ -157,7 +158,11 @@ declare function serveMetrics(options?: ServeMetricsOptions): Promise<MetricsSer
 
 /** What {@link metricsText} makes is served as this. */
 declare const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
-/** Metrics as Prometheus reads them: its text format, version 0.0.4. */
+/**
+ * Metrics as Prometheus reads them: its text format, version 0.0.4.
+ *
+ * @throws {@link InvalidArgumentError} for what are no metrics.
+ */
 declare const metricsText: (metrics: readonly Metric[]) => string;
 
 export { metricCatalogue, metricsContentType, metricsText, openTelemetryMetrics, prometheusMetrics, readMetrics, serveMetrics };

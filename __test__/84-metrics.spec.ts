@@ -151,6 +151,13 @@ describe('what is read', () => {
     expect(pointsOf(metrics, 'plimsoll.queue.waiting')).toBeUndefined()
   })
 
+  test('is text only where it is metrics', () => {
+    for (const wrong of [undefined, 7, [7], [{}], [{ prometheusName: 'x', help: '', points: [{}] }]]) {
+      expect(() => metricsText(wrong as never)).toThrow(InvalidArgumentError)
+    }
+    expect(metricsText([])).toBe('')
+  })
+
   test('is refused by name for a misspelt or unfit option', async () => {
     for (const options of [
       { manger: manager },

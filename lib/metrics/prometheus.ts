@@ -56,7 +56,8 @@ const hasFunctions = <T>(value: unknown, ...names: (keyof T & string)[]): value 
  * Registers every metric of the catalogue with prom-client, which is given: this package loads none. They are read as the registry is
  * scraped, all at once. Disposing of what it returns removes them.
  *
- * @throws {@link InvalidArgumentError} for what is not prom-client, and an unknown or unfit option.
+ * @throws {@link InvalidArgumentError} for what is not prom-client, an unknown or unfit option, and a registry that has one of the names: it
+ * gets none then.
  * @example
  * import client from 'prom-client'
  *
@@ -98,7 +99,7 @@ export function prometheusMetrics(client: PrometheusClient, options?: Prometheus
   } catch (error) {
     // One of the same name is there already: none or all.
     remove()
-    throw error
+    throw invalidArgument('registry', 'one that takes these metrics', (error as Error | undefined)?.message)
   }
   return { [Symbol.dispose]: remove }
 }
