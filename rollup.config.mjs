@@ -24,21 +24,23 @@ const lazily = (name) => `export default new Proxy({}, { get: (_, key) => requir
 const plimsoll = {
   name: 'plimsoll',
   resolveId: (source) => {
-    const [, room] = /\/(report|http)\/index\.js$/.exec(source) ?? []
+    const [, room] = /\/(report|http|metrics|dashboard)\/index\.js$/.exec(source) ?? []
     if (room) return { id: `plimsoll/${room}`, syntheticNamedExports: true }
     return source.endsWith('/index.js') ? { id: 'plimsoll', syntheticNamedExports: true } : null
   },
   load: (id) => {
     if (id === 'plimsoll') return lazily('index')
-    const [, room] = /^plimsoll\/(report|http)$/.exec(id) ?? []
+    const [, room] = /^plimsoll\/(report|http|metrics|dashboard)$/.exec(id) ?? []
     return room ? lazily(room) : null
   },
 }
 /** Files carried as text: `./profile/page.css?text` in lib/report/profile.ts, from where they lie beside the source. */
 const text = {
   name: 'text',
-  resolveId: (source, importer) =>
-    source.endsWith('?text') ? resolve('lib', relative('build/lib', dirname(importer)), source) : null,
+  resolveId: (source, importer) => {
+    if (source.startsWith('uplot/')) return resolve('node_modules', source)
+    return source.endsWith('?text') ? resolve('lib', relative('build/lib', dirname(importer)), source) : null
+  },
   load: (id) =>
     id.endsWith('?text')
       ? `export default ${JSON.stringify(readFileSync(id.slice(0, -'?text'.length), 'utf8'))}`
@@ -89,6 +91,8 @@ export default [
       index: 'build/lib/index.js',
       report: 'build/lib/report/index.js',
       http: 'build/lib/http/index.js',
+      metrics: 'build/lib/metrics/index.js',
+      dashboard: 'build/lib/dashboard/index.js',
       'node-llama-cpp': 'build/lib/llama/index.js',
     },
     output: { dir: 'dist', chunkFileNames: 'shared.js', format: 'cjs', banner: licence, generatedCode: 'es2015' },
@@ -105,7 +109,7 @@ export default [
     plugins: [binding, dts()],
     external,
   },
-  ...['report', 'http', 'llama'].map((room) => ({
+  ...['report', 'http', 'llama', 'metrics', 'dashboard'].map((room) => ({
     input: `build/lib/${room}/index.d.ts`,
     output: { file: `${room === 'llama' ? 'node-llama-cpp' : room}.d.ts` },
     plugins: [entry, dts()],

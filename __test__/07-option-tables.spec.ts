@@ -21,7 +21,7 @@ interface Option {
 }
 
 const declared = new Map(
-  ['index.d.ts', 'http.d.ts'].flatMap((path) =>
+  ['index.d.ts', 'http.d.ts', 'metrics.d.ts', 'dashboard.d.ts'].flatMap((path) =>
     createSourceFile(path, read(path), ScriptTarget.Latest, true)
       .statements.filter(isInterfaceDeclaration)
       .map((declaration) => [declaration.name.text, declaration] as const),
@@ -123,6 +123,8 @@ const subjects: Record<string, string[]> = {
   'adapters.md: memoryPressure(options)': ['MemoryPressureOptions'],
   'tokens.md: new TokenBudget(options)': ['TokenBudgetOptions'],
   'tokens.md: PageStore.create(options)': ['PageStoreOptions'],
+  'dashboard.md: serveDashboard([options])': ['DashboardOptions'],
+  'metrics.md: What is read': ['MetricsOptions'],
   'monitor.md: monitor.start([options])': ['MonitorOptions'],
   'plans.md: checkBeforeLoad(file, [options])': ['LoadCheckOptions'],
   'pools.md: Device.open([choice])': [

@@ -18,6 +18,7 @@ describe('help and version', () => {
       'cache [PATH...]',
       'inspect FILE|URL',
       'load FILE',
+      'metrics',
       'pools FILE',
       'replay FILE',
       'top',
@@ -35,6 +36,8 @@ describe('help and version', () => {
     ['cache', ['[PATH...]', '--drop', '--json']],
     ['inspect', ['--header-only', '--json']],
     ['load', ['--as raw|f32|f16|bf16', '--chunk SIZE', '--tensor NAME ...', '--json']],
+    ['dashboard', ['--port N', '--interval TIME', '--name NAME', '--json']],
+    ['metrics', ['--port N', '--name NAME', '--margin PERCENT', '--json']],
     ['pools', ['--html OUT', '--at N', '--slab SIZE', '--json']],
     ['replay', ['--device auto|host|', '--slab SIZE', '--page SIZE', '--defragment', '--repeat N', '--json']],
     ['top', ['--interval TIME', '--count N', '--pid PID', '--json', 'print one JSON document a line']],
@@ -81,7 +84,7 @@ describe('wrong use ends with 2 and says what is right', () => {
   test.each([
     [
       [],
-      'expected a verb: doctor, blackbox, cache, estimate, fit, inspect, ledger, load, plan, pools, replay, run, top, up',
+      'expected a verb: doctor, blackbox, cache, dashboard, estimate, fit, inspect, ledger, load, metrics, plan, pools, replay, run, top, up',
     ],
     [['insepct', sample], 'unknown verb "insepct"; did you mean "inspect"?'],
     [['doc'], 'unknown verb "doc"; did you mean "doctor"?'],
@@ -90,7 +93,7 @@ describe('wrong use ends with 2 and says what is right', () => {
     [['load', sample, '--foo'], 'unknown option "--foo"; expected one of --'],
     [
       ['frobnicate'],
-      'unknown verb "frobnicate"; expected one of doctor, blackbox, cache, estimate, fit, inspect, ledger, load, plan, pools, replay, run, top, up',
+      'unknown verb "frobnicate"; expected one of doctor, blackbox, cache, dashboard, estimate, fit, inspect, ledger, load, metrics, plan, pools, replay, run, top, up',
     ],
     [['hlp'], 'unknown verb "hlp"; did you mean "help"?'],
     [['--vesion'], 'unknown option "--vesion"; did you mean "--version"?'],

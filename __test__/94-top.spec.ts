@@ -57,6 +57,7 @@ describe('with --json', () => {
         process: expect.objectContaining({ rssBytes: expect.any(Number) }),
         processes: expect.any(Array),
         gpuProcesses: sample.gpuProcesses && expect.any(Array),
+        ledger: sample.ledger && { path: expect.any(String), holders: expect.any(Array) },
       })
     }
     const times = lines.map(({ timeMs }) => timeMs)

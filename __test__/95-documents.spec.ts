@@ -57,6 +57,10 @@ describe('an example is a program that does what its page says', () => {
     const project = mkdtempSync(join(folder, 'project-'))
     mkdirSync(join(project, 'node_modules'))
     symlinkSync(root, join(project, 'node_modules/plimsoll'))
+    // What a user gives to the bridges of metrics.
+    for (const peer of ['prom-client', '@opentelemetry']) {
+      symlinkSync(resolve(root, 'node_modules', peer), join(project, 'node_modules', peer))
+    }
     symlinkSync(resolve(root, 'examples'), join(project, 'examples'))
     cpSync(samplePath, join(project, 'model.gguf'))
     return project

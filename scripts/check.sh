@@ -32,7 +32,7 @@ npx tsc --project examples --noEmit
 
 step 'Generated files'
 npm run --silent build
-git diff --exit-code -- binding.d.ts index.d.ts report.d.ts http.d.ts node-llama-cpp.d.ts || {
+git diff --exit-code -- binding.d.ts index.d.ts report.d.ts http.d.ts metrics.d.ts dashboard.d.ts node-llama-cpp.d.ts || {
   echo 'The files above are generated: commit them as `npm run build` leaves them.' >&2
   exit 1
 }

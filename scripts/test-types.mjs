@@ -44,7 +44,15 @@ function install() {
   const installed = join(folder, 'node_modules/plimsoll')
   rmSync(installed, { recursive: true, force: true })
   mkdirSync(installed, { recursive: true })
-  for (const name of ['package.json', 'index.d.ts', 'report.d.ts', 'http.d.ts', 'node-llama-cpp.d.ts'])
+  for (const name of [
+    'package.json',
+    'index.d.ts',
+    'report.d.ts',
+    'http.d.ts',
+    'metrics.d.ts',
+    'dashboard.d.ts',
+    'node-llama-cpp.d.ts',
+  ])
     cpSync(join(root, name), join(installed, name))
   for (const name of ['program.ts', 'handed-out.ts']) cpSync(join(root, 'scripts/test-types', name), join(folder, name))
 }

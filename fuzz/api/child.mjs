@@ -18,10 +18,12 @@ const require = createRequire(import.meta.url)
 const root = new URL('../../', import.meta.url)
 const plimsoll = require(new URL('dist/index.js', root).pathname)
 const report = require(new URL('dist/report.js', root).pathname)
+// Those that start no server.
+const { serveMetrics: _, ...metrics } = require(new URL('dist/metrics.js', root).pathname)
 
 const random = new Random(plan.seed)
 const judge = new Judge(plimsoll)
-const surface = surfaceOf({ ...plimsoll, ...report })
+const surface = surfaceOf({ ...plimsoll, ...report, ...metrics })
 const files = new Files({ random, folder: plan.folder, models: plan.models, library: plan.library })
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))

@@ -7,6 +7,7 @@ import { isTypedArray } from 'node:util/types'
 import { profilePage } from 'plimsoll/report'
 import { estimateRecipes } from './estimates.mjs'
 import * as hostile from './hostile.mjs'
+import { metricsRecipes } from './metrics.mjs'
 import { planRecipes } from './plans.mjs'
 import { tokenRecipes } from './tokens.mjs'
 
@@ -412,6 +413,7 @@ export const recipes = {
   poolsPage: [(world) => [world.make('MemoryPool')?.snapshot()]],
   profilePage: [rows],
 
+  ...metricsRecipes({ options, oneOf, within, of, flag, always }),
   ...estimateRecipes({ options, oneOf, within, of, flag, bytes, always }),
   ...planRecipes({ options, oneOf, within, of, flag, bytes, always }),
   ...tokenRecipes({ options, oneOf, of, flag, bytes, always, callback, array }),

@@ -1,6 +1,7 @@
 import { version } from '../support/package.js'
 import { parse, suggestion } from './arguments.js'
 import { blackbox } from './blackbox/blackbox.js'
+import { dashboard } from './dashboard/dashboard.js'
 import { doctor } from './doctor/doctor.js'
 import { estimate } from './estimate/estimate.js'
 import { fit } from './estimate/fit.js'
@@ -9,6 +10,7 @@ import { describe, UsageError } from './failure.js'
 import { programHelp, verbHelp } from './help.js'
 import { ledger } from './ledger/ledger.js'
 import { run as runCommand } from './ledger/run.js'
+import { metrics } from './metrics/metrics.js'
 import { cache } from './model/cache.js'
 import { inspect } from './model/inspect.js'
 import { load } from './model/load.js'
@@ -25,11 +27,13 @@ const verbs: readonly Verb[] = [
   doctor,
   blackbox,
   cache,
+  dashboard,
   estimate,
   fit,
   inspect,
   ledger,
   load,
+  metrics,
   plan,
   pools,
   replay,

@@ -1,16 +1,15 @@
 import { setTimeout as after } from 'node:timers/promises'
-import { type LedgerHolder, MemoryBudget, processes, surveyLedger } from '../../index.js'
+import { MemoryBudget, processes, surveyLedger } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
-import { filled } from '../shared/document.js'
 import { onEndingSignal } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
+import { ledgerLines } from '../shared/ledger-page.js'
+import { heldBytes, holderDocument, type LedgerView } from '../shared/ledger-view.js'
 import { lineFrom, lineOptions } from '../shared/line.js'
 import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
 import { onKey, Screen } from '../terminal/screen.js'
 import type { Report, Verb } from '../verb.js'
-import { ledgerLines } from './page.js'
-import { heldBytes, type LedgerView, processOf } from './view.js'
 
 export const ledger: Verb = {
   name: 'ledger',
@@ -74,14 +73,10 @@ async function watch(args: Arguments, look: () => Promise<LedgerView>): Promise<
 
 function documentOf(view: LedgerView): object {
   const { survey, boardLineBytes } = view
-  const holder = (of: LedgerHolder) => {
-    const { command = null, rssBytes = null } = processOf(view, of) ?? {}
-    return { ...filled(of, { waiting: null }), command, rssBytes }
-  }
   return {
     path: survey?.path ?? null,
     boardLineBytes,
     heldBytes: survey ? heldBytes(survey) : null,
-    holders: survey?.holders.map(holder) ?? null,
+    holders: survey?.holders.map((holder) => holderDocument(view, holder)) ?? null,
   }
 }

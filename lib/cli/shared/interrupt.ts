@@ -1,3 +1,5 @@
+import { Exit, type ExitCode } from '../exit.js'
+
 /** A signal that aborts at the first Ctrl-C. The second one ends the process as it would have without us. */
 export function untilInterrupted(): AbortSignal {
   const controller = new AbortController()
@@ -20,3 +22,12 @@ export function onEndingSignal(callback: (signal: EndingSignal) => void): Dispos
     },
   }
 }
+
+/** The code that a server ends with, once it is asked to end: what a supervisor sends is no failure. */
+export const untilEnded = (): Promise<ExitCode> =>
+  new Promise((resolve) => {
+    const signals = onEndingSignal((signal) => {
+      signals[Symbol.dispose]()
+      resolve(signal === 'SIGINT' ? Exit.interrupted : Exit.fine)
+    })
+  })

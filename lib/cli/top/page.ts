@@ -7,13 +7,17 @@ import {
   type ProcessMemory,
 } from '../../index.js'
 import { boundTable } from '../shared/bounds.js'
+import { holderTable } from '../shared/ledger-page.js'
+import type { LedgerView } from '../shared/ledger-view.js'
 import type { Line } from '../shared/line.js'
 import { blockWords, darkWords, holderWords, pressureWords, swapWords, zramWords } from '../shared/signal-words.js'
 import { bar } from '../terminal/bar.js'
 import type { Page } from '../terminal/page.js'
+import { sparkline } from '../terminal/sparkline.js'
 import type { Style } from '../terminal/style.js'
 import { facts, heading, table } from '../terminal/table.js'
 import { clip, percent, visible } from '../terminal/text.js'
+import { type Choice, gpuBytesOf, shownProcesses } from './choice.js'
 
 /** The memory at one moment, as it is shown. */
 export interface View {
@@ -29,22 +33,55 @@ export interface View {
   /** Who holds memory of the GPUs, where a driver tells. */
   gpuProcesses: readonly GpuProcess[] | undefined
   intervalMs: number
+  /** The ledger that the processes of this board share, where there is one. */
+  ledger: LedgerView
+  /** Headroom of the samples so far, the latest last, in bytes. */
+  history: readonly number[]
 }
 
 const levelStyles: Record<MemoryLevel, Style> = { normal: 'green', warning: 'yellow', critical: 'red' }
 
 /** A view as a page of a terminal. */
-export const frame = (page: Page, view: View): string[] => [
+export const frame = (page: Page, view: View, choice: Choice): string[] => [
   title(page, view),
   '',
   ...gauges(page, view),
+  history(page, view),
   '',
   ...bounds(page, view),
   ...facts(page, memoryFacts(view)),
   '',
-  heading(page, 'Processes', 'that have plimsoll loaded, as far as this user may look'),
-  ...processTable(page, view.processes),
+  ...ledgerLines(page, view),
+  processHeading(page, choice),
+  ...processTable(page, view, choice),
 ]
+
+/** Nothing where nobody shares a ledger. */
+const ledgerLines = (page: Page, { ledger }: View): string[] =>
+  ledger.survey?.holders.length
+    ? [heading(page, 'Ledger', visible(ledger.survey.path)), ...holderTable(page, ledger), '']
+    : []
+
+function processHeading(page: Page, { sorting, all, filter, isTyping }: Choice): string {
+  const which = all ? 'all' : 'that have plimsoll loaded'
+  const found = filter === '' && !isTyping ? '' : `, with "${visible(filter)}${isTyping ? '_' : ''}"`
+  const note = `${which}, as far as this user may look, by ${sorting}${found}; s sorts, a shows ${all ? 'fewer' : 'all'}, / filters`
+  return heading(page, 'Processes', note)
+}
+
+/** Headroom over time, as shares of what its bound could give were nothing in use. */
+function history(page: Page, { history, sample, intervalMs }: View): string {
+  const cells = gaugeCells(page)
+  const shown = history.slice(-cells)
+  const line = sparkline(
+    shown.map((bytes) => bytes / Math.max(sample.headroom.bindingTerm.capacityBytes, 1)),
+    cells,
+  )
+  const seconds = ((shown.length - 1) * intervalMs) / 1000
+  const words = `headroom of the last ${seconds.toFixed(seconds < 10 ? 1 : 0)} s, ${formatBytes(Math.min(...shown))} at least`
+  const room = Math.max(page.width - cells - NAME_CELLS - 6, 0)
+  return `  ${page.paint('dim', 'history'.padEnd(NAME_CELLS))}  ${page.paint('green', line)}  ${clip(words, room)}`
+}
 
 function title(page: Page, { sample, intervalMs }: View): string {
   const time = new Date(sample.timeMs).toLocaleTimeString('en-GB')
@@ -75,10 +112,13 @@ function gauges(page: Page, { sample, line }: View): string[] {
 const bounds = (page: Page, { sample }: View): string[] =>
   sample.headroom.terms.length > 1 ? [...boundTable(page, sample.headroom), ''] : []
 
+const NAME_CELLS = 8
+
+const gaugeCells = (page: Page): number => Math.min(Math.max(Math.floor(page.width / 6), 8), 32)
+
 function gauge(page: Page, name: string, style: Style, share: number, figure: string, why: string): string {
-  const NAME_CELLS = 8
   const FIGURE_CELLS = 11
-  const cells = Math.min(Math.max(Math.floor(page.width / 6), 8), 32)
+  const cells = gaugeCells(page)
   const left = page.width - NAME_CELLS - FIGURE_CELLS - cells - 8
   const drawn = bar(page.paint, style, share, cells)
   const words = left > 0 ? `  ${clip(visible(why), left)}` : ''
@@ -111,8 +151,13 @@ const processWords = ({ rssBytes, anonymousBytes, fileBytes, shmemBytes }: Proce
 
 const sizeOrUnknown = (bytes: number | undefined): string => (bytes === undefined ? '?' : formatBytes(bytes))
 
-const processTable = (page: Page, processes: readonly ProcessInfo[]): string[] =>
-  table(
+function processTable(page: Page, { processes, gpuProcesses }: View, choice: Choice): string[] {
+  const shown = shownProcesses(processes, gpuProcesses, choice)
+  const gpus = shown.map(({ pid }) => gpuBytesOf(pid, gpuProcesses))
+  // Where no driver tells of any of them there is no column.
+  const told = gpus.some((bytes) => bytes !== undefined)
+  const gpuCell = (at: number): string[] => (told ? [gpus[at] === undefined ? '' : formatBytes(gpus[at])] : [])
+  return table(
     page,
     [
       { title: 'pid', align: 'right' },
@@ -120,17 +165,20 @@ const processTable = (page: Page, processes: readonly ProcessInfo[]): string[] =
       { title: 'anonymous', align: 'right' },
       { title: 'shared', align: 'right' },
       { title: 'peak', align: 'right', style: 'dim' },
+      ...(told ? [{ title: 'GPU', align: 'right' } as const] : []),
       { title: 'command' },
     ],
-    processes.map((process) => [
+    shown.map((process, at) => [
       String(process.pid),
       formatBytes(process.rssBytes),
       sizeOrUnknown(process.anonymousBytes),
       sizeOrUnknown(process.shmemBytes),
       sizeOrUnknown(process.peakRssBytes),
+      ...gpuCell(at),
       visible(process.command),
     ]),
   )
+}
 
 /** The columns of a view in one line: title, width of any value, negative for those that begin left, and value. */
 const columns: readonly [string | ((view: View) => string), number, (view: View) => string][] = [

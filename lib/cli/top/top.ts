@@ -2,31 +2,37 @@ import {
   DeviceUnavailableError,
   type GpuProcess,
   gpuProcesses,
+  type LedgerOptions,
   MemoryBudget,
   MemoryMonitor,
   type ProcessInfo,
   processes,
   processMemory,
+  surveyLedger,
 } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { SystemError } from '../failure.js'
 import { darkDocument, filled, headroomDocument, machineDocument } from '../shared/document.js'
 import { type EndingSignal, onEndingSignal } from '../shared/interrupt.js'
+import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
+import { holderDocument, type LedgerView } from '../shared/ledger-view.js'
 import { type Line, lineFrom, lineOf, lineOptions } from '../shared/line.js'
 import { measured, measuredMachine, processFrom } from '../shared/machine.js'
 import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
 import { onKey, Screen } from '../terminal/screen.js'
 import type { Verb } from '../verb.js'
+import { type Choice, chosen, firstChoice } from './choice.js'
 import { frame, plainLine, plainTitles, type View } from './page.js'
 
 export const top: Verb = {
   name: 'top',
-  summary: 'live view: line, headroom, pressure, and the processes that have this package loaded',
+  summary: 'live view: line, headroom and its history, pressure, the ledger, and who holds what',
   options: {
     interval: { type: 'string', value: 'TIME', help: 'time between two samples, such as 500ms or 2s (1s)' },
     count: { type: 'string', value: 'N', help: 'end after so many samples' },
     pid: { type: 'string', value: 'PID', help: 'look at the cgroups and the memory of that process' },
+    ...ledgerOptions,
     ...lineOptions,
     json: { type: 'boolean', help: 'print one JSON document a line, for every sample' },
   },
@@ -55,7 +61,7 @@ async function watch(args: Arguments): Promise<Ending> {
   using _signals = onEndingSignal((signal) => end(signal === 'SIGINT' ? Exit.interrupted : signal))
   // Whoever read the output has seen enough; other errors end the process elsewhere.
   process.stdout.once('error', () => end(Exit.fine))
-  using output = outputOf(args, end)
+  using output = outputOf(args, end, (all) => samples.show(all))
   for await (const view of samples) output.show(view)
   return ending ?? Exit.fine
 }
@@ -65,9 +71,9 @@ interface Output extends Disposable {
   show: (view: View) => void
 }
 
-function outputOf(args: Arguments, end: (how: Ending) => void): Output {
+function outputOf(args: Arguments, end: (how: Ending) => void, showAll: (all: boolean) => void): Output {
   if (args.flag('json')) return { show: (view) => printDocumentLine(documentOf(view)), [Symbol.dispose]: () => {} }
-  return process.stdout.isTTY && process.env.TERM !== 'dumb' ? terminal(end) : plainLines()
+  return process.stdout.isTTY && process.env.TERM !== 'dumb' ? terminal(end, showAll) : plainLines()
 }
 
 function plainLines(): Output {
@@ -81,17 +87,24 @@ function plainLines(): Output {
   }
 }
 
+/** As many samples as the widest terminal has cells for. */
+const MAX_HISTORY = 32
+
 const CTRL_C = '\x03'
 
-function terminal(end: (how: Ending) => void): Output {
+function terminal(end: (how: Ending) => void, showAll: (all: boolean) => void): Output {
   let last: View | undefined
+  let choice: Choice = firstChoice
   const draw = () => {
-    if (last) screen.draw(frame(pageFor(process.stdout), last))
+    if (last) screen.draw(frame(pageFor(process.stdout), last, choice))
   }
   const screen = new Screen(process.stdout)
   const keys = onKey(process.stdin, (key) => {
-    if (key === 'q' || key === 'Q') end(Exit.fine)
-    if (key === CTRL_C) end(Exit.interrupted)
+    if (key === CTRL_C) return end(Exit.interrupted)
+    if (!choice.isTyping && (key === 'q' || key === 'Q')) return end(Exit.fine)
+    choice = chosen(choice, key)
+    showAll(choice.all)
+    draw()
   })
   process.stdout.on('resize', draw)
   return {
@@ -115,6 +128,10 @@ class SampleFeed implements AsyncIterable<View> {
   readonly #monitor: MemoryMonitor
   readonly #intervalMs: number
   readonly #count: number
+  readonly #ledger: LedgerOptions
+  readonly #boardLineBytes: number
+  readonly #history: number[] = []
+  #all = false
   #reportsGpus = true
 
   constructor(args: Arguments) {
@@ -126,12 +143,19 @@ class SampleFeed implements AsyncIterable<View> {
     this.#isOther = pid !== undefined
     this.#pid = pid ?? process.pid
     this.#line = lineOf(budget)
+    this.#boardLineBytes = budget.boardLineBytes
+    this.#ledger = ledgerFrom(args)
     this.#monitor = new MemoryMonitor(budget)
     this.#monitor.start({ intervalMs: this.#intervalMs, refuseAtCritical: false, historyCount: 0 })
   }
 
   close(): void {
     this.#monitor.close()
+  }
+
+  /** Whether the views from now on have every process, not those alone that have this package loaded. */
+  show(all: boolean): void {
+    this.#all = all
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<View, void, undefined> {
@@ -157,6 +181,21 @@ class SampleFeed implements AsyncIterable<View> {
     }
   }
 
+  /** Who shares the ledger. Whose processes they are is known of those that were read anyway. */
+  #ledgerView(processes: readonly ProcessInfo[]): LedgerView {
+    return {
+      survey: surveyLedger(this.#ledger),
+      boardLineBytes: this.#boardLineBytes,
+      processes: new Map(processes.map((process) => [process.pid, process])),
+    }
+  }
+
+  #remember(headroomBytes: number): number[] {
+    this.#history.push(headroomBytes)
+    if (this.#history.length > MAX_HISTORY) this.#history.shift()
+    return [...this.#history]
+  }
+
   async *#views(): AsyncGenerator<View, void, undefined> {
     let failure: string | undefined
     this.#monitor.on('unavailable', (reason) => {
@@ -169,13 +208,16 @@ class SampleFeed implements AsyncIterable<View> {
       // The process that was looked at has ended.
       if (this.#isOther && !sample.process) return
       firstKillCount ??= sample.oomKillCount
+      const read = await processes(this.#all ? {} : { loaded: true })
       yield {
         sample,
         pid: this.#pid,
         isOther: this.#isOther,
         line: this.#line,
         killCount: Math.max((sample.oomKillCount ?? 0) - (firstKillCount ?? 0), 0),
-        processes: await processes({ loaded: true }),
+        processes: read,
+        ledger: this.#ledgerView(read),
+        history: this.#remember(sample.headroom.bytes),
         gpuProcesses: await this.#gpuProcesses(),
         intervalMs: this.#intervalMs,
       }
@@ -199,7 +241,7 @@ const processDocument = (process: ProcessInfo) =>
 
 const gpuProcessDocument = (process: GpuProcess) => filled(process, { name: null, gpu: null, bytes: null })
 
-const documentOf = ({ sample, pid, line, killCount, processes, gpuProcesses }: View): object => ({
+const documentOf = ({ sample, pid, line, killCount, processes, gpuProcesses, ledger }: View): object => ({
   timeMs: sample.timeMs,
   level: sample.level,
   usedPercent: sample.usedPercent,
@@ -217,4 +259,7 @@ const documentOf = ({ sample, pid, line, killCount, processes, gpuProcesses }: V
   process: sample.process ?? null,
   processes: processes.map(processDocument),
   gpuProcesses: gpuProcesses?.map(gpuProcessDocument) ?? null,
+  ledger: ledger.survey
+    ? { path: ledger.survey.path, holders: ledger.survey.holders.map((holder) => holderDocument(ledger, holder)) }
+    : null,
 })

@@ -1,4 +1,5 @@
 import type { LedgerHolder, LedgerSurvey, ProcessInfo } from '../../index.js'
+import { filled } from './document.js'
 
 /** A ledger at one moment, and the line that those who share it have in common. */
 export interface LedgerView {
@@ -16,3 +17,9 @@ export function processOf({ processes }: LedgerView, holder: LedgerHolder): Proc
 /** What all hold together, the dead too, in bytes. */
 export const heldBytes = ({ holders }: LedgerSurvey): number =>
   holders.reduce((sum, { heldBytes }) => sum + heldBytes, 0)
+
+/** A holder as a document has it, with what its process is, where that can be seen. */
+export function holderDocument(view: LedgerView, holder: LedgerHolder): object {
+  const { command = null, rssBytes = null } = processOf(view, holder) ?? {}
+  return { ...filled(holder, { waiting: null }), command, rssBytes }
+}

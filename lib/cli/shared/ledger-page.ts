@@ -3,7 +3,7 @@ import { bar } from '../terminal/bar.js'
 import type { Page } from '../terminal/page.js'
 import { type Column, facts, heading, table } from '../terminal/table.js'
 import { percent, visible } from '../terminal/text.js'
-import { heldBytes, type LedgerView, processOf } from './view.js'
+import { heldBytes, type LedgerView, processOf } from './ledger-view.js'
 
 /** A ledger for people. */
 export function ledgerLines(page: Page, view: LedgerView): string[] {
@@ -23,14 +23,19 @@ export function ledgerLines(page: Page, view: LedgerView): string[] {
       ['draining', draining > 0 ? formatBytes(draining) : undefined],
     ]),
     '',
-    ...(holders.length > 0
-      ? table(
-          page,
-          columns,
-          holders.map((holder) => row(holder, processOf(view, holder))),
-        )
-      : ['nobody has a share']),
+    ...holderTable(page, view),
   ]
+}
+
+/** Who shares a ledger, as a table. */
+export function holderTable(page: Page, view: LedgerView): string[] {
+  const holders = view.survey?.holders ?? []
+  if (holders.length === 0) return ['nobody has a share']
+  return table(
+    page,
+    columns,
+    holders.map((holder) => row(holder, processOf(view, holder))),
+  )
 }
 
 const columns: readonly Column[] = [

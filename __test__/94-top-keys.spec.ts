@@ -1,0 +1,71 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { MemoryManager, MiB } from 'plimsoll'
+import { root } from './helpers/child'
+
+const tmux = (...args: string[]) =>
+  spawnSync('tmux', ['-L', `plimsoll-${process.pid}`, '-f', '/dev/null', ...args], { cwd: root, encoding: 'utf8' })
+
+const hasTmux = spawnSync('tmux', ['-V']).status === 0
+if (!hasTmux) console.warn('tmux is missing: the keys of top are not tested')
+
+;(hasTmux ? describe : describe.skip)('top in a terminal of tmux', () => {
+  const directory = mkdtempSync('/dev/shm/plimsoll-')
+  let manager: MemoryManager
+
+  beforeAll(() => {
+    manager = new MemoryManager({ shared: { directory, processName: 'a sharing server' } } as never)
+    manager.budget.allocate(3 * MiB, 'weights').hold()
+    const view = `"${process.execPath}" dist/cli.js top --interval 50ms --directory ${directory}`
+    expect(tmux('new-session', '-d', '-x', '160', '-y', '60', view).stderr).toBe('')
+  })
+  afterAll(async () => {
+    tmux('kill-server')
+    await manager.close()
+    rmSync(directory, { recursive: true })
+  })
+
+  /** What the terminal shows, once it is as it has to be. */
+  async function screen(isSo: (text: string) => boolean): Promise<string> {
+    for (;;) {
+      const text = tmux('capture-pane', '-p').stdout
+      if (isSo(text)) return text
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+
+  const type = (...keys: string[]) => tmux('send-keys', ...keys)
+
+  test('it has the history of headroom, and who shares the ledger with what it holds', async () => {
+    const text = await screen((shown) => /history +\S{5,} {2}headroom of the last/.test(shown))
+    expect(text).toMatch(/^ {2}history +[▁▂▃▄▅▆▇█]+ {2}headroom of the last [\d.]+ s, .* at least/m)
+    expect(text).toContain(`Ledger  ${join(directory, '')}`.slice(0, 20))
+    expect(text).toMatch(new RegExp(`3\\.00 MiB .* ${process.pid} .* a sharing server`))
+  })
+
+  test('s goes on to the next column, a shows all processes', async () => {
+    await screen((shown) => shown.includes('by resident;'))
+    type('s')
+    await screen((shown) => shown.includes('by anonymous;'))
+    type('a')
+    await screen((shown) => shown.includes('Processes  all,'))
+    type('a')
+    await screen((shown) => shown.includes('that have plimsoll loaded'))
+  })
+
+  test('/ keeps what has the words that are typed, q among them, and Escape takes it back', async () => {
+    type('/', 'T', 'O', 'P', 'q', 'BSpace', 'Enter')
+    const found = await screen((shown) => shown.includes('with "TOP";'))
+    const rows = found.slice(found.indexOf('Processes')).trim().split('\n').slice(2)
+    expect(rows).toHaveLength(1)
+    expect(rows[0]).toContain('dist/cli.js top')
+    type('/', 'Escape')
+    await screen((shown) => !shown.includes('with "'))
+  })
+
+  test('q ends it', async () => {
+    type('q')
+    await screen((shown) => shown === '')
+  })
+})

@@ -1,0 +1,106 @@
+import { MemoryManager, MemoryBudget, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, InsufficientMemoryError } from './index.js';
+
+/** What a dashboard shows, and where. */
+interface DashboardOptions {
+    /** Whose budget, queue, pools and monitor are shown. None by default: the machine alone. */
+    manager?: MemoryManager;
+    /** The budget that is shown. That of `manager` by default, else one of this machine. */
+    budget?: MemoryBudget;
+    /**
+     * A ledger to survey, by its name or its options; `true` for the one of the whole board. By default the one that the budget shares, if it
+     * shares one.
+     */
+    ledger?: LedgerChoice;
+    /** The port of this machine's loopback. 0 by default: any that is free. */
+    port?: number;
+    /** The time between two updates of the pages, in milliseconds, from 100 to 60,000. 1000 by default. */
+    intervalMs?: number;
+    /** How long a link may be opened that was not, in milliseconds, up to a day. 600,000 by default. */
+    linkMs?: number;
+}
+
+/** The figures of one moment that the chart draws. */
+interface DashboardMoment {
+    timeMs: number;
+    lineBytes: number;
+    allocatedBytes: number;
+    /** Absent where the budget is not of this machine, or it cannot be measured. */
+    headroomBytes?: number;
+    /** The bound with the least room, in words. */
+    binding: string;
+}
+/** Something that happened. */
+interface DashboardEvent {
+    timeMs: number;
+    kind: 'normal' | 'warning' | 'critical' | 'pressure' | 'kill' | 'unavailable';
+    text: string;
+}
+/** A request that was refused, with what to do about it. */
+interface DashboardRefusal {
+    timeMs: number;
+    label: string;
+    requestedBytes: number;
+    availableBytes: number;
+    bindingConstraint: string;
+    suggestion: string;
+}
+/** All that the pages show: each part is what the API gives. */
+interface DashboardState {
+    moment: DashboardMoment;
+    /** The level of the manager's monitor; absent where none runs. */
+    level?: MemoryLevel;
+    availableBytes: number;
+    peakBytes: number;
+    /** The bounds of the line, the lowest first. */
+    terms: LineTerm[];
+    headroom?: Headroom;
+    pressure?: Pressure;
+    /** What is granted by label, the most first. */
+    labels: [label: string, bytes: number][];
+    /** Every process that has this package loaded. */
+    processes: ProcessInfo[];
+    pools: PoolSnapshot[];
+    waiting: WaitingRequest[];
+    holders: readonly LedgerHolder[];
+    /** The latest first. */
+    events: readonly DashboardEvent[];
+    /** The latest first. */
+    refusals: readonly DashboardRefusal[];
+}
+
+/** A dashboard that is served. */
+declare class Dashboard implements AsyncDisposable {
+    #private;
+    private constructor();
+    /** Where it is. Nothing is shown there without a {@link link}. */
+    get url(): string;
+    get port(): number;
+    /** An address that opens the page once, in the browser of whoever gets it first; that browser may come back without it. */
+    link(): string;
+    /**
+     * Shows a refusal with its advice. A budget tells nobody else of it than who asked.
+     *
+     * @throws {@link InvalidArgumentError} for what is no `InsufficientMemoryError`.
+     */
+    refused(error: InsufficientMemoryError): void;
+    /** All that the pages show now. */
+    state(): Promise<DashboardState>;
+    /** Ends it, and the pages that are open. Idempotent. */
+    close(): Promise<void>;
+    /** The same as {@link close}, for `await using`. */
+    [Symbol.asyncDispose](): Promise<void>;
+}
+/**
+ * Serves a page on 127.0.0.1 that shows memory as it is. Whoever opens a {@link Dashboard.link} first may look, and nobody else. It keeps the
+ * process alive until it is closed.
+ *
+ * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with the system's error where the port is taken.
+ *
+ * @example
+ * await using dashboard = await serveDashboard({ manager })
+ * console.log(dashboard.link())
+ */
+declare const serveDashboard: (options?: DashboardOptions) => Promise<Dashboard>;
+
+export { Dashboard, serveDashboard };
+export type { DashboardEvent, DashboardMoment, DashboardOptions, DashboardRefusal, DashboardState };

@@ -1,0 +1,62 @@
+import { type Dashboard, serveDashboard } from '../../dashboard/index.js'
+import { MemoryBudget } from '../../index.js'
+import type { Arguments } from '../arguments.js'
+import type { ExitCode } from '../exit.js'
+import { SystemError } from '../failure.js'
+import { untilEnded } from '../shared/interrupt.js'
+import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
+import { lineFrom, lineOptions } from '../shared/line.js'
+import { measuredMachine } from '../shared/machine.js'
+import { printDocumentLine, printLines } from '../terminal/output.js'
+import type { Verb } from '../verb.js'
+
+export const dashboard: Verb = {
+  name: 'dashboard',
+  summary:
+    'the same as top and ledger in a browser of this machine: the line and headroom over time, and who holds what',
+  options: {
+    port: { type: 'string', value: 'N', help: 'the port of 127.0.0.1; any that is free by default' },
+    interval: { type: 'string', value: 'TIME', help: 'time between two updates, such as 500ms or 2s (1s)' },
+    ...ledgerOptions,
+    ...lineOptions,
+    json: { type: 'boolean', help: 'print one JSON document: the link, which opens the page once' },
+  },
+  lineByLine: true,
+  run,
+}
+
+async function run(args: Arguments): Promise<ExitCode> {
+  const port = args.integer('port', 0, 65_535) ?? 0
+  const intervalMs = args.duration('interval')
+  measuredMachine()
+  const ended = untilEnded()
+  await using server = await serveDashboard({
+    budget: MemoryBudget.forThisMachine(lineFrom(args)),
+    ledger: ledgerFrom(args),
+    port,
+    ...(intervalMs !== undefined && { intervalMs }),
+  }).catch((error: NodeJS.ErrnoException) => {
+    if (error.syscall === undefined) throw error
+    throw new SystemError(`expected to listen at port ${port} of 127.0.0.1, but ${error.message}`)
+  })
+  if (args.flag('json')) {
+    printDocumentLine({ url: server.url, link: server.link() })
+    return await ended
+  }
+  printLines([`open ${server.link()}`, 'within 10 minutes; it opens once. Enter prints another, Ctrl-C ends.'])
+  using _another = onEnter(server)
+  return await ended
+}
+
+/** Another browser, or another try, needs another link. */
+function onEnter(server: Dashboard): Disposable {
+  if (!process.stdin.isTTY) return { [Symbol.dispose]: () => {} }
+  const listener = () => printLines([`open ${server.link()}`])
+  process.stdin.on('data', listener)
+  return {
+    [Symbol.dispose]: () => {
+      process.stdin.off('data', listener)
+      process.stdin.pause()
+    },
+  }
+}

@@ -1,0 +1,103 @@
+import {
+  DeviceUnavailableError,
+  gpuProcesses,
+  IoError,
+  type LedgerHolder,
+  type LedgerOptions,
+  type MemoryBudget,
+  processes,
+  processMemory,
+  signals,
+  surveyLedger,
+} from '../index.js'
+import type { Points } from './points.js'
+
+/** What the kernel tells of this machine. */
+export function addMachine(points: Points, budget: MemoryBudget): void {
+  const { memory, pressure, zram, dark, oomKillCount } = signals()
+  if (memory) {
+    const { totalBytes, availableBytes, swapTotalBytes, swapFreeBytes, mappedFileBytes } = memory
+    points.add('system.memory.limit', totalBytes)
+    points.add('system.memory.usage', totalBytes - availableBytes, { 'system.memory.state': 'used' })
+    points.add('system.memory.usage', availableBytes, { 'system.memory.state': 'available' })
+    points.add('system.memory.linux.available', availableBytes)
+    if (swapTotalBytes !== undefined && swapFreeBytes !== undefined) {
+      points.add('system.paging.usage', swapTotalBytes - swapFreeBytes, { 'system.paging.state': 'used' })
+      points.add('system.paging.usage', swapFreeBytes, { 'system.paging.state': 'free' })
+    }
+    points.add('plimsoll.memory.mapped', mappedFileBytes)
+    addHeadroom(points, budget)
+  }
+  points.add('plimsoll.memory.dark', dark?.bytes)
+  points.add('plimsoll.memory.zram', zram?.usedBytes)
+  for (const stall of ['some', 'full'] as const) {
+    if (pressure) points.add('plimsoll.memory.stalled', pressure[stall].totalMs / 1000, { 'plimsoll.stall': stall })
+  }
+  points.add('plimsoll.oom.kills', oomKillCount)
+}
+
+/** None of a budget that is not of this machine. */
+function addHeadroom(points: Points, budget: MemoryBudget): void {
+  const headroom = measured(() => budget.headroom())
+  if (!headroom) return
+  points.add('plimsoll.headroom', headroom.bytes)
+  points.add('plimsoll.headroom.pending', headroom.pendingBytes)
+  for (const { kind, path = '', roomBytes } of headroom.terms) {
+    points.add('plimsoll.headroom.room', roomBytes, { 'plimsoll.bound': kind, 'plimsoll.path': path })
+  }
+}
+
+/** What is resident: of this process, or of every one that has this package loaded. */
+export async function addProcesses(points: Points, all: boolean): Promise<void> {
+  if (!all) {
+    points.add('process.memory.usage', measured(() => processMemory())?.rssBytes)
+    return
+  }
+  for (const { pid, name, rssBytes } of await processes({ loaded: true })) {
+    points.add('process.memory.usage', rssBytes, { 'process.pid': pid, 'process.executable.name': name })
+  }
+}
+
+/** Who holds memory of the GPUs, where a driver tells. */
+export async function addGpuProcesses(points: Points): Promise<void> {
+  try {
+    for (const { pid, name = '', gpu = '', bytes } of await gpuProcesses()) {
+      points.add('plimsoll.gpu.process.memory', bytes, {
+        'hw.id': gpu,
+        'process.pid': pid,
+        'process.executable.name': name,
+      })
+    }
+  } catch (error) {
+    if (!(error instanceof DeviceUnavailableError)) throw error
+  }
+}
+
+/** Who shares the board: by the ledger that was asked for, else by the budget's own. */
+export function addLedger(points: Points, budget: MemoryBudget, choice: LedgerOptions | false | undefined): void {
+  for (const { name, pid, heldBytes, pendingBytes, isDraining, waiting } of holdersOf(budget, choice)) {
+    const holder = { 'plimsoll.holder': name, 'process.pid': pid }
+    points.add('plimsoll.ledger.held', heldBytes, holder)
+    points.add('plimsoll.ledger.pending', pendingBytes, holder)
+    points.add('plimsoll.ledger.draining', isDraining ? heldBytes : 0)
+    points.add('plimsoll.ledger.waiting', waiting?.count ?? 0, holder)
+    points.add('plimsoll.ledger.wanted', waiting?.bytes, holder)
+  }
+}
+
+/** @internal The holders of a ledger; none where there is no ledger. */
+export function holdersOf(budget: MemoryBudget, choice: LedgerOptions | false | undefined): readonly LedgerHolder[] {
+  if (choice === false) return []
+  if (choice === undefined) return budget.ledgerPath === undefined ? [] : budget.ledgerHolders()
+  return surveyLedger(choice)?.holders ?? []
+}
+
+/** What a call measures; nothing where the system does not give it. */
+function measured<T>(measure: () => T): T | undefined {
+  try {
+    return measure()
+  } catch (error) {
+    if (error instanceof IoError) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,83 @@
+import type { MemoryBudget, MemoryManager } from '../index.js'
+import type { Points } from './points.js'
+
+/** The line of a budget and what is granted under it. */
+export function addBudget(points: Points, budget: MemoryBudget, maxLabels: number): void {
+  points.add('plimsoll.budget.line', budget.lineBytes)
+  for (const { kind, bytes } of budget.terms) points.add('plimsoll.budget.term', bytes, { 'plimsoll.bound': kind })
+  points.add('plimsoll.budget.allocated', budget.allocatedBytes)
+  points.add('plimsoll.budget.available', budget.availableBytes)
+  points.add('plimsoll.budget.peak', budget.peakBytes)
+  for (const [label, bytes] of byLabel(budget, maxLabels)) {
+    points.add('plimsoll.budget.label', bytes, { 'plimsoll.label': label })
+  }
+}
+
+/** @internal Bytes by label, the most first; labels come from requests, and a metric must not grow with them. */
+export function byLabel(budget: MemoryBudget, maxLabels: number): [label: string, bytes: number][] {
+  const labels = new Map<string, number>()
+  for (const { label, sizeBytes } of budget.allocations()) labels.set(label, (labels.get(label) ?? 0) + sizeBytes)
+  const sorted = [...labels].sort(([, a], [, b]) => b - a)
+  const rest = sorted.slice(maxLabels).reduce((sum, [, bytes]) => sum + bytes, 0)
+  return [...sorted.slice(0, maxLabels), ...(sorted.length > maxLabels ? [['(other)', rest] as [string, number]] : [])]
+}
+
+const levels = { normal: 0, warning: 1, critical: 2 } as const
+
+/** What a manager has beside its budget. One that was closed has only that. */
+export function addManager(points: Points, manager: MemoryManager): void {
+  if (manager.closed) return
+  points.add('plimsoll.level', levels[manager.monitor.level])
+  addQueue(points, manager)
+  addPools(points, manager)
+  addGpus(points, manager)
+  for (const family of ['npu', 'gpu', 'system'] as const) {
+    const { usedBytes, count } = manager[family].stats()
+    points.add('plimsoll.buffers.used', usedBytes, { 'plimsoll.family': family })
+    points.add('plimsoll.buffers.count', count, { 'plimsoll.family': family })
+  }
+  const { heldBytes, inUseBytes } = manager.staging.stats()
+  points.add('plimsoll.staging.held', heldBytes)
+  points.add('plimsoll.staging.used', inUseBytes)
+}
+
+function addQueue(points: Points, { admission }: MemoryManager): void {
+  const waiting = admission.waiting()
+  points.add('plimsoll.queue.waiting', waiting.length)
+  points.add(
+    'plimsoll.queue.wanted',
+    waiting.reduce((sum, { bytes }) => sum + bytes, 0),
+  )
+  points.add('plimsoll.queue.oldest', waiting.reduce((most, { sinceMs }) => Math.max(most, sinceMs), 0) / 1000)
+}
+
+function addPools(points: Points, { pools }: MemoryManager): void {
+  for (const pool of pools) {
+    const of = { 'plimsoll.pool': pool.label, 'plimsoll.device': pool.device.name }
+    const stats = pool.stats()
+    points.add('plimsoll.pool.held', stats.heldBytes, of)
+    points.add('plimsoll.pool.used', stats.usedBytes, of)
+    points.add('plimsoll.pool.requested', stats.requestedBytes, of)
+    points.add('plimsoll.pool.hole', stats.largestFreeBytes, of)
+    points.add('plimsoll.pool.slabs', stats.slabCount, of)
+    points.add('plimsoll.pool.buffers', stats.bufferCount, of)
+    points.add('plimsoll.pool.allocations', stats.allocatedCount, of)
+    points.add('plimsoll.pool.failures', stats.failedCount, of)
+    points.add('plimsoll.pool.moved', stats.movedBytes, of)
+  }
+}
+
+/** The GPUs that a manager has used, each once, whichever kind of its memory that was. */
+function addGpus(points: Points, { gpu }: MemoryManager): void {
+  const seen = new Set<string>()
+  for (const [name, { usage }] of Object.entries(gpu.stats().devices)) {
+    const { totalBytes, freeBytes } = usage
+    if (totalBytes === undefined || freeBytes === undefined) continue
+    const [id = '0'] = /\d+/.exec(name) ?? []
+    if (seen.has(id)) continue
+    seen.add(id)
+    const attributes = { 'hw.id': id, 'hw.name': name }
+    points.add('hw.gpu.memory.limit', totalBytes, attributes)
+    points.add('hw.gpu.memory.usage', totalBytes - freeBytes, attributes)
+  }
+}

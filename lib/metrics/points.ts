@@ -1,0 +1,45 @@
+import { greatest, type MetricDefinition, type MetricName, metricCatalogue } from './catalogue.js'
+
+/** What a value belongs to, by the names of its metric's attributes. */
+export type MetricAttributes = Readonly<Record<string, string>>
+
+/** One value of a metric. */
+export interface MetricPoint {
+  attributes: MetricAttributes
+  value: number
+}
+
+/** A metric with its values at one moment. */
+export interface Metric extends MetricDefinition {
+  points: readonly MetricPoint[]
+}
+
+/** A text that every reader takes: halves of characters are none. */
+const wellFormed = (text: string): string => Buffer.from(text).toString()
+
+/** Collects values; those that have the same attributes become one. */
+export class Points {
+  readonly #metrics = new Map<string, Map<string, MetricPoint>>()
+
+  /** A value that is not known is no value. */
+  add(name: MetricName, value: number | undefined, attributes: Readonly<Record<string, string | number>> = {}): void {
+    if (value === undefined || !Number.isFinite(value)) return
+    const texts = Object.fromEntries(
+      Object.entries(attributes).map(([attribute, of]) => [attribute, wellFormed(`${of}`)]),
+    )
+    const points = this.#metrics.get(name) ?? new Map<string, MetricPoint>()
+    this.#metrics.set(name, points)
+    const key = JSON.stringify(texts)
+    const before = points.get(key)?.value
+    const sum = greatest.has(name) ? Math.max(before ?? value, value) : (before ?? 0) + value
+    points.set(key, { attributes: texts, value: sum })
+  }
+
+  /** The metrics that have values, in the order of the catalogue. */
+  metrics(): Metric[] {
+    return metricCatalogue.flatMap((definition) => {
+      const points = this.#metrics.get(definition.name)
+      return points ? [{ ...definition, points: [...points.values()] }] : []
+    })
+  }
+}
