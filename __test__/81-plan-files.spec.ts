@@ -187,6 +187,14 @@ describe('fixPlan()', () => {
     expect(fix.text).toBe(text.replace('8GiB', '7GiB').replace('10GiB', '9GiB').replace('12GiB', '10.5GiB'))
   })
 
+  test('changes an instance that stands for another by itself', () => {
+    const head = 'mode: matrix\ntotalBytes: 31982MiB\ninstances:\n'
+    const fix = fixOf(`${head}  subject: &s { limitBytes: 10GiB }\n  observer: *s\n  god: { limitBytes: 10GiB }\n`)
+    expect(fix).toMatchObject({ passes: true })
+    expect(fix.changes).toHaveLength(3)
+    expect(fix.text).not.toContain('*s')
+  })
+
   test('makes caches smaller where limits do not do, those of the lowest priority first', () => {
     const of = (priority: number) => `{ model: model.gguf, contextLength: 32768, priority: ${priority} }`
     const fix = fixOf(

@@ -1,4 +1,4 @@
-import { Document, isMap, isScalar } from 'yaml'
+import { Document, isAlias, isMap, isScalar } from 'yaml'
 import { GiB, MiB } from '../addon/units.js'
 import type { PlanSource } from './source.js'
 import type { Exact, Plan } from './types.js'
@@ -25,6 +25,8 @@ export function writePlan(
   if (source && order === undefined && changes.length === 0) return source.text
   const document = source ? source.document.clone() : new Document(plainOf(plan))
   for (const { id, key, to } of changes) {
+    ownMap(document, ['instances'])
+    ownMap(document, ['instances', id])
     const keys = ['instances', id, key]
     if (to === undefined) document.deleteIn(keys)
     else document.setIn(keys, key.endsWith('Bytes') ? sizeText(to as number) : to)
@@ -35,6 +37,16 @@ export function writePlan(
     instances.items.sort((one, other) => place(one.key) - place(other.key))
   }
   return source?.isJson ? `${JSON.stringify(document.toJS(), null, 2)}\n` : document.toString({ lineWidth: 0 })
+}
+
+/** Gives a place in a document a map of its own: it may be empty, or stand for another (`*name`), which is not to change with it. */
+function ownMap(document: Document, place: readonly string[]): void {
+  const node: unknown = document.getIn(place, true)
+  if (isMap(node)) return
+  const meant = isAlias(node) ? node.resolve(document) : undefined
+  const own = isMap(meant) ? meant.clone() : document.createNode({})
+  if (isMap(own)) delete own.anchor
+  document.setIn(place, own)
 }
 
 /** Without the null prototypes that plans have inside. */

@@ -125,6 +125,6 @@ export function checkedOptions(options: unknown): CheckedOptions {
 /** The limits as the addon takes them. */
 export const nativeLimits = (
   maxCacheTokens: number | undefined,
-  devices: TokenBudgetOptions['devices'],
-): NativeTokenLimits =>
-  check.own({ maxCacheTokens, maxCpuBytes: devices?.cpuBytes, maxGpuBytes: devices?.gpuBytes }) as NativeTokenLimits
+  maxCpuBytes: number | undefined,
+  maxGpuBytes: number | undefined,
+): NativeTokenLimits => check.own({ maxCacheTokens, maxCpuBytes, maxGpuBytes }) as NativeTokenLimits

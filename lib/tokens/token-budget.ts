@@ -76,7 +76,7 @@ export class TokenBudget implements Disposable {
     refuseCloning(this)
     const { cost, grant, prune, onPrune, maxCacheTokens, maxParallelTokens, devices } = checkedOptions(options)
     this.#limits = { maxCacheTokens, maxParallelTokens, devices }
-    this.#native = call(() => native.NativeTokens.create(cost, nativeLimits(maxCacheTokens, devices)))
+    this.#native = call(() => native.NativeTokens.create(cost, nativeLimits(maxCacheTokens, devices?.cpuBytes, devices?.gpuBytes)))
     this.#grant = grant
     this.#prune = prune
     this.#onPrune = onPrune
@@ -375,11 +375,8 @@ export class TokenBudget implements Disposable {
     const { tokens, cpuBytes, gpuBytes, bytes } = this.#leaving
     const less = (limit: number | undefined, held: number) =>
       limit === undefined ? undefined : Math.max(0, limit - held)
-    const room = devices && {
-      ...(devices.cpuBytes !== undefined && { cpuBytes: less(devices.cpuBytes, cpuBytes) as number }),
-      ...(devices.gpuBytes !== undefined && { gpuBytes: less(devices.gpuBytes, gpuBytes) as number }),
-    }
-    this.#native.setLimits(nativeLimits(less(maxCacheTokens, tokens), room))
+    const [ofCpu, ofGpu] = [less(devices?.cpuBytes, cpuBytes), less(devices?.gpuBytes, gpuBytes)]
+    this.#native.setLimits(nativeLimits(less(maxCacheTokens, tokens), ofCpu, ofGpu))
     if (this.#grant) this.#native.setReservedBytes(Math.max(0, this.#grant.bytes - bytes))
   }
 
