@@ -12,7 +12,7 @@ import {
   type TokenBudgetOptions,
   type TokenSequence,
 } from 'plimsoll'
-import { runChild } from './helpers/child'
+import { runChild, withGarbage } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import { pause, scratch } from './helpers/models'
 import { kept, often } from './helpers/monitors'
@@ -220,5 +220,24 @@ describe('a budget that follows a monitor', () => {
     for (const other of [undefined, {}, tokens]) {
       expect(thrownBy(InvalidArgumentError, () => tokens.follow(other as never)).argument).toBe('monitor')
     }
+  })
+
+  test('is collected with its grant where both are dropped, though the monitor goes on', () => {
+    const script = `
+      const budget = new plimsoll.MemoryBudget({ totalBytes: 10 * MiB })
+      const monitor = new plimsoll.MemoryMonitor(plimsoll.MemoryBudget.forThisMachine({ isolated: true }))
+      const admission = new plimsoll.Admission(budget)
+      const drop = async () => {
+        let tokens
+        const options = { onRevoke: (request) => tokens.revoke(request) }
+        const grant = await admission.acquire({ bytes: MiB, label: 'kv cache' }, options)
+        tokens = new plimsoll.TokenBudget({ cost: 1, grant })
+        tokens.follow(monitor)
+      }
+      await drop()
+      const during = budget.allocatedBytes
+      const isCollected = await collect(() => budget.allocatedBytes + monitor.listenerCount('warning') === 0)
+      return [during, isCollected]`
+    expect(runChild(script, withGarbage).value).toEqual([1024 * KiB, true])
   })
 })

@@ -10,7 +10,7 @@ export interface FollowOptions {
 }
 
 /** What is done of what a monitor tells. */
-interface Follower {
+export interface Follower {
   /** Gives back what no token needs. */
   readonly releaseSpare: () => void
   /** Prunes one sequence, and resolves when it has left. */
@@ -43,3 +43,6 @@ export function follow(monitor: MemoryMonitor, options: FollowOptions | undefine
     },
   }
 }
+
+/** Ends what a budget that was dropped has followed. */
+export const followed = new FinalizationRegistry<Disposable>((following) => following[Symbol.dispose]())

@@ -10,7 +10,7 @@ import * as check from '../support/check.js'
 import { call, InsufficientMemoryError, insufficientMemory, invalidArgument, released } from '../support/errors.js'
 import { refuseCloning, shows } from '../support/shown.js'
 import { contextOf, refusalOf } from './fitted.js'
-import { type Following, type FollowOptions, follow } from './follow.js'
+import { type Follower, type Following, type FollowOptions, follow, followed } from './follow.js'
 import { heldBetween, isThenable, Leaving } from './leaving.js'
 import { checkedOptions, countChecks, nativeLimits, type PrunePolicy, type TokenBudgetOptions } from './options.js'
 import { tokens } from './token-count.js'
@@ -76,7 +76,9 @@ export class TokenBudget implements Disposable {
     refuseCloning(this)
     const { cost, grant, prune, onPrune, maxCacheTokens, maxParallelTokens, devices } = checkedOptions(options)
     this.#limits = { maxCacheTokens, maxParallelTokens, devices }
-    this.#native = call(() => native.NativeTokens.create(cost, nativeLimits(maxCacheTokens, devices?.cpuBytes, devices?.gpuBytes)))
+    this.#native = call(() =>
+      native.NativeTokens.create(cost, nativeLimits(maxCacheTokens, devices?.cpuBytes, devices?.gpuBytes)),
+    )
     this.#grant = grant
     this.#prune = prune
     this.#onPrune = onPrune
@@ -262,27 +264,35 @@ export class TokenBudget implements Disposable {
    */
   follow(monitor: MemoryMonitor, options?: FollowOptions): Disposable {
     this.#expectOpen()
-    const following = follow(monitor, options, {
-      releaseSpare: () => void this.releaseSpare(),
-      pruneOne: async () => {
-        if (!this.#leaving.isPending) this.#pruneOne(undefined)
-        await this.#leaving.settle()
-        this.releaseSpare()
-      },
-    })
+    const following = follow(monitor, options, TokenBudget.#follower(new WeakRef(this)))
+    followed.register(this, following)
     this.#followed.add(following)
-    return { [Symbol.dispose]: () => this.#unfollow(following) }
+    return { [Symbol.dispose]: () => void (this.#followed.delete(following) && following[Symbol.dispose]()) }
   }
 
-  #unfollow(following: Following): void {
-    if (this.#followed.delete(following)) following[Symbol.dispose]()
+  async #pruneForOthers(): Promise<void> {
+    if (!this.#leaving.isPending) this.#pruneOne(undefined)
+    await this.#leaving.settle()
+    this.releaseSpare()
+  }
+
+  /** A monitor outlives who is dropped, and must not keep it, nor its grant. */
+  static #follower(self: WeakRef<TokenBudget>): Follower {
+    return {
+      releaseSpare: () => void self.deref()?.releaseSpare(),
+      pruneOne: async () => {
+        const budget = self.deref()
+        if (budget) await budget.#pruneForOthers()
+      },
+    }
   }
 
   /** Frees every sequence and gives the stretch back. The grant is its owner's. Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    for (const following of [...this.#followed]) this.#unfollow(following)
+    for (const following of this.#followed) following[Symbol.dispose]()
+    this.#followed.clear()
     for (const sequence of this.#sequences.values()) sequence.deref()?.[Symbol.dispose]()
     this.releaseSpare()
   }

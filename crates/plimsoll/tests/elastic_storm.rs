@@ -1,6 +1,6 @@
-//! Elastic grants of three processes, whose floors are 60 % of the line and whose stretches would be 140 % of it, killed at named
-//! steps and at random while a fourth, which is killed too, asks for room again and again: never is more held than the line, and
-//! who asks gets the room.
+//! Elastic grants of three processes, whose floors are 60 % of the line and whose stretches would be 140 % of it, killed and
+//! stopped at named steps and at random while a fourth, which is killed and stopped too, asks for room again and again: never is
+//! more held than the line, and who asks gets the room.
 //!
 //! `PLIMSOLL_STORM_KILLS=1000 cargo test -p plimsoll --test elastic_storm` for as many deaths; 40 without. It prints how long
 //! the room took.
@@ -71,7 +71,7 @@ fn check(truth: &Truth, worker: usize) {
 
 /// Holds its floor, stretches whenever it may, and shrinks when it is asked.
 fn stretch(folder: &Path, worker: usize, mut random: Random) {
-    end_somewhere(&mut random, false);
+    end_somewhere(&mut random, true);
     let process = process(folder, &format!("elastic {worker}"));
     let truth = Truth::open(&folder.join("truth"));
     assert_eq!(truth.lock(libc::F_OFD_SETLK, worker), Some(true));
@@ -103,7 +103,7 @@ fn stretch(folder: &Path, worker: usize, mut random: Random) {
 
 /// Asks for room that only the stretches can make, again and again.
 fn ask(folder: &Path, mut random: Random) {
-    end_somewhere(&mut random, false);
+    end_somewhere(&mut random, true);
     let process = process(folder, "asks");
     let truth = Truth::open(&folder.join("truth"));
     assert_eq!(truth.lock(libc::F_OFD_SETLK, ELASTIC), Some(true));
@@ -141,6 +141,9 @@ struct Storm {
     folder: tempfile::TempDir,
     random: Random,
     workers: Vec<Option<Child>>,
+    /// Until when it is stopped, if it is.
+    asleep: [Option<Instant>; ELASTIC + 1],
+    stops: u64,
 }
 
 impl Storm {
@@ -164,6 +167,34 @@ impl Storm {
             self.start(*worker);
         }
         ended.len() as u64
+    }
+
+    fn signal(&self, worker: usize, signal: i32) {
+        if let Some(child) = &self.workers[worker] {
+            // SAFETY: a signal to a child that has not been waited for.
+            unsafe { libc::kill(child.id().cast_signed(), signal) };
+        }
+    }
+
+    /// Has one stop for a while, now and then, and lets go on who has been stopped long enough, or has stopped by itself.
+    fn stop_and_continue(&mut self) {
+        if self.random.below(60) == 0 {
+            let worker = self.random.below(ELASTIC as u64 + 1) as usize;
+            let longest = if self.random.below(8) == 0 { 200 } else { 20 };
+            self.stops += 1;
+            self.signal(worker, libc::SIGSTOP);
+            self.asleep[worker] = Some(Instant::now() + Duration::from_millis(self.random.below(longest)));
+        }
+        for worker in 0..=ELASTIC {
+            match self.asleep[worker] {
+                Some(until) if Instant::now() < until => {}
+                None if self.random.below(16) > 0 => {}
+                _ => {
+                    self.asleep[worker] = None;
+                    self.signal(worker, libc::SIGCONT);
+                }
+            }
+        }
     }
 
     fn kill(&mut self, worker: usize, truth: &Truth) {
@@ -195,13 +226,15 @@ fn storm(kills: u64, seed: u64) {
     fs::write(folder.path().join("proc/meminfo"), text).unwrap();
     let truth = Truth::open(&folder.path().join("truth"));
     let workers = (0..=ELASTIC).map(|_| None).collect();
-    let mut storm = Storm { folder, random: Random(seed), workers };
+    let asleep = [None; ELASTIC + 1];
+    let mut storm = Storm { folder, random: Random(seed), workers, asleep, stops: 0 };
     (0..=ELASTIC).for_each(|worker| storm.start(worker));
     let mut deaths = 0;
     let mut next = Instant::now();
     while deaths < kills {
         thread::sleep(Duration::from_millis(1));
         deaths += storm.replace(&truth);
+        storm.stop_and_continue();
         if Instant::now() < next {
             continue;
         }
@@ -227,8 +260,9 @@ fn storm(kills: u64, seed: u64) {
         thread::sleep(Duration::from_millis(10));
     }
     println!(
-        "{kills} of three elastic processes killed; room made {count} times, in {} ms (median), {} ms (99 of 100) and {} ms at most; at no time was more \
-         than the line held, and nothing is left (seed {seed})",
+        "{kills} of three elastic processes killed and {} stopped; room made {count} times, in {} ms (median), {} ms (99 of 100) and {} ms at most; at \
+         no time was more than the line held, and nothing is left (seed {seed})",
+        storm.stops,
         times[kept / 2] / 1000,
         times[kept * 99 / 100] / 1000,
         times[kept - 1] / 1000

@@ -32,7 +32,7 @@ use crate::{
 const MOST_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long the first block is waited for: a disk that hangs must not hold up who starts.
-const FIRST_BLOCK_WAIT: Duration = Duration::from_secs(10);
+pub(super) const FIRST_BLOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// How long the last block is waited for.
 const LAST_BLOCK_WAIT: Duration = Duration::from_secs(2);
@@ -72,6 +72,14 @@ impl BlackBox {
     /// [`Error::InvalidArgument`] for an option that is none, and a file that is something else; [`Error::Busy`] where as many
     /// processes write to it as [may](super::PART_COUNT).
     pub fn start(budget: MemoryBudget, options: BlackBoxOptions) -> Result<Self> {
+        Self::start_within(FIRST_BLOCK_WAIT, budget, options)
+    }
+
+    pub(super) fn start_within(
+        first_block_wait: Duration,
+        budget: MemoryBudget,
+        options: BlackBoxOptions,
+    ) -> Result<Self> {
         let BlackBoxOptions { path, name, process_name, interval, holders, on_trouble } = options;
         if !(LEAST_INTERVAL..=MOST_INTERVAL).contains(&interval) {
             let expected = "from 250 ms to 60000 ms";
@@ -113,12 +121,12 @@ impl BlackBox {
         let spawned =
             spawned.map_err(|error| io_error(Path::new("the black box's thread"), "clone", error))?;
         let thread = spawned.thread().clone();
-        started.recv_timeout(FIRST_BLOCK_WAIT).unwrap_or_else(|why| {
+        started.recv_timeout(first_block_wait).unwrap_or_else(|why| {
             // It writes nothing more when the disk goes on.
             progress.is_closed.store(true, Ordering::Release);
             Err(match why {
                 RecvTimeoutError::Timeout => {
-                    let waited = format!("the disk has not taken the first block in {FIRST_BLOCK_WAIT:?}");
+                    let waited = format!("the disk has not taken the first block in {first_block_wait:?}");
                     io_error(&path, "fdatasync", io::Error::new(io::ErrorKind::TimedOut, waited))
                 }
                 RecvTimeoutError::Disconnected => {

@@ -91,6 +91,30 @@ fn a_file_that_is_removed_is_made_again_and_one_that_cannot_be_is_told_of_once()
     assert!(black_box.stats().trouble.unwrap().contains("board.blackbox"));
 }
 
+/// Nothing here has a disk that hangs: what the first block is made of does.
+#[test]
+fn who_starts_waits_no_longer_than_its_bound_for_the_first_block_and_nothing_is_written_after_that() {
+    assert_eq!(handle::FIRST_BLOCK_WAIT, Duration::from_secs(10), "as its documents say");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("board.blackbox");
+    let (go_on, hangs) = std::sync::mpsc::channel::<()>();
+    let hangs = std::sync::Mutex::new(hangs);
+    let holders = move || {
+        let _ = crate::sync::lock(&hangs).recv();
+        Vec::new()
+    };
+    let budget = MemoryBudget::new(GIB, 0).unwrap();
+    let hanging = BlackBoxOptions { holders: Some(Box::new(holders)), ..options(&path) };
+    let error = BlackBox::start_within(Duration::from_millis(100), budget.clone(), hanging).unwrap_err();
+    assert_eq!(error.code(), "ERR_IO");
+    assert!(error.to_string().contains("has not taken the first block in 100ms"), "{error}");
+    drop(go_on);
+    // The thread that hung lets the file go, so that it can be started again.
+    let black_box = BlackBox::start(budget, options(&path)).unwrap();
+    black_box.close();
+    assert!(read_black_box(&path).unwrap().told().is_some_and(|run| run.ended_cleanly));
+}
+
 #[test]
 fn options_that_are_none_are_refused_and_so_is_a_folder_that_is_not_there() {
     let budget = || MemoryBudget::new(GIB, 0).unwrap();
