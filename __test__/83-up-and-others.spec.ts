@@ -29,12 +29,12 @@ afterEach(() => {
 
 /**
  * A process that is no instance of the plan, with a share of the same ledger: asks for all of the line but `restBytes`, and says so when it
- * has them. It does not take them, and what the machine can give is not weighed.
+ * has them. Its line is that of the plans here, which have no margin. It does not take them, and what the machine can give is not weighed.
  */
 function beside(restBytes: number, priority: number): ChildProcess {
   const script = `const { MemoryManager } = require('./dist/index.js')
     const shared = { directory: ${JSON.stringify(ledgerFolder())}, processName: 'other' }
-    const manager = new MemoryManager({ shared, headroom: false })
+    const manager = new MemoryManager({ shared, headroom: false, safetyMarginPercent: 0 })
     const bytes = manager.budget.lineBytes - ${restBytes}
     manager.acquire({ bytes, label: 'other' }, { priority: ${priority} }).then((grant) => grant.hold())
     setInterval(() => {}, 1000)`

