@@ -161,6 +161,13 @@ test('where memory and file are both full, a page of the file is replaced, and c
   await close()
 })
 
+test('a pool that was revoked is refused by its name', async () => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  const error = await rejectedBy(InvalidArgumentError, PageStore.create({ pool: proxy as never, pageBytes: PAGE }))
+  expect(error.message).toContain('expected pool to be a MemoryPool')
+})
+
 test('one that is dropped closes its file when it is collected, and says so in the words of this package alone', () => {
   const script = `
     const { readdirSync, readlinkSync } = require('node:fs')

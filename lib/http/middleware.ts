@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isPromise } from 'node:util/types'
 import { MemoryManager } from '../index.js'
 import * as check from '../support/check.js'
-import { invalidArgument, quoted } from '../support/errors.js'
+import { invalidArgument } from '../support/errors.js'
 import { answer, type ErrorAnswer, errorAnswer } from './answer.js'
 import { found, type Pressure, type PressureOptions, pressureChecks } from './pressure.js'
 
@@ -19,10 +19,7 @@ export interface MemoryPressureOptions<Request = IncomingMessage, Response = Ser
 
 const checks = {
   ...pressureChecks,
-  manager: (name: string, value: unknown) => {
-    if (value instanceof MemoryManager) return value
-    throw invalidArgument(name, 'a MemoryManager', quoted(value))
-  },
+  manager: (name: string, value: unknown) => check.instance(name, value, MemoryManager),
   pressureHandler: (name: string, value: unknown) =>
     check.callback<(request: unknown, response: unknown, pressure: Pressure) => unknown>(name, value),
 } as const

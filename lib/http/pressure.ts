@@ -1,6 +1,5 @@
 import { type Fit, formatBytes, MemoryManager, type ModelMemoryEstimate } from '../index.js'
 import * as check from '../support/check.js'
-import { invalidArgument, quoted } from '../support/errors.js'
 
 /** Why a request is refused before anything is done for it. */
 export interface Pressure {
@@ -42,7 +41,7 @@ export const pressureChecks = {
  * @throws {@link InvalidArgumentError} for a manager that is none, and an unfit option.
  */
 export function pressureOf(manager: MemoryManager, options?: PressureOptions): Pressure | undefined {
-  if (!(manager instanceof MemoryManager)) throw invalidArgument('manager', 'a MemoryManager', quoted(manager))
+  check.instance('manager', manager, MemoryManager)
   return found(manager, check.options<PressureOptions>(options, pressureChecks))
 }
 

@@ -35,7 +35,7 @@ import { contextNeeds, type ModelRun, runOf, weightsNeeds } from './needs.js'
  * @throws {@link InvalidArgumentError} when the manager is none.
  */
 export function guardLlama<L extends LlamaLike>(llama: L, manager: MemoryManager): GuardedLlama<L> {
-  if (!(manager instanceof MemoryManager)) throw invalidArgument('manager', 'a MemoryManager', quoted(manager))
+  check.instance('manager', manager, MemoryManager)
   if (!check.isObject(llama) || typeof llama.loadModel !== 'function') {
     throw invalidArgument('llama', 'what getLlama() of node-llama-cpp gives', quoted(llama))
   }

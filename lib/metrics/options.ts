@@ -32,16 +32,10 @@ export interface MetricsOptions {
 export type CheckedMetricsOptions = Omit<MetricsOptions, 'ledger'> & { ledger?: false | LedgerOptions }
 
 /** @internal */
-export const managerOf = (name: string, value: unknown): MemoryManager => {
-  if (value instanceof MemoryManager) return value
-  throw invalidArgument(name, 'a MemoryManager', quoted(value))
-}
+export const managerOf = (name: string, value: unknown): MemoryManager => check.instance(name, value, MemoryManager)
 
 /** @internal */
-export const budgetOf = (name: string, value: unknown): MemoryBudget => {
-  if (value instanceof MemoryBudget) return value
-  throw invalidArgument(name, 'a MemoryBudget', quoted(value))
-}
+export const budgetOf = (name: string, value: unknown): MemoryBudget => check.instance(name, value, MemoryBudget)
 
 /** Which ledger, as a survey takes it, which checks what is in it. One that cannot be read now may be later. */
 function ledgerOf(name: string, value: unknown): false | LedgerOptions {

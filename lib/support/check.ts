@@ -104,6 +104,12 @@ export function real<T extends object>(
   throw invalidArgument(name, `a ${type.name}`, quoted(value))
 }
 
+/** An object of a class of this package. */
+export function instance<T>(name: string, value: unknown, type: { readonly name: string; readonly prototype: T }): T {
+  if (canBeAsked(value) && value instanceof (type as unknown as abstract new () => object)) return value as T
+  throw invalidArgument(name, `a ${type.name}`, quoted(value))
+}
+
 /** An AbortSignal, of any realm. */
 export function signal(name: string, value: unknown): AbortSignal {
   if (isSignal(value)) return value

@@ -1,7 +1,6 @@
 import type { MonitorSample } from '../../binding.js'
 import { MemoryMonitor } from '../monitor/monitor.js'
 import * as check from '../support/check.js'
-import { invalidArgument, quoted } from '../support/errors.js'
 
 /** How a {@link TokenBudget} follows a monitor. */
 export interface FollowOptions {
@@ -27,7 +26,7 @@ const checks = { refuseAtCritical: check.boolean } as const
 
 /** Has a budget of tokens follow a monitor, until it is disposed of. */
 export function follow(monitor: MemoryMonitor, options: FollowOptions | undefined, follower: Follower): Following {
-  if (!(monitor instanceof MemoryMonitor)) throw invalidArgument('monitor', 'a MemoryMonitor', quoted(monitor))
+  check.instance('monitor', monitor, MemoryMonitor)
   const { refuseAtCritical = true } = check.options<FollowOptions>(options, checks)
   const { releaseSpare, pruneOne } = follower
   monitor.on('warning', releaseSpare)

@@ -70,10 +70,7 @@ const REFUSED_MS = 100
 const bytes = (name: string, value: unknown) => check.bytes(name, value, 1)
 
 const checks = {
-  pool: (name: string, value: unknown) => {
-    if (value instanceof MemoryPool) return value
-    throw invalidArgument(name, 'a MemoryPool', quoted(value))
-  },
+  pool: (name: string, value: unknown) => check.instance(name, value, MemoryPool),
   pageBytes: (name: string, value: unknown) => check.bytes(name, value, 1, 2 ** 30),
   maxResidentPages: (name: string, value: unknown) => check.integer(name, value, 1, 2 ** 31 - 1),
   folder: check.filePath,
