@@ -3,6 +3,7 @@ import { type InsufficientMemoryError, MemoryBudget, type MemoryManager, type Mo
 import type { CheckedMetricsOptions } from '../metrics/options.js'
 import * as check from '../support/check.js'
 import { invalidArgument, quoted } from '../support/errors.js'
+import { expectInternal, internal } from '../support/internal.js'
 import { type LoopbackServer, serveLoopback } from '../support/loopback.js'
 import { isOwn, Keys } from './keys.js'
 import { type DashboardOptions, dashboardChecks } from './options.js'
@@ -45,7 +46,8 @@ export class Dashboard implements AsyncDisposable {
   #reading: Promise<DashboardState> | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(budget: MemoryBudget, options: Checked, server: LoopbackServer) {
+  private constructor(token: typeof internal, budget: MemoryBudget, options: Checked, server: LoopbackServer) {
+    expectInternal(token, 'Dashboard', 'serveDashboard()')
     this.#budget = budget
     this.#manager = options.manager
     this.#ledger = options.ledger
@@ -65,7 +67,7 @@ export class Dashboard implements AsyncDisposable {
       if (dashboard) dashboard.#answer(request, response)
       else response.destroy()
     })
-    dashboard = new Dashboard(budget, checked, server)
+    dashboard = new Dashboard(internal, budget, checked, server)
     return dashboard
   }
 
