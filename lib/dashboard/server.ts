@@ -3,7 +3,6 @@ import { type InsufficientMemoryError, MemoryBudget, type MemoryManager, type Mo
 import type { CheckedMetricsOptions } from '../metrics/options.js'
 import * as check from '../support/check.js'
 import { invalidArgument, quoted } from '../support/errors.js'
-import { expectInternal, internal } from '../support/internal.js'
 import { type LoopbackServer, serveLoopback } from '../support/loopback.js'
 import { isOwn, Keys } from './keys.js'
 import { type DashboardOptions, dashboardChecks } from './options.js'
@@ -46,8 +45,7 @@ export class Dashboard implements AsyncDisposable {
   #reading: Promise<DashboardState> | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(token: typeof internal, budget: MemoryBudget, options: Checked, server: LoopbackServer) {
-    expectInternal(token, 'Dashboard', 'serveDashboard()')
+  private constructor(budget: MemoryBudget, options: Checked, server: LoopbackServer) {
     this.#budget = budget
     this.#manager = options.manager
     this.#ledger = options.ledger
@@ -67,7 +65,7 @@ export class Dashboard implements AsyncDisposable {
       if (dashboard) dashboard.#answer(request, response)
       else response.destroy()
     })
-    dashboard = new Dashboard(internal, budget, checked, server)
+    dashboard = new Dashboard(budget, checked, server)
     return dashboard
   }
 
