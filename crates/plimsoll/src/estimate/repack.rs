@@ -1,7 +1,7 @@
 //! Weights that llama.cpp keeps a second time, in the order that the processor multiplies fastest.
 //!
-//! Which those are is the [`Processor`]'s. A matrix that is multiplied is repacked; one whose rows are only looked up is not. `npm run test:llama` compares
-//! with the tensors that llama.cpp says it packs.
+//! Which those are is the [`Processor`]'s. A matrix that is multiplied is repacked; one whose rows are only looked up is not.
+//! `npm run test:llama` compares with the tensors that llama.cpp says it packs.
 
 use gguf_file::GgufFile;
 
