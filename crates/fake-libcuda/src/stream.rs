@@ -68,9 +68,10 @@ impl Streams {
         Ok(())
     }
 
-    /// Whether any stream has something to do.
-    pub fn busy(&self) -> bool {
-        self.queues.values().any(|queue| !queue.is_empty())
+    /// Whether any stream has something to do with the `len` bytes at `at`.
+    pub fn uses(&self, at: u64, len: u64) -> bool {
+        let meets = |(from, bytes): (u64, u64)| from < at + len && at < from + bytes;
+        self.queues.values().flatten().flat_map(Work::ranges).any(meets)
     }
 
     pub fn finish(&mut self, handle: usize, memory: &Memory) -> Answer {
@@ -90,6 +91,16 @@ impl Streams {
 }
 
 impl Work {
+    /// What it reads and writes of the device's, each as an address and a length.
+    fn ranges(&self) -> Vec<(u64, u64)> {
+        match self {
+            Self::CopyIn { to, len, .. } => vec![(*to, *len as u64)],
+            Self::CopyOwned { to, from } => vec![(*to, from.len() as u64)],
+            Self::Move { to, from, len } => vec![(*to, *len), (*from, *len)],
+            Self::Fill { at, len, .. } => vec![(*at, *len)],
+        }
+    }
+
     fn run(self, memory: &Memory) -> Answer {
         match self {
             Self::CopyIn { to, from, len } => write(&memory.pieces(to, len as u64)?, from),

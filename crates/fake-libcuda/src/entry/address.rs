@@ -123,8 +123,8 @@ pub extern "C" fn cuMemMap(address: u64, bytes: usize, offset: usize, handle: u6
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemUnmap(address: u64, bytes: usize) -> Code {
     call("cuMemUnmap", Frees, |driver| {
-        if driver.streams.busy() {
-            driver.wrong("cuMemUnmap while work is under way".to_owned());
+        if driver.streams.uses(address, bytes as u64) {
+            driver.wrong("cuMemUnmap of memory that work is under way on".to_owned());
         }
         blamed(driver, "cuMemUnmap", |driver| driver.memory.unmap(address, bytes as u64))
     })
