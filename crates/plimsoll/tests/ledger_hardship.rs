@@ -68,11 +68,14 @@ impl Drop for Shortage {
 fn out_of_descriptors_at_any_step_is_an_error_or_a_seat_and_costs_nobody_anything() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut seated, mut refused) = (0, 0);
-    for is_there in [false, true] {
+    for (is_there, is_removed) in [(false, false), (true, false), (true, true)] {
         for free in 0..8 {
             let folder = tempfile::tempdir_in("/dev/shm").unwrap();
             let holder = is_there.then(|| try_seat(folder.path(), "holder").unwrap());
             assert!(holder.as_ref().is_none_or(|holder| is_granted(holder, 60, 100)));
+            if is_removed {
+                fs::remove_file(folder.path().join("board.ledger")).unwrap();
+            }
             let (taken, seen) = {
                 let _shortage = Shortage::with_free(free);
                 (try_seat(folder.path(), "short"), survey(&options(folder.path()), &|| None))
@@ -92,7 +95,7 @@ fn out_of_descriptors_at_any_step_is_an_error_or_a_seat_and_costs_nobody_anythin
             // Whatever was left behind, the next one finds its place, and what is held.
             let next = try_seat(folder.path(), "next").unwrap();
             assert_eq!(next.available_bytes(100), if is_there { 40 } else { 100 }, "{free}");
-            if let Some(holder) = &holder {
+            if let Some(holder) = holder.as_ref().filter(|_| !is_removed) {
                 let _shortage = Shortage::with_free(0);
                 assert!(is_granted(holder, 10, 100), "who has a share needs no more descriptors");
                 holder.release(10, Unsettled::default());

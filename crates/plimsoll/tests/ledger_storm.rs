@@ -1,4 +1,4 @@
-//! Processes that share a ledger, killed and stopped at any moment: never is more held than the line, and when all are dead
+//! Processes that share a ledger, killed and stopped at any moment, while its file is removed again and again: never is more held than the line, and when all are dead
 //! nothing is left.
 //!
 //! `PLIMSOLL_STORM_KILLS=10000 cargo test -p plimsoll --test ledger_storm` for as many deaths; 400 without.
@@ -299,6 +299,7 @@ struct Storm {
     deaths: u64,
     stops: u64,
     long_stops: u64,
+    removals: u64,
 }
 
 impl Storm {
@@ -343,6 +344,9 @@ impl Storm {
                 self.signal(worker, libc::SIGSTOP);
             }
             _ => {}
+        }
+        if self.random.below(30) == 0 {
+            self.removals += u64::from(fs::remove_file(self.folder.path().join("board.ledger")).is_ok());
         }
         // Those that stopped by themselves, too. Some sleep for long, wherever they are.
         for worker in 0..WORKERS {
@@ -393,8 +397,17 @@ fn storm(kills: u64, seed: u64) {
     // SAFETY: no other thread is there yet.
     unsafe { env::set_var("PLIMSOLL_STORM_LINE", line.to_string()) };
     let asleep = vec![None; WORKERS];
-    let mut storm =
-        Storm { folder, random: Random(seed), truth, workers, asleep, deaths: 0, stops: 0, long_stops: 0 };
+    let mut storm = Storm {
+        folder,
+        random: Random(seed),
+        truth,
+        workers,
+        asleep,
+        deaths: 0,
+        stops: 0,
+        long_stops: 0,
+        removals: 0,
+    };
     (0..WORKERS).for_each(|worker| storm.start(worker));
     let start = Instant::now();
     while storm.deaths < kills {
@@ -420,10 +433,11 @@ fn storm(kills: u64, seed: u64) {
     assert_eq!(holders.len(), 1, "{holders:?}");
     last.take(line_bytes(), line_bytes()).expect("nothing is left of the dead");
     println!(
-        "{} processes killed and {} stopped, {} for long, in {:.1} s: at no time more than the line was held, and nothing is left (seed {seed})",
+        "{} processes killed and {} stopped, {} for long, and the ledger removed {} times, in {:.1} s: at no time more than the line was held, and nothing is left (seed {seed})",
         storm.deaths,
         storm.stops,
         storm.long_stops,
+        storm.removals,
         start.elapsed().as_secs_f64()
     );
 }

@@ -14,7 +14,10 @@ use std::{
 
 use rustix::{
     fd::AsRawFd,
-    fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, Stat, fallocate, fstat, linkat, openat, unlinkat},
+    fs::{
+        AtFlags, CWD, FallocateFlags, FlockOperation, Mode, OFlags, Stat, fallocate, flock, fstat, linkat,
+        openat, statat, unlinkat,
+    },
     io::Errno,
 };
 
@@ -27,6 +30,7 @@ use super::{
     locks::{Lock, is_locked, try_lock, unlock},
     low_descriptor::lowered,
     map::Words,
+    orphans,
     place::{LedgerPlace, ledger_error},
     state::{SlotState, Tenure},
 };
@@ -59,7 +63,7 @@ pub(super) enum Condition {
 }
 
 /// What a file is that has the ledger's name.
-enum Kind {
+pub(super) enum Kind {
     Good,
     /// Of an earlier start of the board.
     Stale,
@@ -111,6 +115,13 @@ impl LedgerFile {
         }
     }
 
+    /// Whether it was removed, and can still be written.
+    pub(super) fn is_removed(&self) -> bool {
+        let is_whole = |stat: Stat| stat.st_nlink == 0 && stat.st_size.cast_unsigned() >= FILE_BYTES as u64;
+        self.condition() == Condition::Gone
+            && fstat(&*self.file).is_ok_and(|stat| Some(id_of(&stat)) == self.id && is_whole(stat))
+    }
+
     /// Makes a file whole again that was cut short or overwritten, for those who have a share in it. What can be read stays.
     /// Until each of the others has written its own again, nobody is granted anything.
     pub(super) fn repair(&self) -> Result<()> {
@@ -129,7 +140,7 @@ impl LedgerFile {
             let has_notice = || self.words.notice(slot).is_some_and(|notice| notice.read().is_ok());
             let is_readable = match state.tenure() {
                 Tenure::Free | Tenure::Draining => true,
-                Tenure::Live => has_notice(),
+                Tenure::Live | Tenure::Elsewhere => has_notice(),
                 Tenure::Damaged => false,
             };
             if is_readable {
@@ -148,19 +159,10 @@ impl LedgerFile {
     pub(super) fn claiming<T>(&self, claim: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         let refused =
             |call: &str, error: io::Error| ledger_error(&self.place.path, format!("{call}: {error}"));
-        let start = Instant::now();
-        while !try_lock(self.file.as_fd(), CLAIM_LOCK_AT, Lock::Shared)
-            .map_err(|error| refused("fcntl", error))?
-        {
-            if start.elapsed() > MOST_WAIT {
-                return Err(ledger_error(
-                    &self.place.path,
-                    "another process has been replacing it for a second: if one that uses it is stopped, let it go on or \
-                     end it",
-                ));
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
+        let late = "another process has been replacing it for a second: if one that uses it is stopped, let it go on or end it";
+        wait_until(&self.place, late, || {
+            try_lock(self.file.as_fd(), CLAIM_LOCK_AT, Lock::Shared).map_err(|error| refused("fcntl", error))
+        })?;
         let outcome = if self.condition() == Condition::Good { claim().map(Some) } else { Ok(None) };
         unlock(self.file.as_fd(), CLAIM_LOCK_AT).map_err(|error| refused("fcntl", error))?;
         outcome
@@ -177,7 +179,7 @@ impl Drop for LedgerFile {
 }
 
 #[allow(clippy::unnecessary_cast, clippy::cast_lossless)] // Their types differ by platform.
-fn id_of(stat: &Stat) -> (u64, u64) {
+pub(super) fn id_of(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
@@ -214,7 +216,7 @@ fn header_bytes() -> std::result::Result<Vec<u8>, (&'static str, io::Error)> {
     Ok(words.iter().flat_map(|word| word.to_ne_bytes()).collect())
 }
 
-fn kind(file: &File) -> io::Result<Kind> {
+pub(super) fn kind(file: &File) -> io::Result<Kind> {
     let mut bytes = [0; HEADER_WORDS * 8];
     let is_whole = fstat(file).is_ok_and(|stat| stat.st_size.cast_unsigned() >= FILE_BYTES as u64);
     if !is_whole || file.read_exact_at(&mut bytes, 0).is_err() {
@@ -251,11 +253,34 @@ fn make(place: &LedgerPlace) -> Result<()> {
     let file = File::from(file);
     write_whole(&file).map_err(|(call, error)| refused(call, error))?;
     place.hand_over(&file).map_err(|error| refused("chmod", error))?;
+    // One at a time: from the look for those whose ledger was removed until this one has its name, there is no other that is
+    // used and removed meanwhile.
+    wait_until(
+        place,
+        "another process has been making it for a second: if one that uses it is stopped, let it go on or end it",
+        || match flock(&place.folder, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            outcome => outcome.map(|()| true).map_err(|error| refused("flock", error.into())),
+        },
+    )?;
+    let outcome = if is_there(place) { Ok(()) } else { name(place, &file) };
+    flock(&place.folder, FlockOperation::Unlock).map_err(|error| refused("flock", error.into()))?;
+    outcome
+}
+
+/// Gives a ledger its name, with slots for those who hold something in one that was removed.
+fn name(place: &LedgerPlace, file: &File) -> Result<()> {
+    let refused = |call: &str, error: io::Error| ledger_error(&place.path, format!("{call}: {error}"));
+    orphans::adopt(place, file).map_err(|(call, error)| refused(call, error))?;
     let own = format!("/proc/self/fd/{}", file.as_raw_fd());
     match linkat(CWD, &own, &place.folder, &place.file_name, AtFlags::SYMLINK_FOLLOW) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(refused("link", error.into())),
     }
+}
+
+fn is_there(place: &LedgerPlace) -> bool {
+    statat(&place.folder, &place.file_name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// Gives a file its length, its header, and slots that are nobody's; or the call that failed.
@@ -276,14 +301,19 @@ fn lengthen(file: &File) -> std::result::Result<(), (&'static str, io::Error)> {
 
 /// Takes the lock under which a file is replaced or made whole.
 fn wait_for_lock(place: &LedgerPlace, file: &File, why: &str) -> Result<()> {
+    let late = format!("{why}, and a process that is just taking a share in it does not go on: end it");
+    wait_until(place, &late, || {
+        try_lock(file.as_fd(), CLAIM_LOCK_AT, Lock::Exclusive)
+            .map_err(|error| ledger_error(&place.path, format!("fcntl: {error}")))
+    })
+}
+
+/// Tries again and again to take a lock, for no longer than it can be held by one who goes on.
+fn wait_until(place: &LedgerPlace, late: &str, mut try_it: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
-    let refused = |error: io::Error| ledger_error(&place.path, format!("fcntl: {error}"));
-    while !try_lock(file.as_fd(), CLAIM_LOCK_AT, Lock::Exclusive).map_err(refused)? {
+    while !try_it()? {
         if start.elapsed() > MOST_WAIT {
-            return Err(ledger_error(
-                &place.path,
-                format!("{why}, and a process that is just taking a share in it does not go on: end it"),
-            ));
+            return Err(ledger_error(&place.path, late));
         }
         thread::sleep(Duration::from_millis(1));
     }

@@ -3,7 +3,8 @@
 use std::{fs, io};
 
 use rustix::{
-    process::{getpid, getuid},
+    io::Errno,
+    process::{Pid, getpid, getuid, test_kill_process},
     time::{ClockId, clock_gettime},
 };
 
@@ -34,6 +35,21 @@ impl Identity {
             started_ticks: started_ticks(pid).unwrap_or(0),
             pid_namespace: own_pid_namespace().unwrap_or(0),
         }
+    }
+
+    /// Whether it has not ended; none where its number means another process here, or none. One that may not be looked at is
+    /// taken for alive.
+    pub(super) fn is_alive(&self) -> Option<bool> {
+        if own_pid_namespace() != Some(self.pid_namespace) {
+            return None;
+        }
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        if pid.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH)) {
+            return Some(false);
+        }
+        let is_same =
+            |(state, started_ticks)| !matches!(state, 'Z' | 'X') && started_ticks == self.started_ticks;
+        Some(stat_fields(self.pid).is_none_or(is_same))
     }
 
     /// What the process has resident, in bytes; none where its number means another one here, or none.
@@ -72,12 +88,20 @@ fn own_pid_namespace() -> Option<u64> {
     link.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// When a process was started. Source: field 22 of `proc_pid_stat(5)`; the name before it may hold anything.
+/// When a process was started.
 fn started_ticks(pid: u32) -> Option<u64> {
+    stat_fields(pid).map(|(_, started_ticks)| started_ticks)
+}
+
+/// The state of a process and when it was started. Source: fields 3 and 22 of `proc_pid_stat(5)`; the name before them may hold
+/// anything.
+fn stat_fields(pid: u32) -> Option<(char, u64)> {
     let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let text = String::from_utf8_lossy(&text);
     let (_, after_name) = text.rsplit_once(')')?;
-    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+    let mut fields = after_name.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -95,6 +119,9 @@ mod tests {
             Identity { pid: u32::MAX, ..own },
         ];
         assert!(others.iter().all(|other| other.resident_bytes().is_none()));
+        let [later, of_another_namespace, none] = others;
+        assert_eq!((own.is_alive(), of_another_namespace.is_alive()), (Some(true), None));
+        assert_eq!((later.is_alive(), none.is_alive()), (Some(false), Some(false)));
     }
 
     #[test]

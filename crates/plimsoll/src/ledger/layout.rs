@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!        0  header    magic, version, byte order, slots and their bytes, boot id, checksum
-//!     4096  states    one word a slot: free, live or draining; whether it waits; how often it was claimed; the same
+//!     4096  states    one word a slot: free, live, draining or elsewhere; whether it waits; how often it was claimed; the same
 //!                     inverted
 //!     8192  granted   one word a slot: all its holders were ever granted; it begins anew beyond 2^64 and outlives them
 //!    12288  slots     256 of 2048 bytes: figures (two copies and which one counts), a notice (the same), how it drains, what it is asked for
@@ -19,7 +19,7 @@
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"PLIMLEDG");
 
 /// The version of this layout; it changes with it, and with what its words mean.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Read as anything else, the file is of a machine of the other byte order.
 pub(super) const ORDER: u32 = 0x0102_0304;

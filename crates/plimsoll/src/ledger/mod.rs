@@ -29,6 +29,7 @@ mod low_descriptor;
 mod map;
 mod notice;
 mod options;
+mod orphans;
 mod place;
 mod points;
 mod process_seats;

@@ -227,7 +227,11 @@ impl Seat {
             Condition::Good => {}
             Condition::Spoilt => state.file.repair()?,
             Condition::Gone => {
-                *state = seated(&self.options, state.share, state.notice.clone(), &*self.measure)?;
+                let here = seated(&self.options, state.share, state.notice.clone(), &*self.measure)?;
+                let left = std::mem::replace(state, here);
+                if left.file.is_removed() {
+                    self.slots(&left).leave(left.slot, left.claim);
+                }
             }
         }
         self.write(state);
@@ -272,8 +276,7 @@ impl Seat {
         let slots = self.slots(state);
         let mut sums = slots.sums();
         if sums.held_bytes <= line_bytes && sums.damaged.is_none() {
-            reach(Point::Counted);
-            return TakeAnswer::Granted;
+            return granted(state, bytes);
         }
         // Those who ask at the same time give way to the first of them.
         let is_first = sums.first_asking.is_none_or(|other| state.slot < other);
@@ -284,8 +287,7 @@ impl Seat {
             left -= 1;
             sums = slots.sums();
             if sums.held_bytes <= line_bytes && sums.damaged.is_none() {
-                reach(Point::Counted);
-                return TakeAnswer::Granted;
+                return granted(state, bytes);
             }
         }
         reach(Point::Crowded);
@@ -406,13 +408,21 @@ impl Drop for Seat {
     fn drop(&mut self) {
         // A forked child must not give away what its parent holds.
         let Ok(state) = self.state() else { return };
-        if state.file.condition() != Condition::Good {
-            return;
+        if state.file.condition() == Condition::Good || state.file.is_removed() {
+            self.slots(&state).leave(state.slot, state.claim);
         }
-        let slots = self.slots(&state);
-        slots.write(state.slot, &SlotShare::default());
-        slots.write_state(state.slot, state.claim.freed());
     }
+}
+
+/// Grants what was written and counted, if that was in the file that others open: who makes another one later has seen it.
+fn granted(state: &mut Seated, bytes: u64) -> TakeAnswer {
+    reach(Point::Counted);
+    if state.file.condition() == Condition::Good {
+        return TakeAnswer::Granted;
+    }
+    state.share.held_bytes = state.share.held_bytes.saturating_sub(bytes);
+    state.share.asked_bytes = state.share.asked_bytes.saturating_sub(bytes);
+    TakeAnswer::Again
 }
 
 /// Gives another process time: first a moment, then a turn of the processor, then longer.

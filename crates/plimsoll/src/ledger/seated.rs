@@ -3,7 +3,7 @@
 use std::{path::Path, sync::atomic::Ordering, time::Duration};
 
 use super::{
-    file::LedgerFile,
+    file::{Condition, LedgerFile},
     notice::SlotNotice,
     options::LedgerOptions,
     place::{LedgerPlace, ledger_error},
@@ -47,7 +47,8 @@ pub(super) fn seated(
                 || ledger_error(&file.place.path, "all its slots are taken: end a process that shares it"),
             )
         })?;
-        if let Some((slot, claim)) = claimed {
+        // Where it has been removed since, who makes the next one may have looked too early.
+        if let Some((slot, claim)) = claimed.filter(|_| file.condition() == Condition::Good) {
             let granted = file.words.granted().get(slot);
             let granted_bytes = granted.map_or(0, |word| word.load(Ordering::SeqCst));
             return Ok(Seated { file, slot, claim, share, notice, granted_bytes });

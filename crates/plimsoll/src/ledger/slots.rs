@@ -82,7 +82,8 @@ impl<'a> Slots<'a> {
 
     /// What others were granted and have not taken, in bytes. What cannot be read is damaged, and refuses grants elsewhere.
     pub(super) fn pending_of_others(&self) -> u64 {
-        let others = self.taken().filter(|(slot, tenure)| *tenure == Tenure::Live && Some(*slot) != self.own);
+        let lives = |tenure| matches!(tenure, Tenure::Live | Tenure::Elsewhere);
+        let others = self.taken().filter(|(slot, tenure)| lives(*tenure) && Some(*slot) != self.own);
         others.map(|(slot, _)| self.pending(slot)).fold(0, u64::saturating_add)
     }
 
@@ -123,7 +124,8 @@ impl<'a> Slots<'a> {
         let others: Vec<_> = self.taken().filter(|(slot, _)| Some(*slot) != self.own).collect();
         others.into_iter().fold(false, |changed, (slot, tenure)| {
             let outcome = match tenure {
-                Tenure::Live | Tenure::Damaged => self.bury(slot, tenure, &mut measure),
+                Tenure::Elsewhere if self.is_kept(slot) => false,
+                Tenure::Live | Tenure::Elsewhere | Tenure::Damaged => self.bury(slot, tenure, &mut measure),
                 Tenure::Draining => self.free(slot, &mut measure),
                 Tenure::Free => false,
             };
@@ -200,37 +202,69 @@ impl<'a> Slots<'a> {
         })
     }
 
-    /// Takes a free slot for `identity`, whose lock is held from then on. None where all are taken.
+    /// Whether the process of a slot that is elsewhere may live: one that cannot be seen from here for as long as its slot is
+    /// kept, and no longer.
+    fn is_kept(&self, slot: usize) -> bool {
+        let is_late = || self.drain(slot).is_none_or(|drain| now_ns() >= drain.until_ns);
+        self.notice(slot).is_some_and(|notice| notice.identity().is_alive().unwrap_or_else(|| !is_late()))
+    }
+
+    /// Takes the slot that was kept for this share, or a free one; its lock is held from then on. None where all are taken.
     pub(super) fn claim(
         &self,
         share: &SlotShare,
         notice: &SlotNotice,
     ) -> std::io::Result<Option<(usize, SlotState)>> {
-        let file = self.file.file.as_fd();
+        // In its place, so that nobody who counts meanwhile misses it.
+        let is_own = |slot: usize| self.notice(slot).is_some_and(|kept| kept.is_of_share(notice));
+        let kept = self.taken().filter(|(_, tenure)| *tenure == Tenure::Elsewhere);
+        for slot in kept.map(|(slot, _)| slot).filter(|slot| is_own(*slot)) {
+            if let Some(claim) = self.try_claim(slot, Tenure::Elsewhere, share, notice)? {
+                return Ok(Some((slot, claim)));
+            }
+        }
         for slot in 0..SLOT_COUNT {
-            let Some(word) = self.file.words.states().get(slot) else { break };
-            let is_free = || SlotState::of(word).tenure() == Tenure::Free;
-            let at_byte = SLOT_LOCKS_AT + slot as u64;
-            if !is_free() || !try_lock(file, at_byte, Lock::Exclusive)? {
-                continue;
+            if let Some(claim) = self.try_claim(slot, Tenure::Free, share, notice)? {
+                return Ok(Some((slot, claim)));
             }
-            if !is_free() {
-                // Another process has claimed it meanwhile, and died.
-                unlock(file, at_byte)?;
-                continue;
-            }
-            reach(Point::Locked);
-            if let Some(cell) = self.file.words.ask(slot) {
-                cell.clear();
-            }
-            self.write(slot, share);
-            self.write_notice(slot, notice);
-            reach(Point::Claimed);
-            let claim = SlotState::of(word).claimed();
-            claim.write_to(word);
-            return Ok(Some((slot, claim)));
         }
         Ok(None)
+    }
+
+    /// Takes a slot that is still of that tenure, if nobody holds its lock.
+    fn try_claim(
+        &self,
+        slot: usize,
+        tenure: Tenure,
+        share: &SlotShare,
+        notice: &SlotNotice,
+    ) -> std::io::Result<Option<SlotState>> {
+        let (file, at_byte) = (self.file.file.as_fd(), SLOT_LOCKS_AT + slot as u64);
+        let state = || self.state(slot).filter(|state| state.tenure() == tenure);
+        if state().is_none() || !try_lock(file, at_byte, Lock::Exclusive)? {
+            return Ok(None);
+        }
+        let Some(state) = state() else {
+            // Another process has claimed it meanwhile, and died.
+            unlock(file, at_byte)?;
+            return Ok(None);
+        };
+        reach(Point::Locked);
+        if let Some(cell) = self.file.words.ask(slot) {
+            cell.clear();
+        }
+        self.write(slot, share);
+        self.write_notice(slot, notice);
+        reach(Point::Claimed);
+        let claim = state.claimed();
+        self.write_state(slot, claim);
+        Ok(Some(claim))
+    }
+
+    /// Makes its own slot nobody's.
+    pub(super) fn leave(&self, slot: usize, claim: SlotState) {
+        self.write(slot, &SlotShare::default());
+        self.write_state(slot, claim.freed());
     }
 
     pub(super) fn write(&self, slot: usize, share: &SlotShare) {
@@ -247,6 +281,11 @@ impl<'a> Slots<'a> {
 }
 
 impl SlotNotice {
+    /// Whether both tell of one share, which keeps the moment when it was first taken wherever it goes.
+    pub(super) fn is_of_share(&self, other: &Self) -> bool {
+        (self.since_ns, self.uid) == (other.since_ns, other.uid)
+    }
+
     pub(super) fn identity(&self) -> Identity {
         Identity {
             pid: self.pid,

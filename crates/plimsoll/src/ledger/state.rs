@@ -11,6 +11,8 @@ pub(super) enum Tenure {
     Live,
     /// Of a dead one, whose memory is not back yet.
     Draining,
+    /// Of a process that lives and has its share in a file that was removed: it comes over when it next acts.
+    Elsewhere,
     /// Nobody can tell: something else was written there. Who has it, if anybody lives, holds its lock.
     Damaged,
 }
@@ -54,7 +56,7 @@ impl SlotState {
             0 => Tenure::Free,
             1 => Tenure::Live,
             2 => Tenure::Draining,
-            _ => Tenure::Damaged,
+            _ => Tenure::Elsewhere,
         }
     }
 
@@ -69,6 +71,11 @@ impl SlotState {
 
     pub(super) fn draining(self) -> Self {
         Self::whole(self.half() & !(CLAIM - 1) | 2)
+    }
+
+    /// Of one whose share is in another file.
+    pub(super) fn elsewhere(self) -> Self {
+        Self::whole(self.half() & !(CLAIM - 1) | 3)
     }
 
     pub(super) fn freed(self) -> Self {
@@ -96,14 +103,20 @@ mod tests {
         let draining = live.waiting(true).draining();
         assert_eq!((draining.tenure(), draining.waits()), (Tenure::Draining, false));
         assert_eq!(draining.freed().tenure(), Tenure::Free);
+        assert_eq!(free.elsewhere().tenure(), Tenure::Elsewhere);
+        assert_eq!(free.elsewhere().draining().tenure(), Tenure::Draining);
         assert_ne!(draining.freed().claimed(), live, "another claim is told from the first");
         assert_eq!(SlotState(u64::MAX).claimed().tenure(), Tenure::Live, "the count begins anew");
     }
 
     #[test]
     fn a_bit_that_flips_and_bytes_of_one_value_are_damage() {
-        let states =
-            [SlotState::FREE, SlotState::FREE.claimed().waiting(true), SlotState::FREE.claimed().draining()];
+        let states = [
+            SlotState::FREE,
+            SlotState::FREE.claimed().waiting(true),
+            SlotState::FREE.claimed().draining(),
+            SlotState::FREE.elsewhere(),
+        ];
         for state in states {
             assert!(
                 (0..64).all(|bit| SlotState(state.0 ^ 1 << bit).tenure() == Tenure::Damaged),
