@@ -75,12 +75,13 @@ impl Grant {
         // First, so that nobody out of turn takes what is released for somebody who waits.
         queue.credit(holding, bytes, budget);
         let left = allocation.bytes().saturating_sub(bytes);
-        holding.set_stretch(left);
         if left == 0 {
             *stretch = None;
         } else {
             allocation.shrink(bytes);
         }
+        holding.set_stretch(left);
+        queue.given(holding, bytes, budget);
         bytes
     }
 
@@ -124,6 +125,7 @@ impl Grant {
         let granted = self.granted();
         granted.queue.credit(&granted.holding, bytes, &granted.budget);
         granted.holding.lower_floor(bytes);
+        granted.queue.given(&granted.holding, bytes, &granted.budget);
     }
 
     /// Releases all of it, as dropping it does.

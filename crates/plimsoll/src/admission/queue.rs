@@ -310,6 +310,13 @@ impl Queue {
         }
     }
 
+    /// A holder has released so many of its bytes: another process may have asked for them.
+    pub(super) fn given(&self, holding: &Holding, bytes: u64, budget: &MemoryBudget) {
+        if holding.can_be_asked() && budget.shared_queue().is_some() {
+            self.state().given(holding.id, bytes);
+        }
+    }
+
     /// A holder will not make room: others are asked.
     pub(super) fn decline(&self, holding: &Holding) {
         self.state().decline(holding.id);

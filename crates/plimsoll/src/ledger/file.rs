@@ -22,16 +22,13 @@ use rustix::{
 };
 
 use super::{
-    identity::{boot_id, now_ns},
-    layout::{
-        CLAIM_LOCK_AT, FILE_BYTES, HEADER_WORDS, MAGIC, ORDER, SLOT_BYTES, SLOT_COUNT, SLOT_LOCKS_AT,
-        STATES_AT, VERSION, checksum,
-    },
+    header::{Kind, header_bytes, kind},
+    layout::{CLAIM_LOCK_AT, FILE_BYTES, MAGIC, SLOT_COUNT, SLOT_LOCKS_AT, STATES_AT},
     locks::{Lock, is_locked, try_lock, unlock},
     low_descriptor::lowered,
     map::Words,
     orphans,
-    place::{LedgerPlace, ledger_error},
+    place::{LedgerPlace, id_of, ledger_error},
     state::{SlotState, Tenure},
 };
 use crate::error::{Error, Result};
@@ -60,15 +57,6 @@ pub(super) enum Condition {
     Spoilt,
     /// It was removed, or the descriptor was closed.
     Gone,
-}
-
-/// What a file is that has the ledger's name.
-pub(super) enum Kind {
-    Good,
-    /// Of an earlier start of the board.
-    Stale,
-    /// Of no use, and why.
-    Useless(String),
 }
 
 impl LedgerFile {
@@ -178,11 +166,6 @@ impl Drop for LedgerFile {
     }
 }
 
-#[allow(clippy::unnecessary_cast, clippy::cast_lossless)] // Their types differ by platform.
-pub(super) fn id_of(stat: &Stat) -> (u64, u64) {
-    (stat.st_dev as u64, stat.st_ino as u64)
-}
-
 fn unread(place: &LedgerPlace, error: &io::Error) -> Error {
     ledger_error(&place.path, format!("/proc/sys/kernel/random/boot_id: {error}"))
 }
@@ -201,47 +184,6 @@ fn existing(place: &LedgerPlace) -> Result<Option<File>> {
     let stat = fstat(&file).map_err(|error| ledger_error(&place.path, format!("fstat: {error}")))?;
     place.check_file(&stat)?;
     Ok(Some(file))
-}
-
-fn header() -> io::Result<[u64; HEADER_WORDS]> {
-    let [first, second] = boot_id()?;
-    let sizes = SLOT_COUNT as u64 | (SLOT_BYTES as u64) << 32;
-    let words = [MAGIC, u64::from(VERSION) | u64::from(ORDER) << 32, sizes, first, second, now_ns()];
-    let [magic, version, sizes, first, second, now] = words;
-    Ok([magic, version, sizes, first, second, now, checksum(&words)])
-}
-
-fn header_bytes() -> std::result::Result<Vec<u8>, (&'static str, io::Error)> {
-    let words = header().map_err(|error| ("boot_id", error))?;
-    Ok(words.iter().flat_map(|word| word.to_ne_bytes()).collect())
-}
-
-pub(super) fn kind(file: &File) -> io::Result<Kind> {
-    let mut bytes = [0; HEADER_WORDS * 8];
-    let is_whole = fstat(file).is_ok_and(|stat| stat.st_size.cast_unsigned() >= FILE_BYTES as u64);
-    if !is_whole || file.read_exact_at(&mut bytes, 0).is_err() {
-        return Ok(Kind::Useless("it is cut short".to_owned()));
-    }
-    let mut words = [0; HEADER_WORDS];
-    for (word, part) in words.iter_mut().zip(bytes.chunks_exact(8)) {
-        *word = u64::from_ne_bytes(part.try_into().unwrap_or_default());
-    }
-    let [magic, version, sizes, boot @ .., _, sum] = words;
-    let [_, own_version, own_sizes, own_first, own_second, ..] = header()?;
-    if magic != MAGIC {
-        return Ok(Kind::Useless("it is no ledger of plimsoll's".to_owned()));
-    }
-    if version != own_version || sizes != own_sizes {
-        let found = version as u32;
-        return Ok(Kind::Useless(format!(
-            "it is of version {found} of the format and this package has version {VERSION}: use one version of plimsoll on the \
-             board"
-        )));
-    }
-    if words.split_last().is_none_or(|(_, rest)| checksum(rest) != sum) {
-        return Ok(Kind::Useless("its header is damaged".to_owned()));
-    }
-    Ok(if boot == [own_first, own_second] { Kind::Good } else { Kind::Stale })
 }
 
 /// Makes a ledger whole and then gives it its name, so that nobody ever opens half of one. Another process may be faster.

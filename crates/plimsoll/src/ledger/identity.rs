@@ -1,6 +1,6 @@
 //! Which process this is, and whether another still is the one it was.
 
-use std::{fs, io};
+use std::{fs, io, time::Duration};
 
 use rustix::{
     io::Errno,
@@ -65,6 +65,11 @@ impl Identity {
 pub(crate) fn now_ns() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     time.tv_sec.unsigned_abs().saturating_mul(1_000_000_000).saturating_add(time.tv_nsec.unsigned_abs())
+}
+
+/// A time as a number of nanoseconds; the largest for what is longer.
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The id of this start of the kernel, as 16 bytes in two words. Source: `/proc/sys/kernel/random/boot_id`,

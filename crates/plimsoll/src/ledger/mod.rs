@@ -20,6 +20,7 @@ mod cell;
 mod drain;
 mod file;
 mod fork;
+mod header;
 mod holder;
 mod identity;
 mod layout;

@@ -22,14 +22,13 @@ use rustix::{
 
 use super::{
     drain::Drain,
-    file::{Kind, id_of, kind},
-    identity::now_ns,
+    header::{Kind, kind},
+    identity::{nanoseconds, now_ns},
     layout::{SLOT_COUNT, SLOT_LOCKS_AT},
     locks::is_locked,
     map::Words,
     notice::SlotNotice,
-    place::LedgerPlace,
-    seated::nanoseconds,
+    place::{LedgerPlace, id_of},
     share::SlotShare,
     state::{SlotState, Tenure},
 };

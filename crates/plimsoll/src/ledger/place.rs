@@ -125,6 +125,12 @@ pub(super) fn ledger_error(path: &Path, reason: impl Into<String>) -> Error {
     Error::Ledger { path: path.to_owned(), reason: reason.into() }
 }
 
+/// Device and inode of a file.
+#[allow(clippy::unnecessary_cast, clippy::cast_lossless)] // Their types differ by platform.
+pub(super) fn id_of(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev as u64, stat.st_ino as u64)
+}
+
 fn is_regular(stat: &Stat) -> bool {
     stat.st_mode & 0o170_000 == 0o100_000
 }

@@ -1,9 +1,10 @@
 //! A slot that was taken, and how that is done.
 
-use std::{path::Path, sync::atomic::Ordering, time::Duration};
+use std::{path::Path, sync::atomic::Ordering};
 
 use super::{
     file::{Condition, LedgerFile},
+    identity::nanoseconds,
     notice::SlotNotice,
     options::LedgerOptions,
     place::{LedgerPlace, ledger_error},
@@ -59,8 +60,4 @@ pub(super) fn seated(
         Path::new(&options.name),
         "other processes replace it again and again: see who does that",
     ))
-}
-
-pub(super) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

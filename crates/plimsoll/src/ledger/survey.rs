@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{
     file::{Condition, LedgerFile},
     holder::LedgerHolder,
+    identity::nanoseconds,
     listing::holders,
     options::LedgerOptions,
     place::LedgerPlace,
@@ -28,7 +29,7 @@ pub fn survey(
     if file.condition() != Condition::Good {
         return Ok(None);
     }
-    let drain_ns = u64::try_from(options.drain.as_nanos()).unwrap_or(u64::MAX);
+    let drain_ns = nanoseconds(options.drain);
     let slots = Slots { file: &file, own: None, drain_ns };
     slots.reap(measure);
     let list = holders(&slots);

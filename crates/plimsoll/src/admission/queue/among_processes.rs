@@ -8,7 +8,7 @@ use super::{
         options::nanoseconds,
         policy::{Holder, asks},
     },
-    elsewhere::{Offer, PROCESS},
+    elsewhere::{AWAITED_NS, Offer, PROCESS},
     entry::QueueEntry,
     state::{Awaited, OTHERS, QueueState, ToAsk},
 };
@@ -45,6 +45,14 @@ impl<T> QueueState<T> {
                 answer => answer,
             };
             if answer == SharedAnswer::Stands {
+                self.elsewhere.asked.push(asked);
+                continue;
+            }
+            // What was said to be given is counted for a moment longer: it may just be on its way.
+            let settles_ns = *asked.settles_ns.get_or_insert(now_ns.saturating_add(AWAITED_NS));
+            if answer == SharedAnswer::Over && now_ns < settles_ns {
+                queue.withdraw(asked.slot, asked.id);
+                asked.left_bytes = asked.bytes;
                 self.elsewhere.asked.push(asked);
                 continue;
             }

@@ -7,7 +7,7 @@ use crate::budget::{MemoryBudget, SharedAsk, SharedTurn};
 pub(super) const PROCESS: u64 = 1 << 63;
 
 /// How often to look while another process is asked for something, or has asked: an answer is there in a moment.
-const AWAITED_NS: u64 = 10_000_000;
+pub(super) const AWAITED_NS: u64 = 10_000_000;
 
 /// What another process was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,8 @@ pub(super) struct AskedElsewhere {
     /// What it could have given then.
     pub(super) revocable_bytes: u64,
     pub(super) deadline_ns: u64,
+    /// Once that was answered, until when what was given may not be back yet.
+    pub(super) settles_ns: Option<u64>,
 }
 
 /// What this process has published of what it could give back.
@@ -115,6 +117,7 @@ impl Elsewhere {
             left_bytes: wanted.bytes,
             revocable_bytes,
             deadline_ns,
+            settles_ns: None,
         });
         Some(wanted.bytes)
     }

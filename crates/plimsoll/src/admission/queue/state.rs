@@ -244,13 +244,23 @@ impl<T> QueueState<T> {
 
     /// A holder is about to release bytes: what it was asked for is the head's.
     pub(super) fn credit(&mut self, id: u64, bytes: u64) {
-        let Some(HeldBy { asked: Some(awaited), .. }) = self.holders.get_mut(&id) else { return };
-        let credited = bytes.min(awaited.bytes);
-        awaited.bytes -= credited;
-        let is_own = awaited.by != OTHERS;
-        if let Some(head) = self.head_mut().filter(|_| is_own) {
+        let Some(credited) = self.take_awaited(id, bytes, |by| by != OTHERS) else { return };
+        if let Some(head) = self.head_mut() {
             head.freed_bytes = head.freed_bytes.saturating_add(credited);
         }
+    }
+
+    /// A holder has released bytes that another process asked for: only now, as that looks for them when it is answered.
+    pub(super) fn given(&mut self, id: u64, bytes: u64) {
+        self.take_awaited(id, bytes, |by| by == OTHERS);
+    }
+
+    /// Takes bytes off what is awaited of a holder for those; returns how many.
+    fn take_awaited(&mut self, id: u64, bytes: u64, is_for: impl Fn(u64) -> bool) -> Option<u64> {
+        let HeldBy { asked: Some(awaited), .. } = self.holders.get_mut(&id)? else { return None };
+        let taken = is_for(awaited.by).then_some(bytes.min(awaited.bytes))?;
+        awaited.bytes -= taken;
+        Some(taken)
     }
 
     /// A holder will not do what it was asked: its deadline is now.
