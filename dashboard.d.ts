@@ -21,8 +21,11 @@ interface DashboardOptions {
 
 /** The figures of one moment that the chart draws. */
 interface DashboardMoment {
+    /** Milliseconds since 1970. */
     timeMs: number;
+    /** The line, in bytes. */
     lineBytes: number;
+    /** What is granted under it, in bytes. */
     allocatedBytes: number;
     /** Absent where the budget is not of this machine, or it cannot be measured. */
     headroomBytes?: number;
@@ -31,36 +34,53 @@ interface DashboardMoment {
 }
 /** Something that happened. */
 interface DashboardEvent {
+    /** Milliseconds since 1970. */
     timeMs: number;
+    /** What it was: an event of the monitor. */
     kind: 'normal' | 'warning' | 'critical' | 'pressure' | 'kill' | 'unavailable';
+    /** The same for people. */
     text: string;
 }
 /** A request that was refused, with what to do about it. */
 interface DashboardRefusal {
+    /** Milliseconds since 1970. */
     timeMs: number;
+    /** What it was for. */
     label: string;
+    /** What was asked for, in bytes. */
     requestedBytes: number;
+    /** What there was, in bytes. */
     availableBytes: number;
+    /** The term that drew the line, in words. */
     bindingConstraint: string;
+    /** What to do about it. */
     suggestion: string;
 }
 /** All that the pages show: each part is what the API gives. */
 interface DashboardState {
+    /** The figures of now. */
     moment: DashboardMoment;
     /** The level of the manager's monitor; absent where none runs. */
     level?: MemoryLevel;
+    /** What could be granted now, in bytes. */
     availableBytes: number;
+    /** The most that was granted at once, in bytes. */
     peakBytes: number;
     /** The bounds of the line, the lowest first. */
     terms: LineTerm[];
+    /** What the machine can give now, with its terms; absent where that cannot be measured. */
     headroom?: Headroom;
+    /** How long tasks stood still for want of memory; absent where the kernel does not tell. */
     pressure?: Pressure;
     /** What is granted by label, the most first. */
     labels: [label: string, bytes: number][];
     /** Every process that has this package loaded. */
     processes: ProcessInfo[];
+    /** The slabs of each pool. */
     pools: PoolSnapshot[];
+    /** Who waits in the queue. */
     waiting: WaitingRequest[];
+    /** Who shares the ledger. */
     holders: readonly LedgerHolder[];
     /** The latest first. */
     events: readonly DashboardEvent[];
@@ -68,12 +88,19 @@ interface DashboardState {
     refusals: readonly DashboardRefusal[];
 }
 
-/** A dashboard that is served. */
+/**
+ * A dashboard that is served.
+ *
+ * @example
+ * await using dashboard = await serveDashboard({ manager })
+ * console.log(`open ${dashboard.link()}`)
+ */
 declare class Dashboard implements AsyncDisposable {
     #private;
     private constructor();
     /** Where it is. Nothing is shown there without a {@link link}. */
     get url(): string;
+    /** The port of 127.0.0.1. */
     get port(): number;
     /** An address that opens the page once, in the browser of whoever gets it first; that browser may come back without it. */
     link(): string;

@@ -3,18 +3,27 @@ import { Fit, ModelMemoryEstimate, MemoryManager } from './index.js';
 
 /** An error as OpenAI's interface has it, with the numbers of ours. */
 interface ErrorBody {
+    /** What went wrong. */
     error: {
+        /** For people. */
         message: string;
+        /** Whose matter it is: the server has no room now, or the request never will. */
         type: 'server_error' | 'invalid_request_error';
+        /** No parameter is to blame. */
         param: null;
+        /** The code of the error. */
         code: string;
+        /** The error's own numbers. */
         [detail: string]: unknown;
     };
 }
 /** What a server answers. */
 interface ErrorAnswer {
+    /** The HTTP status. */
     status: number;
+    /** The headers, with `retry-after` where that helps. */
     headers: Record<string, string>;
+    /** The body, as an object. */
     body: ErrorBody;
 }
 /**
@@ -58,15 +67,23 @@ interface PressureOptions {
 declare function pressureOf(manager: MemoryManager, options?: PressureOptions): Pressure | undefined;
 /** A model as `/v1/models` of OpenAI's interface lists it, with the context that it really has. */
 interface ModelObject {
+    /** The name of the model. */
     id: string;
+    /** That it is a model. */
     object: 'model';
+    /** When this was asked, in seconds since 1970. */
     created: number;
+    /** Whose it is. */
     owned_by: string;
     /** Tokens of a conversation, under the names that llama-server's, vLLM's and other clients look for. */
     context_length: number;
+    /** The same, as vLLM has it. */
     max_model_len: number;
+    /** The same, as llama-server has it. */
     meta: {
+        /** Tokens of a conversation. */
         n_ctx: number;
+        /** Conversations at once. */
         n_parallel: number;
     };
 }

@@ -2095,7 +2095,7 @@ type BlackBoxNoteKind = (typeof noteKinds)[number];
  * waits for it.
  *
  * @example
- * manager.blackBox.start()
+ * manager.blackBox.start({ path: 'server.blackbox' })
  */
 declare class BlackBox implements Disposable {
     #private;
@@ -2306,7 +2306,14 @@ declare class DeviceBuffer implements Disposable {
     /** Takes back one {@link pin}; without one it does nothing. */
     unpin(): void;
 }
-/** A buffer out of a {@link MemoryPool}: part of a slab. It may be moved while nobody uses it. */
+/**
+ * A buffer out of a {@link MemoryPool}: part of a slab. It may be moved while nobody uses it.
+ *
+ * @example
+ * using activations = await pool.allocateAsync(4 * MiB, { label: 'activations' })
+ * await activations.fill(0)
+ * console.log(activations.sizeBytes) // 4194304
+ */
 declare class PoolBuffer extends DeviceBuffer {
     /** Which of its pool's live buffers it is. */
     readonly id: number;
@@ -2317,6 +2324,7 @@ declare class PoolBuffer extends DeviceBuffer {
 type DeviceKind = 'host' | 'dma-heap' | 'udmabuf' | 'cuda' | 'rknpu';
 /** Ordinary RAM. */
 interface HostDeviceOptions {
+    /** Ordinary RAM. */
     kind: 'host';
     /** Whether slabs are memory files (memfd), which other processes can map. False by default. */
     memoryFile?: boolean;
@@ -2330,16 +2338,19 @@ interface HostDeviceOptions {
 }
 /** Buffers that the drivers of accelerators import without a copy. */
 interface DmaHeapDeviceOptions {
+    /** A dma-heap. */
     kind: 'dma-heap';
     /** The heap's name: `'system'` and its kin by default. */
     heap?: string;
 }
 /** The same made from ordinary RAM, and counted like it. */
 interface UdmabufDeviceOptions {
+    /** udmabuf. */
     kind: 'udmabuf';
 }
 /** Memory by NVIDIA's driver. */
 interface CudaDeviceOptions {
+    /** CUDA. */
     kind: 'cuda';
     /** The device's number. 0 by default. */
     ordinal?: number;
@@ -2353,6 +2364,7 @@ interface CudaDeviceOptions {
 }
 /** Memory by Rockchip's own NPU driver. */
 interface RknpuDeviceOptions {
+    /** Rockchip's NPU driver. */
     kind: 'rknpu';
     /** The domain that slabs are taken in, 0 to 15. 0 by default. */
     domain?: number;
@@ -2487,9 +2499,13 @@ declare const outputs: {
 type TensorOutput = keyof typeof outputs;
 /** The array that holds a tensor's data: 16-bit floats come as their bits. */
 type TensorData<As extends TensorOutput = TensorOutput> = {
+    /** The bytes as they are stored. */
     raw: Bytes;
+    /** A number for each element. */
     f32: Floats;
+    /** The bits of each element, half precision. */
     f16: HalfFloats;
+    /** The bits of each element, bfloat16. */
     bf16: HalfFloats;
 }[As];
 /** The forms that tensors come out as. */
@@ -2512,6 +2528,12 @@ declare function tensorDataBytes(tensor: Pick<TensorInfo, 'sizeBytes' | 'element
  * A chunk of a stream with `reuse: true` is lent: it is valid until the next one is asked for, or until {@link release}. Then
  * its memory goes back to the pool and every view of it, `data` and any made from it, has length 0. An asynchronous
  * operation that was given `data` must be awaited before that, or be given a copy.
+ *
+ * @example
+ * for await (const chunk of model.stream({ as: 'f32', reuse: true })) {
+ *   for (const weight of chunk.data) largest = Math.max(largest, Math.abs(weight))
+ *   if (chunk.tensor === 'output_norm.weight') kept.push(chunk.keep()) // it is not lent any more
+ * }
  */
 declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Disposable {
     #private;
@@ -2587,7 +2609,14 @@ declare class StagingPool implements Disposable {
     /** The same as {@link close}, for `using`. */
     [Symbol.dispose](): void;
 }
-/** A buffer out of a {@link StagingPool}. */
+/**
+ * A buffer out of a {@link StagingPool}.
+ *
+ * @example
+ * using buffer = new StagingPool().get(4 * MiB)
+ * buffer.data.fill(0)
+ * console.log(buffer.data.length) // 4194304
+ */
 declare class StagingBuffer implements Disposable {
     #private;
     /** The buffer's bytes; length 0 after {@link release}. */
@@ -3005,6 +3034,10 @@ type GgufElements = Numbers | boolean[] | string[] | GgufArray[];
 /**
  * An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. Where those of
  * strings and arrays stand is found in one walk, the first time that one of a large array is asked for.
+ *
+ * @example
+ * const tokens = model.metadata.get('tokenizer.ggml.tokens')
+ * if (tokens instanceof GgufArray) console.log(tokens.elementType, tokens.length) // string 768
  */
 declare class GgufArray implements Iterable<unknown> {
     #private;
@@ -3035,7 +3068,13 @@ declare class GgufArray implements Iterable<unknown> {
     /** Walks the elements, a batch at a time. */
     [Symbol.iterator](): Generator<number | bigint | boolean | string | GgufArray>;
 }
-/** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
+/**
+ * The metadata of a GGUF file, in file order, with the methods of a read-only `Map`.
+ *
+ * @example
+ * console.log(model.metadata.get('general.architecture')) // llama
+ * for (const [key, value] of model.metadata) console.log(key, typeof value)
+ */
 declare class GgufMetadata implements Iterable<[string, GgufValue]> {
     #private;
     private constructor();
@@ -3273,7 +3312,8 @@ declare class GgufFile implements Disposable {
      *
      * @example
      * const norm = await model.load('output_norm.weight', { as: 'f32' }) // Float32Array
-     * await model.load('output.weight', { into: await manager.gpu.allocate(model.tensor('output.weight').sizeBytes) })
+     * const output = model.tensor('output.weight')
+     * if (output) await model.load(output.name, { into: await manager.gpu.allocate(output.sizeBytes) })
      */
     load<As extends TensorOutput = 'raw'>(name: string, options: LoadIntoBufferOptions<As>): Promise<DeviceBuffer>;
     load<As extends TensorOutput = 'raw'>(name: string, options?: LoadIntoOptions<As>): Promise<TensorData<As>>;
@@ -3287,7 +3327,7 @@ declare class GgufFile implements Disposable {
      *
      * @example
      * const weights = await model.loadAll({ into: pool, threads: 2, onProgress: ({ remainingMs }) => show(remainingMs) })
-     * weights.get('output.weight').sizeBytes
+     * weights.get('output.weight')?.sizeBytes
      */
     loadAll<As extends TensorOutput = 'raw'>(options: LoadAllIntoPoolOptions<As>): Promise<Map<string, DeviceBuffer>>;
     loadAll<As extends TensorOutput = 'raw'>(options: LoadAllIntoOptions<As>): Promise<Map<string, TensorData<As> | DeviceBuffer>>;
@@ -3591,7 +3631,9 @@ interface FitOptions extends FixedOptions, CompanionOptions {
      * context, at most `gpuLayers` if that is given; without, `gpuLayers` of them. No limits but the budget by default.
      */
     devices?: {
+        /** Of main memory, in bytes. */
         cpuBytes?: number;
+        /** Of the GPU's, in bytes. */
         gpuBytes?: number;
     };
 }
@@ -3621,8 +3663,9 @@ interface Fit {
  * @throws {@link InvalidArgumentError} for an unfit option.
  * @throws {@link ReleasedError} for a file that was closed.
  * @example
- * const { fits, configuration, trades } = fit(model, budget, { parallel: 4, minContext: 4096 })
- * for (const { description } of trades) console.log(description) // q8_0 KV: +9,216 tokens, or saves 240.00 MiB
+ * const { fits, configuration, trades } = fit(model, budget, { parallel: 4, minContext: 256 })
+ * // Such as "q8_0 KV: +9,216 tokens, or saves 240.00 MiB".
+ * for (const { description } of trades) console.log(description)
  */
 declare function fit(model: GgufFile, budget: MemoryBudget | number, options?: FitOptions): Fit;
 
@@ -3782,7 +3825,9 @@ interface MemoryUse {
     headroomBytes?: number;
     /** What of these could not be measured, and why. */
     missing: {
+        /** What it is. */
         signal: 'mappedBytes' | 'gpuBytes' | 'headroomBytes';
+        /** Why it could not be. */
         reason: string;
     }[];
 }
@@ -4196,7 +4241,15 @@ interface AllocatedInstance {
     /** What it holds of the budget, in bytes: the larger of its limit and of what its model takes. */
     requiredBytes: number;
 }
-/** The instances that a manager has allocated, by name. Its `toString()` is a report for people. */
+/**
+ * The instances that a manager has allocated, by name. Its `toString()` is a report for people.
+ *
+ * @example
+ * manager.allocateInstance('chat', { limitBytes: 512 * MiB })
+ * console.log(manager.instances.size) // 1
+ * for (const { id, requiredBytes } of manager.instances) console.log(id, formatBytes(requiredBytes)) // chat 512.00 MiB
+ * manager.deallocateInstance('chat')
+ */
 declare class Instances implements Iterable<AllocatedInstance> {
     #private;
     /** How many there are. */
@@ -4325,7 +4378,14 @@ declare class DeviceFamily<Kind extends string> {
     stats(): FamilyStats;
 }
 
-/** The pools of a manager: they count against its budget, release what they hold idle at critical, and end with it. */
+/**
+ * The pools of a manager: they count against its budget, release what they hold idle at critical, and end with it.
+ *
+ * @example
+ * await using pool = await manager.pools.create({ device: 'host', initialBytes: 16 * MiB })
+ * using buffer = pool.allocate(4 * MiB)
+ * console.log(manager.pools.size) // 1
+ */
 declare class MemoryPools implements Iterable<MemoryPool> {
     #private;
     /**
@@ -4670,7 +4730,7 @@ declare class MemoryManager implements AsyncDisposable {
     getMemoryUsage(): MemoryUsage;
     /** The statistics of everything. */
     getMemoryStats(): MemoryStats;
-    /** Sets {@link limits}. */
+    /** Sets {@link MemoryManager.limits | limits}. */
     setMemoryLimits(limits: ManagerLimits): void;
     /** Starts {@link profile}, and returns it. */
     enableMemoryProfiling(options?: ProfileOptions): MemoryProfile;
@@ -4716,12 +4776,31 @@ type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVAL
 /**
  * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
  * to do.
+ *
+ * @example
+ * try {
+ *   GgufFile.open('no-such.gguf')
+ * } catch (error) {
+ *   if (!(error instanceof PlimsollError)) throw error
+ *   console.log(error.code) // ERR_IO
+ * }
  */
 declare class PlimsollError extends Error {
     /** The stable code of the error. */
     readonly code: ErrorCode;
 }
-/** A budget has not got that much left. Nothing was taken. */
+/**
+ * A budget has not got that much left. Nothing was taken.
+ *
+ * @example
+ * const budget = MemoryBudget.forBoard('orin-nano-8gb')
+ * try {
+ *   budget.allocate(7 * GiB, 'weights')
+ * } catch (error) {
+ *   if (!(error instanceof InsufficientMemoryError)) throw error
+ *   console.log(formatBytes(error.availableBytes)) // 6.00 GiB
+ * }
+ */
 declare class InsufficientMemoryError extends PlimsollError {
     readonly code: 'ERR_INSUFFICIENT_MEMORY';
     /** The label of the refused allocation. */
@@ -4737,7 +4816,17 @@ declare class InsufficientMemoryError extends PlimsollError {
     /** What to do about it. */
     readonly suggestion: string;
 }
-/** An argument or an option is not what the call takes. Nothing was changed. */
+/**
+ * An argument or an option is not what the call takes. Nothing was changed.
+ *
+ * @example
+ * try {
+ *   parseBytes('6 gigs')
+ * } catch (error) {
+ *   if (!(error instanceof InvalidArgumentError)) throw error
+ *   console.log(error.received) // "6 gigs"
+ * }
+ */
 declare class InvalidArgumentError extends PlimsollError {
     readonly code: 'ERR_INVALID_ARGUMENT';
     /** The argument's name. */
@@ -4747,7 +4836,17 @@ declare class InvalidArgumentError extends PlimsollError {
     /** What came. */
     readonly received: string;
 }
-/** The bytes are no GGUF file that this package accepts. */
+/**
+ * The bytes are no GGUF file that this package accepts.
+ *
+ * @example
+ * try {
+ *   GgufFile.fromBytes(Buffer.from('GGUF'))
+ * } catch (error) {
+ *   if (!(error instanceof InvalidGgufError)) throw error
+ *   console.log(error.rule) // truncated
+ * }
+ */
 declare class InvalidGgufError extends PlimsollError {
     readonly code: 'ERR_INVALID_GGUF';
     /** The file, `<bytes>` for a file in memory. */
@@ -4757,7 +4856,17 @@ declare class InvalidGgufError extends PlimsollError {
     /** Where in the file, in bytes, if the rule belongs to one place. */
     readonly offset?: number;
 }
-/** What a model file says of its model cannot be: a hyperparameter is missing, zero, absurd, or contradicts another. */
+/**
+ * What a model file says of its model cannot be: a hyperparameter is missing, zero, absurd, or contradicts another.
+ *
+ * @example
+ * try {
+ *   estimate(model).totals.peakBytes
+ * } catch (error) {
+ *   if (!(error instanceof InvalidModelError)) throw error
+ *   console.error(`no estimate: ${error.key} is ${error.received}`)
+ * }
+ */
 declare class InvalidModelError extends PlimsollError {
     readonly code: 'ERR_INVALID_MODEL';
     /** The metadata key. */
@@ -4767,7 +4876,17 @@ declare class InvalidModelError extends PlimsollError {
     /** What came. */
     readonly received: string;
 }
-/** A tensor is stored in a type that cannot be converted; it can be read as `'raw'`. */
+/**
+ * A tensor is stored in a type that cannot be converted; it can be read as `'raw'`.
+ *
+ * @example
+ * try {
+ *   await model.load('output.weight', { as: 'f32' })
+ * } catch (error) {
+ *   if (!(error instanceof UnsupportedTypeError)) throw error
+ *   await model.load(error.tensor) // as it is stored
+ * }
+ */
 declare class UnsupportedTypeError extends PlimsollError {
     readonly code: 'ERR_UNSUPPORTED_TYPE';
     /** The tensor's name. */
@@ -4777,7 +4896,17 @@ declare class UnsupportedTypeError extends PlimsollError {
     /** The ggml type name. */
     readonly typeName: string;
 }
-/** A tensor has a value that is NaN or infinite, and `checkTensors` was asked for. */
+/**
+ * A tensor has a value that is NaN or infinite, and `checkTensors` was asked for.
+ *
+ * @example
+ * try {
+ *   await model.load('output.weight', { as: 'f32', checkTensors: true })
+ * } catch (error) {
+ *   if (!(error instanceof InvalidTensorError)) throw error
+ *   console.error(`${error.tensor}: element ${error.block * error.blockElements} or one behind it is no number`)
+ * }
+ */
 declare class InvalidTensorError extends PlimsollError {
     readonly code: 'ERR_INVALID_TENSOR';
     /** The file. */
@@ -4789,7 +4918,17 @@ declare class InvalidTensorError extends PlimsollError {
     /** Elements in a block: the first of this one is `block * blockElements`. */
     readonly blockElements: number;
 }
-/** The operating system or a server refused, or a file is not what it was when it was opened. */
+/**
+ * The operating system or a server refused, or a file is not what it was when it was opened.
+ *
+ * @example
+ * try {
+ *   GgufFile.open('no-such.gguf')
+ * } catch (error) {
+ *   if (!(error instanceof IoError)) throw error
+ *   console.log(error.errnoName, error.syscall) // ENOENT open
+ * }
+ */
 declare class IoError extends PlimsollError {
     readonly code: 'ERR_IO';
     /** The file, or its address without user, query and fragment. */
@@ -4807,13 +4946,35 @@ declare class IoError extends PlimsollError {
     /** The status that a server answered with, if it refused: 404. */
     readonly status?: number;
 }
-/** The object was released or closed before this call. */
+/**
+ * The object was released or closed before this call.
+ *
+ * @example
+ * const weights = budget.allocate(100 * MiB, 'weights')
+ * weights.release()
+ * try {
+ *   weights.commit(MiB)
+ * } catch (error) {
+ *   if (!(error instanceof ReleasedError)) throw error
+ *   console.log(error.what) // the allocation
+ * }
+ */
 declare class ReleasedError extends PlimsollError {
     readonly code: 'ERR_RELEASED';
     /** What was released. */
     readonly what: string;
 }
-/** A device, or its driver, refused a call. */
+/**
+ * A device, or its driver, refused a call.
+ *
+ * @example
+ * try {
+ *   await manager.gpu.allocate(64 * MiB)
+ * } catch (error) {
+ *   if (!(error instanceof DeviceError)) throw error
+ *   console.error(`${error.device}: ${error.call} failed: ${error.meaning}`)
+ * }
+ */
 declare class DeviceError extends PlimsollError {
     readonly code: 'ERR_DEVICE';
     /** The device, such as `"cuda:0"` or `"dma-heap:system"`. */
@@ -4825,7 +4986,17 @@ declare class DeviceError extends PlimsollError {
     /** What that means, and what to do. */
     readonly meaning: string;
 }
-/** The machine has no such device, or this process may not use it. */
+/**
+ * The machine has no such device, or this process may not use it.
+ *
+ * @example
+ * try {
+ *   await Device.open({ kind: 'cuda', library: '/no/such/libcuda.so.1' })
+ * } catch (error) {
+ *   if (!(error instanceof DeviceUnavailableError)) throw error
+ *   console.log(error.device) // cuda
+ * }
+ */
 declare class DeviceUnavailableError extends PlimsollError {
     readonly code: 'ERR_DEVICE_UNAVAILABLE';
     /** The device, such as `"cuda"`. */
@@ -4833,7 +5004,17 @@ declare class DeviceUnavailableError extends PlimsollError {
     /** Why not, and the line that mends it where there is one. */
     readonly reason: string;
 }
-/** The ledger that processes share cannot be used. Nothing was granted. */
+/**
+ * The ledger that processes share cannot be used. Nothing was granted.
+ *
+ * @example
+ * try {
+ *   new MemoryManager({ shared: { directory: '/no/such/folder' } })
+ * } catch (error) {
+ *   if (!(error instanceof LedgerError)) throw error
+ *   console.log(error.path) // /no/such/folder
+ * }
+ */
 declare class LedgerError extends PlimsollError {
     readonly code: 'ERR_LEDGER';
     /** The ledger's file, or its folder. */
@@ -4841,7 +5022,20 @@ declare class LedgerError extends PlimsollError {
     /** What is wrong with it, and what to do. */
     readonly reason: string;
 }
-/** Somebody uses it, so that cannot be done now. */
+/**
+ * Somebody uses it, so that cannot be done now.
+ *
+ * @example
+ * await using manager = new MemoryManager({ maxBytes: GiB })
+ * manager.admission.maxWaiting = 0 // nobody may wait
+ * using grant = await manager.acquire({ bytes: 600 * MiB, label: 'first' })
+ * try {
+ *   await manager.acquire({ bytes: 600 * MiB, label: 'second' })
+ * } catch (error) {
+ *   if (!(error instanceof BusyError)) throw error
+ *   console.log(error.waitingCount) // 0
+ * }
+ */
 declare class BusyError extends PlimsollError {
     readonly code: 'ERR_BUSY';
     /** What is in use. */
@@ -4849,7 +5043,17 @@ declare class BusyError extends PlimsollError {
     /** Where it is a queue that takes nobody more: how many wait in it. */
     readonly waitingCount?: number;
 }
-/** What was asked for is more than could be granted if nobody held anything. Nothing was taken, and nothing waits. */
+/**
+ * What was asked for is more than could be granted if nobody held anything. Nothing was taken, and nothing waits.
+ *
+ * @example
+ * try {
+ *   await manager.acquire({ bytes: 2 * manager.budget.lineBytes, label: 'weights' })
+ * } catch (error) {
+ *   if (!(error instanceof NeverFitsError)) throw error
+ *   console.log(error.requestedBytes > error.lineBytes) // true
+ * }
+ */
 declare class NeverFitsError extends PlimsollError {
     readonly code: 'ERR_NEVER_FITS';
     /** The labels of what was asked for. */
@@ -4861,7 +5065,19 @@ declare class NeverFitsError extends PlimsollError {
     /** The term that draws the line, in words. */
     readonly bindingConstraint: string;
 }
-/** It did not come within the time that its caller gave it. Nothing was taken, and nothing waits any more. */
+/**
+ * It did not come within the time that its caller gave it. Nothing was taken, and nothing waits any more.
+ *
+ * @example
+ * await using manager = new MemoryManager({ maxBytes: GiB })
+ * using grant = await manager.acquire({ bytes: 600 * MiB, label: 'first' })
+ * try {
+ *   await manager.acquire({ bytes: 600 * MiB, label: 'second' }, { timeoutMs: 10 })
+ * } catch (error) {
+ *   if (!(error instanceof TimeoutError)) throw error
+ *   console.log(error.timeoutMs) // 10
+ * }
+ */
 declare class TimeoutError extends PlimsollError {
     readonly code: 'ERR_TIMEOUT';
     /** What was waited for. */
@@ -4875,6 +5091,63 @@ declare class TimeoutError extends PlimsollError {
     /** What stood in the way, and what to do. */
     readonly reason: string;
 }
+/**
+ * This package is wrong, and nobody else: neither the arguments, a file, the system nor a device. Please report it.
+ *
+ * @example
+ * try {
+ *   estimate(model)
+ * } catch (error) {
+ *   if (error instanceof InternalError) console.error(`please report this: ${error.what}`)
+ *   throw error
+ * }
+ */
+declare class InternalError extends PlimsollError {
+    readonly code: 'ERR_INTERNAL';
+    /** What went wrong. */
+    readonly what: string;
+}
+/**
+ * The work was aborted. `cause` is the signal's reason, or says who else ended the work.
+ *
+ * @example
+ * try {
+ *   await manager.acquire({ bytes: 100 * MiB, label: 'weights' }, { signal: AbortSignal.abort() })
+ * } catch (error) {
+ *   if (!(error instanceof AbortError)) throw error
+ *   console.log(error.code) // ABORT_ERR
+ * }
+ */
+declare class AbortError extends PlimsollError {
+    readonly code: 'ABORT_ERR';
+}
+/** Why the addon is not available. `docs/platforms.md` has a row for each. */
+type AddonUnavailableReason = 'unsupported-platform' | 'package-missing' | 'version-mismatch' | 'unreadable' | 'size-mismatch' | 'checksum-mismatch' | 'not-an-addon' | 'load-failed' | 'invalid-setting';
+/**
+ * The native addon for this platform is missing, unfit or does not load. It is thrown while the package is loaded, which
+ * then exports nothing: compare `code`, and use this class as a type.
+ *
+ * @example
+ * try {
+ *   await import('plimsoll')
+ * } catch (error) {
+ *   const { code, reason } = error as AddonUnavailableError
+ *   if (code !== 'ERR_ADDON_UNAVAILABLE') throw error
+ *   console.error(`runs without memory budgets: ${reason}`)
+ * }
+ */
+declare class AddonUnavailableError extends PlimsollError {
+    readonly code: 'ERR_ADDON_UNAVAILABLE';
+    /** What is the matter. */
+    readonly reason: AddonUnavailableReason;
+    /** What this process runs on, such as `"linux-x64-musl"` or `"darwin-arm64"`. */
+    readonly platform: string;
+    /** The platforms that there are addons for. */
+    readonly supported: readonly string[];
+    /** The file that was refused, if one was found. */
+    readonly path?: string;
+}
+
 /** What is wrong with a plan. */
 interface PlanIssue {
     /**
@@ -4896,7 +5169,17 @@ interface PlanIssue {
     /** What there is, in bytes, where it does not fit. */
     usableBytes?: number;
 }
-/** A plan is none, names what is not there, or does not fit. Nothing was started or allocated. */
+/**
+ * A plan is none, names what is not there, or does not fit. Nothing was started or allocated.
+ *
+ * @example
+ * try {
+ *   parsePlan('instances: { chat: { limit: 6GiB } }')
+ * } catch (error) {
+ *   if (!(error instanceof InvalidPlanError)) throw error
+ *   console.log(error.issues[0]?.message) // unknown key "limit" in instances.chat; expected "limitBytes"
+ * }
+ */
 declare class InvalidPlanError extends PlimsollError {
     readonly code: 'ERR_INVALID_PLAN';
     /** Everything that is wrong with it. */
@@ -4904,35 +5187,15 @@ declare class InvalidPlanError extends PlimsollError {
     /** Its file, if it was read from one. */
     readonly path?: string;
 }
-/** This package is wrong, and nobody else: neither the arguments, a file, the system nor a device. Please report it. */
-declare class InternalError extends PlimsollError {
-    readonly code: 'ERR_INTERNAL';
-    /** What went wrong. */
-    readonly what: string;
-}
-/** The work was aborted. `cause` is the signal's reason, or says who else ended the work. */
-declare class AbortError extends PlimsollError {
-    readonly code: 'ABORT_ERR';
-}
-/** Why the addon is not available. `docs/platforms.md` has a row for each. */
-type AddonUnavailableReason = 'unsupported-platform' | 'package-missing' | 'version-mismatch' | 'unreadable' | 'size-mismatch' | 'checksum-mismatch' | 'not-an-addon' | 'load-failed' | 'invalid-setting';
-/**
- * The native addon for this platform is missing, unfit or does not load. It is thrown while the package is loaded, which
- * then exports nothing: compare `code`, and use this class as a type.
- */
-declare class AddonUnavailableError extends PlimsollError {
-    readonly code: 'ERR_ADDON_UNAVAILABLE';
-    /** What is the matter. */
-    readonly reason: AddonUnavailableReason;
-    /** What this process runs on, such as `"linux-x64-musl"` or `"darwin-arm64"`. */
-    readonly platform: string;
-    /** The platforms that there are addons for. */
-    readonly supported: readonly string[];
-    /** The file that was refused, if one was found. */
-    readonly path?: string;
-}
 
-/** Whether a plan passes, and why not. Its `toString()` is the same for people. */
+/**
+ * Whether a plan passes, and why not. Its `toString()` is the same for people.
+ *
+ * @example
+ * const report = validatePlan({ board: 'orin-nano-8gb', instances: { chat: { limitBytes: '7 GiB' } } })
+ * console.log(report.passes) // false
+ * console.log(report.advice[0]?.description)
+ */
 declare class PlanReport {
     /** Whether all of it fits, at every moment. */
     readonly passes: boolean;
@@ -5088,7 +5351,7 @@ declare function readPlan(path: string | URL): Plan;
  * @throws {@link IoError} where the memory of this machine cannot be read, if the plan is for it.
  * @example
  * const report = validatePlan({ mode: 'matrix', totalBytes: '32 GiB', instances: { god: { limitBytes: '12 GiB' } } })
- * if (!report.passes) console.error(`${report}`)
+ * if (!report.passes) console.log(`${report}`)
  */
 declare function validatePlan(plan: Plan): PlanReport;
 
@@ -5151,6 +5414,13 @@ declare function processes(options?: ProcessesOptions): Promise<ProcessInfo[]>;
 /**
  * A sequence of tokens under a {@link TokenBudget}: one conversation, or one branch of it. It is freed by {@link free}, at the end of a
  * `using` block, or when it is collected.
+ *
+ * @example
+ * using chat = tokens.open('chat')
+ * chat.extend(100)
+ * using branch = chat.fork('branch') // what they share counts once
+ * branch.extend(20)
+ * console.log(tokens.usage().tokens) // 120
  */
 declare class TokenSequence implements Disposable {
     #private;
@@ -5265,18 +5535,21 @@ interface PageStoreOptions {
 }
 /** What a {@link PageStore} holds. */
 interface PageStoreStats {
-    /** Pages in memory, and in the file. */
+    /** Pages in memory. */
     residentPages: number;
+    /** Pages in the file. */
     spilledPages: number;
     /** Bytes of the buffers of the pages in memory. */
     residentBytes: number;
     /** Bytes of the pages in the file. */
     spilledBytes: number;
-    /** The size of the file, in bytes, and what it may have at most. */
+    /** The size of the file, in bytes. */
     fileBytes: number;
+    /** What it may have at most, in bytes. */
     maxFileBytes: number;
-    /** Pages that were written to the file, and read back, since the store was made. */
+    /** Pages that were written to the file since the store was made. */
     spills: number;
+    /** Pages that were read back from it. */
     loads: number;
 }
 /** By what a page is known. */

@@ -71,11 +71,14 @@ declare function openTelemetryMetrics(meter: OpenTelemetryMeter, options?: Metri
 type MetricAttributes = Readonly<Record<string, string>>;
 /** One value of a metric. */
 interface MetricPoint {
+    /** What it belongs to. */
     attributes: MetricAttributes;
+    /** In the unit of the metric. */
     value: number;
 }
 /** A metric with its values at one moment. */
 interface Metric extends MetricDefinition {
+    /** Its values. */
     points: readonly MetricPoint[];
 }
 
@@ -141,6 +144,7 @@ interface ServeMetricsOptions extends MetricsOptions {
 interface MetricsServer extends AsyncDisposable {
     /** Where Prometheus finds them. */
     readonly url: string;
+    /** The port of 127.0.0.1. */
     readonly port: number;
     /** Ends it. Idempotent. */
     close: () => Promise<void>;
@@ -152,7 +156,8 @@ interface MetricsServer extends AsyncDisposable {
  * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with the system's error where the port is taken.
  *
  * @example
- * await using server = await serveMetrics({ manager, port: 9464 })
+ * await using server = await serveMetrics({ manager })
+ * console.log(`Prometheus finds them at ${server.url}`)
  */
 declare function serveMetrics(options?: ServeMetricsOptions): Promise<MetricsServer>;
 

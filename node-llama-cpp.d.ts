@@ -38,8 +38,9 @@ interface LlamaLike {
     };
     loadModel(options: any): Promise<LlamaModelLike>;
 }
-/** The model that a Llama loads, and the context that this makes. */
+/** The model that a Llama loads. */
 type ModelOf<L extends LlamaLike> = Awaited<ReturnType<L['loadModel']>>;
+/** The context that a model of a Llama makes. */
 type ContextOf<L extends LlamaLike> = Awaited<ReturnType<ModelOf<L>['createContext']>>;
 /** The options of a model that bear on memory. */
 interface LlamaModelOptionsLike {
@@ -61,11 +62,19 @@ interface LlamaContextOptionsLike {
     experimentalKvCacheKeyType?: unknown;
     experimentalKvCacheValueType?: unknown;
 }
-/** What the model and the context of a Llama take. */
+/** The options that a Llama loads a model with. */
 type ModelOptionsOf<L extends LlamaLike> = Parameters<L['loadModel']>[0] & LlamaModelOptionsLike;
+/** The options that a model of a Llama makes a context with. */
 type ContextOptionsOf<L extends LlamaLike> = NonNullable<Parameters<ModelOf<L>['createContext']>[0]> & LlamaContextOptionsLike;
 
-/** A context of node-llama-cpp's with what it was granted, and a budget of its tokens. */
+/**
+ * A context of node-llama-cpp's with what it was granted, and a budget of its tokens.
+ *
+ * @example
+ * const { context, reserve } = await guarded.load({ modelPath: 'model.gguf' })
+ * const sequence = context.getSequence()
+ * reserve(sequence, 64) // throws where 64 tokens more have no room
+ */
 declare class GuardedContext<L extends LlamaLike> {
     #private;
     /** node-llama-cpp's context. Disposing of it releases what it was granted. */
@@ -86,7 +95,14 @@ declare class GuardedContext<L extends LlamaLike> {
     reserve: (sequence: LlamaSequenceLike, count: number) => void;
 }
 
-/** A model of node-llama-cpp's with what it was granted. */
+/**
+ * A model of node-llama-cpp's with what it was granted.
+ *
+ * @example
+ * const guardedModel = await guarded.loadModel({ modelPath: 'model.gguf' })
+ * const { context, grant } = await guardedModel.createContext({ contextSize: 256 })
+ * console.log(grant.label, context.contextSize)
+ */
 declare class GuardedModel<L extends LlamaLike> {
     #private;
     /** node-llama-cpp's model. Disposing of it releases the grant. */
@@ -142,7 +158,15 @@ interface LoadedLlama<L extends LlamaLike> {
     /** As of {@link GuardedModel}: makes a further context, once that is granted. */
     readonly createContext: GuardedModel<L>['createContext'];
 }
-/** A Llama whose models are acquired before they are loaded. {@link guardLlama} makes one. */
+/**
+ * A Llama whose models are acquired before they are loaded. {@link guardLlama} makes one.
+ *
+ * @example
+ * const guarded = guardLlama(await getLlama(), manager)
+ * const { model, grant } = await guarded.load({ modelPath: 'model.gguf' }, { contextSize: 256 })
+ * await model.dispose()
+ * console.log(grant.released) // true
+ */
 declare class GuardedLlama<L extends LlamaLike> {
     #private;
     /** What was guarded. */

@@ -47,6 +47,10 @@ const text = {
       : null,
 }
 
+/** The examples of doc comments are in the types, where editors look; a program that loads the package reads past none. */
+const EXAMPLE = /(?:\n *\*)?\n *\* @example\n(?: *\*(?!\/| @).*\n)*/g
+const examples = { name: 'examples', transform: (code) => ({ code: code.replace(EXAMPLE, '\n'), map: null }) }
+
 /** A library that becomes part of the package, with its licence, so that installing one fetches nothing else. */
 const library = resolve('node_modules/fastest-levenshtein/esm/mod.js')
 const bundled = {
@@ -96,7 +100,7 @@ export default [
       'node-llama-cpp': 'build/lib/llama/index.js',
     },
     output: { dir: 'dist', chunkFileNames: 'shared.js', format: 'cjs', banner: licence, generatedCode: 'es2015' },
-    plugins: [text, yamlWhenNeeded, bundled, schema],
+    plugins: [text, yamlWhenNeeded, bundled, schema, examples],
     external,
   },
   {
@@ -123,7 +127,7 @@ export default [
       banner: (chunk) => `#!/usr/bin/env node\n${licence(chunk)}`,
       generatedCode: 'es2015',
     },
-    plugins: [plimsoll, bundled],
+    plugins: [plimsoll, bundled, examples],
     external,
   },
 ]

@@ -60,7 +60,7 @@ interface Table {
 }
 
 /** The pages about the package; the options of the command line are those of its help. */
-const pages = readdirSync(resolve(root, 'docs')).filter((page) => page !== 'command-line.md')
+const pages = readdirSync(resolve(root, 'docs')).filter((page) => page.endsWith('.md') && page !== 'command-line.md')
 
 const tables = pages.flatMap((page): Table[] => {
   let heading = page

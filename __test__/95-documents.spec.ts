@@ -1,86 +1,31 @@
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
-import { type Outcome, root, runNode, startBesideOthers, untimedMs } from './helpers/child'
+import { type Outcome, root, runNode, untimedMs } from './helpers/child'
 import { typeCheckAll } from './helpers/consumer'
+import { anchorsOf, documentsIn, linksOf } from './helpers/documents'
+import { type Example, examplesOn, projectIn, promised, runExample, runSome } from './helpers/examples'
 import { withFakeCuda } from './helpers/fake-cuda'
-import { samplePath } from './helpers/models'
 
 const read = (path: string): string => readFileSync(resolve(root, path), 'utf8')
 
-/** An example on a page: all that stands between its fences. */
-interface Example {
-  /** The page and the line of the fence. */
-  place: string
-  language: 'js' | 'ts'
-  source: string
-}
+/** All that is written for people. */
+const pages = ['README.md', ...documentsIn('docs')]
 
-const pages = ['README.md', ...readdirSync(resolve(root, 'docs')).map((name) => `docs/${name}`)]
-
-const examples = pages.flatMap((page): Example[] => {
-  const text = read(page)
-  return [...text.matchAll(/^```(js|ts)\b.*\n([\s\S]*?)^```$/gm)].map(({ 1: language, 2: source = '', index }) => {
-    const place = `${page}:${text.slice(0, index).split('\n').length}`
-    return { place, language: language as Example['language'], source }
-  })
-})
-
-/** What an example says that it prints: the comments behind its `console.log`s. */
-const promised = (source: string): string[] =>
-  [...source.matchAll(/console\.log\(.*\) \/\/ (.+)$/gm)].map((match) => match[1] as string)
-
-/** The same example without its types. */
-const compiled = ({ language, source }: Example): string => {
-  if (language === 'js') return source
-  return transpileModule(source, { compilerOptions: { target: ScriptTarget.ES2022, module: ModuleKind.ESNext } })
-    .outputText
-}
+const examples = pages.flatMap(examplesOn)
 
 describe('an example is a program that does what its page says', () => {
   const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'))
   afterAll(() => rmSync(folder, { recursive: true }))
 
-  /** A project that has the package installed, and a model. */
-  function makeProject(): string {
-    const project = mkdtempSync(join(folder, 'project-'))
-    mkdirSync(join(project, 'node_modules'))
-    symlinkSync(root, join(project, 'node_modules/plimsoll'))
-    // What a user gives to the bridges of metrics.
-    for (const peer of ['prom-client', '@opentelemetry']) {
-      symlinkSync(resolve(root, 'node_modules', peer), join(project, 'node_modules', peer))
-    }
-    symlinkSync(resolve(root, 'examples'), join(project, 'examples'))
-    cpSync(samplePath, join(project, 'model.gguf'))
-    return project
-  }
-
   function run(example: Example): Promise<Outcome> {
-    const project = makeProject()
-    writeFileSync(join(project, 'main.mjs'), compiled(example))
     const driver = example.place.startsWith('docs/cuda.md') ? withFakeCuda() : {}
-    return startBesideOthers(['main.mjs'], project, 20_000, driver)
+    return runExample(example, projectIn(folder), driver)
   }
 
-  /** What each said; some at a time, as most of them wait for something. */
   const outcomes = new Map<Example, Outcome>()
   beforeAll(async () => {
-    const left = examples.values()
-    const runThem = async () => {
-      for (const example of left) outcomes.set(example, await run(example))
-    }
-    await Promise.all([runThem(), runThem(), runThem()])
+    for (const [example, outcome] of await runSome(examples, run)) outcomes.set(example, outcome)
   }, untimedMs)
 
   test('there are examples to run', () => {
@@ -120,17 +65,23 @@ test('no link of a document that npm has leads out of the package', () => {
   const { files } = JSON.parse(read('package.json')) as { files: string[] }
   const packaged = ['README.md', 'package.json', ...files]
   const isPackaged = (path: string) => packaged.some((each) => path === each || path.startsWith(`${each}/`))
-  const documents = [...packaged, ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
-  const dead = documents
-    .filter((path) => path.endsWith('.md'))
-    .flatMap((path) => {
-      const text = read(path).replace(/^```.*?^```$/gms, '')
-      const links = [...text.matchAll(/\]\((?!https?:)([^)\s#]+)/g)].map((match) => match[1] as string)
-      return links
-        .map((link) => join(dirname(path), link))
-        .filter((to) => !isPackaged(to) || !existsSync(join(root, to)))
-    })
+  const documents = [...packaged, ...documentsIn('docs')].filter((path) => path.endsWith('.md'))
+  const dead = documents.flatMap((path) =>
+    linksOf(path)
+      .map(([link]) => join(dirname(path), link as string))
+      .filter((to) => !isPackaged(to) || !existsSync(join(root, to))),
+  )
   expect(dead).toEqual([])
+})
+
+test('a link to a heading leads to one', () => {
+  const written = [...pages, 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
+  const links = written.flatMap((path) =>
+    linksOf(path).map(([to, heading]) => ({ path, to: to === '' ? path : join(dirname(path), to), heading })),
+  )
+  const toHeadings = links.filter(({ heading }) => heading !== undefined)
+  expect(toHeadings.length).toBeGreaterThan(100)
+  expect(toHeadings.filter(({ to, heading }) => !anchorsOf(to).has(heading as string))).toEqual([])
 })
 
 test('every verb of the command line has its section, its row and its line in the README', () => {

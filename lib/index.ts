@@ -1,3 +1,9 @@
+/**
+ * Budgets, the machine, devices and pools, the GGUF reader and its streams, estimates, plans, the monitor: the package itself.
+ *
+ * @module plimsoll
+ */
+
 import './support/disposal.js'
 import { Admission } from './admission/admission.js'
 import { Grant } from './admission/grant.js'

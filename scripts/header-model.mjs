@@ -67,10 +67,11 @@ export function layoutOf(entries, tensors) {
   return { header, fileBytes: padded(header.length, ALIGNMENT) + end }
 }
 
-const dimsOf = (shape) => shape.split('x').map(Number)
+/** Dimensions by a text: `4096x1024`. */
+export const dimsOf = (shape) => shape.split('x').map(Number)
 
 /** A name for each block that it stands for. */
-function namesOf(name, blocks) {
+export function namesOf(name, blocks) {
   const [, layers, part] = /^blk\.([^.]+)\.(.+)$/.exec(name) ?? []
   if (layers === undefined) return [name]
   const ranges = (layers === '*' ? `0-${blocks - 1}` : layers).split(',')

@@ -44,7 +44,7 @@ const optionChecks = {
  * waits for it.
  *
  * @example
- * manager.blackBox.start()
+ * manager.blackBox.start({ path: 'server.blackbox' })
  */
 export class BlackBox implements Disposable {
   readonly #budget: MemoryBudget

@@ -1,3 +1,9 @@
+/**
+ * Memory as it is, in a browser of the same machine.
+ *
+ * @module plimsoll/dashboard
+ */
+
 export type { DashboardOptions } from './options.js'
 export { Dashboard, serveDashboard } from './server.js'
 export type { DashboardEvent, DashboardMoment, DashboardRefusal, DashboardState } from './state.js'

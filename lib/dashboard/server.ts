@@ -28,7 +28,13 @@ const MAX_PAGES = 64
 /** A page that does not read is cut off before it holds more than this, in bytes. */
 const MAX_UNREAD_BYTES = 4 * 2 ** 20
 
-/** A dashboard that is served. */
+/**
+ * A dashboard that is served.
+ *
+ * @example
+ * await using dashboard = await serveDashboard({ manager })
+ * console.log(`open ${dashboard.link()}`)
+ */
 export class Dashboard implements AsyncDisposable {
   readonly #budget: MemoryBudget
   readonly #manager: MemoryManager | undefined
@@ -74,6 +80,7 @@ export class Dashboard implements AsyncDisposable {
     return `http://127.0.0.1:${this.#server.port}/`
   }
 
+  /** The port of 127.0.0.1. */
   get port(): number {
     return this.#server.port
   }

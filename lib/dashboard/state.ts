@@ -18,8 +18,11 @@ import { byLabel } from '../metrics/manager.js'
 
 /** The figures of one moment that the chart draws. */
 export interface DashboardMoment {
+  /** Milliseconds since 1970. */
   timeMs: number
+  /** The line, in bytes. */
   lineBytes: number
+  /** What is granted under it, in bytes. */
   allocatedBytes: number
   /** Absent where the budget is not of this machine, or it cannot be measured. */
   headroomBytes?: number
@@ -29,38 +32,55 @@ export interface DashboardMoment {
 
 /** Something that happened. */
 export interface DashboardEvent {
+  /** Milliseconds since 1970. */
   timeMs: number
+  /** What it was: an event of the monitor. */
   kind: 'normal' | 'warning' | 'critical' | 'pressure' | 'kill' | 'unavailable'
+  /** The same for people. */
   text: string
 }
 
 /** A request that was refused, with what to do about it. */
 export interface DashboardRefusal {
+  /** Milliseconds since 1970. */
   timeMs: number
+  /** What it was for. */
   label: string
+  /** What was asked for, in bytes. */
   requestedBytes: number
+  /** What there was, in bytes. */
   availableBytes: number
+  /** The term that drew the line, in words. */
   bindingConstraint: string
+  /** What to do about it. */
   suggestion: string
 }
 
 /** All that the pages show: each part is what the API gives. */
 export interface DashboardState {
+  /** The figures of now. */
   moment: DashboardMoment
   /** The level of the manager's monitor; absent where none runs. */
   level?: MemoryLevel
+  /** What could be granted now, in bytes. */
   availableBytes: number
+  /** The most that was granted at once, in bytes. */
   peakBytes: number
   /** The bounds of the line, the lowest first. */
   terms: LineTerm[]
+  /** What the machine can give now, with its terms; absent where that cannot be measured. */
   headroom?: Headroom
+  /** How long tasks stood still for want of memory; absent where the kernel does not tell. */
   pressure?: Pressure
   /** What is granted by label, the most first. */
   labels: [label: string, bytes: number][]
   /** Every process that has this package loaded. */
   processes: ProcessInfo[]
+  /** The slabs of each pool. */
   pools: PoolSnapshot[]
+  /** Who waits in the queue. */
   waiting: WaitingRequest[]
+  /** Who shares the ledger. */
   holders: readonly LedgerHolder[]
   /** The latest first. */
   events: readonly DashboardEvent[]

@@ -375,7 +375,14 @@ export class DeviceBuffer implements Disposable {
   }
 }
 
-/** A buffer out of a {@link MemoryPool}: part of a slab. It may be moved while nobody uses it. */
+/**
+ * A buffer out of a {@link MemoryPool}: part of a slab. It may be moved while nobody uses it.
+ *
+ * @example
+ * using activations = await pool.allocateAsync(4 * MiB, { label: 'activations' })
+ * await activations.fill(0)
+ * console.log(activations.sizeBytes) // 4194304
+ */
 export class PoolBuffer extends DeviceBuffer {
   /** Which of its pool's live buffers it is. */
   readonly id: number

@@ -19,6 +19,7 @@ export type DeviceKind = 'host' | 'dma-heap' | 'udmabuf' | 'cuda' | 'rknpu'
 
 /** Ordinary RAM. */
 export interface HostDeviceOptions {
+  /** Ordinary RAM. */
   kind: 'host'
   /** Whether slabs are memory files (memfd), which other processes can map. False by default. */
   memoryFile?: boolean
@@ -33,6 +34,7 @@ export interface HostDeviceOptions {
 
 /** Buffers that the drivers of accelerators import without a copy. */
 export interface DmaHeapDeviceOptions {
+  /** A dma-heap. */
   kind: 'dma-heap'
   /** The heap's name: `'system'` and its kin by default. */
   heap?: string
@@ -40,11 +42,13 @@ export interface DmaHeapDeviceOptions {
 
 /** The same made from ordinary RAM, and counted like it. */
 export interface UdmabufDeviceOptions {
+  /** udmabuf. */
   kind: 'udmabuf'
 }
 
 /** Memory by NVIDIA's driver. */
 export interface CudaDeviceOptions {
+  /** CUDA. */
   kind: 'cuda'
   /** The device's number. 0 by default. */
   ordinal?: number
@@ -59,6 +63,7 @@ export interface CudaDeviceOptions {
 
 /** Memory by Rockchip's own NPU driver. */
 export interface RknpuDeviceOptions {
+  /** Rockchip's NPU driver. */
   kind: 'rknpu'
   /** The domain that slabs are taken in, 0 to 15. 0 by default. */
   domain?: number

@@ -44,7 +44,12 @@ export interface FitOptions extends FixedOptions, CompanionOptions {
    * Limits of devices, for all that lies there. With one of the GPU as many layers go there as it has room for with the shortest
    * context, at most `gpuLayers` if that is given; without, `gpuLayers` of them. No limits but the budget by default.
    */
-  devices?: { cpuBytes?: number; gpuBytes?: number }
+  devices?: {
+    /** Of main memory, in bytes. */
+    cpuBytes?: number
+    /** Of the GPU's, in bytes. */
+    gpuBytes?: number
+  }
 }
 
 /** What {@link fit} has found. */
@@ -101,8 +106,9 @@ export const fitChecks = {
  * @throws {@link InvalidArgumentError} for an unfit option.
  * @throws {@link ReleasedError} for a file that was closed.
  * @example
- * const { fits, configuration, trades } = fit(model, budget, { parallel: 4, minContext: 4096 })
- * for (const { description } of trades) console.log(description) // q8_0 KV: +9,216 tokens, or saves 240.00 MiB
+ * const { fits, configuration, trades } = fit(model, budget, { parallel: 4, minContext: 256 })
+ * // Such as "q8_0 KV: +9,216 tokens, or saves 240.00 MiB".
+ * for (const { description } of trades) console.log(description)
  */
 export function fit(model: GgufFile, budget: MemoryBudget | number, options?: FitOptions): Fit {
   const file = nativeModel(model)

@@ -38,7 +38,12 @@ export interface MemoryUse {
   /** What the machine can give to that process, in bytes: {@link MemoryBudget.headroom}, whatever is pending. */
   headroomBytes?: number
   /** What of these could not be measured, and why. */
-  missing: { signal: 'mappedBytes' | 'gpuBytes' | 'headroomBytes'; reason: string }[]
+  missing: {
+    /** What it is. */
+    signal: 'mappedBytes' | 'gpuBytes' | 'headroomBytes'
+    /** Why it could not be. */
+    reason: string
+  }[]
 }
 
 /** What {@link verifyEstimate} takes. */

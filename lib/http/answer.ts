@@ -3,19 +3,28 @@ import * as check from '../support/check.js'
 
 /** An error as OpenAI's interface has it, with the numbers of ours. */
 export interface ErrorBody {
+  /** What went wrong. */
   error: {
+    /** For people. */
     message: string
+    /** Whose matter it is: the server has no room now, or the request never will. */
     type: 'server_error' | 'invalid_request_error'
+    /** No parameter is to blame. */
     param: null
+    /** The code of the error. */
     code: string
+    /** The error's own numbers. */
     [detail: string]: unknown
   }
 }
 
 /** What a server answers. */
 export interface ErrorAnswer {
+  /** The HTTP status. */
   status: number
+  /** The headers, with `retry-after` where that helps. */
   headers: Record<string, string>
+  /** The body, as an object. */
   body: ErrorBody
 }
 

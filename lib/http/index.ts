@@ -1,3 +1,9 @@
+/**
+ * What a server answers while memory is short: for Fastify, Express and `node:http`.
+ *
+ * @module plimsoll/http
+ */
+
 export { type ErrorAnswer, type ErrorBody, errorAnswer } from './answer.js'
 export {
   fastifyMemoryPressure,

@@ -68,14 +68,25 @@ export function found(manager: MemoryManager, options: PressureOptions): Pressur
 
 /** A model as `/v1/models` of OpenAI's interface lists it, with the context that it really has. */
 export interface ModelObject {
+  /** The name of the model. */
   id: string
+  /** That it is a model. */
   object: 'model'
+  /** When this was asked, in seconds since 1970. */
   created: number
+  /** Whose it is. */
   owned_by: string
   /** Tokens of a conversation, under the names that llama-server's, vLLM's and other clients look for. */
   context_length: number
+  /** The same, as vLLM has it. */
   max_model_len: number
-  meta: { n_ctx: number; n_parallel: number }
+  /** The same, as llama-server has it. */
+  meta: {
+    /** Tokens of a conversation. */
+    n_ctx: number
+    /** Conversations at once. */
+    n_parallel: number
+  }
 }
 
 /**

@@ -60,7 +60,15 @@ export interface LoadedLlama<L extends LlamaLike> {
   readonly createContext: GuardedModel<L>['createContext']
 }
 
-/** A Llama whose models are acquired before they are loaded. {@link guardLlama} makes one. */
+/**
+ * A Llama whose models are acquired before they are loaded. {@link guardLlama} makes one.
+ *
+ * @example
+ * const guarded = guardLlama(await getLlama(), manager)
+ * const { model, grant } = await guarded.load({ modelPath: 'model.gguf' }, { contextSize: 256 })
+ * await model.dispose()
+ * console.log(grant.released) // true
+ */
 export class GuardedLlama<L extends LlamaLike> {
   readonly #manager: MemoryManager
   /** What was guarded. */

@@ -4,7 +4,14 @@ import { invalidArgument, quoted } from '../support/errors.js'
 import type { ContextOf, LlamaLike, LlamaSequenceLike } from './llama-types.js'
 import type { ContextNeeds } from './needs.js'
 
-/** A context of node-llama-cpp's with what it was granted, and a budget of its tokens. */
+/**
+ * A context of node-llama-cpp's with what it was granted, and a budget of its tokens.
+ *
+ * @example
+ * const { context, reserve } = await guarded.load({ modelPath: 'model.gguf' })
+ * const sequence = context.getSequence()
+ * reserve(sequence, 64) // throws where 64 tokens more have no room
+ */
 export class GuardedContext<L extends LlamaLike> {
   readonly #sequences = new WeakMap<object, TokenSequence>()
   /** node-llama-cpp's context. Disposing of it releases what it was granted. */

@@ -7,7 +7,14 @@ import { held } from './held.js'
 import type { ContextOf, ContextOptionsOf, LlamaLike, ModelOf } from './llama-types.js'
 import { contextNeeds, type ModelRun, type WeightsNeeds } from './needs.js'
 
-/** A model of node-llama-cpp's with what it was granted. */
+/**
+ * A model of node-llama-cpp's with what it was granted.
+ *
+ * @example
+ * const guardedModel = await guarded.loadModel({ modelPath: 'model.gguf' })
+ * const { context, grant } = await guardedModel.createContext({ contextSize: 256 })
+ * console.log(grant.label, context.contextSize)
+ */
 export class GuardedModel<L extends LlamaLike> {
   readonly #manager: MemoryManager
   readonly #planned: ModelRun

@@ -39,8 +39,9 @@ export interface LlamaLike {
   loadModel(options: any): Promise<LlamaModelLike>
 }
 
-/** The model that a Llama loads, and the context that this makes. */
+/** The model that a Llama loads. */
 export type ModelOf<L extends LlamaLike> = Awaited<ReturnType<L['loadModel']>>
+/** The context that a model of a Llama makes. */
 export type ContextOf<L extends LlamaLike> = Awaited<ReturnType<ModelOf<L>['createContext']>>
 
 /** The options of a model that bear on memory. */
@@ -65,7 +66,8 @@ export interface LlamaContextOptionsLike {
   experimentalKvCacheValueType?: unknown
 }
 
-/** What the model and the context of a Llama take. */
+/** The options that a Llama loads a model with. */
 export type ModelOptionsOf<L extends LlamaLike> = Parameters<L['loadModel']>[0] & LlamaModelOptionsLike
+/** The options that a model of a Llama makes a context with. */
 export type ContextOptionsOf<L extends LlamaLike> = NonNullable<Parameters<ModelOf<L>['createContext']>[0]> &
   LlamaContextOptionsLike

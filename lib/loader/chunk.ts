@@ -32,6 +32,12 @@ export let chunkOver: <As extends TensorOutput>(
  * A chunk of a stream with `reuse: true` is lent: it is valid until the next one is asked for, or until {@link release}. Then
  * its memory goes back to the pool and every view of it, `data` and any made from it, has length 0. An asynchronous
  * operation that was given `data` must be awaited before that, or be given a copy.
+ *
+ * @example
+ * for await (const chunk of model.stream({ as: 'f32', reuse: true })) {
+ *   for (const weight of chunk.data) largest = Math.max(largest, Math.abs(weight))
+ *   if (chunk.tensor === 'output_norm.weight') kept.push(chunk.keep()) // it is not lent any more
+ * }
  */
 export class TensorChunk<As extends TensorOutput = TensorOutput> implements Disposable {
   /** What it is lent by. */

@@ -321,7 +321,8 @@ export class GgufFile implements Disposable {
    *
    * @example
    * const norm = await model.load('output_norm.weight', { as: 'f32' }) // Float32Array
-   * await model.load('output.weight', { into: await manager.gpu.allocate(model.tensor('output.weight').sizeBytes) })
+   * const output = model.tensor('output.weight')
+   * if (output) await model.load(output.name, { into: await manager.gpu.allocate(output.sizeBytes) })
    */
   load<As extends TensorOutput = 'raw'>(name: string, options: LoadIntoBufferOptions<As>): Promise<DeviceBuffer>
   load<As extends TensorOutput = 'raw'>(name: string, options?: LoadIntoOptions<As>): Promise<TensorData<As>>
@@ -346,7 +347,7 @@ export class GgufFile implements Disposable {
    *
    * @example
    * const weights = await model.loadAll({ into: pool, threads: 2, onProgress: ({ remainingMs }) => show(remainingMs) })
-   * weights.get('output.weight').sizeBytes
+   * weights.get('output.weight')?.sizeBytes
    */
   loadAll<As extends TensorOutput = 'raw'>(options: LoadAllIntoPoolOptions<As>): Promise<Map<string, DeviceBuffer>>
   loadAll<As extends TensorOutput = 'raw'>(

@@ -64,6 +64,10 @@ let arrayAt: (model: NativeModel, place: NativeArrayPlace) => GgufArray
 /**
  * An array in the metadata. It is kept as the bytes of the file; elements are decoded when asked for. Where those of
  * strings and arrays stand is found in one walk, the first time that one of a large array is asked for.
+ *
+ * @example
+ * const tokens = model.metadata.get('tokenizer.ggml.tokens')
+ * if (tokens instanceof GgufArray) console.log(tokens.elementType, tokens.length) // string 768
  */
 export class GgufArray implements Iterable<unknown> {
   readonly #model: NativeModel
@@ -154,7 +158,13 @@ function clamp(name: string, index: unknown, length: number): number {
 /** Makes the metadata of a file. */
 export let metadataOf: (native: NativeModel) => GgufMetadata
 
-/** The metadata of a GGUF file, in file order, with the methods of a read-only `Map`. */
+/**
+ * The metadata of a GGUF file, in file order, with the methods of a read-only `Map`.
+ *
+ * @example
+ * console.log(model.metadata.get('general.architecture')) // llama
+ * for (const [key, value] of model.metadata) console.log(key, typeof value)
+ */
 export class GgufMetadata implements Iterable<[string, GgufValue]> {
   readonly #native: NativeModel
 

@@ -16,9 +16,13 @@ export type TensorOutput = keyof typeof outputs
 
 /** The array that holds a tensor's data: 16-bit floats come as their bits. */
 export type TensorData<As extends TensorOutput = TensorOutput> = {
+  /** The bytes as they are stored. */
   raw: Bytes
+  /** A number for each element. */
   f32: Floats
+  /** The bits of each element, half precision. */
   f16: HalfFloats
+  /** The bits of each element, bfloat16. */
   bf16: HalfFloats
 }[As]
 

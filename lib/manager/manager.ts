@@ -324,7 +324,7 @@ export class MemoryManager implements AsyncDisposable {
     return { npu: this.npu.stats(), gpu: this.gpu.stats(), system: this.system.stats(), pools }
   }
 
-  /** Sets {@link limits}. */
+  /** Sets {@link MemoryManager.limits | limits}. */
   setMemoryLimits(limits: ManagerLimits): void {
     this.limits = limits
   }

@@ -1,3 +1,9 @@
+/**
+ * Metrics for Prometheus and OpenTelemetry.
+ *
+ * @module plimsoll/metrics
+ */
+
 export { type MetricDefinition, type MetricKind, metricCatalogue } from './catalogue.js'
 export { type OpenTelemetryMeter, type OpenTelemetryResult, openTelemetryMetrics } from './opentelemetry.js'
 export type { MetricsOptions } from './options.js'

@@ -5,12 +5,15 @@ export type MetricAttributes = Readonly<Record<string, string>>
 
 /** One value of a metric. */
 export interface MetricPoint {
+  /** What it belongs to. */
   attributes: MetricAttributes
+  /** In the unit of the metric. */
   value: number
 }
 
 /** A metric with its values at one moment. */
 export interface Metric extends MetricDefinition {
+  /** Its values. */
   points: readonly MetricPoint[]
 }
 

@@ -15,6 +15,7 @@ export interface ServeMetricsOptions extends MetricsOptions {
 export interface MetricsServer extends AsyncDisposable {
   /** Where Prometheus finds them. */
   readonly url: string
+  /** The port of 127.0.0.1. */
   readonly port: number
   /** Ends it. Idempotent. */
   close: () => Promise<void>
@@ -32,7 +33,8 @@ const checks = {
  * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with the system's error where the port is taken.
  *
  * @example
- * await using server = await serveMetrics({ manager, port: 9464 })
+ * await using server = await serveMetrics({ manager })
+ * console.log(`Prometheus finds them at ${server.url}`)
  */
 export async function serveMetrics(options?: ServeMetricsOptions): Promise<MetricsServer> {
   const { port = 0, ...rest } = check.options<ServeMetricsOptions>(options, checks)

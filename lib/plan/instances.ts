@@ -28,7 +28,15 @@ interface Held extends AllocatedInstance {
   allocation: Allocation
 }
 
-/** The instances that a manager has allocated, by name. Its `toString()` is a report for people. */
+/**
+ * The instances that a manager has allocated, by name. Its `toString()` is a report for people.
+ *
+ * @example
+ * manager.allocateInstance('chat', { limitBytes: 512 * MiB })
+ * console.log(manager.instances.size) // 1
+ * for (const { id, requiredBytes } of manager.instances) console.log(id, formatBytes(requiredBytes)) // chat 512.00 MiB
+ * manager.deallocateInstance('chat')
+ */
 export class Instances implements Iterable<AllocatedInstance> {
   readonly #budget: MemoryBudget
   readonly #held = new Map<string, Held>()

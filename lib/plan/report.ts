@@ -12,7 +12,14 @@ import type { PlanMode } from './types.js'
 /** @internal Makes the report of what was found. */
 export let wrapReport: (found: native.NativePlanReport, plan: ResolvedPlan, advice: PlanAdvice[]) => PlanReport
 
-/** Whether a plan passes, and why not. Its `toString()` is the same for people. */
+/**
+ * Whether a plan passes, and why not. Its `toString()` is the same for people.
+ *
+ * @example
+ * const report = validatePlan({ board: 'orin-nano-8gb', instances: { chat: { limitBytes: '7 GiB' } } })
+ * console.log(report.passes) // false
+ * console.log(report.advice[0]?.description)
+ */
 export class PlanReport {
   /** Whether all of it fits, at every moment. */
   readonly passes: boolean

@@ -14,7 +14,7 @@ import type { Plan } from './types.js'
  * @throws {@link IoError} where the memory of this machine cannot be read, if the plan is for it.
  * @example
  * const report = validatePlan({ mode: 'matrix', totalBytes: '32 GiB', instances: { god: { limitBytes: '12 GiB' } } })
- * if (!report.passes) console.error(`${report}`)
+ * if (!report.passes) console.log(`${report}`)
  */
 export function validatePlan(plan: Plan): PlanReport {
   return reportOfPlan(resolvePlan(plan))

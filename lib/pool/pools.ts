@@ -19,7 +19,14 @@ interface PoolsContext {
   readonly onReclaim: (label: string, run: () => unknown) => Disposable
 }
 
-/** The pools of a manager: they count against its budget, release what they hold idle at critical, and end with it. */
+/**
+ * The pools of a manager: they count against its budget, release what they hold idle at critical, and end with it.
+ *
+ * @example
+ * await using pool = await manager.pools.create({ device: 'host', initialBytes: 16 * MiB })
+ * using buffer = pool.allocate(4 * MiB)
+ * console.log(manager.pools.size) // 1
+ */
 export class MemoryPools implements Iterable<MemoryPool> {
   readonly #context: PoolsContext
   readonly #pools = new Map<MemoryPool, Disposable>()

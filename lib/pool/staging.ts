@@ -98,7 +98,14 @@ export class StagingPool implements Disposable {
 /** Makes the buffer over the addon's. */
 let pooled: (native: NativeStagingBuffer) => StagingBuffer
 
-/** A buffer out of a {@link StagingPool}. */
+/**
+ * A buffer out of a {@link StagingPool}.
+ *
+ * @example
+ * using buffer = new StagingPool().get(4 * MiB)
+ * buffer.data.fill(0)
+ * console.log(buffer.data.length) // 4194304
+ */
 export class StagingBuffer implements Disposable {
   readonly #native: NativeStagingBuffer
   readonly #buffer: ArrayBuffer

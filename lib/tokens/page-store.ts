@@ -27,18 +27,21 @@ export interface PageStoreOptions {
 
 /** What a {@link PageStore} holds. */
 export interface PageStoreStats {
-  /** Pages in memory, and in the file. */
+  /** Pages in memory. */
   residentPages: number
+  /** Pages in the file. */
   spilledPages: number
   /** Bytes of the buffers of the pages in memory. */
   residentBytes: number
   /** Bytes of the pages in the file. */
   spilledBytes: number
-  /** The size of the file, in bytes, and what it may have at most. */
+  /** The size of the file, in bytes. */
   fileBytes: number
+  /** What it may have at most, in bytes. */
   maxFileBytes: number
-  /** Pages that were written to the file, and read back, since the store was made. */
+  /** Pages that were written to the file since the store was made. */
   spills: number
+  /** Pages that were read back from it. */
   loads: number
 }
 

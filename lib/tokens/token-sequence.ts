@@ -26,6 +26,13 @@ const collected = new LeakGuard<SequenceParts>(({ native, key }) => {
 /**
  * A sequence of tokens under a {@link TokenBudget}: one conversation, or one branch of it. It is freed by {@link free}, at the end of a
  * `using` block, or when it is collected.
+ *
+ * @example
+ * using chat = tokens.open('chat')
+ * chat.extend(100)
+ * using branch = chat.fork('branch') // what they share counts once
+ * branch.extend(20)
+ * console.log(tokens.usage().tokens) // 120
  */
 export class TokenSequence implements Disposable {
   readonly #parts: SequenceParts
