@@ -9,10 +9,12 @@ import {
   MiB,
   type Plan,
   type PlanReport,
+  type Processor,
   planModes,
   recommendLimits,
   validatePlan,
 } from 'plimsoll'
+import { tensorTypes } from './helpers/gguf-writer'
 import { headerOf, llama1b, llama8b } from './helpers/headers'
 import { scratch } from './helpers/models'
 
@@ -242,6 +244,25 @@ describe('formulas', () => {
       footprintBytes: needs.totals.fullBytes,
       loadingBytes: needs.totals.loadingBytes,
     })
+  })
+
+  test('a plan for a board is estimated for its processor, whatever this one is', () => {
+    const path = file('llama-8b-q6.gguf')
+    writeFileSync(path, headerOf(llama8b, tensorTypes.Q6_K))
+    using model = GgufFile.open(path, { headerOnly: true })
+    const on = (processor: Processor) => estimate(model, { contextLength: 4096, processor }).totals.fullBytes
+    const plan = { board: 'agx-orin-32gb', instances: { chat: { model: path, contextLength: 4096 } } } as const
+    expect(validatePlan(plan).instances[0]?.footprintBytes).toBe(on('arm64'))
+    expect(on('arm64')).toBeGreaterThan(on('x64'))
+  })
+
+  test('what would fit a board is found for its processor, too', () => {
+    const run = { model: large, contextLength: 65_536 }
+    const plan = { board: 'orin-nx-16gb', instances: { chat: run } } as const
+    const shorter = validatePlan(plan).advice.find(({ kind }) => kind === 'context')
+    expect(shorter?.contextLength).toBeGreaterThan(0)
+    const { contextLength } = shorter as { contextLength: number }
+    expect(validatePlan({ ...plan, instances: { chat: { ...run, contextLength } } }).passes).toBe(true)
   })
 })
 

@@ -28,6 +28,10 @@ export const llamaCppVersions: readonly LlamaCppVersion[] = Object.freeze(native
 /** The processors whose order of weights is known. */
 export const processors: readonly Processor[] = Object.freeze(native.processors())
 
+/** The processor of a board with a preset: all of them have arm64. `undefined`, which is this machine's, without a board. */
+export const processorOf = (board: string | undefined): Processor | undefined =>
+  board === undefined ? undefined : 'arm64'
+
 /** What of a run is told and never searched. */
 export interface FixedOptions {
   /** Whether attention is computed without keeping its scores. `true` by default. */

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import * as native from '../addon/native.js'
 import { formatBytes } from '../addon/units.js'
 import { fit as bestFit, type FitOptions } from '../estimate/fit.js'
-import type { KvType } from '../estimate/options.js'
+import { type KvType, processorOf } from '../estimate/options.js'
 import * as check from '../support/check.js'
 import { call, PlimsollError } from '../support/errors.js'
 import type { PlanAdvice } from './figures.js'
@@ -122,7 +122,7 @@ export function fitOf(plan: ResolvedPlan, at: number, bytes: number, options: Fi
     kvTypeV,
     ubatch = 512,
     ...run
-  } = estimateOptions(instance, plan.folder, files)
+  } = estimateOptions(instance, plan.folder, files, processorOf(plan.plan.board))
   const all = { ubatches: [ubatch], maxContext: sized.estimate?.contextLength, mmap: true, ...run, ...options }
   try {
     return bestFit(model, bytes, check.own(all) as FitOptions)
@@ -134,7 +134,7 @@ export function fitOf(plan: ResolvedPlan, at: number, bytes: number, options: Fi
 
 /** The instances with another one in a place; `undefined` where its model cannot be run so. */
 export function withInstance(
-  { instances, folder }: ResolvedPlan,
+  { instances, folder, plan }: ResolvedPlan,
   at: number,
   other: { [K in keyof Exact<PlanInstance>]?: Exact<PlanInstance>[K] | undefined },
 ): ResolvedInstance[] | undefined {
@@ -142,7 +142,7 @@ export function withInstance(
     Object.fromEntries(Object.entries(other).filter(([, value]) => value !== undefined)),
   ) as Exact<PlanInstance>
   try {
-    const sized = sizeOf(instance, folder)
+    const sized = sizeOf(instance, folder, processorOf(plan.board))
     return instances.map((each, place) => (place === at ? { id: each.id, instance, sized } : each))
   } catch (error) {
     if (error instanceof PlimsollError) return undefined

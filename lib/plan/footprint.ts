@@ -2,7 +2,7 @@ import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type * as native from '../addon/native.js'
 import { estimate as estimateOf, type ModelMemoryEstimate } from '../estimate/model-memory.js'
-import type { EstimateOptions } from '../estimate/options.js'
+import type { EstimateOptions, Processor } from '../estimate/options.js'
 import { GgufFile } from '../loader/gguf-file.js'
 import * as check from '../support/check.js'
 import { readError } from '../support/errors.js'
@@ -68,12 +68,17 @@ export class OpenFiles implements Disposable {
   }
 }
 
-/** The options of an estimate that a run stands for, its files opened. */
-export function estimateOptions(run: Exact<PlanRun>, folder: string, files: OpenFiles): EstimateOptions {
+/** The options of an estimate that a run on that processor stands for, its files opened. This machine's by default. */
+export function estimateOptions(
+  run: Exact<PlanRun>,
+  folder: string,
+  files: OpenFiles,
+  processor?: Processor,
+): EstimateOptions {
   const { device, kvType, kvTypeK = kvType, kvTypeV = kvType, runtime, mmproj, draft, loras } = run
   const gpuLayers = run.gpuLayers ?? (device === 'gpu' ? ALL_LAYERS : undefined)
   const program = runtime ?? (device === 'npu' ? 'rkllm' : undefined)
-  const given: Record<string, unknown> = { kvTypeK, kvTypeV, gpuLayers, runtime: program }
+  const given: Record<string, unknown> = { kvTypeK, kvTypeV, gpuLayers, runtime: program, processor }
   for (const key of copied) given[key] = run[key]
   const open = (path: string) => files.open(resolve(folder, path))
   if (mmproj !== undefined) given.mmproj = open(mmproj)
@@ -83,10 +88,10 @@ export function estimateOptions(run: Exact<PlanRun>, folder: string, files: Open
 }
 
 /**
- * What the model of a run takes: by its estimate where `formula` says so, or says nothing and the file is one of GGUF; else by the rule
+ * What the model of a run takes, on this machine's processor or on that one: by its estimate where `formula` says so, or says nothing and the file is one of GGUF; else by the rule
  * of thumb, which counts the files beside it too.
  */
-export function sizeOf(run: Exact<PlanRun>, folder: string): Sized {
+export function sizeOf(run: Exact<PlanRun>, folder: string, processor?: Processor): Sized {
   const { model, limitBytes, formula } = run
   const limit = limitBytes === undefined ? {} : { limitBytes }
   if (model === undefined) return { native: check.own(limit) }
@@ -94,7 +99,7 @@ export function sizeOf(run: Exact<PlanRun>, folder: string): Sized {
   using files = new OpenFiles()
   if (formula === 'estimate' || (formula === undefined && isGguf(path))) {
     const file = files.open(path)
-    const estimate = estimateOf(file, estimateOptions(run, folder, files))
+    const estimate = estimateOf(file, estimateOptions(run, folder, files, processor))
     const { loadingBytes, fullBytes } = estimate.totals
     return { native: check.own({ ...limit, loadingBytes, fullBytes }), estimate }
   }

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import * as native from '../addon/native.js'
 import { MemoryBudget } from '../budget/budget.js'
+import { processorOf } from '../estimate/options.js'
 import * as check from '../support/check.js'
 import { call, fromNative, PlimsollError } from '../support/errors.js'
 import { type BoardId, boardPresets } from '../system/system.js'
@@ -145,7 +146,7 @@ function sizedOf(
   }
   if (missing.length > 0) return undefined
   try {
-    return sizeOf(instance, folder)
+    return sizeOf(instance, folder, processorOf(plan.board))
   } catch (error) {
     const failed = fromNative(error)
     if (!(failed instanceof PlimsollError) && (failed as NodeJS.ErrnoException).code === undefined) throw error
