@@ -5255,7 +5255,8 @@ interface PlanFix {
 }
 /**
  * Proposes a plan that fits: another order of start, lower limits, and where these do not do a smaller cache for models whose estimate
- * is known, those with the lowest priority first. Nothing is left out.
+ * is known, those with the lowest priority first. A limit without a model, of which nobody knows what it has to hold, keeps three
+ * quarters as long as that can do. Nothing is left out.
  *
  * @throws as {@link validatePlan}.
  * @example

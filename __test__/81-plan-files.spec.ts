@@ -204,6 +204,21 @@ describe('fixPlan()', () => {
     expect(fix.changes.filter((change) => change.startsWith('high'))).toEqual([])
   })
 
+  test('makes a cache smaller before a limit that nobody knows the need behind becomes useless', () => {
+    const plan = (gib: number) =>
+      `totalBytes: ${gib}GiB\ninstances:\n  chat: { model: model.gguf, contextLength: 32768 }\n  vision: { limitBytes: 6GiB }\n`
+    const fix = fixOf(plan(18))
+    expect({ passes: fix.passes, vision: fix.plan.instances?.vision?.limitBytes }).toEqual({
+      passes: true,
+      vision: 6 * GiB,
+    })
+    expect(fix.changes.every((change) => change.startsWith('chat: '))).toBe(true)
+    // Where no cache is small enough, it is lowered all the same.
+    const tight = fixOf(plan(11))
+    expect(tight.passes).toBe(true)
+    expect(tight.plan.instances?.vision?.limitBytes).toBeLessThan(6 * GiB)
+  })
+
   test('starts what is heavy to load first', () => {
     const [heavy, light] = ['{ model: model.gguf, device: gpu, contextLength: 512 }', '{ limitBytes: 2GiB }']
     const loads = validatePlan(

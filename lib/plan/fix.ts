@@ -26,9 +26,13 @@ export interface PlanFix {
 /** Tokens that a slot keeps if it has them. */
 const MIN_CONTEXT = 2048
 
+/** What part of its limit an instance keeps, of which nobody knows what it needs, as long as caches can be made smaller instead. */
+const KEPT_LIMIT = 3 / 4
+
 /**
  * Proposes a plan that fits: another order of start, lower limits, and where these do not do a smaller cache for models whose estimate
- * is known, those with the lowest priority first. Nothing is left out.
+ * is known, those with the lowest priority first. A limit without a model, of which nobody knows what it has to hold, keeps three
+ * quarters as long as that can do. Nothing is left out.
  *
  * @throws as {@link validatePlan}.
  * @example
@@ -65,7 +69,7 @@ class Proposal {
   search(): void {
     if (this.#passes) return
     this.#reorder()
-    if (this.#passes || this.#lowerLimits()) return
+    if (this.#passes || this.#lowerLimits(KEPT_LIMIT)) return
     const before = this.instances
     // Where the models alone are too much, no limit is in the way of their search.
     this.instances = before.map((it) => this.#withoutSlack(it))
@@ -82,9 +86,13 @@ class Proposal {
     if (bestOrderPeakBytes < peakBytes) this.instances = bestOrder.map((at) => this.instances[at] as ResolvedInstance)
   }
 
-  #lowerLimits(): boolean {
+  /** Lowers limits as far as has to be; not where an instance without a model would keep less than that part of its limit. */
+  #lowerLimits(keptPart = 0): boolean {
     const limits = call(() => native.fittingPlanLimits(this.#resolved.memory, nativeInstances(this.instances)))
     if (!limits) return false
+    const isTooLow = ({ instance: { model, limitBytes = 0 } }: ResolvedInstance, at: number) =>
+      model === undefined && (limits[at] ?? 0) < limitBytes * keptPart
+    if (this.instances.some(isTooLow)) return false
     this.instances = this.instances.map((it, at) => withLimit(it, limits[at] || undefined))
     return true
   }
