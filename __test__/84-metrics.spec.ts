@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import {
@@ -275,6 +275,18 @@ describe('the server', () => {
 })
 
 describe('plimsoll metrics', () => {
+  test('has all else where the ledger cannot be trusted', () => {
+    const directory = mkdtempSync('/dev/shm/plimsoll-')
+    try {
+      chmodSync(directory, 0o777)
+      const { status, stdout } = runNode(['dist/cli.js', 'metrics', '--directory', directory])
+      expect({ status, hasLedger: stdout.includes('plimsoll_ledger_') }).toEqual({ status: 0, hasLedger: false })
+      expect(stdout).toContain('system_memory_limit_bytes ')
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
+  })
+
   test('prints the text once, and with --json the same as a document', () => {
     const plain = runNode(['dist/cli.js', 'metrics', '--max', '64MiB'])
     expect(plain).toMatchObject({ status: 0, stderr: '' })
@@ -294,11 +306,15 @@ describe('plimsoll metrics', () => {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-    const [line] = await once(child.stdout, 'data')
-    const { url } = JSON.parse(String(line))
-    expect(await (await fetch(url)).text()).toContain('system_memory_limit_bytes ')
-    child.kill(signal)
-    expect(await once(child, 'exit')).toEqual([code, null])
+    try {
+      const [line] = await once(child.stdout, 'data')
+      const { url } = JSON.parse(String(line))
+      expect(await (await fetch(url)).text()).toContain('system_memory_limit_bytes ')
+      child.kill(signal)
+      expect(await once(child, 'exit')).toEqual([code, null])
+    } finally {
+      child.kill('SIGKILL')
+    }
   })
 
   test('a port that is taken ends with 4', async () => {

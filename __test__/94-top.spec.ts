@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GiB, gpuProcesses, MiB } from 'plimsoll'
@@ -58,6 +58,7 @@ describe('with --json', () => {
         processes: expect.any(Array),
         gpuProcesses: sample.gpuProcesses && expect.any(Array),
         ledger: sample.ledger && { path: expect.any(String), holders: expect.any(Array) },
+        ledgerError: sample.ledgerError && expect.any(String),
       })
     }
     const times = lines.map(({ timeMs }) => timeMs)
@@ -68,6 +69,19 @@ describe('with --json', () => {
   test('the options of the line move it', () => {
     const [{ line }] = samples('--count', '1', '--max', '64MiB')
     expect(line).toMatchObject({ lineBytes: 64 * MiB, binding: 'maximum' })
+  })
+
+  test('a ledger that cannot be trusted is told, and all else is shown', () => {
+    const directory = mkdtempSync('/dev/shm/plimsoll-')
+    try {
+      chmodSync(directory, 0o777)
+      const [{ ledger, ledgerError, machine }] = samples('--count', '1', '--directory', directory)
+      expect({ ledger, total: machine.totalBytes > 0 }).toEqual({ ledger: null, total: true })
+      expect(ledgerError).toContain('mode 0777')
+      expect(top('--count', '1', '--directory', directory)).toMatchObject({ status: 0 })
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
   })
 
   test('a reader that leaves early is no error', () => {

@@ -2,6 +2,7 @@ import {
   DeviceUnavailableError,
   gpuProcesses,
   IoError,
+  LedgerError,
   type LedgerHolder,
   type LedgerOptions,
   type MemoryBudget,
@@ -85,11 +86,16 @@ export function addLedger(points: Points, budget: MemoryBudget, choice: LedgerOp
   }
 }
 
-/** @internal The holders of a ledger; none where there is no ledger. */
+/** @internal The holders of a ledger; none where there is no ledger, or it cannot be read now. */
 export function holdersOf(budget: MemoryBudget, choice: LedgerOptions | false | undefined): readonly LedgerHolder[] {
-  if (choice === false) return []
-  if (choice === undefined) return budget.ledgerPath === undefined ? [] : budget.ledgerHolders()
-  return surveyLedger(choice)?.holders ?? []
+  if (choice === false || (choice === undefined && budget.ledgerPath === undefined)) return []
+  try {
+    return choice === undefined ? budget.ledgerHolders() : (surveyLedger(choice)?.holders ?? [])
+  } catch (error) {
+    // All the other figures are as true without it.
+    if (error instanceof LedgerError) return []
+    throw error
+  }
 }
 
 /** What a call measures; nothing where the system does not give it. */

@@ -4,6 +4,8 @@ import { filled } from './document.js'
 /** A ledger at one moment, and the line that those who share it have in common. */
 export interface LedgerView {
   survey: LedgerSurvey | undefined
+  /** Why it cannot be read, where it cannot. */
+  reason?: string
   boardLineBytes: number
   /** The processes of this machine, by their ids. */
   processes: ReadonlyMap<number, ProcessInfo>

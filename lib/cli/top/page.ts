@@ -57,10 +57,11 @@ export const frame = (page: Page, view: View, choice: Choice): string[] => [
 ]
 
 /** Nothing where nobody shares a ledger. */
-const ledgerLines = (page: Page, { ledger }: View): string[] =>
-  ledger.survey?.holders.length
-    ? [heading(page, 'Ledger', visible(ledger.survey.path)), ...holderTable(page, ledger), '']
-    : []
+function ledgerLines(page: Page, { ledger }: View): string[] {
+  if (ledger.reason !== undefined) return [heading(page, 'Ledger', visible(ledger.reason)), '']
+  if (!ledger.survey?.holders.length) return []
+  return [heading(page, 'Ledger', visible(ledger.survey.path)), ...holderTable(page, ledger), '']
+}
 
 function processHeading(page: Page, { sorting, all, filter, isTyping }: Choice): string {
   const which = all ? 'all' : 'that have plimsoll loaded'

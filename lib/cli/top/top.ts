@@ -2,6 +2,7 @@ import {
   DeviceUnavailableError,
   type GpuProcess,
   gpuProcesses,
+  LedgerError,
   type LedgerOptions,
   MemoryBudget,
   MemoryMonitor,
@@ -184,9 +185,19 @@ class SampleFeed implements AsyncIterable<View> {
   /** Who shares the ledger. Whose processes they are is known of those that were read anyway. */
   #ledgerView(processes: readonly ProcessInfo[]): LedgerView {
     return {
-      survey: surveyLedger(this.#ledger),
+      ...this.#survey(),
       boardLineBytes: this.#boardLineBytes,
       processes: new Map(processes.map((process) => [process.pid, process])),
+    }
+  }
+
+  /** A ledger that cannot be trusted is no reason to show nothing else. */
+  #survey(): Pick<LedgerView, 'survey' | 'reason'> {
+    try {
+      return { survey: surveyLedger(this.#ledger) }
+    } catch (error) {
+      if (error instanceof LedgerError) return { survey: undefined, reason: error.message }
+      throw error
     }
   }
 
@@ -262,4 +273,5 @@ const documentOf = ({ sample, pid, line, killCount, processes, gpuProcesses, led
   ledger: ledger.survey
     ? { path: ledger.survey.path, holders: ledger.survey.holders.map((holder) => holderDocument(ledger, holder)) }
     : null,
+  ledgerError: ledger.reason ?? null,
 })
