@@ -105,12 +105,13 @@ declare class Dashboard implements AsyncDisposable {
     /** An address that opens the page once, in the browser of whoever gets it first; that browser may come back without it. */
     link(): string;
     /**
-     * Shows a refusal with its advice. A budget tells nobody else of it than who asked.
+     * Shows a refusal with its advice. Those of its budget, and of all that share what is allocated with it, it shows by itself; this is for
+     * what another thread or process was refused.
      *
      * @throws {@link InvalidArgumentError} for what is no `InsufficientMemoryError`.
      */
     refused(error: InsufficientMemoryError): void;
-    /** All that the pages show now. */
+    /** All that the pages show now. The processes are looked for every five seconds. */
     state(): Promise<DashboardState>;
     /** Ends it, and the pages that are open. Idempotent. */
     close(): Promise<void>;

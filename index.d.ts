@@ -2149,6 +2149,431 @@ interface ReadBlackBoxOptions {
  */
 declare function readBlackBox(path?: string | URL, options?: ReadBlackBoxOptions): BlackBoxReading;
 
+/** The stable codes of this package's errors. */
+type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_INVALID_MODEL' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_INVALID_TENSOR' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_LEDGER' | 'ERR_BUSY' | 'ERR_NEVER_FITS' | 'ERR_TIMEOUT' | 'ERR_INTERNAL' | 'ERR_INVALID_PLAN' | 'ERR_ADDON_UNAVAILABLE' | 'ABORT_ERR';
+/**
+ * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
+ * to do.
+ *
+ * @example
+ * try {
+ *   GgufFile.open('no-such.gguf')
+ * } catch (error) {
+ *   if (!(error instanceof PlimsollError)) throw error
+ *   console.log(error.code) // ERR_IO
+ * }
+ */
+declare class PlimsollError extends Error {
+    /** The stable code of the error. */
+    readonly code: ErrorCode;
+}
+/**
+ * A budget has not got that much left. Nothing was taken.
+ *
+ * @example
+ * const budget = MemoryBudget.forBoard('orin-nano-8gb')
+ * try {
+ *   budget.allocate(7 * GiB, 'weights')
+ * } catch (error) {
+ *   if (!(error instanceof InsufficientMemoryError)) throw error
+ *   console.log(formatBytes(error.availableBytes)) // 6.00 GiB
+ * }
+ */
+declare class InsufficientMemoryError extends PlimsollError {
+    readonly code: 'ERR_INSUFFICIENT_MEMORY';
+    /** The label of the refused allocation. */
+    readonly label: string;
+    /** Bytes asked for. */
+    readonly requestedBytes: number;
+    /** Bytes the budget had left at that moment. */
+    readonly availableBytes: number;
+    /** The largest single allocation that would have been granted, in bytes. */
+    readonly largestFreeBytes: number;
+    /** The term that draws the line, in words. */
+    readonly bindingConstraint: string;
+    /** What to do about it. */
+    readonly suggestion: string;
+}
+/**
+ * An argument or an option is not what the call takes. Nothing was changed.
+ *
+ * @example
+ * try {
+ *   parseBytes('6 gigs')
+ * } catch (error) {
+ *   if (!(error instanceof InvalidArgumentError)) throw error
+ *   console.log(error.received) // "6 gigs"
+ * }
+ */
+declare class InvalidArgumentError extends PlimsollError {
+    readonly code: 'ERR_INVALID_ARGUMENT';
+    /** The argument's name. */
+    readonly argument: string;
+    /** What it should have been. */
+    readonly expected: string;
+    /** What came. */
+    readonly received: string;
+}
+/**
+ * The bytes are no GGUF file that this package accepts.
+ *
+ * @example
+ * try {
+ *   GgufFile.fromBytes(Buffer.from('GGUF'))
+ * } catch (error) {
+ *   if (!(error instanceof InvalidGgufError)) throw error
+ *   console.log(error.rule) // truncated
+ * }
+ */
+declare class InvalidGgufError extends PlimsollError {
+    readonly code: 'ERR_INVALID_GGUF';
+    /** The file, `<bytes>` for a file in memory. */
+    readonly path: string;
+    /** The stable name of the broken rule, such as `"truncated"` or `"big-endian"`. */
+    readonly rule: string;
+    /** Where in the file, in bytes, if the rule belongs to one place. */
+    readonly offset?: number;
+}
+/**
+ * What a model file says of its model cannot be: a hyperparameter is missing, zero, absurd, or contradicts another.
+ *
+ * @example
+ * try {
+ *   estimate(model).totals.peakBytes
+ * } catch (error) {
+ *   if (!(error instanceof InvalidModelError)) throw error
+ *   console.error(`no estimate: ${error.key} is ${error.received}`)
+ * }
+ */
+declare class InvalidModelError extends PlimsollError {
+    readonly code: 'ERR_INVALID_MODEL';
+    /** The metadata key. */
+    readonly key: string;
+    /** What it should have been. */
+    readonly expected: string;
+    /** What came. */
+    readonly received: string;
+}
+/**
+ * A tensor is stored in a type that cannot be converted; it can be read as `'raw'`.
+ *
+ * @example
+ * try {
+ *   await model.load('output.weight', { as: 'f32' })
+ * } catch (error) {
+ *   if (!(error instanceof UnsupportedTypeError)) throw error
+ *   await model.load(error.tensor) // as it is stored
+ * }
+ */
+declare class UnsupportedTypeError extends PlimsollError {
+    readonly code: 'ERR_UNSUPPORTED_TYPE';
+    /** The tensor's name. */
+    readonly tensor: string;
+    /** The ggml type id. */
+    readonly typeId: number;
+    /** The ggml type name. */
+    readonly typeName: string;
+}
+/**
+ * A tensor has a value that is NaN or infinite, and `checkTensors` was asked for.
+ *
+ * @example
+ * try {
+ *   await model.load('output.weight', { as: 'f32', checkTensors: true })
+ * } catch (error) {
+ *   if (!(error instanceof InvalidTensorError)) throw error
+ *   console.error(`${error.tensor}: element ${error.block * error.blockElements} or one behind it is no number`)
+ * }
+ */
+declare class InvalidTensorError extends PlimsollError {
+    readonly code: 'ERR_INVALID_TENSOR';
+    /** The file. */
+    readonly path: string;
+    /** The tensor's name. */
+    readonly tensor: string;
+    /** The block that has the value, counted from 0. */
+    readonly block: number;
+    /** Elements in a block: the first of this one is `block * blockElements`. */
+    readonly blockElements: number;
+}
+/**
+ * The operating system or a server refused, or a file is not what it was when it was opened.
+ *
+ * @example
+ * try {
+ *   GgufFile.open('no-such.gguf')
+ * } catch (error) {
+ *   if (!(error instanceof IoError)) throw error
+ *   console.log(error.errnoName, error.syscall) // ENOENT open
+ * }
+ */
+declare class IoError extends PlimsollError {
+    readonly code: 'ERR_IO';
+    /** The file, or its address without user, query and fragment. */
+    readonly path: string;
+    /** The tensor being read, if one was. */
+    readonly tensor?: string;
+    /** Where in the file, in bytes, if known. */
+    readonly offset?: number;
+    /** The system's error number, as in `os.constants.errno`, if it gave one. */
+    readonly errno?: number;
+    /** The number's name, which is the `code` of Node.js's own errors: `"ENOENT"`. */
+    readonly errnoName?: string;
+    /** The system call that failed, such as `"open"` or `"read"`. */
+    readonly syscall?: string;
+    /** The status that a server answered with, if it refused: 404. */
+    readonly status?: number;
+}
+/**
+ * The object was released or closed before this call.
+ *
+ * @example
+ * const weights = budget.allocate(100 * MiB, 'weights')
+ * weights.release()
+ * try {
+ *   weights.commit(MiB)
+ * } catch (error) {
+ *   if (!(error instanceof ReleasedError)) throw error
+ *   console.log(error.what) // the allocation
+ * }
+ */
+declare class ReleasedError extends PlimsollError {
+    readonly code: 'ERR_RELEASED';
+    /** What was released. */
+    readonly what: string;
+}
+/**
+ * A device, or its driver, refused a call.
+ *
+ * @example
+ * try {
+ *   await manager.gpu.allocate(64 * MiB)
+ * } catch (error) {
+ *   if (!(error instanceof DeviceError)) throw error
+ *   console.error(`${error.device}: ${error.call} failed: ${error.meaning}`)
+ * }
+ */
+declare class DeviceError extends PlimsollError {
+    readonly code: 'ERR_DEVICE';
+    /** The device, such as `"cuda:0"` or `"dma-heap:system"`. */
+    readonly device: string;
+    /** The call that was refused. */
+    readonly call: string;
+    /** The driver's own code, where it gave one: an errno, or a `CUresult`. */
+    readonly errno?: number;
+    /** What that means, and what to do. */
+    readonly meaning: string;
+}
+/**
+ * The machine has no such device, or this process may not use it.
+ *
+ * @example
+ * try {
+ *   await Device.open({ kind: 'cuda', library: '/no/such/libcuda.so.1' })
+ * } catch (error) {
+ *   if (!(error instanceof DeviceUnavailableError)) throw error
+ *   console.log(error.device) // cuda
+ * }
+ */
+declare class DeviceUnavailableError extends PlimsollError {
+    readonly code: 'ERR_DEVICE_UNAVAILABLE';
+    /** The device, such as `"cuda"`. */
+    readonly device: string;
+    /** Why not, and the line that mends it where there is one. */
+    readonly reason: string;
+}
+/**
+ * The ledger that processes share cannot be used. Nothing was granted.
+ *
+ * @example
+ * try {
+ *   new MemoryManager({ shared: { directory: '/no/such/folder' } })
+ * } catch (error) {
+ *   if (!(error instanceof LedgerError)) throw error
+ *   console.log(error.path) // /no/such/folder
+ * }
+ */
+declare class LedgerError extends PlimsollError {
+    readonly code: 'ERR_LEDGER';
+    /** The ledger's file, or its folder. */
+    readonly path: string;
+    /** What is wrong with it, and what to do. */
+    readonly reason: string;
+}
+/**
+ * Somebody uses it, so that cannot be done now.
+ *
+ * @example
+ * await using manager = new MemoryManager({ maxBytes: GiB })
+ * manager.admission.maxWaiting = 0 // nobody may wait
+ * using grant = await manager.acquire({ bytes: 600 * MiB, label: 'first' })
+ * try {
+ *   await manager.acquire({ bytes: 600 * MiB, label: 'second' })
+ * } catch (error) {
+ *   if (!(error instanceof BusyError)) throw error
+ *   console.log(error.waitingCount) // 0
+ * }
+ */
+declare class BusyError extends PlimsollError {
+    readonly code: 'ERR_BUSY';
+    /** What is in use. */
+    readonly what: string;
+    /** Where it is a queue that takes nobody more: how many wait in it. */
+    readonly waitingCount?: number;
+}
+/**
+ * What was asked for is more than could be granted if nobody held anything. Nothing was taken, and nothing waits.
+ *
+ * @example
+ * try {
+ *   await manager.acquire({ bytes: 2 * manager.budget.lineBytes, label: 'weights' })
+ * } catch (error) {
+ *   if (!(error instanceof NeverFitsError)) throw error
+ *   console.log(error.requestedBytes > error.lineBytes) // true
+ * }
+ */
+declare class NeverFitsError extends PlimsollError {
+    readonly code: 'ERR_NEVER_FITS';
+    /** The labels of what was asked for. */
+    readonly label: string;
+    /** Bytes asked for, all together. */
+    readonly requestedBytes: number;
+    /** The whole line, in bytes. */
+    readonly lineBytes: number;
+    /** The term that draws the line, in words. */
+    readonly bindingConstraint: string;
+}
+/**
+ * It did not come within the time that its caller gave it. Nothing was taken, and nothing waits any more.
+ *
+ * @example
+ * await using manager = new MemoryManager({ maxBytes: GiB })
+ * using grant = await manager.acquire({ bytes: 600 * MiB, label: 'first' })
+ * try {
+ *   await manager.acquire({ bytes: 600 * MiB, label: 'second' }, { timeoutMs: 10 })
+ * } catch (error) {
+ *   if (!(error instanceof TimeoutError)) throw error
+ *   console.log(error.timeoutMs) // 10
+ * }
+ */
+declare class TimeoutError extends PlimsollError {
+    readonly code: 'ERR_TIMEOUT';
+    /** What was waited for. */
+    readonly what: string;
+    /** How long, in milliseconds. */
+    readonly timeoutMs: number;
+    /** Bytes asked for, all together. */
+    readonly requestedBytes: number;
+    /** Bytes that were free in the end. */
+    readonly availableBytes: number;
+    /** What stood in the way, and what to do. */
+    readonly reason: string;
+}
+/**
+ * This package is wrong, and nobody else: neither the arguments, a file, the system nor a device. Please report it.
+ *
+ * @example
+ * try {
+ *   estimate(model)
+ * } catch (error) {
+ *   if (error instanceof InternalError) console.error(`please report this: ${error.what}`)
+ *   throw error
+ * }
+ */
+declare class InternalError extends PlimsollError {
+    readonly code: 'ERR_INTERNAL';
+    /** What went wrong. */
+    readonly what: string;
+}
+/**
+ * The work was aborted. `cause` is the signal's reason, or says who else ended the work.
+ *
+ * @example
+ * try {
+ *   await manager.acquire({ bytes: 100 * MiB, label: 'weights' }, { signal: AbortSignal.abort() })
+ * } catch (error) {
+ *   if (!(error instanceof AbortError)) throw error
+ *   console.log(error.code) // ABORT_ERR
+ * }
+ */
+declare class AbortError extends PlimsollError {
+    readonly code: 'ABORT_ERR';
+}
+/** Why the addon is not available. `docs/platforms.md` has a row for each. */
+type AddonUnavailableReason = 'unsupported-platform' | 'package-missing' | 'version-mismatch' | 'unreadable' | 'size-mismatch' | 'checksum-mismatch' | 'not-an-addon' | 'load-failed' | 'invalid-setting';
+/**
+ * The native addon for this platform is missing, unfit or does not load. It is thrown while the package is loaded, which
+ * then exports nothing: compare `code`, and use this class as a type.
+ *
+ * @example
+ * try {
+ *   await import('plimsoll')
+ * } catch (error) {
+ *   const { code, reason } = error as AddonUnavailableError
+ *   if (code !== 'ERR_ADDON_UNAVAILABLE') throw error
+ *   console.error(`runs without memory budgets: ${reason}`)
+ * }
+ */
+declare class AddonUnavailableError extends PlimsollError {
+    readonly code: 'ERR_ADDON_UNAVAILABLE';
+    /** What is the matter. */
+    readonly reason: AddonUnavailableReason;
+    /** What this process runs on, such as `"linux-x64-musl"` or `"darwin-arm64"`. */
+    readonly platform: string;
+    /** The platforms that there are addons for. */
+    readonly supported: readonly string[];
+    /** The file that was refused, if one was found. */
+    readonly path?: string;
+}
+
+/** What is wrong with a plan. */
+interface PlanIssue {
+    /**
+     * What it is: of the text (`'syntax'`, `'unknown-key'`, `'invalid-value'`, `'duplicate-name'`, `'missing-value'`), of what it
+     * names (`'missing-model'`, `'invalid-model'`, `'missing-command'`), or that it does not fit (`'total-too-large'`,
+     * `'peak-too-large'`, `'instance-too-large'`).
+     */
+    kind: 'syntax' | 'unknown-key' | 'invalid-value' | 'duplicate-name' | 'missing-value' | 'missing-model' | 'invalid-model' | 'missing-command' | 'total-too-large' | 'peak-too-large' | 'instance-too-large';
+    /** What was expected, what came, and what to do. */
+    message: string;
+    /** The instance it is about, if it is about one. */
+    instance?: string;
+    /** Where in the plan: `instances.subject.limitBytes`. */
+    key?: string;
+    /** The line of its file, from 1, if it was read from one. */
+    line?: number;
+    /** What would be needed, in bytes, where it does not fit. */
+    neededBytes?: number;
+    /** What there is, in bytes, where it does not fit. */
+    usableBytes?: number;
+}
+/**
+ * A plan is none, names what is not there, or does not fit. Nothing was started or allocated.
+ *
+ * @example
+ * try {
+ *   parsePlan('instances: { chat: { limit: 6GiB } }')
+ * } catch (error) {
+ *   if (!(error instanceof InvalidPlanError)) throw error
+ *   console.log(error.issues[0]?.message) // unknown key "limit" in instances.chat; expected "limitBytes"
+ * }
+ */
+declare class InvalidPlanError extends PlimsollError {
+    readonly code: 'ERR_INVALID_PLAN';
+    /** Everything that is wrong with it. */
+    readonly issues: readonly PlanIssue[];
+    /** Its file, if it was read from one. */
+    readonly path?: string;
+}
+
+/** What is published on the channel `plimsoll.refusal` of `node:diagnostics_channel`, in the thread that was refused. */
+interface RefusalNotice {
+    /** What its caller gets. */
+    error: InsufficientMemoryError;
+    /** Whether that budget refused, or one that shares what is allocated with it. */
+    isOf: (budget: unknown) => boolean;
+}
+
 /**
  * The arrays that this package hands out, over memory that is nobody else's: an `ArrayBuffer`, as `Blob`, `Response` and
  * others demand. TypeScript names that as a parameter of the array from 5.7 on and has none before; what the arrays' own
@@ -4771,423 +5196,6 @@ interface PlannedInstanceReport extends PlanInstanceReport {
     model?: string;
 }
 
-/** The stable codes of this package's errors. */
-type ErrorCode = 'ERR_INSUFFICIENT_MEMORY' | 'ERR_INVALID_ARGUMENT' | 'ERR_INVALID_GGUF' | 'ERR_INVALID_MODEL' | 'ERR_UNSUPPORTED_TYPE' | 'ERR_INVALID_TENSOR' | 'ERR_IO' | 'ERR_RELEASED' | 'ERR_DEVICE' | 'ERR_DEVICE_UNAVAILABLE' | 'ERR_LEDGER' | 'ERR_BUSY' | 'ERR_NEVER_FITS' | 'ERR_TIMEOUT' | 'ERR_INTERNAL' | 'ERR_INVALID_PLAN' | 'ERR_ADDON_UNAVAILABLE' | 'ABORT_ERR';
-/**
- * What every error of this package is. `code` tells them apart; `message` says what was expected, what came and what
- * to do.
- *
- * @example
- * try {
- *   GgufFile.open('no-such.gguf')
- * } catch (error) {
- *   if (!(error instanceof PlimsollError)) throw error
- *   console.log(error.code) // ERR_IO
- * }
- */
-declare class PlimsollError extends Error {
-    /** The stable code of the error. */
-    readonly code: ErrorCode;
-}
-/**
- * A budget has not got that much left. Nothing was taken.
- *
- * @example
- * const budget = MemoryBudget.forBoard('orin-nano-8gb')
- * try {
- *   budget.allocate(7 * GiB, 'weights')
- * } catch (error) {
- *   if (!(error instanceof InsufficientMemoryError)) throw error
- *   console.log(formatBytes(error.availableBytes)) // 6.00 GiB
- * }
- */
-declare class InsufficientMemoryError extends PlimsollError {
-    readonly code: 'ERR_INSUFFICIENT_MEMORY';
-    /** The label of the refused allocation. */
-    readonly label: string;
-    /** Bytes asked for. */
-    readonly requestedBytes: number;
-    /** Bytes the budget had left at that moment. */
-    readonly availableBytes: number;
-    /** The largest single allocation that would have been granted, in bytes. */
-    readonly largestFreeBytes: number;
-    /** The term that draws the line, in words. */
-    readonly bindingConstraint: string;
-    /** What to do about it. */
-    readonly suggestion: string;
-}
-/**
- * An argument or an option is not what the call takes. Nothing was changed.
- *
- * @example
- * try {
- *   parseBytes('6 gigs')
- * } catch (error) {
- *   if (!(error instanceof InvalidArgumentError)) throw error
- *   console.log(error.received) // "6 gigs"
- * }
- */
-declare class InvalidArgumentError extends PlimsollError {
-    readonly code: 'ERR_INVALID_ARGUMENT';
-    /** The argument's name. */
-    readonly argument: string;
-    /** What it should have been. */
-    readonly expected: string;
-    /** What came. */
-    readonly received: string;
-}
-/**
- * The bytes are no GGUF file that this package accepts.
- *
- * @example
- * try {
- *   GgufFile.fromBytes(Buffer.from('GGUF'))
- * } catch (error) {
- *   if (!(error instanceof InvalidGgufError)) throw error
- *   console.log(error.rule) // truncated
- * }
- */
-declare class InvalidGgufError extends PlimsollError {
-    readonly code: 'ERR_INVALID_GGUF';
-    /** The file, `<bytes>` for a file in memory. */
-    readonly path: string;
-    /** The stable name of the broken rule, such as `"truncated"` or `"big-endian"`. */
-    readonly rule: string;
-    /** Where in the file, in bytes, if the rule belongs to one place. */
-    readonly offset?: number;
-}
-/**
- * What a model file says of its model cannot be: a hyperparameter is missing, zero, absurd, or contradicts another.
- *
- * @example
- * try {
- *   estimate(model).totals.peakBytes
- * } catch (error) {
- *   if (!(error instanceof InvalidModelError)) throw error
- *   console.error(`no estimate: ${error.key} is ${error.received}`)
- * }
- */
-declare class InvalidModelError extends PlimsollError {
-    readonly code: 'ERR_INVALID_MODEL';
-    /** The metadata key. */
-    readonly key: string;
-    /** What it should have been. */
-    readonly expected: string;
-    /** What came. */
-    readonly received: string;
-}
-/**
- * A tensor is stored in a type that cannot be converted; it can be read as `'raw'`.
- *
- * @example
- * try {
- *   await model.load('output.weight', { as: 'f32' })
- * } catch (error) {
- *   if (!(error instanceof UnsupportedTypeError)) throw error
- *   await model.load(error.tensor) // as it is stored
- * }
- */
-declare class UnsupportedTypeError extends PlimsollError {
-    readonly code: 'ERR_UNSUPPORTED_TYPE';
-    /** The tensor's name. */
-    readonly tensor: string;
-    /** The ggml type id. */
-    readonly typeId: number;
-    /** The ggml type name. */
-    readonly typeName: string;
-}
-/**
- * A tensor has a value that is NaN or infinite, and `checkTensors` was asked for.
- *
- * @example
- * try {
- *   await model.load('output.weight', { as: 'f32', checkTensors: true })
- * } catch (error) {
- *   if (!(error instanceof InvalidTensorError)) throw error
- *   console.error(`${error.tensor}: element ${error.block * error.blockElements} or one behind it is no number`)
- * }
- */
-declare class InvalidTensorError extends PlimsollError {
-    readonly code: 'ERR_INVALID_TENSOR';
-    /** The file. */
-    readonly path: string;
-    /** The tensor's name. */
-    readonly tensor: string;
-    /** The block that has the value, counted from 0. */
-    readonly block: number;
-    /** Elements in a block: the first of this one is `block * blockElements`. */
-    readonly blockElements: number;
-}
-/**
- * The operating system or a server refused, or a file is not what it was when it was opened.
- *
- * @example
- * try {
- *   GgufFile.open('no-such.gguf')
- * } catch (error) {
- *   if (!(error instanceof IoError)) throw error
- *   console.log(error.errnoName, error.syscall) // ENOENT open
- * }
- */
-declare class IoError extends PlimsollError {
-    readonly code: 'ERR_IO';
-    /** The file, or its address without user, query and fragment. */
-    readonly path: string;
-    /** The tensor being read, if one was. */
-    readonly tensor?: string;
-    /** Where in the file, in bytes, if known. */
-    readonly offset?: number;
-    /** The system's error number, as in `os.constants.errno`, if it gave one. */
-    readonly errno?: number;
-    /** The number's name, which is the `code` of Node.js's own errors: `"ENOENT"`. */
-    readonly errnoName?: string;
-    /** The system call that failed, such as `"open"` or `"read"`. */
-    readonly syscall?: string;
-    /** The status that a server answered with, if it refused: 404. */
-    readonly status?: number;
-}
-/**
- * The object was released or closed before this call.
- *
- * @example
- * const weights = budget.allocate(100 * MiB, 'weights')
- * weights.release()
- * try {
- *   weights.commit(MiB)
- * } catch (error) {
- *   if (!(error instanceof ReleasedError)) throw error
- *   console.log(error.what) // the allocation
- * }
- */
-declare class ReleasedError extends PlimsollError {
-    readonly code: 'ERR_RELEASED';
-    /** What was released. */
-    readonly what: string;
-}
-/**
- * A device, or its driver, refused a call.
- *
- * @example
- * try {
- *   await manager.gpu.allocate(64 * MiB)
- * } catch (error) {
- *   if (!(error instanceof DeviceError)) throw error
- *   console.error(`${error.device}: ${error.call} failed: ${error.meaning}`)
- * }
- */
-declare class DeviceError extends PlimsollError {
-    readonly code: 'ERR_DEVICE';
-    /** The device, such as `"cuda:0"` or `"dma-heap:system"`. */
-    readonly device: string;
-    /** The call that was refused. */
-    readonly call: string;
-    /** The driver's own code, where it gave one: an errno, or a `CUresult`. */
-    readonly errno?: number;
-    /** What that means, and what to do. */
-    readonly meaning: string;
-}
-/**
- * The machine has no such device, or this process may not use it.
- *
- * @example
- * try {
- *   await Device.open({ kind: 'cuda', library: '/no/such/libcuda.so.1' })
- * } catch (error) {
- *   if (!(error instanceof DeviceUnavailableError)) throw error
- *   console.log(error.device) // cuda
- * }
- */
-declare class DeviceUnavailableError extends PlimsollError {
-    readonly code: 'ERR_DEVICE_UNAVAILABLE';
-    /** The device, such as `"cuda"`. */
-    readonly device: string;
-    /** Why not, and the line that mends it where there is one. */
-    readonly reason: string;
-}
-/**
- * The ledger that processes share cannot be used. Nothing was granted.
- *
- * @example
- * try {
- *   new MemoryManager({ shared: { directory: '/no/such/folder' } })
- * } catch (error) {
- *   if (!(error instanceof LedgerError)) throw error
- *   console.log(error.path) // /no/such/folder
- * }
- */
-declare class LedgerError extends PlimsollError {
-    readonly code: 'ERR_LEDGER';
-    /** The ledger's file, or its folder. */
-    readonly path: string;
-    /** What is wrong with it, and what to do. */
-    readonly reason: string;
-}
-/**
- * Somebody uses it, so that cannot be done now.
- *
- * @example
- * await using manager = new MemoryManager({ maxBytes: GiB })
- * manager.admission.maxWaiting = 0 // nobody may wait
- * using grant = await manager.acquire({ bytes: 600 * MiB, label: 'first' })
- * try {
- *   await manager.acquire({ bytes: 600 * MiB, label: 'second' })
- * } catch (error) {
- *   if (!(error instanceof BusyError)) throw error
- *   console.log(error.waitingCount) // 0
- * }
- */
-declare class BusyError extends PlimsollError {
-    readonly code: 'ERR_BUSY';
-    /** What is in use. */
-    readonly what: string;
-    /** Where it is a queue that takes nobody more: how many wait in it. */
-    readonly waitingCount?: number;
-}
-/**
- * What was asked for is more than could be granted if nobody held anything. Nothing was taken, and nothing waits.
- *
- * @example
- * try {
- *   await manager.acquire({ bytes: 2 * manager.budget.lineBytes, label: 'weights' })
- * } catch (error) {
- *   if (!(error instanceof NeverFitsError)) throw error
- *   console.log(error.requestedBytes > error.lineBytes) // true
- * }
- */
-declare class NeverFitsError extends PlimsollError {
-    readonly code: 'ERR_NEVER_FITS';
-    /** The labels of what was asked for. */
-    readonly label: string;
-    /** Bytes asked for, all together. */
-    readonly requestedBytes: number;
-    /** The whole line, in bytes. */
-    readonly lineBytes: number;
-    /** The term that draws the line, in words. */
-    readonly bindingConstraint: string;
-}
-/**
- * It did not come within the time that its caller gave it. Nothing was taken, and nothing waits any more.
- *
- * @example
- * await using manager = new MemoryManager({ maxBytes: GiB })
- * using grant = await manager.acquire({ bytes: 600 * MiB, label: 'first' })
- * try {
- *   await manager.acquire({ bytes: 600 * MiB, label: 'second' }, { timeoutMs: 10 })
- * } catch (error) {
- *   if (!(error instanceof TimeoutError)) throw error
- *   console.log(error.timeoutMs) // 10
- * }
- */
-declare class TimeoutError extends PlimsollError {
-    readonly code: 'ERR_TIMEOUT';
-    /** What was waited for. */
-    readonly what: string;
-    /** How long, in milliseconds. */
-    readonly timeoutMs: number;
-    /** Bytes asked for, all together. */
-    readonly requestedBytes: number;
-    /** Bytes that were free in the end. */
-    readonly availableBytes: number;
-    /** What stood in the way, and what to do. */
-    readonly reason: string;
-}
-/**
- * This package is wrong, and nobody else: neither the arguments, a file, the system nor a device. Please report it.
- *
- * @example
- * try {
- *   estimate(model)
- * } catch (error) {
- *   if (error instanceof InternalError) console.error(`please report this: ${error.what}`)
- *   throw error
- * }
- */
-declare class InternalError extends PlimsollError {
-    readonly code: 'ERR_INTERNAL';
-    /** What went wrong. */
-    readonly what: string;
-}
-/**
- * The work was aborted. `cause` is the signal's reason, or says who else ended the work.
- *
- * @example
- * try {
- *   await manager.acquire({ bytes: 100 * MiB, label: 'weights' }, { signal: AbortSignal.abort() })
- * } catch (error) {
- *   if (!(error instanceof AbortError)) throw error
- *   console.log(error.code) // ABORT_ERR
- * }
- */
-declare class AbortError extends PlimsollError {
-    readonly code: 'ABORT_ERR';
-}
-/** Why the addon is not available. `docs/platforms.md` has a row for each. */
-type AddonUnavailableReason = 'unsupported-platform' | 'package-missing' | 'version-mismatch' | 'unreadable' | 'size-mismatch' | 'checksum-mismatch' | 'not-an-addon' | 'load-failed' | 'invalid-setting';
-/**
- * The native addon for this platform is missing, unfit or does not load. It is thrown while the package is loaded, which
- * then exports nothing: compare `code`, and use this class as a type.
- *
- * @example
- * try {
- *   await import('plimsoll')
- * } catch (error) {
- *   const { code, reason } = error as AddonUnavailableError
- *   if (code !== 'ERR_ADDON_UNAVAILABLE') throw error
- *   console.error(`runs without memory budgets: ${reason}`)
- * }
- */
-declare class AddonUnavailableError extends PlimsollError {
-    readonly code: 'ERR_ADDON_UNAVAILABLE';
-    /** What is the matter. */
-    readonly reason: AddonUnavailableReason;
-    /** What this process runs on, such as `"linux-x64-musl"` or `"darwin-arm64"`. */
-    readonly platform: string;
-    /** The platforms that there are addons for. */
-    readonly supported: readonly string[];
-    /** The file that was refused, if one was found. */
-    readonly path?: string;
-}
-
-/** What is wrong with a plan. */
-interface PlanIssue {
-    /**
-     * What it is: of the text (`'syntax'`, `'unknown-key'`, `'invalid-value'`, `'duplicate-name'`, `'missing-value'`), of what it
-     * names (`'missing-model'`, `'invalid-model'`, `'missing-command'`), or that it does not fit (`'total-too-large'`,
-     * `'peak-too-large'`, `'instance-too-large'`).
-     */
-    kind: 'syntax' | 'unknown-key' | 'invalid-value' | 'duplicate-name' | 'missing-value' | 'missing-model' | 'invalid-model' | 'missing-command' | 'total-too-large' | 'peak-too-large' | 'instance-too-large';
-    /** What was expected, what came, and what to do. */
-    message: string;
-    /** The instance it is about, if it is about one. */
-    instance?: string;
-    /** Where in the plan: `instances.subject.limitBytes`. */
-    key?: string;
-    /** The line of its file, from 1, if it was read from one. */
-    line?: number;
-    /** What would be needed, in bytes, where it does not fit. */
-    neededBytes?: number;
-    /** What there is, in bytes, where it does not fit. */
-    usableBytes?: number;
-}
-/**
- * A plan is none, names what is not there, or does not fit. Nothing was started or allocated.
- *
- * @example
- * try {
- *   parsePlan('instances: { chat: { limit: 6GiB } }')
- * } catch (error) {
- *   if (!(error instanceof InvalidPlanError)) throw error
- *   console.log(error.issues[0]?.message) // unknown key "limit" in instances.chat; expected "limitBytes"
- * }
- */
-declare class InvalidPlanError extends PlimsollError {
-    readonly code: 'ERR_INVALID_PLAN';
-    /** Everything that is wrong with it. */
-    readonly issues: readonly PlanIssue[];
-    /** Its file, if it was read from one. */
-    readonly path?: string;
-}
-
 /**
  * Whether a plan passes, and why not. Its `toString()` is the same for people.
  *
@@ -5734,4 +5742,4 @@ declare class TokenBudget implements Disposable {
 }
 
 export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, Instances, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidPlanError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PageStore, PlanReport, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, TokenBudget, TokenSequence, UnsupportedTypeError, backEnds, boardPresets, checkBeforeLoad, contextOfSlot, detectBoard, dropPageCache, estimate, fit, fixPlan, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, llamaCppVersions, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parseMemoryArgs, parsePlan, parsePoolSnapshots, planModes, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, readPlan, recommendLimits, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, validatePlan, verifyEstimate };
-export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocatedInstance, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, FollowOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaCppVersion, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadCheck, LoadCheckOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryArgSource, MemoryArgs, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, ParsePlanOptions, PassedOver, Plan, PlanAdvice, PlanDuration, PlanFix, PlanFormula, PlanInstance, PlanInstanceReport, PlanIssue, PlanMode, PlanRun, PlanRunOptions, PlanSize, PlannedInstanceReport, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RecommendLimitsOptions, RknpuDeviceOptions, RoleLimit, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };
+export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocatedInstance, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, FollowOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaCppVersion, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadCheck, LoadCheckOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryArgSource, MemoryArgs, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, ParsePlanOptions, PassedOver, Plan, PlanAdvice, PlanDuration, PlanFix, PlanFormula, PlanInstance, PlanInstanceReport, PlanIssue, PlanMode, PlanRun, PlanRunOptions, PlanSize, PlannedInstanceReport, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RecommendLimitsOptions, RefusalNotice, RknpuDeviceOptions, RoleLimit, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };

@@ -1,8 +1,19 @@
 import { spawn } from 'node:child_process'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type IncomingHttpHeaders, request } from 'node:http'
-import { InsufficientMemoryError, InvalidArgumentError, MemoryManager, MiB, processes } from 'plimsoll'
-import { type Dashboard, type DashboardMoment, type DashboardState, serveDashboard } from 'plimsoll/dashboard'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  InsufficientMemoryError,
+  InvalidArgumentError,
+  MemoryManager,
+  MiB,
+  processes,
+  type RefusalNotice,
+} from 'plimsoll'
+import { Dashboard, type DashboardMoment, type DashboardState, serveDashboard } from 'plimsoll/dashboard'
 import { root, runNode } from './helpers/child'
 import { thrownBy } from './helpers/errors'
 import { rejectedBy } from './helpers/rejected-by'
@@ -48,20 +59,27 @@ async function cookieFrom(link = dashboard.link()): Promise<string> {
   return headers['set-cookie']?.[0]?.split(';')[0] ?? ''
 }
 
-/** What a page is sent first: the moments before, and the state. */
-async function firstEvents(cookie: string): Promise<[DashboardMoment[], DashboardState]> {
+/** What a page is sent. */
+async function* eventsOf(cookie: string) {
   const response = await fetch(`${dashboard.url}events`, { headers: { cookie } })
   expect(response.headers.get('content-type')).toBe('text/event-stream')
-  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
   let text = ''
-  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-    text += Buffer.from(piece.value).toString()
-    const found = /event: history\ndata: (.*)\n\nevent: state\ndata: (.*)\n\n/.exec(text)
-    if (!found) continue
-    await reader.cancel()
-    return [JSON.parse(found[1] as string), JSON.parse(found[2] as string)]
+  for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
+    text += Buffer.from(piece).toString('latin1')
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const [, event = '', data = ''] = /^event: (.*)\ndata: (.*)$/m.exec(text.slice(0, end)) ?? []
+      text = text.slice(end + 2)
+      yield { event, data: JSON.parse(data) }
+    }
   }
-  throw new Error(`expected a history and a state, got ${text}`)
+}
+
+/** What it is sent first: the moments before, and the state. */
+async function firstEvents(cookie: string): Promise<[DashboardMoment[], DashboardState]> {
+  const events = eventsOf(cookie)
+  const [history, state] = [await events.next(), await events.next()].map(({ value }) => value as { data: never })
+  await events.return(undefined)
+  return [history?.data as never, state?.data as never]
 }
 
 describe('who may look', () => {
@@ -204,18 +222,74 @@ describe('what is shown', () => {
     await waits
   })
 
-  test('has the refusals that it was told of, with their advice, the latest first', async () => {
-    const refuse = (label: string) => thrownBy(InsufficientMemoryError, () => manager.budget.allocate(200 * MiB, label))
-    const errors = [refuse('first'), refuse('second')]
-    for (const error of errors) dashboard.refused(error)
+  test('has every refusal of its budget by itself, with its advice, the latest first', async () => {
+    const refused = [
+      thrownBy(InsufficientMemoryError, () => manager.budget.allocate(200 * MiB, 'weights')),
+      await rejectedBy(InsufficientMemoryError, manager.pools.create({ initialBytes: 200 * MiB, label: 'a pool' })),
+      await rejectedBy(InsufficientMemoryError, manager.system.allocate(200 * MiB, { label: 'a buffer' })),
+      thrownBy(InsufficientMemoryError, () => manager.allocateInstance('llama', { limitBytes: 200 * MiB })),
+    ]
+    using grant = await manager.acquire({ bytes: MiB, label: 'cache' }, { onRevoke: () => false })
+    refused.push(thrownBy(InsufficientMemoryError, () => grant.stretch(200 * MiB)))
     const { refusals, availableBytes: left } = await dashboard.state()
     expect(left).toBe(manager.budget.availableBytes)
-    expect(refusals.map(({ label }) => label)).toEqual(['second', 'first'])
-    const { requestedBytes, availableBytes, bindingConstraint, suggestion } = errors[1] as InsufficientMemoryError
-    expect(refusals[0]).toMatchObject({ requestedBytes, availableBytes, bindingConstraint, suggestion })
+    expect(refusals.map(({ timeMs: _, ...refusal }) => refusal)).toEqual(
+      refused.reverse().map(({ label, requestedBytes, availableBytes, bindingConstraint, suggestion }) => {
+        return { label, requestedBytes, availableBytes, bindingConstraint, suggestion }
+      }),
+    )
+  })
+
+  test('has no refusal of another budget, nor one that was got by', async () => {
+    await using other = new MemoryManager({ isolated: true, headroom: false, maxBytes: MiB } as never)
+    thrownBy(InsufficientMemoryError, () => other.budget.allocate(2 * MiB, 'of another'))
+    const pool = await manager.pools.create({ device: 'host', slabBytes: 4 * MiB })
+    // What is held has no place for it, until a slab is taken.
+    const buffer = await pool.allocateAsync(MiB, { label: 'grows' })
+    buffer.release()
+    expect((await dashboard.state()).refusals).toEqual([])
+  })
+
+  test('has the refusals of budgets that share what is allocated, and what it is told of, once', async () => {
+    const shared = [new MemoryManager({ maxBytes: MiB }), new MemoryManager({ maxBytes: MiB })] as const
+    await using shown = await serveDashboard({ manager: shared[0] })
+    const error = thrownBy(InsufficientMemoryError, () => shared[1].budget.allocate(2 * MiB, 'beside'))
+    shown.refused(error)
+    expect((await shown.state()).refusals).toMatchObject([{ label: 'beside', suggestion: error.suggestion }])
+    const elsewhere = thrownBy(InsufficientMemoryError, () => manager.budget.allocate(200 * MiB, 'elsewhere'))
+    shown.refused(elsewhere)
+    expect((await shown.state()).refusals.map(({ label }) => label)).toEqual(['elsewhere', 'beside'])
     for (const wrong of [undefined, new Error('no'), 7]) {
-      expect(() => dashboard.refused(wrong as never)).toThrow(InvalidArgumentError)
+      expect(() => shown.refused(wrong as never)).toThrow(InvalidArgumentError)
     }
+    for (const each of shared) await each.close()
+  })
+
+  test('is told of refusals as any program is, by a channel of node:diagnostics_channel', () => {
+    const notices: RefusalNotice[] = []
+    const listener = (notice: unknown) => void notices.push(notice as RefusalNotice)
+    subscribe('plimsoll.refusal', listener)
+    const error = thrownBy(InsufficientMemoryError, () => manager.budget.allocate(200 * MiB, 'weights'))
+    unsubscribe('plimsoll.refusal', listener)
+    expect(notices.map((notice) => [notice.error, notice.isOf(manager.budget), notice.isOf({})])).toEqual([
+      [error, true, false],
+    ])
+  })
+
+  test('names what bounds what can be granted: the line, or the queue that keeps what is left', async () => {
+    using _weights = manager.budget.allocate(60 * MiB, 'weights')
+    const { description } = manager.budget.bindingTerm
+    expect((await dashboard.state()).moment.binding).toBe(description)
+    const waits = rejectedBy(Error as never, manager.acquire({ bytes: 90 * MiB, label: 'later' }, { ageMs: 0 }))
+    while (manager.budget.availableBytes > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    const { moment, availableBytes } = await dashboard.state()
+    expect(availableBytes).toBe(0)
+    expect(moment.binding).toBe('the queue: 40.00 MiB are kept for "later", which waits for 90.00 MiB')
+    // One of the budget alone asks its queue itself.
+    await using ofBudget = await serveDashboard({ budget: manager.budget })
+    expect(await ofBudget.state()).toMatchObject({ waiting: [{ label: 'later' }], moment: { binding: moment.binding } })
+    manager.admission.close()
+    await waits
   })
 
   test('has the changes of level', async () => {
@@ -255,14 +329,47 @@ describe('what is shown', () => {
     await dashboard.close()
     for (const text of await Promise.all(texts)) {
       expect(text.match(/^event: history$/gm)).toHaveLength(1)
-      expect(text.match(/^event: state$/gm)?.length).toBeGreaterThan(2)
+      expect(text.match(/^event: (?:state|change)$/gm)?.length).toBeGreaterThan(2)
     }
+  })
+
+  test('reaches a page as what has changed since it was sent last', async () => {
+    const events = eventsOf(await cookieFrom())
+    const seen: string[] = []
+    let state: Record<string, unknown> = {}
+    const until = async (isSo: () => boolean) => {
+      while (!isSo()) {
+        const { event, data } = (await events.next()).value as { event: string; data: Record<string, unknown> }
+        seen.push(event)
+        if (event === 'state') state = data
+        else if (event === 'change') {
+          // Nothing is said again that is as it was.
+          for (const [name, part] of Object.entries(data))
+            expect({ name, part }).not.toEqual({ name, part: state[name] })
+          Object.assign(state, data)
+        }
+      }
+    }
+    await until(() => seen.includes('change'))
+    using _taken = manager.budget.allocate(7 * MiB, 'taken')
+    await until(() => JSON.stringify(state.labels).includes('taken'))
+    expect(seen.slice(0, 3)).toEqual(['history', 'state', 'state'])
+    const { processes: _, moment: __, pressure: ___, ...now } = await dashboard.state()
+    expect(state).toMatchObject({ labels: now.labels, terms: now.terms, refusals: [], peakBytes: now.peakBytes })
+    await events.return(undefined)
   })
 
   test('of a manager that was closed is its budget', async () => {
     await manager.close()
     expect(await dashboard.state()).toMatchObject({ pools: [], waiting: [] })
   })
+})
+
+test('there is no dashboard that was not served, and who makes one is told how', () => {
+  const make = () => new (Dashboard as unknown as new () => Dashboard)()
+  expect(thrownBy(InvalidArgumentError, make).message).toBe(
+    'expected new Dashboard() to be left to serveDashboard(), got a call',
+  )
 })
 
 test('unfit options are refused by name', async () => {
@@ -284,6 +391,52 @@ test('plimsoll dashboard prints a link that opens once, and ends with 0 when it 
   expect((await fetch(link, { redirect: 'manual' })).status).toBe(403)
   child.kill('SIGTERM')
   expect(await once(child, 'exit')).toEqual([0, null])
+})
+
+/** Runs the verb with a folder alone as its PATH until it has told what it is waited for. */
+async function openedWith(path: string, isTold: (output: string) => boolean): Promise<string> {
+  const child = spawn(process.execPath, ['dist/cli.js', 'dashboard', '--open'], { cwd: root, env: { PATH: path } })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text
+    })
+  }
+  await once(child, 'spawn')
+  while (!isTold(output) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20))
+  child.kill('SIGTERM')
+  await once(child, 'close')
+  return output
+}
+
+test('plimsoll dashboard --open gives the browser a link of its own', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'browser-'))
+  const asked = join(folder, 'asked')
+  writeFileSync(
+    join(folder, 'xdg-open'),
+    `#!/bin/sh\necho "$1" > '${asked}.new' && /bin/mv '${asked}.new' '${asked}'\n`,
+    {
+      mode: 0o755,
+    },
+  )
+  const output = await openedWith(folder, () => existsSync(asked))
+  const link = readFileSync(asked, 'utf8').trim()
+  expect(link).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{43}$/)
+  expect(output).toMatch(/^open http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{43}$/m)
+  expect(output).not.toContain(link)
+  rmSync(folder, { recursive: true })
+})
+
+test.each([
+  ['there is none', undefined, 'there is no xdg-open: install the package xdg-utils'],
+  ['it finds no browser', 'exit 3', 'xdg-open ended with 3: it found no browser'],
+])('plimsoll dashboard --open says so where %s, and goes on', async (_, script, why) => {
+  const folder = mkdtempSync(join(tmpdir(), 'browser-'))
+  if (script) writeFileSync(join(folder, 'xdg-open'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  const output = await openedWith(folder, (text) => text.includes('yourself'))
+  expect(output).toContain(why)
+  expect(output).toMatch(/^open http/m)
+  rmSync(folder, { recursive: true })
 })
 
 test('a port that is taken ends with 4', () => {

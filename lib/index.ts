@@ -55,6 +55,7 @@ export {
   type MachineBudgetOptions,
   MemoryBudget,
 } from './budget/budget.js'
+export type { RefusalNotice } from './budget/refusals.js'
 export {
   type BufferRange,
   DeviceBuffer,

@@ -2,9 +2,9 @@ import { LeakGuard } from '../addon/leak-guard.js'
 import type { NativeAdmission } from '../addon/native.js'
 import { formatBytes } from '../addon/units.js'
 import type { Allocation } from '../budget/allocation.js'
-import type { MemoryBudget } from '../budget/budget.js'
+import { type MemoryBudget, refusedBy } from '../budget/budget.js'
 import * as check from '../support/check.js'
-import { call, invalidArgument, released } from '../support/errors.js'
+import { call, fromNative, invalidArgument, released } from '../support/errors.js'
 import { hold, letGo } from '../support/held.js'
 import { expectInternal, internal } from '../support/internal.js'
 import { refuseCloning, shows } from '../support/shown.js'
@@ -172,9 +172,14 @@ export class Grant implements Disposable {
    */
   stretch(bytes: number): number {
     const { native, key } = this.#live()
-    const granted = call(() => native.stretch(key, check.bytes('bytes', bytes)))
-    this.#state.stretchBytes += granted
-    return granted
+    const wanted = check.bytes('bytes', bytes)
+    try {
+      const granted = native.stretch(key, wanted)
+      this.#state.stretchBytes += granted
+      return granted
+    } catch (error) {
+      throw refusedBy(this.#parts.queue.budget, fromNative(error))
+    }
   }
 
   /**

@@ -10,6 +10,7 @@ import { callersOf } from '../support/stack.js'
 import { reportCopies, reportDoubts } from '../system/doubts.js'
 import { autoOrBoardId, type BoardId, boardId, type ProcessOptions, processChecks } from '../system/system.js'
 import { type Allocation, guard } from './allocation.js'
+import { gettingByRefusals, published } from './refusals.js'
 
 export type { AllocationInfo, Headroom, HeadroomTerm, LineTerm } from '../../binding.js'
 
@@ -71,6 +72,9 @@ export const machineBudgetChecks = {
 /** @internal The native budget behind a public one, for what counts against it; `undefined` of anything else. */
 export let nativeBudget: (budget: unknown) => native.NativeBudget | undefined
 
+/** @internal Publishes an error that a budget refused with, and returns it; any other as it is. */
+export let refusedBy: (budget: MemoryBudget | undefined, error: unknown) => unknown
+
 /**
  * How much of a machine may be used, and who uses it.
  *
@@ -87,9 +91,16 @@ export class MemoryBudget {
   readonly #native: native.NativeBudget
   /** Its guards, as the two calls that each of them goes through want them. */
   readonly #guards: object
+  /** What those have alike that share what is allocated. */
+  readonly #account: unknown
 
   static {
     nativeBudget = (budget) => (check.isObject(budget) && #native in budget ? budget.#native : undefined)
+    refusedBy = (budget, error) => {
+      if (budget === undefined) return error
+      const account = budget.#account
+      return published(error, (other) => check.isObject(other) && #account in other && other.#account === account)
+    }
   }
 
   /**
@@ -99,10 +110,11 @@ export class MemoryBudget {
    */
   constructor(numbers: BudgetNumbers)
   /** @internal */
-  constructor(token: typeof internal, of: native.NativeBudget)
-  constructor(first: BudgetNumbers | typeof internal, of?: native.NativeBudget) {
+  constructor(token: typeof internal, of: native.NativeBudget, account?: string)
+  constructor(first: BudgetNumbers | typeof internal, of?: native.NativeBudget, account?: string) {
     refuseCloning(this)
     this.#native = first === internal && of ? of : ofNumbers(first as BudgetNumbers)
+    this.#account = account ?? this
     this.#guards = this.#native.guards()
   }
 
@@ -156,7 +168,7 @@ export class MemoryBudget {
     const made = call(() => native.NativeBudget.ofThisMachine(machine))
     reportDoubts(made.unreportedDoubts)
     reportCopies(native.unreportedCopies())
-    return new MemoryBudget(internal, made)
+    return new MemoryBudget(internal, made, isolated ? undefined : `${preset ?? ''} ${made.ledgerPath ?? ''}`)
   }
 
   /** Memory of the board, or of the machine without what is set aside as huge pages, in bytes. */
@@ -338,7 +350,7 @@ export class MemoryBudget {
         key = this.#native.allocateFrom(sizeBytes, label, stack)
       }
     } catch (error) {
-      throw fromNative(error)
+      throw refusedBy(this, fromNative(error))
     }
     return guard({
       native: this.#native,
@@ -393,6 +405,15 @@ export class MemoryBudget {
 shows(MemoryBudget, ({ lineBytes, allocatedBytes, lineAvailableBytes, maxBytes }) => {
   return { lineBytes, allocatedBytes, lineAvailableBytes, maxBytes }
 })
+
+/** Runs what may get by a refusal, and publishes what it is refused with in the end. */
+export function refusable<T>(budget: MemoryBudget | undefined, run: () => T): T {
+  try {
+    return gettingByRefusals(run)
+  } catch (error) {
+    throw refusedBy(budget, error)
+  }
+}
 
 /** The lower of two bounds that may not be there. */
 function lowest(one: number | undefined, other: number | undefined): number | undefined {

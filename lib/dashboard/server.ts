@@ -1,18 +1,30 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type InsufficientMemoryError, MemoryBudget, type MemoryManager, type MonitorEvents } from '../index.js'
+import {
+  Admission,
+  type InsufficientMemoryError,
+  MemoryBudget,
+  type MemoryManager,
+  type MonitorEvents,
+  type PoolSnapshot,
+  type RefusalNotice,
+} from '../index.js'
 import type { CheckedMetricsOptions } from '../metrics/options.js'
 import * as check from '../support/check.js'
 import { invalidArgument, quoted } from '../support/errors.js'
 import { type LoopbackServer, serveLoopback } from '../support/loopback.js'
+import { Changes } from './changes.js'
 import { isOwn, Keys } from './keys.js'
 import { type DashboardOptions, dashboardChecks } from './options.js'
+import { Others } from './others.js'
 import { type DashboardPage, dashboardPage } from './page.js'
 import {
   type DashboardEvent,
   type DashboardMoment,
   type DashboardRefusal,
   type DashboardState,
-  momentOf,
+  figuresOf,
+  type Sources,
   stateOf,
 } from './state.js'
 
@@ -25,8 +37,14 @@ const MAX_KEPT = 50
 /** Pages that are open at once. */
 const MAX_PAGES = 64
 
+/** The channel on which the package tells of what it refuses. */
+const REFUSALS = 'plimsoll.refusal'
+
 /** A page that does not read is cut off before it holds more than this, in bytes. */
 const MAX_UNREAD_BYTES = 4 * 2 ** 20
+
+/** What the constructor asks for. It is no symbol of the package's entry, which would have to give that out. */
+const token = Symbol('dashboard')
 
 /**
  * A dashboard that is served.
@@ -36,30 +54,36 @@ const MAX_UNREAD_BYTES = 4 * 2 ** 20
  * console.log(`open ${dashboard.link()}`)
  */
 export class Dashboard implements AsyncDisposable {
-  readonly #budget: MemoryBudget
-  readonly #manager: MemoryManager | undefined
-  readonly #ledger: CheckedMetricsOptions['ledger']
+  readonly #sources: Sources
   readonly #server: LoopbackServer
   readonly #keys: Keys
-  readonly #page: DashboardPage = dashboardPage()
+  readonly #page: DashboardPage
+  readonly #others = new Others()
   readonly #streams = new Set<ServerResponse>()
+  readonly #changes = new Changes()
   readonly #moments: DashboardMoment[] = []
   readonly #events: DashboardEvent[] = []
   readonly #refusals: DashboardRefusal[] = []
+  /** The errors that are among the refusals: who was told of one may tell it on. */
+  readonly #told = new WeakSet<object>()
   readonly #unlisten: (() => void)[] = []
   readonly #ticks: NodeJS.Timeout
   #reading: Promise<DashboardState> | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(budget: MemoryBudget, options: Checked, server: LoopbackServer) {
-    this.#budget = budget
-    this.#manager = options.manager
-    this.#ledger = options.ledger
+  private constructor(given: typeof token, budget: MemoryBudget, options: Checked, server: LoopbackServer) {
+    if (given !== token) throw invalidArgument('new Dashboard()', 'left to serveDashboard()', 'a call')
+    const { manager, ledger, linkMs = 600_000, intervalMs = 1000 } = options
+    const queue = manager?.admission ?? new Admission(budget)
+    this.#sources = { budget, manager, queue, ledger }
     this.#server = server
-    this.#keys = new Keys(server.port, options.linkMs ?? 600_000)
-    this.#remember()
-    this.#ticks = setInterval(() => this.#tick(), options.intervalMs ?? 1000)
-    if (this.#manager && !this.#manager.closed) this.#listen(this.#manager)
+    this.#page = dashboardPage()
+    this.#keys = new Keys(server.port, linkMs)
+    this.#remember(figuresOf(this.#sources).moment)
+    this.#ticks = setInterval(() => this.#tick(), intervalMs)
+    if (!manager) this.#unlisten.push(() => queue.close())
+    this.#listenForRefusals(budget)
+    if (manager && !manager.closed) this.#listen(manager)
   }
 
   /** @internal */
@@ -71,7 +95,7 @@ export class Dashboard implements AsyncDisposable {
       if (dashboard) dashboard.#answer(request, response)
       else response.destroy()
     })
-    dashboard = new Dashboard(budget, checked, server)
+    dashboard = new Dashboard(token, budget, checked, server)
     return dashboard
   }
 
@@ -91,7 +115,8 @@ export class Dashboard implements AsyncDisposable {
   }
 
   /**
-   * Shows a refusal with its advice. A budget tells nobody else of it than who asked.
+   * Shows a refusal with its advice. Those of its budget, and of all that share what is allocated with it, it shows by itself; this is for
+   * what another thread or process was refused.
    *
    * @throws {@link InvalidArgumentError} for what is no `InsufficientMemoryError`.
    */
@@ -99,6 +124,8 @@ export class Dashboard implements AsyncDisposable {
     if (!check.isObject(error) || !check.canBeAsked(error) || error.code !== 'ERR_INSUFFICIENT_MEMORY') {
       throw invalidArgument('error', 'an InsufficientMemoryError', quoted(error))
     }
+    if (this.#told.has(error)) return
+    this.#told.add(error)
     const { label, requestedBytes, availableBytes, bindingConstraint, suggestion } = error
     keep(this.#refusals, {
       timeMs: Date.now(),
@@ -110,18 +137,17 @@ export class Dashboard implements AsyncDisposable {
     })
   }
 
-  /** All that the pages show now. */
+  /** All that the pages show now. The processes are looked for every five seconds. */
   state(): Promise<DashboardState> {
-    this.#reading ??= stateOf({
-      budget: this.#budget,
-      manager: this.#manager,
-      ledger: this.#ledger,
-      events: [...this.#events],
-      refusals: [...this.#refusals],
-    }).finally(() => {
+    this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined
     })
     return this.#reading
+  }
+
+  async #read(): Promise<DashboardState> {
+    const processes = await this.#others.list()
+    return stateOf(this.#sources, { processes, events: [...this.#events], refusals: [...this.#refusals] })
   }
 
   /** Ends it, and the pages that are open. Idempotent. */
@@ -135,6 +161,15 @@ export class Dashboard implements AsyncDisposable {
   /** The same as {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #listenForRefusals(budget: MemoryBudget): void {
+    const listener = (notice: unknown) => {
+      const { error, isOf } = notice as RefusalNotice
+      if (isOf(budget)) this.refused(error)
+    }
+    subscribe(REFUSALS, listener)
+    this.#unlisten.push(() => unsubscribe(REFUSALS, listener))
   }
 
   #listen({ monitor }: MemoryManager): void {
@@ -152,27 +187,31 @@ export class Dashboard implements AsyncDisposable {
     on('unavailable', (reason) => happened('unavailable', reason))
   }
 
-  #remember(): DashboardMoment {
-    const moment = momentOf(this.#budget)
+  #remember(moment: DashboardMoment): void {
     this.#moments.push(moment)
     if (this.#moments.length > MAX_MOMENTS) this.#moments.shift()
-    return moment
   }
 
-  /** One reading and one text for all the pages that are open. */
+  /** One reading for all the pages that are open, and one text with what is new in it. */
   async #tick(): Promise<void> {
-    this.#remember()
-    if (this.#streams.size === 0) return
-    const text = await this.#stateText()
+    if (this.#streams.size === 0) return this.#remember(figuresOf(this.#sources).moment)
+    const state = await this.#shown()
+    if ('moment' in state) this.#remember(state.moment)
+    const event = this.#changes.eventOf(state)
     for (const stream of this.#streams) {
       if (stream.writableLength > MAX_UNREAD_BYTES) stream.destroy()
-      else stream.write(text)
+      else stream.write(event)
     }
   }
 
-  async #stateText(): Promise<string> {
-    const state = await this.state().catch((error: Error) => ({ error: error.message }))
-    return `event: state\ndata: ${JSON.stringify(state)}\n\n`
+  /** The state as pages get it, or why it cannot be read. A pool where nothing happens is the same at any time. */
+  async #shown(): Promise<Shown | { error: string }> {
+    try {
+      const { pools, ...state } = await this.state()
+      return { ...state, pools: pools.map(({ timeMs: _, ...pool }) => pool) }
+    } catch (error) {
+      return { error: (error as Error).message }
+    }
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): unknown {
@@ -208,12 +247,16 @@ export class Dashboard implements AsyncDisposable {
     }
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     response.write(`retry: 2000\nevent: history\ndata: ${JSON.stringify(this.#moments)}\n\n`)
-    response.write(await this.#stateText())
+    const state = await this.#shown()
     if (response.destroyed) return
+    response.write(`event: state\ndata: ${JSON.stringify(state)}\n\n`)
+    this.#changes.sayAll()
     this.#streams.add(response)
     response.once('close', () => this.#streams.delete(response))
   }
 }
+
+type Shown = Omit<DashboardState, 'pools'> & { pools: Omit<PoolSnapshot, 'timeMs'>[] }
 
 type Checked = Omit<DashboardOptions, 'ledger'> & Pick<CheckedMetricsOptions, 'ledger'>
 

@@ -1,4 +1,6 @@
 import {
+  type Admission,
+  formatBytes,
   type Headroom,
   type LedgerHolder,
   type LedgerOptions,
@@ -9,7 +11,6 @@ import {
   type PoolSnapshot,
   type Pressure,
   type ProcessInfo,
-  processes,
   signals,
   type WaitingRequest,
 } from '../index.js'
@@ -92,9 +93,18 @@ export interface DashboardState {
 export interface Sources {
   budget: MemoryBudget
   manager: MemoryManager | undefined
+  /** Where it is known who waits for bytes of the budget. */
+  queue: Admission
   ledger: false | LedgerOptions | undefined
-  events: readonly DashboardEvent[]
-  refusals: readonly DashboardRefusal[]
+}
+
+/** The figures of one moment, with what they were made from. */
+interface Figures {
+  moment: DashboardMoment
+  availableBytes: number
+  headroom: Headroom | undefined
+  waiting: WaitingRequest[]
+  holders: readonly LedgerHolder[]
 }
 
 /** Labels that a page shows at most. */
@@ -104,46 +114,67 @@ const MAX_LABELS = 200
 const MAX_BLOCKS = 1000
 
 /** @internal The figures of now. */
-export function momentOf(budget: MemoryBudget): DashboardMoment {
+export function figuresOf({ budget, queue, ledger }: Sources): Figures {
   const headroom = headroomOf(budget)
-  const { lineBytes, allocatedBytes } = budget
-  return {
-    timeMs: Date.now(),
-    lineBytes,
-    allocatedBytes,
-    ...(headroom && { headroomBytes: headroom.bytes }),
-    binding: headroom?.bindingTerm.description ?? budget.bindingTerm.description,
-  }
+  const { lineBytes, allocatedBytes, availableBytes } = budget
+  const waiting = queue.waiting()
+  const holders = holdersOf(budget, ledger)
+  const binding = bindingOf(budget, { availableBytes, headroom, waiting, holders: ledger === undefined ? holders : [] })
+  const moment = { timeMs: Date.now(), lineBytes, allocatedBytes, ...(headroom && { headroomBytes: headroom.bytes }) }
+  return { moment: { ...moment, binding }, availableBytes, headroom, waiting, holders }
 }
 
-/** @internal Everything as it is now. */
-export async function stateOf({ budget, manager, ledger, events, refusals }: Sources): Promise<DashboardState> {
-  const moment = momentOf(budget)
-  const headroom = headroomOf(budget)
+/** @internal Everything as it is now; processes as they were found last. */
+export function stateOf(sources: Sources, known: Pick<DashboardState, 'processes' | 'events' | 'refusals'>) {
+  const { budget, manager } = sources
+  const { headroom, ...figures } = figuresOf(sources)
   const { pressure } = signals()
   const open = manager?.closed === false ? manager : undefined
-  return {
-    moment,
+  const state: DashboardState = {
+    ...figures,
     ...(open?.monitor.running && { level: open.monitor.level }),
-    availableBytes: budget.availableBytes,
     peakBytes: budget.peakBytes,
     terms: budget.terms.sort((a, b) => a.bytes - b.bytes),
     ...(headroom && { headroom }),
     ...(pressure && { pressure }),
     labels: byLabel(budget, MAX_LABELS),
-    processes: await processes({ loaded: true }),
     pools: open ? [...open.pools].map((pool) => bounded(pool.snapshot())) : [],
-    waiting: open ? open.admission.waiting() : [],
-    holders: holdersOf(budget, ledger),
-    events,
-    refusals,
+    ...known,
   }
+  return state
 }
 
 const bounded = (pool: PoolSnapshot): PoolSnapshot => ({
   ...pool,
   slabs: pool.slabs.map((slab) => (slab.blocks.length > MAX_BLOCKS ? { ...slab, blocks: [] } : slab)),
 })
+
+/** What leaves no more to be granted, in words: the least of the rooms, or who it is kept for. */
+function bindingOf(
+  budget: MemoryBudget,
+  { availableBytes, headroom, waiting, holders }: Omit<Figures, 'moment'>,
+): string {
+  const { lineAvailableBytes } = budget
+  const rooms: [bytes: number, what: string][] = [[lineAvailableBytes, budget.bindingTerm.description]]
+  // Where all that the line leaves can be granted, nothing else is asked.
+  if (headroom && availableBytes < lineAvailableBytes) rooms.push([headroom.bytes, headroom.bindingTerm.description])
+  if (budget.ledgerPath !== undefined && holders.length > 0) {
+    const heldBytes = holders.reduce((sum, holder) => sum + holder.heldBytes, 0)
+    rooms.push([budget.boardLineBytes - heldBytes, 'what the processes hold that share the ledger'])
+  }
+  const [leastBytes, what] = rooms.reduce((least, room) => (room[0] < least[0] ? room : least))
+  const isKept = availableBytes === 0 && leastBytes > 0
+  return (isKept && keptFor(leastBytes, waiting, holders)) || what
+}
+
+/** Who what is left is kept for, if somebody waits. */
+function keptFor(bytes: number, [first]: readonly WaitingRequest[], holders: readonly LedgerHolder[]) {
+  const elsewhere = holders.find((holder) => holder.pid !== process.pid && (holder.waiting?.keptBytes ?? 0) > 0)
+  const wanted = first ?? elsewhere?.waiting
+  if (!wanted) return undefined
+  const whose = first ? `for "${first.label}"` : `for a request of ${elsewhere?.name}`
+  return `the queue: ${formatBytes(bytes)} are kept ${whose}, which waits for ${formatBytes(wanted.bytes)}`
+}
 
 /** None of a budget of numbers, nor where the system does not tell. */
 function headroomOf(budget: MemoryBudget): Headroom | undefined {

@@ -1,4 +1,5 @@
 import type { NativePool, NativeRequest, NativeStep } from '../addon/native.js'
+import { gettingByRefusals } from '../budget/refusals.js'
 import type { PoolBuffer } from '../device/buffer.js'
 import { abortion, onAbort } from '../support/abort.js'
 import * as check from '../support/check.js'
@@ -17,6 +18,8 @@ interface Growing {
   readonly bufferOf: (key: number, placing: Placing) => PoolBuffer
   /** Has others release what they can spare, and waits for what they release already; whether any was. */
   readonly reclaimFromOthers: (missingBytes: number) => Promise<boolean>
+  /** Tells of what is refused in the end. */
+  readonly refused: (error: unknown) => unknown
 }
 
 /** The steps of a request that something is to be done for. */
@@ -45,7 +48,22 @@ export class Growth {
   }
 
   /** A buffer for which what is held has no place. */
-  async allocate(placing: Placing, signal: AbortSignal | undefined): Promise<PoolBuffer> {
+  allocate(placing: Placing, signal: AbortSignal | undefined): Promise<PoolBuffer> {
+    return this.#told(this.#allocate(placing, signal))
+  }
+
+  /** Makes sure that there is room for one buffer. */
+  reserve(sizeBytes: number): Promise<void> {
+    return this.#told(this.take(() => this.#pool.native.reserve(sizeBytes)))
+  }
+
+  #told<T>(work: Promise<T>): Promise<T> {
+    return work.catch((error) => {
+      throw this.#pool.refused(error)
+    })
+  }
+
+  async #allocate(placing: Placing, signal: AbortSignal | undefined): Promise<PoolBuffer> {
     const { sizeBytes, alignBytes, transient, label } = placing
     const named = label === '' ? undefined : label
     const request = call(() => this.#pool.native.request(sizeBytes, alignBytes, transient, named))
@@ -157,10 +175,10 @@ export function throwAborted(signal: AbortSignal | undefined): void {
   if (aborted) throw new AbortError(aborted.reason)
 }
 
-/** What a call gave, or the refusal that it threw. */
+/** What a call gave, or the refusal that it threw, which nobody else is told of. */
 export function refusalOf(allocate: () => PoolBuffer): PoolBuffer | InsufficientMemoryError {
   try {
-    return allocate()
+    return gettingByRefusals(allocate)
   } catch (error) {
     if (error instanceof InsufficientMemoryError) return error
     throw error

@@ -2,7 +2,7 @@ import type { DefragmentReport, PoolScope, PoolStats, SlabInfo } from '../../bin
 import { LeakGuard } from '../addon/leak-guard.js'
 import * as native from '../addon/native.js'
 import { formatBytes } from '../addon/units.js'
-import { nativeBudget } from '../budget/budget.js'
+import { nativeBudget, refusedBy } from '../budget/budget.js'
 import { type PoolBuffer, poolBuffer } from '../device/buffer.js'
 import { Device, nativeDevice } from '../device/device.js'
 import * as check from '../support/check.js'
@@ -83,6 +83,7 @@ interface Making {
   readonly auto: AutoDefragmentOptions | undefined
   readonly owner: PoolOwner | undefined
   readonly stack: string | undefined
+  readonly refused: (error: unknown) => unknown
 }
 
 /**
@@ -101,6 +102,7 @@ export class MemoryPool implements AsyncDisposable {
   /** Its buffers, as the two calls that each of them goes through want them. */
   readonly #table: object
   readonly #owner: PoolOwner | undefined
+  readonly #refused: Making['refused']
   readonly #returns: Returns
   readonly #defragmenter: Defragmenter
   readonly #growth: Growth
@@ -136,6 +138,7 @@ export class MemoryPool implements AsyncDisposable {
       const { label = 'memory pool', budget, autoDefragment: auto = false, zeroOnFree = false } = options
       const settings = settingsOf(options)
       const given = givenBytes(options)
+      const refused = (error: unknown) => refusedBy(budget, error)
       try {
         const of = nativeDevice(device) as native.NativeDevice
         const slabs = check.own({ dedicated: false, zeroOnFree, ...settings, label })
@@ -143,10 +146,10 @@ export class MemoryPool implements AsyncDisposable {
         const made = await native.NativePool.create(of, charged, slabs, given?.state.guards, given?.state.key)
         given?.settle(true)
         const defragment = auto === true ? {} : auto || undefined
-        return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner, stack })
+        return new MemoryPool(internal, made, { device, label, settings, auto: defragment, owner, stack, refused })
       } catch (error) {
         given?.settle(false)
-        throw fromNative(error)
+        throw refused(fromNative(error))
       }
     }
   }
@@ -154,10 +157,11 @@ export class MemoryPool implements AsyncDisposable {
   private constructor(token: typeof internal, of: native.NativePool, making: Making) {
     expectInternal(token, 'MemoryPool', 'MemoryPool.create()')
     refuseCloning(this)
-    const { device, label, settings, auto, owner, stack } = making
+    const { device, label, settings, auto, owner, stack, refused } = making
     this.#native = of
     this.#table = of.table()
     this.#owner = owner
+    this.#refused = refused
     this.#settings = settings
     this.#auto = auto && { abovePercent: 50, maxMs: 10, ...auto }
     this.device = device
@@ -173,6 +177,7 @@ export class MemoryPool implements AsyncDisposable {
       end,
       bufferOf: (key, { sizeBytes, label, stack }) => this.#bufferOf(key, sizeBytes, label, stack),
       reclaimFromOthers: async (missingBytes) => (await owner?.reclaim(this, missingBytes)) ?? false,
+      refused,
     })
     // Its native half outlives it as long as there are buffers.
     leakGuard.watch(of, { table: this.#table, label, stack, end })
@@ -228,7 +233,7 @@ export class MemoryPool implements AsyncDisposable {
     try {
       key = native.allocateBuffer(this.#table, sizeBytes, alignBytes, transient, label === '' ? undefined : label)
     } catch (error) {
-      throw fromNative(error)
+      throw this.#refused(fromNative(error))
     }
     return this.#bufferOf(key, sizeBytes, label, stack)
   }
@@ -288,7 +293,7 @@ export class MemoryPool implements AsyncDisposable {
    */
   async reserve(bytes: number): Promise<void> {
     const sizeBytes = sizeOf('bytes', bytes)
-    return this.#growth.take(() => this.#native.reserve(sizeBytes))
+    return this.#growth.reserve(sizeBytes)
   }
 
   /**

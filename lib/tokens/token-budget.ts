@@ -1,7 +1,7 @@
 import type { TokenUsage } from '../../binding.js'
 import * as native from '../addon/native.js'
 import { type Grant, holderOf, type MakeRoomRequest } from '../admission/grant.js'
-import type { MemoryBudget } from '../budget/budget.js'
+import { type MemoryBudget, refusable } from '../budget/budget.js'
 import { type Fit, type FitOptions, fitChecks, fit as fitModel } from '../estimate/fit.js'
 import { bytesOf } from '../estimate/model-memory.js'
 import type { GgufFile } from '../loader/gguf-file.js'
@@ -312,16 +312,17 @@ export class TokenBudget implements Disposable {
   }
 
   #sequence(key: number, label: string): TokenSequence {
+    const grown = (of: number, count: number, grow: () => native.NativeGrowth): number =>
+      refusable(this.#grant && holderOf(this.#grant).queue.budget, () => this.#grown(of, count, grow))
     const sequence = makeSequence({
       native: this.#native,
       key,
       label,
-      grow: (of, count) => void this.#grown(of, count, () => this.#native.extend(of, count)),
-      branch: (of, named) =>
-        this.#sequence(
-          this.#grown(of, 0, () => this.#native.fork(of, named)),
-          named,
-        ),
+      grow: (of, count) => void grown(of, count, () => this.#native.extend(of, count)),
+      branch: (of, named) => {
+        const branched = grown(of, 0, () => this.#native.fork(of, named))
+        return this.#sequence(branched, named)
+      },
     })
     this.#sequences.set(key, new WeakRef(sequence))
     this.#collected.register(sequence, key)
@@ -400,13 +401,8 @@ export class TokenBudget implements Disposable {
     const grant = this.#grant as Grant
     if (leastBytes > Number.MAX_SAFE_INTEGER) {
       const { availableBytes } = holderOf(grant).queue.budget
-      throw insufficientMemory(
-        grant.label,
-        leastBytes,
-        availableBytes,
-        'no memory is that large',
-        'Ask for fewer tokens',
-      )
+      const [why, advice] = ['no memory is that large', 'Ask for fewer tokens']
+      throw insufficientMemory(grant.label, leastBytes, availableBytes, why, advice)
     }
     try {
       grant.stretch(Math.min(bytes, Number.MAX_SAFE_INTEGER))

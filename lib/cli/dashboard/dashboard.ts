@@ -7,8 +7,9 @@ import { untilEnded } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
 import { lineFrom, lineOptions } from '../shared/line.js'
 import { measuredMachine } from '../shared/machine.js'
-import { printDocumentLine, printLines } from '../terminal/output.js'
+import { printDocumentLine, printError, printLines } from '../terminal/output.js'
 import type { Verb } from '../verb.js'
+import { openInBrowser } from './browser.js'
 
 export const dashboard: Verb = {
   name: 'dashboard',
@@ -16,6 +17,7 @@ export const dashboard: Verb = {
     'the same as top and ledger in a browser of this machine: the line and headroom over time, and who holds what',
   options: {
     port: { type: 'string', value: 'N', help: 'the port of 127.0.0.1; any that is free by default' },
+    open: { type: 'boolean', help: 'open it in your browser, too' },
     interval: { type: 'string', value: 'TIME', help: 'time between two updates, such as 500ms or 2s (1s)' },
     ...ledgerOptions,
     ...lineOptions,
@@ -41,11 +43,20 @@ async function run(args: Arguments): Promise<ExitCode> {
   })
   if (args.flag('json')) {
     printDocumentLine({ url: server.url, link: server.link() })
+    if (args.flag('open')) open(server)
     return await ended
   }
   printLines([`open ${server.link()}`, 'within 10 minutes; it opens once. Enter prints another, Ctrl-C ends.'])
+  if (args.flag('open')) open(server)
   using _another = onEnter(server)
   return await ended
+}
+
+/** With a link of its own: the one that was printed still opens a page. */
+function open(server: Dashboard): void {
+  openInBrowser(server.link(), (why) =>
+    printError('plimsoll dashboard', `expected a browser to open the page, but ${why}; open the link yourself`),
+  )
 }
 
 /** Another browser, or another try, needs another link. */

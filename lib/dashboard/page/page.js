@@ -15,6 +15,8 @@ const lines = [
 const kinds = { long: 'long-lived', transient: 'transient', pinned: 'pinned', free: 'free' }
 
 let moments = []
+/** All that was sent, as it is now. */
+let state = {}
 let chart
 
 const byId = (id) => document.getElementById(id)
@@ -340,36 +342,48 @@ function drawLogs({ events, refusals }) {
   )
 }
 
-function draw(state) {
-  drawFigures(state)
-  drawTerms(state)
-  drawTreemap(state)
-  drawShared(state)
-  drawPools(state)
-  drawProcesses(state)
-  drawLogs(state)
+/** What shows which parts of the state. */
+const views = [
+  [drawFigures, ['moment', 'availableBytes', 'peakBytes', 'level', 'pressure']],
+  [drawTerms, ['terms', 'headroom']],
+  [drawTreemap, ['labels', 'moment']],
+  [drawShared, ['holders', 'waiting']],
+  [drawPools, ['pools']],
+  [drawProcesses, ['processes']],
+  [drawLogs, ['events', 'refusals']],
+]
+
+/** Takes what is new of the state, and shows it. */
+function take(changed) {
+  for (const [name, part] of Object.entries(changed)) {
+    if (part === null) delete state[name]
+    else state[name] = part
+  }
+  if (state.error) return tell(state.error)
+  tell('live')
+  if (moments.at(-1)?.timeMs !== state.moment.timeMs) moments = [...moments.slice(1 - MAX_MOMENTS), state.moment]
+  drawChart()
+  for (const [draw, parts] of views) if (parts.some((part) => part in changed)) draw(state)
+}
+
+function tell(text) {
+  const connection = byId('connection')
+  if (connection.textContent !== text) connection.textContent = text
 }
 
 function connect() {
-  const connection = byId('connection')
   const source = new EventSource('/events')
-  const told = (text) => {
-    if (connection.textContent !== text) connection.textContent = text
-  }
   source.addEventListener('history', ({ data }) => {
     moments = JSON.parse(data)
     drawChart()
   })
   source.addEventListener('state', ({ data }) => {
-    const state = JSON.parse(data)
-    if (state.error) return told(state.error)
-    told('live')
-    if (moments.at(-1)?.timeMs !== state.moment.timeMs) moments = [...moments.slice(1 - MAX_MOMENTS), state.moment]
-    drawChart()
-    draw(state)
+    state = {}
+    take(JSON.parse(data))
   })
+  source.addEventListener('change', ({ data }) => take(JSON.parse(data)))
   source.onerror = () =>
-    told(source.readyState === EventSource.CLOSED ? 'ended; open another link' : 'connecting again')
+    tell(source.readyState === EventSource.CLOSED ? 'ended; open another link' : 'connecting again')
 }
 
 makeChart()
