@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
+import { rollup } from 'rollup'
 import { dts } from 'rollup-plugin-dts'
+import { ModuleKind, ScriptTarget, transpileModule } from 'typescript'
 
 /** The addon's types become part of the entry's. */
 const binding = {
@@ -51,6 +53,29 @@ const text = {
 const EXAMPLE = /(?:\n *\*)?\n *\* @example\n(?: *\*(?!\/| @).*\n)*/g
 const examples = { name: 'examples', transform: (code) => ({ code: code.replace(EXAMPLE, '\n'), map: null }) }
 
+/** TypeScript that runs in a browser, as JavaScript; `lib/report/page/tsconfig.json` has it checked. */
+const transpiled = {
+  name: 'transpiled',
+  resolveId: (source, importer) => importer && resolve(dirname(importer), source.replace(/\.js$/, '.ts')),
+  transform: (text) => {
+    const compilerOptions = { target: ScriptTarget.ES2022, module: ModuleKind.ESNext, removeComments: true }
+    return { code: transpileModule(text, { compilerOptions }).outputText, map: null }
+  },
+}
+
+/** The script of a page as text: `./profile/page.js?script` is what `page.ts` beside the source becomes, with all it imports. */
+const script = {
+  name: 'script',
+  resolveId: (source, importer) =>
+    source.endsWith('.js?script') ? resolve('lib', relative('build/lib', dirname(importer)), source) : null,
+  load: async (id) => {
+    if (!id.endsWith('.js?script')) return null
+    const bundle = await rollup({ input: id.replace(/\.js\?script$/, '.ts'), plugins: [transpiled] })
+    const { output } = await bundle.generate({ format: 'es' })
+    return `export default ${JSON.stringify(output[0].code)}`
+  },
+}
+
 /** A library that becomes part of the package, with its licence, so that installing one fetches nothing else. */
 const library = resolve('node_modules/fastest-levenshtein/esm/mod.js')
 const bundled = {
@@ -100,7 +125,7 @@ export default [
       'node-llama-cpp': 'build/lib/llama/index.js',
     },
     output: { dir: 'dist', chunkFileNames: 'shared.js', format: 'cjs', banner: licence, generatedCode: 'es2015' },
-    plugins: [text, yamlWhenNeeded, bundled, schema, examples],
+    plugins: [text, script, yamlWhenNeeded, bundled, schema, examples],
     external,
   },
   {

@@ -31,7 +31,7 @@ const imports = new Map(
       const specifiers = preProcessFile(read(`lib/${file}`)).importedFiles.map(({ fileName }) => fileName)
       const paths = specifiers
         .filter((specifier) => specifier.startsWith('.'))
-        .map((specifier) => join(dirname(file), specifier.replace(/\.js$/, '.ts').replace(/\?text$/, '')))
+        .map((specifier) => join(dirname(file), specifier.replace(/\?(?:text|script)$/, '').replace(/\.js$/, '.ts')))
         // The binding's types, at the root.
         .filter((path) => !path.startsWith('..'))
       return [file, paths] as const

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const library = process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl'
 const hasAddon = existsSync(`${root}/plimsoll.${process.platform}-${process.arch}-${library}.node`)
-const hasBundles = ['index', 'report', 'http', 'node-llama-cpp', 'cli'].every((name) =>
+const hasBundles = ['index', 'report', 'http', 'metrics', 'dashboard', 'node-llama-cpp', 'cli'].every((name) =>
   existsSync(`${root}/dist/${name}.js`),
 )
 if (!hasAddon || !hasBundles) {

@@ -27,6 +27,7 @@ npx biome check --error-on-warnings
 
 step 'TypeScript: types'
 npx tsc --project lib --noEmit
+npx tsc --project lib/report/page
 npx tsc --project __test__
 npx tsc --project examples --noEmit
 

@@ -3,12 +3,12 @@ import chartStyle from 'uplot/dist/uPlot.min.css?text'
 import licence from 'uplot/LICENSE?text'
 import base from '../report/base.css?text'
 import { filledIn, sourceOf } from '../report/html.js'
-import pools from '../report/pools/page.css?text'
+import slabs from '../report/slabs.css?text'
 import own from './page/page.css?text'
 import template from './page/page.html?text'
-import script from './page/page.js?text'
+import script from './page/page.js?script'
 
-const style = [base, pools, chartStyle, own].join('\n')
+const style = [base, slabs, chartStyle, own].join('\n')
 
 /** The page and its policy: nothing is loaded from elsewhere, and nothing is run but the two scripts in it. */
 export interface DashboardPage {

@@ -1,16 +1,11 @@
 import type { BlockInfo, SlabInfo } from '../../binding.js'
 import * as check from '../support/check.js'
+import { type BlockKind, kindOfBlock } from './block-kind.js'
 
-/** What is in a part of a slab. A buffer that is pinned is that, however long it is likely to live. */
-export type BlockKind = 'long' | 'transient' | 'pinned' | 'free'
+export { type BlockKind, kindNames } from './block-kind.js'
 
 /** What is in a block. */
-export function kindOf(block: BlockInfo): BlockKind {
-  const { requestedBytes, transient, pinned } = check.own(block)
-  if (requestedBytes === undefined) return 'free'
-  if (pinned) return 'pinned'
-  return transient ? 'transient' : 'long'
-}
+export const kindOf = (block: BlockInfo): BlockKind => kindOfBlock(check.own(block))
 
 /** The blocks of a slab with what lies between and behind them, which no buffer can have. */
 export function* wholeSlab({ sizeBytes, blocks }: SlabInfo): Generator<BlockInfo> {

@@ -1,11 +1,11 @@
 import type { BlockInfo, SlabInfo } from '../../binding.js'
 import { formatBytes } from '../addon/units.js'
-import { type BlockKind, kindOf, wholeSlab } from '../pool/block.js'
+import { type BlockKind, kindNames, kindOf, wholeSlab } from '../pool/block.js'
 import { type PoolSnapshot, poolSnapshots } from '../pool/snapshot.js'
 import base from './base.css?text'
 import { escaped, filledIn, sourceOf } from './html.js'
-import own from './pools/page.css?text'
 import template from './pools/page.html?text'
+import slabs from './slabs.css?text'
 
 /** Units that a slab is wide. */
 const WIDTH = 1000
@@ -25,14 +25,7 @@ const MAX_BUFFERS = 100
 /** Characters of a label shown at most. */
 const MAX_LABEL = 120
 
-const style = `${base}\n${own}`
-
-const kindNames: Readonly<Record<BlockKind, string>> = {
-  long: 'long-lived',
-  transient: 'transient',
-  pinned: 'pinned',
-  free: 'free',
-}
+const style = `${base}\n${slabs}`
 
 /**
  * Snapshots of pools as one page that needs nothing but a browser: every slab with its blocks, and the pools' figures.

@@ -2,9 +2,10 @@ import { expectRows, type LiveAllocation, type ProfileEvent, type ProfileRows } 
 import { jsonPieces } from '../support/json.js'
 import base from './base.css?text'
 import { filledIn, sourceOf } from './html.js'
+import type { PageData, Place } from './profile/data.js'
 import own from './profile/page.css?text'
 import template from './profile/page.html?text'
-import script from './profile/page.js?text'
+import script from './profile/page.js?script'
 
 const style = `${base}\n${own}`
 
@@ -13,34 +14,6 @@ const MAX_STEPS = 600
 
 /** Places that live allocations came from, shown at most. */
 const MAX_PLACES = 500
-
-/** What the page's script draws. */
-interface PageData {
-  startTimeMs: number
-  durationMs: number
-  eventCount: number
-  droppedCount: number
-  allocatedBytes: number
-  peakBytes: number
-  /** Label, bytes live, peak and granted, allocations live and granted, refusals. */
-  labels: [string, number, number, number, number, number, number][]
-  /** How long a step of the chart is. */
-  stepMs: number
-  /** Where a step begins, in milliseconds; the most bytes allocated in it, and those at its end. */
-  steps: [number, number, number][]
-  /** Where the live allocations came from, most bytes first. */
-  places: Place[]
-  hiddenPlaceCount: number
-}
-
-/** Live allocations of one label from one place. */
-interface Place {
-  label: string
-  stack: string
-  count: number
-  bytes: number
-  oldestMs: number
-}
 
 /** Rows gone over before others get their turn. */
 const ROWS_A_TURN = 10_000

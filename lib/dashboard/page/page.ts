@@ -1,106 +1,79 @@
-// Draws the dashboard from what the server sends. Names come from anywhere: they become text, never markup.
+// Draws the dashboard from what the server sends.
+
+import type { PoolSnapshot, SlabInfo } from 'plimsoll'
+import type { DashboardMoment, DashboardState } from 'plimsoll/dashboard'
+import type UPlot from 'uplot'
+import { kindNames, kindOfBlock } from '../../pool/block-kind.js'
+import {
+  byId,
+  bytes,
+  clock,
+  element,
+  figures,
+  isolated,
+  shape,
+  size,
+  time,
+  title,
+  visible,
+} from '../../report/page/tools.js'
+
+/** What the script before this one defines. */
+declare const uPlot: typeof UPlot
+
+/** What was sent, some of it not yet. */
+type State = DashboardState & { error?: string }
 
 /** Moments that the chart shows at most. */
 const MAX_MOMENTS = 600
 
-const symbols = { normal: '● normal', warning: '▲ warning', critical: '■ critical' }
+const symbols: Readonly<Record<string, string>> = { normal: '● normal', warning: '▲ warning', critical: '■ critical' }
 
 /** What the chart draws, told apart by its dashes where colours are not seen. */
-const lines = [
+const lines: readonly {
+  key: 'lineBytes' | 'headroomBytes' | 'allocatedBytes'
+  name: string
+  colour: string
+  dash: number[]
+}[] = [
   { key: 'lineBytes', name: 'line', colour: '--ink', dash: [] },
   { key: 'headroomBytes', name: 'headroom', colour: '--headroom', dash: [8, 4] },
   { key: 'allocatedBytes', name: 'granted', colour: '--granted', dash: [2, 3] },
 ]
 
-const kinds = { long: 'long-lived', transient: 'transient', pinned: 'pinned', free: 'free' }
-
-let moments = []
+let moments: DashboardMoment[] = []
 /** All that was sent, as it is now. */
-let state = {}
-let chart
-
-const byId = (id) => document.getElementById(id)
-
-/** An element with its class and what is in it: texts and elements. */
-function element(name, className, ...children) {
-  const made = document.createElement(name)
-  if (className) made.className = className
-  made.append(...children)
-  return made
-}
-
-function drawing(name, attributes, ...children) {
-  const made = document.createElementNS('http://www.w3.org/2000/svg', name)
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
-  made.append(...children)
-  return made
-}
-
-function bytes(count) {
-  if (count === undefined || count === null) return '?'
-  const power = Math.min(Math.max(Math.floor(Math.log2(Math.max(Math.abs(count), 1)) / 10), 0), 5)
-  const value = count / 1024 ** power
-  return power === 0 ? `${count} B` : `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${' KMGTP'[power]}iB`
-}
-
-function time(ms) {
-  if (ms < 1000) return `${ms.toFixed(0)} ms`
-  return ms < 120_000 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 60_000).toFixed(0)} min`
-}
-
-/** A text as it can be shown: what acts instead of showing, by its code. */
-function visible(text) {
-  const shown = String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
-    return `\\u${character.codePointAt(0).toString(16).padStart(4, '0')}`
-  })
-  return shown === '' ? '(empty)' : shown
-}
-
-const isolated = (text) => element('bdi', '', visible(text))
-
-/** A size that a reader, or a test, finds exact behind the rounded one. */
-function size(count) {
-  const made = element('data', '', bytes(count))
-  if (count !== undefined) {
-    made.value = count
-    made.title = `${count.toLocaleString('en-US')} bytes`
-  }
-  return made
-}
-
-function clock(ms) {
-  const made = element('time', '', new Date(ms).toLocaleTimeString())
-  made.dateTime = new Date(ms).toISOString()
-  return made
-}
+let state = {} as State
+let chart: UPlot | undefined
 
 /** A table's head and rows; what stands before them stays. An empty one says so. */
-function fill(id, titles, rows, nothing) {
+function fill(id: string, titles: readonly string[], rows: readonly (Node | string)[][], nothing: string): void {
   const table = byId(id)
   const heads = titles.map((title) => {
     const head = element('th', '', title)
     head.scope = 'col'
     return head
   })
-  const body = rows.length > 0 ? rows : [[nothing]]
-  const made = body.map((cells) => element('tr', '', ...cells.map((cell) => element('td', '', cell))))
+  const none = element('td', '', nothing)
+  none.colSpan = titles.length
+  const cells = rows.length > 0 ? rows.map((row) => row.map((cell) => element('td', '', cell))) : [[none]]
+  const made = cells.map((row) => element('tr', '', ...row))
   const parts = [element('thead', '', element('tr', '', ...heads)), element('tbody', '', ...made)]
-  if (rows.length === 0) made[0].firstChild.colSpan = titles.length
   table.replaceChildren(...table.querySelectorAll('caption'), ...parts)
 }
 
-const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+const colourOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
 /** Makes the chart anew: its colours are those of the page, which change with the scheme. */
-function makeChart() {
+function makeChart(): void {
   chart?.destroy()
   const place = byId('chart')
   const axis = { stroke: colourOf('--quiet'), grid: { stroke: colourOf('--line'), width: 1 }, ticks: { show: false } }
-  const options = {
+  const options: UPlot.Options = {
     width: place.clientWidth,
     height: place.clientHeight,
     cursor: { y: false },
-    scales: { y: { range: (_, _least, most) => [0, Math.max(most, 1) * 1.05] } },
+    scales: { y: { range: (_, _least, most): [number, number] => [0, Math.max(most, 1) * 1.05] } },
     axes: [
       axis,
       {
@@ -123,30 +96,30 @@ function makeChart() {
   }
   chart = new uPlot(options, chartData(), place)
   const keys = lines.map(({ name, colour, dash }) => {
-    const line = drawing('line', { x1: 0, y1: 6, x2: 28, y2: 6, 'stroke-dasharray': dash.join(' ') || 'none' })
+    const line = shape('line', { x1: 0, y1: 6, x2: 28, y2: 6, 'stroke-dasharray': dash.join(' ') || 'none' })
     line.style.stroke = `var(${colour})`
-    const key = drawing('svg', { class: 'stroke', viewBox: '0 0 28 12', 'aria-hidden': 'true' }, line)
+    const key = shape('svg', { class: 'stroke', viewBox: '0 0 28 12', 'aria-hidden': 'true' }, line)
     return element('li', '', key, name)
   })
   byId('legend').replaceChildren(...keys)
 }
 
-const chartData = () => [
+const chartData = (): UPlot.AlignedData => [
   moments.map(({ timeMs }) => timeMs / 1000),
   ...lines.map(({ key }) => moments.map((moment) => moment[key] ?? null)),
 ]
 
-function drawChart() {
-  chart.setData(chartData())
-  const last = moments.at(-1)
-  if (!last) return
+function drawChart(): void {
+  chart?.setData(chartData())
+  const [first, last] = [moments[0], moments.at(-1)]
+  if (!first || !last) return
   const said = lines.map(({ key, name }) => `${name} ${bytes(last[key])}`).join(', ')
-  const minutes = (last.timeMs - moments[0].timeMs) / 60_000
+  const minutes = (last.timeMs - first.timeMs) / 60_000
   byId('chart').setAttribute('aria-label', `Over the last ${minutes.toFixed(1)} minutes; now ${said}`)
 }
 
-function drawFigures({ moment, availableBytes, peakBytes, level, pressure }) {
-  const figures = [
+function drawFigures({ moment, availableBytes, peakBytes, level, pressure }: State): void {
+  const named: [string, Node | string][] = [
     ['line', size(moment.lineBytes)],
     ['granted', size(moment.allocatedBytes)],
     ['can be granted', size(availableBytes)],
@@ -154,44 +127,54 @@ function drawFigures({ moment, availableBytes, peakBytes, level, pressure }) {
     ['most granted', size(peakBytes)],
     ['stalled in 10 s', pressure ? `${pressure.some.avg10Percent.toFixed(2)} %` : '?'],
   ]
-  byId('figures').replaceChildren(
-    ...figures.map(([name, value]) => element('div', '', element('dt', '', name), element('dd', 'figure', value))),
-  )
+  byId('figures').replaceChildren(...figures(named))
   byId('binding').replaceChildren(isolated(moment.binding))
-  const said = level ? symbols[level] : ''
+  const said = (level && symbols[level]) ?? ''
   if (byId('level').textContent !== said) byId('level').textContent = said
-  document.title = `${level && level !== 'normal' ? `${symbols[level]}: ` : ''}Memory of this board`
+  document.title = `${level && level !== 'normal' ? `${said}: ` : ''}Memory of this board`
 }
 
-function drawTerms({ terms, headroom }) {
+function drawTerms({ terms, headroom }: State): void {
   const ofLine = terms.map(({ description, bytes: bound }, at) => [
     isolated(description),
     at === 0 ? 'line, binding' : 'line',
     size(bound),
   ])
   const ofRoom = (headroom?.terms ?? []).map(({ description, roomBytes }) => {
-    const binds = description === headroom.bindingTerm.description
+    const binds = description === headroom?.bindingTerm.description
     return [isolated(description), binds ? 'headroom, binding' : 'headroom', size(roomBytes)]
   })
   fill('terms', ['what it is', 'of', 'bound'], [...ofLine, ...ofRoom], 'none')
 }
 
+/** What is granted under a label. */
+type Label = readonly [label: string, bytes: number]
+
+interface Area {
+  x: number
+  y: number
+  width: number
+  height: number
+}
+
+type Placed = readonly [label: Label, area: Area]
+
 /** Rectangles for sizes in falling order, each as near to a square as it goes: rows along the shorter side. */
-function squares(items, x, y, width, height, into = []) {
+function squares(items: readonly Label[], { x, y, width, height }: Area, into: Placed[] = []): Placed[] {
   const sum = items.reduce((all, [, count]) => all + count, 0)
   if (items.length === 0 || sum <= 0 || width <= 0 || height <= 0) return into
   const isWide = width >= height
   const side = isWide ? height : width
   const area = (width * height) / sum
-  const worst = (row, total) => {
+  const worst = (row: readonly Label[], total: number): number => {
     const depth = (total * area) / side
     return Math.max(...row.map(([, count]) => Math.max((count * area) / depth ** 2, depth ** 2 / (count * area))))
   }
-  let taken = 1
-  let total = items[0][1]
-  while (taken < items.length) {
-    const next = total + items[taken][1]
-    if (worst(items.slice(0, taken + 1), next) > worst(items.slice(0, taken), total)) break
+  let taken = 0
+  let total = 0
+  for (const [, count] of items) {
+    const next = total + count
+    if (taken > 0 && worst(items.slice(0, taken + 1), next) > worst(items.slice(0, taken), total)) break
     total = next
     taken += 1
   }
@@ -199,23 +182,23 @@ function squares(items, x, y, width, height, into = []) {
   let at = 0
   for (const item of items.slice(0, taken)) {
     const length = (item[1] * area) / depth
-    into.push(isWide ? [item, x, y + at, depth, length] : [item, x + at, y, length, depth])
+    const across = { x, y: y + at, width: depth, height: length }
+    into.push([item, isWide ? across : { x: x + at, y, width: length, height: depth }])
     at += length
   }
   const rest = items.slice(taken)
-  return isWide
-    ? squares(rest, x + depth, y, width - depth, height, into)
-    : squares(rest, x, y + depth, width, height - depth, into)
+  const beside = { x: x + depth, y, width: width - depth, height }
+  return squares(rest, isWide ? beside : { x, y: y + depth, width, height: height - depth }, into)
 }
 
-function drawTreemap({ labels, moment }) {
+function drawTreemap({ labels, moment }: State): void {
   const map = byId('treemap')
   const shown = labels.filter(([, count]) => count > 0)
   map.hidden = shown.length === 0
   byId('no-labels').hidden = shown.length > 0
-  const focused = [...map.children].indexOf(document.activeElement)
-  const places = squares(shown, 0, 0, 100, 100)
-  const boxes = places.map(([[label, count], x, y, width, height]) => {
+  const focused = [...map.children].indexOf(document.activeElement as Element)
+  const places = squares(shown, { x: 0, y: 0, width: 100, height: 100 })
+  const boxes = places.map(([[label, count], { x, y, width, height }]) => {
     const share = ((count / Math.max(moment.allocatedBytes, 1)) * 100).toFixed(1)
     const box = element('li', '', isolated(label), element('br'), size(count), ` ${share} %`)
     box.tabIndex = 0
@@ -227,8 +210,8 @@ function drawTreemap({ labels, moment }) {
   boxes[focused]?.focus({ preventScroll: true })
 }
 
-function drawShared({ holders, waiting }) {
-  const stateOf = ({ isDraining, drainsForMs, waiting: waits }) => {
+function drawShared({ holders, waiting }: State): void {
+  const stateOf = ({ isDraining, drainsForMs, waiting: waits }: (typeof holders)[number]): string => {
     if (isDraining) return `drains, ${time(drainsForMs)} left`
     return waits ? `waits for ${bytes(waits.bytes)}` : 'holds'
   }
@@ -252,21 +235,13 @@ function drawShared({ holders, waiting }) {
   )
 }
 
-const kindOf = ({ label, requestedBytes, pinned, transient }) => {
-  if (label === undefined && requestedBytes === undefined) return 'free'
-  return pinned ? 'pinned' : transient ? 'transient' : 'long'
-}
-
-function slabPicture({ index, sizeBytes, usedBytes, blocks }) {
+function slabPicture({ index, sizeBytes, usedBytes, blocks }: SlabInfo): HTMLElement {
   const shapes = blocks.map((block) => {
-    const kind = kindOf(block)
-    const title = drawing(
-      'title',
-      {},
-      `${visible(block.label ?? kinds[kind])}, ${kinds[kind]}, ${bytes(block.sizeBytes)}`,
-    )
+    const kind = kindOfBlock(block)
+    const [name, held] = [kindNames[kind], bytes(block.sizeBytes)]
+    const text = title(`${block.label === undefined ? '' : `${visible(block.label)}, `}${name}, ${held}`)
     const place = { x: (block.offsetBytes / sizeBytes) * 1000, width: (block.sizeBytes / sizeBytes) * 1000, height: 1 }
-    return drawing('rect', { ...place, class: `${kind} edged` }, title)
+    return shape('rect', { ...place, class: `${kind} edged` }, text)
   })
   const name = `slab ${index}, ${bytes(sizeBytes)}, ${((usedBytes / sizeBytes) * 100).toFixed(1)} % used`
   const picture = {
@@ -276,10 +251,10 @@ function slabPicture({ index, sizeBytes, usedBytes, blocks }) {
     role: 'img',
     'aria-label': name,
   }
-  return element('div', 'slab', element('p', 'quiet', name), drawing('svg', picture, ...shapes))
+  return element('div', 'slab', element('p', 'quiet', name), shape('svg', picture, ...shapes))
 }
 
-function drawPools({ pools }) {
+function drawPools({ pools }: { pools: readonly Omit<PoolSnapshot, 'timeMs'>[] }): void {
   const sections = pools.map(({ label, device, stats, slabs }) => {
     const sums = element(
       'p',
@@ -307,7 +282,7 @@ function drawPools({ pools }) {
   )
 }
 
-function drawProcesses({ processes }) {
+function drawProcesses({ processes }: State): void {
   const rows = processes.map((process) => [
     isolated(process.command),
     String(process.pid),
@@ -318,7 +293,7 @@ function drawProcesses({ processes }) {
   fill('processes', ['command', 'pid', 'resident', 'anonymous', 'shared'], rows, 'None that this user may see.')
 }
 
-function drawLogs({ events, refusals }) {
+function drawLogs({ events, refusals }: State): void {
   const refused = refusals.map((refusal) =>
     element(
       'li',
@@ -333,7 +308,7 @@ function drawLogs({ events, refusals }) {
       element('p', '', visible(refusal.suggestion)),
     ),
   )
-  byId('refusals').replaceChildren(...(refused.length > 0 ? refused : [element('li', 'quiet', 'None was told of.')]))
+  byId('refusals').replaceChildren(...(refused.length > 0 ? refused : [element('li', 'quiet', 'None so far.')]))
   const happened = events.map(({ timeMs, kind, text }) =>
     element('li', '', clock(timeMs), element('strong', '', symbols[kind] ?? kind), ' ', visible(text)),
   )
@@ -343,7 +318,7 @@ function drawLogs({ events, refusals }) {
 }
 
 /** What shows which parts of the state. */
-const views = [
+const views: readonly [draw: (state: State) => void, parts: readonly (keyof State)[]][] = [
   [drawFigures, ['moment', 'availableBytes', 'peakBytes', 'level', 'pressure']],
   [drawTerms, ['terms', 'headroom']],
   [drawTreemap, ['labels', 'moment']],
@@ -354,31 +329,29 @@ const views = [
 ]
 
 /** Takes what is new of the state, and shows it. */
-function take(changed) {
-  for (const [name, part] of Object.entries(changed)) {
-    if (part === null) delete state[name]
-    else state[name] = part
-  }
-  if (state.error) return tell(state.error)
-  tell('live')
+function take(changed: object): void {
+  const now = Object.entries({ ...state, ...changed }).filter(([, part]) => part !== null)
+  state = Object.fromEntries(now) as unknown as State
+  tell(state.error ?? 'live')
+  if (state.error) return
   if (moments.at(-1)?.timeMs !== state.moment.timeMs) moments = [...moments.slice(1 - MAX_MOMENTS), state.moment]
   drawChart()
   for (const [draw, parts] of views) if (parts.some((part) => part in changed)) draw(state)
 }
 
-function tell(text) {
+function tell(text: string): void {
   const connection = byId('connection')
   if (connection.textContent !== text) connection.textContent = text
 }
 
-function connect() {
+function connect(): void {
   const source = new EventSource('/events')
   source.addEventListener('history', ({ data }) => {
     moments = JSON.parse(data)
     drawChart()
   })
   source.addEventListener('state', ({ data }) => {
-    state = {}
+    state = {} as State
     take(JSON.parse(data))
   })
   source.addEventListener('change', ({ data }) => take(JSON.parse(data)))
@@ -391,5 +364,5 @@ connect()
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', makeChart)
 new ResizeObserver(() => {
   const { clientWidth: width, clientHeight: height } = byId('chart')
-  if (width !== chart.width || height !== chart.height) chart.setSize({ width, height })
+  if (width !== chart?.width || height !== chart?.height) chart?.setSize({ width, height })
 }).observe(byId('chart'))

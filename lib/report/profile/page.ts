@@ -1,5 +1,19 @@
-// Draws the page of a memory profile from the data that is in it. Labels come from anywhere: they become text, never
-// markup.
+// Draws the page of a memory profile from the data that is in it.
+
+import {
+  button,
+  byId,
+  bytes,
+  element,
+  figures,
+  isolated,
+  number,
+  percent,
+  shape,
+  time,
+  visible,
+} from '../page/tools.js'
+import type { Figures, PageData } from './data.js'
 
 /** Rows of the flame graph are this high, in pixels. */
 const ROW = 26
@@ -15,10 +29,34 @@ const MAX_DEPTH = 32
 
 const MAX_ROWS = 200
 
-const data = JSON.parse(byId('data').textContent)
+const data: PageData = JSON.parse(byId('data').textContent ?? '')
+
+/** What sizes may stand for. */
+interface Measure {
+  name: string
+  place: 0 | 1 | 2
+  note: string
+}
+
+/** A label's sums. */
+interface Leaf {
+  label: string
+  figures: Figures
+}
+
+/** A part of labels, with the sums of all that have it. */
+interface TreeNode {
+  name: string
+  parent: TreeNode | undefined
+  path: string
+  figures: Figures
+  children: Map<string, TreeNode>
+  /** That of its family. */
+  hue: number | undefined
+}
 
 /** What sizes may stand for, with the place of each in a label's figures. */
-const measures = [
+const measures: readonly Measure[] = [
   { name: 'Live', place: 0, note: 'Bytes live when the profile was read.' },
   {
     name: 'Peak',
@@ -28,59 +66,16 @@ const measures = [
   { name: 'Granted', place: 2, note: 'Bytes granted in all, however soon they were released.' },
 ]
 
-const labels = data.labels.map(([label, ...figures]) => ({ label, figures, hue: 0 }))
+const labels: Leaf[] = data.labels.map(([label, ...figures]) => ({ label, figures }))
 const root = treeOf(labels)
-let measure = measures[data.allocatedBytes > 0 ? 0 : 1]
+let measure = measures[data.allocatedBytes > 0 ? 0 : 1] as Measure
 let zoom = root
 let order = 2
-
-function byId(id) {
-  return document.getElementById(id)
-}
-
-/** An element with its class and what is in it: texts and elements. */
-function element(name, className, ...children) {
-  const made = document.createElement(name)
-  if (className) made.className = className
-  made.append(...children)
-  return made
-}
-
-function button(className, onClick, ...children) {
-  const made = element('button', className, ...children)
-  made.type = 'button'
-  made.addEventListener('click', onClick)
-  return made
-}
-
-function bytes(count) {
-  const power = Math.min(Math.floor(Math.log2(Math.max(count, 1)) / 10), 5)
-  const value = count / 1024 ** power
-  return power === 0 ? `${count} B` : `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${' KMGTP'[power]}iB`
-}
-
-function time(ms) {
-  if (ms < 1000) return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`
-  if (ms < 120_000) return `${(ms / 1000).toFixed(1)} s`
-  return ms < 7_200_000 ? `${(ms / 60_000).toFixed(0)} min` : `${(ms / 3_600_000).toFixed(1)} h`
-}
-
-const number = (count) => count.toLocaleString('en-US')
-const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`
-
-/** A text as it can be shown: what acts instead of showing, by its code. */
-function visible(text) {
-  const shown = text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
-    return `\\u${character.codePointAt(0).toString(16).padStart(4, '0')}`
-  })
-  return shown === '' ? '(empty)' : shown
-}
-
-const isolated = (text) => element('bdi', '', visible(text))
+const filter = byId('filter') as HTMLInputElement
 
 /** The tree that the parts of the labels make; each node has the sums of what is below it. */
-function treeOf(leaves) {
-  const top = nodeOf('all', null, '')
+function treeOf(leaves: readonly Leaf[]): TreeNode {
+  const top = nodeOf('all', undefined, '')
   for (const leaf of leaves) {
     add(top, leaf)
     let node = top
@@ -102,29 +97,27 @@ function treeOf(leaves) {
   return top
 }
 
-function nodeOf(name, parent, path) {
+function nodeOf(name: string, parent: TreeNode | undefined, path: string): TreeNode {
   return { name, parent, path, figures: [0, 0, 0, 0, 0, 0], children: new Map(), hue: undefined }
 }
 
-function add(node, { figures }) {
-  figures.forEach((figure, i) => {
-    node.figures[i] += figure
-  })
+function add(node: TreeNode, { figures }: Leaf): void {
+  node.figures = node.figures.map((sum, at) => sum + (figures[at] ?? 0)) as Figures
 }
 
-function partsOf(label) {
+function partsOf(label: string): string[] {
   const parts = label.split('/').filter((part) => part !== '')
   if (parts.length === 0) return [label]
   return parts.length <= MAX_DEPTH ? parts : [...parts.slice(0, MAX_DEPTH - 1), parts.slice(MAX_DEPTH - 1).join('/')]
 }
 
-const sizeOf = (node) => node.figures[measure.place]
+const sizeOf = (node: TreeNode): number => node.figures[measure.place]
 
-function hueOf(node) {
+function hueOf(node: TreeNode): number {
   return node.hue ?? (node.parent ? hueOf(node.parent) : 220)
 }
 
-function drawAbout() {
+function drawAbout(): void {
   const start = new Date(data.startTimeMs).toISOString().replace('T', ' ').slice(0, 19)
   const dropped = data.droppedCount > 0 ? `, of which the oldest ${number(data.droppedCount)} are no longer kept` : ''
   byId('about').textContent =
@@ -133,26 +126,23 @@ function drawAbout() {
       : `Started ${start} UTC, ran ${time(data.durationMs)}, ${number(data.eventCount)} events${dropped}`
 }
 
-function drawFigures() {
+function drawFigures(): void {
   const [, , granted, live, count, refused] = root.figures
-  const figures = [
+  const named: [string, string][] = [
     ['live', bytes(data.allocatedBytes)],
     ['peak', bytes(data.peakBytes)],
     ['granted in all', bytes(granted)],
     ['live allocations', `${number(live)} of ${number(count)}`],
     ['refusals', number(refused)],
   ]
-  const made = figures.map(([name, value]) =>
-    element('div', '', element('span', 'quiet', name), element('b', 'figure', value)),
-  )
-  byId('figures').append(...made)
+  byId('figures').append(...figures(named))
 }
 
-function drawChart() {
+function drawChart(): void {
   byId('range').textContent = `${time(data.durationMs)}, at most ${bytes(data.peakBytes)}`
   const [width, height] = [1000, 100]
-  const x = (ms) => ((Math.min(ms, data.durationMs) / (data.durationMs || 1)) * width).toFixed(2)
-  const y = (count) => (height - (count / (data.peakBytes || 1)) * (height - 2)).toFixed(2)
+  const x = (ms: number): string => ((Math.min(ms, data.durationMs) / (data.durationMs || 1)) * width).toFixed(2)
+  const y = (count: number): string => (height - (count / (data.peakBytes || 1)) * (height - 2)).toFixed(2)
   let path = ''
   let last = data.steps[0]?.[1] ?? 0
   for (const [from, highest, end] of data.steps) {
@@ -161,7 +151,7 @@ function drawChart() {
   }
   if (path) path += `L${width} ${y(last)}`
   const first = data.steps[0]?.[0] ?? 0
-  const svg = shape('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': true })
+  const svg = shape('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' })
   if (path) {
     svg.append(shape('path', { class: 'area', d: `${path}V${height}H${x(first)}Z` }))
     svg.append(shape('path', { class: 'edge', d: path }))
@@ -169,13 +159,7 @@ function drawChart() {
   byId('chart').append(svg)
 }
 
-function shape(name, attributes) {
-  const made = document.createElementNS('http://www.w3.org/2000/svg', name)
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
-  return made
-}
-
-function drawMeasures() {
+function drawMeasures(): void {
   const made = measures.map((each) => {
     const choice = button('option', () => choose(each), each.name)
     choice.setAttribute('role', 'radio')
@@ -185,27 +169,27 @@ function drawMeasures() {
   byId('measures').replaceChildren(...made)
 }
 
-function choose(chosen) {
+function choose(chosen: Measure): void {
   measure = chosen
   drawMeasures()
   drawFlame()
 }
 
-function zoomTo(node) {
+function zoomTo(node: TreeNode): void {
   zoom = node
   drawFlame()
 }
 
 /** The way from the root down to the node. */
-function lineage(node) {
-  const line = []
-  for (let each = node; each; each = each.parent) line.unshift(each)
+function lineage(node: TreeNode): TreeNode[] {
+  const line: TreeNode[] = []
+  for (let each: TreeNode | undefined = node; each; each = each.parent) line.unshift(each)
   return line
 }
 
-function drawFlame() {
+function drawFlame(): void {
   hideTip()
-  const boxes = []
+  const boxes: HTMLElement[] = []
   const above = lineage(zoom)
   above.forEach((node, depth) => {
     boxes.push(boxOf(node, 0, 1, depth))
@@ -221,7 +205,7 @@ function drawFlame() {
 }
 
 /** Lays out what is below a node, largest first, and returns how many rows that takes in all. */
-function layOut(node, left, width, depth, boxes) {
+function layOut(node: TreeNode, left: number, width: number, depth: number, boxes: HTMLElement[]): number {
   const children = [...node.children.values()]
     .filter((child) => sizeOf(child) > 0)
     .sort((a, b) => sizeOf(b) - sizeOf(a))
@@ -242,7 +226,7 @@ function layOut(node, left, width, depth, boxes) {
   return deepest
 }
 
-function boxOf(node, left, width, depth) {
+function boxOf(node: TreeNode, left: number, width: number, depth: number): HTMLElement {
   const text = visible(node.name)
   const room = roomIn(width)
   const name = room < Math.min(text.length, 4) ? [] : [text]
@@ -252,10 +236,10 @@ function boxOf(node, left, width, depth) {
   place(box, left, width, depth)
   box.classList.toggle('narrow', size.length === 0)
   box.classList.toggle('root', node === root)
-  box.style.setProperty('--hue', hueOf(node))
+  box.style.setProperty('--hue', String(hueOf(node)))
   box.style.setProperty('--shade', `${node.hue === undefined ? (depth % 2 ? 5 : 2) : 0}%`)
   box.setAttribute('aria-label', `${visible(node.path || node.name)}: ${bytes(sizeOf(node))}`)
-  const show = (event) => showTip(node, event)
+  const show = (event: Event) => showTip(node, box, event)
   box.addEventListener('pointermove', show)
   box.addEventListener('focus', show)
   box.addEventListener('pointerleave', hideTip)
@@ -264,9 +248,9 @@ function boxOf(node, left, width, depth) {
 }
 
 /** How many characters fit in a box. */
-const roomIn = (width) => (width * byId('flame').clientWidth - 8) / CHARACTER
+const roomIn = (width: number): number => (width * byId('flame').clientWidth - 8) / CHARACTER
 
-function restOf(count, sum, left, width, depth) {
+function restOf(count: number, sum: number, left: number, width: number, depth: number): HTMLElement {
   const text = `${number(count)} smaller`
   const box = element('div', 'box rest', roomIn(width) < text.length + 10 ? '' : `${text}: ${bytes(sum)}`)
   place(box, left, width, depth)
@@ -274,13 +258,13 @@ function restOf(count, sum, left, width, depth) {
   return box
 }
 
-function place(box, left, width, depth) {
+function place(box: HTMLElement, left: number, width: number, depth: number): void {
   box.style.left = `${left * 100}%`
   box.style.width = `${width * 100}%`
   box.style.top = `${depth * ROW}px`
 }
 
-function drawTrail(above) {
+function drawTrail(above: readonly TreeNode[]): void {
   const trail = above.flatMap((node, i) => [
     i > 1 ? ' / ' : ' ',
     button('step', () => zoomTo(node), isolated(node.name)),
@@ -288,7 +272,7 @@ function drawTrail(above) {
   byId('trail').replaceChildren(...(above.length > 1 ? trail : []))
 }
 
-function showTip(node, event) {
+function showTip(node: TreeNode, of: HTMLElement, event: Event): void {
   const [, , , live, count, refused] = node.figures
   const share = sizeOf(root) > 0 ? ` (${percent(sizeOf(node) / sizeOf(root))})` : ''
   const rows = measures.map((each) => {
@@ -303,21 +287,21 @@ function showTip(node, event) {
     element('div', 'quiet', counts),
   )
   tip.hidden = false
-  const box = event.currentTarget.getBoundingClientRect()
-  const [x, y] = event.type === 'focus' ? [box.left, box.bottom] : [event.clientX + 14, event.clientY + 16]
+  const box = of.getBoundingClientRect()
+  const [x, y] = event instanceof PointerEvent ? [event.clientX + 14, event.clientY + 16] : [box.left, box.bottom]
   tip.style.left = `${Math.max(8, Math.min(x, innerWidth - tip.offsetWidth - 8))}px`
   tip.style.top = `${Math.max(8, Math.min(y, innerHeight - tip.offsetHeight - 8))}px`
 }
 
-function hideTip() {
+function hideTip(): void {
   byId('tip').hidden = true
 }
 
-function drawLabels() {
+function drawLabels(): void {
   const columns = ['live', 'peak', 'granted', 'live count', 'count', 'refused']
-  const wanted = byId('filter').value.toLowerCase()
+  const wanted = filter.value.toLowerCase()
   const found = labels.filter(({ label }) => label.toLowerCase().includes(wanted))
-  const rows = found.sort((a, b) => b.figures[order] - a.figures[order]).slice(0, MAX_ROWS)
+  const rows = found.sort((a, b) => (b.figures[order] ?? 0) - (a.figures[order] ?? 0)).slice(0, MAX_ROWS)
   const head = columns.map((name, i) => {
     const choice = button('order', () => orderBy(i), name)
     choice.setAttribute('aria-pressed', String(i === order))
@@ -331,20 +315,20 @@ function drawLabels() {
   byId('more').textContent = hidden > 0 ? `${number(hidden)} more; filter or sort to see them.` : ''
 }
 
-function rowOf({ label, figures }) {
+function rowOf({ label, figures }: Leaf): HTMLElement {
   const cells = figures.map((figure, i) =>
     element('td', i > 2 ? 'optional' : '', i > 2 ? number(figure) : bytes(figure)),
   )
   return element('tr', '', element('td', '', isolated(label)), ...cells)
 }
 
-function orderBy(column) {
+function orderBy(column: number): void {
   order = column
   drawLabels()
 }
 
-function drawPlaces() {
-  const made = data.places.map(({ label, stack, count, bytes: held, oldestMs }) => {
+function drawPlaces(): void {
+  const made: HTMLElement[] = data.places.map(({ label, stack, count, bytes: held, oldestMs }) => {
     const facts = `${count > 1 ? `${number(count)} allocations, the oldest ` : ''}${time(oldestMs)} old`
     const summary = element(
       'summary',
@@ -370,6 +354,6 @@ drawMeasures()
 drawFlame()
 drawLabels()
 drawPlaces()
-byId('filter').addEventListener('input', drawLabels)
+filter.addEventListener('input', drawLabels)
 addEventListener('resize', drawFlame)
 addEventListener('keydown', ({ key }) => key === 'Escape' && zoomTo(root))
