@@ -111,7 +111,7 @@ declare class Dashboard implements AsyncDisposable {
      * @throws {@link InvalidArgumentError} for what is no `InsufficientMemoryError`.
      */
     refused(error: InsufficientMemoryError): void;
-    /** All that the pages show now. The processes are looked for every five seconds. */
+    /** All that the pages show now. Pressure is read every two seconds, and the processes are looked for every five. */
     state(): Promise<DashboardState>;
     /** Ends it, and the pages that are open. Idempotent. */
     close(): Promise<void>;

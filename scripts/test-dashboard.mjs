@@ -1,116 +1,71 @@
 #!/usr/bin/env node
 // The dashboard in a real Chromium: every view against the API's numbers, keyboard, widths from a phone's to a desk's, both schemes, axe-core,
-// the time to the first paint, and what pages that stay open cost. Chromium is Debian's package, which is installed where it is missing and this
-// user may; playwright-core and axe-core are fetched into build/test-dashboard on the first use (about 12 MB).
+// the time to the first paint, and what pages that stay open cost and hold. Chromium is Debian's package, which is installed where it is missing
+// and this user may; playwright-core and axe-core are fetched into build/test-dashboard on the first use (about 12 MB).
 //
 //     npm run test:dashboard
-//     npm run test:dashboard -- --seconds 600     how long ten pages stay open (20)
-//     npm run test:dashboard -- --picture         also makes docs/dashboard.png
+//     npm run test:dashboard -- --minutes 10        how long ten pages stay open (0.5)
+//     npm run test:dashboard -- --assert-latency    fails where times are not as promised, which only a machine that does nothing else can tell
+//     npm run test:dashboard -- --picture           also makes docs/dashboard.png
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as later } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { board, MiB } from './dashboard-test/board.mjs'
+import { launch, live, open } from './dashboard-test/chromium.mjs'
+import { stay } from './dashboard-test/stay.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const PLACE = join(ROOT, 'build', 'test-dashboard')
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '20' }, picture: { type: 'boolean' } } })
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '0.5' },
+    'assert-latency': { type: 'boolean', default: false },
+    picture: { type: 'boolean', default: false },
+  },
+})
 
-const require = createRequire(join(ROOT, 'package.json'))
-const { MemoryManager, MiB, InsufficientMemoryError } = require('plimsoll')
-const { serveDashboard } = require('plimsoll/dashboard')
-
-function done(command, args, options) {
-  const { status } = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'], ...options })
-  assert.equal(status, 0, `expected \`${command} ${args.join(' ')}\` to end with 0`)
-}
-
-function installed() {
-  if (!existsSync('/usr/bin/chromium')) {
-    done('apt-get', ['update'])
-    done('apt-get', ['install', '-y', '--no-install-recommends', 'chromium', 'fonts-dejavu-core'])
-  }
-  if (existsSync(join(PLACE, 'node_modules', 'axe-core'))) return
-  mkdirSync(PLACE, { recursive: true })
-  writeFileSync(join(PLACE, 'package.json'), '{ "private": true }\n')
-  done('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', 'playwright-core@1', 'axe-core@4'], {
-    cwd: PLACE,
-  })
-}
+const { poolsPage, profilePage } = createRequire(join(ROOT, 'package.json'))('plimsoll/report')
 
 let browser
-let axe
+let faultsOf
 let manager
 let dashboard
-const held = []
+let pool
+let held
+let end
 
 before(async () => {
-  installed()
-  const ours = createRequire(join(PLACE, 'package.json'))
-  axe = readFileSync(ours.resolve('axe-core/axe.min.js'), 'utf8')
-  const { chromium } = ours('playwright-core')
-  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
-  manager = new MemoryManager({ isolated: true, headroom: false, maxBytes: 1024 * MiB })
-  manager.monitor.start({ intervalMs: 200, warnPercent: 60, criticalPercent: 95, refuseAtCritical: false })
-  dashboard = await serveDashboard({ manager })
-  for (const [label, size] of [
-    ['weights', 400],
-    ['kv cache', 120],
-    ['draft model', 60],
-    ['<img src=x onerror=alert(1)>', 20],
-    ['activations', 33],
-  ]) {
-    held.push(manager.budget.allocate(size * MiB, label))
-  }
-  const pool = await manager.pools.create({ device: 'host', slabBytes: 8 * MiB })
-  await pool.reserve(16 * MiB)
-  for (const size of [1, 3, 2, 5]) held.push(pool.allocate(size * MiB, { label: `block of ${size}` }))
-  manager.acquire({ bytes: 700 * MiB, label: 'a request that waits' }).catch(() => {})
-  try {
-    manager.budget.allocate(900 * MiB, 'a larger model')
-  } catch (error) {
-    assert(error instanceof InsufficientMemoryError)
-    dashboard.refused(error)
-  }
+  ;({ browser, faultsOf } = await launch())
+  ;({ manager, dashboard, pool, held, close: end } = await board())
   await later(1500)
 })
 
 after(async () => {
   await browser?.close()
-  for (const each of held) each.release()
-  await dashboard?.close()
-  await manager?.close()
+  await end?.()
 })
 
-/** A page that shows figures. */
-async function opened(options = {}) {
-  const context = await browser.newContext(options)
-  // A busy machine is no failure.
-  context.setDefaultTimeout(180_000)
-  const page = await context.newPage()
-  const errors = []
-  page.on('pageerror', (error) => errors.push(error.message))
-  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
-  await page.goto(dashboard.link())
-  await page.waitForFunction(() => document.getElementById('connection').textContent === 'live')
-  return { page, errors, close: () => context.close() }
-}
+const opened = (options) => open(browser, dashboard.link(), options)
 
 /** The exact sizes in a part of the page. */
 const sizes = (page, selector) => page.$$eval(`${selector} data`, (all) => all.map((each) => Number(each.value)))
 
+const hasLabel = (label) =>
+  [...document.querySelectorAll('#treemap bdi')].some(({ textContent }) => textContent === label)
+
 test('every view shows the numbers that the API gives, and nothing goes wrong on the page', async () => {
   const { page, errors, close } = await opened()
   const state = await dashboard.state()
-  const [line, granted, , , peak] = await sizes(page, '#figures')
+  const [line, granted, available, , peak] = await sizes(page, '#figures')
   assert.deepEqual(
-    [line, granted, peak],
-    [manager.budget.lineBytes, manager.budget.allocatedBytes, manager.budget.peakBytes],
+    [line, granted, available, peak],
+    [manager.budget.lineBytes, manager.budget.allocatedBytes, manager.budget.availableBytes, manager.budget.peakBytes],
   )
   assert.deepEqual(
     await sizes(page, '#treemap'),
@@ -122,7 +77,7 @@ test('every view shows the numbers that the API gives, and nothing goes wrong on
     state.labels.map(([label]) => label),
   )
   assert.deepEqual(await sizes(page, '#waiting'), [700 * MiB])
-  const [pool] = manager.pools
+  assert.match(await page.textContent('#binding'), /^the queue: .* are kept for "llama-3\.2-3b"/)
   const { heldBytes, usedBytes, largestFreeBytes } = pool.stats()
   assert.deepEqual(await sizes(page, '#pools'), [heldBytes, usedBytes, largestFreeBytes])
   const blocks = pool.snapshot().slabs.flatMap((slab) => slab.blocks)
@@ -131,7 +86,11 @@ test('every view shows the numbers that the API gives, and nothing goes wrong on
     await sizes(page, '#refusals'),
     state.refusals.flatMap((of) => [of.requestedBytes, of.availableBytes]),
   )
-  assert((await page.textContent('#refusals')).includes(state.refusals[0].suggestion))
+  const [refusal] = state.refusals
+  assert.equal(refusal.label, 'qwen-2.5-7b')
+  for (const said of [refusal.label, refusal.bindingConstraint, refusal.suggestion]) {
+    assert((await page.textContent('#refusals')).includes(said))
+  }
   assert((await page.textContent('#processes')).includes(String(process.pid)))
   assert.match(await page.textContent('#level'), new RegExp(`\\b${manager.monitor.level}$`))
   assert.match(await page.getAttribute('#chart', 'aria-label'), /now line .*, headroom .*, granted /)
@@ -140,14 +99,31 @@ test('every view shows the numbers that the API gives, and nothing goes wrong on
   await close()
 })
 
-test('figures follow, within two updates', async () => {
-  const { page, close } = await opened()
-  const isThere = () => document.getElementById('treemap').textContent.includes('activations')
-  assert.equal(await page.evaluate(isThere), true)
-  held.find(({ label }) => label === 'activations').release()
-  await page.waitForFunction(() => !document.getElementById('treemap').textContent.includes('activations'), undefined, {
-    timeout: 5000,
-  })
+test('a refusal appears with its advice, and so does what is granted and released', async () => {
+  const { page, errors, close } = await opened()
+  assert.throws(() => manager.budget.allocate(2000 * MiB, 'too large'), { code: 'ERR_INSUFFICIENT_MEMORY' })
+  await page.waitForFunction(() => document.getElementById('refusals').textContent.includes('too large'))
+  assert((await page.textContent('#refusals')).includes('can never be granted: ask for less, or raise the line'))
+  assert.equal(await page.evaluate(hasLabel, 'activations'), true)
+  held.get('activations').release()
+  await page.waitForFunction(hasLabel, 'embeddings')
+  await page.waitForFunction(() => !document.getElementById('treemap').textContent.includes('activations'))
+  assert.deepEqual(errors, [])
+  await close()
+})
+
+test('a hostile label is text, and nothing else', async () => {
+  const { page, errors, close } = await opened()
+  const label = '<img src=x onerror=alert(1)>\u202e\u0000</script>'
+  const dialogs = []
+  page.on('dialog', (dialog) => dialogs.push(dialog.dismiss()))
+  const hostile = manager.budget.hold(0, label)
+  assert.throws(() => manager.budget.allocate(2000 * MiB, label), { code: 'ERR_INSUFFICIENT_MEMORY' })
+  const shown = '<img src=x onerror=alert(1)>\\u202e\\u0000</script>'
+  await page.waitForFunction((text) => document.getElementById('refusals').textContent.includes(text), shown)
+  assert.equal(await page.locator('img').count(), 0)
+  assert.deepEqual([dialogs, errors], [[], []])
+  hostile.release()
   await close()
 })
 
@@ -158,21 +134,32 @@ for (const colorScheme of ['light', 'dark']) {
   ]) {
     test(`axe-core finds no fault, and nothing is wider than the page, on ${name} in ${colorScheme}`, async () => {
       const { page, close } = await opened({ colorScheme, viewport: { width, height } })
-      const { violations } = await page.evaluate(`(() => { ${axe}; return axe.run() })()`)
-      const faults = violations.map(({ id, nodes }) => [
-        id,
-        nodes.map(({ html, failureSummary }) => `${html}: ${failureSummary}`),
-      ])
-      assert.deepEqual(faults, [])
+      assert.deepEqual(await faultsOf(page), [])
       assert(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
-      if (values.picture && name === 'a desk' && colorScheme === 'light') {
-        await page.setViewportSize({ width: 1100, height: 1250 })
-        await later(2500)
-        await page.screenshot({ path: join(ROOT, 'docs', 'dashboard.png') })
-      }
       await close()
     })
   }
+
+  test(`axe-core finds no fault on the pages of pools and profiles in ${colorScheme}`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'plimsoll-pages-'))
+    manager.profile.start({ stacks: true })
+    manager.budget.allocate(0, 'kv cache/slot 0').release()
+    const pages = { pools: poolsPage([pool.snapshot()]), profile: manager.profile.export(profilePage) }
+    manager.profile.stop()
+    const context = await browser.newContext({ colorScheme })
+    for (const [name, html] of Object.entries(pages)) {
+      const path = join(folder, `${name}.html`)
+      writeFileSync(path, html)
+      const page = await context.newPage()
+      const errors = []
+      page.on('pageerror', (error) => errors.push(error.message))
+      await page.goto(`file://${path}`)
+      assert(await page.locator('.figure').count())
+      assert.deepEqual({ name, errors, faults: await faultsOf(page) }, { name, errors: [], faults: [] })
+    }
+    await context.close()
+    rmSync(folder, { recursive: true })
+  })
 }
 
 test('the keyboard reaches every label, and stays there while figures change', async () => {
@@ -182,6 +169,23 @@ test('the keyboard reaches every label, and stays there while figures change', a
   assert.equal(await page.evaluate(() => document.activeElement.matches('#treemap li:first-child')), true)
   await page.keyboard.press('Tab')
   assert.equal(await page.evaluate(() => document.activeElement.matches('#treemap li:nth-child(2)')), true)
+  await close()
+})
+
+test('more pages of one browser than it opens connections show figures, and go on when the first is closed', async () => {
+  const { context, page: first, close } = await opened()
+  const pages = []
+  for (let at = 0; at < 9; at++) {
+    const page = await context.newPage()
+    await page.goto(dashboard.url)
+    await live(page)
+    pages.push(page)
+  }
+  await first.close()
+  assert.throws(() => manager.budget.allocate(2000 * MiB, 'refused late'), { code: 'ERR_INSUFFICIENT_MEMORY' })
+  for (const page of pages) {
+    await page.waitForFunction(() => document.getElementById('refusals').textContent.includes('refused late'))
+  }
   await close()
 })
 
@@ -202,35 +206,39 @@ test('a page of another origin gets nothing', async () => {
   await context.close()
 })
 
+test('the picture of the documentation', { skip: !values.picture && 'only with --picture' }, async () => {
+  const { page, close } = await opened({ viewport: { width: 1100, height: 1250 } })
+  await later(2500)
+  await page.screenshot({ path: join(ROOT, 'docs', 'dashboard.png') })
+  await close()
+})
+
 test('the first paint comes soon', async (t) => {
   const { page, close } = await opened()
   const paints = []
-  for (let at = 0; at < 5; at++) {
+  for (let at = 0; at < 15; at++) {
     await page.reload()
     await page.waitForFunction(() => performance.getEntriesByName('first-contentful-paint').length > 0)
     paints.push(await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0].startTime))
   }
-  t.diagnostic(`first contentful paint of 5: ${paints.map((ms) => ms.toFixed(0)).join(', ')} ms`)
+  const median = paints.sort((a, b) => a - b)[7]
+  const rounded = paints.map((ms) => ms.toFixed(0)).join(', ')
+  t.diagnostic(`first contentful paint: ${median.toFixed(0)} ms, of ${rounded}; load ${loadavg()[0].toFixed(1)}`)
+  if (values['assert-latency']) assert(median < 200, `expected less than 200 ms, got ${median}`)
   await close()
 })
 
-test('ten pages that stay open', async (t) => {
-  const pages = []
-  for (let at = 0; at < 10; at++) pages.push(await opened())
-  const heap = () => pages[0].page.evaluate(() => performance.memory.usedJSHeapSize / 2 ** 20)
-  global.gc?.()
-  const [cpu, rss, used] = [process.cpuUsage(), process.memoryUsage.rss(), await heap()]
-  const start = performance.now()
-  await later(Number(values.seconds) * 1000)
-  const { user, system } = process.cpuUsage(cpu)
-  const share = ((user + system) / 1000 / (performance.now() - start)) * 100
-  global.gc?.()
-  const grown = (process.memoryUsage.rss() - rss) / 2 ** 20
-  t.diagnostic(
-    `${values.seconds} s: ${share.toFixed(2)} % of a core, with what drives the browser; RSS ${grown.toFixed(1)} MiB more; heap of a page ${used.toFixed(1)} -> ${(await heap()).toFixed(1)} MiB`,
-  )
-  for (const { errors, close } of pages) {
-    assert.deepEqual(errors, [])
-    await close()
+test('ten pages stay open', async (t) => {
+  const minutes = Number(values.minutes)
+  const { alonePercent, percent, updatesAMinute, errors, load, rss, heap, page } = await stay(browser, 10, minutes)
+  const held = (of) => `${of.before.toFixed(1)} -> ${of.after.toFixed(1)} MiB`
+  t.diagnostic(`${minutes} min, load ${load.toFixed(1)}: ${updatesAMinute.toFixed(1)} updates a minute`)
+  t.diagnostic(`the server: ${percent.toFixed(2)} % of a core, ${alonePercent.toFixed(2)} % without pages`)
+  t.diagnostic(`most in the first half -> in the last quarter: RSS of the server ${held(rss)}, its heap ${held(heap)}`)
+  t.diagnostic(`the heap of a page ${held(page)}`)
+  assert.deepEqual(errors, [])
+  for (const [name, of] of Object.entries({ rss, heap, page })) {
+    assert(of.after <= of.before * 1.1 + 8, `expected ${name} to be flat, got ${held(of)}`)
   }
+  if (values['assert-latency']) assert(percent < 1, `expected less than 1 % of a core, got ${percent}`)
 })

@@ -18,12 +18,12 @@ const require = createRequire(import.meta.url)
 const root = new URL('../../', import.meta.url)
 const plimsoll = require(new URL('dist/index.js', root).pathname)
 const report = require(new URL('dist/report.js', root).pathname)
-// Those that start no server.
-const { serveMetrics: _, ...metrics } = require(new URL('dist/metrics.js', root).pathname)
+const metrics = require(new URL('dist/metrics.js', root).pathname)
+const dashboard = require(new URL('dist/dashboard.js', root).pathname)
 
 const random = new Random(plan.seed)
 const judge = new Judge(plimsoll)
-const surface = surfaceOf({ ...plimsoll, ...report, ...metrics })
+const surface = surfaceOf({ ...plimsoll, ...report, ...metrics, ...dashboard })
 const files = new Files({ random, folder: plan.folder, models: plan.models, library: plan.library })
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
@@ -114,6 +114,7 @@ async function end() {
   for (const stream of engine.streams) stream.destroy()
   for (const objects of engine.live.values()) for (const object of objects) engine.end(object)
   for (const monitor of engine.monitors) monitor.deref()?.close()
+  for (const server of engine.servers) engine.end(server)
   for (const port of engine.ports.splice(0)) port.close()
   await Promise.all([...engine.workers].map(({ worker }) => worker.terminate()))
   await until(() => engine.pending.size === 0 && engine.streams.size === 0, 20_000)
@@ -142,7 +143,7 @@ function releaseHeld() {
 /** Drops every reference, and looks whether anything is left behind. */
 async function expectNothingLeft() {
   const { budgets, devices } = engine
-  for (const list of [engine.live, engine.pending]) list.clear()
+  for (const list of [engine.live, engine.pending, engine.servers]) list.clear()
   releaseHeld()
   for (const list of [engine.arrays, engine.disposables]) list.length = 0
   engine.shadow = undefined

@@ -31,4 +31,5 @@ export const groups = {
   pools: ['MemoryPool', 'PoolBuffer', 'MemoryPools', 'DeviceBuffer'],
   manager: ['MemoryManager', 'MemoryPools', 'DeviceFamily'],
   monitor: ['MemoryMonitor', 'MemoryBudget'],
+  servers: ['Dashboard', 'serveDashboard', 'serveMetrics', 'MemoryBudget', 'MemoryManager'],
 }

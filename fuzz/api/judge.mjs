@@ -47,7 +47,7 @@ export class Judge {
   threw(id, error) {
     if (this.isOwn(error)) return
     if (isRevokedAnswer(id, error)) return
-    if (isTheLanguages(id, error)) return
+    if (isTheLanguages(id, error) || isTaken(id, error)) return
     const { PlimsollError } = this.#exported
     // A subclass tells its code by its class, too.
     const isTyped = error instanceof PlimsollError && error.constructor !== PlimsollError
@@ -67,6 +67,9 @@ function isRevokedAnswer(id, error) {
   if (!(error instanceof TypeError) || !error.message.endsWith('has been revoked')) return false
   return /#with(Allocation|Mapping)$/.test(id) || /^\s+at Function\.resolve /m.test(error.stack.split('\n')[1])
 }
+
+/** A port that is taken is told by the system's error, as of any server. */
+const isTaken = (id, error) => /^serve[A-Z]|^Dashboard\.open$/.test(id) && error?.syscall === 'listen'
 
 /** What no package can mend: a class that was given as a callback, and a method of one that closes another object in vain. */
 function isTheLanguages(id, error) {

@@ -9,6 +9,7 @@ import { estimateRecipes } from './estimates.mjs'
 import * as hostile from './hostile.mjs'
 import { metricsRecipes } from './metrics.mjs'
 import { planRecipes } from './plans.mjs'
+import { serverRecipes } from './servers.mjs'
 import { tokenRecipes } from './tokens.mjs'
 
 const MiB = 2 ** 20
@@ -229,6 +230,7 @@ export const makers = {
   TokenSequence: ['TokenBudget#open'],
   PageStore: ['PageStore.create'],
   Instances: ['new MemoryManager'],
+  Dashboard: ['serveDashboard'],
 }
 
 /** The arguments of each call. */
@@ -414,6 +416,7 @@ export const recipes = {
   profilePage: [rows],
 
   ...metricsRecipes({ options, oneOf, within, of, flag, always }),
+  ...serverRecipes({ options, oneOf, within, of, flag }),
   ...estimateRecipes({ options, oneOf, within, of, flag, bytes, always }),
   ...planRecipes({ options, oneOf, within, of, flag, bytes, always }),
   ...tokenRecipes({ options, oneOf, of, flag, bytes, always, callback, array }),

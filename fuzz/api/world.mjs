@@ -1,11 +1,14 @@
 import { isArrayBuffer, isPromise, isProxy } from 'node:util/types'
 import * as hostile from './hostile.mjs'
+import { ask } from './servers.mjs'
 import { Shadow } from './shadow.mjs'
 
 /** How many objects of a class are kept; what makes room is released, or left to the collector. */
 const MOST_OF_A_CLASS = 16
 
 const MOST_ARRAYS = 48
+
+const MOST_SERVERS = 4
 
 const { getPrototypeOf } = Object
 
@@ -31,6 +34,8 @@ export class World {
   devices = new Set()
   /** Monitors there ever were: one that watches is kept by its budget, and keeps its manager and the pools of that. */
   monitors = new Set()
+  /** Servers that were not ended: one goes on though nobody refers to it. */
+  servers = new Set()
   /** Promises that have not settled, with the call each came from. */
   pending = new Map()
   /** Objects of the fuzzer's own that pass for ones of the package. */
@@ -113,6 +118,7 @@ export class World {
     } else if (isPromise(value)) this.track(id, value)
     else if (this.className(value) !== undefined) this.#keep(value, depth)
     else if (typeof value.pipe === 'function') this.#consume(id, value)
+    else if (typeof value.port === 'number' && typeof value.close === 'function') this.#serve(value)
     else if (typeof value.next === 'function' && typeof value.return === 'function') {
       if (this.iterators.length < 12) this.iterators.push(value)
       else this.#endIterator(id, value)
@@ -138,6 +144,17 @@ export class World {
     else all().catch((error) => error?.code === 'ERR_STREAM_PREMATURE_CLOSE' || this.judge.threw(id, error))
   }
 
+  /** Sends a server some requests, and ends the oldest where there are many. */
+  #serve(server) {
+    if (this.ending) return this.end(server)
+    this.servers.add(server)
+    for (let times = this.random.below(3); times > 0; times--) this.track('a request', ask(this, server))
+    if (this.servers.size <= MOST_SERVERS) return
+    const [oldest] = this.servers
+    this.servers.delete(oldest)
+    this.end(oldest)
+  }
+
   #endIterator(id, iterator) {
     const returned = iterator.return()
     if (isPromise(returned)) this.track(`${id}, then return`, returned)
@@ -152,6 +169,7 @@ export class World {
     objects.push(object)
     if (name === 'MemoryBudget') this.budgets.add(object)
     if (name === 'Device') this.devices.add(object)
+    if (name === 'Dashboard') this.#serve(object)
     if (name === 'MemoryMonitor') this.monitors.add(new WeakRef(object))
     this.shadow.appeared(name, object)
     // What it has in its properties is worth a call, too.

@@ -14,9 +14,9 @@ import * as check from '../support/check.js'
 import { invalidArgument, quoted } from '../support/errors.js'
 import { type LoopbackServer, serveLoopback } from '../support/loopback.js'
 import { Changes } from './changes.js'
+import { Found } from './found.js'
 import { isOwn, Keys } from './keys.js'
 import { type DashboardOptions, dashboardChecks } from './options.js'
-import { Others } from './others.js'
 import { type DashboardPage, dashboardPage } from './page.js'
 import {
   type DashboardEvent,
@@ -58,7 +58,7 @@ export class Dashboard implements AsyncDisposable {
   readonly #server: LoopbackServer
   readonly #keys: Keys
   readonly #page: DashboardPage
-  readonly #others = new Others()
+  readonly #found = new Found()
   readonly #streams = new Set<ServerResponse>()
   readonly #changes = new Changes()
   readonly #moments: DashboardMoment[] = []
@@ -137,7 +137,7 @@ export class Dashboard implements AsyncDisposable {
     })
   }
 
-  /** All that the pages show now. The processes are looked for every five seconds. */
+  /** All that the pages show now. Pressure is read every two seconds, and the processes are looked for every five. */
   state(): Promise<DashboardState> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined
@@ -146,8 +146,8 @@ export class Dashboard implements AsyncDisposable {
   }
 
   async #read(): Promise<DashboardState> {
-    const processes = await this.#others.list()
-    return stateOf(this.#sources, { processes, events: [...this.#events], refusals: [...this.#refusals] })
+    const found = await this.#found.now()
+    return stateOf(this.#sources, { ...found, events: [...this.#events], refusals: [...this.#refusals] })
   }
 
   /** Ends it, and the pages that are open. Idempotent. */
@@ -245,7 +245,9 @@ export class Dashboard implements AsyncDisposable {
       response.writeHead(503).end()
       return
     }
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    // It ends with the connection: an event is one write, without the frame of a chunk around it.
+    response.removeHeader('transfer-encoding')
+    response.writeHead(200, { 'content-type': 'text/event-stream', connection: 'close' })
     response.write(`retry: 2000\nevent: history\ndata: ${JSON.stringify(this.#moments)}\n\n`)
     const state = await this.#shown()
     if (response.destroyed) return

@@ -11,7 +11,6 @@ import {
   type PoolSnapshot,
   type Pressure,
   type ProcessInfo,
-  signals,
   type WaitingRequest,
 } from '../index.js'
 import { holdersOf } from '../metrics/machine.js'
@@ -124,11 +123,13 @@ export function figuresOf({ budget, queue, ledger }: Sources): Figures {
   return { moment: { ...moment, binding }, availableBytes, headroom, waiting, holders }
 }
 
-/** @internal Everything as it is now; processes as they were found last. */
-export function stateOf(sources: Sources, known: Pick<DashboardState, 'processes' | 'events' | 'refusals'>) {
+/** @internal Everything as it is now, with what is known already. */
+export function stateOf(
+  sources: Sources,
+  known: Pick<DashboardState, 'processes' | 'pressure' | 'events' | 'refusals'>,
+) {
   const { budget, manager } = sources
   const { headroom, ...figures } = figuresOf(sources)
-  const { pressure } = signals()
   const open = manager?.closed === false ? manager : undefined
   const state: DashboardState = {
     ...figures,
@@ -136,7 +137,6 @@ export function stateOf(sources: Sources, known: Pick<DashboardState, 'processes
     peakBytes: budget.peakBytes,
     terms: budget.terms.sort((a, b) => a.bytes - b.bytes),
     ...(headroom && { headroom }),
-    ...(pressure && { pressure }),
     labels: byLabel(budget, MAX_LABELS),
     pools: open ? [...open.pools].map((pool) => bounded(pool.snapshot())) : [],
     ...known,

@@ -105,7 +105,7 @@ const legend = `<ul class="legend">${Object.entries(kindNames)
 function slabTable(slabs: readonly SlabInfo[]): string {
   const rows = slabs.slice(0, MAX_SLABS).map(slabRow)
   return [
-    '<table class="slabs"><thead><tr><th>slab</th><th class="optional">size</th><th></th><th>used</th></tr></thead>',
+    '<table class="slabs"><thead><tr><th>slab</th><th class="optional">size</th><th class="picture">blocks</th><th>used</th></tr></thead>',
     `<tbody>${rows.join('\n')}</tbody></table>`,
     hidden(slabs.length - MAX_SLABS, 'slabs'),
   ].join('')

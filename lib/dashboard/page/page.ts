@@ -328,35 +328,73 @@ const views: readonly [draw: (state: State) => void, parts: readonly (keyof Stat
   [drawLogs, ['events', 'refusals']],
 ]
 
-/** Takes what is new of the state, and shows it. */
-function take(changed: object): void {
-  const now = Object.entries({ ...state, ...changed }).filter(([, part]) => part !== null)
+/** What a page is told: by the server, or by the page of the same browser that has the stream. */
+type Told =
+  | { kind: 'history'; moments: DashboardMoment[] }
+  | { kind: 'state' | 'change'; parts: object }
+  | { kind: 'connection'; text: string }
+
+/** Takes what is new, and shows it. */
+function take(told: Told): void {
+  if (told.kind === 'connection') say(told.text)
+  else if (told.kind === 'history') {
+    moments = told.moments
+    drawChart()
+  } else takeParts(told.parts, told.kind === 'state')
+}
+
+function takeParts(parts: object, areAll: boolean): void {
+  const now = Object.entries({ ...(areAll ? {} : state), ...parts }).filter(([, part]) => part !== null)
   state = Object.fromEntries(now) as unknown as State
-  tell(state.error ?? 'live')
+  say(state.error ?? 'live')
   if (state.error) return
   if (moments.at(-1)?.timeMs !== state.moment.timeMs) moments = [...moments.slice(1 - MAX_MOMENTS), state.moment]
   drawChart()
-  for (const [draw, parts] of views) if (parts.some((part) => part in changed)) draw(state)
+  for (const [draw, shown] of views) if (shown.some((part) => part in parts)) draw(state)
 }
 
-function tell(text: string): void {
+function say(text: string): void {
   const connection = byId('connection')
   if (connection.textContent !== text) connection.textContent = text
 }
 
-function connect(): void {
+/** Takes what the server sends, and hands it on. */
+function stream(others: BroadcastChannel): void {
   const source = new EventSource('/events')
-  source.addEventListener('history', ({ data }) => {
-    moments = JSON.parse(data)
-    drawChart()
+  const tell = (told: Told): void => {
+    take(told)
+    others.postMessage(told)
+  }
+  source.addEventListener('history', ({ data }) => tell({ kind: 'history', moments: JSON.parse(data) }))
+  for (const kind of ['state', 'change'] as const) {
+    source.addEventListener(kind, ({ data }) => tell({ kind, parts: JSON.parse(data) }))
+  }
+  source.onerror = () => {
+    const isOver = source.readyState === EventSource.CLOSED
+    tell({ kind: 'connection', text: isOver ? 'ended; open another link' : 'connecting again' })
+  }
+  // Who has come since is told all there is.
+  others.addEventListener('message', ({ data }: MessageEvent<Told | 'hello'>) => {
+    if (data !== 'hello' || !('moment' in state)) return
+    others.postMessage({ kind: 'history', moments } satisfies Told)
+    others.postMessage({ kind: 'state', parts: state } satisfies Told)
   })
-  source.addEventListener('state', ({ data }) => {
-    state = {} as State
-    take(JSON.parse(data))
+}
+
+/**
+ * All pages of a browser have one stream, that of the page which has the lock: a browser opens six connections to a server at most, so the
+ * seventh page would wait for ever.
+ */
+function connect(): void {
+  const others = new BroadcastChannel('plimsoll')
+  others.addEventListener('message', ({ data }: MessageEvent<Told | 'hello'>) => {
+    if (data !== 'hello') take(data)
   })
-  source.addEventListener('change', ({ data }) => take(JSON.parse(data)))
-  source.onerror = () =>
-    tell(source.readyState === EventSource.CLOSED ? 'ended; open another link' : 'connecting again')
+  others.postMessage('hello')
+  navigator.locks.request('plimsoll', () => {
+    stream(others)
+    return new Promise(() => {})
+  })
 }
 
 makeChart()
