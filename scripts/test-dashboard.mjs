@@ -17,7 +17,7 @@ import { after, before, test } from 'node:test'
 import { setTimeout as later } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { board, MiB } from './dashboard-test/board.mjs'
+import { board, MiB, serveDashboard } from './dashboard-test/board.mjs'
 import { launch, live, open } from './dashboard-test/chromium.mjs'
 import { stay } from './dashboard-test/stay.mjs'
 
@@ -187,6 +187,20 @@ test('more pages of one browser than it opens connections show figures, and go o
     await page.waitForFunction(() => document.getElementById('refusals').textContent.includes('refused late'))
   }
   await close()
+})
+
+test('a page whose dashboard has ended goes on with the next one, once a link of that was opened in its browser', async () => {
+  const first = await serveDashboard({ manager })
+  const { context, page, close } = await open(browser, first.link())
+  await first.close()
+  const next = await serveDashboard({ manager, port: first.port })
+  await page.waitForFunction(() => document.getElementById('connection').textContent.startsWith('ended'))
+  const other = await context.newPage()
+  await other.goto(next.link())
+  await live(other)
+  await live(page)
+  await close()
+  await next.close()
 })
 
 test('a page of another origin gets nothing', async () => {

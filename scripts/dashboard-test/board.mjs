@@ -6,7 +6,7 @@ const require = createRequire(new URL('../../package.json', import.meta.url))
 const { MemoryManager, MiB, InsufficientMemoryError } = require('plimsoll')
 const { serveDashboard } = require('plimsoll/dashboard')
 
-export { InsufficientMemoryError, MiB }
+export { MiB, serveDashboard }
 
 /** What is granted by label, in MiB. */
 const LABELS = { weights: 400, 'kv cache': 120, 'draft model': 60, activations: 33, embeddings: 20 }

@@ -358,8 +358,8 @@ function say(text: string): void {
   if (connection.textContent !== text) connection.textContent = text
 }
 
-/** Takes what the server sends, and hands it on. */
-function stream(others: BroadcastChannel): void {
+/** Takes what the server sends, and hands it on, until that lets this browser look no more. */
+function stream(others: BroadcastChannel): Promise<void> {
   const source = new EventSource('/events')
   const tell = (told: Told): void => {
     take(told)
@@ -369,21 +369,27 @@ function stream(others: BroadcastChannel): void {
   for (const kind of ['state', 'change'] as const) {
     source.addEventListener(kind, ({ data }) => tell({ kind, parts: JSON.parse(data) }))
   }
-  source.onerror = () => {
-    const isOver = source.readyState === EventSource.CLOSED
-    tell({ kind: 'connection', text: isOver ? 'ended; open another link' : 'connecting again' })
-  }
   // Who has come since is told all there is.
-  others.addEventListener('message', ({ data }: MessageEvent<Told | 'hello'>) => {
+  const answer = ({ data }: MessageEvent<Told | 'hello'>): void => {
     if (data !== 'hello' || !('moment' in state)) return
     others.postMessage({ kind: 'history', moments } satisfies Told)
     others.postMessage({ kind: 'state', parts: state } satisfies Told)
+  }
+  others.addEventListener('message', answer)
+  return new Promise((resolve) => {
+    source.onerror = () => {
+      const isOver = source.readyState === EventSource.CLOSED
+      tell({ kind: 'connection', text: isOver ? 'ended; open another link' : 'connecting again' })
+      if (!isOver) return
+      others.removeEventListener('message', answer)
+      resolve()
+    }
   })
 }
 
 /**
  * All pages of a browser have one stream, that of the page which has the lock: a browser opens six connections to a server at most, so the
- * seventh page would wait for ever.
+ * seventh page would wait for ever. Where the stream has ended another page may have it, such as one that was opened by another link.
  */
 function connect(): void {
   const others = new BroadcastChannel('plimsoll')
@@ -391,10 +397,7 @@ function connect(): void {
     if (data !== 'hello') take(data)
   })
   others.postMessage('hello')
-  navigator.locks.request('plimsoll', () => {
-    stream(others)
-    return new Promise(() => {})
-  })
+  navigator.locks.request('plimsoll', () => stream(others))
 }
 
 makeChart()
