@@ -1,10 +1,6 @@
-import { spawn } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type IncomingHttpHeaders, request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import {
   InsufficientMemoryError,
   InvalidArgumentError,
@@ -14,8 +10,8 @@ import {
   type RefusalNotice,
 } from 'plimsoll'
 import { Dashboard, type DashboardMoment, type DashboardState, serveDashboard } from 'plimsoll/dashboard'
-import { root, runNode } from './helpers/child'
 import { thrownBy } from './helpers/errors'
+import { samplePath } from './helpers/models'
 import { rejectedBy } from './helpers/rejected-by'
 
 let manager: MemoryManager
@@ -229,6 +225,12 @@ describe('what is shown', () => {
       await rejectedBy(InsufficientMemoryError, manager.system.allocate(200 * MiB, { label: 'a buffer' })),
       thrownBy(InsufficientMemoryError, () => manager.allocateInstance('llama', { limitBytes: 200 * MiB })),
     ]
+    refused.push(thrownBy(InsufficientMemoryError, () => manager.staging.get(200 * MiB)))
+    const stream = manager.open(samplePath).stream({ chunkBytes: 128 * MiB })
+    {
+      using _all = manager.budget.allocate(manager.budget.availableBytes, 'all')
+      refused.push(await rejectedBy(InsufficientMemoryError, stream.next()))
+    }
     using grant = await manager.acquire({ bytes: MiB, label: 'cache' }, { onRevoke: () => false })
     refused.push(thrownBy(InsufficientMemoryError, () => grant.stretch(200 * MiB)))
     const { refusals, availableBytes: left } = await dashboard.state()
@@ -376,71 +378,4 @@ test('unfit options are refused by name', async () => {
   for (const options of [{ prot: 1 }, { port: 65_536 }, { intervalMs: 1 }, { manager: {} }, { linkMs: 0 }]) {
     await rejectedBy(InvalidArgumentError, serveDashboard(options as never))
   }
-})
-
-test('plimsoll dashboard prints a link that opens once, and ends with 0 when it is asked to', async () => {
-  const child = spawn(process.execPath, ['dist/cli.js', 'dashboard', '--json', '--interval', '100ms'], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const [line] = await once(child.stdout, 'data')
-  const { url, link } = JSON.parse(String(line))
-  expect(link.startsWith(`${url}?token=`)).toBe(true)
-  expect(await (await fetch(url)).text()).toBe('')
-  expect((await fetch(link, { redirect: 'manual' })).status).toBe(303)
-  expect((await fetch(link, { redirect: 'manual' })).status).toBe(403)
-  child.kill('SIGTERM')
-  expect(await once(child, 'exit')).toEqual([0, null])
-})
-
-/** Runs the verb with a folder alone as its PATH until it has told what it is waited for. */
-async function openedWith(path: string, isTold: (output: string) => boolean): Promise<string> {
-  const child = spawn(process.execPath, ['dist/cli.js', 'dashboard', '--open'], { cwd: root, env: { PATH: path } })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text) => {
-      output += text
-    })
-  }
-  await once(child, 'spawn')
-  while (!isTold(output) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20))
-  child.kill('SIGTERM')
-  await once(child, 'close')
-  return output
-}
-
-test('plimsoll dashboard --open gives the browser a link of its own', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'browser-'))
-  const asked = join(folder, 'asked')
-  writeFileSync(
-    join(folder, 'xdg-open'),
-    `#!/bin/sh\necho "$1" > '${asked}.new' && /bin/mv '${asked}.new' '${asked}'\n`,
-    {
-      mode: 0o755,
-    },
-  )
-  const output = await openedWith(folder, () => existsSync(asked))
-  const link = readFileSync(asked, 'utf8').trim()
-  expect(link).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{43}$/)
-  expect(output).toMatch(/^open http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{43}$/m)
-  expect(output).not.toContain(link)
-  rmSync(folder, { recursive: true })
-})
-
-test.each([
-  ['there is none', undefined, 'there is no xdg-open: install the package xdg-utils'],
-  ['it finds no browser', 'exit 3', 'xdg-open ended with 3: it found no browser'],
-])('plimsoll dashboard --open says so where %s, and goes on', async (_, script, why) => {
-  const folder = mkdtempSync(join(tmpdir(), 'browser-'))
-  if (script) writeFileSync(join(folder, 'xdg-open'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-  const output = await openedWith(folder, (text) => text.includes('yourself'))
-  expect(output).toContain(why)
-  expect(output).toMatch(/^open http/m)
-  rmSync(folder, { recursive: true })
-})
-
-test('a port that is taken ends with 4', () => {
-  const { status, stderr } = runNode(['dist/cli.js', 'dashboard', '--port', `${dashboard.port}`])
-  expect(status).toBe(4)
-  expect(stderr).toContain('EADDRINUSE')
 })

@@ -14,6 +14,12 @@ import { type LoadControl, Reporter } from './progress.js'
 export class Loads {
   readonly #running = new Set<WeakRef<Load>>()
   #closed: unknown
+  /** Tells of what a load is refused, and returns it. */
+  readonly refused: (error: unknown) => unknown
+
+  constructor(refused: (error: unknown) => unknown = (error) => error) {
+    this.refused = refused
+  }
 
   get size(): number {
     return this.#running.size
@@ -101,12 +107,14 @@ const forgotten = new FinalizationRegistry<() => void>((forget) => forget())
 /** A native stream under its caller's control: ended by its signal, its owner or the consumer's return. */
 class Load {
   readonly #native: NativeStream
+  readonly #refused: Loads['refused']
   readonly #forget: () => void
   #ended: { reason: unknown } | undefined
   #pending: Promise<NativeUnit | null>
 
   constructor(native: NativeStream, loads: Loads, signal: AbortSignal | undefined) {
     this.#native = native
+    this.#refused = loads.refused
     this.#pending = Promise.resolve(null)
     const self = new WeakRef(this)
     let unlisten = () => {}
@@ -129,7 +137,7 @@ class Load {
       unit = await this.#pending
     } catch (error) {
       this.check()
-      throw fromNative(error)
+      throw this.#refused(fromNative(error))
     }
     this.check()
     this.#pending = unit === null ? Promise.resolve(null) : this.#request()

@@ -4,7 +4,7 @@ import type { Grant } from '../admission/grant.js'
 import type { AcquireOptions, AcquireRequest } from '../admission/options.js'
 import { BlackBox } from '../blackbox/black-box.js'
 import type { Allocation } from '../budget/allocation.js'
-import { type MachineBudgetOptions, MemoryBudget, machineBudgetChecks } from '../budget/budget.js'
+import { type MachineBudgetOptions, MemoryBudget, machineBudgetChecks, refusedBy } from '../budget/budget.js'
 import { type DeviceBuffer, isBuffer, type PoolBuffer } from '../device/buffer.js'
 import { type DeviceChoice, deviceChoice } from '../device/device.js'
 import type { LoadContext } from '../loader/fill.js'
@@ -111,7 +111,7 @@ const managerLimitChecks = {
  * using weights = manager.budget.allocate(model.dataBytes, 'weights')
  */
 export class MemoryManager implements AsyncDisposable {
-  readonly #loads = new Loads()
+  readonly #loads = new Loads((error) => refusedBy(this.budget, error))
   #closed = false
   /** The preset that was named, or that fits the board that this machine is, if one does. */
   readonly board: Readonly<BoardPreset> | undefined

@@ -3,11 +3,11 @@ import type { StagingPoolStats } from '../../binding.js'
 import { detach } from '../addon/detach.js'
 import { type NativeStagingBuffer, NativeStagingPool } from '../addon/native.js'
 import { MiB } from '../addon/units.js'
-import { MemoryBudget, nativeBudget } from '../budget/budget.js'
+import { MemoryBudget, nativeBudget, refusedBy } from '../budget/budget.js'
 import type { Bytes } from '../support/arrays.js'
 import { bufferLength } from '../support/bytes.js'
 import * as check from '../support/check.js'
-import { call, released } from '../support/errors.js'
+import { fromNative, released } from '../support/errors.js'
 import { expectInternal, internal } from '../support/internal.js'
 import { refuseCloning, shows } from '../support/shown.js'
 
@@ -46,6 +46,7 @@ export let nativePool: (pool: unknown) => NativeStagingPool | undefined
  */
 export class StagingPool implements Disposable {
   readonly #native: NativeStagingPool
+  readonly #budget: MemoryBudget | undefined
 
   static {
     nativePool = (pool) => (check.isObject(pool) && #native in pool ? pool.#native : undefined)
@@ -59,6 +60,7 @@ export class StagingPool implements Disposable {
       budget,
     } = check.options<StagingPoolOptions>(options, stagingPoolChecks)
     refuseCloning(this)
+    this.#budget = budget
     this.#native = NativeStagingPool.create(maxHeldBytes, zeroed, budget && nativeBudget(budget))
   }
 
@@ -71,7 +73,11 @@ export class StagingPool implements Disposable {
    */
   get(bytes: number): StagingBuffer {
     check.bytes('bytes', bytes, 1, constants.MAX_LENGTH)
-    return call(() => pooled(this.#native.get(bytes)))
+    try {
+      return pooled(this.#native.get(bytes))
+    } catch (error) {
+      throw refusedBy(this.#budget, fromNative(error))
+    }
   }
 
   /** What the pool has done and holds. */

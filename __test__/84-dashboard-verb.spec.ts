@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { serveDashboard } from 'plimsoll/dashboard'
+import { root, runNode } from './helpers/child'
+
+test('plimsoll dashboard prints a link that opens once, and ends with 0 when it is asked to', async () => {
+  const child = spawn(process.execPath, ['dist/cli.js', 'dashboard', '--json', '--interval', '100ms'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [line] = await once(child.stdout, 'data')
+  const { url, link } = JSON.parse(String(line))
+  expect(link.startsWith(`${url}?token=`)).toBe(true)
+  expect(await (await fetch(url)).text()).toBe('')
+  expect((await fetch(link, { redirect: 'manual' })).status).toBe(303)
+  expect((await fetch(link, { redirect: 'manual' })).status).toBe(403)
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([0, null])
+})
+
+/** Runs the verb with a folder alone as its PATH until it has told what it is waited for. */
+async function openedWith(path: string, isTold: (output: string) => boolean): Promise<string> {
+  const child = spawn(process.execPath, ['dist/cli.js', 'dashboard', '--open'], { cwd: root, env: { PATH: path } })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text
+    })
+  }
+  await once(child, 'spawn')
+  while (!isTold(output) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20))
+  child.kill('SIGTERM')
+  await once(child, 'close')
+  return output
+}
+
+test('plimsoll dashboard --open gives the browser a link of its own', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'browser-'))
+  const asked = join(folder, 'asked')
+  writeFileSync(
+    join(folder, 'xdg-open'),
+    `#!/bin/sh\necho "$1" > '${asked}.new' && /bin/mv '${asked}.new' '${asked}'\n`,
+    {
+      mode: 0o755,
+    },
+  )
+  const output = await openedWith(folder, () => existsSync(asked))
+  const link = readFileSync(asked, 'utf8').trim()
+  expect(link).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{43}$/)
+  expect(output).toMatch(/^open http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{43}$/m)
+  expect(output).not.toContain(link)
+  rmSync(folder, { recursive: true })
+})
+
+test.each([
+  ['there is none', undefined, 'there is no xdg-open: install the package xdg-utils'],
+  ['it finds no browser', 'exit 3', 'xdg-open ended with 3: it found no browser'],
+])('plimsoll dashboard --open says so where %s, and goes on', async (_, script, why) => {
+  const folder = mkdtempSync(join(tmpdir(), 'browser-'))
+  if (script) writeFileSync(join(folder, 'xdg-open'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  const output = await openedWith(folder, (text) => text.includes('yourself'))
+  expect(output).toContain(why)
+  expect(output).toMatch(/^open http/m)
+  rmSync(folder, { recursive: true })
+})
+
+test('a port that is taken ends with 4', async () => {
+  await using dashboard = await serveDashboard()
+  const { status, stderr } = runNode(['dist/cli.js', 'dashboard', '--port', `${dashboard.port}`])
+  expect(status).toBe(4)
+  expect(stderr).toContain('EADDRINUSE')
+})
