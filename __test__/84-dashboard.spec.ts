@@ -73,9 +73,9 @@ async function* eventsOf(cookie: string) {
 /** What it is sent first: the moments before, and the state. */
 async function firstEvents(cookie: string): Promise<[DashboardMoment[], DashboardState]> {
   const events = eventsOf(cookie)
-  const [history, state] = [await events.next(), await events.next()].map(({ value }) => value as { data: never })
+  const [history, state] = [await events.next(), await events.next()].map(({ value }) => value)
   await events.return(undefined)
-  return [history?.data as never, state?.data as never]
+  return [history?.data, state?.data]
 }
 
 describe('who may look', () => {
