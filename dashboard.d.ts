@@ -1,4 +1,4 @@
-import { MemoryManager, MemoryBudget, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, InsufficientMemoryError } from './index.js';
+import { MemoryManager, MemoryBudget, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, RefusalNotice } from './index.js';
 
 /** What a dashboard shows, and where. */
 interface DashboardOptions {
@@ -108,9 +108,9 @@ declare class Dashboard implements AsyncDisposable {
      * Shows a refusal with its advice. Those of its budget, and of all that share what is allocated with it, it shows by itself; this is for
      * what another thread or process was refused.
      *
-     * @throws {@link InvalidArgumentError} for what is no `InsufficientMemoryError`.
+     * @throws {@link InvalidArgumentError} for what is no error of a refusal.
      */
-    refused(error: InsufficientMemoryError): void;
+    refused(error: RefusalNotice['error']): void;
     /** All that the pages show now. Pressure is read every two seconds, and the processes are looked for every five. */
     state(): Promise<DashboardState>;
     /** Ends it, and the pages that are open. Idempotent. */

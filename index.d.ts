@@ -2568,8 +2568,8 @@ declare class InvalidPlanError extends PlimsollError {
 
 /** What is published on the channel `plimsoll.refusal` of `node:diagnostics_channel`, in the thread that was refused. */
 interface RefusalNotice {
-    /** What its caller gets. */
-    error: InsufficientMemoryError;
+    /** What its caller gets; one who waited for its turn gets the latter two. */
+    error: InsufficientMemoryError | NeverFitsError | TimeoutError;
     /** Whether that budget refused, or one that shares what is allocated with it. */
     isOf: (budget: unknown) => boolean;
 }

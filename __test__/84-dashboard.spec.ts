@@ -6,8 +6,10 @@ import {
   InvalidArgumentError,
   MemoryManager,
   MiB,
+  NeverFitsError,
   processes,
   type RefusalNotice,
+  TimeoutError,
 } from 'plimsoll'
 import { Dashboard, type DashboardMoment, type DashboardState, serveDashboard } from 'plimsoll/dashboard'
 import { thrownBy } from './helpers/errors'
@@ -240,6 +242,16 @@ describe('what is shown', () => {
         return { label, requestedBytes, availableBytes, bindingConstraint, suggestion }
       }),
     )
+  })
+
+  test('has who was refused in the queue: what can never fit, and what was not granted in time', async () => {
+    const never = await rejectedBy(NeverFitsError, manager.acquire({ bytes: 200 * MiB, label: 'never' }))
+    using _all = manager.budget.allocate(100 * MiB, 'all')
+    const late = await rejectedBy(TimeoutError, manager.acquire({ bytes: MiB, label: 'late' }, { timeoutMs: 1 }))
+    expect((await dashboard.state()).refusals).toMatchObject([
+      { label: late.what, requestedBytes: MiB, availableBytes: 0, suggestion: late.reason },
+      { label: 'never', requestedBytes: 200 * MiB, availableBytes: 100 * MiB, suggestion: never.message },
+    ])
   })
 
   test('has no refusal of another budget, nor one that was got by', async () => {

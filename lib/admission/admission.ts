@@ -1,7 +1,7 @@
 import type { WaitingRequest } from '../../binding.js'
 import * as native from '../addon/native.js'
 import { guard } from '../budget/allocation.js'
-import { type MemoryBudget, nativeBudget } from '../budget/budget.js'
+import { type MemoryBudget, nativeBudget, refusedBy } from '../budget/budget.js'
 import { abortion, absorb, onAbort } from '../support/abort.js'
 import * as check from '../support/check.js'
 import { AbortError, call, fromNative, invalidArgument, quoted, released } from '../support/errors.js'
@@ -108,7 +108,7 @@ export class Admission implements Disposable {
       sinceUs: native.queueClockUs(),
     }
     this.#expectOpen(wanted.options.signal)
-    const granted = call(() => this.#native().tryAcquire(wanted.requests, this.#nativeOptions(wanted)))
+    const granted = this.#asked(() => this.#native().tryAcquire(wanted.requests, this.#nativeOptions(wanted)))
     if (granted) return this.#grant(granted, wanted)
     await turn()
     this.#expectOpen(wanted.options.signal)
@@ -171,6 +171,14 @@ export class Admission implements Disposable {
     if (this.#closed) throw released('the queue')
     const ended = abortion(signal)
     if (ended) throw new AbortError(ended.reason)
+  }
+
+  #asked<T>(native: () => T): T {
+    try {
+      return native()
+    } catch (error) {
+      throw refusedBy(this.#budget, fromNative(error))
+    }
   }
 
   #nativeOptions({ options, sinceUs }: Wanted): native.NativeAcquireOptions {
@@ -237,7 +245,7 @@ export class Admission implements Disposable {
 
   #wait(wanted: Wanted): Promise<Grant> {
     const { signal } = wanted.options
-    const key = call(() => this.#native().submit(wanted.requests, this.#nativeOptions(wanted)))
+    const key = this.#asked(() => this.#native().submit(wanted.requests, this.#nativeOptions(wanted)))
     return new Promise<Grant>((resolve, reject) => {
       let unlisten = () => {}
       const leave = () => {
@@ -253,7 +261,7 @@ export class Admission implements Disposable {
           resolve(this.#grant(granted, wanted))
         } catch (error) {
           leave()
-          reject(fromNative(error))
+          reject(refusedBy(this.#budget, fromNative(error)))
         }
       }
       const end = (error: unknown) => {

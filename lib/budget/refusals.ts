@@ -1,12 +1,17 @@
-import { InsufficientMemoryError } from '../support/errors.js'
+import { InsufficientMemoryError, NeverFitsError, TimeoutError } from '../support/errors.js'
 
 /** What is published on the channel `plimsoll.refusal` of `node:diagnostics_channel`, in the thread that was refused. */
 export interface RefusalNotice {
-  /** What its caller gets. */
-  error: InsufficientMemoryError
+  /** What its caller gets; one who waited for its turn gets the latter two. */
+  error: InsufficientMemoryError | NeverFitsError | TimeoutError
   /** Whether that budget refused, or one that shares what is allocated with it. */
   isOf: (budget: unknown) => boolean
 }
+
+const refusals: readonly unknown[] = [InsufficientMemoryError, NeverFitsError, TimeoutError]
+
+const isRefusal = (error: unknown): error is RefusalNotice['error'] =>
+  error instanceof Error && refusals.includes(error.constructor)
 
 /** Calls under way that may get by what is refused within. */
 let gettingBy = 0
@@ -23,7 +28,7 @@ export function gettingByRefusals<T>(run: () => T): T {
 
 /** Publishes an error that is a refusal, and returns it. */
 export function published(error: unknown, isOf: (budget: unknown) => boolean): unknown {
-  if (gettingBy > 0 || !(error instanceof InsufficientMemoryError)) return error
+  if (gettingBy > 0 || !isRefusal(error)) return error
   // Asked for when it is needed: loading the package does not wait for it.
   const { channel } = require('node:diagnostics_channel') as typeof import('node:diagnostics_channel')
   const notice: RefusalNotice = { error, isOf }

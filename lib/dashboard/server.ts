@@ -2,7 +2,6 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   Admission,
-  type InsufficientMemoryError,
   MemoryBudget,
   type MemoryManager,
   type MonitorEvents,
@@ -18,6 +17,7 @@ import { Found } from './found.js'
 import { isOwn, Keys } from './keys.js'
 import { type DashboardOptions, dashboardChecks } from './options.js'
 import { type DashboardPage, dashboardPage } from './page.js'
+import { refusalOf } from './refusal.js'
 import {
   type DashboardEvent,
   type DashboardMoment,
@@ -118,23 +118,17 @@ export class Dashboard implements AsyncDisposable {
    * Shows a refusal with its advice. Those of its budget, and of all that share what is allocated with it, it shows by itself; this is for
    * what another thread or process was refused.
    *
-   * @throws {@link InvalidArgumentError} for what is no `InsufficientMemoryError`.
+   * @throws {@link InvalidArgumentError} for what is no error of a refusal.
    */
-  refused(error: InsufficientMemoryError): void {
-    if (!check.isObject(error) || !check.canBeAsked(error) || error.code !== 'ERR_INSUFFICIENT_MEMORY') {
-      throw invalidArgument('error', 'an InsufficientMemoryError', quoted(error))
+  refused(error: RefusalNotice['error']): void {
+    const refusal = refusalOf(error)
+    if (!refusal) {
+      const expected = 'an InsufficientMemoryError, a NeverFitsError or a TimeoutError'
+      throw invalidArgument('error', expected, quoted(error))
     }
     if (this.#told.has(error)) return
     this.#told.add(error)
-    const { label, requestedBytes, availableBytes, bindingConstraint, suggestion } = error
-    keep(this.#refusals, {
-      timeMs: Date.now(),
-      label: `${label}`,
-      requestedBytes: Number(requestedBytes),
-      availableBytes: Number(availableBytes),
-      bindingConstraint: `${bindingConstraint}`,
-      suggestion: `${suggestion}`,
-    })
+    keep(this.#refusals, refusal)
   }
 
   /** All that the pages show now. Pressure is read every two seconds, and the processes are looked for every five. */
