@@ -26,6 +26,7 @@ function jestHere() {
     run('npm', ['run', 'build'], 'inherit')
     run('npm', ['run', 'test:js'], 'inherit')
   }
+  if (!existsSync(here)) throw new Error(`test:arm64: expected ${here} from all suites of jest, which have just passed`)
   return readRecord(here).passed.filter(isWanted)
 }
 

@@ -7,9 +7,13 @@ import { basename, join } from 'node:path'
 import { digestOf } from './digest.mjs'
 import { paths } from './processor-suites.mjs'
 
+/** The folders of `testMatch` in `jest.config.mjs`. */
+const FOLDERS = ['__test__', 'examples/testing']
+
 /** Of all suites as they would be whole, or all that are for the processor; not of one file or some tests by name. */
 function isWhole({ rootDir, testNamePattern }, { testResults }) {
-  const all = readdirSync(join(rootDir, '__test__')).filter((name) => name.endsWith('.spec.ts'))
+  const files = FOLDERS.flatMap((folder) => readdirSync(join(rootDir, folder)))
+  const all = files.filter((name) => name.endsWith('.spec.ts'))
   const expected = process.env.PLIMSOLL_HOST_NODE ? [all, paths.map((path) => basename(path))] : [all]
   const ran = new Set(testResults.map(({ testFilePath }) => basename(testFilePath)))
   return !testNamePattern && expected.some((names) => names.length === ran.size && names.every((name) => ran.has(name)))
