@@ -129,6 +129,13 @@ describe('manager.allocateInstance()', () => {
 describe('checkBeforeLoad()', () => {
   const { totalBytes } = machineMemory()
 
+  test('on another object says what it needs', () => {
+    const { checkBeforeLoad: check } = MemoryManager.prototype
+    expect(thrownBy(InvalidArgumentError, () => check.call({} as MemoryManager, other)).message).toContain(
+      'a MemoryBudget',
+    )
+  })
+
   test('weighs what is required against what there is, with the headroom left free', () => {
     const found = checkBeforeLoad(other, { limitBytes: 4 * MiB })
     expect(found).toMatchObject({ formula: 'rule-of-thumb', requiredBytes: 4 * MiB })

@@ -90,6 +90,8 @@ export function checkBeforeLoad(file: string | URL, options?: LoadCheckOptions):
 
 /** The same on a budget. */
 export function checkLoad(budget: MemoryBudget, file: string | URL, options: LoadCheckOptions = {}): LoadCheck {
+  const core = nativeBudget(budget)
+  if (core === undefined) throw invalidArgument('budget', 'a MemoryBudget', quoted(budget))
   const path = check.filePath('file', file)
   if (!check.isObject(options) || !check.canBeAsked(options))
     throw invalidArgument('options', 'a plain object', quoted(options))
@@ -103,7 +105,6 @@ export function checkLoad(budget: MemoryBudget, file: string | URL, options: Loa
   const sized = sizeOfFile(path, run)
   const ownBytes = allocation === undefined || allocation.released ? 0 : allocation.sizeBytes
   const instance = check.own({ id: path, ...sized.native })
-  const core = nativeBudget(budget) as native.NativeBudget
   const found = call(() => native.checkLoad(core, instance, headroomBytes, ownBytes))
   const formula = sized.estimate ? 'estimate' : 'rule-of-thumb'
   const { requiredBytes, availableBytes, fits } = found
