@@ -55,7 +55,7 @@ describe('the catalogue', () => {
       expect(prometheusName.endsWith('_total')).toBe(kind === 'counter')
       expect(prometheusName.includes('_bytes')).toBe(unit === 'By')
       expect(help).toMatch(/^[A-Z].*\.$/)
-      for (const attribute of attributes) expect(attribute).toMatch(/^(?:system|process|hw|plimsoll)(?:\.[a-z]+)+$/)
+      for (const attribute of attributes) expect(attribute).toMatch(/^(?:error|system|process|hw|plimsoll)(?:\.[a-z]+)+$/)
     }
   })
 
@@ -115,6 +115,25 @@ describe('what is read', () => {
     expect(pointsOf(metrics, 'plimsoll.level')?.[0]?.value).toBe(0)
     manager.admission.close()
     await waits
+  })
+
+  test('counts what the budget refuses, by the code of the error, and nothing that another refuses', async () => {
+    const counts = async () =>
+      Object.fromEntries(
+        (pointsOf(await readMetrics({ manager }), 'plimsoll.refusals') ?? []).map(({ attributes, value }) => [
+          attributes['error.type'],
+          value,
+        ]),
+      )
+    expect(await counts()).toEqual({ ERR_INSUFFICIENT_MEMORY: 0, ERR_NEVER_FITS: 0, ERR_TIMEOUT: 0 })
+    using _weights = manager.budget.allocate(90 * MiB, 'weights')
+    const other = MemoryBudget.forThisMachine({ isolated: true, headroom: false, maxBytes: MiB } as never)
+    for (const budget of [manager.budget, manager.budget, other]) {
+      expect(() => budget.allocate(20 * MiB, 'more')).toThrow()
+    }
+    await expect(manager.acquire({ bytes: 200 * MiB, label: 'much' })).rejects.toThrow()
+    await expect(manager.acquire({ bytes: 20 * MiB, label: 'later' }, { timeoutMs: 1 })).rejects.toThrow()
+    expect(await counts()).toEqual({ ERR_INSUFFICIENT_MEMORY: 2, ERR_NEVER_FITS: 1, ERR_TIMEOUT: 1 })
   })
 
   test('has no more labels than were asked for; the others are one', async () => {

@@ -62,6 +62,12 @@ const rows = {
   'plimsoll.budget.available': ['gauge', 'By', 'What could be granted now.'],
   'plimsoll.budget.peak': ['gauge', 'By', 'The most that was ever granted at once.'],
   'plimsoll.budget.label': ['upDownCounter', 'By', 'What is granted under each label.', 'plimsoll.label'],
+  'plimsoll.refusals': [
+    'counter',
+    '{request}',
+    'Requests that were refused since the metrics were set up.',
+    'error.type',
+  ],
   'plimsoll.level': ['gauge', '', 'The level of the monitor: 0 normal, 1 warning, 2 critical.'],
   // The queue.
   'plimsoll.queue.waiting': ['upDownCounter', '{request}', 'Requests that wait for their turn.'],

@@ -4,6 +4,7 @@ import { addGpuProcesses, addLedger, addMachine, addProcesses } from './machine.
 import { addBudget, addManager } from './manager.js'
 import { type CheckedMetricsOptions, type MetricsOptions, metricsChecks } from './options.js'
 import { type Metric, Points } from './points.js'
+import { addRefusals, countRefusals } from './refusals.js'
 
 /** Reads the metrics, again and again. */
 export type MetricsReader = () => Promise<Metric[]>
@@ -12,6 +13,8 @@ export type MetricsReader = () => Promise<Metric[]>
 export function metricsReader(options: MetricsOptions | undefined): MetricsReader {
   const checked = check.options<CheckedMetricsOptions>(options, metricsChecks)
   const budget = checked.budget ?? checked.manager?.budget ?? MemoryBudget.forThisMachine()
+  // Of a budget that is made here nobody is refused anything.
+  if (checked.budget ?? checked.manager) countRefusals(budget)
   let reading: Promise<Metric[]> | undefined
   return () => {
     reading ??= read(budget, checked).finally(() => {
@@ -26,6 +29,7 @@ async function read(budget: MemoryBudget, options: CheckedMetricsOptions): Promi
   const points = new Points()
   addMachine(points, budget)
   addBudget(points, budget, maxLabels)
+  addRefusals(points, budget)
   if (manager) addManager(points, manager)
   addLedger(points, budget, ledger)
   await addProcesses(points, processes)
