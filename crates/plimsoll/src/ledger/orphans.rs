@@ -23,7 +23,7 @@ use rustix::{
 use super::{
     drain::Drain,
     header::{Kind, kind},
-    identity::{nanoseconds, now_ns},
+    identity::{Identity, nanoseconds, now_ns},
     layout::{SLOT_COUNT, SLOT_LOCKS_AT},
     locks::is_locked,
     map::Words,
@@ -143,7 +143,7 @@ fn shares_of(file: &File) -> io::Result<Vec<Orphan>> {
     let words = Words::of(file)?;
     let live = |(slot, state): (usize, SlotState)| {
         let share = SlotShare::from_words(&words.share(slot)?.read().ok()?);
-        let notice = SlotNotice::from_words(&words.notice(slot)?.read().ok()?);
+        let mut notice = SlotNotice::from_words(&words.notice(slot)?.read().ok()?);
         let lives = match state.tenure() {
             Tenure::Live => is_locked(file.as_fd(), SLOT_LOCKS_AT + slot as u64, 1).unwrap_or(true),
             Tenure::Elsewhere => notice.identity().is_alive().unwrap_or(false),
@@ -151,6 +151,11 @@ fn shares_of(file: &File) -> io::Result<Vec<Orphan>> {
         };
         if !lives || share.held_bytes == 0 {
             return None;
+        }
+        let seen = Identity::of(notice.pid);
+        if state.tenure() == Tenure::Live && seen.pid_namespace == notice.pid_namespace {
+            // As those will see it who look whether it lives.
+            notice.started_ticks = seen.started_ticks;
         }
         let share = SlotShare { asked_bytes: 0, revocable_bytes: 0, waiting: None, ..share };
         Some((share, notice))
