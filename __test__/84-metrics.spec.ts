@@ -55,7 +55,8 @@ describe('the catalogue', () => {
       expect(prometheusName.endsWith('_total')).toBe(kind === 'counter')
       expect(prometheusName.includes('_bytes')).toBe(unit === 'By')
       expect(help).toMatch(/^[A-Z].*\.$/)
-      for (const attribute of attributes) expect(attribute).toMatch(/^(?:error|system|process|hw|plimsoll)(?:\.[a-z]+)+$/)
+      for (const attribute of attributes)
+        expect(attribute).toMatch(/^(?:error|system|process|hw|plimsoll)(?:\.[a-z]+)+$/)
     }
   })
 
