@@ -18,7 +18,7 @@ if (!hasTmux) console.warn('tmux is missing: the keys of top are not tested')
     manager = new MemoryManager({ shared: { directory, processName: 'a sharing server' } } as never)
     manager.budget.allocate(3 * MiB, 'weights').hold()
     const view = `"${process.execPath}" dist/cli.js top --interval 50ms --directory ${directory}`
-    expect(tmux('new-session', '-d', '-x', '160', '-y', '60', view).stderr).toBe('')
+    expect(tmux('new-session', '-d', '-x', '320', '-y', '60', view).stderr).toBe('')
   })
   afterAll(async () => {
     tmux('kill-server')
