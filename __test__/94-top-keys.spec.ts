@@ -55,8 +55,8 @@ if (!hasTmux) console.warn('tmux is missing: the keys of top are not tested')
   })
 
   test('/ keeps what has the words that are typed, q among them, and Escape takes it back', async () => {
-    type('/', 'T', 'O', 'P', 'q', 'BSpace', 'Enter')
-    const found = await screen((shown) => shown.includes('with "TOP";'))
+    type('/', ...'CLI.JS', 'Space', ...'TOP', 'q', 'BSpace', 'Enter')
+    const found = await screen((shown) => shown.includes('with "CLI.JS TOP";'))
     const rows = found.slice(found.indexOf('Processes')).trim().split('\n').slice(2)
     expect(rows).toHaveLength(1)
     expect(rows[0]).toContain('dist/cli.js top')
