@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Arc, thread, time::Duration};
 
 use plimsoll::{
     MemoryBudget,
-    budget::{Sharing, SystemOptions, Unsettled, Unshared},
+    budget::{Sharers, SystemOptions, Unsettled, Unshared},
     ledger::{LedgerOptions, Seat},
     system::SystemRoot,
 };
@@ -58,7 +58,7 @@ fn budget(folder: &Path, seat: Seat, number: u64) -> Outcome<MemoryBudget> {
     let tree = folder.join(format!("machine-{number}"));
     fs::create_dir_all(tree.join("proc"))?;
     fs::write(tree.join("proc/meminfo"), "MemTotal: 8388608 kB\nMemAvailable: 8388608 kB\n")?;
-    let sharing: Option<Arc<dyn Sharing>> = Some(Arc::new(seat));
+    let sharing: Option<Arc<dyn Sharers>> = Some(Arc::new(seat));
     let options =
         SystemOptions { root: SystemRoot::at(&tree), sharing, headroom: None, ..SystemOptions::default() };
     Ok(MemoryBudget::for_system(&options)?)
