@@ -1,6 +1,6 @@
 //! A ledger that was removed while processes had a share in it.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{
     fs,
@@ -12,6 +12,7 @@ use plimsoll::{
     budget::{Sharers, Unsettled, Unshared},
     ledger::{LedgerOptions, Seat},
 };
+use rustix::io::{FdFlags, fcntl_setfd};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap()
@@ -86,7 +87,10 @@ fn what_an_idle_process_holds_counts_in_the_ledger_that_is_made_after_a_removal(
 fn what_was_kept_for_a_process_goes_with_it() {
     let folder = folder();
     let runner = seat(folder.path(), "runner");
+    let inherits = |flags| runner.with_descriptor(|descriptor| fcntl_setfd(descriptor, flags).unwrap());
+    inherits(FdFlags::empty());
     let mut command = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    inherits(FdFlags::CLOEXEC);
     assert!(is_granted(&runner, 60, 100));
     runner.set_process(command.id()).unwrap();
     fs::remove_file(file(folder.path())).unwrap();
@@ -113,4 +117,20 @@ fn a_ledger_of_another_folder_or_name_is_nobodys_here() {
         fs::remove_file(place).unwrap();
     }
     assert_eq!(seat(folder.path(), "late").available_bytes(100), 100);
+}
+
+#[test]
+fn what_a_process_keeps_that_inherited_it_counts_though_the_one_that_it_is_named_by_has_ended() {
+    let folder = folder();
+    let runner = seat(folder.path(), "runner");
+    let mut command = std::process::Command::new("true").spawn().unwrap();
+    assert!(is_granted(&runner, 60, 100));
+    runner.set_process(command.id()).unwrap();
+    command.wait().unwrap();
+    // As `plimsoll run` does it: whoever has the descriptor, for which this process stands here, keeps the share.
+    runner.abandon();
+    fs::remove_file(file(folder.path())).unwrap();
+    let late = seat(folder.path(), "late");
+    assert!(!is_granted(&late, 41, 100) && is_granted(&late, 40, 100));
+    assert_eq!(late.holders().unwrap()[0].pid, std::process::id());
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags, fstat, openat},
+    fs::{CWD, Mode, OFlags, fstat, openat, stat},
     io::Errno,
 };
 
@@ -40,6 +40,16 @@ const REMOVED: &[u8] = b" (deleted)";
 const KEPT_UNSEEN: Duration = Duration::from_mins(10);
 
 type Orphan = (SlotShare, SlotNotice);
+
+/// Device and inode.
+type LedgerFileId = (u64, u64);
+
+/// A process that has the lock of a slot.
+#[derive(Debug, Clone, Copy)]
+struct SlotKeeper {
+    slot: usize,
+    pid: u32,
+}
 
 /// Keeps slots of a file that nobody has opened yet for those whose ledger was removed from this place.
 pub(super) fn adopt(place: &LedgerPlace, file: &File) -> Result<(), (&'static str, io::Error)> {
@@ -75,23 +85,31 @@ fn orphans(place: &LedgerPlace) -> io::Result<Vec<Orphan>> {
     let folder = fs::read_link(format!("/proc/self/fd/{}", place.folder.as_fd().as_raw_fd()));
     let Some(path) = seen(folder)?.map(|folder| folder.join(&place.file_name)) else { return Ok(Vec::new()) };
     let folder_device = fstat(&place.folder)?.st_dev;
-    let mut looked_at = Vec::new();
-    let mut orphans: Vec<Orphan> = Vec::new();
+    let mut files: Vec<(LedgerFileId, File)> = Vec::new();
+    let mut keepers: Vec<(LedgerFileId, SlotKeeper)> = Vec::new();
     for open_file in open_files_of_all()?.into_iter().filter(|open_file| is_removed(open_file, &path)) {
+        // Before it is opened: in a namespace of their own anybody can give anything that path.
+        let Some(stat) = seen(stat(&open_file).map_err(io::Error::from))? else { continue };
+        if stat.st_dev != folder_device || stat.st_nlink > 0 || place.check_file(&stat).is_err() {
+            continue;
+        }
+        let id = id_of(&stat);
+        keepers.extend(keepers_by(&open_file)?.into_iter().map(|keeper| (id, keeper)));
+        if files.iter().any(|(known, _)| *known == id) {
+            continue;
+        }
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let opened = openat(CWD, &open_file, flags, Mode::empty()).map_err(io::Error::from);
-        let Some(file) = seen(opened)?.map(File::from) else { continue };
-        let stat = fstat(&file)?;
-        // In a namespace of their own anybody can give a file that path.
-        let is_from_here = stat.st_dev == folder_device && place.check_file(&stat).is_ok();
-        if !is_from_here || stat.st_nlink > 0 || looked_at.contains(&id_of(&stat)) {
-            continue;
+        if let Some(file) = seen(opened)?.map(File::from)
+            && matches!(kind(&file)?, Kind::Good)
+        {
+            files.push((id, file));
         }
-        looked_at.push(id_of(&stat));
-        if !matches!(kind(&file)?, Kind::Good) {
-            continue;
-        }
-        for orphan in shares_of(&file)? {
+    }
+    let mut orphans: Vec<Orphan> = Vec::new();
+    for (id, file) in &files {
+        let here = keepers.iter().filter(|(of, _)| of == id).map(|(_, keeper)| *keeper);
+        for orphan in shares_of(file, &here.collect::<Vec<_>>())? {
             // One that was just coming over stands in two: it holds no more than the larger.
             match orphans.iter_mut().find(|(_, notice)| notice.is_of_share(&orphan.1)) {
                 Some(known) if known.0.held_bytes < orphan.0.held_bytes => *known = orphan,
@@ -101,6 +119,19 @@ fn orphans(place: &LedgerPlace) -> io::Result<Vec<Orphan>> {
         }
     }
     Ok(orphans)
+}
+
+/// Which slots a process keeps by an open file. Source: the locks in `/proc/PID/fdinfo/FD`, `proc_pid_fdinfo(5)`.
+fn keepers_by(open_file: &Path) -> io::Result<Vec<SlotKeeper>> {
+    let parts: Vec<_> = open_file.iter().filter_map(|part| part.to_str()).collect();
+    let [.., pid, "fd", number] = parts.as_slice() else { return Ok(Vec::new()) };
+    let Ok(pid) = pid.parse() else { return Ok(Vec::new()) };
+    let text = seen(fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")))?.unwrap_or_default();
+    let slot_of = |line: &str| {
+        let begins: u64 = line.strip_prefix("lock:")?.split_ascii_whitespace().nth(6)?.parse().ok()?;
+        usize::try_from(begins.checked_sub(SLOT_LOCKS_AT)?).ok().filter(|slot| *slot < SLOT_COUNT)
+    };
+    Ok(text.lines().filter_map(slot_of).map(|slot| SlotKeeper { slot, pid }).collect())
 }
 
 /// What was read of a process; none where it has ended, or may not be looked at. Any other error, such as a lack of descriptors,
@@ -138,8 +169,8 @@ fn is_removed(open_file: &Path, path: &Path) -> bool {
     })
 }
 
-/// What stands in a removed ledger of those who live.
-fn shares_of(file: &File) -> io::Result<Vec<Orphan>> {
+/// What stands in a removed ledger of those who live, each by the name of a process that keeps it.
+fn shares_of(file: &File, keepers: &[SlotKeeper]) -> io::Result<Vec<Orphan>> {
     let words = Words::of(file)?;
     let live = |(slot, state): (usize, SlotState)| {
         let share = SlotShare::from_words(&words.share(slot)?.read().ok()?);
@@ -152,10 +183,13 @@ fn shares_of(file: &File) -> io::Result<Vec<Orphan>> {
         if !lives || share.held_bytes == 0 {
             return None;
         }
-        let seen = Identity::of(notice.pid);
-        if state.tenure() == Tenure::Live && seen.pid_namespace == notice.pid_namespace {
-            // As those will see it who look whether it lives.
-            notice.started_ticks = seen.started_ticks;
+        if state.tenure() == Tenure::Live {
+            let pids = || keepers.iter().filter(|keeper| keeper.slot == slot).map(|keeper| keeper.pid);
+            // Whoever inherited the share keeps it when the one that it is named by has ended.
+            if let Some(pid) = pids().find(|pid| *pid == notice.pid).or_else(|| pids().next()) {
+                let Identity { pid, started_ticks, pid_namespace, uid: _ } = Identity::of(pid);
+                notice = SlotNotice { pid, started_ticks, pid_namespace, ..notice };
+            }
         }
         let share = SlotShare { asked_bytes: 0, revocable_bytes: 0, waiting: None, ..share };
         Some((share, notice))
