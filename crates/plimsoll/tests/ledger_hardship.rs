@@ -218,6 +218,7 @@ fn a_forked_child_has_no_share_and_gives_nothing_of_its_parents_away() {
 
 #[test]
 fn a_share_that_was_abandoned_stays_as_it_is_until_the_last_descriptor_is_closed() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let seat = |name| try_seat(folder.path(), name).unwrap();
     let (one, other) = (seat("one"), seat("other"));
