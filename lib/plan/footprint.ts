@@ -88,8 +88,8 @@ export function estimateOptions(
 }
 
 /**
- * What the model of a run takes, on this machine's processor or on that one: by its estimate where `formula` says so, or says nothing and the file is one of GGUF; else by the rule
- * of thumb, which counts the files beside it too.
+ * What the model of a run takes, on this machine's processor or on that one: by its estimate where `formula` says so, or says nothing
+ * and the file is one of GGUF; else by the rule of thumb, which counts the files beside it too.
  */
 export function sizeOf(run: Exact<PlanRun>, folder: string, processor?: Processor): Sized {
   const { model, limitBytes, formula } = run
