@@ -90,7 +90,7 @@ interface ModelObject {
 /**
  * A row of `/v1/models`. The context is that of a {@link Fit} or an estimate: what fits here, not what the model was trained with.
  *
- * @throws {@link InvalidArgumentError} for an id that is no string.
+ * @throws {@link InvalidArgumentError} for an id or an owner that is no string, and for what has no context.
  */
 declare function modelObject(id: string, has: Fit | ModelMemoryEstimate, ownedBy?: string): ModelObject;
 

@@ -300,6 +300,15 @@ describe('a short run of the fuzzer', () => {
   )
 
   natively(
+    'finds that a proxy which was revoked is refused in every place of every call',
+    () => {
+      const { status, output } = fuzz('--revoked', '--seed', '1', '--runs', '1', '--steps', '1')
+      expect(status === 0 ? '' : output).toBe('')
+    },
+    300_000,
+  )
+
+  natively(
     'finds that workers which are terminated leave nothing',
     () => {
       const { status, output } = fuzz('--storm', '40')

@@ -68,6 +68,26 @@ describe('manager.allocateInstance()', () => {
     expect(manager.deallocateInstance('a')).toBe(false)
   })
 
+  test('a request that changes the manager as it is read leaves nothing behind', async () => {
+    const manager = managerOf(64 * MiB)
+    const reading = (act: () => unknown) => ({
+      get limitBytes() {
+        act()
+        return 4 * MiB
+      },
+    })
+    const twice = reading(() => manager.allocateInstance('a', { limitBytes: 4 * MiB }))
+    expect(thrownBy(InvalidArgumentError, () => manager.allocateInstance('a', twice)).argument).toBe('id')
+    expect(manager.budget.allocatedBytes).toBe(4 * MiB)
+    let closed: Promise<void> | undefined
+    const closing = reading(() => {
+      closed = manager.close()
+    })
+    thrownBy(ReleasedError, () => manager.allocateInstance('b', closing))
+    await closed
+    expect(manager.budget.allocatedBytes).toBe(0)
+  })
+
   test('what does not fit takes nothing and says what there is', async () => {
     await using manager = managerOf(8 * MiB)
     manager.allocateInstance('a', { limitBytes: 6 * MiB })

@@ -216,6 +216,10 @@ test('a model is listed with the context that fits', () => {
   expect(modelObject('llama', { configuration: has } as never).max_model_len).toBe(4096)
 })
 
+test.each([undefined, null, 7, {}, { contextLength: 1.5, parallel: 1 }])('a model is not listed with %p', (has) => {
+  expect(thrownBy(InvalidArgumentError, () => modelObject('llama', has as never)).argument).toBe('has.contextLength')
+})
+
 test.each([
   ['no manager', {}, 'manager'],
   ['a manager that is none', { manager: {} }, 'manager'],

@@ -9,6 +9,7 @@ import { Files } from './files.mjs'
 import { describe, Judge } from './judge.mjs'
 import { Random } from './random.mjs'
 import { recipes } from './recipes.mjs'
+import { callWithRevoked } from './revoked.mjs'
 import { optionNames, surfaceOf } from './surface.mjs'
 import { waitedMs } from './waited.mjs'
 
@@ -19,11 +20,13 @@ const root = new URL('../../', import.meta.url)
 const plimsoll = require(new URL('dist/index.js', root).pathname)
 const report = require(new URL('dist/report.js', root).pathname)
 const metrics = require(new URL('dist/metrics.js', root).pathname)
+const http = require(new URL('dist/http.js', root).pathname)
+const llama = require(new URL('dist/node-llama-cpp.js', root).pathname)
 const dashboard = require(new URL('dist/dashboard.js', root).pathname)
 
 const random = new Random(plan.seed)
 const judge = new Judge(plimsoll)
-const surface = surfaceOf({ ...plimsoll, ...report, ...metrics, ...dashboard })
+const surface = surfaceOf({ ...plimsoll, ...report, ...metrics, ...http, ...llama, ...dashboard })
 const files = new Files({ random, folder: plan.folder, models: plan.models, library: plan.library })
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
@@ -86,6 +89,7 @@ async function steps() {
   ]) {
     engine.call(surface.members.find(({ id }) => id === name))
   }
+  if (plan.revoked) return withRevoked()
   // Some runs keep it up across turns, which single calls do not.
   const clean = random.chance(0.15) ? engine.pollute() : () => {}
   for (let step = 0; step < plan.steps; step++) {
@@ -95,6 +99,15 @@ async function steps() {
     else if (wait < 34) await pause(random.below(4))
   }
   clean()
+}
+
+async function withRevoked() {
+  for (let round = 0; round < plan.steps; round++) {
+    for (const member of surface.members) {
+      callWithRevoked(engine, member)
+      await turn()
+    }
+  }
 }
 
 /** Settles what the run itself keeps waiting. */

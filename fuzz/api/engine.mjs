@@ -19,8 +19,6 @@ export class Engine extends World {
   calls = new Map()
   /** Called with a line for all that is done. */
   log = () => {}
-  /** What was held, to be released in the end. */
-  keptAlive = []
   /** What to end in the end that is no object of the package. */
   workers = new Set()
   /** How much work on memory that is taken away is under way: it takes much memory. */
@@ -109,12 +107,13 @@ export class Engine extends World {
   }
 
   /** Calls a member with the arguments of its recipe, and looks at what comes of it. */
-  call(member) {
+  call(member, spoil = () => {}) {
     const { random } = this
     const receiver = member.className ? this.make(member.className) : undefined
     if (member.className && !receiver) return
     this.receiver = receiver
     const args = argumentsOf(member.id, this)
+    spoil(args)
     if (random.chance(0.03)) this.#inPollution(() => this.#invoke(member, receiver, args))
     else this.#invoke(member, receiver, args)
   }

@@ -31,5 +31,17 @@ export const groups = {
   pools: ['MemoryPool', 'PoolBuffer', 'MemoryPools', 'DeviceBuffer'],
   manager: ['MemoryManager', 'MemoryPools', 'DeviceFamily'],
   monitor: ['MemoryMonitor', 'MemoryBudget'],
-  servers: ['Dashboard', 'serveDashboard', 'serveMetrics', 'MemoryBudget', 'MemoryManager'],
+  llama: ['guardLlama', 'GuardedLlama', 'MemoryManager', 'GgufFile'],
+  servers: [
+    'Dashboard',
+    'serveDashboard',
+    'serveMetrics',
+    'errorAnswer',
+    'memoryErrors',
+    'memoryPressure',
+    'modelObject',
+    'pressureOf',
+    'MemoryBudget',
+    'MemoryManager',
+  ],
 }

@@ -100,6 +100,13 @@ export function array(random) {
   return view
 }
 
+/** A proxy that fails at every touch. */
+export function revoked() {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
 /** An object that does what no plain object does. */
 function odd(world) {
   const { random, judge } = world
@@ -107,11 +114,6 @@ function odd(world) {
     throw judge.userError(random)
   }
   const traps = Object.fromEntries(Object.getOwnPropertyNames(Reflect).map((trap) => [trap, fail]))
-  const revoked = () => {
-    const { proxy, revoke } = Proxy.revocable({}, {})
-    revoke()
-    return proxy
-  }
   const live = () => world.anything()
   /** One that inherits from an object of the package, and is none. */
   const heir = (prototype) => {

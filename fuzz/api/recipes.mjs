@@ -7,6 +7,7 @@ import { isTypedArray } from 'node:util/types'
 import { profilePage } from 'plimsoll/report'
 import { estimateRecipes } from './estimates.mjs'
 import * as hostile from './hostile.mjs'
+import { llamaRecipes } from './llama.mjs'
 import { metricsRecipes } from './metrics.mjs'
 import { planRecipes } from './plans.mjs'
 import { serverRecipes } from './servers.mjs'
@@ -231,6 +232,7 @@ export const makers = {
   PageStore: ['PageStore.create'],
   Instances: ['new MemoryManager'],
   Dashboard: ['serveDashboard'],
+  GuardedLlama: ['guardLlama'],
 }
 
 /** The arguments of each call. */
@@ -416,6 +418,7 @@ export const recipes = {
   profilePage: [rows],
 
   ...metricsRecipes({ options, oneOf, within, of, flag, always }),
+  ...llamaRecipes({ options, oneOf, within, of, flag, always, path }),
   ...serverRecipes({ options, oneOf, within, of, flag }),
   ...estimateRecipes({ options, oneOf, within, of, flag, bytes, always }),
   ...planRecipes({ options, oneOf, within, of, flag, bytes, always }),

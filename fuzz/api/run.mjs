@@ -2,6 +2,7 @@
 // Calls everything that the package exports, in random order with hostile arguments, in one child process after the other:
 //
 //     npm run fuzz:api -- --seed 1 --seconds 60 [--only GROUP] [--must-call MEMBER,...] [--runs N] [--steps N]
+//     npm run fuzz:api -- --revoked --runs 1 --steps 1
 //     npm run fuzz:api -- --storm 1000
 //
 // README.md in the folder above tells what is looked for. It ends with 1 when something was found.
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '1500' },
     only: { type: 'string' },
     'must-call': { type: 'string' },
+    revoked: { type: 'boolean', default: false },
     storm: { type: 'string' },
     workers: { type: 'string', default: 'yes' },
     shrink: { type: 'boolean', default: false },
@@ -161,6 +163,7 @@ async function runOnce(seed, steps, mustCall = values['must-call']?.split(',')) 
     steps,
     only: values.only,
     mustCall,
+    revoked: values.revoked,
     folder: runFolder,
     models,
     report,
@@ -200,7 +203,7 @@ async function report(seed, steps, findings, mustCall) {
     seen.set(key, (seen.get(key) ?? 0) + 1)
     if (seen.get(key) > 1) continue
     const least = values.shrink ? await shrunk(seed, steps, kind, mustCall) : steps
-    const only = values.only ? ` --only ${values.only}` : ''
+    const only = `${values.only ? ` --only ${values.only}` : ''}${values.revoked ? ' --revoked' : ''}`
     const must = mustCall ? ` --must-call '${mustCall}'` : ''
     console.log(
       `\n${kind}: ${text}\n  again: npm run fuzz:api -- --seed ${seed} --runs 1 --steps ${least}${only}${must}`,
@@ -221,7 +224,7 @@ async function fuzz() {
   let found = 0
   let run = 0
   // Few runs, or those of one group, do not reach everything.
-  const missed = () => (values.only || run < 5 ? [] : members.filter((id) => !calls.has(id)))
+  const missed = () => (values.only || values.revoked || run < 5 ? [] : members.filter((id) => !calls.has(id)))
   const again = async (mustCall) => {
     const result = await runOnce(first + run, steps, mustCall)
     for (const [id, [called, succeeded]] of result.calls) {

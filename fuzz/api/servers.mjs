@@ -11,11 +11,22 @@ export function serverRecipes({ options, oneOf, within, of, flag }) {
     // One that is taken, too.
     port: ({ random, servers }) => (random.chance(0.8) ? 0 : ([...servers].at(-1)?.port ?? 0)),
   }
+  const pressure = {
+    level: oneOf('warning', 'critical', 'none'),
+    minAvailableBytes: oneOf(0, 1, 2 ** 40),
+    maxWaiting: within(1, 5),
+    retryAfter: within(0, 100),
+  }
   const dashboard = [options({ ...sources, intervalMs: oneOf(100, 1000), linkMs: within(1, 1000) })]
   return {
     serveDashboard: dashboard,
     'Dashboard.open': dashboard,
     'Dashboard#refused': [refusal],
+    errorAnswer: [refusal, within(0, 100)],
+    memoryErrors: [options({ retryAfter: pressure.retryAfter })],
+    memoryPressure: [options({ ...pressure, manager: of('MemoryManager') })],
+    modelObject: [oneOf('llama', ''), of('ModelMemoryEstimate'), oneOf('local')],
+    pressureOf: [of('MemoryManager'), options(pressure)],
     serveMetrics: [options({ ...sources, processes: flag, maxLabels: within(1, 5) })],
   }
 }

@@ -36,6 +36,8 @@ export class World {
   monitors = new Set()
   /** Servers that were not ended: one goes on though nobody refers to it. */
   servers = new Set()
+  /** What is held whoever refers to it, to be released in the end. */
+  keptAlive = []
   /** Promises that have not settled, with the call each came from. */
   pending = new Map()
   /** Objects of the fuzzer's own that pass for ones of the package. */
@@ -171,6 +173,8 @@ export class World {
     if (name === 'Device') this.devices.add(object)
     if (name === 'Dashboard') this.#serve(object)
     if (name === 'MemoryMonitor') this.monitors.add(new WeakRef(object))
+    // They hold what they took until they are closed, whoever refers to them.
+    if (name === 'Instances') this.keptAlive.push({ release: () => object.close() })
     this.shadow.appeared(name, object)
     // What it has in its properties is worth a call, too.
     for (const key of Object.keys(object)) this.#take(`${name}#${key}`, object[key], depth + 1)

@@ -1,4 +1,4 @@
-import { integer as count, isObject, oneOf, own, strings } from '../support/check.js'
+import { integer as count, object, oneOf, own, strings } from '../support/check.js'
 import { invalidArgument, quoted } from '../support/errors.js'
 import { cut, type Given, integer, MOST_INTEGER, type NotUnderstood, namesModel, parse } from './llama-parsing.js'
 import { type LlamaRuntime, noProgram, type Program, programOf } from './llama-program.js'
@@ -134,7 +134,7 @@ export function llamaArguments(
   if (tokens.length > MOST_ARGUMENTS) {
     throw invalidArgument('argv', `an array of at most ${MOST_ARGUMENTS} strings`, `${tokens.length} of them`)
   }
-  if (!isObject(env)) throw invalidArgument('env', 'an object of strings', quoted(env))
+  object('env', env, 'an object of strings')
   const { program, rest } = programOf(tokens)
   // A script with a server's arguments names a model; what names none is something else.
   if (!program.isKnown && !namesModel(rest, env)) throw noProgram(program.name)

@@ -45,7 +45,7 @@ const SECRET = new Set(['code', 'path', 'stack', 'cause', 'message', 'name'])
  */
 export function errorAnswer(error: unknown, retryAfter = 10): ErrorAnswer | undefined {
   const seconds = check.integer('retryAfter', retryAfter, 0, 2 ** 31 - 1)
-  if (!(error instanceof PlimsollError)) return undefined
+  if (!check.canBeAsked(error) || !(error instanceof PlimsollError)) return undefined
   const { code, message } = error
   if (PASSING.has(code)) return answer(503, 'server_error', code, message, detailsOf(error), seconds)
   return LASTING.has(code) ? answer(400, 'invalid_request_error', code, message, detailsOf(error)) : undefined

@@ -19,7 +19,7 @@ export interface MemoryPressureOptions<Request = IncomingMessage, Response = Ser
 
 const checks = {
   ...pressureChecks,
-  manager: (name: string, value: unknown) => check.instance(name, value, MemoryManager),
+  manager: (name: string, value: unknown) => check.closable(name, value, MemoryManager),
   pressureHandler: (name: string, value: unknown) =>
     check.callback<(request: unknown, response: unknown, pressure: Pressure) => unknown>(name, value),
 } as const

@@ -41,7 +41,7 @@ export const pressureChecks = {
  * @throws {@link InvalidArgumentError} for a manager that is none, and an unfit option.
  */
 export function pressureOf(manager: MemoryManager, options?: PressureOptions): Pressure | undefined {
-  check.instance('manager', manager, MemoryManager)
+  check.closable('manager', manager, MemoryManager)
   return found(manager, check.options<PressureOptions>(options, pressureChecks))
 }
 
@@ -92,10 +92,12 @@ export interface ModelObject {
 /**
  * A row of `/v1/models`. The context is that of a {@link Fit} or an estimate: what fits here, not what the model was trained with.
  *
- * @throws {@link InvalidArgumentError} for an id that is no string.
+ * @throws {@link InvalidArgumentError} for an id or an owner that is no string, and for what has no context.
  */
 export function modelObject(id: string, has: Fit | ModelMemoryEstimate, ownedBy = 'local'): ModelObject {
-  const { contextLength, parallel } = 'configuration' in has ? has.configuration : has
+  const figures = check.member(has, 'configuration') ?? has
+  const count = (key: string) => check.integer(`has.${key}`, check.member(figures, key), 0, Number.MAX_SAFE_INTEGER)
+  const [contextLength, parallel] = [count('contextLength'), count('parallel')]
   return {
     id: check.string('id', id),
     object: 'model',

@@ -35,10 +35,6 @@ import { contextNeeds, type ModelRun, runOf, weightsNeeds } from './needs.js'
  * @throws {@link InvalidArgumentError} when the manager is none.
  */
 export function guardLlama<L extends LlamaLike>(llama: L, manager: MemoryManager): GuardedLlama<L> {
-  check.instance('manager', manager, MemoryManager)
-  if (!check.isObject(llama) || typeof llama.loadModel !== 'function') {
-    throw invalidArgument('llama', 'what getLlama() of node-llama-cpp gives', quoted(llama))
-  }
   return new GuardedLlama(llama, manager)
 }
 
@@ -76,6 +72,10 @@ export class GuardedLlama<L extends LlamaLike> {
 
   /** @internal */
   constructor(llama: L, manager: MemoryManager) {
+    check.closable('manager', manager, MemoryManager)
+    if (typeof check.member(llama, 'loadModel') !== 'function') {
+      throw invalidArgument('llama', 'what getLlama() of node-llama-cpp gives', quoted(llama))
+    }
     this.llama = llama
     this.#manager = manager
   }
@@ -91,8 +91,10 @@ export class GuardedLlama<L extends LlamaLike> {
   async load(
     options: ModelOptionsOf<L>,
     contextOptions: ContextOptionsOf<L> = {} as never,
-    acquire?: AcquireOptions,
+    acquire: AcquireOptions = {},
   ): Promise<LoadedLlama<L>> {
+    check.object('contextOptions', contextOptions)
+    check.object('acquire', acquire)
     return this.#opened(options, async (planned) => {
       const weights = weightsNeeds(planned, options.modelPath)
       const weightsBytes = weights.request.bytes
@@ -128,7 +130,8 @@ export class GuardedLlama<L extends LlamaLike> {
    *
    * Rejects as {@link load} does.
    */
-  async loadModel(options: ModelOptionsOf<L>, acquire?: AcquireOptions): Promise<GuardedModel<L>> {
+  async loadModel(options: ModelOptionsOf<L>, acquire: AcquireOptions = {}): Promise<GuardedModel<L>> {
+    check.object('acquire', acquire)
     return this.#opened(options, async (planned) => {
       const weights = weightsNeeds(planned, options.modelPath)
       const grant = await this.#manager.acquire(weights.request, { key: options.modelPath, ...acquire })
@@ -139,7 +142,7 @@ export class GuardedLlama<L extends LlamaLike> {
 
   /** Opens the file's header for `use`; whoever is made of it keeps it. */
   async #opened<T>(options: ModelOptionsOf<L>, use: (planned: ModelRun) => Promise<T>): Promise<T> {
-    const file = GgufFile.open(check.filePath('modelPath', options?.modelPath), { headerOnly: true })
+    const file = GgufFile.open(check.filePath('modelPath', check.member(options, 'modelPath')), { headerOnly: true })
     try {
       return await use({ file, run: runOf(options, this.llama), defaults: defaultsOfOptions(file, options) })
     } catch (error) {

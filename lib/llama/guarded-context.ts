@@ -57,7 +57,7 @@ export class GuardedContext<L extends LlamaLike> {
   }
 
   #counted(sequence: LlamaSequenceLike): TokenSequence {
-    if (!check.isObject(sequence) || typeof sequence.nextTokenIndex !== 'number') {
+    if (typeof check.member(sequence, 'nextTokenIndex') !== 'number') {
       throw invalidArgument('sequence', 'a sequence of the context', quoted(sequence))
     }
     const known = this.#sequences.get(sequence)

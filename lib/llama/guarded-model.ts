@@ -57,8 +57,10 @@ export class GuardedModel<L extends LlamaLike> {
    */
   createContext = async (
     options: ContextOptionsOf<L> = {} as never,
-    acquire?: AcquireOptions,
+    acquire: AcquireOptions = {},
   ): Promise<GuardedContext<L>> => {
+    check.object('options', options)
+    check.object('acquire', acquire)
     const { budget } = this.#manager
     const needs = contextNeeds(this.#planned, options, this.#weightsBytes, () => budget.availableBytes)
     const grant = await this.#manager.acquire(needs.request, { ...acquire, signal: this.#signal(acquire) })
@@ -67,8 +69,8 @@ export class GuardedModel<L extends LlamaLike> {
     return new GuardedContext(context, grant, needs, () => grant.release())
   }
 
-  #signal(acquire: AcquireOptions | undefined): AbortSignal {
+  #signal(acquire: AcquireOptions): AbortSignal {
     const { signal } = this.#gone
-    return acquire?.signal === undefined ? signal : AbortSignal.any([signal, check.signal('signal', acquire.signal)])
+    return acquire.signal === undefined ? signal : AbortSignal.any([signal, check.signal('signal', acquire.signal)])
   }
 }

@@ -60,8 +60,8 @@ function gpuLayersOf(gpuLayers: unknown, { gpu }: LlamaLike): number {
 
 /** The version of llama.cpp, where it is one of those that the estimator was held to: the first of its line, of llama.cpp's own source. */
 function versionOf({ llamaCppRelease }: LlamaLike): LlamaCppVersion | undefined {
-  if (llamaCppRelease?.repo !== 'ggml-org/llama.cpp') return undefined
-  return llamaCppVersions.find((version) => llamaCppRelease.release === `v${version}.0`)
+  if (check.member(llamaCppRelease, 'repo') !== 'ggml-org/llama.cpp') return undefined
+  return llamaCppVersions.find((version) => llamaCppRelease?.release === `v${version}.0`)
 }
 
 /** What the weights need. The rest of a run that no context has is theirs, too. */

@@ -7,7 +7,6 @@ import {
   surveyLedger,
 } from '../index.js'
 import * as check from '../support/check.js'
-import { invalidArgument, quoted } from '../support/errors.js'
 
 /** What metrics are read from. */
 export interface MetricsOptions {
@@ -32,7 +31,7 @@ export interface MetricsOptions {
 export type CheckedMetricsOptions = Omit<MetricsOptions, 'ledger'> & { ledger?: false | LedgerOptions }
 
 /** @internal */
-export const managerOf = (name: string, value: unknown): MemoryManager => check.instance(name, value, MemoryManager)
+export const managerOf = (name: string, value: unknown): MemoryManager => check.closable(name, value, MemoryManager)
 
 /** @internal */
 export const budgetOf = (name: string, value: unknown): MemoryBudget => check.instance(name, value, MemoryBudget)
@@ -41,10 +40,8 @@ export const budgetOf = (name: string, value: unknown): MemoryBudget => check.in
 function ledgerOf(name: string, value: unknown): false | LedgerOptions {
   const options = value === true ? {} : typeof value === 'string' ? { name: value } : value
   if (options === false) return false
-  if (!check.isObject(options) || !check.canBeAsked(options)) {
-    throw invalidArgument(name, 'true, false, the name of a ledger, or its options', quoted(value))
-  }
-  const own: LedgerOptions = check.own(options)
+  const expected = 'true, false, the name of a ledger, or its options'
+  const own = check.own(check.object<LedgerOptions>(name, options, expected))
   try {
     surveyLedger(own)
   } catch (error) {

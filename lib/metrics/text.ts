@@ -28,10 +28,8 @@ function metricText(value: unknown): string {
 }
 
 /** What may be looked into; what it holds is checked as it is used. */
-function fields<T extends object>(value: unknown): { readonly [K in keyof T]: unknown } {
-  if (check.isObject(value) && check.canBeAsked(value)) return value as T
-  throw invalidArgument('metrics', EXPECTED, quoted(value))
-}
+const fields = <T extends object>(value: unknown): { readonly [K in keyof T]: unknown } =>
+  check.object<T>('metrics', value, EXPECTED)
 
 function text(value: unknown): string {
   if (typeof value === 'string') return value

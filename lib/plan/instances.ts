@@ -63,11 +63,12 @@ export class Instances implements Iterable<AllocatedInstance> {
    * @throws {@link ReleasedError} after the manager was closed.
    */
   allocate(id: string, request: PlanRun): Allocation {
+    // First: a getter of it may close the manager, or take the name.
+    const run = readRun(request, 'request')
     if (this.#closed) throw released('the memory manager')
     if (check.string('id', id) === '' || this.#find(id)) {
       throw invalidArgument('id', 'a name that no live instance has', quoted(id))
     }
-    const run = readRun(request, 'request')
     const { model, limitBytes } = run
     if (model === undefined && limitBytes === undefined) {
       throw invalidArgument('request', 'an object with a model or limitBytes', 'neither')

@@ -93,10 +93,12 @@ export function checkLoad(budget: MemoryBudget, file: string | URL, options: Loa
   const core = nativeBudget(budget)
   if (core === undefined) throw invalidArgument('budget', 'a MemoryBudget', quoted(budget))
   const path = check.filePath('file', file)
-  if (!check.isObject(options) || !check.canBeAsked(options))
-    throw invalidArgument('options', 'a plain object', quoted(options))
   // What it inherits is none of it.
-  const { allocation, headroomBytes: left, ...rest } = check.own({ ...options })
+  const {
+    allocation,
+    headroomBytes: left,
+    ...rest
+  } = check.own({ ...check.object<LoadCheckOptions>('options', options) })
   const run = readRun(rest, 'options')
   if (allocation !== undefined && !isAllocation(allocation)) {
     throw invalidArgument('allocation', 'an Allocation', quoted(allocation))

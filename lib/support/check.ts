@@ -93,6 +93,12 @@ export function oneOf<T extends string>(name: string, value: unknown, allowed: r
 /** Whether it is an object, which private members can be looked for in. */
 export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 
+/** An object of any class, whose members can be read. */
+export function object<T extends object>(name: string, value: unknown, expected = 'an object'): T {
+  if (isObject(value) && canBeAsked(value)) return value as T
+  throw invalidArgument(name, expected, quoted(value))
+}
+
 /** An object of ours with its native half; one that only looks like it has none. */
 export function real<T extends object>(
   name: string,
@@ -107,6 +113,21 @@ export function real<T extends object>(
 /** An object of a class of this package. */
 export function instance<T>(name: string, value: unknown, type: { readonly name: string; readonly prototype: T }): T {
   if (canBeAsked(value) && value instanceof (type as unknown as abstract new () => object)) return value as T
+  throw invalidArgument(name, `a ${type.name}`, quoted(value))
+}
+
+/** The same, of a class whose objects tell whether they were closed; what only inherits from one cannot. */
+export function closable<T extends { readonly closed: boolean }>(
+  name: string,
+  value: unknown,
+  type: { readonly name: string; readonly prototype: T },
+): T {
+  const found = instance(name, value, type)
+  try {
+    if (typeof found.closed === 'boolean') return found
+  } catch {
+    // Its private members are not there.
+  }
   throw invalidArgument(name, `a ${type.name}`, quoted(value))
 }
 
@@ -173,6 +194,10 @@ export function canBeAsked(value: unknown): boolean {
     return false
   }
 }
+
+/** What an object has under a name, whatever the object may have beside it; `undefined` of what is no object, and of a revoked proxy. */
+export const member = (value: unknown, key: string): unknown =>
+  canBeAsked(value) ? (value as Record<string, unknown> | null | undefined)?.[key] : undefined
 
 /** Reads one option with its check; an option that is absent or `undefined` is left out. */
 type Checks<T> = { readonly [K in keyof T]-?: (name: string, value: unknown) => NonNullable<T[K]> }

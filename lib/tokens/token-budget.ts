@@ -222,7 +222,7 @@ export class TokenBudget implements Disposable {
    * const tokens = new TokenBudget({ cost: needs, grant, prune: 'idle', onPrune: ({ label }) => runtime.drop(label) })
    */
   revoke(request: Pick<MakeRoomRequest, 'bytes'>): boolean | Promise<boolean> {
-    const asked = check.bytes('bytes', request?.bytes)
+    const asked = check.bytes('bytes', check.member(request, 'bytes'))
     const grant = this.#grant
     if (grant === undefined || grant.released) return asked === 0
     // Nobody goes for what the floor has.
