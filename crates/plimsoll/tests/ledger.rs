@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "ledger/seats.rs"]
+mod seats;
+
 use std::{
     fs::{self, File},
     os::unix::fs::{FileExt, PermissionsExt, symlink},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -19,44 +22,11 @@ use plimsoll::{
     system::SystemRoot,
     units::{GIB, MIB},
 };
-
-/// A folder in RAM.
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").unwrap()
-}
-
-fn options(folder: &Path) -> LedgerOptions {
-    LedgerOptions { directory: Some(folder.to_owned()), ..LedgerOptions::default() }
-}
-
-fn seat(folder: &Path, name: &str) -> Seat {
-    Seat::take_in(&options(folder), name, Box::new(|| None)).unwrap()
-}
-
-fn file(folder: &Path) -> PathBuf {
-    folder.join("board.ledger")
-}
-
-fn is_granted(seat: &Seat, bytes: u64, line_bytes: u64) -> bool {
-    match seat.take(bytes, line_bytes) {
-        Ok(()) => seat.settle(bytes, Unsettled::default()),
-        Err(Unshared::Crowded(_)) => return false,
-        Err(Unshared::Broken(error)) => panic!("{error}"),
-    }
-    true
-}
+use seats::{file, folder, is_granted, options, refusal, seat};
 
 fn crowded(seat: &Seat, bytes: u64, line_bytes: u64) -> (u64, String) {
     match seat.take(bytes, line_bytes) {
         Err(Unshared::Crowded(crowded)) => (crowded.available_bytes, crowded.constraint),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The reason why that ledger cannot be used.
-fn refusal(options: &LedgerOptions) -> String {
-    match Seat::take_in(options, "refused", Box::new(|| None)) {
-        Err(Error::Ledger { reason, .. }) => reason,
         other => panic!("{other:?}"),
     }
 }

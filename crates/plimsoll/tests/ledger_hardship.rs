@@ -6,40 +6,25 @@
 #[path = "cuda/fork.rs"]
 mod fork;
 
+#[path = "ledger/seats.rs"]
+mod seats;
+
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt,
-    path::Path,
     process::Command,
     sync::{Mutex, PoisonError},
 };
 
 use plimsoll::{
-    Error,
     budget::{Sharers, Unsettled, Unshared},
     ledger::{LedgerOptions, Seat, survey},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use seats::{is_granted, options, try_seat};
 
 /// Descriptors and users are the whole process's.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn options(folder: &Path) -> LedgerOptions {
-    LedgerOptions { directory: Some(folder.to_owned()), ..LedgerOptions::default() }
-}
-
-fn try_seat(folder: &Path, name: &str) -> Result<Seat, Error> {
-    Seat::take_in(&options(folder), name, Box::new(|| None))
-}
-
-fn is_granted(seat: &Seat, bytes: u64, line_bytes: u64) -> bool {
-    match seat.take(bytes, line_bytes) {
-        Ok(()) => seat.settle(bytes, Unsettled::default()),
-        Err(Unshared::Crowded(_)) => return false,
-        Err(Unshared::Broken(error)) => panic!("{error}"),
-    }
-    true
-}
 
 /// Holds every descriptor that this process may have, but for so many.
 struct Shortage {

@@ -2,42 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+#[path = "ledger/seats.rs"]
+mod seats;
+
+use std::{fs, path::Path, time::Duration};
 
 use plimsoll::{
-    budget::{Sharers, Unsettled, Unshared},
+    budget::{Sharers, Unsettled},
     ledger::{LedgerOptions, Seat},
 };
 use rustix::io::{FdFlags, fcntl_setfd};
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").unwrap()
-}
-
-fn options(folder: &Path) -> LedgerOptions {
-    LedgerOptions { directory: Some(folder.to_owned()), ..LedgerOptions::default() }
-}
-
-fn seat(folder: &Path, name: &str) -> Seat {
-    Seat::take_in(&options(folder), name, Box::new(|| None)).unwrap()
-}
-
-fn file(folder: &Path) -> PathBuf {
-    folder.join("board.ledger")
-}
-
-fn is_granted(seat: &Seat, bytes: u64, line_bytes: u64) -> bool {
-    match seat.take(bytes, line_bytes) {
-        Ok(()) => seat.settle(bytes, Unsettled::default()),
-        Err(Unshared::Crowded(_)) => return false,
-        Err(Unshared::Broken(error)) => panic!("{error}"),
-    }
-    true
-}
+use seats::{file, folder, is_granted, options, seat};
 
 #[test]
 fn a_ledger_that_was_removed_is_made_again_with_what_is_held() {

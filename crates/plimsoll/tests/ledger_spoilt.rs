@@ -3,10 +3,13 @@
 
 #![allow(unsafe_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "ledger/seats.rs"]
+mod seats;
+
 use std::{
     fs::{self, File},
     os::unix::fs::{PermissionsExt, symlink},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -16,40 +19,7 @@ use plimsoll::{
     budget::{SharedQueue, Sharers, Unsettled, Unshared},
     ledger::{LedgerOptions, Seat, survey},
 };
-
-/// A folder in RAM.
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").unwrap()
-}
-
-fn options(folder: &Path) -> LedgerOptions {
-    LedgerOptions { directory: Some(folder.to_owned()), ..LedgerOptions::default() }
-}
-
-fn seat(folder: &Path, name: &str) -> Seat {
-    Seat::take_in(&options(folder), name, Box::new(|| None)).unwrap()
-}
-
-fn file(folder: &Path) -> PathBuf {
-    folder.join("board.ledger")
-}
-
-fn is_granted(seat: &Seat, bytes: u64, line_bytes: u64) -> bool {
-    match seat.take(bytes, line_bytes) {
-        Ok(()) => seat.settle(bytes, Unsettled::default()),
-        Err(Unshared::Crowded(_)) => return false,
-        Err(Unshared::Broken(error)) => panic!("{error}"),
-    }
-    true
-}
-
-/// The reason why that ledger cannot be used.
-fn refusal(options: &LedgerOptions) -> String {
-    match Seat::take_in(options, "refused", Box::new(|| None)) {
-        Err(Error::Ledger { reason, .. }) => reason,
-        other => panic!("{other:?}"),
-    }
-}
+use seats::{file, folder, is_granted, options, refusal, seat};
 
 /// Every word of a live file, spoilt in turn by a bit, by zeros and by ones, while others act.
 #[test]
