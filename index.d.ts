@@ -2418,8 +2418,14 @@ declare class BusyError extends PlimsollError {
     readonly code: 'ERR_BUSY';
     /** What is in use. */
     readonly what: string;
-    /** Where it is a queue that takes nobody more: how many wait in it. */
+    /** Where it is a queue in which nobody more may wait: how many do. */
     readonly waitingCount?: number;
+    /** Of a queue: the labels of what was asked for. */
+    readonly label?: string;
+    /** Of a queue: bytes asked for, all together. */
+    readonly requestedBytes?: number;
+    /** Of a queue: bytes that were free. */
+    readonly availableBytes?: number;
 }
 /**
  * What was asked for is more than could be granted if nobody held anything. Nothing was taken, and nothing waits.
@@ -2568,8 +2574,8 @@ declare class InvalidPlanError extends PlimsollError {
 
 /** What is published on the channel `plimsoll.refusal` of `node:diagnostics_channel`, in the thread that was refused. */
 interface RefusalNotice {
-    /** What its caller gets; one who waited for its turn gets the latter two. */
-    error: InsufficientMemoryError | NeverFitsError | TimeoutError;
+    /** What its caller gets; one who would wait for its turn gets the latter three. */
+    error: InsufficientMemoryError | NeverFitsError | TimeoutError | BusyError;
     /** Whether that budget refused, or one that shares what is allocated with it. */
     isOf: (budget: unknown) => boolean;
 }

@@ -132,8 +132,10 @@ describe('acquire()', () => {
     const held = admission.budget.allocate(100, 'held')
     const waiting = admission.acquire(part(1))
     await untilWaiting(admission, 1)
-    const busy = await rejectedBy(BusyError, admission.acquire(part(1)))
-    expect(busy).toMatchObject({ code: 'ERR_BUSY', waitingCount: 1 })
+    const busy = await rejectedBy(BusyError, admission.acquire([part(1, 'a'), part(2, 'b')]))
+    const figures = { waitingCount: 1, label: 'a, b', requestedBytes: 3, availableBytes: 0 }
+    expect(busy).toMatchObject({ code: 'ERR_BUSY', what: 'the queue', ...figures })
+    expect(busy.message).toMatch(/1 wait in it, and no more than 1 may; try again later/)
     held.release()
     ;(await waiting).release()
   })

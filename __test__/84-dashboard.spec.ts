@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import {
+  BusyError,
   InsufficientMemoryError,
   InvalidArgumentError,
   MemoryManager,
@@ -273,10 +274,24 @@ describe('what is shown', () => {
     const elsewhere = thrownBy(InsufficientMemoryError, () => manager.budget.allocate(200 * MiB, 'elsewhere'))
     shown.refused(elsewhere)
     expect((await shown.state()).refusals.map(({ label }) => label)).toEqual(['elsewhere', 'beside'])
-    for (const wrong of [undefined, new Error('no'), 7]) {
+    for (const wrong of [undefined, new Error('no'), 7, { code: 'ERR_BUSY', what: 'the NPU' }]) {
       expect(() => shown.refused(wrong as never)).toThrow(InvalidArgumentError)
     }
     for (const each of shared) await each.close()
+  })
+
+  test('has a request that found the queue full', async () => {
+    using _weights = manager.budget.allocate(90 * MiB, 'weights')
+    manager.admission.maxWaiting = 0
+    await rejectedBy(BusyError, manager.acquire({ bytes: 20 * MiB, label: 'one more' }))
+    expect((await dashboard.state()).refusals).toMatchObject([
+      {
+        label: 'one more',
+        requestedBytes: 20 * MiB,
+        bindingConstraint: '0 wait in the queue, as many as may',
+        suggestion: expect.stringContaining('try again later'),
+      },
+    ])
   })
 
   test('is told of refusals as any program is, by a channel of node:diagnostics_channel', () => {

@@ -126,7 +126,7 @@ describe('what is read', () => {
           value,
         ]),
       )
-    expect(await counts()).toEqual({ ERR_INSUFFICIENT_MEMORY: 0, ERR_NEVER_FITS: 0, ERR_TIMEOUT: 0 })
+    expect(await counts()).toEqual({ ERR_INSUFFICIENT_MEMORY: 0, ERR_NEVER_FITS: 0, ERR_TIMEOUT: 0, ERR_BUSY: 0 })
     using _weights = manager.budget.allocate(90 * MiB, 'weights')
     const other = MemoryBudget.forThisMachine({ isolated: true, headroom: false, maxBytes: MiB } as never)
     for (const budget of [manager.budget, manager.budget, other]) {
@@ -134,7 +134,9 @@ describe('what is read', () => {
     }
     await expect(manager.acquire({ bytes: 200 * MiB, label: 'much' })).rejects.toThrow()
     await expect(manager.acquire({ bytes: 20 * MiB, label: 'later' }, { timeoutMs: 1 })).rejects.toThrow()
-    expect(await counts()).toEqual({ ERR_INSUFFICIENT_MEMORY: 2, ERR_NEVER_FITS: 1, ERR_TIMEOUT: 1 })
+    manager.admission.maxWaiting = 0
+    await expect(manager.acquire({ bytes: 20 * MiB, label: 'full' })).rejects.toThrow()
+    expect(await counts()).toEqual({ ERR_INSUFFICIENT_MEMORY: 2, ERR_NEVER_FITS: 1, ERR_TIMEOUT: 1, ERR_BUSY: 1 })
   })
 
   test('has no more labels than were asked for; the others are one', async () => {

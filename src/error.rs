@@ -77,10 +77,13 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             }
             Ok(())
         }
-        CoreError::Released { what } => object.set("what", *what),
-        CoreError::Busy { what, reason: _, waiting_count } => {
-            object.set("what", *what)?;
-            set_some(object, "waitingCount", waiting_count.map(|count| count as f64))
+        CoreError::Released { what } | CoreError::Busy { what, reason: _ } => object.set("what", *what),
+        CoreError::QueueFull { label, requested_bytes, available_bytes, waiting_count, most_waiting: _ } => {
+            object.set("what", "the queue")?;
+            object.set("label", label.as_str())?;
+            object.set("requestedBytes", *requested_bytes as f64)?;
+            object.set("availableBytes", *available_bytes as f64)?;
+            object.set("waitingCount", *waiting_count as f64)
         }
         CoreError::NeverFits { label, requested_bytes, line_bytes, binding_constraint } => {
             object.set("label", label.as_str())?;

@@ -1,17 +1,19 @@
-import { InsufficientMemoryError, NeverFitsError, TimeoutError } from '../support/errors.js'
+import { BusyError, InsufficientMemoryError, NeverFitsError, TimeoutError } from '../support/errors.js'
 
 /** What is published on the channel `plimsoll.refusal` of `node:diagnostics_channel`, in the thread that was refused. */
 export interface RefusalNotice {
-  /** What its caller gets; one who waited for its turn gets the latter two. */
-  error: InsufficientMemoryError | NeverFitsError | TimeoutError
+  /** What its caller gets; one who would wait for its turn gets the latter three. */
+  error: InsufficientMemoryError | NeverFitsError | TimeoutError | BusyError
   /** Whether that budget refused, or one that shares what is allocated with it. */
   isOf: (budget: unknown) => boolean
 }
 
 const refusals: readonly unknown[] = [InsufficientMemoryError, NeverFitsError, TimeoutError]
 
+/** What is busy is a matter of memory where it is a queue. */
 const isRefusal = (error: unknown): error is RefusalNotice['error'] =>
-  error instanceof Error && refusals.includes(error.constructor)
+  error instanceof Error &&
+  (refusals.includes(error.constructor) || (error instanceof BusyError && error.waitingCount !== undefined))
 
 /** Calls under way that may get by what is refused within. */
 let gettingBy = 0

@@ -28,13 +28,20 @@ const shown: {
     bindingConstraint: `not within ${timeoutMs} ms`,
     suggestion: reason,
   }),
+  ERR_BUSY: ({ label = '', availableBytes = 0, waitingCount, message }) => ({
+    label,
+    availableBytes,
+    bindingConstraint: `${waitingCount} wait in the queue, as many as may`,
+    suggestion: message,
+  }),
 }
 
 /** @internal An error as it is shown among the refusals; nothing of what is none. It may be another copy's, or look like one. */
 export function refusalOf(error: unknown): DashboardRefusal | undefined {
   if (!check.isObject(error) || !check.canBeAsked(error)) return undefined
   const { code, requestedBytes } = error as Partial<Refused>
-  if (typeof code !== 'string' || !Object.hasOwn(shown, code)) return undefined
+  // What is busy, but no queue, was not asked for memory.
+  if (typeof code !== 'string' || !Object.hasOwn(shown, code) || requestedBytes === undefined) return undefined
   const show = shown[code] as (error: unknown) => ReturnType<(typeof shown)['ERR_TIMEOUT']>
   const { label, availableBytes, bindingConstraint, suggestion } = show(error)
   return {

@@ -34,6 +34,7 @@ export function countRefusals(budget: MemoryBudget): void {
       ['ERR_INSUFFICIENT_MEMORY', 0],
       ['ERR_NEVER_FITS', 0],
       ['ERR_TIMEOUT', 0],
+      ['ERR_BUSY', 0],
     ]),
   }
   counted.set(budget, of)

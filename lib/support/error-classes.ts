@@ -308,8 +308,14 @@ export class BusyError extends PlimsollError {
   declare readonly code: 'ERR_BUSY'
   /** What is in use. */
   declare readonly what: string
-  /** Where it is a queue that takes nobody more: how many wait in it. */
+  /** Where it is a queue in which nobody more may wait: how many do. */
   declare readonly waitingCount?: number
+  /** Of a queue: the labels of what was asked for. */
+  declare readonly label?: string
+  /** Of a queue: bytes asked for, all together. */
+  declare readonly requestedBytes?: number
+  /** Of a queue: bytes that were free. */
+  declare readonly availableBytes?: number
 }
 
 /**

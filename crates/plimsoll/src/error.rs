@@ -142,8 +142,24 @@ pub enum Error {
         what: &'static str,
         /// By whom, and what to do.
         reason: String,
-        /// Where it is a queue that takes nobody more: how many wait in it.
-        waiting_count: Option<u64>,
+    },
+    /// As many wait for their turn as may.
+    #[error(
+        "expected {} for {label:?} to find a place in the queue, but {waiting_count} wait in it, and no more than \
+         {most_waiting} may; try again later",
+        format_bytes(*.requested_bytes)
+    )]
+    QueueFull {
+        /// The labels of the request.
+        label: String,
+        /// Bytes asked for, all together.
+        requested_bytes: u64,
+        /// Bytes that were free.
+        available_bytes: u64,
+        /// How many wait.
+        waiting_count: u64,
+        /// How many may.
+        most_waiting: u64,
     },
     /// What was asked for is more than could be granted if nobody held anything.
     #[error(
@@ -268,7 +284,7 @@ impl Error {
 
     /// A shorthand for [`Error::Busy`].
     pub fn busy(what: &'static str, reason: impl Into<String>) -> Self {
-        Self::Busy { what, reason: reason.into(), waiting_count: None }
+        Self::Busy { what, reason: reason.into() }
     }
 
     /// A shorthand for [`Error::Internal`].
@@ -307,7 +323,7 @@ impl Error {
 
 /// Gives every kind of error its code, from one list.
 macro_rules! codes {
-    ($($kind:ident => $code:literal),+ $(,)?) => {
+    ($($($kind:ident)|+ => $code:literal),+ $(,)?) => {
         impl Error {
             /// Every code there is.
             pub const CODES: &'static [&'static str] = &[$($code),+];
@@ -316,7 +332,7 @@ macro_rules! codes {
             #[must_use]
             pub const fn code(&self) -> &'static str {
                 match self {
-                    $(Self::$kind { .. } => $code),+
+                    $($(Self::$kind { .. })|+ => $code),+
                 }
             }
         }
@@ -335,7 +351,7 @@ codes!(
     Device => "ERR_DEVICE",
     DeviceUnavailable => "ERR_DEVICE_UNAVAILABLE",
     Ledger => "ERR_LEDGER",
-    Busy => "ERR_BUSY",
+    Busy | QueueFull => "ERR_BUSY",
     NeverFits => "ERR_NEVER_FITS",
     Timeout => "ERR_TIMEOUT",
     Internal => "ERR_INTERNAL",

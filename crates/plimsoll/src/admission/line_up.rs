@@ -68,7 +68,7 @@ impl Admission {
     ///
     /// # Errors
     ///
-    /// [`Error::NeverFits`] at once when all of it together is more than the line, and [`Error::Busy`] when too many wait;
+    /// [`Error::NeverFits`] at once when all of it together is more than the line, and [`Error::QueueFull`] when too many wait;
     /// [`Error::Timeout`]; [`Error::Io`] when no thread can be started.
     #[cfg(not(loom))]
     pub fn acquire(&self, requests: Vec<GrantRequest>, options: AcquireOptions) -> Result<Grant> {
@@ -79,7 +79,7 @@ impl Admission {
     ///
     /// # Errors
     ///
-    /// [`Error::NeverFits`], [`Error::Busy`] and [`Error::Io`] as [`acquire`](Self::acquire).
+    /// [`Error::NeverFits`], [`Error::QueueFull`] and [`Error::Io`] as [`acquire`](Self::acquire).
     #[cfg(not(loom))]
     pub fn submit(&self, requests: Vec<GrantRequest>, options: AcquireOptions) -> Result<Ticket> {
         self.submit_since(requests, options, Self::now(), None)

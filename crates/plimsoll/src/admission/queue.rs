@@ -128,7 +128,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`] when too many wait already.
+    /// [`Error::QueueFull`] when too many wait already.
     pub(super) fn submit(self: &Arc<Self>, entry: QueueEntry<Granted>, now_ns: u64) -> Result<u64> {
         let (budget, most) = (entry.budget.clone(), entry.options.max_waiting);
         let mut state = self.state();
@@ -136,15 +136,14 @@ impl Queue {
         self.count(&state, &budget);
         let mut effects = self.settle(&mut state, now_ns);
         let is_left = state.waiting.iter().any(|entry| entry.waiter.tie == tie);
-        let room = if is_left { state.has_room(most) } else { Ok(()) };
-        if room.is_err() {
-            drop(state.remove(tie));
+        let refused = if is_left { state.remove_if_full(tie, most) } else { None };
+        if refused.is_some() {
             effects.join(self.settle(&mut state, now_ns));
         } else {
             effects.has_changed |= is_left;
         }
         self.finish(state, effects, &budget, now_ns);
-        room.map(|()| tie)
+        refused.map_or(Ok(tie), |(_entry, error)| Err(error))
     }
 
     /// Grants it if it is its turn now, and else leaves no trace.

@@ -95,6 +95,17 @@ impl<T> QueueEntry<T> {
         })
     }
 
+    /// The error of one that may not wait, as so many do already.
+    pub(super) fn found_full(&self, others: usize, most: usize) -> Error {
+        Error::QueueFull {
+            label: self.label(),
+            requested_bytes: self.waiter.bytes,
+            available_bytes: self.budget.free_bytes(),
+            waiting_count: others as u64,
+            most_waiting: most as u64,
+        }
+    }
+
     pub(super) fn is_late(&self, now_ns: u64) -> bool {
         self.deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns)
     }

@@ -14,10 +14,7 @@ use super::{
     elsewhere::{Elsewhere, waiter_of},
     entry::{QueueEntry, Won},
 };
-use crate::{
-    budget::MemoryBudget,
-    error::{Error, Result},
-};
+use crate::{budget::MemoryBudget, error::Error};
 
 #[derive(Debug)]
 pub(super) struct QueueState<T> {
@@ -347,17 +344,11 @@ impl<T> QueueState<T> {
         of_waiters.chain(of_holders).chain(self.elsewhere.next_ns(now_ns)).min()
     }
 
-    /// Whether anybody may be added, of whom `most` may wait.
-    pub(super) fn has_room(&self, most: usize) -> Result<()> {
-        let count = self.waiting.len();
-        if count <= most {
-            return Ok(());
-        }
-        let others = count - 1;
-        Err(Error::Busy {
-            what: "the whole queue",
-            reason: format!("{others} wait in it, and no more than {most} may; try again later"),
-            waiting_count: Some(others as u64),
-        })
+    /// Takes out one who waits where more than `most` do, with the error.
+    pub(super) fn remove_if_full(&mut self, tie: u64, most: usize) -> Option<(QueueEntry<T>, Error)> {
+        let others = self.waiting.len().checked_sub(1).filter(|others| *others >= most)?;
+        let entry = self.remove(tie)?;
+        let error = entry.found_full(others, most);
+        Some((entry, error))
     }
 }

@@ -35,7 +35,10 @@ fn what_never_fits_and_what_is_too_many_is_refused_at_once() {
     let two = || AcquireOptions { max_waiting: 2, ..patient() };
     let _waiting = [(); 2].map(|()| submit(&admission, bytes(1), two()));
     let refused = admission.submit(bytes(1), two()).unwrap_err();
-    assert!(matches!(refused, Error::Busy { waiting_count: Some(2), .. }), "{refused:?}");
+    assert!(
+        matches!(refused, Error::QueueFull { requested_bytes: 1, available_bytes: 0, waiting_count: 2, .. }),
+        "{refused:?}"
+    );
     assert_eq!(admission.waiting().len(), 2);
     assert!(admission.submit(bytes(0), two()).is_ok(), "what fits now waits for nobody");
 }
