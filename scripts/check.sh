@@ -7,7 +7,8 @@ step() { printf '\n== %s\n' "$*"; }
 
 step 'Rust: format'
 cargo fmt --all --check
-for workspace in fuzz bench/suballocators bench/dequant bench/instructions bench/ledger bench/load/kernels; do cargo fmt --manifest-path "$workspace/Cargo.toml" --check; done
+benchmarks=(bench/suballocators bench/dequant bench/instructions bench/ledger bench/load/kernels)
+for workspace in fuzz "${benchmarks[@]}"; do cargo fmt --manifest-path "$workspace/Cargo.toml" --check; done
 
 step 'Rust: lints'
 # The addon has no test target: outside Node.js nothing calls its functions.
@@ -17,6 +18,11 @@ RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --quiet
 
 step 'Rust: the fuzz targets compile'
 RUSTFLAGS='--cfg fuzzing' cargo check --manifest-path fuzz/Cargo.toml --quiet
+
+step 'Rust: the benchmarks compile, with their peers'
+for workspace in "${benchmarks[@]}"; do
+  cargo check --manifest-path "$workspace/Cargo.toml" --target-dir target/benchmarks --locked --quiet
+done
 
 step 'Rust: licences and sources'
 # Advisories need a database from the network: see CONTRIBUTING.md.
