@@ -244,14 +244,17 @@ test('the first paint comes soon', async (t) => {
 
 test('ten pages stay open', async (t) => {
   const minutes = Number(values.minutes)
-  const { alonePercent, percent, updatesAMinute, errors, load, rss, heap, page } = await stay(browser, 10, minutes)
+  const { alonePercent, percent, updatesAMinute, errors, load, ...figures } = await stay(browser, 10, minutes)
+  const { rss, heap, page, pages } = figures
   const held = (of) => `${of.before.toFixed(1)} -> ${of.after.toFixed(1)} MiB`
   t.diagnostic(`${minutes} min, load ${load.toFixed(1)}: ${updatesAMinute.toFixed(1)} updates a minute`)
   t.diagnostic(`the server: ${percent.toFixed(2)} % of a core, ${alonePercent.toFixed(2)} % without pages`)
   t.diagnostic(`most in the first half -> in the last quarter: RSS of the server ${held(rss)}, its heap ${held(heap)}`)
-  t.diagnostic(`the heap of a page ${held(page)}`)
+  t.diagnostic(
+    `the heap of a page ${held(page)}, of the processes of all ten what is resident but of files ${held(pages)}`,
+  )
   assert.deepEqual(errors, [])
-  for (const [name, of] of Object.entries({ rss, heap, page })) {
+  for (const [name, of] of Object.entries(figures)) {
     assert(of.after <= of.before * 1.1 + 8, `expected ${name} to be flat, got ${held(of)}`)
   }
   if (values['assert-latency']) assert(percent < 1, `expected less than 1 % of a core, got ${percent}`)

@@ -2,6 +2,7 @@
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { setTimeout as later } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -45,6 +46,17 @@ async function watch({ context, page }) {
   return { heapBytes, updates: () => updates }
 }
 
+/** What is resident of the processes that a browser has for its pages, all together, without the files that they share. */
+async function renderers(browser) {
+  const session = await browser.newBrowserCDPSession()
+  return async () => {
+    const { processInfo } = await session.send('SystemInfo.getProcessInfo')
+    const ids = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id)
+    const kibibytes = ids.map((id) => Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${id}/status`, 'utf8'))[1]))
+    return kibibytes.reduce((sum, each) => sum + each * 1024, 0)
+  }
+}
+
 /** The share of a core that a server used while something went on. */
 async function shareOf(server, work) {
   const { cpuMs } = await server.ask('used')
@@ -62,7 +74,8 @@ const growth = (values) => {
 
 /**
  * Opens pages, each in a browser of its own, for so long. Says what share of a core the server used with and without them, how many updates a
- * page got a minute, and the most that was held in the first half and in the last quarter, in MiB.
+ * page got a minute, and the most that was held in the first half and in the last quarter, in MiB: by the server, one page's heap, and the
+ * processes of all pages.
  */
 export async function stay(browser, count, minutes) {
   const server = await serve()
@@ -70,7 +83,8 @@ export async function stay(browser, count, minutes) {
   const pages = []
   for (let at = 0; at < count; at++) pages.push(await open(browser, await server.ask('link')))
   const watched = await watch(pages[0])
-  const [rss, heap, pageHeap] = [[], [], []]
+  const pagesBytes = await renderers(browser)
+  const [rss, heap, pageHeap, pagesRss] = [[], [], [], []]
   const updatesBefore = watched.updates()
   const percent = await shareOf(server, async () => {
     for (let look = 0; look < LOOKS; look++) {
@@ -79,6 +93,7 @@ export async function stay(browser, count, minutes) {
       rss.push(rssBytes)
       heap.push(heapBytes)
       pageHeap.push(await watched.heapBytes())
+      pagesRss.push(await pagesBytes())
     }
   })
   const updatesAMinute = (watched.updates() - updatesBefore) / minutes
@@ -95,5 +110,6 @@ export async function stay(browser, count, minutes) {
     rss: growth(rss),
     heap: growth(heap),
     page: growth(pageHeap),
+    pages: growth(pagesRss),
   }
 }
