@@ -34,7 +34,9 @@ export async function launch() {
   const ours = createRequire(join(PLACE, 'package.json'))
   const axe = readFileSync(ours.resolve('axe-core/axe.min.js'), 'utf8')
   const { chromium } = ours('playwright-core')
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
+  // As root, and where /dev/shm is as small as in a container.
+  const args = ['--no-sandbox', '--disable-dev-shm-usage']
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args })
   const faultsOf = async (page) => {
     const { violations } = await page.evaluate(`(() => { ${axe}; return axe.run() })()`)
     return violations.map(({ id, nodes }) => [
