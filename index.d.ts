@@ -5339,7 +5339,7 @@ interface ParsePlanOptions {
 }
 /**
  * Reads a plan in YAML or JSON, and checks it against the schema. Models and commands are looked for by {@link validatePlan}, which
- * knows the lines of what this returns.
+ * knows the lines of what this returns; and here, too, where something is wrong, so that all is told at once.
  *
  * @throws {@link InvalidPlanError} for what is no YAML or no plan, with all issues and their lines.
  * @throws {@link InvalidArgumentError} for what is no text.

@@ -80,6 +80,34 @@ describe('parsePlan()', () => {
     )
   })
 
+  test('tells what is named and not there beside what is wrong, and nothing that follows from that', () => {
+    const text = [
+      'instances:',
+      '  a: { limitBytes: -1, model: none.gguf }',
+      '  a: { model: none.gguf, command: "no-such-program" }',
+      '  b: { limitBytes: 1GiB, command: [], listen: "127.0.0.1:1" }',
+      '  c: { limitBytes: 1GiB, listen: "127.0.0.1:2" }',
+    ].join('\n')
+    expect(issuesOf(text).map(({ line, kind, key }) => [line, kind, key])).toEqual([
+      [3, 'duplicate-name', undefined],
+      [4, 'invalid-value', 'instances.b.command'],
+      [3, 'missing-command', 'instances.a.command'],
+      [5, 'missing-value', 'instances.c.listen'],
+      [3, 'missing-model', 'instances.a.model'],
+    ])
+  })
+
+  test.each([
+    ['an alias of nothing', 'b: *x', /^line 3|expected an anchor &x before its alias, got none/],
+    ['a merge of a number', '<<: 5', /expected << to have an alias of a map/],
+    ['a merge of an alias of a number', 'a: &n 5, <<: *n', /expected << to have an alias of a map/],
+    ['a merge of a list with a number', '<<: [5]', /expected << to have an alias of a map/],
+  ])('%s is told with its line', (_, entry, message) => {
+    expect(issuesOf(`instances:\n  a:\n    { ${entry}, limitBytes: 1 }\n`)).toMatchObject([
+      { kind: 'syntax', line: 3, message: expect.stringMatching(message) },
+    ])
+  })
+
   test('two instances of one name are told with the line of the second', () => {
     const twice = 'instances:\n  a: { limitBytes: 1 }\n  b: { limitBytes: 1 }\n  a: { limitBytes: 2 }\n'
     expect(issuesOf(twice)).toMatchObject([{ kind: 'duplicate-name', line: 4 }])

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import {
   checkBeforeLoad,
   estimate,
@@ -8,6 +8,7 @@ import {
   Instances,
   InsufficientMemoryError,
   InvalidArgumentError,
+  InvalidGgufError,
   IoError,
   MemoryManager,
   MiB,
@@ -23,6 +24,10 @@ const other = file('model.rkllm')
 writeFileSync(other, Buffer.alloc(2 * MiB))
 const large = file('llama-1b.gguf')
 writeFileSync(large, headerOf(llama1b))
+// As long as its tensors are, and a hole where they would be.
+truncateSync(large, 8 * GiB)
+const cut = file('cut.gguf')
+writeFileSync(cut, readFileSync(samplePath).subarray(0, 100_000))
 
 const managerOf = (maxBytes: number) => new MemoryManager({ isolated: true, maxBytes })
 
@@ -199,6 +204,23 @@ describe('checkBeforeLoad()', () => {
     expect(thrownBy(InvalidArgumentError, () => checkBeforeLoad(other, { headroom: 3 } as object)).message).toMatch(
       /expected options/,
     )
+  })
+
+  test.each(['estimate', 'rule-of-thumb', undefined] as const)(
+    'a model that was cut off is none, by %s',
+    async (formula) => {
+      const run = formula === undefined ? {} : { formula }
+      expect(thrownBy(InvalidGgufError, () => checkBeforeLoad(cut, run)).message).toMatch(/the file is cut off/)
+      await using manager = managerOf(64 * MiB)
+      thrownBy(InvalidGgufError, () => manager.allocateInstance('cut', { model: cut, ...run }))
+      expect(manager.budget.allocatedBytes).toBe(0)
+    },
+  )
+
+  test('an empty file is no model of any format', () => {
+    const empty = file('empty.rkllm')
+    writeFileSync(empty, '')
+    expect(thrownBy(IoError, () => checkBeforeLoad(empty)).message).toMatch(/it is empty/)
   })
 
   test('what options inherit is none of them', () => {

@@ -97,7 +97,13 @@ test('a plan that is wrong ends with 1 and every issue with its line, and what i
   expect(wrong).toMatchObject({ status: 1, stdout: '' })
   expect(wrong.stderr).toMatch(/line 2: unknown key "limitByte" .* expected "limitBytes"/)
   const { error } = document(file('wrong.yaml'))
-  expect(error).toMatchObject({ code: 'ERR_INVALID_PLAN', issues: [{ kind: 'unknown-key', line: 2 }] })
+  expect(error).toMatchObject({
+    code: 'ERR_INVALID_PLAN',
+    issues: [
+      { kind: 'unknown-key', line: 2 },
+      { kind: 'missing-model', line: 3 },
+    ],
+  })
   writeFileSync(file('broken.yaml'), 'instances: [\n')
   expect(plimsoll(file('broken.yaml'))).toMatchObject({ status: 3, stdout: '' })
   expect(plimsoll(file('none.yaml'))).toMatchObject({ status: 3, stdout: '' })

@@ -13,7 +13,9 @@ writeFileSync(small, headerOf(llama1b))
 const ahead = file('mtp.gguf')
 writeFileSync(ahead, mtpHeader())
 
-const plimsoll = (...args: string[]) => runNode(['dist/cli.js', ...args])
+/** What tests are called by must not change from run to run, as folders do. */
+const models: Readonly<Record<string, string>> = { '8b.gguf': large, '1b.gguf': small }
+const plimsoll = (...args: string[]) => runNode(['dist/cli.js', ...args.map((word) => models[word] ?? word)])
 const document = (...args: string[]) => JSON.parse(plimsoll(...args, '--json').stdout)
 
 /** The words of a line as a shell has them: one may stand in quotes. */
@@ -127,17 +129,17 @@ describe('plimsoll estimate', () => {
 
   test.each([
     [2, [], 'expected a FILE, --params, --config, or -- and a command line of llama.cpp, got none of them'],
-    [2, [large, '--params', '7B'], 'got several of them'],
+    [2, ['8b.gguf', '--params', '7B'], 'got several of them'],
     [2, ['--params', 'seven'], 'expected --params to be a number of parameters, such as 7B or 350M, got "seven"'],
-    [2, [large, '--quant', 'Q4_0'], 'expected --quant with --params or --config'],
+    [2, ['8b.gguf', '--quant', 'Q4_0'], 'expected --quant with --params or --config'],
     [2, ['--params', '7B', '--lora', 'x.gguf'], 'x.gguf'],
-    [2, [large, '--kv-type', 'q8'], 'unknown value "q8" of --kv-type; did you mean "q8_0"?'],
-    [2, [large, '--gpu-layers', '-1'], 'gpu-layers'],
-    [2, [large, '--mmap', '--no-mmap'], 'expected --mmap or --no-mmap, got both'],
-    [2, [large, '--draft-context', '512'], 'expected --draft-context with --draft, got it without'],
-    [2, [large, '--draft-tokens', '4'], 'expected --draft-tokens with --mtp, got it without'],
-    [3, [large, '--mtp'], 'general.architecture'],
-    [3, [large, '--mmproj', small], 'mmproj'],
+    [2, ['8b.gguf', '--kv-type', 'q8'], 'unknown value "q8" of --kv-type; did you mean "q8_0"?'],
+    [2, ['8b.gguf', '--gpu-layers', '-1'], 'gpu-layers'],
+    [2, ['8b.gguf', '--mmap', '--no-mmap'], 'expected --mmap or --no-mmap, got both'],
+    [2, ['8b.gguf', '--draft-context', '512'], 'expected --draft-context with --draft, got it without'],
+    [2, ['8b.gguf', '--draft-tokens', '4'], 'expected --draft-tokens with --mtp, got it without'],
+    [3, ['8b.gguf', '--mtp'], 'general.architecture'],
+    [3, ['8b.gguf', '--mmproj', '1b.gguf'], 'mmproj'],
     [2, ['--', 'ls', '-l'], 'expected the program to be llama-server'],
     [2, ['--', 'llama-server', '-c', '8k'], 'a command line with -m'],
     [2, ['--', 'llama-bench', '-m', 'x'], 'llama-bench'],
@@ -200,11 +202,11 @@ describe('plimsoll fit', () => {
 
   test.each([
     [['--parallel', '2,1']],
-    [['--parallel', '4', '--kv-unified', '--swa-full', '--draft', small, '--no-repack']],
+    [['--parallel', '4', '--kv-unified', '--swa-full', '--draft', '1b.gguf', '--no-repack']],
     [['--no-flash-attention', '--prompt-cache', '512MiB', '--checkpoints', '4', '--runtime', 'llama-server']],
     [['--gpu-layers', 'all', '--kv-types', 'q8_0', '--ubatches', '128', '--batch', '512']],
     [['--gpu-layers', 'all', '--cpu-tensors', 'ffn_(up|down)', '--cpu-tensors', '^blk\\.0\\.']],
-    [['--draft', small, '--draft-context', '2048', '--draft-kv-type', 'q8_0', '--draft-gpu-layers', '4']],
+    [['--draft', '1b.gguf', '--draft-context', '2048', '--draft-kv-type', 'q8_0', '--draft-gpu-layers', '4']],
   ])('its arguments of llama-server need what it found, with %j', (options) => {
     const board = ['--board', 'agx-orin-64gb']
     const { fits, estimate, llamaServerArguments } = document('fit', large, ...board, '--max', '24GiB', ...options)
@@ -228,9 +230,9 @@ describe('plimsoll fit', () => {
 
   test.each([
     [2, [], 'expected a FILE, got none'],
-    [2, [large, '--parallel', '4,x'], 'expected --parallel to be whole numbers'],
-    [2, [large, '--priorities', 'speed'], 'unknown value "speed" of --priorities'],
-    [2, [large, '--contxt', '1'], 'unknown option "--contxt"'],
+    [2, ['8b.gguf', '--parallel', '4,x'], 'expected --parallel to be whole numbers'],
+    [2, ['8b.gguf', '--priorities', 'speed'], 'unknown value "speed" of --priorities'],
+    [2, ['8b.gguf', '--contxt', '1'], 'unknown option "--contxt"'],
     [3, ['none.gguf'], 'none.gguf'],
   ])('ends with %i for %j', (status, args, message) => {
     const ended = plimsoll('fit', ...args)

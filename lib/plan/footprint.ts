@@ -56,9 +56,15 @@ export const runKeys: readonly (keyof PlanRun)[] = [
 /** Files that were opened together and are closed together. */
 export class OpenFiles implements Disposable {
   readonly #files: GgufFile[] = []
+  readonly #headerOnly: boolean
+
+  /** Whether a header does: a plan may be for another machine. What is to be loaded has to be whole. */
+  constructor(headerOnly = true) {
+    this.#headerOnly = headerOnly
+  }
 
   open(path: string): GgufFile {
-    const file = GgufFile.open(path, { headerOnly: true })
+    const file = GgufFile.open(path, { headerOnly: this.#headerOnly })
     this.#files.push(file)
     return file
   }
@@ -92,11 +98,22 @@ export function estimateOptions(
  * and the file is one of GGUF; else by the rule of thumb, which counts the files beside it too.
  */
 export function sizeOf(run: Exact<PlanRun>, folder: string, processor?: Processor): Sized {
+  using files = new OpenFiles()
+  return sizeBy(files, run, folder, processor)
+}
+
+/** The same of a model that is loaded now: its files have to be whole, by whatever its size is found. */
+export function sizeOfWhole(run: Exact<PlanRun>): Sized {
+  using files = new OpenFiles(false)
+  if (run.model !== undefined && isGguf(run.model)) files.open(resolve(run.model))
+  return sizeBy(files, run, '.')
+}
+
+function sizeBy(files: OpenFiles, run: Exact<PlanRun>, folder: string, processor?: Processor): Sized {
   const { model, limitBytes, formula } = run
   const limit = limitBytes === undefined ? {} : { limitBytes }
   if (model === undefined) return { native: check.own(limit) }
   const path = resolve(folder, model)
-  using files = new OpenFiles()
   if (formula === 'estimate' || (formula === undefined && isGguf(path))) {
     const file = files.open(path)
     const estimate = estimateOf(file, estimateOptions(run, folder, files, processor))
@@ -116,6 +133,7 @@ const isGguf = (path: string): boolean => /\.gguf$/i.test(path)
 /** The size of a model's file, or of all files of a split one. */
 function fileBytes(path: string, files: OpenFiles): number {
   const { size } = statOf(path)
+  if (size === 0) throw readError(path, 'a model file', new Error('it is empty'))
   if (!/-\d{5}-of-\d{5}\.gguf$/i.test(path)) return size
   return files.open(path).paths.reduce((sum, each) => sum + statOf(each).size, 0)
 }

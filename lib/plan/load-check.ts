@@ -6,7 +6,7 @@ import { type Allocation, isAllocation } from '../budget/allocation.js'
 import { MemoryBudget, nativeBudget } from '../budget/budget.js'
 import * as check from '../support/check.js'
 import { call, invalidArgument, quoted, readError } from '../support/errors.js'
-import { runKeys, type Sized, sizeOf } from './footprint.js'
+import { runKeys, type Sized, sizeOfWhole } from './footprint.js'
 import { IssueList } from './issues.js'
 import { SchemaReader } from './schema.js'
 import type { Exact, PlanRun, PlanRunOptions, PlanSize } from './types.js'
@@ -69,7 +69,7 @@ export function sizeOfFile(file: string, run: Exact<PlanRun>): Sized {
   } catch (error) {
     throw readError(file, 'a model file that is there', error)
   }
-  return call(() => sizeOf(check.own({ ...run, model: file }), '.'))
+  return call(() => sizeOfWhole(check.own({ ...run, model: file })))
 }
 
 /**

@@ -1,5 +1,3 @@
-import { statSync } from 'node:fs'
-import { resolve } from 'node:path'
 import * as native from '../addon/native.js'
 import { MemoryBudget } from '../budget/budget.js'
 import { processorOf } from '../estimate/options.js'
@@ -9,6 +7,7 @@ import { type BoardId, boardPresets } from '../system/system.js'
 import { checkCommands } from './commands.js'
 import { type Sized, sizeOf } from './footprint.js'
 import { IssueList, type Keys } from './issues.js'
+import { checkFiles, modelKeys } from './named.js'
 import { SchemaReader } from './schema.js'
 import { type PlanSource, sourceOf } from './source.js'
 import type { Exact, Plan, PlanInstance, PlanMode } from './types.js'
@@ -129,36 +128,13 @@ function sizedOf(
     issues.add('missing-value', own, `expected ${own.join('.')} to have a model or limitBytes, got neither`)
     return undefined
   }
-  const keys: Keys = Object.hasOwn(plan.instances?.[id] ?? {}, 'model') ? [...own, 'model'] : ['model']
-  const files: [Keys, string | undefined][] = [
-    [keys, model],
-    [[...own, 'mmproj'], instance.mmproj],
-    [[...own, 'draft'], instance.draft],
-    ...(instance.loras ?? []).map((path): [Keys, string] => [[...own, 'loras'], path]),
-  ]
-  const missing = files.filter(([, path]) => path !== undefined && !isFile(resolve(folder, path)))
-  for (const [where, path] of missing) {
-    issues.add(
-      'missing-model',
-      where,
-      `expected ${where.join('.')} to be a file that is there, got ${JSON.stringify(path)}`,
-    )
-  }
-  if (missing.length > 0) return undefined
+  if (!checkFiles(plan, id, instance, folder, issues)) return undefined
   try {
     return sizeOf(instance, folder, processorOf(plan.board))
   } catch (error) {
     const failed = fromNative(error)
     if (!(failed instanceof PlimsollError) && (failed as NodeJS.ErrnoException).code === undefined) throw error
-    issues.add('invalid-model', keys, `${own.join('.')}: ${(failed as Error).message}`)
+    issues.add('invalid-model', modelKeys(plan, id), `${own.join('.')}: ${(failed as Error).message}`)
     return undefined
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return statSync(path).isFile()
-  } catch {
-    return false
   }
 }

@@ -10,11 +10,13 @@ import {
   LineCounter,
   type Node,
   parseDocument,
+  type Range,
   visit,
 } from 'yaml'
 import * as check from '../support/check.js'
 import { readError } from '../support/errors.js'
 import { IssueList, type Keys } from './issues.js'
+import { checkNamed } from './named.js'
 import { SchemaReader } from './schema.js'
 import type { Plan } from './types.js'
 
@@ -85,7 +87,8 @@ function entryOf(
 ): { value: unknown; at: number | undefined } | undefined {
   const resolved = isAlias(node) ? node.resolve(document) : node
   if (isMap(resolved)) {
-    const pair = resolved.items.find((item) => isScalar(item.key) && String(item.key.value) === key)
+    // Of two of one name the last one counts.
+    const pair = resolved.items.findLast((item) => isScalar(item.key) && String(item.key.value) === key)
     return pair && { value: pair.value, at: isScalar(pair.key) ? pair.key.range?.[0] : undefined }
   }
   if (!isSeq(resolved)) return undefined
@@ -108,7 +111,7 @@ export interface ParsePlanOptions {
 
 /**
  * Reads a plan in YAML or JSON, and checks it against the schema. Models and commands are looked for by {@link validatePlan}, which
- * knows the lines of what this returns.
+ * knows the lines of what this returns; and here, too, where something is wrong, so that all is told at once.
  *
  * @throws {@link InvalidPlanError} for what is no YAML or no plan, with all issues and their lines.
  * @throws {@link InvalidArgumentError} for what is no text.
@@ -123,8 +126,7 @@ export function parsePlan(text: string, options?: ParsePlanOptions): Plan {
     issues.add('syntax', [], `expected a text of at most ${MAX_BYTES} characters, got ${checked.length}`)
     issues.throwIfAny()
   }
-  const source = parsed(checked, path)
-  return planOf(source)
+  return planOf(parsed(checked, path))
 }
 
 /**
@@ -140,8 +142,7 @@ export function readPlan(path: string | URL): Plan {
 
 /** What a file in YAML or JSON says that is no plan, and where to note what is wrong with it. */
 export function readConfiguration(path: string): { content: unknown; issues: IssueList } {
-  const source = parsed(textOf(path, 'a configuration'), path)
-  const issues = new IssueList(source, 'the configuration')
+  const { source, issues } = parsed(textOf(path, 'a configuration'), path, 'the configuration')
   const content = contentOf(source, issues)
   issues.throwIfAny()
   return { content, issues }
@@ -158,16 +159,23 @@ function textOf(file: string, what: string): string {
   }
 }
 
-function planOf(source: PlanSource): Plan {
-  const issues = new IssueList(source)
+function planOf({ source, issues }: Parsed): Plan {
   const plan = new SchemaReader(issues).plan(contentOf(source, issues))
+  // All that is wrong is told at once.
+  if (issues.count > 0) checkNamed(plan, source.folder, issues)
   issues.throwIfAny()
   sources.set(plan, source)
   return plan
 }
 
+/** A text that was read, and what is wrong with it that need not end its reading. */
+interface Parsed {
+  readonly source: PlanSource
+  readonly issues: IssueList
+}
+
 /** The document of a text; what is no YAML is told with its lines. */
-function parsed(text: string, path: string | undefined): PlanSource {
+function parsed(text: string, path: string | undefined, what?: string): Parsed {
   const lines = new LineCounter()
   const failed = (message: string, line?: number): never => {
     const issues = new IssueList(path === undefined ? undefined : new PlanSource(path, '', parseDocument(''), lines))
@@ -185,38 +193,56 @@ function parsed(text: string, path: string | undefined): PlanSource {
     return failed(`expected YAML or JSON, got: ${(error as Error).message}`)
   }
   const source = new PlanSource(path, text, document, lines)
-  const issues = new IssueList(source)
+  const issues = new IssueList(source, what)
   for (const { message, pos } of document.errors.slice(0, MAX_TOLD)) {
     issues.add('syntax', [], `expected YAML or JSON, got: ${message}`, { line: source.line(pos[0]) })
   }
   checkNodes(source, issues)
-  issues.throwIfAny()
-  return source
+  if (issues.all.some(({ kind }) => kind === 'syntax')) issues.throwIfAny()
+  return { source, issues }
 }
 
-/** Names that come twice in one place, and more aliases than a plan has. */
+/** Names that come twice in one place, aliases and merges of what is not there, and more aliases than a plan has. */
 function checkNodes(source: PlanSource, issues: IssueList): void {
   let aliasCount = 0
+  const lineAt = ({ range }: { range?: Range | null | undefined }) => (range ? { line: source.line(range[0]) } : {})
   visit(source.document, {
     Map: (_, map) => {
       const names = new Set<string>()
-      for (const { key } of map.items) {
+      for (const { key, value } of map.items) {
         if (!isScalar(key)) continue
         const name = String(key.value)
-        const line = key.range ? { line: source.line(key.range[0]) } : {}
+        const line = lineAt(key)
+        if (key.source === '<<' && !isMerged(value, source.document))
+          issues.add(
+            'syntax',
+            [],
+            'expected << to have an alias of a map, or several in a list, got something else',
+            line,
+          )
         if (names.has(name))
           issues.add('duplicate-name', [], `expected each name once, got ${JSON.stringify(name)} twice`, line)
         names.add(name)
       }
       return issues.count < MAX_TOLD ? undefined : visit.BREAK
     },
-    Alias: () => {
+    Alias: (_, alias) => {
       aliasCount += 1
-      if (aliasCount <= MAX_ALIASED) return undefined
+      if (!alias.resolve(source.document))
+        issues.add('syntax', [], `expected an anchor &${alias.source} before its alias, got none`, lineAt(alias))
+      if (aliasCount <= MAX_ALIASED) return issues.count < MAX_TOLD ? undefined : visit.BREAK
       issues.add('syntax', [], `expected at most ${MAX_ALIASED} aliases, got more`)
       return visit.BREAK
     },
   })
+}
+
+/** Whether it is what a key `<<` takes; an alias of nothing is told of as such. */
+function isMerged(value: unknown, document: Document): boolean {
+  const found = (node: unknown) => (isAlias(node) ? (node.resolve(document) ?? node) : node)
+  const isOne = (node: unknown) => isMap(found(node)) || isAlias(found(node))
+  const resolved = found(value)
+  return isOne(resolved) || (isSeq(resolved) && resolved.items.every(isOne))
 }
 
 /** How deep the brackets of a text lie in each other at most, and how deep its lists in lists: parsing takes the stack for each. */
