@@ -196,7 +196,7 @@ describe('plimsoll fit', () => {
     expect(found).toEqual(JSON.parse(JSON.stringify(fitOf(model, 6 * GiB, { ...choices, processor: 'arm64' }))))
     expect({ name, budget }).toEqual({
       name: large,
-      budget: { availableBytes: 6 * GiB, board: 'orin-nx-16gb', named: true },
+      budget: { availableBytes: 6 * GiB, board: 'orin-nx-16gb', named: true, boundBy: '--max' },
     })
   })
 
@@ -220,6 +220,24 @@ describe('plimsoll fit', () => {
     else expect(again.totals.peakBytes).toBeLessThanOrEqual(estimate.totals.peakBytes)
     const { weightsBytes, kvCacheBytes } = estimate
     expect(again).toMatchObject({ weightsBytes, kvCacheBytes })
+  })
+
+  test('names the limit that leaves no more', () => {
+    const config = file('limits.yaml')
+    writeFileSync(config, 'max_memory_gb: 1\n')
+    const ofBoard = ['fit', '1b.gguf', '--board', 'orin-nx-16gb']
+    expect(plimsoll(...ofBoard, '--max', '2GiB').stdout).toMatch(/of the 2\.00 GiB that --max leaves$/m)
+    expect(plimsoll(...ofBoard, '--max-memory-gb', '2').stdout).toMatch(
+      /of the 2\.00 GiB that --max-memory-gb leaves$/m,
+    )
+    expect(plimsoll(...ofBoard, '--config', config).stdout).toMatch(/of the 1\.00 GiB that max_memory_gb leaves/)
+  })
+
+  test('ends with 3 for a configuration that is not there or none', () => {
+    writeFileSync(file('broken.yaml'), 'a: [\n')
+    for (const config of ['none.yaml', 'broken.yaml']) {
+      expect(plimsoll('fit', '1b.gguf', '--config', file(config))).toMatchObject({ status: 3, stdout: '' })
+    }
   })
 
   test('ends with 1 where nothing fits, and says the least', () => {

@@ -1,5 +1,14 @@
 import { writeFileSync } from 'node:fs'
-import { GiB, InvalidArgumentError, InvalidPlanError, IoError, MiB, parseMemoryArgs } from 'plimsoll'
+import {
+  formatBytes,
+  GiB,
+  InvalidArgumentError,
+  InvalidPlanError,
+  IoError,
+  MemoryBudget,
+  MiB,
+  parseMemoryArgs,
+} from 'plimsoll'
 import { thrownBy } from './helpers/errors'
 import { scratch } from './helpers/models'
 
@@ -48,6 +57,28 @@ describe('limits on a command line', () => {
       4096,
     )
     expect(parseMemoryArgs(['--config', written('')]).file).toEqual({})
+  })
+
+  test('are as the older tool has them, by default, in its file and by its flags', () => {
+    const path = written('max_memory_gb: 36.0\nmax_parallel_tokens: 20\nprompt: "Your prompt"\n')
+    expect(parseMemoryArgs(['--config', path])).toMatchObject({ maxBytes: 36 * GiB, maxParallelTokens: 20 })
+    expect(parseMemoryArgs(['--prompt', 'Your prompt', '--max-memory-gb', '48.0']).maxBytes).toBe(48 * GiB)
+    expect(parseMemoryArgs(['--max-parallel-tokens', '15']).maxParallelTokens).toBe(15)
+    // 36 GB were its default; ours is the line of the board.
+    expect(parseMemoryArgs([]).maxBytes).toBeUndefined()
+  })
+
+  test('hold what a run of the older tool took', () => {
+    const machine = new MemoryBudget({ totalBytes: 64 * GiB })
+    using _system = machine.allocate(Math.round(15.23 * GiB), 'system')
+    expect(machine.utilizationPercent.toFixed(1)).toBe('23.8')
+    const run = new MemoryBudget({ totalBytes: 36 * GiB })
+    const parts = { 'model weights': 3, 'KV cache, 100 tokens': 0.5, 'parallel batch, 20 tokens': 0.8, overhead: 2 }
+    const held = Object.entries(parts).map(([label, gib]) => run.allocate(Math.round(gib * GiB), label))
+    expect(formatBytes(run.allocatedBytes)).toBe('6.30 GiB')
+    expect(formatBytes(run.availableBytes)).toBe('29.70 GiB')
+    for (const each of held) each.release()
+    expect(run.canAllocate(Math.round(8.45 * GiB))).toBe(true)
   })
 
   test.each([

@@ -14,7 +14,8 @@ export function refusalOf({ estimate, reasons }: Fit, availableBytes: number): I
     'the model',
     peakBytes,
     availableBytes,
-    reason,
+    // The message ends the sentence.
+    reason.replace(/\.$/, ''),
     'Allow a shorter context, or a smaller type of the cache',
   )
 }

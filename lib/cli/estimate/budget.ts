@@ -10,7 +10,15 @@ export interface Room {
   board?: string
   /** Whether the command named a budget. */
   named: boolean
+  /** The option that leaves no more, where one does. */
+  boundBy?: string
 }
+
+/** No more of a room than an option leaves. */
+export const within = (room: Room, maxBytes: number | undefined, option: string): Room =>
+  maxBytes !== undefined && maxBytes <= room.availableBytes
+    ? { ...room, availableBytes: maxBytes, named: true, boundBy: option }
+    : room
 
 /**
  * That of the board that `--board` names, with nothing on it; else what this machine can give now. `--max` and `--margin` lower
@@ -26,8 +34,8 @@ export function roomFrom(args: Arguments): Room {
     const line = MemoryBudget.forBoard(board.id as BoardId).availableBytes
     const share =
       margin === undefined ? line : Math.floor(board.totalBytes * (1 - (bounds.safetyMarginPercent ?? 0) / 100))
-    return { availableBytes: Math.min(line, share, max ?? line), board: board.id, named }
+    return within({ availableBytes: Math.min(line, share), board: board.id, named }, max, '--max')
   }
   measuredMachine()
-  return { availableBytes: MemoryBudget.forThisMachine(lineFrom(args)).availableBytes, named }
+  return within({ availableBytes: MemoryBudget.forThisMachine(lineFrom(args)).availableBytes, named }, max, '--max')
 }

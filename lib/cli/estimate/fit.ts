@@ -3,6 +3,8 @@ import {
   type FitAxis,
   fit as fitOf,
   formatBytes,
+  InvalidPlanError,
+  IoError,
   type KvType,
   kvTypes,
   type MemoryArgs,
@@ -11,14 +13,14 @@ import {
 } from '../../index.js'
 import { type Arguments, suggestion } from '../arguments.js'
 import { Exit } from '../exit.js'
-import { UsageError } from '../failure.js'
+import { InputError, UsageError } from '../failure.js'
 import { headersFrom } from '../shared/input.js'
 import { lineOptions } from '../shared/line.js'
 import type { Page } from '../terminal/page.js'
 import { facts, heading } from '../terminal/table.js'
 import { beginning, grouped, visible } from '../terminal/text.js'
 import type { Verb } from '../verb.js'
-import { type Room, roomFrom } from './budget.js'
+import { type Room, roomFrom, within } from './budget.js'
 import { contextText, familyText, partsSection, totalsSection } from './page.js'
 import { given, isRkllmFile, openHeader, runFrom, runOptions } from './run-options.js'
 
@@ -59,7 +61,8 @@ export const fit: Verb = {
   },
   run: async (args) => {
     const limits = limitsFrom(args)
-    const room = within(roomFrom(args), limits.maxBytes)
+    const limit = limits.from.maxBytes === 'file' ? 'max_memory_gb' : '--max-memory-gb'
+    const room = within(roomFrom(args), limits.maxBytes, limit)
     const { file } = args
     if (isRkllmFile(file)) throw new UsageError(`expected a GGUF file, got ${file}: ${ofRkllm}`)
     const devices = { ...given('cpuBytes', args.size('cpu')), ...given('gpuBytes', args.size('gpu')) }
@@ -96,13 +99,14 @@ const ofRkllm =
 /** Limits as a server of the package's user has them, too. */
 function limitsFrom(args: Arguments): MemoryArgs {
   const flags = ['max-memory-gb', 'max-parallel-tokens', 'max-cache-tokens', 'config']
-  return parseMemoryArgs(
-    flags.flatMap((flag) => (args.text(flag) === undefined ? [] : [`--${flag}`, `${args.text(flag)}`])),
-  )
+  try {
+    return parseMemoryArgs(
+      flags.flatMap((flag) => (args.text(flag) === undefined ? [] : [`--${flag}`, `${args.text(flag)}`])),
+    )
+  } catch (error) {
+    throw error instanceof IoError || error instanceof InvalidPlanError ? new InputError(error) : error
+  }
 }
-
-const within = (room: Room, maxBytes = Number.POSITIVE_INFINITY): Room =>
-  maxBytes < room.availableBytes ? { ...room, availableBytes: maxBytes, named: true } : room
 
 /** Tokens of a slot, where there is a limit for those of all. */
 const contextWithin = ({ maxCacheTokens }: MemoryArgs, [parallel = 1]: number[] = []): number | undefined =>

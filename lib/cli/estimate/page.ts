@@ -126,7 +126,12 @@ const devicesSection = (page: Page, { devices }: ModelMemoryEstimate): string[] 
 export function totalsSection(page: Page, { totals, npuDomains }: ModelMemoryEstimate, room: Room): string[] {
   const { loadingBytes, steadyBytes, fullBytes, peakBytes, largestAllocationBytes } = totals
   const fits = peakBytes <= room.availableBytes
-  const whose = room.board === undefined ? 'this machine can give now' : `the board ${room.board} has`
+  const { board, boundBy } = room
+  const whose = boundBy
+    ? `${boundBy} leaves`
+    : board === undefined
+      ? 'this machine can give now'
+      : `the board ${board} has`
   const available = formatBytes(room.availableBytes)
   const over = fits ? '' : `, ${formatBytes(peakBytes - room.availableBytes)} too much`
   return [

@@ -1,10 +1,11 @@
 import { setTimeout as after } from 'node:timers/promises'
-import { formatBytes, type Grant, type MakeRoomRequest, type MemoryManager, TimeoutError } from '../../index.js'
+import { formatBytes, type Grant, type MakeRoomRequest, type MemoryManager } from '../../index.js'
 import { sliceVariable } from '../../ledger/slice.js'
 import { type Address, accepts, addressText, answersWell, freeAddress } from './address.js'
 import type { InstanceEvent, State } from './events.js'
 import { InstanceError } from './instance-error.js'
 import type { LastWill } from './last-will.js'
+import { lateError, seconds } from './late.js'
 import { endWords, Program } from './program.js'
 import { Restarts } from './restarts.js'
 import { type Settings, withPort } from './settings.js'
@@ -122,6 +123,7 @@ export class Instance {
     if (this.#closed) return Promise.reject(this.#error('is being stopped'))
     if (this.#state === 'ready' && this.#life?.upstream) return Promise.resolve(this.#life.upstream)
     if (!this.isAlive) return Promise.reject(this.#problem ?? this.#error('has ended'))
+    if (this.#isFarOff) return Promise.reject(this.#timeout())
     const reached = this.#waiters.wait(gone, () => this.#forgetTurn())
     if (this.#state === 'stopped') this.#begin()
     return reached
@@ -389,6 +391,7 @@ export class Instance {
     this.#delay = { timer, untilMs: Date.now() + delayMs }
     const message = `${error.what}; it may start again in ${seconds(delayMs)}`
     this.#become('delayed', { message, ms: delayMs, ...(exitCode !== undefined && { exitCode }) })
+    if (this.#isFarOff) this.#waiters.reject(this.#timeout())
   }
 
   /** It is not there, and is started again when somebody wants it. */
@@ -408,18 +411,17 @@ export class Instance {
   }
 
   #timeout(): Error {
-    const { id, waitTimeoutMs, requiredBytes, loadBytes } = this.settings
-    if (this.#state === 'delayed' && this.#delay) {
-      const leftMs = Math.max(this.#delay.untilMs - Date.now(), 0)
-      return this.#error(`${this.problem}; it may start again in ${seconds(leftMs)}`, leftMs)
+    if (this.#state !== 'delayed' || !this.#delay) {
+      return lateError(this.settings, this.#state, this.#host.manager.budget.availableBytes)
     }
-    const requestedBytes = requiredBytes + loadBytes
-    const { availableBytes } = this.#host.manager.budget
-    const reason =
-      this.#state === 'waiting' ? `it waits for ${formatBytes(requestedBytes)} in the ledger` : `it is ${this.#state}`
-    const message = `expected ${id} to take connections within ${waitTimeoutMs} ms, but ${reason}. Try again later`
-    const details = { what: id, timeoutMs: waitTimeoutMs, requestedBytes, availableBytes, reason }
-    return new TimeoutError('ERR_TIMEOUT', message, details)
+    const leftMs = Math.max(this.#delay.untilMs - Date.now(), 0)
+    return this.#error(`${this.problem}; it may start again in ${seconds(leftMs)}`, leftMs)
+  }
+
+  /** Whether it is not even tried within the time that anybody waits. */
+  get #isFarOff(): boolean {
+    const untilMs = this.#state === 'delayed' ? this.#delay?.untilMs : undefined
+    return untilMs !== undefined && untilMs - Date.now() > this.settings.waitTimeoutMs
   }
 
   #error(what: string, retryAfterMs?: number): InstanceError {
@@ -445,5 +447,3 @@ export class Instance {
     this.#host.tell({ instance: this.settings.id, event, message })
   }
 }
-
-const seconds = (ms: number): string => (ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`)
