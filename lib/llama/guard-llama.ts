@@ -14,6 +14,7 @@ import { GuardedModel } from './guarded-model.js'
 import { held } from './held.js'
 import type { ContextOf, ContextOptionsOf, LlamaLike, ModelOf, ModelOptionsOf } from './llama-types.js'
 import { contextNeeds, type ModelRun, runOf, weightsNeeds } from './needs.js'
+import { token } from './token.js'
 
 /**
  * Makes node-llama-cpp ask before it takes memory. A model is estimated by its file's header, its weights and a context are acquired of the
@@ -116,9 +117,10 @@ export class GuardedLlama<L extends LlamaLike> {
           throw error
         }
       })
-      const guarded = new GuardedModel<L>(this.#manager, planned, model, grant, weights)
+      const guarded = new GuardedModel<L>(token, this.#manager, planned, model, grant, weights)
       const ofContext = grant.allocations[1]
-      const made = new GuardedContext<L>(context as ContextOf<L>, grant, needs, () => ofContext?.release())
+      const release = () => ofContext?.release()
+      const made = new GuardedContext<L>(token, context as ContextOf<L>, grant, needs, release)
       const { tokens, reserve, estimate } = made
       return { model, context: made.context, grant, estimate, tokens, reserve, createContext: guarded.createContext }
     })
@@ -136,7 +138,7 @@ export class GuardedLlama<L extends LlamaLike> {
       const weights = weightsNeeds(planned, options.modelPath)
       const grant = await this.#manager.acquire(weights.request, { key: options.modelPath, ...acquire })
       const model = await held(grant, () => this.llama.loadModel(options) as Promise<ModelOf<L>>)
-      return new GuardedModel<L>(this.#manager, planned, model, grant, weights)
+      return new GuardedModel<L>(token, this.#manager, planned, model, grant, weights)
     })
   }
 

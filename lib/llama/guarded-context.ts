@@ -3,6 +3,7 @@ import * as check from '../support/check.js'
 import { invalidArgument, quoted } from '../support/errors.js'
 import type { ContextOf, LlamaLike, LlamaSequenceLike } from './llama-types.js'
 import type { ContextNeeds } from './needs.js'
+import { expectToken, type token } from './token.js'
 
 /**
  * A context of node-llama-cpp's with what it was granted, and a budget of its tokens.
@@ -24,7 +25,8 @@ export class GuardedContext<L extends LlamaLike> {
   readonly tokens: TokenBudget
 
   /** @internal */
-  constructor(context: ContextOf<L>, grant: Grant, needs: ContextNeeds, release: () => void) {
+  constructor(given: typeof token, context: ContextOf<L>, grant: Grant, needs: ContextNeeds, release: () => void) {
+    expectToken(given, 'GuardedContext', 'GuardedModel#createContext()')
     this.context = context
     this.grant = grant
     this.estimate = needs.estimate

@@ -6,6 +6,7 @@ import { GuardedContext } from './guarded-context.js'
 import { held } from './held.js'
 import type { ContextOf, ContextOptionsOf, LlamaLike, ModelOf } from './llama-types.js'
 import { contextNeeds, type ModelRun, type WeightsNeeds } from './needs.js'
+import { expectToken, token } from './token.js'
 
 /**
  * A model of node-llama-cpp's with what it was granted.
@@ -29,7 +30,15 @@ export class GuardedModel<L extends LlamaLike> {
   readonly estimate: ModelMemoryEstimate
 
   /** @internal */
-  constructor(manager: MemoryManager, planned: ModelRun, model: ModelOf<L>, grant: Grant, weights: WeightsNeeds) {
+  constructor(
+    given: typeof token,
+    manager: MemoryManager,
+    planned: ModelRun,
+    model: ModelOf<L>,
+    grant: Grant,
+    weights: WeightsNeeds,
+  ) {
+    expectToken(given, 'GuardedModel', 'GuardedLlama#loadModel()')
     const { file, run, defaults } = planned
     this.#manager = manager
     this.#planned = {
@@ -66,7 +75,7 @@ export class GuardedModel<L extends LlamaLike> {
     const grant = await this.#manager.acquire(needs.request, { ...acquire, signal: this.#signal(acquire) })
     const made = { ...options, contextSize: needs.contextLength }
     const context = await held(grant, () => this.model.createContext(made) as Promise<ContextOf<L>>)
-    return new GuardedContext(context, grant, needs, () => grant.release())
+    return new GuardedContext(token, context, grant, needs, () => grant.release())
   }
 
   #signal(acquire: AcquireOptions): AbortSignal {

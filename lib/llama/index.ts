@@ -5,8 +5,8 @@
  */
 
 export { GuardedLlama, guardLlama, type LoadedLlama } from './guard-llama.js'
-export type { GuardedContext } from './guarded-context.js'
-export type { GuardedModel } from './guarded-model.js'
+export { GuardedContext } from './guarded-context.js'
+export { GuardedModel } from './guarded-model.js'
 export type {
   ContextOf,
   ContextOptionsOf,
