@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   estimate,
@@ -14,6 +14,7 @@ import {
   recommendLimits,
   validatePlan,
 } from 'plimsoll'
+import { root } from './helpers/child'
 import { tensorTypes } from './helpers/gguf-writer'
 import { headerOf, llama1b, llama8b } from './helpers/headers'
 import { scratch } from './helpers/models'
@@ -55,6 +56,9 @@ describe('the examples of older tools', () => {
     expect(report.issues).toMatchObject([
       { kind: 'total-too-large', neededBytes: 30 * GiB, usableBytes: report.usableBytes },
     ])
+    expect(readFileSync(join(root, 'docs/plans.md'), 'utf8')).toContain(`\n${report}\n`)
+    const passing = validatePlan(matrix(7, 9, 10))
+    expect([passing.passes, `${passing}`.split('\n')[5]]).toEqual([true, 'Safety margin: +560.70 MiB'])
     const lines = `${report}`.split('\n')
     expect(lines.slice(0, 6)).toEqual([
       '='.repeat(70),
