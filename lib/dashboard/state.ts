@@ -13,8 +13,8 @@ import {
   type ProcessInfo,
   type WaitingRequest,
 } from '../index.js'
-import { holdersOf } from '../metrics/machine.js'
 import { byLabel } from '../metrics/manager.js'
+import { type Room, roomOf } from '../metrics/room.js'
 
 /** The figures of one moment that the chart draws. */
 export interface DashboardMoment {
@@ -98,12 +98,9 @@ export interface Sources {
 }
 
 /** The figures of one moment, with what they were made from. */
-interface Figures {
+interface Figures extends Omit<Room, 'ledgerError'> {
   moment: DashboardMoment
-  availableBytes: number
-  headroom: Headroom | undefined
   waiting: WaitingRequest[]
-  holders: readonly LedgerHolder[]
 }
 
 /** Labels that a page shows at most. */
@@ -114,13 +111,13 @@ const MAX_BLOCKS = 1000
 
 /** @internal The figures of now. */
 export function figuresOf({ budget, queue, ledger }: Sources): Figures {
-  const headroom = headroomOf(budget)
-  const { lineBytes, allocatedBytes, availableBytes } = budget
+  const { ledgerError: _, ...room } = roomOf(budget, ledger)
+  const { lineBytes, allocatedBytes } = budget
   const waiting = queue.waiting()
-  const holders = holdersOf(budget, ledger)
-  const binding = bindingOf(budget, { availableBytes, headroom, waiting, holders: ledger === undefined ? holders : [] })
+  const binding = bindingOf(budget, { ...room, waiting })
+  const { headroom } = room
   const moment = { timeMs: Date.now(), lineBytes, allocatedBytes, ...(headroom && { headroomBytes: headroom.bytes }) }
-  return { moment: { ...moment, binding }, availableBytes, headroom, waiting, holders }
+  return { ...room, moment: { ...moment, binding }, waiting }
 }
 
 /** @internal Everything as it is now, with what is known already. */
@@ -158,7 +155,7 @@ function bindingOf(
   const rooms: [bytes: number, what: string][] = [[lineAvailableBytes, budget.bindingTerm.description]]
   // Where all that the line leaves can be granted, nothing else is asked.
   if (headroom && availableBytes < lineAvailableBytes) rooms.push([headroom.bytes, headroom.bindingTerm.description])
-  if (budget.ledgerPath !== undefined && holders.length > 0) {
+  if (holders.length > 0) {
     const heldBytes = holders.reduce((sum, holder) => sum + holder.heldBytes, 0)
     rooms.push([budget.boardLineBytes - heldBytes, 'what the processes hold that share the ledger'])
   }
@@ -174,13 +171,4 @@ function keptFor(bytes: number, [first]: readonly WaitingRequest[], holders: rea
   if (!wanted) return undefined
   const whose = first ? `for "${first.label}"` : `for a request of ${elsewhere?.name}`
   return `the queue: ${formatBytes(bytes)} are kept ${whose}, which waits for ${formatBytes(wanted.bytes)}`
-}
-
-/** None of a budget of numbers, nor where the system does not tell. */
-function headroomOf(budget: MemoryBudget): Headroom | undefined {
-  try {
-    return budget.headroom()
-  } catch {
-    return undefined
-  }
 }
