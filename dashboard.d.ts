@@ -82,6 +82,8 @@ interface DashboardState {
     waiting: WaitingRequest[];
     /** Who shares the ledger. */
     holders: readonly LedgerHolder[];
+    /** Why the ledger cannot be read; absent where it can, and where there is none. */
+    ledgerError?: string;
     /** The latest first. */
     events: readonly DashboardEvent[];
     /** The latest first. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { formatBytes, MemoryBudget, MiB, surveyLedger } from 'plimsoll'
 import { serveDashboard } from 'plimsoll/dashboard'
 import { readMetrics } from 'plimsoll/metrics'
@@ -91,5 +91,16 @@ describe('a ledger that is surveyed', () => {
       expect(headroom?.pendingBytes).toBeLessThanOrEqual(256 * MiB)
       if (options.budget === sharing) expect(availableBytes).toBe(sharing.availableBytes)
     }
+  })
+
+  test('that cannot be read is no empty one: the dashboard tells why', async () => {
+    await using dashboard = await serveDashboard({ budget, ledger: { directory } })
+    expect(await dashboard.state()).not.toHaveProperty('ledgerError')
+    chmodSync(directory, 0o777)
+    const { holders, ledgerError, availableBytes } = await dashboard.state()
+    expect({ holders, ledgerError }).toEqual({ holders: [], ledgerError: expect.stringContaining('mode 0777') })
+    expect(availableBytes).toBeGreaterThan(0)
+    chmodSync(directory, 0o700)
+    expect(await dashboard.state()).not.toHaveProperty('ledgerError')
   })
 })

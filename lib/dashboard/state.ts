@@ -82,6 +82,8 @@ export interface DashboardState {
   waiting: WaitingRequest[]
   /** Who shares the ledger. */
   holders: readonly LedgerHolder[]
+  /** Why the ledger cannot be read; absent where it can, and where there is none. */
+  ledgerError?: string
   /** The latest first. */
   events: readonly DashboardEvent[]
   /** The latest first. */
@@ -98,7 +100,7 @@ export interface Sources {
 }
 
 /** The figures of one moment, with what they were made from. */
-interface Figures extends Omit<Room, 'ledgerError'> {
+interface Figures extends Room {
   moment: DashboardMoment
   waiting: WaitingRequest[]
 }
@@ -111,7 +113,7 @@ const MAX_BLOCKS = 1000
 
 /** @internal The figures of now. */
 export function figuresOf({ budget, queue, ledger }: Sources): Figures {
-  const { ledgerError: _, ...room } = roomOf(budget, ledger)
+  const room = roomOf(budget, ledger)
   const { lineBytes, allocatedBytes } = budget
   const waiting = queue.waiting()
   const binding = bindingOf(budget, { ...room, waiting })

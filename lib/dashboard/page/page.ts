@@ -210,7 +210,7 @@ function drawTreemap({ labels, moment }: State): void {
   boxes[focused]?.focus({ preventScroll: true })
 }
 
-function drawShared({ holders, waiting }: State): void {
+function drawShared({ holders, ledgerError, waiting }: State): void {
   const stateOf = ({ isDraining, drainsForMs, waiting: waits }: (typeof holders)[number]): string => {
     if (isDraining) return `drains, ${time(drainsForMs)} left`
     return waits ? `waits for ${bytes(waits.bytes)}` : 'holds'
@@ -225,7 +225,9 @@ function drawShared({ holders, waiting }: State): void {
       size(holder.pendingBytes),
       stateOf(holder),
     ]),
-    'No process shares this board by a ledger.',
+    ledgerError === undefined
+      ? 'No process shares this board by a ledger.'
+      : `The ledger cannot be read: ${visible(ledgerError)}`,
   )
   fill(
     'waiting',
@@ -322,7 +324,7 @@ const views: readonly [draw: (state: State) => void, parts: readonly (keyof Stat
   [drawFigures, ['moment', 'availableBytes', 'peakBytes', 'level', 'pressure']],
   [drawTerms, ['terms', 'headroom']],
   [drawTreemap, ['labels', 'moment']],
-  [drawShared, ['holders', 'waiting']],
+  [drawShared, ['holders', 'ledgerError', 'waiting']],
   [drawPools, ['pools']],
   [drawProcesses, ['processes']],
   [drawLogs, ['events', 'refusals']],
