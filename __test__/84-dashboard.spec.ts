@@ -81,6 +81,11 @@ async function firstEvents(cookie: string): Promise<[DashboardMoment[], Dashboar
   return [history?.data, state?.data]
 }
 
+/** All that whoever may not look is told, which has no figure in it. */
+const ADVICE =
+  'This page opens by a link that was not used and is not too old: ' +
+  'press Enter where plimsoll dashboard runs for one, or have your program print one.\n'
+
 describe('who may look', () => {
   test('is who opens a link first, and that browser again', async () => {
     const path = pathOf(dashboard.link())
@@ -91,11 +96,16 @@ describe('who may look', () => {
     const cookie = set.split(';')[0] as string
     for (const _ of [1, 2]) expect(await ask('/', { cookie })).toMatchObject({ status: 200 })
     // Replayed.
-    expect(await ask(path)).toMatchObject({ status: 403, text: '' })
+    const headers = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }
+    expect(await ask(path)).toMatchObject({ status: 403, text: ADVICE, headers })
     expect((await ask(path)).headers['set-cookie']).toBeUndefined()
+    // Opened again where the cookie is, as by a click on the same line.
+    for (const again of [path, '/?token=wrong']) {
+      expect(await ask(again, { cookie })).toMatchObject({ status: 303, text: '', headers: { location: '/' } })
+    }
   })
 
-  test('is nobody without a cookie, with a wrong one or a wrong token: not a byte', async () => {
+  test('is nobody without a cookie, with a wrong one or a wrong token: not a figure', async () => {
     const good = await cookieFrom()
     const name = good.split('=')[0]
     for (const path of [
@@ -110,7 +120,8 @@ describe('who may look', () => {
     ]) {
       for (const cookie of ['', `${name}=`, `${name}=wrong`, `${name}x=${good.split('=')[1]}`, good.slice(0, -1)]) {
         const { status, text } = await ask(path, cookie ? { cookie } : {})
-        expect({ path, cookie, status, text }).toEqual({ path, cookie, status: 403, text: '' })
+        const told = /^\/(?:\?|$)/.test(path) ? ADVICE : ''
+        expect({ path, cookie, status, text }).toEqual({ path, cookie, status: 403, text: told })
       }
     }
   })
@@ -120,16 +131,18 @@ describe('who may look', () => {
     const link = brief.link()
     await new Promise((resolve) => setTimeout(resolve, 20))
     const response = await fetch(link, { redirect: 'manual' })
-    expect([response.status, await response.text(), response.headers.get('set-cookie')]).toEqual([403, '', null])
+    expect([response.status, await response.text(), response.headers.get('set-cookie')]).toEqual([403, ADVICE, null])
   })
 
   test('is nobody with the cookie of another dashboard', async () => {
     await using other = await serveDashboard({ manager })
     const { headers } = await fetch(other.link(), { redirect: 'manual' })
     const cookie = headers.get('set-cookie')?.split(';')[0] as string
-    expect(await ask('/', { cookie })).toMatchObject({ status: 403, text: '' })
     const renamed = cookie.replace(String(other.port), String(dashboard.port))
-    expect(await ask('/', { cookie: renamed })).toMatchObject({ status: 403, text: '' })
+    for (const wrong of [cookie, renamed]) {
+      expect(await ask('/', { cookie: wrong })).toMatchObject({ status: 403, text: ADVICE })
+      expect(await ask('/events', { cookie: wrong })).toMatchObject({ status: 403, text: '' })
+    }
   })
 
   test.each([

@@ -218,12 +218,11 @@ export class Dashboard implements AsyncDisposable {
     if (request.method !== 'GET') return refuse(405)
     const [path, query] = (request.url ?? '').split('?', 2)
     const token = path === '/' && query !== undefined ? new URLSearchParams(query).get('token') : null
-    if (token !== null) {
-      const cookie = this.#keys.redeem(token)
-      if (cookie === undefined) return refuse(403)
-      return response.writeHead(303, { location: '/', 'set-cookie': cookie }).end()
-    }
-    if (!this.#keys.admits(request)) return refuse(403)
+    const cookie = token === null ? undefined : this.#keys.redeem(token)
+    if (cookie !== undefined) return response.writeHead(303, { location: '/', 'set-cookie': cookie }).end()
+    if (!this.#keys.admits(request)) return path === '/' ? refuseWithAdvice(response) : refuse(403)
+    // Whoever opens a link again has the cookie that came for it.
+    if (token !== null) return response.writeHead(303, { location: '/' }).end()
     if (path === '/') return this.#sendPage(response)
     if (path === '/events') return this.#sendEvents(response)
     return refuse(404)
@@ -255,6 +254,14 @@ export class Dashboard implements AsyncDisposable {
 type Shown = Omit<DashboardState, 'pools'> & { pools: Omit<PoolSnapshot, 'timeMs'>[] }
 
 type Checked = Omit<DashboardOptions, 'ledger'> & Pick<CheckedMetricsOptions, 'ledger'>
+
+/** What a browser shows that has no cookie: what to do, and nothing of what the pages show. */
+const ADVICE =
+  'This page opens by a link that was not used and is not too old: ' +
+  'press Enter where plimsoll dashboard runs for one, or have your program print one.\n'
+
+const refuseWithAdvice = (response: ServerResponse) =>
+  response.writeHead(403, { 'content-type': 'text/plain; charset=utf-8' }).end(ADVICE)
 
 /** The latest first, and not too many. */
 function keep<T>(list: T[], item: T): void {
