@@ -124,7 +124,7 @@ declare class Dashboard implements AsyncDisposable {
  * Serves a page on 127.0.0.1 that shows memory as it is. Whoever opens a {@link Dashboard.link} first may look, and nobody else. It keeps the
  * process alive until it is closed.
  *
- * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with the system's error where the port is taken.
+ * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with {@link IoError} where the port is taken.
  *
  * @example
  * await using dashboard = await serveDashboard({ manager })

@@ -73,3 +73,14 @@ test('a port that is taken ends with 4', async () => {
   expect(status).toBe(4)
   expect(stderr).toContain('EADDRINUSE')
 })
+
+test.each(['1ms', '50ms', '61s', 'often'])(
+  'an interval of %s is wrong use, told by the name of the option',
+  (interval) => {
+    const { status, stderr } = runNode(['dist/cli.js', 'dashboard', '--interval', interval])
+    expect(status).toBe(2)
+    expect(stderr).toContain(
+      `expected --interval to be a time from 100ms to 1min, such as 500ms or 2s, got "${interval}"`,
+    )
+  },
+)

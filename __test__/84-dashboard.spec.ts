@@ -5,6 +5,7 @@ import {
   BusyError,
   InsufficientMemoryError,
   InvalidArgumentError,
+  IoError,
   MemoryManager,
   MiB,
   NeverFitsError,
@@ -288,7 +289,8 @@ describe('what is shown', () => {
     shown.refused(elsewhere)
     expect((await shown.state()).refusals.map(({ label }) => label)).toEqual(['elsewhere', 'beside'])
     for (const wrong of [undefined, new Error('no'), 7, { code: 'ERR_BUSY', what: 'the NPU' }]) {
-      expect(() => shown.refused(wrong as never)).toThrow(InvalidArgumentError)
+      const { expected } = thrownBy(InvalidArgumentError, () => shown.refused(wrong as never))
+      expect(expected).toContain('or the BusyError of a queue')
     }
     for (const each of shared) await each.close()
   })
@@ -418,4 +420,14 @@ test('unfit options are refused by name', async () => {
   for (const options of [{ prot: 1 }, { port: 65_536 }, { intervalMs: 1 }, { manager: {} }, { linkMs: 0 }]) {
     await rejectedBy(InvalidArgumentError, serveDashboard(options as never))
   }
+})
+
+test('a port that is taken is an error of this package, which names it', async () => {
+  const { code, path, errnoName, syscall } = await rejectedBy(IoError, serveDashboard({ port: dashboard.port }))
+  expect({ code, path, errnoName, syscall }).toEqual({
+    code: 'ERR_IO',
+    path: `127.0.0.1:${dashboard.port}`,
+    errnoName: 'EADDRINUSE',
+    syscall: 'listen',
+  })
 })

@@ -123,7 +123,7 @@ export class Dashboard implements AsyncDisposable {
   refused(error: RefusalNotice['error']): void {
     const refusal = refusalOf(error)
     if (!refusal) {
-      const expected = 'an InsufficientMemoryError, a NeverFitsError or a TimeoutError'
+      const expected = 'an InsufficientMemoryError, a NeverFitsError, a TimeoutError or the BusyError of a queue'
       throw invalidArgument('error', expected, quoted(error))
     }
     if (this.#told.has(error)) return
@@ -273,7 +273,7 @@ function keep<T>(list: T[], item: T): void {
  * Serves a page on 127.0.0.1 that shows memory as it is. Whoever opens a {@link Dashboard.link} first may look, and nobody else. It keeps the
  * process alive until it is closed.
  *
- * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with the system's error where the port is taken.
+ * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with {@link IoError} where the port is taken.
  *
  * @example
  * await using dashboard = await serveDashboard({ manager })

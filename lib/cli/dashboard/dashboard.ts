@@ -2,7 +2,6 @@ import { type Dashboard, serveDashboard } from '../../dashboard/index.js'
 import { MemoryBudget } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import type { ExitCode } from '../exit.js'
-import { SystemError } from '../failure.js'
 import { untilEnded } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
 import { lineFrom, lineOptions } from '../shared/line.js'
@@ -29,7 +28,7 @@ export const dashboard: Verb = {
 
 async function run(args: Arguments): Promise<ExitCode> {
   const port = args.integer('port', 0, 65_535) ?? 0
-  const intervalMs = args.duration('interval')
+  const intervalMs = args.duration('interval', '100ms', '1min')
   measuredMachine()
   const ended = untilEnded()
   await using server = await serveDashboard({
@@ -37,9 +36,6 @@ async function run(args: Arguments): Promise<ExitCode> {
     ledger: ledgerFrom(args),
     port,
     ...(intervalMs !== undefined && { intervalMs }),
-  }).catch((error: NodeJS.ErrnoException) => {
-    if (error.syscall === undefined) throw error
-    throw new SystemError(`expected to listen at port ${port} of 127.0.0.1, but ${error.message}`)
   })
   if (args.flag('json')) {
     printDocumentLine({ url: server.url, link: server.link() })
