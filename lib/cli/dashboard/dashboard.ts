@@ -12,8 +12,7 @@ import { openInBrowser } from './browser.js'
 
 export const dashboard: Verb = {
   name: 'dashboard',
-  summary:
-    'the same as top and ledger in a browser of this machine: the line and headroom over time, and who holds what',
+  summary: 'line and headroom over time, the ledger, and processes with plimsoll loaded, in a browser of this machine',
   options: {
     port: { type: 'string', value: 'N', help: 'the port of 127.0.0.1; any that is free by default' },
     open: { type: 'boolean', help: 'open it in your browser, too' },
