@@ -1,4 +1,4 @@
-import { MemoryManager, MemoryBudget, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, RefusalNotice } from './index.js';
+import { MemoryManager, MemoryBudget, MemoryMonitor, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, RefusalNotice } from './index.js';
 
 /** What a dashboard shows, and where. */
 interface DashboardOptions {
@@ -6,6 +6,8 @@ interface DashboardOptions {
     manager?: MemoryManager;
     /** The budget that is shown. That of `manager` by default, else one of this machine. */
     budget?: MemoryBudget;
+    /** Whose level and events are shown. That of `manager` by default. */
+    monitor?: MemoryMonitor;
     /**
      * A ledger to survey, by its name or its options; `true` for the one of the whole board. By default the one that the budget shares, if it
      * shares one.
@@ -60,7 +62,9 @@ interface DashboardRefusal {
 interface DashboardState {
     /** The figures of now. */
     moment: DashboardMoment;
-    /** The level of the manager's monitor; absent where none runs. */
+    /** Whether a manager is shown. Without one there are no pools, and no refusals but those of the budget. */
+    hasManager: boolean;
+    /** The level of the monitor; absent where none runs. */
     level?: MemoryLevel;
     /** What could be granted now, in bytes. */
     availableBytes: number;

@@ -15,7 +15,16 @@ test('plimsoll dashboard prints a link that opens once, and ends with 0 when it 
   const { url, link } = JSON.parse(String(line))
   expect(link.startsWith(`${url}?token=`)).toBe(true)
   expect(await (await fetch(url)).text()).toMatch(/^This page opens by a link .*: press Enter /)
-  expect((await fetch(link, { redirect: 'manual' })).status).toBe(303)
+  const { status, headers } = await fetch(link, { redirect: 'manual' })
+  expect(status).toBe(303)
+  const cookie = headers.get('set-cookie')?.split(';')[0] as string
+  const response = await fetch(`${url}events`, { headers: { cookie } })
+  let text = ''
+  for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
+    text += Buffer.from(piece).toString()
+    if (/"level":"(?:normal|warning|critical)"/.test(text)) break
+  }
+  expect(text).toContain('"hasManager":false')
   expect((await fetch(link, { redirect: 'manual' })).status).toBe(403)
   child.kill('SIGTERM')
   expect(await once(child, 'exit')).toEqual([0, null])

@@ -7,6 +7,7 @@ import {
   InvalidArgumentError,
   IoError,
   MemoryManager,
+  MemoryMonitor,
   MiB,
   NeverFitsError,
   processes,
@@ -343,6 +344,18 @@ describe('what is shown', () => {
     const { events, level } = await dashboard.state()
     expect(level).toBe('critical')
     expect(events[0]).toMatchObject({ kind: 'critical', text: expect.stringContaining('% in use') })
+  })
+
+  test('has the level of a monitor without a manager, and tells that no manager is shown', async () => {
+    using monitor = new MemoryMonitor(manager.budget)
+    await using shown = await serveDashboard({ budget: manager.budget, monitor })
+    expect(await shown.state()).not.toHaveProperty('level')
+    const critical = once(monitor as never, 'critical')
+    monitor.start({ intervalMs: 10, warnPercent: 0, criticalPercent: 0, refuseAtCritical: false })
+    await critical
+    const state = { hasManager: false, level: 'critical', events: [{ kind: 'critical' }] }
+    expect(await shown.state()).toMatchObject(state)
+    expect(await dashboard.state()).toMatchObject({ hasManager: true, events: [] })
   })
 
   test('tells who shares the ledger', async () => {

@@ -156,6 +156,17 @@ test('a change of level appears', async () => {
   await close()
 })
 
+test('without a manager nothing reads as good news of a program that is not shown', async () => {
+  const its = await serveDashboard()
+  const { page, errors, close } = await open(browser, its.link())
+  assert.match(await page.textContent('#pools'), /a server shows its own by serveDashboard/)
+  assert.match(await page.textContent('#refusals'), /a server shows those of its requests by serveDashboard/)
+  assert.equal(await page.textContent('#events'), 'No monitor runs.')
+  assert.deepEqual(errors, [])
+  await close()
+  await its.close()
+})
+
 test('a hostile label is text, and nothing else', async () => {
   const { page, errors, close } = await opened()
   const label = '<img src=x onerror=alert(1)>\u202e\u0000</script>'

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   Admission,
   MemoryBudget,
-  type MemoryManager,
+  type MemoryMonitor,
   type MonitorEvents,
   type PoolSnapshot,
   type RefusalNotice,
@@ -74,8 +74,9 @@ export class Dashboard implements AsyncDisposable {
   private constructor(given: typeof token, budget: MemoryBudget, options: Checked, server: LoopbackServer) {
     if (given !== token) throw invalidArgument('new Dashboard()', 'left to serveDashboard()', 'a call')
     const { manager, ledger, linkMs = 600_000, intervalMs = 1000 } = options
+    const monitor = options.monitor ?? (manager?.closed === false ? manager.monitor : undefined)
     const queue = manager?.admission ?? new Admission(budget)
-    this.#sources = { budget, manager, queue, ledger }
+    this.#sources = { budget, manager, monitor, queue, ledger }
     this.#server = server
     this.#page = dashboardPage()
     this.#keys = new Keys(server.port, linkMs)
@@ -83,7 +84,7 @@ export class Dashboard implements AsyncDisposable {
     this.#ticks = setInterval(() => this.#tick(), intervalMs)
     if (!manager) this.#unlisten.push(() => queue.close())
     this.#listenForRefusals(budget)
-    if (manager && !manager.closed) this.#listen(manager)
+    if (monitor) this.#listen(monitor)
   }
 
   /** @internal */
@@ -166,7 +167,7 @@ export class Dashboard implements AsyncDisposable {
     this.#unlisten.push(() => unsubscribe(REFUSALS, listener))
   }
 
-  #listen({ monitor }: MemoryManager): void {
+  #listen(monitor: MemoryMonitor): void {
     const on = <E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void) => {
       monitor.on(event, listener)
       this.#unlisten.push(() => monitor.off(event, listener))

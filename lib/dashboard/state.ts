@@ -8,6 +8,7 @@ import {
   type MemoryBudget,
   type MemoryLevel,
   type MemoryManager,
+  type MemoryMonitor,
   type PoolSnapshot,
   type Pressure,
   type ProcessInfo,
@@ -60,7 +61,9 @@ export interface DashboardRefusal {
 export interface DashboardState {
   /** The figures of now. */
   moment: DashboardMoment
-  /** The level of the manager's monitor; absent where none runs. */
+  /** Whether a manager is shown. Without one there are no pools, and no refusals but those of the budget. */
+  hasManager: boolean
+  /** The level of the monitor; absent where none runs. */
   level?: MemoryLevel
   /** What could be granted now, in bytes. */
   availableBytes: number
@@ -94,6 +97,7 @@ export interface DashboardState {
 export interface Sources {
   budget: MemoryBudget
   manager: MemoryManager | undefined
+  monitor: MemoryMonitor | undefined
   /** Where it is known who waits for bytes of the budget. */
   queue: Admission
   ledger: false | LedgerOptions | undefined
@@ -127,12 +131,13 @@ export function stateOf(
   sources: Sources,
   known: Pick<DashboardState, 'processes' | 'pressure' | 'events' | 'refusals'>,
 ) {
-  const { budget, manager } = sources
+  const { budget, manager, monitor } = sources
   const { headroom, ...figures } = figuresOf(sources)
   const open = manager?.closed === false ? manager : undefined
   const state: DashboardState = {
     ...figures,
-    ...(open?.monitor.running && { level: open.monitor.level }),
+    hasManager: manager !== undefined,
+    ...(monitor?.running && { level: monitor.level }),
     peakBytes: budget.peakBytes,
     terms: budget.terms.sort((a, b) => a.bytes - b.bytes),
     ...(headroom && { headroom }),

@@ -1,5 +1,5 @@
 import { type Dashboard, serveDashboard } from '../../dashboard/index.js'
-import { MemoryBudget } from '../../index.js'
+import { MemoryBudget, MemoryMonitor } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import type { ExitCode } from '../exit.js'
 import { untilEnded } from '../shared/interrupt.js'
@@ -30,8 +30,12 @@ async function run(args: Arguments): Promise<ExitCode> {
   const intervalMs = args.duration('interval', '100ms', '1min')
   measuredMachine()
   const ended = untilEnded()
+  const budget = MemoryBudget.forThisMachine(lineFrom(args))
+  using monitor = new MemoryMonitor(budget)
+  monitor.start({ ...(intervalMs !== undefined && { intervalMs }), refuseAtCritical: false, historyCount: 0 })
   await using server = await serveDashboard({
-    budget: MemoryBudget.forThisMachine(lineFrom(args)),
+    budget,
+    monitor,
     ledger: ledgerFrom(args),
     port,
     ...(intervalMs !== undefined && { intervalMs }),

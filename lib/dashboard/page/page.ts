@@ -201,7 +201,19 @@ function slabPicture({ index, sizeBytes, usedBytes, blocks }: SlabInfo): HTMLEle
   return element('div', 'slab', element('p', 'quiet', name), shape('svg', picture, ...shapes))
 }
 
-function drawPools({ pools }: { pools: readonly Omit<PoolSnapshot, 'timeMs'>[] }): void {
+/** What is said where no program is shown that would have any. */
+const OF_SERVERS = 'by serveDashboard({ manager }).'
+
+function drawPools({
+  pools,
+  hasManager,
+}: {
+  pools: readonly Omit<PoolSnapshot, 'timeMs'>[]
+  hasManager: boolean
+}): void {
+  const nothing = hasManager
+    ? 'This program has no pools.'
+    : `None are shown here: a server shows its own ${OF_SERVERS}`
   const sections = pools.map(({ label, device, stats, slabs }) => {
     const sums = element(
       'p',
@@ -224,9 +236,7 @@ function drawPools({ pools }: { pools: readonly Omit<PoolSnapshot, 'timeMs'>[] }
       ...slabs.slice(0, 64).map(slabPicture),
     )
   })
-  byId('pools').replaceChildren(
-    ...(sections.length > 0 ? sections : [element('p', 'quiet', 'This program has no pools.')]),
-  )
+  byId('pools').replaceChildren(...(sections.length > 0 ? sections : [element('p', 'quiet', nothing)]))
 }
 
 /** A command line of any length: its first lines, and all of it where a pointer rests. */
@@ -248,7 +258,7 @@ function drawProcesses({ processes }: State): void {
   fill('processes', ['command', 'pid', 'resident', 'anonymous', 'shared'], rows, 'None that this user may see.')
 }
 
-function drawLogs({ events, refusals }: State): void {
+function drawLogs({ events, refusals, hasManager, level }: State): void {
   const refused = refusals.map((refusal) =>
     element(
       'li',
@@ -263,12 +273,15 @@ function drawLogs({ events, refusals }: State): void {
       element('p', '', visible(refusal.suggestion)),
     ),
   )
-  byId('refusals').replaceChildren(...(refused.length > 0 ? refused : [element('li', 'quiet', 'None so far.')]))
+  const none = hasManager ? 'None so far.' : `None are shown here: a server shows those of its requests ${OF_SERVERS}`
+  byId('refusals').replaceChildren(...(refused.length > 0 ? refused : [element('li', 'quiet', none)]))
   const happened = events.map(({ timeMs, kind, text }) =>
     element('li', '', clock(timeMs), element('strong', '', symbols[kind] ?? kind), ' ', visible(text)),
   )
   byId('events').replaceChildren(
-    ...(happened.length > 0 ? happened : [element('li', 'quiet', 'Nothing has happened.')]),
+    ...(happened.length > 0
+      ? happened
+      : [element('li', 'quiet', level ? 'Nothing has happened.' : 'No monitor runs.')]),
   )
 }
 
@@ -278,9 +291,9 @@ const views: readonly [draw: (state: State) => void, parts: readonly (keyof Stat
   [drawTerms, ['terms', 'headroom']],
   [({ labels, moment }) => drawTreemap(labels, moment.allocatedBytes), ['labels', 'moment']],
   [drawShared, ['holders', 'ledgerError', 'waiting']],
-  [drawPools, ['pools']],
+  [drawPools, ['pools', 'hasManager']],
   [drawProcesses, ['processes']],
-  [drawLogs, ['events', 'refusals']],
+  [drawLogs, ['events', 'refusals', 'hasManager', 'level']],
 ]
 
 /** What a page is told: by the server, or by the page of the same browser that has the stream. */
