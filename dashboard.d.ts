@@ -1,4 +1,4 @@
-import { MemoryManager, MemoryBudget, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, RefusalNotice } from './index.js';
+import { MemoryManager, MemoryBudget, MemoryMonitor, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, RefusalNotice } from './index.js';
 
 /** What a dashboard shows, and where. */
 interface DashboardOptions {
@@ -6,6 +6,8 @@ interface DashboardOptions {
     manager?: MemoryManager;
     /** The budget that is shown. That of `manager` by default, else one of this machine. */
     budget?: MemoryBudget;
+    /** Whose level and events are shown. That of `manager` by default. */
+    monitor?: MemoryMonitor;
     /**
      * A ledger to survey, by its name or its options; `true` for the one of the whole board. By default the one that the budget shares, if it
      * shares one.
@@ -60,7 +62,9 @@ interface DashboardRefusal {
 interface DashboardState {
     /** The figures of now. */
     moment: DashboardMoment;
-    /** The level of the manager's monitor; absent where none runs. */
+    /** Whether a manager is shown. Without one there are no pools, and no refusals but those of the budget. */
+    hasManager: boolean;
+    /** The level of the monitor; absent where none runs. */
     level?: MemoryLevel;
     /** What could be granted now, in bytes. */
     availableBytes: number;
@@ -82,6 +86,8 @@ interface DashboardState {
     waiting: WaitingRequest[];
     /** Who shares the ledger. */
     holders: readonly LedgerHolder[];
+    /** Why the ledger cannot be read; absent where it can, and where there is none. */
+    ledgerError?: string;
     /** The latest first. */
     events: readonly DashboardEvent[];
     /** The latest first. */
@@ -122,7 +128,7 @@ declare class Dashboard implements AsyncDisposable {
  * Serves a page on 127.0.0.1 that shows memory as it is. Whoever opens a {@link Dashboard.link} first may look, and nobody else. It keeps the
  * process alive until it is closed.
  *
- * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with the system's error where the port is taken.
+ * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with {@link IoError} where the port is taken.
  *
  * @example
  * await using dashboard = await serveDashboard({ manager })

@@ -14,8 +14,17 @@ test('plimsoll dashboard prints a link that opens once, and ends with 0 when it 
   const [line] = await once(child.stdout, 'data')
   const { url, link } = JSON.parse(String(line))
   expect(link.startsWith(`${url}?token=`)).toBe(true)
-  expect(await (await fetch(url)).text()).toBe('')
-  expect((await fetch(link, { redirect: 'manual' })).status).toBe(303)
+  expect(await (await fetch(url)).text()).toMatch(/^This page opens by a link .*: press Enter /)
+  const { status, headers } = await fetch(link, { redirect: 'manual' })
+  expect(status).toBe(303)
+  const cookie = headers.get('set-cookie')?.split(';')[0] as string
+  const response = await fetch(`${url}events`, { headers: { cookie } })
+  let text = ''
+  for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
+    text += Buffer.from(piece).toString()
+    if (/"level":"(?:normal|warning|critical)"/.test(text)) break
+  }
+  expect(text).toContain('"hasManager":false')
   expect((await fetch(link, { redirect: 'manual' })).status).toBe(403)
   child.kill('SIGTERM')
   expect(await once(child, 'exit')).toEqual([0, null])
@@ -73,3 +82,14 @@ test('a port that is taken ends with 4', async () => {
   expect(status).toBe(4)
   expect(stderr).toContain('EADDRINUSE')
 })
+
+test.each(['1ms', '50ms', '61s', 'often'])(
+  'an interval of %s is wrong use, told by the name of the option',
+  (interval) => {
+    const { status, stderr } = runNode(['dist/cli.js', 'dashboard', '--interval', interval])
+    expect(status).toBe(2)
+    expect(stderr).toContain(
+      `expected --interval to be a time from 100ms to 1min, such as 500ms or 2s, got "${interval}"`,
+    )
+  },
+)

@@ -5,7 +5,9 @@ import {
   BusyError,
   InsufficientMemoryError,
   InvalidArgumentError,
+  IoError,
   MemoryManager,
+  MemoryMonitor,
   MiB,
   NeverFitsError,
   processes,
@@ -81,6 +83,11 @@ async function firstEvents(cookie: string): Promise<[DashboardMoment[], Dashboar
   return [history?.data, state?.data]
 }
 
+/** All that whoever may not look is told, which has no figure in it. */
+const ADVICE =
+  'This page opens by a link that was not used and is not too old: ' +
+  'press Enter where plimsoll dashboard runs for one, or have your program print one.\n'
+
 describe('who may look', () => {
   test('is who opens a link first, and that browser again', async () => {
     const path = pathOf(dashboard.link())
@@ -91,11 +98,16 @@ describe('who may look', () => {
     const cookie = set.split(';')[0] as string
     for (const _ of [1, 2]) expect(await ask('/', { cookie })).toMatchObject({ status: 200 })
     // Replayed.
-    expect(await ask(path)).toMatchObject({ status: 403, text: '' })
+    const headers = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }
+    expect(await ask(path)).toMatchObject({ status: 403, text: ADVICE, headers })
     expect((await ask(path)).headers['set-cookie']).toBeUndefined()
+    // Opened again where the cookie is, as by a click on the same line.
+    for (const again of [path, '/?token=wrong']) {
+      expect(await ask(again, { cookie })).toMatchObject({ status: 303, text: '', headers: { location: '/' } })
+    }
   })
 
-  test('is nobody without a cookie, with a wrong one or a wrong token: not a byte', async () => {
+  test('is nobody without a cookie, with a wrong one or a wrong token: not a figure', async () => {
     const good = await cookieFrom()
     const name = good.split('=')[0]
     for (const path of [
@@ -110,7 +122,8 @@ describe('who may look', () => {
     ]) {
       for (const cookie of ['', `${name}=`, `${name}=wrong`, `${name}x=${good.split('=')[1]}`, good.slice(0, -1)]) {
         const { status, text } = await ask(path, cookie ? { cookie } : {})
-        expect({ path, cookie, status, text }).toEqual({ path, cookie, status: 403, text: '' })
+        const told = /^\/(?:\?|$)/.test(path) ? ADVICE : ''
+        expect({ path, cookie, status, text }).toEqual({ path, cookie, status: 403, text: told })
       }
     }
   })
@@ -120,16 +133,18 @@ describe('who may look', () => {
     const link = brief.link()
     await new Promise((resolve) => setTimeout(resolve, 20))
     const response = await fetch(link, { redirect: 'manual' })
-    expect([response.status, await response.text(), response.headers.get('set-cookie')]).toEqual([403, '', null])
+    expect([response.status, await response.text(), response.headers.get('set-cookie')]).toEqual([403, ADVICE, null])
   })
 
   test('is nobody with the cookie of another dashboard', async () => {
     await using other = await serveDashboard({ manager })
     const { headers } = await fetch(other.link(), { redirect: 'manual' })
     const cookie = headers.get('set-cookie')?.split(';')[0] as string
-    expect(await ask('/', { cookie })).toMatchObject({ status: 403, text: '' })
     const renamed = cookie.replace(String(other.port), String(dashboard.port))
-    expect(await ask('/', { cookie: renamed })).toMatchObject({ status: 403, text: '' })
+    for (const wrong of [cookie, renamed]) {
+      expect(await ask('/', { cookie: wrong })).toMatchObject({ status: 403, text: ADVICE })
+      expect(await ask('/events', { cookie: wrong })).toMatchObject({ status: 403, text: '' })
+    }
   })
 
   test.each([
@@ -275,7 +290,8 @@ describe('what is shown', () => {
     shown.refused(elsewhere)
     expect((await shown.state()).refusals.map(({ label }) => label)).toEqual(['elsewhere', 'beside'])
     for (const wrong of [undefined, new Error('no'), 7, { code: 'ERR_BUSY', what: 'the NPU' }]) {
-      expect(() => shown.refused(wrong as never)).toThrow(InvalidArgumentError)
+      const { expected } = thrownBy(InvalidArgumentError, () => shown.refused(wrong as never))
+      expect(expected).toContain('or the BusyError of a queue')
     }
     for (const each of shared) await each.close()
   })
@@ -328,6 +344,18 @@ describe('what is shown', () => {
     const { events, level } = await dashboard.state()
     expect(level).toBe('critical')
     expect(events[0]).toMatchObject({ kind: 'critical', text: expect.stringContaining('% in use') })
+  })
+
+  test('has the level of a monitor without a manager, and tells that no manager is shown', async () => {
+    using monitor = new MemoryMonitor(manager.budget)
+    await using shown = await serveDashboard({ budget: manager.budget, monitor })
+    expect(await shown.state()).not.toHaveProperty('level')
+    const critical = once(monitor as never, 'critical')
+    monitor.start({ intervalMs: 10, warnPercent: 0, criticalPercent: 0, refuseAtCritical: false })
+    await critical
+    const state = { hasManager: false, level: 'critical', events: [{ kind: 'critical' }] }
+    expect(await shown.state()).toMatchObject(state)
+    expect(await dashboard.state()).toMatchObject({ hasManager: true, events: [] })
   })
 
   test('tells who shares the ledger', async () => {
@@ -405,4 +433,14 @@ test('unfit options are refused by name', async () => {
   for (const options of [{ prot: 1 }, { port: 65_536 }, { intervalMs: 1 }, { manager: {} }, { linkMs: 0 }]) {
     await rejectedBy(InvalidArgumentError, serveDashboard(options as never))
   }
+})
+
+test('a port that is taken is an error of this package, which names it', async () => {
+  const { code, path, errnoName, syscall } = await rejectedBy(IoError, serveDashboard({ port: dashboard.port }))
+  expect({ code, path, errnoName, syscall }).toEqual({
+    code: 'ERR_IO',
+    path: `127.0.0.1:${dashboard.port}`,
+    errnoName: 'EADDRINUSE',
+    syscall: 'listen',
+  })
 })

@@ -9,7 +9,7 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
-import { AbortError, InvalidArgumentError, MemoryBudget, MemoryManager, MiB } from 'plimsoll'
+import { AbortError, InvalidArgumentError, IoError, MemoryBudget, MemoryManager, MiB } from 'plimsoll'
 import {
   type Metric,
   metricCatalogue,
@@ -290,6 +290,7 @@ describe('the server', () => {
       expect(refused.status).not.toBe(200)
       expect(refused.text).not.toContain('plimsoll_')
     }
+    expect((await rejectedBy(IoError, serveMetrics({ port: server.port }))).errnoName).toBe('EADDRINUSE')
     expect(await ask(server.port, '/')).toMatchObject({ status: 404 })
     expect(await ask(server.port, '/metrics', {}, 'POST')).toMatchObject({ status: 405 })
     expect(await ask(server.port, '/metrics', { host: `localhost:${server.port}` })).toMatchObject({ status: 200 })

@@ -11,7 +11,7 @@ const hasTmux = spawnSync('tmux', ['-V']).status === 0
 if (!hasTmux) console.warn('tmux is missing: the keys of top are not tested')
 
 ;(hasTmux ? describe : describe.skip)('top in a terminal of tmux', () => {
-  const directory = mkdtempSync('/dev/shm/plimsoll-')
+  const directory = mkdtempSync(`/dev/shm/plimsoll-${'long-'.repeat(12)}`)
   let manager: MemoryManager
 
   beforeAll(() => {
@@ -56,12 +56,29 @@ if (!hasTmux) console.warn('tmux is missing: the keys of top are not tested')
 
   test('/ keeps what has the words that are typed, q among them, and Escape takes it back', async () => {
     type('/', ...'CLI.JS', 'Space', ...'TOP', 'q', 'BSpace', 'Enter')
-    const found = await screen((shown) => shown.includes('with "CLI.JS TOP";'))
-    const rows = found.slice(found.indexOf('Processes')).trim().split('\n').slice(2)
-    expect(rows).toHaveLength(1)
-    expect(rows[0]).toContain('dist/cli.js top')
+    const rows = (shown: string) => shown.slice(shown.indexOf('Processes')).trim().split('\n').slice(2)
+    // The view before still has all the processes.
+    const isFound = (shown: string) => shown.includes('with "CLI.JS TOP"; that') && rows(shown).length === 1
+    expect(rows(await screen(isFound))[0]).toContain('dist/cli.js top')
     type('/', 'Escape')
     await screen((shown) => !shown.includes('with "'))
+  })
+
+  test.each([
+    [100, 'with "CLI.JS"; that have plimsoll loaded, by anonymous; s sorts, a shows all, / filters'],
+    [60, 'with "CLI.JS"; by anonymous; s sorts, a shows al…'],
+  ])('no line is written over its end in %i columns, and the filter stays visible', async (width, note) => {
+    type('/', ...'CLI.JS', 'Enter')
+    tmux('resize-window', '-x', String(width), '-y', '60')
+    const text = await screen((shown) => shown.includes(`Processes  ${note}`))
+    const rows = text.split('\n')
+    expect(rows.find((row) => row.startsWith('Ledger'))).toBe(
+      `${`Ledger  ${join(directory, 'board.ledger')}`.slice(0, width - 1)}…`,
+    )
+    // Of a table that is wider than that the ends are cut.
+    const titles = rows.find((row) => row.includes('HELD'))
+    expect(titles).toMatch(width > 90 ? / NAME +STATE$/ : /^ +HELD +NOT TAKEN .*…$/)
+    type('/', 'Escape')
   })
 
   test('q ends it', async () => {

@@ -9,7 +9,9 @@
 //     npm run test:dashboard -- --picture           also makes docs/dashboard.png
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,7 +32,9 @@ const { values } = parseArgs({
   },
 })
 
-const { poolsPage, profilePage } = createRequire(join(ROOT, 'package.json'))('plimsoll/report')
+const require = createRequire(join(ROOT, 'package.json'))
+const { MemoryManager } = require('plimsoll')
+const { poolsPage, profilePage } = require('plimsoll/report')
 
 let browser
 let faultsOf
@@ -58,6 +62,22 @@ const sizes = (page, selector) => page.$$eval(`${selector} data`, (all) => all.m
 
 const hasLabel = (label) =>
   [...document.querySelectorAll('#treemap bdi')].some(({ textContent }) => textContent === label)
+
+/** Whether the figure of headroom, which never stands still, is at some time what the server has sent. */
+const showsHeadroom = () =>
+  new Promise((resolve) => {
+    const source = new EventSource('/events')
+    const sent = []
+    source.addEventListener('change', ({ data }) => sent.push(JSON.parse(data).moment.headroomBytes))
+    const startMs = performance.now()
+    const ticks = setInterval(() => {
+      const isShown = sent.includes(Number(document.querySelectorAll('#figures data')[3].value))
+      if (!isShown && performance.now() - startMs < 60_000) return
+      clearInterval(ticks)
+      source.close()
+      resolve(isShown)
+    }, 50)
+  })
 
 test('every view shows the numbers that the API gives, and nothing goes wrong on the page', async () => {
   const { page, errors, close } = await opened()
@@ -93,6 +113,13 @@ test('every view shows the numbers that the API gives, and nothing goes wrong on
   }
   assert((await page.textContent('#processes')).includes(String(process.pid)))
   assert.match(await page.textContent('#level'), new RegExp(`\\b${manager.monitor.level}$`))
+  assert.deepEqual(
+    (await sizes(page, '#terms')).slice(0, state.terms.length),
+    state.terms.map(({ bytes }) => bytes),
+  )
+  assert.equal((await sizes(page, '#terms')).length, state.terms.length + state.headroom.terms.length)
+  for (const { description } of state.terms) assert((await page.textContent('#terms')).includes(description))
+  assert.equal(await page.evaluate(showsHeadroom), true)
   assert.match(await page.getAttribute('#chart', 'aria-label'), /now line .*, headroom .*, granted /)
   assert.equal(await page.locator('#chart canvas').count(), 1)
   assert.deepEqual(errors, [])
@@ -110,6 +137,34 @@ test('a refusal appears with its advice, and so does what is granted and release
   await page.waitForFunction(() => !document.getElementById('treemap').textContent.includes('activations'))
   assert.deepEqual(errors, [])
   await close()
+})
+
+test('a change of level appears', async () => {
+  const { page, errors, close } = await opened()
+  const before = manager.monitor.limits
+  manager.monitor.limits = { warnPercent: 0, criticalPercent: 99 }
+  await page.waitForFunction(() => document.getElementById('events').textContent.includes('warning'))
+  manager.monitor.limits = before
+  await page.waitForFunction(() => document.getElementById('events').textContent.includes('normal'))
+  const { events } = await dashboard.state()
+  const shown = await page.$$eval('#events li', (all) => all.map((each) => each.textContent))
+  assert.equal(shown.length, events.length)
+  for (const [at, { kind, text }] of events.entries()) {
+    assert(shown[at].includes(kind) && shown[at].includes(text), `expected ${kind}, ${text}, got ${shown[at]}`)
+  }
+  assert.deepEqual(errors, [])
+  await close()
+})
+
+test('without a manager nothing reads as good news of a program that is not shown', async () => {
+  const its = await serveDashboard()
+  const { page, errors, close } = await open(browser, its.link())
+  assert.match(await page.textContent('#pools'), /a server shows its own by serveDashboard/)
+  assert.match(await page.textContent('#refusals'), /a server shows those of its requests by serveDashboard/)
+  assert.equal(await page.textContent('#events'), 'No monitor runs.')
+  assert.deepEqual(errors, [])
+  await close()
+  await its.close()
 })
 
 test('a hostile label is text, and nothing else', async () => {
@@ -162,14 +217,105 @@ for (const colorScheme of ['light', 'dark']) {
   })
 }
 
-test('the keyboard reaches every label, and stays there while figures change', async () => {
+test('the keyboard has one stop for the labels, arrows reach each, and it stays there while figures change', async () => {
   const { page, close } = await opened()
+  const isAt = (selector) => page.evaluate((text) => document.activeElement.matches(text), selector)
   await page.focus('#treemap li')
   await later(2500)
-  assert.equal(await page.evaluate(() => document.activeElement.matches('#treemap li:first-child')), true)
+  assert.equal(await isAt('#treemap li:first-child'), true)
+  await page.keyboard.press('ArrowRight')
+  assert.equal(await isAt('#treemap li:nth-child(2)'), true)
+  await later(2500)
+  assert.equal(await isAt('#treemap li:nth-child(2)'), true)
+  await page.keyboard.press('End')
+  assert.equal(await isAt('#treemap li:last-child'), true)
+  await page.keyboard.press('ArrowUp')
+  assert.equal(await isAt('#treemap li:nth-last-child(2)'), true)
   await page.keyboard.press('Tab')
-  assert.equal(await page.evaluate(() => document.activeElement.matches('#treemap li:nth-child(2)')), true)
+  assert.equal(await isAt('#treemap li'), false)
+  await page.keyboard.press('Shift+Tab')
+  assert.equal(await isAt('#treemap li:nth-last-child(2)'), true)
+  assert.equal(await page.locator('#treemap li[tabindex="0"]').count(), 1)
   await close()
+})
+
+for (const width of [360, 1440]) {
+  test(`labels too small to be read are one tile, and none lies outside, on a page ${width} wide`, async () => {
+    const other = new MemoryManager({ isolated: true, headroom: false, maxBytes: 1024 * MiB })
+    const small = Array.from({ length: 30 }, (_, at) => other.budget.allocate(MiB / 4, `small ${at}`))
+    const large = ['weights', 'kv cache'].map((label) => other.budget.allocate(400 * MiB, label))
+    const its = await serveDashboard({ manager: other })
+    const { page, close } = await open(browser, its.link(), { viewport: { width, height: 800 } })
+    const tiles = await page.$$eval('#treemap li', (all) => {
+      const box = document.getElementById('treemap').getBoundingClientRect()
+      return all.map((each) => {
+        const { left, right, top, bottom } = each.getBoundingClientRect()
+        const isWithin =
+          left >= box.left - 1 && right <= box.right + 1 && top >= box.top - 1 && bottom <= box.bottom + 1
+        const isCut = each.scrollHeight > each.clientHeight + 1
+        return { text: each.firstChild.textContent, isWithin, isCut }
+      })
+    })
+    assert.deepEqual(
+      tiles,
+      ['weights', 'kv cache', '30 others'].map((text) => ({ text, isWithin: true, isCut: false })),
+    )
+    assert.deepEqual(await sizes(page, '#treemap'), [400 * MiB, 400 * MiB, (30 / 4) * MiB])
+    await close()
+    await its.close()
+    for (const each of [...small, ...large]) each.release()
+    await other.close()
+  })
+}
+
+test('on a phone a long command line leaves the page low, and its cells wide', async () => {
+  const script = "require('plimsoll'); console.log(); setInterval(() => {}, 2 ** 30)"
+  const child = spawn(process.execPath, ['-e', script, 'word '.repeat(600)], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  const { page, close } = await opened({ viewport: { width: 375, height: 740 } })
+  await page.waitForFunction((pid) => document.getElementById('processes').textContent.includes(pid), `${child.pid}`)
+  const { height, narrowest, columns } = await page.evaluate((pid) => {
+    const heightOf = (each) => each.getBoundingClientRect().height
+    // As many other processes as this machine may have.
+    const rows = [...document.querySelectorAll('#processes tbody tr')].filter((row) => !row.textContent.includes(pid))
+    const others = rows.reduce((sum, row) => sum + heightOf(row), 0)
+    const cells = [...document.querySelectorAll('table[id] td')].map((cell) => cell.getBoundingClientRect().width)
+    const columns = new Set([...document.querySelectorAll('#figures > div')].map(({ offsetLeft }) => offsetLeft)).size
+    return { height: document.documentElement.scrollHeight - others, narrowest: Math.min(...cells), columns }
+  }, `${child.pid}`)
+  assert(height < 6 * 740, `expected less than six screens, got ${height}`)
+  assert(narrowest >= 60, `expected cells of 60 px at least, got ${narrowest}`)
+  assert.equal(columns, 2)
+  assert(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
+  child.kill('SIGKILL')
+  await close()
+})
+
+test('who shares the ledger is shown with what it holds, and why, where the ledger cannot be read', async () => {
+  const directory = mkdtempSync(join('/dev/shm', 'plimsoll-'))
+  const sharing = new MemoryManager({ shared: { directory, processName: 'a sharing server', force: true } })
+  const weights = sharing.budget.allocate(3 * MiB, 'weights')
+  weights.commit(3 * MiB)
+  const its = await serveDashboard({ manager: sharing, ledger: { directory } })
+  const { page, errors, close } = await open(browser, its.link())
+  const [{ heldBytes, pendingBytes }] = (await its.state()).holders
+  assert.equal(heldBytes, 3 * MiB)
+  assert.deepEqual(await sizes(page, '#holders'), [heldBytes, pendingBytes])
+  assert.match(await page.textContent('#holders tbody'), new RegExp(`^a sharing server${process.pid}.*holds$`))
+  chmodSync(directory, 0o777)
+  await page.waitForFunction(() => document.getElementById('holders').textContent.includes('mode 0777'))
+  assert.match(await page.textContent('#holders tbody'), /^The ledger cannot be read: /)
+  chmodSync(directory, 0o700)
+  await page.waitForFunction(() => document.getElementById('holders').textContent.includes('a sharing server'))
+  assert.deepEqual(errors, [])
+  await close()
+  await its.close()
+  weights.release()
+  await sharing.close()
+  rmSync(directory, { recursive: true })
 })
 
 test('more pages of one browser than it opens connections show figures, and go on when the first is closed', async () => {

@@ -31,6 +31,12 @@ function optionsIn(verb: Signature, argv: readonly string[]): Options {
 
 type Value = string | boolean | (string | boolean)[]
 
+/** A time such as 500ms, 2s or 1min; NaN for what is none. */
+function millisecondsOf(text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) ?(ms|s|min)$/.exec(text.trim()) ?? []
+  return Number(number) * { ms: 1, s: 1000, min: 60_000 }[unit as 'ms' | 's' | 'min']
+}
+
 /** The arguments of one call of a verb. Getters of values throw a {@link UsageError} for one that is unfit. */
 export class Arguments {
   readonly #values: Readonly<Record<string, Value | undefined>>
@@ -87,14 +93,13 @@ export class Arguments {
     throw new UsageError(`expected --${name} to be a whole number from 1 up, got "${this.text(name)}"`)
   }
 
-  /** A time in milliseconds, as long as a monitor takes it. */
-  duration(name: string): number | undefined {
+  /** A time in milliseconds, by default as long as a monitor takes it. */
+  duration(name: string, least = '10ms', most = '60min'): number | undefined {
     const text = this.text(name)
     if (text === undefined) return undefined
-    const [, number, unit] = /^(\d+(?:\.\d+)?) ?(ms|s|min)$/.exec(text.trim()) ?? []
-    const ms = Number(number) * { ms: 1, s: 1000, min: 60_000 }[unit as 'ms' | 's' | 'min']
-    if (ms >= 10 && ms <= 3_600_000) return ms
-    throw new UsageError(`expected --${name} to be a time from 10ms to 60min, such as 500ms or 2s, got "${text}"`)
+    const ms = millisecondsOf(text)
+    if (ms >= millisecondsOf(least) && ms <= millisecondsOf(most)) return ms
+    throw new UsageError(`expected --${name} to be a time from ${least} to ${most}, such as 500ms or 2s, got "${text}"`)
   }
 
   /** A whole number between two others. */

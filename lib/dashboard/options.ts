@@ -1,4 +1,4 @@
-import type { LedgerChoice, MemoryBudget, MemoryManager } from '../index.js'
+import { type LedgerChoice, type MemoryBudget, type MemoryManager, MemoryMonitor } from '../index.js'
 import { metricsChecks } from '../metrics/options.js'
 import * as check from '../support/check.js'
 
@@ -8,6 +8,8 @@ export interface DashboardOptions {
   manager?: MemoryManager
   /** The budget that is shown. That of `manager` by default, else one of this machine. */
   budget?: MemoryBudget
+  /** Whose level and events are shown. That of `manager` by default. */
+  monitor?: MemoryMonitor
   /**
    * A ledger to survey, by its name or its options; `true` for the one of the whole board. By default the one that the budget shares, if it
    * shares one.
@@ -27,6 +29,7 @@ const { manager, budget, ledger } = metricsChecks
 export const dashboardChecks = {
   manager,
   budget,
+  monitor: (name: string, value: unknown) => check.instance(name, value, MemoryMonitor),
   ledger,
   port: (name: string, value: unknown) => check.integer(name, value, 0, 65_535),
   intervalMs: (name: string, value: unknown) => check.integer(name, value, 100, 60_000),

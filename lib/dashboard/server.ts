@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   Admission,
   MemoryBudget,
-  type MemoryManager,
+  type MemoryMonitor,
   type MonitorEvents,
   type PoolSnapshot,
   type RefusalNotice,
@@ -74,8 +74,9 @@ export class Dashboard implements AsyncDisposable {
   private constructor(given: typeof token, budget: MemoryBudget, options: Checked, server: LoopbackServer) {
     if (given !== token) throw invalidArgument('new Dashboard()', 'left to serveDashboard()', 'a call')
     const { manager, ledger, linkMs = 600_000, intervalMs = 1000 } = options
+    const monitor = options.monitor ?? (manager?.closed === false ? manager.monitor : undefined)
     const queue = manager?.admission ?? new Admission(budget)
-    this.#sources = { budget, manager, queue, ledger }
+    this.#sources = { budget, manager, monitor, queue, ledger }
     this.#server = server
     this.#page = dashboardPage()
     this.#keys = new Keys(server.port, linkMs)
@@ -83,7 +84,7 @@ export class Dashboard implements AsyncDisposable {
     this.#ticks = setInterval(() => this.#tick(), intervalMs)
     if (!manager) this.#unlisten.push(() => queue.close())
     this.#listenForRefusals(budget)
-    if (manager && !manager.closed) this.#listen(manager)
+    if (monitor) this.#listen(monitor)
   }
 
   /** @internal */
@@ -123,7 +124,7 @@ export class Dashboard implements AsyncDisposable {
   refused(error: RefusalNotice['error']): void {
     const refusal = refusalOf(error)
     if (!refusal) {
-      const expected = 'an InsufficientMemoryError, a NeverFitsError or a TimeoutError'
+      const expected = 'an InsufficientMemoryError, a NeverFitsError, a TimeoutError or the BusyError of a queue'
       throw invalidArgument('error', expected, quoted(error))
     }
     if (this.#told.has(error)) return
@@ -166,7 +167,7 @@ export class Dashboard implements AsyncDisposable {
     this.#unlisten.push(() => unsubscribe(REFUSALS, listener))
   }
 
-  #listen({ monitor }: MemoryManager): void {
+  #listen(monitor: MemoryMonitor): void {
     const on = <E extends keyof MonitorEvents>(event: E, listener: (...args: MonitorEvents[E]) => void) => {
       monitor.on(event, listener)
       this.#unlisten.push(() => monitor.off(event, listener))
@@ -218,12 +219,11 @@ export class Dashboard implements AsyncDisposable {
     if (request.method !== 'GET') return refuse(405)
     const [path, query] = (request.url ?? '').split('?', 2)
     const token = path === '/' && query !== undefined ? new URLSearchParams(query).get('token') : null
-    if (token !== null) {
-      const cookie = this.#keys.redeem(token)
-      if (cookie === undefined) return refuse(403)
-      return response.writeHead(303, { location: '/', 'set-cookie': cookie }).end()
-    }
-    if (!this.#keys.admits(request)) return refuse(403)
+    const cookie = token === null ? undefined : this.#keys.redeem(token)
+    if (cookie !== undefined) return response.writeHead(303, { location: '/', 'set-cookie': cookie }).end()
+    if (!this.#keys.admits(request)) return path === '/' ? refuseWithAdvice(response) : refuse(403)
+    // Whoever opens a link again has the cookie that came for it.
+    if (token !== null) return response.writeHead(303, { location: '/' }).end()
     if (path === '/') return this.#sendPage(response)
     if (path === '/events') return this.#sendEvents(response)
     return refuse(404)
@@ -256,6 +256,14 @@ type Shown = Omit<DashboardState, 'pools'> & { pools: Omit<PoolSnapshot, 'timeMs
 
 type Checked = Omit<DashboardOptions, 'ledger'> & Pick<CheckedMetricsOptions, 'ledger'>
 
+/** What a browser shows that has no cookie: what to do, and nothing of what the pages show. */
+const ADVICE =
+  'This page opens by a link that was not used and is not too old: ' +
+  'press Enter where plimsoll dashboard runs for one, or have your program print one.\n'
+
+const refuseWithAdvice = (response: ServerResponse) =>
+  response.writeHead(403, { 'content-type': 'text/plain; charset=utf-8' }).end(ADVICE)
+
 /** The latest first, and not too many. */
 function keep<T>(list: T[], item: T): void {
   list.unshift(item)
@@ -266,7 +274,7 @@ function keep<T>(list: T[], item: T): void {
  * Serves a page on 127.0.0.1 that shows memory as it is. Whoever opens a {@link Dashboard.link} first may look, and nobody else. It keeps the
  * process alive until it is closed.
  *
- * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with the system's error where the port is taken.
+ * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with {@link IoError} where the port is taken.
  *
  * @example
  * await using dashboard = await serveDashboard({ manager })

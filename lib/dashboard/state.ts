@@ -8,13 +8,14 @@ import {
   type MemoryBudget,
   type MemoryLevel,
   type MemoryManager,
+  type MemoryMonitor,
   type PoolSnapshot,
   type Pressure,
   type ProcessInfo,
   type WaitingRequest,
 } from '../index.js'
-import { holdersOf } from '../metrics/machine.js'
 import { byLabel } from '../metrics/manager.js'
+import { type Room, roomOf } from '../metrics/room.js'
 
 /** The figures of one moment that the chart draws. */
 export interface DashboardMoment {
@@ -60,7 +61,9 @@ export interface DashboardRefusal {
 export interface DashboardState {
   /** The figures of now. */
   moment: DashboardMoment
-  /** The level of the manager's monitor; absent where none runs. */
+  /** Whether a manager is shown. Without one there are no pools, and no refusals but those of the budget. */
+  hasManager: boolean
+  /** The level of the monitor; absent where none runs. */
   level?: MemoryLevel
   /** What could be granted now, in bytes. */
   availableBytes: number
@@ -82,6 +85,8 @@ export interface DashboardState {
   waiting: WaitingRequest[]
   /** Who shares the ledger. */
   holders: readonly LedgerHolder[]
+  /** Why the ledger cannot be read; absent where it can, and where there is none. */
+  ledgerError?: string
   /** The latest first. */
   events: readonly DashboardEvent[]
   /** The latest first. */
@@ -92,18 +97,16 @@ export interface DashboardState {
 export interface Sources {
   budget: MemoryBudget
   manager: MemoryManager | undefined
+  monitor: MemoryMonitor | undefined
   /** Where it is known who waits for bytes of the budget. */
   queue: Admission
   ledger: false | LedgerOptions | undefined
 }
 
 /** The figures of one moment, with what they were made from. */
-interface Figures {
+interface Figures extends Room {
   moment: DashboardMoment
-  availableBytes: number
-  headroom: Headroom | undefined
   waiting: WaitingRequest[]
-  holders: readonly LedgerHolder[]
 }
 
 /** Labels that a page shows at most. */
@@ -114,13 +117,13 @@ const MAX_BLOCKS = 1000
 
 /** @internal The figures of now. */
 export function figuresOf({ budget, queue, ledger }: Sources): Figures {
-  const headroom = headroomOf(budget)
-  const { lineBytes, allocatedBytes, availableBytes } = budget
+  const room = roomOf(budget, ledger)
+  const { lineBytes, allocatedBytes } = budget
   const waiting = queue.waiting()
-  const holders = holdersOf(budget, ledger)
-  const binding = bindingOf(budget, { availableBytes, headroom, waiting, holders: ledger === undefined ? holders : [] })
+  const binding = bindingOf(budget, { ...room, waiting })
+  const { headroom } = room
   const moment = { timeMs: Date.now(), lineBytes, allocatedBytes, ...(headroom && { headroomBytes: headroom.bytes }) }
-  return { moment: { ...moment, binding }, availableBytes, headroom, waiting, holders }
+  return { ...room, moment: { ...moment, binding }, waiting }
 }
 
 /** @internal Everything as it is now, with what is known already. */
@@ -128,12 +131,13 @@ export function stateOf(
   sources: Sources,
   known: Pick<DashboardState, 'processes' | 'pressure' | 'events' | 'refusals'>,
 ) {
-  const { budget, manager } = sources
+  const { budget, manager, monitor } = sources
   const { headroom, ...figures } = figuresOf(sources)
   const open = manager?.closed === false ? manager : undefined
   const state: DashboardState = {
     ...figures,
-    ...(open?.monitor.running && { level: open.monitor.level }),
+    hasManager: manager !== undefined,
+    ...(monitor?.running && { level: monitor.level }),
     peakBytes: budget.peakBytes,
     terms: budget.terms.sort((a, b) => a.bytes - b.bytes),
     ...(headroom && { headroom }),
@@ -158,7 +162,7 @@ function bindingOf(
   const rooms: [bytes: number, what: string][] = [[lineAvailableBytes, budget.bindingTerm.description]]
   // Where all that the line leaves can be granted, nothing else is asked.
   if (headroom && availableBytes < lineAvailableBytes) rooms.push([headroom.bytes, headroom.bindingTerm.description])
-  if (budget.ledgerPath !== undefined && holders.length > 0) {
+  if (holders.length > 0) {
     const heldBytes = holders.reduce((sum, holder) => sum + holder.heldBytes, 0)
     rooms.push([budget.boardLineBytes - heldBytes, 'what the processes hold that share the ledger'])
   }
@@ -174,13 +178,4 @@ function keptFor(bytes: number, [first]: readonly WaitingRequest[], holders: rea
   if (!wanted) return undefined
   const whose = first ? `for "${first.label}"` : `for a request of ${elsewhere?.name}`
   return `the queue: ${formatBytes(bytes)} are kept ${whose}, which waits for ${formatBytes(wanted.bytes)}`
-}
-
-/** None of a budget of numbers, nor where the system does not tell. */
-function headroomOf(budget: MemoryBudget): Headroom | undefined {
-  try {
-    return budget.headroom()
-  } catch {
-    return undefined
-  }
 }

@@ -1,20 +1,17 @@
 import {
   DeviceUnavailableError,
   gpuProcesses,
-  IoError,
-  LedgerError,
+  type Headroom,
   type LedgerHolder,
-  type LedgerOptions,
-  type MemoryBudget,
   processes,
   processMemory,
   signals,
-  surveyLedger,
 } from '../index.js'
 import type { Points } from './points.js'
+import { measured } from './room.js'
 
 /** What the kernel tells of this machine. */
-export function addMachine(points: Points, budget: MemoryBudget): void {
+export function addMachine(points: Points, headroom: Headroom | undefined): void {
   const { memory, pressure, zram, dark, oomKillCount } = signals()
   if (memory) {
     const { totalBytes, availableBytes, swapTotalBytes, swapFreeBytes, mappedFileBytes } = memory
@@ -27,7 +24,7 @@ export function addMachine(points: Points, budget: MemoryBudget): void {
       points.add('system.paging.usage', swapFreeBytes, { 'system.paging.state': 'free' })
     }
     points.add('plimsoll.memory.mapped', mappedFileBytes)
-    addHeadroom(points, budget)
+    if (headroom) addHeadroom(points, headroom)
   }
   points.add('plimsoll.memory.dark', dark?.bytes)
   points.add('plimsoll.memory.zram', zram?.usedBytes)
@@ -37,13 +34,10 @@ export function addMachine(points: Points, budget: MemoryBudget): void {
   points.add('plimsoll.oom.kills', oomKillCount)
 }
 
-/** None of a budget that is not of this machine. */
-function addHeadroom(points: Points, budget: MemoryBudget): void {
-  const headroom = measured(() => budget.headroom())
-  if (!headroom) return
-  points.add('plimsoll.headroom', headroom.bytes)
-  points.add('plimsoll.headroom.pending', headroom.pendingBytes)
-  for (const { kind, path = '', roomBytes } of headroom.terms) {
+function addHeadroom(points: Points, { bytes, pendingBytes, terms }: Headroom): void {
+  points.add('plimsoll.headroom', bytes)
+  points.add('plimsoll.headroom.pending', pendingBytes)
+  for (const { kind, path = '', roomBytes } of terms) {
     points.add('plimsoll.headroom.room', roomBytes, { 'plimsoll.bound': kind, 'plimsoll.path': path })
   }
 }
@@ -74,36 +68,14 @@ export async function addGpuProcesses(points: Points): Promise<void> {
   }
 }
 
-/** Who shares the board: by the ledger that was asked for, else by the budget's own. */
-export function addLedger(points: Points, budget: MemoryBudget, choice: LedgerOptions | false | undefined): void {
-  for (const { name, pid, heldBytes, pendingBytes, isDraining, waiting } of holdersOf(budget, choice)) {
+/** Who shares the board. */
+export function addLedger(points: Points, holders: readonly LedgerHolder[]): void {
+  for (const { name, pid, heldBytes, pendingBytes, isDraining, waiting } of holders) {
     const holder = { 'plimsoll.holder': name, 'process.pid': pid }
     points.add('plimsoll.ledger.held', heldBytes, holder)
     points.add('plimsoll.ledger.pending', pendingBytes, holder)
     points.add('plimsoll.ledger.draining', isDraining ? heldBytes : 0)
     points.add('plimsoll.ledger.waiting', waiting?.count ?? 0, holder)
     points.add('plimsoll.ledger.wanted', waiting?.bytes, holder)
-  }
-}
-
-/** @internal The holders of a ledger; none where there is no ledger, or it cannot be read now. */
-export function holdersOf(budget: MemoryBudget, choice: LedgerOptions | false | undefined): readonly LedgerHolder[] {
-  if (choice === false || (choice === undefined && budget.ledgerPath === undefined)) return []
-  try {
-    return choice === undefined ? budget.ledgerHolders() : (surveyLedger(choice)?.holders ?? [])
-  } catch (error) {
-    // All the other figures are as true without it.
-    if (error instanceof LedgerError) return []
-    throw error
-  }
-}
-
-/** What a call measures; nothing where the system does not give it. */
-function measured<T>(measure: () => T): T | undefined {
-  try {
-    return measure()
-  } catch (error) {
-    if (error instanceof IoError) return undefined
-    throw error
   }
 }

@@ -1,12 +1,12 @@
 import type { MemoryBudget, MemoryManager } from '../index.js'
 import type { Points } from './points.js'
 
-/** The line of a budget and what is granted under it. */
-export function addBudget(points: Points, budget: MemoryBudget, maxLabels: number): void {
+/** The line of a budget, what is granted under it and what could be. */
+export function addBudget(points: Points, budget: MemoryBudget, availableBytes: number, maxLabels: number): void {
   points.add('plimsoll.budget.line', budget.lineBytes)
   for (const { kind, bytes } of budget.terms) points.add('plimsoll.budget.term', bytes, { 'plimsoll.bound': kind })
   points.add('plimsoll.budget.allocated', budget.allocatedBytes)
-  points.add('plimsoll.budget.available', budget.availableBytes)
+  points.add('plimsoll.budget.available', availableBytes)
   points.add('plimsoll.budget.peak', budget.peakBytes)
   for (const [label, bytes] of byLabel(budget, maxLabels)) {
     points.add('plimsoll.budget.label', bytes, { 'plimsoll.label': label })

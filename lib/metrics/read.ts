@@ -5,6 +5,7 @@ import { addBudget, addManager } from './manager.js'
 import { type CheckedMetricsOptions, type MetricsOptions, metricsChecks } from './options.js'
 import { type Metric, Points } from './points.js'
 import { addRefusals, countRefusals } from './refusals.js'
+import { roomOf } from './room.js'
 
 /** Reads the metrics, again and again. */
 export type MetricsReader = () => Promise<Metric[]>
@@ -27,11 +28,12 @@ export function metricsReader(options: MetricsOptions | undefined): MetricsReade
 async function read(budget: MemoryBudget, options: CheckedMetricsOptions): Promise<Metric[]> {
   const { manager, ledger, processes = false, gpuProcesses = false, maxLabels = 32 } = options
   const points = new Points()
-  addMachine(points, budget)
-  addBudget(points, budget, maxLabels)
+  const { availableBytes, headroom, holders } = roomOf(budget, ledger)
+  addMachine(points, headroom)
+  addBudget(points, budget, availableBytes, maxLabels)
   addRefusals(points, budget)
   if (manager) addManager(points, manager)
-  addLedger(points, budget, ledger)
+  addLedger(points, holders)
   await addProcesses(points, processes)
   if (gpuProcesses) await addGpuProcesses(points)
   return points.metrics()

@@ -30,7 +30,7 @@ const checks = {
  * Serves `/metrics` on 127.0.0.1 for a Prometheus of this machine. Who calls it by another name than that of this machine is refused. It
  * keeps the process alive.
  *
- * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with the system's error where the port is taken.
+ * Rejects with {@link InvalidArgumentError} for an unknown or unfit option, and with {@link IoError} where the port is taken.
  *
  * @example
  * await using server = await serveMetrics({ manager })

@@ -131,6 +131,14 @@ export function readError(path: string, what: string, cause: unknown): IoError {
   return new IoError('ERR_IO', text, { path, ...system, ...(syscall !== undefined && { syscall }) }, { cause })
 }
 
+/** What the system said against listening at an address. */
+export function listenError(address: string, cause: unknown): IoError {
+  const { errno, syscall, message } = cause as NodeJS.ErrnoException
+  const system = errno === undefined ? {} : { errno: Math.abs(errno), ...nameOf({ errno }) }
+  const text = `expected to listen at ${address}, got: ${message}; choose another port, or 0 for any that is free`
+  return new IoError('ERR_IO', text, { path: address, ...system, ...(syscall !== undefined && { syscall }) }, { cause })
+}
+
 /** What to do when a file could not be written. */
 function writingAdvice(cause: unknown): string {
   switch ((cause as NodeJS.ErrnoException).code) {

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { listenError } from './errors.js'
 
 /** The address that a server for this machine alone listens at. */
 const LOOPBACK = '127.0.0.1'
@@ -18,7 +19,7 @@ export interface LoopbackServer {
 export const isLoopbackHost = (host: string | undefined): boolean =>
   /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?$/i.test(host ?? '')
 
-/** Serves at a port of this machine, or with 0 at any that is free. */
+/** Serves at a port of this machine, or with 0 at any that is free. Rejects with an {@link IoError} where that is taken. */
 export function serveLoopback(port: number, listener: RequestListener): Promise<LoopbackServer> {
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, listener)
   const close = () =>
@@ -27,9 +28,10 @@ export function serveLoopback(port: number, listener: RequestListener): Promise<
       server.closeAllConnections()
     })
   return new Promise((resolve, reject) => {
-    server.once('error', reject)
+    const fail = (cause: Error) => reject(listenError(`${LOOPBACK}:${port}`, cause))
+    server.once('error', fail)
     server.listen(port, LOOPBACK, () => {
-      server.off('error', reject)
+      server.off('error', fail)
       resolve({ port: (server.address() as AddressInfo).port, close })
     })
   })

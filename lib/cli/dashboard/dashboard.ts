@@ -1,8 +1,7 @@
 import { type Dashboard, serveDashboard } from '../../dashboard/index.js'
-import { MemoryBudget } from '../../index.js'
+import { MemoryBudget, MemoryMonitor } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import type { ExitCode } from '../exit.js'
-import { SystemError } from '../failure.js'
 import { untilEnded } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
 import { lineFrom, lineOptions } from '../shared/line.js'
@@ -13,8 +12,7 @@ import { openInBrowser } from './browser.js'
 
 export const dashboard: Verb = {
   name: 'dashboard',
-  summary:
-    'the same as top and ledger in a browser of this machine: the line and headroom over time, and who holds what',
+  summary: 'line and headroom over time, the ledger, and processes with plimsoll loaded, in a browser of this machine',
   options: {
     port: { type: 'string', value: 'N', help: 'the port of 127.0.0.1; any that is free by default' },
     open: { type: 'boolean', help: 'open it in your browser, too' },
@@ -29,17 +27,18 @@ export const dashboard: Verb = {
 
 async function run(args: Arguments): Promise<ExitCode> {
   const port = args.integer('port', 0, 65_535) ?? 0
-  const intervalMs = args.duration('interval')
+  const intervalMs = args.duration('interval', '100ms', '1min')
   measuredMachine()
   const ended = untilEnded()
+  const budget = MemoryBudget.forThisMachine(lineFrom(args))
+  using monitor = new MemoryMonitor(budget)
+  monitor.start({ ...(intervalMs !== undefined && { intervalMs }), refuseAtCritical: false, historyCount: 0 })
   await using server = await serveDashboard({
-    budget: MemoryBudget.forThisMachine(lineFrom(args)),
+    budget,
+    monitor,
     ledger: ledgerFrom(args),
     port,
     ...(intervalMs !== undefined && { intervalMs }),
-  }).catch((error: NodeJS.ErrnoException) => {
-    if (error.syscall === undefined) throw error
-    throw new SystemError(`expected to listen at port ${port} of 127.0.0.1, but ${error.message}`)
   })
   if (args.flag('json')) {
     printDocumentLine({ url: server.url, link: server.link() })

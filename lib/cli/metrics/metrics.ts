@@ -2,7 +2,6 @@ import { MemoryBudget } from '../../index.js'
 import { type MetricsOptions, metricsText, readMetrics, serveMetrics } from '../../metrics/index.js'
 import type { Arguments } from '../arguments.js'
 import type { ExitCode } from '../exit.js'
-import { SystemError } from '../failure.js'
 import { untilEnded } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
 import { lineFrom, lineOptions } from '../shared/line.js'
@@ -39,10 +38,7 @@ async function run(args: Arguments): Promise<Report | ExitCode> {
 /** Serves until it is asked to end. */
 async function serve(args: Arguments, options: MetricsOptions, port: number): Promise<ExitCode> {
   const ended = untilEnded()
-  await using server = await serveMetrics({ ...options, port }).catch((error: NodeJS.ErrnoException) => {
-    if (error.syscall === undefined) throw error
-    throw new SystemError(`expected to listen at port ${port} of 127.0.0.1, but ${error.message}`)
-  })
+  await using server = await serveMetrics({ ...options, port })
   if (args.flag('json')) printDocumentLine({ url: server.url })
   else printLines([`serving ${server.url}`])
   return await ended

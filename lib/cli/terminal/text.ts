@@ -26,6 +26,23 @@ export function clip(text: string, width: number): string {
   return characters.length <= width ? text : `${characters.slice(0, Math.max(width - 1, 0)).join('')}…`
 }
 
+/** What paints a text, or one character of it. */
+const painted = new RegExp(`${String.fromCharCode(27)}\\[[\\d;]*m|.`, 'gsu')
+
+/** The same for a text that is painted: what paints it stays, and takes no room. */
+export function clipPainted(text: string, width: number): string {
+  const pieces = text.match(painted) ?? []
+  const characters = pieces.filter((piece) => piece.length < 3).length
+  if (characters <= width) return text
+  let at = 0
+  const kept = pieces.map((piece) => {
+    if (piece.length >= 3) return piece
+    at += 1
+    return at < width ? piece : at === width ? '…' : ''
+  })
+  return kept.join('')
+}
+
 /** A text as lines of at most that many characters, broken between words where it can be. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = []

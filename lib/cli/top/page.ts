@@ -16,7 +16,7 @@ import type { Page } from '../terminal/page.js'
 import { sparkline } from '../terminal/sparkline.js'
 import type { Style } from '../terminal/style.js'
 import { facts, heading, table } from '../terminal/table.js'
-import { clip, percent, visible } from '../terminal/text.js'
+import { clip, clipPainted, percent, visible } from '../terminal/text.js'
 import { type Choice, gpuBytesOf, shownProcesses } from './choice.js'
 
 /** The memory at one moment, as it is shown. */
@@ -41,20 +41,21 @@ export interface View {
 
 const levelStyles: Record<MemoryLevel, Style> = { normal: 'green', warning: 'yellow', critical: 'red' }
 
-/** A view as a page of a terminal. */
-export const frame = (page: Page, view: View, choice: Choice): string[] => [
-  title(page, view),
-  '',
-  ...gauges(page, view),
-  history(page, view),
-  '',
-  ...bounds(page, view),
-  ...facts(page, memoryFacts(view)),
-  '',
-  ...ledgerLines(page, view),
-  processHeading(page, choice),
-  ...processTable(page, view, choice),
-]
+/** A view as a page of a terminal, which breaks no lines: what is longer would be written over its last column. */
+export const frame = (page: Page, view: View, choice: Choice): string[] =>
+  [
+    title(page, view),
+    '',
+    ...gauges(page, view),
+    history(page, view),
+    '',
+    ...bounds(page, view),
+    ...facts(page, memoryFacts(view)),
+    '',
+    ...ledgerLines(page, view),
+    processHeading(page, choice),
+    ...processTable(page, view, choice),
+  ].map((line) => clipPainted(line, page.width))
 
 /** Nothing where nobody shares a ledger. */
 function ledgerLines(page: Page, { ledger }: View): string[] {
@@ -63,11 +64,14 @@ function ledgerLines(page: Page, { ledger }: View): string[] {
   return [heading(page, 'Ledger', visible(ledger.survey.path)), ...holderTable(page, ledger), '']
 }
 
+/** The filter comes first, and what is less needed gives way where the page is narrow. */
 function processHeading(page: Page, { sorting, all, filter, isTyping }: Choice): string {
   const which = all ? 'all' : 'that have plimsoll loaded'
-  const found = filter === '' && !isTyping ? '' : `, with "${visible(filter)}${isTyping ? '_' : ''}"`
-  const note = `${which}, as far as this user may look, by ${sorting}${found}; s sorts, a shows ${all ? 'fewer' : 'all'}, / filters`
-  return heading(page, 'Processes', note)
+  const found = filter === '' && !isTyping ? '' : `with "${visible(filter)}${isTyping ? '_' : ''}"; `
+  const order = `by ${sorting}; s sorts, a shows ${all ? 'fewer' : 'all'}, / filters`
+  const notes = [`${which}, as far as this user may look, ${order}`, `${which}, ${order}`, order]
+  const room = page.width - `Processes  ${found}`.length
+  return heading(page, 'Processes', found + (notes.find((note) => note.length <= room) ?? order))
 }
 
 /** Headroom over time, as shares of what its bound could give were nothing in use. */

@@ -17,6 +17,7 @@ import {
   title,
   visible,
 } from '../../report/page/tools.js'
+import { drawTreemap } from './treemap.js'
 
 /** What the script before this one defines. */
 declare const uPlot: typeof UPlot
@@ -56,10 +57,17 @@ function fill(id: string, titles: readonly string[], rows: readonly (Node | stri
   })
   const none = element('td', '', nothing)
   none.colSpan = titles.length
-  const cells = rows.length > 0 ? rows.map((row) => row.map((cell) => element('td', '', cell))) : [[none]]
+  const cells = rows.length > 0 ? rows.map((row) => row.map((cell, at) => cellOf(cell, titles[at]))) : [[none]]
   const made = cells.map((row) => element('tr', '', ...row))
   const parts = [element('thead', '', element('tr', '', ...heads)), element('tbody', '', ...made)]
   table.replaceChildren(...table.querySelectorAll('caption'), ...parts)
+}
+
+/** A cell that has its title for where rows are stacked, under no head. */
+function cellOf(content: Node | string, title = ''): HTMLElement {
+  const cell = element('td', '', content)
+  cell.dataset.title = title
+  return cell
 }
 
 const colourOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
@@ -147,70 +155,7 @@ function drawTerms({ terms, headroom }: State): void {
   fill('terms', ['what it is', 'of', 'bound'], [...ofLine, ...ofRoom], 'none')
 }
 
-/** What is granted under a label. */
-type Label = readonly [label: string, bytes: number]
-
-interface Area {
-  x: number
-  y: number
-  width: number
-  height: number
-}
-
-type Placed = readonly [label: Label, area: Area]
-
-/** Rectangles for sizes in falling order, each as near to a square as it goes: rows along the shorter side. */
-function squares(items: readonly Label[], { x, y, width, height }: Area, into: Placed[] = []): Placed[] {
-  const sum = items.reduce((all, [, count]) => all + count, 0)
-  if (items.length === 0 || sum <= 0 || width <= 0 || height <= 0) return into
-  const isWide = width >= height
-  const side = isWide ? height : width
-  const area = (width * height) / sum
-  const worst = (row: readonly Label[], total: number): number => {
-    const depth = (total * area) / side
-    return Math.max(...row.map(([, count]) => Math.max((count * area) / depth ** 2, depth ** 2 / (count * area))))
-  }
-  let taken = 0
-  let total = 0
-  for (const [, count] of items) {
-    const next = total + count
-    if (taken > 0 && worst(items.slice(0, taken + 1), next) > worst(items.slice(0, taken), total)) break
-    total = next
-    taken += 1
-  }
-  const depth = (total * area) / side
-  let at = 0
-  for (const item of items.slice(0, taken)) {
-    const length = (item[1] * area) / depth
-    const across = { x, y: y + at, width: depth, height: length }
-    into.push([item, isWide ? across : { x: x + at, y, width: length, height: depth }])
-    at += length
-  }
-  const rest = items.slice(taken)
-  const beside = { x: x + depth, y, width: width - depth, height }
-  return squares(rest, isWide ? beside : { x, y: y + depth, width, height: height - depth }, into)
-}
-
-function drawTreemap({ labels, moment }: State): void {
-  const map = byId('treemap')
-  const shown = labels.filter(([, count]) => count > 0)
-  map.hidden = shown.length === 0
-  byId('no-labels').hidden = shown.length > 0
-  const focused = [...map.children].indexOf(document.activeElement as Element)
-  const places = squares(shown, { x: 0, y: 0, width: 100, height: 100 })
-  const boxes = places.map(([[label, count], { x, y, width, height }]) => {
-    const share = ((count / Math.max(moment.allocatedBytes, 1)) * 100).toFixed(1)
-    const box = element('li', '', isolated(label), element('br'), size(count), ` ${share} %`)
-    box.tabIndex = 0
-    Object.assign(box.style, { left: `${x}%`, top: `${y}%`, width: `${width}%`, height: `${height}%` })
-    return box
-  })
-  map.replaceChildren(...boxes)
-  // Whoever stands on one stays there while the figures change.
-  boxes[focused]?.focus({ preventScroll: true })
-}
-
-function drawShared({ holders, waiting }: State): void {
+function drawShared({ holders, ledgerError, waiting }: State): void {
   const stateOf = ({ isDraining, drainsForMs, waiting: waits }: (typeof holders)[number]): string => {
     if (isDraining) return `drains, ${time(drainsForMs)} left`
     return waits ? `waits for ${bytes(waits.bytes)}` : 'holds'
@@ -225,7 +170,9 @@ function drawShared({ holders, waiting }: State): void {
       size(holder.pendingBytes),
       stateOf(holder),
     ]),
-    'No process shares this board by a ledger.',
+    ledgerError === undefined
+      ? 'No process shares this board by a ledger.'
+      : `The ledger cannot be read: ${visible(ledgerError)}`,
   )
   fill(
     'waiting',
@@ -254,7 +201,19 @@ function slabPicture({ index, sizeBytes, usedBytes, blocks }: SlabInfo): HTMLEle
   return element('div', 'slab', element('p', 'quiet', name), shape('svg', picture, ...shapes))
 }
 
-function drawPools({ pools }: { pools: readonly Omit<PoolSnapshot, 'timeMs'>[] }): void {
+/** What is said where no program is shown that would have any. */
+const OF_SERVERS = 'by serveDashboard({ manager }).'
+
+function drawPools({
+  pools,
+  hasManager,
+}: {
+  pools: readonly Omit<PoolSnapshot, 'timeMs'>[]
+  hasManager: boolean
+}): void {
+  const nothing = hasManager
+    ? 'This program has no pools.'
+    : `None are shown here: a server shows its own ${OF_SERVERS}`
   const sections = pools.map(({ label, device, stats, slabs }) => {
     const sums = element(
       'p',
@@ -277,14 +236,20 @@ function drawPools({ pools }: { pools: readonly Omit<PoolSnapshot, 'timeMs'>[] }
       ...slabs.slice(0, 64).map(slabPicture),
     )
   })
-  byId('pools').replaceChildren(
-    ...(sections.length > 0 ? sections : [element('p', 'quiet', 'This program has no pools.')]),
-  )
+  byId('pools').replaceChildren(...(sections.length > 0 ? sections : [element('p', 'quiet', nothing)]))
+}
+
+/** A command line of any length: its first lines, and all of it where a pointer rests. */
+function commandOf(command: string): HTMLElement {
+  const made = isolated(command)
+  made.className = 'command'
+  made.title = visible(command)
+  return made
 }
 
 function drawProcesses({ processes }: State): void {
   const rows = processes.map((process) => [
-    isolated(process.command),
+    commandOf(process.command),
     String(process.pid),
     size(process.rssBytes),
     size(process.anonymousBytes),
@@ -293,7 +258,7 @@ function drawProcesses({ processes }: State): void {
   fill('processes', ['command', 'pid', 'resident', 'anonymous', 'shared'], rows, 'None that this user may see.')
 }
 
-function drawLogs({ events, refusals }: State): void {
+function drawLogs({ events, refusals, hasManager, level }: State): void {
   const refused = refusals.map((refusal) =>
     element(
       'li',
@@ -308,12 +273,15 @@ function drawLogs({ events, refusals }: State): void {
       element('p', '', visible(refusal.suggestion)),
     ),
   )
-  byId('refusals').replaceChildren(...(refused.length > 0 ? refused : [element('li', 'quiet', 'None so far.')]))
+  const none = hasManager ? 'None so far.' : `None are shown here: a server shows those of its requests ${OF_SERVERS}`
+  byId('refusals').replaceChildren(...(refused.length > 0 ? refused : [element('li', 'quiet', none)]))
   const happened = events.map(({ timeMs, kind, text }) =>
     element('li', '', clock(timeMs), element('strong', '', symbols[kind] ?? kind), ' ', visible(text)),
   )
   byId('events').replaceChildren(
-    ...(happened.length > 0 ? happened : [element('li', 'quiet', 'Nothing has happened.')]),
+    ...(happened.length > 0
+      ? happened
+      : [element('li', 'quiet', level ? 'Nothing has happened.' : 'No monitor runs.')]),
   )
 }
 
@@ -321,11 +289,11 @@ function drawLogs({ events, refusals }: State): void {
 const views: readonly [draw: (state: State) => void, parts: readonly (keyof State)[]][] = [
   [drawFigures, ['moment', 'availableBytes', 'peakBytes', 'level', 'pressure']],
   [drawTerms, ['terms', 'headroom']],
-  [drawTreemap, ['labels', 'moment']],
-  [drawShared, ['holders', 'waiting']],
-  [drawPools, ['pools']],
+  [({ labels, moment }) => drawTreemap(labels, moment.allocatedBytes), ['labels', 'moment']],
+  [drawShared, ['holders', 'ledgerError', 'waiting']],
+  [drawPools, ['pools', 'hasManager']],
   [drawProcesses, ['processes']],
-  [drawLogs, ['events', 'refusals']],
+  [drawLogs, ['events', 'refusals', 'hasManager', 'level']],
 ]
 
 /** What a page is told: by the server, or by the page of the same browser that has the stream. */

@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { formatBytes, MemoryBudget, MiB, surveyLedger } from 'plimsoll'
+import { serveDashboard } from 'plimsoll/dashboard'
+import { readMetrics } from 'plimsoll/metrics'
+import { root } from './helpers/child'
+
+let directory: string
+let budget: MemoryBudget
+const children: ChildProcess[] = []
+beforeEach(() => {
+  directory = mkdtempSync('/dev/shm/plimsoll-')
+  budget = MemoryBudget.forThisMachine({ isolated: true })
+})
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+  rmSync(directory, { recursive: true })
+})
+
+/** Has another process that shares the ledger hold so much, taken or not. */
+async function held(bytes: number, isTaken: boolean): Promise<void> {
+  const script = `
+    const { MemoryBudget } = require('plimsoll')
+    const shared = { directory: ${JSON.stringify(directory)}, processName: 'another server', force: true }
+    const budget = MemoryBudget.forThisMachine({ shared, headroom: false })
+    globalThis.held = budget.allocate(${bytes}, 'weights')
+    if (${isTaken}) globalThis.held.commit(${bytes})
+    console.log('held')
+    setInterval(() => {}, 2 ** 30)`
+  const child = spawn(process.execPath, ['-e', script], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  children.push(child)
+  await once(child.stdout, 'data')
+}
+
+/** The metrics that have one value, by their names. */
+async function metrics(): Promise<Record<string, number>> {
+  const read = await readMetrics({ budget, ledger: { directory } })
+  return Object.fromEntries(read.map(({ name, points }) => [name, points.reduce((sum, { value }) => sum + value, 0)]))
+}
+
+describe('a ledger that is surveyed', () => {
+  test('leaves no more to be granted than the machine gives beyond what its holders have not taken', async () => {
+    const bytes = Math.floor(budget.headroom().bytes / 2)
+    await held(bytes, false)
+    const {
+      'plimsoll.ledger.pending': pendingBytes = 0,
+      'plimsoll.headroom.pending': allPendingBytes,
+      'plimsoll.headroom': headroomBytes = 0,
+      'plimsoll.headroom.room': roomBytes = 0,
+      'plimsoll.budget.available': availableBytes,
+    } = await metrics()
+    // What its process has grown by since is taken.
+    expect(pendingBytes).toBeGreaterThan(bytes - 64 * MiB)
+    expect(allPendingBytes).toBe(pendingBytes)
+    expect(headroomBytes).toBeLessThanOrEqual(roomBytes - pendingBytes)
+    expect(availableBytes).toBeLessThanOrEqual(headroomBytes)
+    await using dashboard = await serveDashboard({ budget, ledger: { directory } })
+    const state = await dashboard.state()
+    expect(state.headroom?.pendingBytes).toBe(state.holders[0]?.pendingBytes)
+    expect(state.moment.headroomBytes).toBe(state.headroom?.bytes)
+    expect(state.availableBytes).toBeLessThanOrEqual(state.moment.headroomBytes ?? 0)
+  })
+
+  test('leaves no more to be granted than its holders leave of the line of the board, and says so', async () => {
+    await held(budget.boardLineBytes - 32 * MiB, true)
+    expect((await metrics())['plimsoll.budget.available']).toBe(32 * MiB)
+    await using dashboard = await serveDashboard({ budget, ledger: { directory } })
+    const { availableBytes, moment, holders } = await dashboard.state()
+    expect([availableBytes, moment.binding]).toEqual([32 * MiB, 'what the processes hold that share the ledger'])
+    expect(holders).toMatchObject([{ name: 'another server', heldBytes: budget.boardLineBytes - 32 * MiB }])
+  })
+
+  test('counts what this process holds there once', async () => {
+    const sharing = MemoryBudget.forThisMachine({ shared: { directory, force: true }, headroom: false } as never)
+    using _weights = sharing.allocate(256 * MiB, 'weights')
+    const [holder] = surveyLedger({ directory })?.holders ?? []
+    expect(formatBytes(holder?.heldBytes ?? 0)).toBe('256.00 MiB')
+    for (const options of [
+      { budget: sharing },
+      { budget: sharing, ledger: { directory } },
+      { budget, ledger: { directory } },
+    ]) {
+      await using dashboard = await serveDashboard(options)
+      const { headroom, availableBytes } = await dashboard.state()
+      expect(headroom?.pendingBytes).toBeGreaterThan(128 * MiB)
+      expect(headroom?.pendingBytes).toBeLessThanOrEqual(256 * MiB)
+      if (options.budget === sharing) expect(availableBytes).toBe(sharing.availableBytes)
+    }
+  })
+
+  test('that cannot be read is no empty one: the dashboard tells why', async () => {
+    await using dashboard = await serveDashboard({ budget, ledger: { directory } })
+    expect(await dashboard.state()).not.toHaveProperty('ledgerError')
+    chmodSync(directory, 0o777)
+    const { holders, ledgerError, availableBytes } = await dashboard.state()
+    expect({ holders, ledgerError }).toEqual({ holders: [], ledgerError: expect.stringContaining('mode 0777') })
+    expect(availableBytes).toBeGreaterThan(0)
+    chmodSync(directory, 0o700)
+    expect(await dashboard.state()).not.toHaveProperty('ledgerError')
+  })
+})

@@ -1,0 +1,75 @@
+import {
+  type Headroom,
+  IoError,
+  LedgerError,
+  type LedgerHolder,
+  type LedgerOptions,
+  type MemoryBudget,
+  surveyLedger,
+} from '../index.js'
+
+/** What a budget could grant now, and who has a say in that. */
+export interface Room {
+  /** In bytes: no more than the processes leave that share the ledger. */
+  availableBytes: number
+  /** Less what those processes were granted and have not taken; absent where the machine cannot be measured. */
+  headroom: Headroom | undefined
+  /** Who shares the ledger. */
+  holders: readonly LedgerHolder[]
+  /** Why the ledger cannot be read now, where it cannot. */
+  ledgerError?: string
+}
+
+/** @internal Of a budget, and of the ledger that was asked for, else the budget's own. */
+export function roomOf(budget: MemoryBudget, choice: LedgerOptions | false | undefined): Room {
+  const { isCounted, ...shared } = sharedBy(budget, choice)
+  const { availableBytes } = budget
+  const headroom = measured(() => budget.headroom())
+  if (isCounted || shared.holders.length === 0) return { ...shared, availableBytes, headroom }
+  const { holders } = shared
+  const leftBytes = budget.boardLineBytes - sum(holders, ({ heldBytes }) => heldBytes)
+  const pendingBytes = sum(holders, (holder) => (isThisProcess(holder) ? 0 : holder.pendingBytes))
+  if (!headroom || pendingBytes === 0) {
+    return { ...shared, availableBytes: Math.max(Math.min(availableBytes, leftBytes), 0), headroom }
+  }
+  const left = {
+    ...headroom,
+    bytes: Math.max(headroom.bytes - pendingBytes, 0),
+    pendingBytes: headroom.pendingBytes + pendingBytes,
+  }
+  return { ...shared, availableBytes: Math.max(Math.min(availableBytes, left.bytes, leftBytes), 0), headroom: left }
+}
+
+/** Who shares a ledger, and whether the budget counts what they hold: it does so of its own. */
+interface Shared extends Pick<Room, 'holders' | 'ledgerError'> {
+  isCounted: boolean
+}
+
+function sharedBy(budget: MemoryBudget, choice: LedgerOptions | false | undefined): Shared {
+  try {
+    if (choice === false) return { holders: [], isCounted: true }
+    if (choice === undefined) return { holders: budget.ledgerHolders(), isCounted: true }
+    const survey = surveyLedger(choice)
+    return { holders: survey?.holders ?? [], isCounted: survey?.path === budget.ledgerPath }
+  } catch (error) {
+    // All the other figures are as true without it.
+    if (error instanceof LedgerError) return { holders: [], isCounted: true, ledgerError: error.message }
+    throw error
+  }
+}
+
+/** What this process was granted and has not taken is off its budget's headroom already. */
+const isThisProcess = ({ isSeen, pid }: LedgerHolder): boolean => isSeen && pid === process.pid
+
+const sum = (holders: readonly LedgerHolder[], bytesOf: (holder: LedgerHolder) => number): number =>
+  holders.reduce((bytes, holder) => bytes + bytesOf(holder), 0)
+
+/** @internal What a call measures; nothing where the system does not give it. */
+export function measured<T>(measure: () => T): T | undefined {
+  try {
+    return measure()
+  } catch (error) {
+    if (error instanceof IoError) return undefined
+    throw error
+  }
+}
