@@ -246,9 +246,11 @@ for (const width of [360, 1440]) {
     const large = ['weights', 'kv cache'].map((label) => other.budget.allocate(400 * MiB, label))
     const its = await serveDashboard({ manager: other })
     const { page, close } = await open(browser, its.link(), { viewport: { width, height: 800 } })
-    const tiles = await page.$$eval('#treemap li', (all) => {
-      const box = document.getElementById('treemap').getBoundingClientRect()
-      return all.map((each) => {
+    // In one step: an update draws them anew.
+    const tiles = await page.evaluate(() => {
+      const map = document.getElementById('treemap')
+      const box = map.getBoundingClientRect()
+      return [...map.children].map((each) => {
         const { left, right, top, bottom } = each.getBoundingClientRect()
         const isWithin =
           left >= box.left - 1 && right <= box.right + 1 && top >= box.top - 1 && bottom <= box.bottom + 1
