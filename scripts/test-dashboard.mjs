@@ -156,15 +156,15 @@ test('a change of level appears', async () => {
   await close()
 })
 
-test('without a manager nothing reads as good news of a program that is not shown', async () => {
+test('without a manager nothing reads as good news of a program that is not shown', async (t) => {
   const its = await serveDashboard()
+  t.after(() => its.close())
   const { page, errors, close } = await open(browser, its.link())
   assert.match(await page.textContent('#pools'), /a server shows its own by serveDashboard/)
   assert.match(await page.textContent('#refusals'), /a server shows those of its requests by serveDashboard/)
   assert.equal(await page.textContent('#events'), 'No monitor runs.')
   assert.deepEqual(errors, [])
   await close()
-  await its.close()
 })
 
 test('a hostile label is text, and nothing else', async () => {
@@ -240,11 +240,15 @@ test('the keyboard has one stop for the labels, arrows reach each, and it stays 
 })
 
 for (const width of [360, 1440]) {
-  test(`labels too small to be read are one tile, and none lies outside, on a page ${width} wide`, async () => {
+  test(`labels too small to be read are one tile, and none lies outside, on a page ${width} wide`, async (t) => {
     const other = new MemoryManager({ isolated: true, headroom: false, maxBytes: 1024 * MiB })
-    const small = Array.from({ length: 30 }, (_, at) => other.budget.allocate(MiB / 4, `small ${at}`))
-    const large = ['weights', 'kv cache'].map((label) => other.budget.allocate(400 * MiB, label))
+    for (let at = 0; at < 30; at++) other.budget.hold(MiB / 4, `small ${at}`)
+    for (const label of ['weights', 'kv cache']) other.budget.hold(400 * MiB, label)
     const its = await serveDashboard({ manager: other })
+    t.after(async () => {
+      await its.close()
+      await other.close()
+    })
     const { page, close } = await open(browser, its.link(), { viewport: { width, height: 800 } })
     // In one step: an update draws them anew.
     const tiles = await page.evaluate(() => {
@@ -264,18 +268,16 @@ for (const width of [360, 1440]) {
     )
     assert.deepEqual(await sizes(page, '#treemap'), [400 * MiB, 400 * MiB, (30 / 4) * MiB])
     await close()
-    await its.close()
-    for (const each of [...small, ...large]) each.release()
-    await other.close()
   })
 }
 
-test('on a phone a long command line leaves the page low, and its cells wide', async () => {
+test('on a phone a long command line leaves the page low, and its cells wide', async (t) => {
   const script = "require('plimsoll'); console.log(); setInterval(() => {}, 2 ** 30)"
   const child = spawn(process.execPath, ['-e', script, 'word '.repeat(600)], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  t.after(() => child.kill('SIGKILL'))
   await once(child.stdout, 'data')
   const { page, close } = await opened({ viewport: { width: 375, height: 740 } })
   await page.waitForFunction((pid) => document.getElementById('processes').textContent.includes(pid), `${child.pid}`)
@@ -292,16 +294,21 @@ test('on a phone a long command line leaves the page low, and its cells wide', a
   assert(narrowest >= 60, `expected cells of 60 px at least, got ${narrowest}`)
   assert.equal(columns, 2)
   assert(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth))
-  child.kill('SIGKILL')
   await close()
 })
 
-test('who shares the ledger is shown with what it holds, and why, where the ledger cannot be read', async () => {
+test('who shares the ledger is shown with what it holds, and why, where the ledger cannot be read', async (t) => {
   const directory = mkdtempSync(join('/dev/shm', 'plimsoll-'))
   const sharing = new MemoryManager({ shared: { directory, processName: 'a sharing server', force: true } })
   const weights = sharing.budget.allocate(3 * MiB, 'weights')
   weights.commit(3 * MiB)
   const its = await serveDashboard({ manager: sharing, ledger: { directory } })
+  t.after(async () => {
+    await its.close()
+    weights.release()
+    await sharing.close()
+    rmSync(directory, { recursive: true })
+  })
   const { page, errors, close } = await open(browser, its.link())
   const [{ heldBytes, pendingBytes }] = (await its.state()).holders
   assert.equal(heldBytes, 3 * MiB)
@@ -314,10 +321,6 @@ test('who shares the ledger is shown with what it holds, and why, where the ledg
   await page.waitForFunction(() => document.getElementById('holders').textContent.includes('a sharing server'))
   assert.deepEqual(errors, [])
   await close()
-  await its.close()
-  weights.release()
-  await sharing.close()
-  rmSync(directory, { recursive: true })
 })
 
 test('more pages of one browser than it opens connections show figures, and go on when the first is closed', async () => {
@@ -337,18 +340,19 @@ test('more pages of one browser than it opens connections show figures, and go o
   await close()
 })
 
-test('a page whose dashboard has ended goes on with the next one, once a link of that was opened in its browser', async () => {
+test('a page whose dashboard has ended goes on with the next one, once a link of that was opened in its browser', async (t) => {
   const first = await serveDashboard({ manager })
+  t.after(() => first.close())
   const { context, page, close } = await open(browser, first.link())
   await first.close()
   const next = await serveDashboard({ manager, port: first.port })
+  t.after(() => next.close())
   await page.waitForFunction(() => document.getElementById('connection').textContent.startsWith('ended'))
   const other = await context.newPage()
   await other.goto(next.link())
   await live(other)
   await live(page)
   await close()
-  await next.close()
 })
 
 test('a page of another origin gets nothing', async () => {
