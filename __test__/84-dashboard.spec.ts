@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import {
   BusyError,
@@ -359,9 +360,9 @@ describe('what is shown', () => {
   })
 
   test('tells who shares the ledger', async () => {
-    await using sharing = new MemoryManager({
-      shared: { directory: '/dev/shm', name: `test-${process.pid}`, processName: 'a server', force: true },
-    } as never)
+    const directory = mkdtempSync('/dev/shm/plimsoll-')
+    using _folder = { [Symbol.dispose]: () => rmSync(directory, { recursive: true }) }
+    await using sharing = new MemoryManager({ shared: { directory, processName: 'a server', force: true } } as never)
     using taken = sharing.budget.allocate(MiB, 'weights')
     await using shown = await serveDashboard({ manager: sharing })
     const { holders } = await shown.state()
