@@ -10,7 +10,7 @@ import {
 } from '../index.js'
 import type { CheckedMetricsOptions } from '../metrics/options.js'
 import * as check from '../support/check.js'
-import { invalidArgument, quoted } from '../support/errors.js'
+import { invalidArgument, leftTo, quoted } from '../support/errors.js'
 import { type LoopbackServer, serveLoopback } from '../support/loopback.js'
 import { Changes } from './changes.js'
 import { Found } from './found.js'
@@ -72,7 +72,7 @@ export class Dashboard implements AsyncDisposable {
   #closing: Promise<void> | undefined
 
   private constructor(given: typeof token, budget: MemoryBudget, options: Checked, server: LoopbackServer) {
-    if (given !== token) throw invalidArgument('new Dashboard()', 'left to serveDashboard()', 'a call')
+    if (given !== token) throw leftTo('Dashboard', 'serveDashboard()')
     const { manager, ledger, linkMs = 600_000, intervalMs = 1000 } = options
     const monitor = options.monitor ?? (manager?.closed === false ? manager.monitor : undefined)
     const queue = manager?.admission ?? new Admission(budget)

@@ -131,6 +131,10 @@ export function readError(path: string, what: string, cause: unknown): IoError {
   return new IoError('ERR_IO', text, { path, ...system, ...(syscall !== undefined && { syscall }) }, { cause })
 }
 
+/** What a constructor says that was called from outside, where only `maker` makes one. */
+export const leftTo = (type: string, maker: string): InvalidArgumentError =>
+  invalidArgument(`new ${type}()`, `left to ${maker}`, 'a call')
+
 /** What the system said against listening at an address. */
 export function listenError(address: string, cause: unknown): IoError {
   const { errno, syscall, message } = cause as NodeJS.ErrnoException
