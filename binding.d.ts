@@ -85,6 +85,9 @@ export declare class NativeBudget {
   get maxBytes(): number | null
   setMaxBytes(bytes?: number | undefined | null): void
   allocations(): Array<AllocationInfo>
+  /** Counts and keeps what was refused in the end. */
+  noteRefused(request: NativeRefusedRequest): void
+  refusedRequests(): RefusedRequests
   /** Where the ledger is that it shares; absent where it shares none. */
   get ledgerPath(): string | null
   /** Who shares that ledger, this process too. */
@@ -1220,6 +1223,27 @@ export interface MachineMemory {
 /** What a process has resident of these files through its maps, in bytes. */
 export declare function mappedFileBytes(pid: number | undefined | null, files: Array<string>): Promise<number>
 
+/** Every metric there is, in the order in which they are given. */
+export declare function metricCatalogue(): Array<MetricDefinition>
+
+/** One metric of the catalogue. */
+export interface MetricDefinition {
+  /** Its name in OpenTelemetry. */
+  name: 'system.memory.limit' | 'system.memory.usage' | 'system.memory.linux.available' | 'system.paging.usage' | 'process.memory.usage' | 'hw.gpu.memory.limit' | 'hw.gpu.memory.usage' | 'plimsoll.gpu.process.memory' | 'plimsoll.memory.dark' | 'plimsoll.memory.mapped' | 'plimsoll.memory.zram' | 'plimsoll.memory.stalled' | 'plimsoll.oom.kills' | 'plimsoll.headroom' | 'plimsoll.headroom.room' | 'plimsoll.headroom.pending' | 'plimsoll.budget.line' | 'plimsoll.budget.term' | 'plimsoll.budget.allocated' | 'plimsoll.budget.available' | 'plimsoll.budget.peak' | 'plimsoll.budget.label' | 'plimsoll.refusals' | 'plimsoll.level' | 'plimsoll.queue.waiting' | 'plimsoll.queue.wanted' | 'plimsoll.queue.oldest' | 'plimsoll.pool.held' | 'plimsoll.pool.used' | 'plimsoll.pool.requested' | 'plimsoll.pool.hole' | 'plimsoll.pool.slabs' | 'plimsoll.pool.buffers' | 'plimsoll.pool.allocations' | 'plimsoll.pool.failures' | 'plimsoll.pool.moved' | 'plimsoll.buffers.used' | 'plimsoll.buffers.count' | 'plimsoll.staging.held' | 'plimsoll.staging.used' | 'plimsoll.ledger.held' | 'plimsoll.ledger.pending' | 'plimsoll.ledger.draining' | 'plimsoll.ledger.waiting' | 'plimsoll.ledger.wanted'
+  /** Its name in Prometheus, by the rules with which OpenTelemetry's names are translated. */
+  prometheusName: string
+  /** Its unit, in UCUM: `By` for bytes, `s` for seconds, `{request}` for things that are counted; `''` where there is none. */
+  unit: string
+  /** What it counts like: one value, one that adds up over its attributes, or one that only grows. */
+  kind: 'gauge' | 'upDownCounter' | 'counter'
+  /** What it says, in a sentence. */
+  help: string
+  /** The attributes that its values may have. */
+  attributes: Array<string>
+  /** What becomes of the values of several things that go by the same attributes: their sum, or the greatest of them. */
+  merge: 'sum' | 'greatest'
+}
+
 /**
  * Why a signal is not there, or a part of it: a limit that may exist and cannot be seen, a figure that another stands
  * for.
@@ -1702,6 +1726,16 @@ export interface NativeRecord {
   threads: Array<NativeThread>
 }
 
+/** A request that was refused now. */
+export interface NativeRefusedRequest {
+  code: string
+  label: string
+  requestedBytes: number
+  availableBytes: number
+  bindingConstraint: string
+  suggestion: string
+}
+
 /** What an instance requires once it runs, and what it takes at most from its start on. */
 export interface NativeRequired {
   requiredBytes: number
@@ -2031,6 +2065,40 @@ export declare function readBlackBoxFile(path: string | undefined | null, name: 
 
 /** Limits for the roles of a mode. */
 export declare function recommendedLimits(mode: string, memory: NativePlanMemory): Array<RoleLimit>
+
+/** How many requests were refused for one reason. */
+export interface RefusalCount {
+  /** Why, by the code of their errors. */
+  code: 'ERR_INSUFFICIENT_MEMORY' | 'ERR_NEVER_FITS' | 'ERR_TIMEOUT' | 'ERR_BUSY'
+  /** How many, since the first budget of that memory was made. */
+  count: number
+}
+
+/** A request that was refused, with what to do about it. */
+export interface RefusedRequest {
+  /** When it was, in milliseconds since 1970. */
+  timeMs: number
+  /** Why, by the code of its error. */
+  code: 'ERR_INSUFFICIENT_MEMORY' | 'ERR_NEVER_FITS' | 'ERR_TIMEOUT' | 'ERR_BUSY'
+  /** What it was for; the beginning where that is long. */
+  label: string
+  /** What was asked for, in bytes. */
+  requestedBytes: number
+  /** What there was, in bytes. */
+  availableBytes: number
+  /** What left no more, in words. */
+  bindingConstraint: string
+  /** What to do about it. */
+  suggestion: string
+}
+
+/** What a budget has refused. */
+export interface RefusedRequests {
+  /** How many requests in all, one count for every reason there is. */
+  counts: Array<RefusalCount>
+  /** The latest 50 of them, the last one first. */
+  latest: Array<RefusedRequest>
+}
 
 /** Releases the guard under `key`. */
 export declare function releaseGuard(guards: object, key: number): void

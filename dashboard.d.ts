@@ -1,4 +1,4 @@
-import { MemoryManager, MemoryBudget, MemoryMonitor, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, RefusalNotice } from './index.js';
+import { MemoryManager, MemoryBudget, MemoryMonitor, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, RefusedRequest, RefusalNotice } from './index.js';
 
 /** What a dashboard shows, and where. */
 interface DashboardOptions {
@@ -43,21 +43,6 @@ interface DashboardEvent {
     /** The same for people. */
     text: string;
 }
-/** A request that was refused, with what to do about it. */
-interface DashboardRefusal {
-    /** Milliseconds since 1970. */
-    timeMs: number;
-    /** What it was for. */
-    label: string;
-    /** What was asked for, in bytes. */
-    requestedBytes: number;
-    /** What there was, in bytes. */
-    availableBytes: number;
-    /** The term that drew the line, in words. */
-    bindingConstraint: string;
-    /** What to do about it. */
-    suggestion: string;
-}
 /** All that the pages show: each part is what the API gives. */
 interface DashboardState {
     /** The figures of now. */
@@ -91,7 +76,7 @@ interface DashboardState {
     /** The latest first. */
     events: readonly DashboardEvent[];
     /** The latest first. */
-    refusals: readonly DashboardRefusal[];
+    refusals: readonly RefusedRequest[];
 }
 
 /**
@@ -111,8 +96,8 @@ declare class Dashboard implements AsyncDisposable {
     /** An address that opens the page once, in the browser of whoever gets it first; that browser may come back without it. */
     link(): string;
     /**
-     * Shows a refusal with its advice. Those of its budget, and of all that share what is allocated with it, it shows by itself; this is for
-     * what another thread or process was refused.
+     * Shows a refusal with its advice. Those of its budget, and of all that share what is allocated with it in any thread, it shows by itself;
+     * this is for what another budget or process refused.
      *
      * @throws {@link InvalidArgumentError} for what is no error of a refusal.
      */
@@ -137,4 +122,4 @@ declare class Dashboard implements AsyncDisposable {
 declare const serveDashboard: (options?: DashboardOptions) => Promise<Dashboard>;
 
 export { Dashboard, serveDashboard };
-export type { DashboardEvent, DashboardMoment, DashboardOptions, DashboardRefusal, DashboardState };
+export type { DashboardEvent, DashboardMoment, DashboardOptions, DashboardState };

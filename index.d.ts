@@ -67,6 +67,9 @@ declare class NativeBudget {
   get maxBytes(): number | null
   setMaxBytes(bytes?: number | undefined | null): void
   allocations(): Array<AllocationInfo>
+  /** Counts and keeps what was refused in the end. */
+  noteRefused(request: NativeRefusedRequest): void
+  refusedRequests(): RefusedRequests
   /** Where the ledger is that it shares; absent where it shares none. */
   get ledgerPath(): string | null
   /** Who shares that ledger, this process too. */
@@ -935,6 +938,24 @@ interface MachineMemory {
   cgroup?: CgroupLimit
 }
 
+/** One metric of the catalogue. */
+interface MetricDefinition {
+  /** Its name in OpenTelemetry. */
+  name: 'system.memory.limit' | 'system.memory.usage' | 'system.memory.linux.available' | 'system.paging.usage' | 'process.memory.usage' | 'hw.gpu.memory.limit' | 'hw.gpu.memory.usage' | 'plimsoll.gpu.process.memory' | 'plimsoll.memory.dark' | 'plimsoll.memory.mapped' | 'plimsoll.memory.zram' | 'plimsoll.memory.stalled' | 'plimsoll.oom.kills' | 'plimsoll.headroom' | 'plimsoll.headroom.room' | 'plimsoll.headroom.pending' | 'plimsoll.budget.line' | 'plimsoll.budget.term' | 'plimsoll.budget.allocated' | 'plimsoll.budget.available' | 'plimsoll.budget.peak' | 'plimsoll.budget.label' | 'plimsoll.refusals' | 'plimsoll.level' | 'plimsoll.queue.waiting' | 'plimsoll.queue.wanted' | 'plimsoll.queue.oldest' | 'plimsoll.pool.held' | 'plimsoll.pool.used' | 'plimsoll.pool.requested' | 'plimsoll.pool.hole' | 'plimsoll.pool.slabs' | 'plimsoll.pool.buffers' | 'plimsoll.pool.allocations' | 'plimsoll.pool.failures' | 'plimsoll.pool.moved' | 'plimsoll.buffers.used' | 'plimsoll.buffers.count' | 'plimsoll.staging.held' | 'plimsoll.staging.used' | 'plimsoll.ledger.held' | 'plimsoll.ledger.pending' | 'plimsoll.ledger.draining' | 'plimsoll.ledger.waiting' | 'plimsoll.ledger.wanted'
+  /** Its name in Prometheus, by the rules with which OpenTelemetry's names are translated. */
+  prometheusName: string
+  /** Its unit, in UCUM: `By` for bytes, `s` for seconds, `{request}` for things that are counted; `''` where there is none. */
+  unit: string
+  /** What it counts like: one value, one that adds up over its attributes, or one that only grows. */
+  kind: 'gauge' | 'upDownCounter' | 'counter'
+  /** What it says, in a sentence. */
+  help: string
+  /** The attributes that its values may have. */
+  attributes: Array<string>
+  /** What becomes of the values of several things that go by the same attributes: their sum, or the greatest of them. */
+  merge: 'sum' | 'greatest'
+}
+
 /**
  * Why a signal is not there, or a part of it: a limit that may exist and cannot be seen, a figure that another stands
  * for.
@@ -1080,6 +1101,16 @@ interface NativePoolOptions {
   pageBytes?: number
   dedicated: boolean
   zeroOnFree: boolean
+}
+
+/** A request that was refused now. */
+interface NativeRefusedRequest {
+  code: string
+  label: string
+  requestedBytes: number
+  availableBytes: number
+  bindingConstraint: string
+  suggestion: string
 }
 
 /** What a request wants next. */
@@ -1294,6 +1325,40 @@ interface Quantization {
   bitsPerWeight: number
   /** How most of its matrices are stored: a ggml type name. */
   type: string
+}
+
+/** How many requests were refused for one reason. */
+interface RefusalCount {
+  /** Why, by the code of their errors. */
+  code: 'ERR_INSUFFICIENT_MEMORY' | 'ERR_NEVER_FITS' | 'ERR_TIMEOUT' | 'ERR_BUSY'
+  /** How many, since the first budget of that memory was made. */
+  count: number
+}
+
+/** A request that was refused, with what to do about it. */
+interface RefusedRequest {
+  /** When it was, in milliseconds since 1970. */
+  timeMs: number
+  /** Why, by the code of its error. */
+  code: 'ERR_INSUFFICIENT_MEMORY' | 'ERR_NEVER_FITS' | 'ERR_TIMEOUT' | 'ERR_BUSY'
+  /** What it was for; the beginning where that is long. */
+  label: string
+  /** What was asked for, in bytes. */
+  requestedBytes: number
+  /** What there was, in bytes. */
+  availableBytes: number
+  /** What left no more, in words. */
+  bindingConstraint: string
+  /** What to do about it. */
+  suggestion: string
+}
+
+/** What a budget has refused. */
+interface RefusedRequests {
+  /** How many requests in all, one count for every reason there is. */
+  counts: Array<RefusalCount>
+  /** The latest 50 of them, the last one first. */
+  latest: Array<RefusedRequest>
 }
 
 /** A limit for an instance of a mode. */
@@ -1830,6 +1895,14 @@ declare class MemoryBudget {
      * package in the process holds is one line, the last.
      */
     allocations(): AllocationInfo[];
+    /**
+     * What was refused in the end, by this budget and those that share the count, in all threads: how many requests, and the
+     * latest 50 with what there was. What a call got by is none of them.
+     *
+     * @example
+     * for (const { label, suggestion } of budget.refusedRequests().latest) console.log(`${label}: ${suggestion}`)
+     */
+    refusedRequests(): RefusedRequests;
     /**
      * What the system can give now: the least room of the machine and of every cgroup over the process, each less its
      * floor, less files that live processes have mapped, less what was granted in this process and not yet taken. Swap
@@ -5748,4 +5821,4 @@ declare class TokenBudget implements Disposable {
 }
 
 export { AbortError, AddonUnavailableError, Admission, Allocation, BlackBox, BusyError, Device, DeviceBuffer, DeviceError, DeviceFamily, DeviceUnavailableError, GgufArray, GgufFile, GgufMetadata, GiB, Grant, Instances, InsufficientMemoryError, InternalError, InvalidArgumentError, InvalidGgufError, InvalidModelError, InvalidPlanError, InvalidTensorError, IoError, KiB, LedgerError, MemoryBudget, MemoryManager, MemoryMonitor, MemoryPool, MemoryPools, MemoryProfile, MiB, ModelMemoryEstimate, NeverFitsError, PageStore, PlanReport, PlimsollError, PoolBuffer, ReleasedError, StagingBuffer, StagingPool, TensorChunk, TimeoutError, TokenBudget, TokenSequence, UnsupportedTypeError, backEnds, boardPresets, checkBeforeLoad, contextOfSlot, detectBoard, dropPageCache, estimate, fit, fixPlan, formatBytes, gpuProcesses, instructionSet, kvTypes, likelyDevice, llamaArguments, llamaCppVersions, loadedAddon, machineMemory, measureUse, openLlamaRun, pageCache, parseBytes, parseMemoryArgs, parsePlan, parsePoolSnapshots, planModes, planNpuDomains, processMemory, processes, processors, quantizations, quantizedSizeBytes, readBlackBox, readPlan, recommendLimits, ruleOfThumbBytes, runtimes, signals, surveyLedger, tensorDataBytes, tensorOutputs, typicalShapes, validatePlan, verifyEstimate };
-export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocatedInstance, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, FollowOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaCppVersion, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadCheck, LoadCheckOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryArgSource, MemoryArgs, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, ParsePlanOptions, PassedOver, Plan, PlanAdvice, PlanDuration, PlanFix, PlanFormula, PlanInstance, PlanInstanceReport, PlanIssue, PlanMode, PlanRun, PlanRunOptions, PlanSize, PlannedInstanceReport, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RecommendLimitsOptions, RefusalNotice, RknpuDeviceOptions, RoleLimit, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };
+export type { AcquireOptions, AcquireRequest, AddonUnavailableReason, AllocatedInstance, AllocationInfo, AutoDefragmentOptions, BackEnd, BlackBoxHappening, BlackBoxHolder, BlackBoxLabel, BlackBoxMachine, BlackBoxMoment, BlackBoxNoteKind, BlackBoxOptions, BlackBoxReading, BlackBoxRun, BlackBoxStats, BlackBoxVerdict, BlockInfo, BoardId, BoardPreset, BudgetNumbers, BufferRange, Cgroup, CgroupLimit, CompanionOptions, Component, ComponentUse, ConfigOptions, CudaAdvice, CudaDeviceOptions, CudaInfo, CudaSuitedMemory, DarkMemory, DefragmentOptions, DefragmentReport, DetectedBoard, DeviceChoice, DeviceKind, DeviceLimits, DeviceOptions, DeviceUsage, DmaHeapDeviceOptions, DraftOptions, DroppedPages, ErrorCode, EstimateExtra, EstimateOptions, EstimateTotals, EstimateVerification, ExportedFd, FamilyAllocateOptions, FamilyDevice, FamilyStats, Fit, FitAxis, FitConfiguration, FitOptions, FitTrade, FixedOptions, FollowOptions, GgufElements, GgufFileType, GgufGap, GgufSplit, GgufValue, GgufValueType, GpuProcess, GrowingBufferOptions, HeaderOptions, Headroom, HeadroomOptions, HeadroomTerm, HostDeviceOptions, HugePages, IoMode, KvType, LabelTotals, LayerBytes, LeakOptions, LedgerChoice, LedgerHolder, LedgerOptions, LedgerSurvey, LedgerWaiting, LikelyDevice, LineTerm, LiveAllocation, LlamaArguments, LlamaCppVersion, LlamaOptions, LlamaRun, LlamaRuntime, LoadAllIntoOptions, LoadAllIntoPoolOptions, LoadAllOptions, LoadCheck, LoadCheckOptions, LoadIntoBufferOptions, LoadIntoOptions, LoadOptions, LoadProgress, LoadedAddon, MachineBudgetOptions, MachineMemory, MakeRoomRequest, ManagedPoolStats, ManagerLimits, MappingOptions, MeasureUseOptions, MemoryArgSource, MemoryArgs, MemoryLevel, MemoryLimits, MemoryManagerOptions, MemoryPoolOptions, MemoryStats, MemoryUsage, MemoryUse, MetricDefinition, MissingSignal, ModelConfig, ModelDeviceBytes, ModelShape, MonitorEmitter, MonitorEvents, MonitorOptions, MonitorSample, MovableBuffer, MtpOptions, NotUnderstood, NpuDriver, NvmapClient, OnEvict, OnRevoke, OpenOptions, OpenUrlOptions, PageCache, PageKey, PageStoreOptions, PageStoreStats, ParamsOptions, ParsePlanOptions, PassedOver, Plan, PlanAdvice, PlanDuration, PlanFix, PlanFormula, PlanInstance, PlanInstanceReport, PlanIssue, PlanMode, PlanRun, PlanRunOptions, PlanSize, PlannedInstanceReport, PoolBufferOptions, PoolScope, PoolSettings, PoolSnapshot, PoolStats, PoolTrace, Pressure, ProcessInfo, ProcessMemory, ProcessOptions, ProcessesOptions, Processor, ProfileEvent, ProfileEventKind, ProfileFormat, ProfileOptions, ProfileReport, ProfileRows, ProfileThread, ProfileWriter, PrunePolicy, Quantization, ReadBlackBoxOptions, ReadOptions, ReadStreamOptions, ReclaimRun, RecommendLimitsOptions, RefusalCount, RefusalNotice, RefusedRequest, RefusedRequests, RknpuDeviceOptions, RoleLimit, RunOptions, Runtime, SequenceUsage, ShapeOptions, Signals, SlabInfo, Stage, StagingPoolOptions, StagingPoolStats, Stall, StreamOptions, SystemOptions, TensorData, TensorDigest, TensorInfo, TensorOutput, TensorPlace, TensorReadStream, TokenBudgetOptions, TokenLayer, TokenUsage, TypeBytes, TypicalShape, UdmabufDeviceOptions, VerifyEstimateOptions, WaitingRequest, WebAddress, WeightBytes, Zram };

@@ -1,24 +1,10 @@
-import { MemoryManager, MemoryBudget, LedgerChoice } from './index.js';
+import { MetricDefinition, MemoryManager, MemoryBudget, LedgerChoice } from './index.js';
+export { MetricDefinition } from './index.js';
 
 /** What a metric counts like: one value, one that adds up over its attributes, or one that only grows. */
-type MetricKind = 'gauge' | 'upDownCounter' | 'counter';
-/** One metric of the catalogue. */
-interface MetricDefinition {
-    /** Its name in OpenTelemetry. */
-    readonly name: string;
-    /** Its name in Prometheus, by the rules with which OpenTelemetry's names are translated. */
-    readonly prometheusName: string;
-    /** Its unit, in UCUM: `By` for bytes, `s` for seconds, `{request}` for things that are counted; `''` where there is none. */
-    readonly unit: string;
-    /** What it counts like. */
-    readonly kind: MetricKind;
-    /** What it says, in a sentence. */
-    readonly help: string;
-    /** The attributes that its values may have. */
-    readonly attributes: readonly string[];
-}
+type MetricKind = MetricDefinition['kind'];
 /** Every metric there is, in the order in which they are given: what this machine or program does not have, has no values. */
-declare const metricCatalogue: readonly MetricDefinition[];
+declare const metricCatalogue: readonly Readonly<MetricDefinition>[];
 
 /** What metrics are read from. */
 interface MetricsOptions {
@@ -171,4 +157,4 @@ declare const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 declare const metricsText: (metrics: readonly Metric[]) => string;
 
 export { metricCatalogue, metricsContentType, metricsText, openTelemetryMetrics, prometheusMetrics, readMetrics, serveMetrics };
-export type { Metric, MetricAttributes, MetricDefinition, MetricKind, MetricPoint, MetricsOptions, MetricsServer, OpenTelemetryMeter, OpenTelemetryResult, PrometheusClient, PrometheusConfiguration, PrometheusMetric, PrometheusMetricsOptions, PrometheusRegistry, ServeMetricsOptions };
+export type { Metric, MetricAttributes, MetricKind, MetricPoint, MetricsOptions, MetricsServer, OpenTelemetryMeter, OpenTelemetryResult, PrometheusClient, PrometheusConfiguration, PrometheusMetric, PrometheusMetricsOptions, PrometheusRegistry, ServeMetricsOptions };

@@ -111,6 +111,20 @@ const licence = ({ moduleIds }) =>
     .map(({ name, file }) => `/*! ${name}\n${readFileSync(file, 'utf8')}*/`)
     .join('\n')
 
+/** What is needed by the package's entry and by another is in one file: so loading the entry loads two, whatever others need. */
+function withTheEntry(id, { getModuleInfo }) {
+  const [seen, entries] = [new Set(), new Set()]
+  const climb = (id) => {
+    if (seen.has(id)) return
+    seen.add(id)
+    const { isEntry, importers } = getModuleInfo(id)
+    if (isEntry) entries.add(id)
+    else importers.forEach(climb)
+  }
+  if (!getModuleInfo(id).isEntry) climb(id)
+  return entries.size > 1 && entries.has(resolve('build/lib/index.js')) ? 'shared' : undefined
+}
+
 const external = [/^node:/]
 
 export default [
@@ -124,7 +138,14 @@ export default [
       dashboard: 'build/lib/dashboard/index.js',
       'node-llama-cpp': 'build/lib/llama/index.js',
     },
-    output: { dir: 'dist', chunkFileNames: 'shared.js', format: 'cjs', banner: licence, generatedCode: 'es2015' },
+    output: {
+      dir: 'dist',
+      chunkFileNames: 'shared.js',
+      manualChunks: withTheEntry,
+      format: 'cjs',
+      banner: licence,
+      generatedCode: 'es2015',
+    },
     plugins: [text, script, yamlWhenNeeded, bundled, schema, examples],
     external,
   },

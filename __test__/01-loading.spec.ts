@@ -82,6 +82,25 @@ test('loading it twice, through another path, is loading it once', () => {
   expect(printed(script)).toBe(true)
 })
 
+test('require() reads not a byte of what the dashboard and the metrics are made of', () => {
+  // Built with and without them. What is exported from one file of the entry to the other is no part of either.
+  const script = `
+    import { rollup } from 'rollup'
+    import configurations from ${JSON.stringify(resolve(root, 'rollup.config.mjs'))}
+    const [configuration] = configurations
+    const { dashboard, metrics, ...others } = configuration.input
+    const textOf = ({ code }) => code.replaceAll(/^exports\\.\\w+ = \\w+;$|\\bshared\\./gm, '').trim()
+    const loaded = async (input) => {
+      const built = await rollup({ ...configuration, input, onwarn: () => {} })
+      const { output } = await built.generate(configuration.output)
+      return output.filter(({ fileName }) => /^(?:index|shared)\\.js$/.test(fileName)).map(textOf).join('').length
+    }
+    console.log(JSON.stringify([await loaded(configuration.input), await loaded(others)]))`
+  const [withThem, without] = printed(script, '--input-type=module') as number[]
+  expect(withThem).toBeGreaterThan(100_000)
+  expect(withThem).toBe(without)
+})
+
 describe('plimsoll/report', () => {
   test('gives exactly what its type declarations promise, by require() and by import', () => {
     const names = declaredValues('report.d.ts')

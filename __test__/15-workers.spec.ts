@@ -37,6 +37,44 @@ test('budgets of a process and its workers share one line: what one takes, the o
   })
 })
 
+test('what a worker is refused, all know who share the line: the budget, the metrics and the dashboard', () => {
+  const script = `${workers}
+    const { readMetrics } = require('plimsoll/metrics')
+    const { serveDashboard } = require('plimsoll/dashboard')
+    const { MemoryManager } = require('plimsoll')
+    const worker = start(\`
+      const options = { board: 'rk3588-32gb', maxBytes: 100 * MiB }
+      const [manager, apart] = [new MemoryManager(options), new MemoryManager({ ...options, isolated: true })]
+      parentPort.on('message', async () => {
+        for (const { budget } of [manager, apart]) try { budget.allocate(200 * MiB, 'in the worker') } catch {}
+        await manager.acquire({ bytes: 300 * MiB, label: 'much' }).catch(() => {})
+        parentPort.postMessage('refused')
+      })\`)
+    const manager = new MemoryManager({ board: 'rk3588-32gb', maxBytes: 100 * MiB })
+    await ask(worker, 'ask')
+    await worker.terminate()
+    const { counts, latest } = manager.budget.refusedRequests()
+    const dashboard = await serveDashboard({ manager })
+    const { refusals } = await dashboard.state()
+    await dashboard.close()
+    const metrics = await readMetrics({ manager })
+    return {
+      counts: Object.fromEntries(counts.map(({ code, count }) => [code, count])),
+      latest: latest.map(({ code, label, requestedBytes }) => [code, label, requestedBytes / MiB]),
+      shown: refusals.map(({ label }) => label),
+      counted: metrics.find(({ name }) => name === 'plimsoll.refusals').points.map(({ value }) => value),
+    }`
+  expect(runChild(script).value).toEqual({
+    counts: { ERR_INSUFFICIENT_MEMORY: 1, ERR_NEVER_FITS: 1, ERR_TIMEOUT: 0, ERR_BUSY: 0 },
+    latest: [
+      ['ERR_NEVER_FITS', 'much', 300],
+      ['ERR_INSUFFICIENT_MEMORY', 'in the worker', 200],
+    ],
+    shown: ['much', 'in the worker'],
+    counted: [1, 1, 0, 0],
+  })
+})
+
 test('managers share the line too, unless they are isolated', () => {
   const script = `${workers}
     const worker = start(\`

@@ -255,10 +255,11 @@ describe('what is shown', () => {
     const { refusals, availableBytes: left } = await dashboard.state()
     expect(left).toBe(manager.budget.availableBytes)
     expect(refusals.map(({ timeMs: _, ...refusal }) => refusal)).toEqual(
-      refused.reverse().map(({ label, requestedBytes, availableBytes, bindingConstraint, suggestion }) => {
-        return { label, requestedBytes, availableBytes, bindingConstraint, suggestion }
+      refused.reverse().map(({ code, label, requestedBytes, availableBytes, bindingConstraint, suggestion }) => {
+        return { code, label, requestedBytes, availableBytes, bindingConstraint, suggestion }
       }),
     )
+    expect(refusals).toEqual(manager.budget.refusedRequests().latest)
   })
 
   test('has who was refused in the queue: what can never fit, and what was not granted in time', async () => {

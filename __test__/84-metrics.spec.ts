@@ -60,17 +60,23 @@ describe('the catalogue', () => {
     }
   })
 
-  test('is on the page of the docs, every metric with its unit and attributes', () => {
+  test('is on the page of the docs, every metric with all that is known of it', () => {
     const page = readFileSync(join(root, 'docs/metrics.md'), 'utf8')
-    const rows = [...page.matchAll(/^\| `([a-z.]+)` \| `([a-z_]+)` \| ([^|]*) \| ([^|]*) \|/gm)].map(([, ...cells]) =>
-      cells.map((cell) => cell?.trim()),
+    const lines = page.split('\n').filter((line) => /^\| `[a-z]+\.[a-z.]+` \| `[a-z_]+` \|/.test(line))
+    const rows = lines.map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
     )
     expect(rows).toEqual(
-      metricCatalogue.map(({ name, prometheusName, unit, attributes }) => [
-        name,
-        prometheusName,
+      metricCatalogue.map(({ name, prometheusName, unit, attributes, kind, help }) => [
+        `\`${name}\``,
+        `\`${prometheusName}\``,
         unit === '' ? '' : `\`${unit}\``,
         attributes.map((attribute) => `\`${attribute}\``).join(', '),
+        kind,
+        help,
       ]),
     )
   })

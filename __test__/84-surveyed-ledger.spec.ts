@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { formatBytes, MemoryBudget, MiB, surveyLedger } from 'plimsoll'
 import { serveDashboard } from 'plimsoll/dashboard'
 import { readMetrics } from 'plimsoll/metrics'
@@ -22,20 +23,27 @@ afterEach(async () => {
   rmSync(directory, { recursive: true })
 })
 
-/** Has another process that shares the ledger hold so much, taken or not. */
-async function held(bytes: number, isTaken: boolean): Promise<void> {
-  const script = `
-    const { MemoryBudget } = require('plimsoll')
+/** Has another process share the ledger and run a script with its `budget`. */
+async function shares(script: string): Promise<void> {
+  const whole = `
+    const { Admission, MemoryBudget } = require('plimsoll')
     const shared = { directory: ${JSON.stringify(directory)}, processName: 'another server', force: true }
     const budget = MemoryBudget.forThisMachine({ shared, headroom: false })
-    globalThis.held = budget.allocate(${bytes}, 'weights')
-    if (${isTaken}) globalThis.held.commit(${bytes})
-    console.log('held')
+    ${script}
+    console.log('done')
     setInterval(() => {}, 2 ** 30)`
-  const child = spawn(process.execPath, ['-e', script], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['-e', whole], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
   children.push(child)
   await once(child.stdout, 'data')
 }
+
+/** Has another process hold so much, taken or not. */
+const held = (bytes: number, isTaken: boolean): Promise<void> =>
+  shares(`globalThis.held = budget.allocate(${bytes}, 'weights').commit(${isTaken ? bytes : 0})`)
+
+/** Has another process wait for so much. */
+const waits = (bytes: number): Promise<void> =>
+  shares(`new Admission(budget).acquire({ bytes: ${bytes}, label: 'later' }, { ageMs: 0 })`)
 
 /** The metrics that have one value, by their names. */
 async function metrics(): Promise<Record<string, number>> {
@@ -73,6 +81,19 @@ describe('a ledger that is surveyed', () => {
     const { availableBytes, moment, holders } = await dashboard.state()
     expect([availableBytes, moment.binding]).toEqual([32 * MiB, 'what the processes hold that share the ledger'])
     expect(holders).toMatchObject([{ name: 'another server', heldBytes: budget.boardLineBytes - 32 * MiB }])
+  })
+
+  test('leaves nothing to be granted of what it keeps for one who waits', async () => {
+    await held(budget.boardLineBytes - 32 * MiB, true)
+    await waits(64 * MiB)
+    while (!surveyLedger({ directory })?.holders.some(({ waiting }) => waiting?.keptBytes)) await setTimeout(5)
+    expect((await metrics())['plimsoll.budget.available']).toBe(0)
+    await using dashboard = await serveDashboard({ budget, ledger: { directory } })
+    const { availableBytes, moment } = await dashboard.state()
+    expect(availableBytes).toBe(0)
+    expect(moment.binding).toMatch(
+      /^the queue: .* are kept for a request of another server, which waits for 64.00 MiB$/,
+    )
   })
 
   test('counts what this process holds there once', async () => {

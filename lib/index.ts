@@ -54,6 +54,9 @@ export {
   type LineTerm,
   type MachineBudgetOptions,
   MemoryBudget,
+  type RefusalCount,
+  type RefusedRequest,
+  type RefusedRequests,
 } from './budget/budget.js'
 export type { RefusalNotice } from './budget/refusals.js'
 export {
@@ -186,6 +189,7 @@ export {
   type MemoryLevel,
   type MemoryLimits,
   MemoryMonitor,
+  type MetricDefinition,
   type MonitorEmitter,
   type MonitorEvents,
   type MonitorOptions,

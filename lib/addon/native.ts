@@ -37,6 +37,7 @@ export const {
   llamaCppVersions,
   machineMemory,
   mappedFileBytes,
+  metricCatalogue,
   pageCache,
   parseBytes,
   planModes,

@@ -1,4 +1,4 @@
-import type { AllocationInfo, Headroom, LineTerm } from '../../binding.js'
+import type { AllocationInfo, Headroom, LineTerm, RefusedRequests } from '../../binding.js'
 import * as native from '../addon/native.js'
 import { type LedgerChoice, type LedgerHolder, ledgerChoice, ledgerOf } from '../ledger/ledger.js'
 import { ownSlice } from '../ledger/slice.js'
@@ -10,9 +10,17 @@ import { callersOf } from '../support/stack.js'
 import { reportCopies, reportDoubts } from '../system/doubts.js'
 import { autoOrBoardId, type BoardId, boardId, type ProcessOptions, processChecks } from '../system/system.js'
 import { type Allocation, guard } from './allocation.js'
-import { gettingByRefusals, published } from './refusals.js'
+import { published } from './refusals.js'
 
-export type { AllocationInfo, Headroom, HeadroomTerm, LineTerm } from '../../binding.js'
+export type {
+  AllocationInfo,
+  Headroom,
+  HeadroomTerm,
+  LineTerm,
+  RefusalCount,
+  RefusedRequest,
+  RefusedRequests,
+} from '../../binding.js'
 
 /** A budget of just these numbers. */
 export interface BudgetNumbers {
@@ -72,7 +80,7 @@ export const machineBudgetChecks = {
 /** @internal The native budget behind a public one, for what counts against it; `undefined` of anything else. */
 export let nativeBudget: (budget: unknown) => native.NativeBudget | undefined
 
-/** @internal Publishes an error that a budget refused with, and returns it; any other as it is. */
+/** @internal Has a budget note an error that it refused with, publishes it, and returns it; any other as it is. */
 export let refusedBy: (budget: MemoryBudget | undefined, error: unknown) => unknown
 
 /**
@@ -99,7 +107,8 @@ export class MemoryBudget {
     refusedBy = (budget, error) => {
       if (budget === undefined) return error
       const account = budget.#account
-      return published(error, (other) => check.isObject(other) && #account in other && other.#account === account)
+      const isOf = (other: unknown) => check.isObject(other) && #account in other && other.#account === account
+      return published(error, (refused) => budget.#native.noteRefused(refused), isOf)
     }
   }
 
@@ -303,6 +312,17 @@ export class MemoryBudget {
   }
 
   /**
+   * What was refused in the end, by this budget and those that share the count, in all threads: how many requests, and the
+   * latest 50 with what there was. What a call got by is none of them.
+   *
+   * @example
+   * for (const { label, suggestion } of budget.refusedRequests().latest) console.log(`${label}: ${suggestion}`)
+   */
+  refusedRequests(): RefusedRequests {
+    return this.#native.refusedRequests()
+  }
+
+  /**
    * What the system can give now: the least room of the machine and of every cgroup over the process, each less its
    * floor, less files that live processes have mapped, less what was granted in this process and not yet taken. Swap
    * never counts.
@@ -405,15 +425,6 @@ export class MemoryBudget {
 shows(MemoryBudget, ({ lineBytes, allocatedBytes, lineAvailableBytes, maxBytes }) => {
   return { lineBytes, allocatedBytes, lineAvailableBytes, maxBytes }
 })
-
-/** Runs what may get by a refusal, and publishes what it is refused with in the end. */
-export function refusable<T>(budget: MemoryBudget | undefined, run: () => T): T {
-  try {
-    return gettingByRefusals(run)
-  } catch (error) {
-    throw refusedBy(budget, error)
-  }
-}
 
 /** The lower of two bounds that may not be there. */
 function lowest(one: number | undefined, other: number | undefined): number | undefined {

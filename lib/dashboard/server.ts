@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { REFUSALS } from '../budget/refusals.js'
 import {
   Admission,
   MemoryBudget,
@@ -7,6 +8,7 @@ import {
   type MonitorEvents,
   type PoolSnapshot,
   type RefusalNotice,
+  type RefusedRequest,
 } from '../index.js'
 import type { CheckedMetricsOptions } from '../metrics/options.js'
 import * as check from '../support/check.js'
@@ -21,7 +23,6 @@ import { refusalOf } from './refusal.js'
 import {
   type DashboardEvent,
   type DashboardMoment,
-  type DashboardRefusal,
   type DashboardState,
   figuresOf,
   type Sources,
@@ -36,9 +37,6 @@ const MAX_KEPT = 50
 
 /** Pages that are open at once. */
 const MAX_PAGES = 64
-
-/** The channel on which the package tells of what it refuses. */
-const REFUSALS = 'plimsoll.refusal'
 
 /** A page that does not read is cut off before it holds more than this, in bytes. */
 const MAX_UNREAD_BYTES = 4 * 2 ** 20
@@ -63,8 +61,9 @@ export class Dashboard implements AsyncDisposable {
   readonly #changes = new Changes()
   readonly #moments: DashboardMoment[] = []
   readonly #events: DashboardEvent[] = []
-  readonly #refusals: DashboardRefusal[] = []
-  /** The errors that are among the refusals: who was told of one may tell it on. */
+  /** What its budget does not know of. */
+  readonly #refusals: RefusedRequest[] = []
+  /** The errors that are among those or known to its budget: who was told of one may tell it on. */
   readonly #told = new WeakSet<object>()
   readonly #unlisten: (() => void)[] = []
   readonly #ticks: NodeJS.Timeout
@@ -83,7 +82,7 @@ export class Dashboard implements AsyncDisposable {
     this.#remember(figuresOf(this.#sources).moment)
     this.#ticks = setInterval(() => this.#tick(), intervalMs)
     if (!manager) this.#unlisten.push(() => queue.close())
-    this.#listenForRefusals(budget)
+    this.#hearOfRefusals(budget)
     if (monitor) this.#listen(monitor)
   }
 
@@ -116,8 +115,8 @@ export class Dashboard implements AsyncDisposable {
   }
 
   /**
-   * Shows a refusal with its advice. Those of its budget, and of all that share what is allocated with it, it shows by itself; this is for
-   * what another thread or process was refused.
+   * Shows a refusal with its advice. Those of its budget, and of all that share what is allocated with it in any thread, it shows by itself;
+   * this is for what another budget or process refused.
    *
    * @throws {@link InvalidArgumentError} for what is no error of a refusal.
    */
@@ -142,7 +141,13 @@ export class Dashboard implements AsyncDisposable {
 
   async #read(): Promise<DashboardState> {
     const found = await this.#found.now()
-    return stateOf(this.#sources, { ...found, events: [...this.#events], refusals: [...this.#refusals] })
+    return stateOf(this.#sources, { ...found, events: [...this.#events], refusals: this.#allRefusals() })
+  }
+
+  /** Those of the budget with what it does not know of, the latest first. */
+  #allRefusals(): RefusedRequest[] {
+    const { latest } = this.#sources.budget.refusedRequests()
+    return [...latest, ...this.#refusals].sort((one, other) => other.timeMs - one.timeMs).slice(0, MAX_KEPT)
   }
 
   /** Ends it, and the pages that are open. Idempotent. */
@@ -158,10 +163,10 @@ export class Dashboard implements AsyncDisposable {
     return this.close()
   }
 
-  #listenForRefusals(budget: MemoryBudget): void {
+  #hearOfRefusals(budget: MemoryBudget): void {
     const listener = (notice: unknown) => {
       const { error, isOf } = notice as RefusalNotice
-      if (isOf(budget)) this.refused(error)
+      if (isOf(budget)) this.#told.add(error)
     }
     subscribe(REFUSALS, listener)
     this.#unlisten.push(() => unsubscribe(REFUSALS, listener))

@@ -12,6 +12,7 @@ import {
   type PoolSnapshot,
   type Pressure,
   type ProcessInfo,
+  type RefusedRequest,
   type WaitingRequest,
 } from '../index.js'
 import { byLabel } from '../metrics/manager.js'
@@ -39,22 +40,6 @@ export interface DashboardEvent {
   kind: 'normal' | 'warning' | 'critical' | 'pressure' | 'kill' | 'unavailable'
   /** The same for people. */
   text: string
-}
-
-/** A request that was refused, with what to do about it. */
-export interface DashboardRefusal {
-  /** Milliseconds since 1970. */
-  timeMs: number
-  /** What it was for. */
-  label: string
-  /** What was asked for, in bytes. */
-  requestedBytes: number
-  /** What there was, in bytes. */
-  availableBytes: number
-  /** The term that drew the line, in words. */
-  bindingConstraint: string
-  /** What to do about it. */
-  suggestion: string
 }
 
 /** All that the pages show: each part is what the API gives. */
@@ -90,7 +75,7 @@ export interface DashboardState {
   /** The latest first. */
   events: readonly DashboardEvent[]
   /** The latest first. */
-  refusals: readonly DashboardRefusal[]
+  refusals: readonly RefusedRequest[]
 }
 
 /** What is shown. */

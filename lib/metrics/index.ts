@@ -4,7 +4,8 @@
  * @module plimsoll/metrics
  */
 
-export { type MetricDefinition, type MetricKind, metricCatalogue } from './catalogue.js'
+export type { MetricDefinition } from '../index.js'
+export { type MetricKind, metricCatalogue } from './catalogue.js'
 export { type OpenTelemetryMeter, type OpenTelemetryResult, openTelemetryMetrics } from './opentelemetry.js'
 export type { MetricsOptions } from './options.js'
 export type { Metric, MetricAttributes, MetricPoint } from './points.js'

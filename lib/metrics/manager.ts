@@ -1,7 +1,7 @@
 import type { MemoryBudget, MemoryManager } from '../index.js'
 import type { Points } from './points.js'
 
-/** The line of a budget, what is granted under it and what could be. */
+/** The line of a budget, what is granted under it, what could be, and what was refused. */
 export function addBudget(points: Points, budget: MemoryBudget, availableBytes: number, maxLabels: number): void {
   points.add('plimsoll.budget.line', budget.lineBytes)
   for (const { kind, bytes } of budget.terms) points.add('plimsoll.budget.term', bytes, { 'plimsoll.bound': kind })
@@ -10,6 +10,9 @@ export function addBudget(points: Points, budget: MemoryBudget, availableBytes: 
   points.add('plimsoll.budget.peak', budget.peakBytes)
   for (const [label, bytes] of byLabel(budget, maxLabels)) {
     points.add('plimsoll.budget.label', bytes, { 'plimsoll.label': label })
+  }
+  for (const { code, count } of budget.refusedRequests().counts) {
+    points.add('plimsoll.refusals', count, { 'error.type': code })
   }
 }
 

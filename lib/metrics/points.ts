@@ -1,4 +1,5 @@
-import { greatest, type MetricDefinition, type MetricName, metricCatalogue } from './catalogue.js'
+import type { MetricDefinition } from '../index.js'
+import { type MetricName, metricCatalogue } from './catalogue.js'
 
 /** What a value belongs to, by the names of its metric's attributes. */
 export type MetricAttributes = Readonly<Record<string, string>>
@@ -16,6 +17,11 @@ export interface Metric extends MetricDefinition {
   /** Its values. */
   points: readonly MetricPoint[]
 }
+
+/** Those of which the greatest counts where several things go by the same attributes; all others add up. */
+const greatest: ReadonlySet<string> = new Set(
+  metricCatalogue.filter(({ merge }) => merge === 'greatest').map(({ name }) => name),
+)
 
 /** A text that every reader takes: halves of characters are none. */
 const wellFormed = (text: string): string => Buffer.from(text).toString()

@@ -4,7 +4,6 @@ import { addGpuProcesses, addLedger, addMachine, addProcesses } from './machine.
 import { addBudget, addManager } from './manager.js'
 import { type CheckedMetricsOptions, type MetricsOptions, metricsChecks } from './options.js'
 import { type Metric, Points } from './points.js'
-import { addRefusals, countRefusals } from './refusals.js'
 import { roomOf } from './room.js'
 
 /** Reads the metrics, again and again. */
@@ -14,8 +13,6 @@ export type MetricsReader = () => Promise<Metric[]>
 export function metricsReader(options: MetricsOptions | undefined): MetricsReader {
   const checked = check.options<CheckedMetricsOptions>(options, metricsChecks)
   const budget = checked.budget ?? checked.manager?.budget ?? MemoryBudget.forThisMachine()
-  // Of a budget that is made here nobody is refused anything.
-  if (checked.budget ?? checked.manager) countRefusals(budget)
   let reading: Promise<Metric[]> | undefined
   return () => {
     reading ??= read(budget, checked).finally(() => {
@@ -31,7 +28,6 @@ async function read(budget: MemoryBudget, options: CheckedMetricsOptions): Promi
   const { availableBytes, headroom, holders } = roomOf(budget, ledger)
   addMachine(points, headroom)
   addBudget(points, budget, availableBytes, maxLabels)
-  addRefusals(points, budget)
   if (manager) addManager(points, manager)
   addLedger(points, holders)
   await addProcesses(points, processes)

@@ -10,7 +10,7 @@ import {
 
 /** What a budget could grant now, and who has a say in that. */
 export interface Room {
-  /** In bytes: no more than the processes leave that share the ledger. */
+  /** In bytes: no more than the processes leave that share the ledger, without what is kept for one of them that waits. */
   availableBytes: number
   /** Less what those processes were granted and have not taken; absent where the machine cannot be measured. */
   headroom: Headroom | undefined
@@ -27,18 +27,22 @@ export function roomOf(budget: MemoryBudget, choice: LedgerOptions | false | und
   const headroom = measured(() => budget.headroom())
   if (isCounted || shared.holders.length === 0) return { ...shared, availableBytes, headroom }
   const { holders } = shared
-  const leftBytes = budget.boardLineBytes - sum(holders, ({ heldBytes }) => heldBytes)
-  const pendingBytes = sum(holders, (holder) => (isThisProcess(holder) ? 0 : holder.pendingBytes))
-  if (!headroom || pendingBytes === 0) {
-    return { ...shared, availableBytes: Math.max(Math.min(availableBytes, leftBytes), 0), headroom }
-  }
-  const left = {
+  const others = holders.filter((holder) => !isThisProcess(holder))
+  const pendingBytes = sum(others, (holder) => holder.pendingBytes)
+  const keptBytes = others.reduce((most, { waiting }) => Math.max(most, waiting?.keptBytes ?? 0), 0)
+  const left = pendingBytes === 0 ? headroom : lessPending(headroom, pendingBytes)
+  const rooms = [availableBytes, budget.boardLineBytes - sum(holders, ({ heldBytes }) => heldBytes)]
+  // Without anything pending the budget itself has weighed it, if it does.
+  if (left && pendingBytes > 0) rooms.push(left.bytes)
+  return { ...shared, availableBytes: Math.max(Math.min(...rooms) - keptBytes, 0), headroom: left }
+}
+
+const lessPending = (headroom: Headroom | undefined, pendingBytes: number): Headroom | undefined =>
+  headroom && {
     ...headroom,
     bytes: Math.max(headroom.bytes - pendingBytes, 0),
     pendingBytes: headroom.pendingBytes + pendingBytes,
   }
-  return { ...shared, availableBytes: Math.max(Math.min(availableBytes, left.bytes, leftBytes), 0), headroom: left }
-}
 
 /** Who shares a ledger, and whether the budget counts what they hold: it does so of its own. */
 interface Shared extends Pick<Room, 'holders' | 'ledgerError'> {

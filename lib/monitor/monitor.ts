@@ -11,7 +11,7 @@ import { ReclaimCallbacks } from './reclaim.js'
 import { Samples } from './samples.js'
 import { type Stage, Stages } from './stages.js'
 
-export type { MonitorSample } from '../../binding.js'
+export type { MetricDefinition, MonitorSample } from '../../binding.js'
 export type { MonitorEmitter, MonitorEvents } from './events.js'
 
 /** How full the memory is. */

@@ -117,31 +117,25 @@ export function wrongType(path: string, key: string, expected: string, found: st
 
 /** What the system said against writing a file. */
 export function ioError(path: string, cause: unknown): IoError {
-  const { errno, syscall, message } = cause as NodeJS.ErrnoException
-  const text = `expected to write ${path}, got: ${message}; ${writingAdvice(cause)}`
-  const system = errno === undefined ? {} : { errno: Math.abs(errno), ...nameOf({ errno }) }
-  return new IoError('ERR_IO', text, { path, ...system, ...(syscall !== undefined && { syscall }) }, { cause })
+  return systemError(path, `expected to write ${path}`, cause, `; ${writingAdvice(cause)}`)
 }
 
 /** What the system said against reading a file. */
 export function readError(path: string, what: string, cause: unknown): IoError {
+  return systemError(path, `expected ${path} to be ${what}`, cause)
+}
+
+/** What the system said against something: what was expected, and the advice. */
+export function systemError(path: string, expected: string, cause: unknown, advice = ''): IoError {
   const { errno, syscall, message } = cause as NodeJS.ErrnoException
   const system = errno === undefined ? {} : { errno: Math.abs(errno), ...nameOf({ errno }) }
-  const text = `expected ${path} to be ${what}, got: ${message}`
-  return new IoError('ERR_IO', text, { path, ...system, ...(syscall !== undefined && { syscall }) }, { cause })
+  const details = { path, ...system, ...(syscall !== undefined && { syscall }) }
+  return new IoError('ERR_IO', `${expected}, got: ${message}${advice}`, details, { cause })
 }
 
 /** What a constructor says that was called from outside, where only `maker` makes one. */
 export const leftTo = (type: string, maker: string): InvalidArgumentError =>
   invalidArgument(`new ${type}()`, `left to ${maker}`, 'a call')
-
-/** What the system said against listening at an address. */
-export function listenError(address: string, cause: unknown): IoError {
-  const { errno, syscall, message } = cause as NodeJS.ErrnoException
-  const system = errno === undefined ? {} : { errno: Math.abs(errno), ...nameOf({ errno }) }
-  const text = `expected to listen at ${address}, got: ${message}; choose another port, or 0 for any that is free`
-  return new IoError('ERR_IO', text, { path: address, ...system, ...(syscall !== undefined && { syscall }) }, { cause })
-}
 
 /** What to do when a file could not be written. */
 function writingAdvice(cause: unknown): string {

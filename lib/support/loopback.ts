@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { listenError } from './errors.js'
+import { systemError } from './errors.js'
 
 /** The address that a server for this machine alone listens at. */
 const LOOPBACK = '127.0.0.1'
@@ -28,7 +28,11 @@ export function serveLoopback(port: number, listener: RequestListener): Promise<
       server.closeAllConnections()
     })
   return new Promise((resolve, reject) => {
-    const fail = (cause: Error) => reject(listenError(`${LOOPBACK}:${port}`, cause))
+    const fail = (cause: Error) => {
+      const address = `${LOOPBACK}:${port}`
+      const advice = '; choose another port, or 0 for any that is free'
+      reject(systemError(address, `expected to listen at ${address}`, cause, advice))
+    }
     server.once('error', fail)
     server.listen(port, LOOPBACK, () => {
       server.off('error', fail)

@@ -2,6 +2,7 @@
 
 mod headroom;
 mod memory_budget;
+mod refused;
 
 pub use headroom::{Headroom, HeadroomTerm};
 pub use memory_budget::{Guards, NativeBudget};

@@ -1,3 +1,4 @@
 //! The monitor.
 
 mod memory_monitor;
+mod metric;

@@ -17,6 +17,7 @@ use super::{
     pending::Pending,
     promised::Promised,
     record::{EventKind, Journal, Latest, Note, Record, RecordAlarm, RecordOptions, Refused},
+    refused_requests::{RefusalLog, RefusedRequest, RefusedRequests},
     resident::{Leaving, Resident},
     shared_queue::SharedQueue,
     sharing::{Sharers, Unsettled},
@@ -47,6 +48,7 @@ pub(crate) struct Account {
     resident: Resident,
     /// Who waits for bytes of it.
     pub(super) waiting: Waiting,
+    refused: std::sync::Mutex<RefusalLog>,
 }
 
 /// What recordings want to be told, for those who would otherwise not take the lock. Relaxed order suffices: what
@@ -94,6 +96,7 @@ impl Account {
             telling: std::sync::Mutex::default(),
             resident,
             waiting: Waiting::new(),
+            refused: std::sync::Mutex::default(),
         }
     }
 
@@ -323,6 +326,15 @@ impl Account {
         if let Some(journal) = entries.journal_mut() {
             journal.refuse(&Note { kind: EventKind::Refusal, id, label, bytes, refused }, stack);
         }
+    }
+
+    /// Counts and keeps a request that was refused in the end.
+    pub(super) fn add_refused(&self, request: RefusedRequest) {
+        lock(&self.refused).add(request);
+    }
+
+    pub(super) fn refused_requests(&self) -> RefusedRequests {
+        lock(&self.refused).read()
     }
 
     /// Records what happened to an entry without changing it.

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Allocation, AllocationInfo, ClosedGate, EventKind, Headroom, HeadroomOptions, Line, MachineOptions,
-    Promised, RecordAlarm, RecordOptions, Recording, Refused, Term,
+    Promised, RecordAlarm, RecordOptions, Recording, Refused, RefusedRequest, RefusedRequests, Term,
     account::Account,
     gate::Gate,
     shared,
@@ -375,6 +375,18 @@ impl MemoryBudget {
         let mut list = self.account.list();
         list.extend(self.account.of_other_copies());
         list
+    }
+
+    /// Counts and keeps a request that was refused in the end. No allocation does so by itself: a call may get by what it was
+    /// refused, by another slab or by its turn, so whoever answers for it notes what it comes to.
+    pub fn note_refused(&self, request: RefusedRequest) {
+        self.account.add_refused(request);
+    }
+
+    /// What was refused of all budgets that share the count, in all threads.
+    #[must_use]
+    pub fn refused_requests(&self) -> RefusedRequests {
+        self.account.refused_requests()
     }
 
     /// Refuses every new allocation of this budget and its clones, for that reason, until the result is dropped. What

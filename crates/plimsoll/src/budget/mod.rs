@@ -23,6 +23,7 @@ mod promised;
 mod record;
 mod recording;
 mod refusal;
+mod refused_requests;
 #[cfg(not(loom))]
 mod registry;
 mod resident;
@@ -48,6 +49,9 @@ pub use record::{
     Event, EventKind, LabelTotals, Latest, MAX_CAPACITY, Origin, Record, RecordAlarm, RecordOptions, Refused,
 };
 pub use recording::Recording;
+pub use refused_requests::{
+    MAX_REFUSED_REQUESTS, RefusalCode, RefusalCount, RefusedRequest, RefusedRequests,
+};
 #[cfg(not(loom))]
 pub use registry::{ACCOUNTS_VERSION, OtherCopies, ProcessAccounts, join};
 pub use shared_queue::{SharedAnswer, SharedAsk, SharedHolder, SharedQueue, SharedTurn};

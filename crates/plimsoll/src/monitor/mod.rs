@@ -4,6 +4,7 @@
 
 mod handle;
 mod level;
+mod metric;
 mod sample;
 mod thread;
 mod updates;
@@ -11,6 +12,7 @@ mod watch;
 
 pub use handle::Monitor;
 pub use level::{Level, LevelLimits};
+pub use metric::{Metric, MetricDefinition, MetricKind, MetricMerge, metric_catalogue};
 pub use sample::Sample;
 pub use updates::Updates;
 pub use watch::{MonitorOptions, Notice};
