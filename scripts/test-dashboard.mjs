@@ -6,12 +6,12 @@
 //     npm run test:dashboard
 //     npm run test:dashboard -- --minutes 10        how long ten pages stay open (0.5)
 //     npm run test:dashboard -- --assert-latency    fails where times are not as promised, which only a machine that does nothing else can tell
-//     npm run test:dashboard -- --picture           also makes docs/dashboard.png
+//     npm run test:dashboard -- --picture           also draws the pictures in docs/
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,6 +21,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { board, MiB, serveDashboard } from './dashboard-test/board.mjs'
 import { launch, live, open } from './dashboard-test/chromium.mjs'
+import { pictures } from './dashboard-test/pictures.mjs'
 import { stay } from './dashboard-test/stay.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -242,7 +243,7 @@ test('the keyboard has one stop for the labels, arrows reach each, and it stays 
 for (const width of [360, 1440]) {
   test(`labels too small to be read are one tile, and none lies outside, on a page ${width} wide`, async (t) => {
     const other = new MemoryManager({ isolated: true, headroom: false, maxBytes: 1024 * MiB })
-    for (let at = 0; at < 30; at++) other.budget.hold(MiB / 4, `small ${at}`)
+    const small = Array.from({ length: 30 }, (_, at) => other.budget.hold(MiB / 4, `small ${at}`))
     for (const label of ['weights', 'kv cache']) other.budget.hold(400 * MiB, label)
     const its = await serveDashboard({ manager: other })
     t.after(async () => {
@@ -267,6 +268,12 @@ for (const width of [360, 1440]) {
       ['weights', 'kv cache', '30 others'].map((text) => ({ text, isWithin: true, isCut: false })),
     )
     assert.deepEqual(await sizes(page, '#treemap'), [400 * MiB, 400 * MiB, (30 / 4) * MiB])
+    // One alone has its own name.
+    for (const each of small.slice(1)) each.release()
+    await page.waitForFunction(hasLabel, 'small 0')
+    assert.deepEqual(await sizes(page, '#treemap'), [400 * MiB, 400 * MiB, MiB / 4])
+    const lines = await page.$$eval('#treemap p', (all) => all.map(({ clientHeight }) => clientHeight))
+    assert.deepEqual(new Set(lines).size, 1, 'size and share on one line each')
     await close()
   })
 }
@@ -372,11 +379,20 @@ test('a page of another origin gets nothing', async () => {
   await context.close()
 })
 
-test('the picture of the documentation', { skip: !values.picture && 'only with --picture' }, async () => {
-  const { page, close } = await opened({ viewport: { width: 1100, height: 1250 } })
-  await later(2500)
-  await page.screenshot({ path: join(ROOT, 'docs', 'dashboard.png') })
-  await close()
+test('the pictures of the documentation can be drawn', async () => {
+  const folder = values.picture ? join(ROOT, 'docs') : join(ROOT, 'build', 'test-dashboard', 'pictures')
+  const pages = mkdtempSync(join(tmpdir(), 'plimsoll-pages-'))
+  mkdirSync(folder, { recursive: true })
+  const drawn = await pictures(browser, pages)
+  rmSync(pages, { recursive: true })
+  for (const [name, { png, width, height }] of Object.entries(drawn)) {
+    // Width and height of a PNG stand behind its first chunk's length and name.
+    assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [width, height])
+    writeFileSync(join(folder, `${name}.png`), png)
+  }
+  const shown = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.png'))
+  const names = Object.keys(drawn).map((name) => `${name}.png`)
+  assert.deepEqual(names.sort(), shown.sort(), 'run it with --picture')
 })
 
 test('the first paint comes soon', async (t) => {

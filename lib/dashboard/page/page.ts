@@ -30,6 +30,15 @@ const MAX_MOMENTS = 600
 
 const symbols: Readonly<Record<string, string>> = { normal: '● normal', warning: '▲ warning', critical: '■ critical' }
 
+/** What stands at the ticks of time, from so many seconds between them; and below, where the minute or the day is another. */
+const DAY = '\n{YYYY}-{MM}-{DD}'
+const MINUTE = `${DAY} {HH}:{mm}`
+const times: UPlot.Axis.Values = [
+  [60, '{HH}:{mm}', DAY, null, DAY, null, null, null, 1],
+  [1, ':{ss}', MINUTE, null, MINUTE, null, '\n{HH}:{mm}', null, 1],
+  [0.001, ':{ss}.{fff}', MINUTE, null, MINUTE, null, '\n{HH}:{mm}', null, 1],
+]
+
 /** What the chart draws, told apart by its dashes where colours are not seen. */
 const lines: readonly {
   key: 'lineBytes' | 'headroomBytes' | 'allocatedBytes'
@@ -83,7 +92,7 @@ function makeChart(): void {
     cursor: { y: false },
     scales: { y: { range: (_, _least, most): [number, number] => [0, Math.max(most, 1) * 1.05] } },
     axes: [
-      axis,
+      { ...axis, values: times },
       {
         ...axis,
         size: 76,

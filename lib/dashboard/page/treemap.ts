@@ -106,11 +106,13 @@ export function drawTreemap(labels: readonly Label[], allocatedBytes: number): v
   const isFocused = map.contains(document.activeElement)
   const { places, others } = tilesIn(shown, map.clientWidth, map.clientHeight)
   const boxes = places.map(([[label, granted], { x, y, width, height }], at) => {
-    const isOthers = others.length > 0 && at === places.length - 1
-    const count = isOthers ? sumOf(others) : granted
-    const name = isOthers ? `${others.length} ${others.length === 1 ? 'other' : 'others'}` : isolated(label)
+    const isOthers = others.length > 1 && at === places.length - 1
+    // One alone that is too small for a tile of its size has one that is larger.
+    const [own, ownBytes] = (at === places.length - 1 && others[0]) || [label, granted]
+    const count = isOthers ? sumOf(others) : ownBytes
+    const name = isOthers ? element('span', '', `${others.length} others`) : isolated(own)
     const share = ((count / Math.max(allocatedBytes, 1)) * 100).toFixed(1)
-    const box = element('li', '', name, element('br'), size(count), ` ${share} %`)
+    const box = element('li', '', name, element('p', '', size(count), ' ', element('span', '', `${share} %`)))
     const [across, down] = [100 / Math.max(map.clientWidth, 1), 100 / Math.max(map.clientHeight, 1)]
     const place = { left: x * across, top: y * down, width: width * across, height: height * down }
     for (const [side, share] of Object.entries(place)) box.style.setProperty(side, `${share}%`)

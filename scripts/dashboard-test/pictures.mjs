@@ -1,0 +1,86 @@
+/** The pictures of the documentation: a server at work, on every page there is. */
+
+import { writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { setTimeout as later } from 'node:timers/promises'
+import { serveDashboard } from './board.mjs'
+import { open } from './chromium.mjs'
+
+const require = createRequire(new URL('../../package.json', import.meta.url))
+const { MemoryManager, MiB, GiB } = require('plimsoll')
+const { poolsPage, profilePage } = require('plimsoll/report')
+
+/** How long the server works before it is drawn, in steps of a tenth of a second. */
+const STEPS = 100
+
+/** A server that answers, for so many steps: its caches grow and go, and it computes in buffers. What it holds in the end. */
+async function work(manager, pool) {
+  const [caches, buffers] = [[], []]
+  const release = (list, count, from = 0) => {
+    for (const each of list.splice(from, count)) each.release()
+  }
+  for (let step = 0; step < STEPS; step++) {
+    if (step % 5 === 0) caches.push(manager.budget.hold((64 + 16 * (step % 7)) * MiB, `kv cache/slot ${step % 4}`))
+    if (step % 13 === 0) release(caches, 1)
+    if (step === 60) release(caches, 6)
+    if (step % 7 === 0) buffers.push(pool.allocate(((step % 5) + 1) * MiB, { label: `scratch ${step % 3}` }))
+    if (buffers.length > 7) release(buffers, 2, step % 3)
+    await later(100)
+  }
+  return [...caches, ...buffers]
+}
+
+/** Every page as a picture, by its name: `{ png, width, height }`. */
+export async function pictures(browser, folder) {
+  const manager = new MemoryManager({ isolated: true, maxBytes: 6 * GiB })
+  const ends = [() => manager.close()]
+  try {
+    manager.monitor.start({ refuseAtCritical: false })
+    manager.profile.start({ stacks: true })
+    const dashboard = await serveDashboard({ manager, intervalMs: 250 })
+    ends.unshift(() => dashboard.close())
+    const held = [
+      manager.budget.hold(2048 * MiB, 'weights'),
+      manager.budget.hold(640 * MiB, 'draft model'),
+      manager.budget.hold(160 * MiB, 'compute buffers'),
+    ]
+    const pool = await manager.pools.create({ device: 'host', slabBytes: 16 * MiB, label: 'scratch' })
+    await pool.reserve(48 * MiB)
+    held.push(...(await work(manager, pool)))
+    ends.unshift(() => {
+      for (const each of held) each.release()
+    })
+    manager.acquire({ bytes: 4 * GiB, label: 'qwen-2.5-7b' }, { ageMs: 0 }).catch(() => {})
+    await manager.acquire({ bytes: 8 * GiB, label: 'llama-3.1-70b' }).catch(() => {})
+    await later(600)
+    const files = { pools: poolsPage([pool.snapshot()]), profile: manager.profile.export(profilePage) }
+    const drawn = {}
+    const draw = async (name, page, { width, height }) => {
+      drawn[name] = { png: await page.screenshot(), width, height }
+    }
+    for (const [name, colorScheme, width, height] of [
+      ['dashboard', 'light', 1100, 1250],
+      ['dashboard-dark', 'dark', 390, 1100],
+    ]) {
+      const viewport = { width, height }
+      const { page, close } = await open(browser, dashboard.link(), { colorScheme, viewport })
+      await later(1000)
+      await draw(name, page, viewport)
+      await close()
+    }
+    for (const [name, html] of Object.entries(files)) {
+      const path = join(folder, `${name}.html`)
+      writeFileSync(path, html)
+      const viewport = { width: 1100, height: name === 'pools' ? 560 : 900 }
+      const context = await browser.newContext({ viewport })
+      const page = await context.newPage()
+      await page.goto(`file://${path}`)
+      await draw(name, page, viewport)
+      await context.close()
+    }
+    return drawn
+  } finally {
+    for (const end of ends) await end()
+  }
+}
