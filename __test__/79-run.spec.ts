@@ -115,6 +115,22 @@ test('a signal that comes as the command starts goes on to it, and leaves nobody
   expect(await start(['--memory', '1MiB'], ['sleep', '60'], env).ended).toMatchObject({ code: 143, signal: null })
 })
 
+test('a signal that comes when the command has ended takes nothing from its code', async () => {
+  const hook = join(directory, 'hook.cjs')
+  writeFileSync(
+    hook,
+    `const childProcess = require('node:child_process')
+     const { spawn } = childProcess
+     childProcess.spawn = (...args) => {
+       const child = spawn(...args)
+       child.once('exit', () => process.nextTick(() => process.kill(process.pid, 'SIGTERM')))
+       return child
+     }`,
+  )
+  const env = { NODE_OPTIONS: `--require ${hook}` }
+  expect(await start(['--memory', '1MiB'], ['sh', '-c', 'exit 7'], env).ended).toMatchObject({ code: 7, signal: null })
+})
+
 test('the grant outlives a killed runner exactly as long as the command does', async () => {
   const { child, ended, texts } = start(['--memory', '64MiB'], ['sh', '-c', 'echo $$; exec sleep 60'])
   await until(() => texts.stdout.includes('\n'))

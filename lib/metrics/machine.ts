@@ -7,8 +7,8 @@ import {
   processMemory,
   signals,
 } from '../index.js'
+import { measured } from '../support/measured.js'
 import type { Points } from './points.js'
-import { measured } from './room.js'
 
 /** What the kernel tells of this machine. */
 export function addMachine(points: Points, headroom: Headroom | undefined): void {

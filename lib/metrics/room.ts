@@ -1,12 +1,12 @@
 import {
   type Headroom,
-  IoError,
   LedgerError,
   type LedgerHolder,
   type LedgerOptions,
   type MemoryBudget,
   surveyLedger,
 } from '../index.js'
+import { measured } from '../support/measured.js'
 
 /** What a budget could grant now, and who has a say in that. */
 export interface Room {
@@ -67,13 +67,3 @@ const isThisProcess = ({ isSeen, pid }: LedgerHolder): boolean => isSeen && pid 
 
 const sum = (holders: readonly LedgerHolder[], bytesOf: (holder: LedgerHolder) => number): number =>
   holders.reduce((bytes, holder) => bytes + bytesOf(holder), 0)
-
-/** @internal What a call measures; nothing where the system does not give it. */
-export function measured<T>(measure: () => T): T | undefined {
-  try {
-    return measure()
-  } catch (error) {
-    if (error instanceof IoError) return undefined
-    throw error
-  }
-}

@@ -14,12 +14,13 @@ import {
   type SystemOptions,
   signals,
 } from '../../index.js'
+import { measured } from '../../support/measured.js'
 import { version } from '../../support/package.js'
 import type { Arguments } from '../arguments.js'
 import { TreeError, UsageError } from '../failure.js'
 import { autoChoice, opened } from '../shared/devices.js'
 import { boardFrom, lineFrom, lineOf } from '../shared/line.js'
-import { machineIfMeasured, measured } from '../shared/machine.js'
+import { machineIfMeasured } from '../shared/machine.js'
 
 /** What a diagnosis is drawn from. */
 export type Findings = Awaited<ReturnType<typeof examine>>

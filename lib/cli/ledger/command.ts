@@ -7,16 +7,15 @@ const passedOn = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const
 /** What the keys of a terminal send: to all processes of its foreground, so the command has them already. */
 const ofTerminal = ['SIGINT', 'SIGQUIT', 'SIGTSTP', 'SIGWINCH'] as const
 
-/** A command that runs: signals go on to it until it has ended. */
+/** A command that runs: signals go on to it. Once it has ended, they are too late for it, and do not end this process before it has passed on the code. */
 export class Command {
   readonly pid: number
   /** The code that it ended with, or 128 and the number of the signal that killed it. */
   readonly ended: Promise<number>
 
-  private constructor({ child, pid, ended }: Started, signals: Disposable) {
+  private constructor({ pid, ended }: Started) {
     this.pid = pid
     this.ended = ended
-    child.once('exit', () => signals[Symbol.dispose]())
   }
 
   /**
@@ -38,7 +37,7 @@ export class Command {
       const started = startChild(argv, { env }, ['inherit', 'inherit', 'inherit'], descriptor, (made) => {
         child = made
       })
-      return new Command(await started, signals)
+      return new Command(await started)
     } catch (error) {
       signals[Symbol.dispose]()
       throw error

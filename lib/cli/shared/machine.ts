@@ -1,4 +1,5 @@
-import { IoError, type MachineMemory, machineMemory, processMemory, type SystemOptions } from '../../index.js'
+import { type MachineMemory, machineMemory, processMemory, type SystemOptions } from '../../index.js'
+import { measured } from '../../support/measured.js'
 import type { Arguments } from '../arguments.js'
 import { SystemError, UsageError } from '../failure.js'
 
@@ -12,16 +13,6 @@ export function measuredMachine(): MachineMemory {
 /** The memory of a machine, if it can be read. */
 export const machineIfMeasured = (options?: SystemOptions): MachineMemory | undefined =>
   measured(() => machineMemory(options))
-
-/** What a call measures; `undefined` where the system does not give it. */
-export function measured<T>(measure: () => T): T | undefined {
-  try {
-    return measure()
-  } catch (error) {
-    if (error instanceof IoError) return undefined
-    throw error
-  }
-}
 
 /** The running process that an option names, if it names one. */
 export function processFrom(args: Arguments, name: string): number | undefined {

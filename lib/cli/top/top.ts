@@ -11,6 +11,7 @@ import {
   processMemory,
   surveyLedger,
 } from '../../index.js'
+import { measured } from '../../support/measured.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { SystemError } from '../failure.js'
@@ -19,7 +20,7 @@ import { type EndingSignal, onEndingSignal } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
 import { holderDocument, type LedgerView } from '../shared/ledger-view.js'
 import { type Line, lineFrom, lineOf, lineOptions } from '../shared/line.js'
-import { measured, measuredMachine, processFrom } from '../shared/machine.js'
+import { measuredMachine, processFrom } from '../shared/machine.js'
 import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
 import { onKey, Screen } from '../terminal/screen.js'
 import type { Verb } from '../verb.js'
