@@ -69,6 +69,12 @@ describe('help and version', () => {
     expect(plimsoll('help', 'lod')).toMatchObject({ status: 2, stderr: expect.stringContaining('"load"') })
   })
 
+  test('no line of the help is cut where there is no terminal', () => {
+    const { verbs } = JSON.parse(plimsoll('--help', '--json').stdout) as { verbs: { verb: string }[] }
+    const cut = [[], ...verbs.map(({ verb }) => [verb])].filter((of) => plimsoll(...of, '--help').stdout.includes('…'))
+    expect(cut).toEqual([])
+  })
+
   test('with --json the help is a document: of a verb its options, of the program all verbs', () => {
     const top = JSON.parse(plimsoll('top', '--help', '--json').stdout)
     expect(top).toMatchObject({
