@@ -48,13 +48,13 @@ interface Pressure {
 /** When requests are refused. */
 interface PressureOptions {
     /**
-     * The level of `manager.monitor` from which on they are; it must have been started. `'critical'` by default; with `'none'` the level does
-     * not matter.
+     * The level of {@link MemoryManager.monitor | the manager's monitor} from which on requests are refused; it must have been
+     * started. `'critical'` by default; with `'none'` the level does not matter.
      */
     level?: 'warning' | 'critical' | 'none';
-    /** They are refused while the budget has fewer bytes free. 0 by default. */
+    /** Requests are refused while the budget has fewer bytes free. 0 by default. */
     minAvailableBytes?: number;
-    /** They are refused while so many wait in `manager.admission`. As many as may wait there by default. */
+    /** Requests are refused while so many wait in `manager.admission`. As many as may wait there by default. */
     maxWaiting?: number;
     /** What `Retry-After` says, in seconds. 10 by default. */
     retryAfter?: number;
@@ -99,8 +99,8 @@ interface MemoryPressureOptions<Request = IncomingMessage, Response = ServerResp
     /** Whose budget, monitor and queue are looked at. */
     manager: MemoryManager;
     /**
-     * Is called instead of the answer with 503. One that returns a promise answers by itself; else the request goes on where it has answered
-     * nothing. In Fastify what it returns, or resolves to, is sent.
+     * Is called instead of the answer with 503. One that returns a promise answers by itself; else the request goes on where it
+     * has answered nothing. In Fastify what it returns, or resolves to, is sent. None by default.
      */
     pressureHandler?: (request: Request, response: Response, pressure: Pressure) => unknown;
 }

@@ -1560,20 +1560,24 @@ interface Zram {
 
 /** Which ledger processes share, where it lies, and what this one is called in it. */
 interface LedgerOptions {
-    /** Its name: letters, digits, `-` and `_`, at most 64. `'board'` by default: one for the whole board. */
+    /**
+     * Its name: letters, digits, `-` and `_`, at most 64. Servers that eat from one RAM share one. `'board'` by default: one for
+     * the whole board.
+     */
     name?: string;
     /**
-     * The folder that it lies in, which must be in RAM. By default `/run/plimsoll` where that may be written to, else
-     * `/dev/shm/plimsoll-UID`, which is each user's own.
+     * The folder that it lies in. It must be in RAM (tmpfs), belong to this user or to root, be no symbolic link, and not be open
+     * to everybody. By default `/run/plimsoll` where that may be written to, else `/dev/shm/plimsoll-UID`, which is each user's
+     * own.
      */
     directory?: string;
-    /** The id of a group whose members share it. By default its owner alone does. */
+    /** The id of a group whose members share it (mode 0660). None by default: then its owner alone does (0600). */
     group?: number;
-    /** Whether a file system that is not in RAM will do. False by default. */
+    /** Whether a file system that is not in RAM will do; one of a network may lose locks. False by default. */
     force?: boolean;
-    /** How long the memory of a process that died may take to come back, in milliseconds. 2000 by default. */
+    /** How long the memory of a process that died may take to come back, in milliseconds, up to 600,000. 2000 by default. */
     drainMs?: number;
-    /** What others see of this process. The name of its program by default. */
+    /** What others see of this process; 64 bytes of it are kept. The name of its program by default. */
     processName?: string;
 }
 /** A ledger and who shares it. */
@@ -1753,12 +1757,12 @@ interface MachineBudgetOptions {
      * system, at least 512 MiB and at most half.
      */
     board?: BoardId | 'auto';
-    /** Share of the memory left alone, 0 to below 100. 15 by default. */
+    /** Share of the memory left alone, in percent, 0 to below 100. 15 by default. */
     safetyMarginPercent?: number;
-    /** An upper bound of your own, in bytes. */
+    /** An upper bound of your own, in bytes. None by default. */
     maxBytes?: number;
     /**
-     * Whether the budget counts alone. By default all budgets of this process for the same board and cgroup, worker
+     * Whether the budget counts alone. False by default: all budgets of this process for the same board and cgroup, worker
      * threads included, share what is allocated, each under its own line.
      */
     isolated?: boolean;
@@ -2063,7 +2067,7 @@ interface AcquireRequest {
 }
 /** How a request waits, and what may become of its grant. */
 interface AcquireOptions {
-    /** A higher one goes first, and may have grants of a lower one evicted. 0 by default. */
+    /** A whole number: a higher one goes first, and may have grants of a lower one evicted. 0 by default. */
     priority?: number;
     /**
      * What is loaded. Of one key one load at a time: the next waits until {@link Grant.ready} of the first, or its release, and
@@ -2072,13 +2076,16 @@ interface AcquireOptions {
     key?: string;
     /** How long it waits at most, in milliseconds. Without end by default. */
     timeoutMs?: number;
-    /** Ends the wait with an {@link AbortError}. */
+    /** Ends the wait with an {@link AbortError}. None by default. */
     signal?: AbortSignal;
     /** How long others may pass it while it is the first, in milliseconds; from then on what becomes free is kept for it. 2000 by default. */
     ageMs?: number;
     /** Whether the grant is never evicted. False by default. */
     pinned?: boolean;
-    /** Whether the grant may be evicted. By default where there is an `onEvict` of its own. */
+    /**
+     * Whether the grant may be evicted, by the `onEvict` of the {@link Admission} if it has none of its own. By default where it
+     * has one.
+     */
     evictable?: boolean;
     /** How long the grant must not have been used to count as idle, in milliseconds; see {@link Grant.touch}. 1000 by default. */
     idleMs?: number;
@@ -2086,7 +2093,7 @@ interface AcquireOptions {
     evictMs?: number;
     /** Is asked to release the grant for somebody who waits. That of the {@link Admission} by default. */
     onEvict?: OnEvict;
-    /** Is asked to shrink the stretch. Without it the grant has none. */
+    /** Is asked to shrink the stretch. None by default: then the grant has no stretch. */
     onRevoke?: OnRevoke;
 }
 
@@ -3074,11 +3081,13 @@ declare class TensorChunk<As extends TensorOutput = TensorOutput> implements Dis
 
 /** How a {@link StagingPool} behaves. */
 interface StagingPoolOptions {
-    /** Bytes kept idle for reuse at most; a buffer that would pass the cap goes back to the system. 16 MiB by default. */
+    /**
+     * Bytes kept idle for reuse at most; a returned buffer that would pass the cap goes back to the system. 16 MiB by default.
+     */
     maxHeldBytes?: number;
     /** Whether a reused buffer is zeroed before it is handed out; a new one always reads zero. `false` by default. */
     zeroed?: boolean;
-    /** The budget that every buffer, idle or in use, counts against. None by default. */
+    /** The budget that every buffer, idle or in use, counts against, under the label `staging pool`. None by default. */
     budget?: MemoryBudget;
 }
 /**
@@ -3141,59 +3150,76 @@ declare class StagingBuffer implements Disposable {
 
 /** When a pool defragments itself. */
 interface AutoDefragmentOptions {
-    /** From which fragmentation on, 0 to 100; see {@link PoolStats.fragmentationPercent}. 50 by default. */
+    /** From which fragmentation on, in percent, 0 to 100; see {@link PoolStats.fragmentationPercent}. 50 by default. */
     abovePercent?: number;
     /** How long a pass goes on beginning moves, in milliseconds. 10 by default. */
     maxMs?: number;
 }
 /** How a {@link MemoryPool} behaves. */
 interface MemoryPoolOptions {
-    /** Where its memory comes from. `'auto'`, the best that is safe here, by default. */
+    /** Where its slabs come from: what {@link Device.open} takes. `'auto'`, the best that is safe here, by default. */
     device?: DeviceChoice;
     /** What the pool is called, in the budget and by drivers that take names. `'memory pool'` by default. */
     label?: string;
-    /** Bytes taken from the device at once; a larger buffer gets a slab of its own. By default slabs grow with the pool, up to 64 MiB. */
+    /**
+     * Bytes taken from the device at once; a larger buffer gets a slab of its own size. By default the first has what the device
+     * wants at least (`limits.slabBytes`: 2 MiB of RAM, 32 MiB of a heap or a GPU), the next as much as the pool holds, up to 64
+     * MiB.
+     */
     slabBytes?: number;
     /** Bytes taken, every page of them, as the pool is made. None by default. */
     initialBytes?: number;
-    /** Bytes held at most. No bound of its own by default. */
+    /** Bytes held at most; where that is less than the usual slab, slabs are of that size. No bound of its own by default. */
     maxBytes?: number;
-    /** Bytes of empty slabs that are kept for what comes next. One slab by default. */
+    /**
+     * Bytes of empty slabs that are kept for what comes next; more go back as they become empty. Those of the beginning stay
+     * beside them until `trim()`. One slab by default.
+     */
     maxCachedBytes?: number;
-    /** The size of a page, in bytes, where each buffer is to be one page, as in a cache of keys and values; rounded up to 256. */
+    /**
+     * The size of a page, in bytes, where each buffer is to be one page, as in a cache of keys and values; rounded up to 256.
+     * Pages begin at multiples of it: no stricter `alignBytes` can be asked for. None by default.
+     */
     pageBytes?: number;
-    /** Whether each buffer has a slab of its own, which goes with it. False by default. */
+    /**
+     * Whether each buffer has a slab of its own, which goes with it, or with `maxCachedBytes` is kept for another of more than
+     * half its size. Not with `pageBytes` or `initialBytes`. False by default.
+     */
     dedicated?: boolean;
-    /** Whether a buffer's bytes are zeroed as it is freed. False by default. */
+    /**
+     * Whether a buffer's bytes are zeroed as it is freed, its old ones as it is moved, and every slab as the pool is closed.
+     * False by default.
+     */
     zeroOnFree?: boolean;
     /** Whether, and when, the pool defragments itself while nothing happens. False by default. */
     autoDefragment?: boolean | AutoDefragmentOptions;
     /**
-     * The budget that every slab counts against. One of a machine is about its RAM and does not count a GPU's own memory; one
-     * of numbers does. None by default.
+     * The budget that every slab counts against, under the pool's label. One of a machine is about its RAM and does not count a
+     * GPU's own memory; one of numbers does. None by default.
      */
     budget?: MemoryBudget;
     /**
      * An allocation whose bytes the pool takes over, instead of charging them again: slabs take them first, and what goes
-     * beyond them from its budget. It counts as released from then on. With it go neither `budget` nor `initialBytes`.
+     * beyond them from its budget. It counts as released from then on. With it go neither `budget` nor `initialBytes`. None by
+     * default.
      */
     from?: Allocation;
 }
 /** How a buffer is placed. */
 interface PoolBufferOptions {
-    /** What it is for. */
+    /** What it is for. `''` by default. */
     label?: string;
-    /** It begins at a multiple of this, a power of two. 256 by default. */
+    /** It begins at a multiple of this, in bytes: a power of two, at most `limits.granuleBytes` of the device. 256 by default. */
     alignBytes?: number;
     /**
-     * How long it is likely to live: `'long'`, by default, as weights; `'transient'` as activations. The two grow from
-     * opposite ends of a slab.
+     * How long it is likely to live: `'long'`, by default, as weights, from the low end of a slab; `'transient'` as activations,
+     * from the high end, so that short lives leave no holes between long ones.
      */
     placement?: 'long' | 'transient';
 }
 /** How a buffer is placed, and how its request is given up. */
 interface GrowingBufferOptions extends PoolBufferOptions {
-    /** Gives the request up. */
+    /** Gives the request up. None by default. */
     signal?: AbortSignal;
 }
 /** A buffer that a defragmentation would move. */
@@ -3207,19 +3233,25 @@ interface MovableBuffer {
 }
 /** How far a defragmentation goes. Whatever bound is met first ends it. */
 interface DefragmentOptions {
-    /** Bytes moved at most. */
+    /** Bytes moved at most, which is looked at between moves. No bound by default. */
     maxBytes?: number;
-    /** Buffers moved at most. */
+    /** Buffers moved at most. No bound by default. */
     maxMoves?: number;
-    /** How long it goes on beginning moves, in milliseconds. */
+    /** How long it goes on copying the pool's map and beginning moves, in milliseconds. Without end by default. */
     maxMs?: number;
-    /** Whether nothing is moved, and the report says what would come of it. */
+    /**
+     * Whether nothing is moved, and the report says what would come of it. `veto` is not asked then and `signal` not looked at,
+     * the bounds are. False by default.
+     */
     dryRun?: boolean;
-    /** Asked before each move; what it returns `true` for stays where it is. */
+    /**
+     * Asked before each move, with `{ label, sizeBytes, id }`; what it returns `true` for stays where it is. It may pin or
+     * release the buffer, which then stays too. None by default.
+     */
     veto?: (buffer: MovableBuffer) => boolean;
-    /** Told of each move that was made. */
+    /** Told of each move that was made. None by default. */
     onMoved?: (buffer: MovableBuffer) => void;
-    /** Ends it before the next move; the report tells what was done. */
+    /** Ends it before the next move; the report tells what was done. None by default. */
     signal?: AbortSignal;
 }
 
@@ -3406,21 +3438,21 @@ interface LoadProgress {
 /** How a header is read, wherever it is. */
 interface HeaderOptions {
     /**
-     * The tensor data is not there, only the header: no range is checked against the size of the file, and nothing can
-     * be streamed. `false` by default.
+     * The tensor data is not there, only the header: no range is checked against the size of the file, and nothing can be
+     * streamed. All other rules hold. `false` by default.
      */
     headerOnly?: boolean;
     /**
-     * Tensors must follow each other in order and without gaps, as ggml demands; otherwise any order is accepted as long
-     * as no two overlap, as the specification demands. `false` by default.
+     * Tensors must follow each other in order, each at the first aligned byte after the one before, as ggml demands; otherwise
+     * any order and any gap is accepted as long as no two overlap, as the specification demands. `false` by default.
      */
     strict?: boolean;
     /**
-     * The most bytes of a tensor's name: 64 by default, as the specification demands, at most 65535. Models of images and video
-     * are published with longer ones.
+     * The most bytes of a tensor's name, up to 65535: stable-diffusion.cpp and others write longer ones than the specification
+     * has. 64 by default, as that demands.
      */
     maxNameBytes?: number;
-    /** The most dimensions of a tensor: 4 by default, as many as ggml has, at most 8. */
+    /** The most dimensions of a tensor, up to 8: five occur in models of video. 4 by default, as many as ggml has. */
     maxDimensions?: number;
     /**
      * Opens a file of a split model alone. By default any of its files, `NAME-00002-of-00009.gguf`, opens the whole model: the
@@ -3430,7 +3462,10 @@ interface HeaderOptions {
 }
 /** How a file is opened. */
 interface OpenOptions extends HeaderOptions {
-    /** Where the model begins, in bytes from the start of the file: that of a GGUF file within a larger one. 0 by default. */
+    /**
+     * Where the model begins, in bytes from the start of the file: that of a GGUF file within a larger one, which may go on
+     * behind it. Every offset that the model tells counts from there. 0 by default.
+     */
     offsetBytes?: number;
 }
 /** What all ways of reading take. */
@@ -3454,28 +3489,37 @@ interface LoadOptions<As extends TensorOutput = TensorOutput> {
     dropBehind?: boolean;
     /** Whether a value that is NaN or infinite ends the load, with an {@link InvalidTensorError}. `false` by default. */
     checkTensors?: boolean;
-    /** Called with the SHA-256 of each tensor that was read to its end, on the event loop. What it throws ends the load. */
+    /**
+     * Called with the SHA-256 of each tensor that was read to its end, on the event loop. What it throws ends the load. None by
+     * default.
+     */
     onDigest?: (digest: TensorDigest) => void;
-    /** Ends the load: it rejects with an {@link AbortError} whose cause is the signal's reason. */
+    /** Ends the load: it rejects with an {@link AbortError} whose cause is the signal's reason. None by default. */
     signal?: AbortSignal;
-    /** Called with every chunk, on the event loop. What it throws ends the load. */
+    /**
+     * Called on the event loop with every chunk; where tensors are loaded whole, with every 4 MiB of data, or every MiB into an
+     * array of yours. What it throws ends the load. None by default.
+     */
     onProgress?: (progress: LoadProgress) => void;
 }
 /** What {@link GgufFile.stream} takes. */
 interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
-    /** The tensors by name, in the order they are wanted; all by default, in the order of their data in the file. */
+    /** The tensors by name, in the order they are wanted, each once; all by default, in the order of their data in the file. */
     tensors?: string[];
     /**
-     * The most bytes of data in a chunk. Chunks end on whole blocks, so they may hold fewer. 1 MiB by default, at most
-     * 1 GiB, and no less than one block of every tensor: 1024 bytes for `Q4_K` as `'f32'`.
+     * The most bytes of data in a chunk, after conversion. Chunks end on whole blocks, so they may hold fewer. 1 MiB by default,
+     * at most 1 GiB, and no less than one block of every tensor: 1024 bytes for `Q4_K` as `'f32'`.
      */
     chunkBytes?: number;
-    /** The pool whose buffers the file is read into. The manager's, or one shared by the files of this thread, by default. */
+    /**
+     * The pool whose buffers the file is read into. The manager's by default; without a manager, one shared by all files of the
+     * thread.
+     */
     staging?: StagingPool;
     /**
-     * Whether chunks are lent: valid until the next one is asked for or until their `release()`, then of length 0. It saves the
-     * copy, and memory; every use of a chunk must have ended before the next iteration. `false` by default: chunks are their
-     * consumer's own.
+     * Whether chunks are lent, in the buffers of that pool: valid until the next one is asked for or until their `release()`,
+     * then of length 0. It saves the copy, and memory; every use of a chunk must have ended before the next iteration. `false` by
+     * default: chunks are their consumer's own.
      */
     reuse?: boolean;
 }
@@ -3485,13 +3529,14 @@ interface ReadStreamOptions<As extends TensorOutput = TensorOutput> extends Load
     chunkBytes?: number;
     /** How many bytes the stream reads ahead of its consumer before it waits, beside its units. `chunkBytes` by default. */
     highWaterMark?: number;
-    /** The pool whose buffers the file is read into, as of {@link StreamOptions}. */
+    /** The pool whose buffers the file is read into. That of {@link StreamOptions} by default. */
     staging?: StagingPool;
 }
 /** What {@link GgufFile.load} takes. */
 interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
     /**
-     * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. New memory by default.
+     * Memory to fill from its start, of fixed length, at least as large as the data and aligned to its elements (4 bytes for
+     * `'f32'`, 2 for `'f16'` and `'bf16'`). New memory by default.
      *
      * That of a {@link StagingBuffer}, a lent chunk or the view of a map is filled straight, and is the load's until its end even
      * if it is released, or the map's use settles, meanwhile. Any other is filled a mebibyte at a time, on the event loop,
@@ -3517,7 +3562,10 @@ interface LoadAllOptions<As extends TensorOutput = TensorOutput> extends LoadOpt
 }
 /** What {@link GgufFile.loadAll} takes to fill places of yours. */
 interface LoadAllIntoOptions<As extends TensorOutput = TensorOutput> extends LoadAllOptions<As> {
-    /** Where each tensor goes, by its name: memory as of {@link LoadIntoOptions.into}, or a buffer of a device. New memory for none. */
+    /**
+     * Where each tensor goes, by its name: memory as of {@link LoadIntoOptions.into}, or a buffer of a device. New memory for a
+     * tensor that has no place, and for all by default.
+     */
     into: ReadonlyMap<string, TensorPlace> | ((tensor: Readonly<TensorInfo>) => TensorPlace | undefined);
 }
 /** What {@link GgufFile.loadAll} takes to fill buffers of a pool. */
@@ -3678,16 +3726,20 @@ interface TensorReadStream extends AsyncIterable<Bytes> {
 
 /** How a model on a server is opened. */
 interface OpenUrlOptions extends HeaderOptions {
-    /** Fields that are sent along, such as `authorization`: to the server of the URL, and to none that it redirects to. */
+    /**
+     * Fields that are sent along, such as `authorization: 'Bearer TOKEN'`: to the server of the URL (scheme, host and port), and
+     * to none that it redirects to. User and password in the URL are sent as such a field. `range` and `if-range` are the
+     * requests' own. None by default.
+     */
     headers?: Readonly<Record<string, string>>;
     /**
-     * The most that is fetched of all headers together, in bytes. 64 MiB by default, several times the largest header of models that
-     * are published; from 4 KiB to 256 MiB.
+     * The most that is fetched of all headers together, in bytes, from 4 KiB to 256 MiB; beyond, the rule is `header-too-large`.
+     * 64 MiB by default, four times the largest header of a model that is published.
      */
     maxHeaderBytes?: number;
-    /** How long all of it may take, in milliseconds. 60,000 by default. */
+    /** How long all of it may take, redirects and all files together, in milliseconds. 60,000 by default. */
     timeoutMs?: number;
-    /** Ends it: it rejects with an {@link AbortError} whose cause is the signal's reason. */
+    /** Ends it: it rejects with an {@link AbortError} whose cause is the signal's reason. None by default. */
     signal?: AbortSignal;
 }
 
@@ -3881,8 +3933,8 @@ interface FixedOptions {
      */
     runtime?: Runtime;
     /**
-     * The version of llama.cpp. Without it `computeBytes` is that of `'0.5'`, which node-llama-cpp 3.22 has, and `computeBoundBytes` covers
-     * every version that is known.
+     * The version of llama.cpp, `'0.5'` or `'0.6'`. None by default: then `computeBytes` is that of `'0.5'`, which node-llama-cpp
+     * 3.22 has, and `computeBoundBytes` covers every version that is known.
      */
     llamaCppVersion?: LlamaCppVersion;
     /**
@@ -3896,7 +3948,10 @@ interface FixedOptions {
     mmap?: boolean;
     /** Whether weights that the processor has a faster order for are kept a second time in it. `true` by default. */
     repack?: boolean;
-    /** The processor. That of this machine by default. */
+    /**
+     * The processor whose order `repack` means: `'x64'`, `'x64-amx'` (with tiles for whole numbers) or `'arm64'`. That of this
+     * machine by default.
+     */
     processor?: Processor;
     /** Bytes that a server's cache of prompts may take. 8 GiB for llama-server, 0 for others by default. */
     promptCacheBytes?: number;
@@ -3920,25 +3975,28 @@ interface RunOptions extends FixedOptions {
     contextLength?: number;
     /** Slots: sequences that are worked on at the same time. 1 by default, at most 256. */
     parallel?: number;
-    /** How keys are stored. `'f16'` by default. */
+    /** How keys are stored: one of {@link kvTypes}. `'f16'` by default. */
     kvTypeK?: KvType;
-    /** How values are stored; blocks of them need flash attention. `'f16'` by default. */
+    /** How values are stored: one of {@link kvTypes}; blocks of them need flash attention. `'f16'` by default. */
     kvTypeV?: KvType;
     /** Tokens that are computed at once, at most `batch`. 512 by default. */
     ubatch?: number;
 }
 /** What is loaded beside the model. */
 interface CompanionOptions {
-    /** A projector for images or sound. */
+    /** A projector for images or sound. None by default. */
     mmproj?: GgufFile;
-    /** A draft model, with what is different for it. Its slots, batches and attention are those of the run. */
+    /**
+     * A draft model: its file, or an object with what is different for it. Its slots, batches and attention are those of the run.
+     * None by default.
+     */
     draft?: GgufFile | DraftOptions;
     /**
      * Whether the model drafts for itself, with the blocks of its file that predict further tokens; how, where it is no `true`. Not with
      * a `draft`. `false` by default.
      */
     mtp?: boolean | MtpOptions;
-    /** Adapters (LoRA). */
+    /** Adapters (LoRA). None by default. */
     loras?: readonly GgufFile[];
     /**
      * Tensors that stay with the processor though their layer is on the GPU: regular expressions, one of which is found in the name. None
@@ -4119,7 +4177,10 @@ interface FitOptions extends FixedOptions, CompanionOptions {
     maxContext?: number;
     /** Slots: one number, or several with the best first. 1 by default. */
     parallel?: number | readonly number[];
-    /** Types of the cache, for keys and values alike, the best first. `['f16', 'q8_0']` by default. */
+    /**
+     * Types of the cache, for keys and values alike, the best first; those that the model cannot have are passed over.
+     * `['f16', 'q8_0']` by default.
+     */
     kvTypes?: readonly KvType[];
     /** Micro-batches, the best first. `[512, 256, 128]` by default. */
     ubatches?: readonly number[];
@@ -4128,11 +4189,12 @@ interface FitOptions extends FixedOptions, CompanionOptions {
      * else. With `['context']` the longest context that any choice allows, layers on a GPU with a limit apart. Those that are not named come behind.
      */
     priorities?: readonly FitAxis[];
-    /** The most that one allocation may have, such as the largest hole of a device. No limit by default. */
+    /** The most that one allocation may have, in bytes, such as the largest hole of a device. No limit by default. */
     largestAllocationBytes?: number;
     /**
-     * Limits of devices, for all that lies there. With one of the GPU as many layers go there as it has room for with the shortest
-     * context, at most `gpuLayers` if that is given; without, `gpuLayers` of them. No limits but the budget by default.
+     * Limits of devices, in bytes, for all that lies there. With one of the GPU as many layers go there as it has room for with
+     * the shortest context, at most `gpuLayers` if that is given; without, `gpuLayers` of them. A refusal names the device. No
+     * limits but the budget by default.
      */
     devices?: {
         /** Of main memory, in bytes. */
@@ -4304,7 +4366,10 @@ type NativeComponent = NativeVerification['components'][number];
 interface MeasureUseOptions {
     /** The id of the process: this one by default. */
     pid?: number;
-    /** The model that it runs, so that pages of its files are told from those of libraries. Its header is enough. */
+    /**
+     * The model that it runs, so that pages of its files are told from those of libraries; its header is enough. None by default:
+     * then those of all files count.
+     */
     model?: GgufFile;
 }
 /** What a process, and the machine it runs on, have in use at one moment, in bytes. What nobody tells is absent, not 0. */
@@ -4512,11 +4577,11 @@ interface Component {
 type MemoryLevel = 'normal' | 'warning' | 'critical';
 /** Where the levels begin, as shares of what could be used at most, 0 to 100. */
 interface MemoryLimits {
-    /** Where `warning` begins. 80 by default. */
+    /** Where `warning` begins, in percent, 0 to 100. 80 by default. */
     warnPercent?: number;
-    /** Where `critical` begins. 95 by default. */
+    /** Where `critical` begins, in percent, 0 to 100. 95 by default. */
     criticalPercent?: number;
-    /** How far use must fall below a limit before its level ends. 3 by default. */
+    /** How far use must fall below a limit before its level ends, in percent, 0 to 100. 3 by default. */
     hysteresisPercent?: number;
 }
 /** How a monitor watches and what it does. */
@@ -4525,14 +4590,18 @@ interface MonitorOptions extends MemoryLimits {
     floorBytes?: number;
     /** Whether the budget refuses new allocations while the level is critical. True by default. */
     refuseAtCritical?: boolean;
-    /** Whether V8 collects its garbage as the level turns critical, before the other reclaim callbacks. False by default. */
+    /**
+     * Whether V8 collects its garbage as the level turns critical, before the other reclaim callbacks. Best effort: V8 does not
+     * promise that the flag for it counts after the start. False by default.
+     */
     collectGarbage?: boolean;
     /**
-     * The time between two samples, in milliseconds, from 10 to 3,600,000. By default as long as the memory can be left
-     * alone at the fastest growth that is plausible: 50 to 1000 ms.
+     * The longest time between two samples, in milliseconds, from 10 to 3,600,000. All monitors of a process are sampled
+     * together, by the shortest. By default as long as the memory can be left alone at the fastest growth that is plausible: room
+     * / 6000 MiB per second, between 50 and 1000 ms.
      */
     intervalMs?: number;
-    /** How many samples {@link MemoryMonitor.history} keeps, up to 100,000. 600 by default. */
+    /** How many samples {@link MemoryMonitor.history} keeps, 0 to 100,000. 600 by default. */
     historyCount?: number;
 }
 /**
@@ -4614,7 +4683,7 @@ type PlanMode = ReturnType<typeof planModes$1>[number];
 type PlanFormula = 'estimate' | 'rule-of-thumb';
 /** How a model is run, as far as its memory depends on it. */
 interface PlanRunOptions {
-    /** How much memory it may use. What its model takes by default. */
+    /** How much memory it may use, in bytes or as text such as `'6 GiB'`. What its model takes by default. */
     limitBytes?: PlanSize;
     /**
      * How it is found what its model takes. By default the estimate where the header of a GGUF file can be read, else the rule of
@@ -4623,7 +4692,10 @@ interface PlanRunOptions {
     formula?: PlanFormula;
     /** What computes: the processor, the GPU with all layers unless `gpuLayers` says fewer, or the NPU. `'cpu'` by default. */
     device?: 'cpu' | 'gpu' | 'npu';
-    /** Tokens of one slot. As many as the model was trained with by default. */
+    /**
+     * Tokens of one slot; the whole cache holds `contextLength x parallel` of them. As many as the model was trained with by
+     * default.
+     */
     contextLength?: number;
     /** Slots: sequences that are worked on at the same time. 1 by default. */
     parallel?: number;
@@ -4655,15 +4727,18 @@ interface PlanRunOptions {
     repack?: boolean;
     /** The program that runs the model. `'llama.cpp'` by default; `'rkllm'` with the device `'npu'`. */
     runtime?: Runtime;
-    /** What a server's cache of prompts may take. 8 GiB for llama-server, 0 for others by default. */
+    /**
+     * What a server's cache of prompts may take, in bytes or as text such as `'8 GiB'`. 8 GiB for llama-server, 0 for others by
+     * default.
+     */
     promptCacheBytes?: PlanSize;
     /** Checkpoints that a server keeps of each slot. 32 for llama-server, 0 for others by default. */
     checkpoints?: number;
-    /** The file of a projector for images or sound. */
+    /** The file of a projector for images or sound. None by default. */
     mmproj?: string;
-    /** The file of a draft model. */
+    /** The file of a draft model. None by default. */
     draft?: string;
-    /** The files of adapters (LoRA). */
+    /** The files of adapters (LoRA). None by default. */
     loras?: readonly string[];
 }
 /** A model, and how it is run. */
@@ -4780,9 +4855,12 @@ declare class Instances implements Iterable<AllocatedInstance> {
 
 /** What {@link checkBeforeLoad} takes: how the model is run, and what is left free. */
 interface LoadCheckOptions extends PlanRunOptions {
-    /** What is left free. 2 GiB by default, or an eighth of a memory below 16 GiB. */
+    /** What is left free, in bytes or as text such as `'2 GiB'`. 2 GiB by default, or an eighth of a memory below 16 GiB. */
     headroomBytes?: PlanSize;
-    /** The guard that was taken for this very load, whose bytes are not held against it. None by default. */
+    /**
+     * The guard that {@link MemoryManager.allocateInstance} returned for this very load, whose bytes are not held against it.
+     * None by default.
+     */
     allocation?: Allocation;
 }
 /** What was found right before a load. */
@@ -4820,11 +4898,11 @@ declare function checkBeforeLoad(file: string | URL, options?: LoadCheckOptions)
 
 /** How a buffer of a family is taken. */
 interface FamilyAllocateOptions<Kind extends string> {
-    /** What it is for. */
+    /** What it is for. `''` by default. */
     label?: string;
-    /** The kind of memory; see the family for its own. */
+    /** The kind of memory: see the family for its own, and for the one by default. */
     kind?: Kind;
-    /** Gives the request up. */
+    /** Gives the request up. None by default. */
     signal?: AbortSignal;
 }
 /** A device that a family has used. */
@@ -5012,7 +5090,10 @@ type ProfileFormat = 'json' | 'trace';
 
 /** How a profile is taken. */
 interface ProfileOptions {
-    /** Events kept; newer ones take the place of older ones. 65,536 by default, at most 1,048,576. */
+    /**
+     * Events kept; newer ones take the place of older ones. Totals, peaks and leaks do not depend on it. 65,536 by default, at
+     * most 1,048,576.
+     */
     capacity?: number;
     /** Whether the JavaScript stack of every request is kept. False by default. */
     stacks?: boolean;
@@ -5095,7 +5176,7 @@ declare class MemoryProfile implements Disposable {
 
 /** Where the levels of a manager's monitor begin, and how much it may ever use. */
 interface ManagerLimits extends MemoryLimits {
-    /** An upper bound of your own, in bytes; see {@link MemoryBudget.maxBytes}. */
+    /** An upper bound of your own, in bytes; see {@link MemoryBudget.maxBytes}. None by default. */
     maxBytes?: number;
 }
 /** What a {@link MemoryManager} is made from. */
@@ -5353,7 +5434,7 @@ declare function fixPlan(plan: Plan): PlanFix;
 
 /** What {@link recommendLimits} takes. */
 interface RecommendLimitsOptions {
-    /** Share of the memory that is left alone, 0 to below 100. 15 by default. */
+    /** Share of the memory that is left alone, in percent, 0 to below 100. 15 by default. */
     safetyMarginPercent?: number;
     /** What is left free before each load, in bytes. 2 GiB by default, or an eighth of a memory below 16 GiB. */
     headroomBytes?: number;
@@ -5479,8 +5560,9 @@ interface ProcessesOptions {
      */
     loaded?: boolean;
     /**
-     * Those alone that have this file mapped, by its path or a `file:` URL: its pages stay in the page cache as long. Only
-     * processes that this user may look into are found. None by default: all processes.
+     * Those alone that have this file mapped, by its path or a `file:` URL: its {@link pageCache | cached pages} stay as long.
+     * The map has to have the path that the file has here, links followed. Only processes that this user may look into are found.
+     * None by default: all processes.
      */
     mapping?: string | URL;
 }
@@ -5580,30 +5662,34 @@ interface TokenBudgetOptions {
     /** What tokens cost: by a model's estimate, in bytes of one token, or by layer. */
     cost: ModelMemoryEstimate | number | readonly TokenLayer[];
     /**
-     * Tokens of all sequences at most, those that are shared counted once. With a grant, by default, as many as it can be stretched to
-     * hold; without one it must be given.
+     * Tokens of all sequences at most, from 1; those that are shared are counted once. With a grant, by default, as many as it
+     * can be stretched to hold; without one it must be given.
      */
     maxCacheTokens?: number;
     /**
-     * Tokens that are evaluated together at most: what {@link TokenBudget.trim} cuts to. As many as are free by default; with a grant any
-     * number.
+     * Tokens that are evaluated together at most, from 1: what {@link TokenBudget.trim} cuts to. As many as are free by default;
+     * with a grant any number.
      */
     maxParallelTokens?: number;
-    /** The share of each device, for its layers. No limits by default. */
+    /** The share of each device, in bytes, for the layers that it has. No limits by default. */
     devices?: {
         cpuBytes?: number;
         gpuBytes?: number;
     };
     /**
-     * What the tokens are charged to, whole: a grant that is stretched as they grow. Without one they are counted, and charged to
-     * nothing.
+     * What the tokens are charged to, whole: an elastic grant, which is stretched as they come, 256 of them at a time where there
+     * is room. None by default: then they are counted, and charged to nothing.
      */
     grant?: Grant;
-    /** Who is pruned when there is no room. Nobody by default: then growth is refused. */
+    /**
+     * Who is pruned when there is no room: who was not extended or touched for longest (`'idle'`), who has the lowest score
+     * (`'score'`), or whose end frees most (`'longest'`). Nobody by default: then growth is refused.
+     */
     prune?: PrunePolicy;
     /**
-     * Is told who was pruned, and drops it from the runtime's cache. Its room is given to others when that returns, or when the promise that
-     * it returns is fulfilled. What it throws, or rejects with, is uncaught, and the room stays taken: the runtime may still have it.
+     * Is told who was pruned, and drops it from the runtime's cache. Its room is given to others when that returns, or when the
+     * promise that it returns is fulfilled. What it throws, or rejects with, is uncaught, and the room stays taken: the runtime
+     * may still have it. None by default.
      */
     onPrune?: (sequence: TokenSequence) => unknown;
 }
@@ -5612,12 +5698,15 @@ interface TokenBudgetOptions {
 interface PageStoreOptions {
     /** Where pages live that are in use. */
     pool: MemoryPool;
-    /** The size of a page at most, in bytes. */
+    /** The size of a page at most, in bytes, up to 1 GiB. */
     pageBytes: number;
     /** Pages in memory at most. As many as the pool gives by default. */
     maxResidentPages?: number;
-    /** The folder of the file that cold pages go to, on a disk. The system's folder for temporary files by default. */
-    folder?: string;
+    /**
+     * The folder of the file that cold pages go to, on a disk: one in RAM (tmpfs) is refused. The system's folder for temporary
+     * files by default.
+     */
+    folder?: string | URL;
     /** The size of that file at most, in bytes. 1 GiB by default. */
     maxFileBytes?: number;
 }

@@ -13,8 +13,8 @@ interface MetricsOptions {
     /** The budget that is read. That of `manager` by default, else one of this machine. */
     budget?: MemoryBudget;
     /**
-     * A ledger to survey, by its name or its options; `true` for the one of the whole board. By default the one that the budget shares, if it
-     * shares one.
+     * A ledger to survey, by its name or its options; `true` for the one of the whole board, `false` for none. By default the one
+     * that the budget shares, if it shares one. One that cannot be read has no values.
      */
     ledger?: LedgerChoice;
     /** Whether every process that has this package loaded is read, not this one alone. False by default. */
@@ -123,7 +123,7 @@ declare function readMetrics(options?: MetricsOptions): Promise<Metric[]>;
 
 /** What is served, and where. */
 interface ServeMetricsOptions extends MetricsOptions {
-    /** The port of this machine's loopback. 0 by default: any that is free. */
+    /** The port of this machine's loopback, 127.0.0.1. 0 by default: any that is free. */
     port?: number;
 }
 /** A server of metrics. */

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import {
   createSourceFile,
   getJSDocCommentsAndTags,
@@ -10,192 +11,301 @@ import {
   isPropertySignature,
   ScriptTarget,
 } from 'typescript'
-import { root } from './helpers/child'
+import { root, runNode } from './helpers/child'
+import { exported } from './helpers/doc-comments'
+
+const SCRIPT = 'scripts/option-tables.mjs'
 
 const read = (path: string): string => readFileSync(resolve(root, path), 'utf8')
 
-/** An option as `index.d.ts` has it: its name, and the clause of its comment that tells its default. */
-interface Option {
-  name: string
-  says: string | undefined
-}
+const pages = readdirSync(resolve(root, 'docs'))
+  .filter((page) => page.endsWith('.md'))
+  .map((page) => [page, read(`docs/${page}`)] as const)
 
+describe('the tables of options in docs/', () => {
+  test('are those of the comments and of the help: npm run docs:tables writes them anew', () => {
+    const { status, stderr } = runNode([SCRIPT, '--check'])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  })
+
+  test('none is written by hand', () => {
+    const written = pages.map(([page, text]) => [
+      page,
+      text.replaceAll(/^<!-- options.*?<!-- end of options -->$/gms, ''),
+    ])
+    const heads = written.flatMap(([page, text]) =>
+      [...(text as string).matchAll(/^(\|.*\|)\n\|[-:| ]+\|$/gm)].map(([, head = '']) => `${page}: ${head}`),
+    )
+    expect(heads.length).toBeGreaterThan(100)
+    expect(heads.filter((head) => /\|\s*`?options?`?\s*\|/i.test(head))).toEqual([])
+  })
+
+  test('what a section says it is about is there', () => {
+    const names = pages.flatMap(([, text]) =>
+      [...text.matchAll(/^<!-- about: (.+) -->$/gm)].flatMap(([, about = '']) => about.split(' ')),
+    )
+    expect(names).toContain('LoadOptions.threads')
+    const isThere = (name: string): boolean => {
+      const [owner = '', option] = name.split('.')
+      if (option === undefined) return exported.some(([each]) => each === owner)
+      return declared.has(owner) && ownOptions(owner).some((each) => each.name === option)
+    }
+    expect(names.filter((name) => !isThere(name))).toEqual([])
+  })
+
+  test('every verb of the command line has one', () => {
+    const { verbs } = JSON.parse(runNode(['dist/cli.js', '--help', '--json']).stdout) as { verbs: { verb: string }[] }
+    const tables = [...read('docs/command-line.md').matchAll(/^<!-- options of the command line: (\w+) -->$/gm)]
+    expect(tables.map(([, verb]) => verb).sort()).toEqual(verbs.map(({ verb }) => verb).sort())
+  })
+})
+
+/** The interfaces of the surface, by their names. */
 const declared = new Map(
-  ['index.d.ts', 'http.d.ts', 'metrics.d.ts', 'dashboard.d.ts'].flatMap((path) =>
+  ['index.d.ts', 'http.d.ts', 'metrics.d.ts', 'dashboard.d.ts', 'report.d.ts', 'node-llama-cpp.d.ts'].flatMap((path) =>
     createSourceFile(path, read(path), ScriptTarget.Latest, true)
       .statements.filter(isInterfaceDeclaration)
       .map((declaration) => [declaration.name.text, declaration] as const),
   ),
 )
 
-/** The options of an interface, those that it inherits first. */
-function optionsOf(name: string): Option[] {
-  const declaration = declared.get(name)
-  if (declaration === undefined) throw new Error(`expected index.d.ts to declare ${name}`)
-  return [...parents(declaration).flatMap(optionsOf), ...own(declaration)]
-}
-
-const parents = ({ heritageClauses }: InterfaceDeclaration): string[] =>
-  [...(heritageClauses ?? [])].flatMap(({ types }) => types.map(({ expression }) => expression.getText()))
-
-const own = ({ members }: InterfaceDeclaration): Option[] =>
-  members
-    .filter((member) => isPropertySignature(member) || isMethodSignature(member))
-    .map((member) => {
-      const comment = getJSDocCommentsAndTags(member)
-        .map((node) => (typeof node.comment === 'object' ? getTextOfJSDocComment(node.comment) : node.comment))
-        .join(' ')
-        .replaceAll(/\s+/g, ' ')
-      return {
-        name: member.name.getText(),
-        says: comment.split(/(?<=[.;:]) /).find((part) => /\bdefault\b/i.test(part)),
-      }
-    })
-
-/** A table of options on a page. */
-interface Table {
-  /** The page and the heading above it. */
-  place: string
-  rows: { names: string[]; defaults: string[] }[]
-}
-
-/** The pages about the package; the options of the command line are those of its help. */
-const pages = readdirSync(resolve(root, 'docs')).filter((page) => page.endsWith('.md') && page !== 'command-line.md')
-
-const tables = pages.flatMap((page): Table[] => {
-  let heading = page
-  const found: Table[] = []
-  const lines = read(`docs/${page}`).split('\n')
-  for (const [index, line] of lines.entries()) {
-    heading = /^#+ (.*)$/.exec(line)?.[1] ?? heading
-    const head = cells(line)
-    const column = head.findIndex((cell) => /^options?$/.test(cell))
-    if (column === -1 || !/^\|[-|]+$/.test(lines[index + 1] ?? '')) continue
-    const body = lines.slice(index + 2)
-    const rows = body
-      .slice(
-        0,
-        body.findIndex((row) => !row.startsWith('|')),
-      )
-      .map(cells)
-    found.push({
-      place: `${page}: ${heading.replaceAll('`', '')}`,
-      rows: rows.flatMap((row) => {
-        const names = [...(row[column] as string).matchAll(/`(\w+)(?:\([\w, ]*\))?`/g)].map(
-          ([, name]) => name as string,
-        )
-        const told = row[head.indexOf('default')] ?? ''
-        const each = told.split(', ')
-        return names.length === 0
-          ? []
-          : [{ names, defaults: each.length === names.length ? each : names.map(() => told) }]
-      }),
-    })
-  }
-  return found
-})
-
-function cells(line: string): string[] {
-  return line.startsWith('|')
-    ? line
-        .split('|')
-        .slice(1, -1)
-        .map((cell) => cell.trim())
-    : []
-}
-
-/** What each table is about. */
-const subjects: Record<string, string[]> = {
-  'admission.md: manager.acquire(requests, [options])': ['AcquireOptions'],
-  'blackbox.md: blackBox.start([options])': ['BlackBoxOptions'],
-  'budgets.md: MemoryBudget.forThisMachine([options])': ['MachineBudgetOptions', 'ProcessOptions'],
-  'staging.md: new StagingPool([options])': ['StagingPoolOptions'],
-  'estimation.md: estimate(model, [options])': ['EstimateOptions'],
-  'estimation.md: fit(model, budget, [options])': ['FitOptions'],
-  'ledger.md: shared': ['LedgerOptions'],
-  'gguf.md: GgufFile.open(path, [options])': ['OpenOptions'],
-  'gguf.md: GgufFile.openUrl(url, [options])': ['OpenUrlOptions'],
-  'loading.md: model.stream([options])': ['StreamOptions'],
-  'loading.md: model.createReadStream(tensor, [options])': ['ReadStreamOptions'],
-  'loading.md: model.load(name, [options])': ['LoadIntoOptions'],
-  'loading.md: model.loadAll([options])': ['LoadAllIntoOptions'],
-  'manager.md: new MemoryManager([options])': ['MemoryManagerOptions'],
-  'adapters.md: memoryPressure(options)': ['MemoryPressureOptions'],
-  'tokens.md: new TokenBudget(options)': ['TokenBudgetOptions'],
-  'tokens.md: PageStore.create(options)': ['PageStoreOptions'],
-  'dashboard.md: serveDashboard([options])': ['DashboardOptions'],
-  'metrics.md: What is read': ['MetricsOptions'],
-  'monitor.md: monitor.start([options])': ['MonitorOptions'],
-  'plans.md: checkBeforeLoad(file, [options])': ['LoadCheckOptions'],
-  'pools.md: Device.open([choice])': [
-    'HostDeviceOptions',
-    'DmaHeapDeviceOptions',
-    'UdmabufDeviceOptions',
-    'CudaDeviceOptions',
-    'RknpuDeviceOptions',
-  ],
-  'pools.md: MemoryPool.create([options])': ['MemoryPoolOptions'],
-  'pools.md: pool.allocate(bytes, [options])': ['PoolBufferOptions'],
-  'pools.md: Defragmentation': ['DefragmentOptions'],
-  'process-memory.md: processes([options])': ['ProcessesOptions'],
-  'profiling.md: Starting and stopping': ['ProfileOptions'],
-  'system.md: budget.headroom([options])': ['HeadroomOptions'],
-}
-
-/** Options of the Rust crate. */
-const ofRust = ['devices.md: host']
-
-/** Stand for no default: there is none of it, or nothing happens. */
-const nothing = ['none', 'no', 'false', '0', "''"]
-
-/** What of a default can be compared: code, words of JavaScript's, numbers with their units. */
-function values(text: string): string[] {
-  const found = text.match(/`[^`]+`|\b(?:true|false|none|no)\b|\d[\d,]*(?: (?:[KMG]iB|%))?/gi) ?? []
-  return found.map((value) => plain(value)).map((value) => (nothing.includes(value) ? 'nothing' : value))
-}
-
-const plain = (text: string): string => text.replaceAll(/[`,]/g, '').toLowerCase()
-
-/** The default by the clause of a comment: what stands before the word, as in "15 by default". */
-const defaultSaid = (says: string | undefined): string => (says ?? 'none').replace(/\bdefault\b.*$/i, '')
-
-test('every table of options is about one of the surface, and is found', () => {
-  const places = tables.map(({ place }) => place).filter((place) => !ofRust.includes(place))
-  expect(places.sort()).toEqual(Object.keys(subjects).sort())
-})
-
-describe.each(tables.filter(({ place }) => place in subjects).map(({ place, rows }) => [place, rows] as const))(
-  '%s',
-  (place, rows) => {
-    const options = (subjects[place] as string[]).flatMap(optionsOf).filter(({ name }) => name !== 'kind')
-
-    test('has every option, and no other', () => {
-      expect(rows.flatMap(({ names }) => names).sort()).toEqual(options.map(({ name }) => name).sort())
-    })
-
-    const told = rows.flatMap(({ names, defaults }) =>
-      names.map((name, index) => [name, defaults[index] as string] as const),
-    )
-
-    test.each(told.filter(([, cell]) => cell !== ''))(
-      'says the default of %s as its comment does: %s',
-      (name, cell) => {
-        const said = defaultSaid(options.find((option) => option.name === name)?.says)
-        const [onPage, inComment] = [values(cell), values(said)]
-        // One of them may tell in words what the other tells as a value.
-        const known = onPage.length > 0 && inComment.length > 0
-        if (known) expect(onPage.sort()).toEqual(inComment.sort())
-      },
-    )
-  },
+/** Those of options; limits of a device are told by it, not given. */
+const interfaces = [...declared.keys()].filter(
+  (name) => /^(?!Native)\w*(?:Options|Limits|Numbers|Range)$/.test(name) && name !== 'DeviceLimits',
 )
 
-test('every option of the surface is named on a page', () => {
-  const text = pages.map((page) => read(`docs/${page}`)).join('\n')
-  const interfaces = [...declared.keys()].filter((name) => /^(?!Native)\w*(?:Options|Limits|Numbers|Range)$/.test(name))
-  expect(interfaces).toContain('MachineBudgetOptions')
-  const names = interfaces
-    .filter((name) => name !== 'DeviceLimits')
-    .flatMap((name) => optionsOf(name).map((option) => option.name))
-  expect(names.filter((name) => !new RegExp(`[\`{ ]${name}\\b[^|\\n]*\``).test(text))).toEqual([])
+interface Option {
+  name: string
+  mayBeLeftOut: boolean
+  comment: string
+}
+
+const optionsIn = ({ members }: InterfaceDeclaration): Option[] =>
+  members
+    .filter((member) => isPropertySignature(member) || isMethodSignature(member))
+    .map((member) => ({
+      name: member.name.getText(),
+      mayBeLeftOut: member.questionToken !== undefined,
+      comment: getJSDocCommentsAndTags(member)
+        .map((node) => (typeof node.comment === 'object' ? getTextOfJSDocComment(node.comment) : node.comment))
+        .join(' '),
+    }))
+
+const ownOptions = (name: string): Option[] => optionsIn(declared.get(name) as InterfaceDeclaration)
+
+/** How a comment tells the unit of an option whose name ends so. */
+const units = { Bytes: /\bbytes\b|\b[KMG]iB\b/i, Ms: /\bmilliseconds\b/, Percent: /\bpercent\b/ }
+
+describe('every option of the surface', () => {
+  test('has a row in a table of its interface, or is named on a page', () => {
+    expect(interfaces).toContain('MachineBudgetOptions')
+    const text = pages.map(([, page]) => page).join('\n')
+    const inTables = new Set(
+      [...text.matchAll(/^<!-- options: (.+) -->$/gm)].flatMap(([, names = '']) => names.split(' ')),
+    )
+    expect(inTables.size).toBeGreaterThan(20)
+    const others = interfaces.filter((name) => !inTables.has(name)).flatMap(ownOptions)
+    const missing = others.filter(({ name }) => !new RegExp(`[\`{ ]${name}\\b[^|\\n]*\``).test(text))
+    expect(missing).toEqual([])
+  })
+
+  // These are what a command line said: what is not there it did not say.
+  const told = interfaces.filter((name) => name !== 'LlamaOptions')
+
+  test.each(told)('of %s tells its default and its unit', (name) => {
+    const unsaid = ownOptions(name).filter(({ name: option, mayBeLeftOut, comment }) => {
+      const [, unit] = Object.entries(units).find(([ending]) => option.endsWith(ending)) ?? []
+      return (mayBeLeftOut && !/\bdefault\b/.test(comment)) || unit?.test(comment) === false
+    })
+    expect(unsaid).toEqual([])
+  })
+})
+
+describe('the generator', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'plimsoll-tables-'))
+  afterAll(() => rmSync(folder, { recursive: true }))
+  beforeEach(() => mkdirSync(join(folder, 'docs')))
+  afterEach(() => rmSync(join(folder, 'docs'), { recursive: true }))
+
+  const page = (name: string): string => readFileSync(join(folder, 'docs', name), 'utf8')
+
+  /** Writes declarations and pages. A comment belongs to what follows it on a line of its own. */
+  function write(declarations: string, pages: Record<string, string> = {}): void {
+    writeFileSync(join(folder, 'index.d.ts'), declarations.replaceAll('/**', '\n/**'))
+    for (const [name, text] of Object.entries(pages)) writeFileSync(join(folder, 'docs', name), text)
+  }
+
+  const run = (...args: string[]) => runNode([SCRIPT, ...args, folder])
+
+  /** The rows that it writes for interfaces, on a page of their own. */
+  function rowsOf(names: string, declarations: string, pages: Record<string, string> = {}): string[] {
+    const marked = `# A page\n\n<!-- options: ${names} -->\n<!-- end of options -->\n\nThe end.\n`
+    write(declarations, { 'page.md': marked, ...pages })
+    const { status, stderr } = run()
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    const text = page('page.md')
+    expect(text).toMatch(
+      /^# A page\n\n<!-- options: [^\n]* -->\n\n\|[\s\S]*\|\n\n<!-- end of options -->\n\nThe end\.\n$/,
+    )
+    const [head, line, ...rows] = text.split('\n').filter((each) => each.startsWith('|'))
+    expect([head, line]).toEqual(['| option | type | meaning |', '|---|---|---|'])
+    return rows
+  }
+
+  test('writes what is inherited behind what is not, and each once', () => {
+    const declarations = `
+      interface Base { /** The least. 0 by default. */ least?: number }
+      interface Left extends Base { /** On the left. */ left: string }
+      interface Right extends Base { /** On the right. */ right: string }
+      export interface All extends Left, Right {
+        /**
+         * All of it,
+         * however long.
+         *
+         * And more. None by default.
+         */
+        all?: boolean
+      }`
+    expect(rowsOf('All', declarations)).toEqual([
+      '| `all` | `boolean` | All of it, however long. And more. None by default. |',
+      '| `left` | `string`, must be given | On the left. |',
+      '| `least` | `number` | The least. 0 by default. |',
+      '| `right` | `string`, must be given | On the right. |',
+    ])
+  })
+
+  test('takes interfaces that are named together for alternatives', () => {
+    const declarations = `
+      interface Common { /** Whose it is. */ owner: string }
+      interface ByPath extends Common { /** One of a path. */ kind: 'path'; /** Where it is. */ path: string }
+      interface Empty extends Common { /** One of nothing. */ kind: 'empty' }`
+    expect(rowsOf('ByPath Empty', declarations)).toEqual([
+      "| `kind` | `'path'` | One of a path. |",
+      '| `path` | `string` | Where it is. |',
+      "| `kind` | `'empty'` | One of nothing. |",
+      '| `owner` | `string`, must be given | Whose it is. |',
+    ])
+  })
+
+  test('tells the parts of unions, and what stands for a parameter or a short alias', () => {
+    const letters = [...'abcdefghi'].map((letter) => `'${letter}'`).join(' | ')
+    const declarations = `
+      declare const forms: { readonly raw: 1; readonly f32: 2 }
+      type Form = keyof typeof forms
+      type Mode = 'read' | 'map'
+      type Letter = ${letters}
+      type Told = (what: string) => unknown
+      interface Options<As extends Form = Form> {
+        /** The form. */ as?: As
+        /** Modes. */ modes?: Mode | readonly Mode[] | false
+        /** Letter. */ letter?: Letter
+        /** Told. */ told?: Told
+        /** Asked. */ asked?(what: string, many?: number): boolean
+        /** Limits. */ limits?: { /** In bytes. */ one?: number; /** In bytes. */ two?: number; }
+      }`
+    expect(rowsOf('Options', declarations)).toEqual([
+      "| `as` | `'raw'` or `'f32'` | The form. |",
+      "| `modes` | `'read'`, `'map'`, `readonly Mode[]` or `false` | Modes. |",
+      '| `letter` | `Letter` | Letter. |',
+      '| `told` | `(what: string) => unknown` | Told. |',
+      '| `asked` | `(what: string, many?: number) => boolean` | Asked. |',
+      '| `limits` | `{ one?: number; two?: number }` | Limits. |',
+    ])
+  })
+
+  test('keeps pipes out of the way of the table', () => {
+    const declarations = 'interface Options { /** `a|b`, or a|b. */ pick: (one: string | number) => void }'
+    expect(rowsOf('Options', declarations)).toEqual([
+      '| `pick` | `(one: string \\| number) => void`, must be given | `a\\|b`, or a\\|b. |',
+    ])
+  })
+
+  test('links to the section about a name, or has its code', () => {
+    const declarations = `
+      interface Options {
+        /** By {@link detect}, {@link detect | finding it}, {@link Pool.get}, {@link Pool.size}, {@link Pool.none} or {@link Nobody.knows}. */
+        found: string
+        /** As of {@link OtherOptions}; see {@link Marked}. */
+        pool?: Pool | 'none'
+      }`
+    const other = `# The system
+
+      ## \`detect([options])\`
+
+      ## \`new Pool([options])\`
+
+      It has a \`size\`.
+
+      ### \`pool.get(bytes)\`
+
+      ## Others
+
+      <!-- options: OtherOptions -->
+      <!-- end of options -->
+
+      ## Twice
+
+      ## Twice
+
+      <!-- about: Marked Options.pool -->
+    `.replaceAll(/^ +/gm, '')
+    const more = `${declarations}\ninterface OtherOptions { /** Other. */ other: string }`
+    expect(rowsOf('Options', more, { 'system.md': other })).toEqual([
+      '| `found` | `string`, must be given | By [`detect`](system.md#detectoptions), [finding it](system.md#detectoptions), ' +
+        '[`Pool.get`](system.md#poolgetbytes), [`Pool.size`](system.md#new-pooloptions), `Pool.none` or `Nobody.knows`. |',
+      "| [`pool`](system.md#twice-1) | [`Pool`](system.md#new-pooloptions) or `'none'` | As of [`OtherOptions`](system.md#others); " +
+        'see [`Marked`](system.md#twice-1). |',
+    ])
+    expect(page('system.md')).toContain('| `other` | `string`, must be given | Other. |')
+  })
+
+  test('writes the options of a verb, and the list of verbs', () => {
+    write('', {
+      'page.md': [
+        '# Verbs\n\n<!-- verbs of the command line -->\n<!-- end of options -->\n',
+        '## `plimsoll load FILE`\n\n<!-- options of the command line: load -->\n<!-- end of options -->\n',
+        '## `plimsoll ledger`\n\n<!-- options of the command line: ledger -->\n<!-- end of options -->\n',
+      ].join('\n'),
+    })
+    expect(run()).toMatchObject({ stderr: '' })
+    expect(page('page.md')).toContain('| [`load FILE`](#plimsoll-load-file) | stream every tensor')
+    expect(page('page.md')).toContain('| `--as raw\\|f32\\|f16\\|bf16` | the form of the data (raw) |')
+    expect(page('page.md')).toContain('| `--tensor NAME` ... | load only this tensor')
+    expect(page('page.md')).toContain('| `-w`, `--watch` | go on showing it, until q or Ctrl-C |')
+  })
+
+  test('with --check it writes nothing, says which page differs and what to run, and fails', () => {
+    rowsOf('Options', 'interface Options { /** One. */ one: string }', { 'other.md': '# Nothing\n' })
+    expect(run('--check')).toMatchObject({ status: 0, stdout: '', stderr: '' })
+    write('interface Options { /** Two. */ one: string }')
+    const before = page('page.md')
+    const { status, stderr } = run('--check')
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: 'docs/page.md: a table of options is not as its comments have it: run npm run docs:tables\n',
+    })
+    expect(page('page.md')).toBe(before)
+    expect(run()).toMatchObject({ status: 0, stdout: 'docs/page.md\n' })
+    expect(run('--check')).toMatchObject({ status: 0 })
+  })
+
+  test.each([
+    [
+      '<!-- options: Nobody -->\n<!-- end of options -->\n',
+      'expected the declarations to have an interface Nobody, got none',
+    ],
+    ['<!-- options: Options -->\n', 'expected "<!-- end of options -->" behind "<!-- options: Options -->"'],
+    [
+      '<!-- options: Options -->\n<!-- options: Options -->\n<!-- end of options -->\n',
+      'expected "<!-- end of options -->" behind "<!-- options: Options -->"',
+    ],
+    [
+      '<!-- options of the command line: nothing -->\n<!-- end of options -->\n',
+      'expected the command line to have a verb "nothing", got none',
+    ],
+  ])('refuses %j', (text, message) => {
+    write('interface Options { /** One. */ one: string }', { 'page.md': text })
+    expect(run()).toMatchObject({ status: 1, stderr: `docs/page.md: ${message}\n` })
+    expect(page('page.md')).toBe(text)
+  })
 })

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, ftruncateSync, openSync, readdirSync, readlinkSync, statSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { pathToFileURL } from 'node:url'
 import {
   InsufficientMemoryError,
   InvalidArgumentError,
@@ -269,6 +270,15 @@ describe('what goes wrong', () => {
     const limited = `trap '' XFSZ; ulimit -f 256; exec "$0" "$@"`
     const { stdout, stderr } = runNode(['-e', script], { through: ['sh', '-c', limited] })
     expect({ stdout, stderr }).toEqual({ stdout: '["ERR_IO","EFBIG",true]\n', stderr: '' })
+  })
+
+  test('a folder may be named by its URL', async () => {
+    const { store, close } = await storeOf(4, { folder: pathToFileURL(tmpdir()) })
+    await store.put(1, pageOf())
+    await store.spill()
+    expect(store.stats().spilledPages).toBe(1)
+    expect(spillFd()).toBeGreaterThan(0)
+    await close()
   })
 
   test.each([

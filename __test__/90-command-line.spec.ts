@@ -69,6 +69,45 @@ describe('help and version', () => {
     expect(plimsoll('help', 'lod')).toMatchObject({ status: 2, stderr: expect.stringContaining('"load"') })
   })
 
+  test('no line of the help is cut where there is no terminal', () => {
+    const { verbs } = JSON.parse(plimsoll('--help', '--json').stdout) as { verbs: { verb: string }[] }
+    const cut = [[], ...verbs.map(({ verb }) => [verb])].filter((of) => plimsoll(...of, '--help').stdout.includes('…'))
+    expect(cut).toEqual([])
+  })
+
+  test('with --json the help is a document: of a verb its options, of the program all verbs', () => {
+    const top = JSON.parse(plimsoll('top', '--help', '--json').stdout)
+    expect(top).toMatchObject({
+      verb: 'top',
+      operand: null,
+      command: null,
+      summary: expect.stringContaining('live view'),
+    })
+    const interval = { option: '--interval', short: null, value: 'TIME', repeatable: false, help: expect.any(String) }
+    expect(top.options).toContainEqual(interval)
+    expect(top.options).toContainEqual(expect.objectContaining({ option: '--help', short: '-h', value: null }))
+    for (const args of [
+      ['--json', 'help', 'top'],
+      ['--json', '-h', 'top'],
+    ]) {
+      expect(JSON.parse(plimsoll(...args).stdout)).toEqual(top)
+    }
+
+    const program = JSON.parse(plimsoll('--help', '--json').stdout)
+    expect(program.verbs).toContainEqual(top)
+    expect(program.verbs).toContainEqual(
+      expect.objectContaining({ verb: 'run', command: 'COMMAND ARGS', options: expect.any(Array) }),
+    )
+    const load = program.verbs.find(({ verb }: { verb: string }) => verb === 'load')
+    expect(load).toMatchObject({ operand: 'FILE' })
+    expect(load.options).toContainEqual(expect.objectContaining({ option: '--tensor', repeatable: true }))
+    expect(program.options).toContainEqual(expect.objectContaining({ option: '--version', short: '-v' }))
+    expect(program.exitCodes).toContainEqual({ code: 2, meaning: 'wrong use' })
+    // What the document says is what people read.
+    const told = plimsoll('top', '--help').stdout
+    for (const { help } of top.options) expect(told).toContain(` ${help}\n`)
+  })
+
   test('options may stand before the verb', () => {
     const { stdout } = plimsoll('inspect', sample, '--json')
     expect(plimsoll('--json', 'inspect', sample).stdout).toBe(stdout)

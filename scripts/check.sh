@@ -44,3 +44,4 @@ git diff --exit-code -- binding.d.ts index.d.ts report.d.ts http.d.ts metrics.d.
   exit 1
 }
 node bench/plot.mjs --check
+node scripts/option-tables.mjs --check

@@ -15,7 +15,7 @@ export interface AcquireRequest {
 
 /** How a request waits, and what may become of its grant. */
 export interface AcquireOptions {
-  /** A higher one goes first, and may have grants of a lower one evicted. 0 by default. */
+  /** A whole number: a higher one goes first, and may have grants of a lower one evicted. 0 by default. */
   priority?: number
   /**
    * What is loaded. Of one key one load at a time: the next waits until {@link Grant.ready} of the first, or its release, and
@@ -24,13 +24,16 @@ export interface AcquireOptions {
   key?: string
   /** How long it waits at most, in milliseconds. Without end by default. */
   timeoutMs?: number
-  /** Ends the wait with an {@link AbortError}. */
+  /** Ends the wait with an {@link AbortError}. None by default. */
   signal?: AbortSignal
   /** How long others may pass it while it is the first, in milliseconds; from then on what becomes free is kept for it. 2000 by default. */
   ageMs?: number
   /** Whether the grant is never evicted. False by default. */
   pinned?: boolean
-  /** Whether the grant may be evicted. By default where there is an `onEvict` of its own. */
+  /**
+   * Whether the grant may be evicted, by the `onEvict` of the {@link Admission} if it has none of its own. By default where it
+   * has one.
+   */
   evictable?: boolean
   /** How long the grant must not have been used to count as idle, in milliseconds; see {@link Grant.touch}. 1000 by default. */
   idleMs?: number
@@ -38,7 +41,7 @@ export interface AcquireOptions {
   evictMs?: number
   /** Is asked to release the grant for somebody who waits. That of the {@link Admission} by default. */
   onEvict?: OnEvict
-  /** Is asked to shrink the stretch. Without it the grant has none. */
+  /** Is asked to shrink the stretch. None by default: then the grant has no stretch. */
   onRevoke?: OnRevoke
 }
 

@@ -38,12 +38,12 @@ export interface MachineBudgetOptions {
    * system, at least 512 MiB and at most half.
    */
   board?: BoardId | 'auto'
-  /** Share of the memory left alone, 0 to below 100. 15 by default. */
+  /** Share of the memory left alone, in percent, 0 to below 100. 15 by default. */
   safetyMarginPercent?: number
-  /** An upper bound of your own, in bytes. */
+  /** An upper bound of your own, in bytes. None by default. */
   maxBytes?: number
   /**
-   * Whether the budget counts alone. By default all budgets of this process for the same board and cgroup, worker
+   * Whether the budget counts alone. False by default: all budgets of this process for the same board and cgroup, worker
    * threads included, share what is allocated, each under its own line.
    */
   isolated?: boolean

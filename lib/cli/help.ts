@@ -1,9 +1,23 @@
 import { optionsOf } from './arguments.js'
 import { exitCodeHelp } from './exit.js'
-import type { Option } from './shared/option.js'
+import type { Option, Options } from './shared/option.js'
 import type { Page } from './terminal/page.js'
 import { facts, heading } from './terminal/table.js'
 import type { Verb } from './verb.js'
+
+/** The options of the program, beside those of its verbs. */
+const programOptions: Options = {
+  json: {
+    type: 'boolean',
+    help: 'with a verb: print one JSON document and nothing else; with --help, the help as one',
+  },
+  help: {
+    type: 'boolean',
+    short: 'h',
+    help: 'print this help; beside a verb, the help of the verb, as does help VERB',
+  },
+  version: { type: 'boolean', short: 'v', help: 'print the version of the package' },
+}
 
 /** What the program is, and its verbs. */
 export function programHelp(page: Page, verbs: readonly Verb[]): string[] {
@@ -19,11 +33,7 @@ export function programHelp(page: Page, verbs: readonly Verb[]): string[] {
     '',
     heading(page, 'Options'),
     '',
-    ...facts(page, [
-      ['--json', 'with a verb: print one JSON document and nothing else'],
-      ['-h, --help', 'print this help; beside a verb, the help of the verb, as does help VERB'],
-      ['-v, --version', 'print the version of the package'],
-    ]),
+    ...optionLines(page, programOptions),
     '',
     ...exitCodes(page),
   ]
@@ -31,20 +41,47 @@ export function programHelp(page: Page, verbs: readonly Verb[]): string[] {
 
 /** A verb and its options. */
 export function verbHelp(page: Page, verb: Verb): string[] {
-  const options = optionsOf(verb)
   return [
     `${verb.summary[0]?.toUpperCase()}${verb.summary.slice(1)}.`,
     '',
     heading(page, 'Usage', `plimsoll ${usage(verb)}`),
     '',
-    ...facts(
-      page,
-      Object.entries(options).map(([name, option]) => [flag(name, option), option.help] as const),
-    ),
+    ...optionLines(page, optionsOf(verb)),
     '',
     ...exitCodes(page),
   ]
 }
+
+/** The help of the program as a document: with all its verbs and their options. */
+export const programDocument = (verbs: readonly Verb[]): object => ({
+  verbs: verbs.map(verbDocument),
+  options: optionDocuments(programOptions),
+  exitCodes: exitCodeHelp.map(([code, meaning]) => ({ code, meaning })),
+})
+
+/** The help of a verb as a document. */
+export const verbDocument = (verb: Verb): object => ({
+  verb: verb.name,
+  operand: verb.operand ?? null,
+  command: verb.command ?? null,
+  summary: verb.summary,
+  options: optionDocuments(optionsOf(verb)),
+})
+
+const optionDocuments = (options: Options): object[] =>
+  Object.entries(options).map(([name, { short, value, multiple, help }]) => ({
+    option: `--${name}`,
+    short: short === undefined ? null : `-${short}`,
+    value: value ?? null,
+    repeatable: multiple === true,
+    help,
+  }))
+
+const optionLines = (page: Page, options: Options): string[] =>
+  facts(
+    page,
+    Object.entries(options).map(([name, option]) => [flag(name, option), option.help] as const),
+  )
 
 const exitCodes = (page: Page): string[] => [
   heading(page, 'Exit codes'),

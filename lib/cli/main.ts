@@ -7,7 +7,7 @@ import { estimate } from './estimate/estimate.js'
 import { fit } from './estimate/fit.js'
 import { Exit, type ExitCode } from './exit.js'
 import { describe, UsageError } from './failure.js'
-import { programHelp, verbHelp } from './help.js'
+import { programDocument, programHelp, verbDocument, verbHelp } from './help.js'
 import { ledger } from './ledger/ledger.js'
 import { run as runCommand } from './ledger/run.js'
 import { metrics } from './metrics/metrics.js'
@@ -43,16 +43,14 @@ const verbs: readonly Verb[] = [
 ]
 
 async function main(argv: string[]): Promise<number> {
-  const [first, second] = argv
+  const json = argv.includes('--json')
+  const [first, second] = argv.filter((word) => word !== '--json')
   try {
     if (first === '--version' || first === '-v') return say([version])
-    if (first === 'help' && second !== undefined && second !== 'help')
-      return say(verbHelp(pageFor(process.stdout), verbCalled(second)))
+    if (first === 'help' && second !== undefined && second !== 'help') return help(json, verbCalled(second))
     const [verb, rest] = split(argv)
-    if (verb === undefined && ['--help', '-h', 'help'].includes(first ?? '')) {
-      return say(programHelp(pageFor(process.stdout), verbs))
-    }
-    return await run(verbCalled(verb ?? first), rest)
+    if (verb === undefined && ['--help', '-h', 'help'].includes(first ?? '')) return help(json)
+    return await run(verbCalled(verb ?? argv[0]), rest)
   } catch (error) {
     return fail(error, argv)
   }
@@ -60,7 +58,7 @@ async function main(argv: string[]): Promise<number> {
 
 async function run(verb: Verb, argv: string[]): Promise<number> {
   const args = parse(verb, argv)
-  if (args.flag('help')) return say(verbHelp(pageFor(process.stdout), verb))
+  if (args.flag('help')) return help(args.flag('json'), verb)
   const report = await verb.run(args)
   if (typeof report === 'number') return report
   if (args.flag('json')) printDocument(report.document)
@@ -75,6 +73,13 @@ function split(argv: string[]): [verb: string | undefined, rest: string[]] {
   // Behind a word that is no option the operands of a verb have begun, which may be called as a verb is.
   const isFirst = at >= 0 && (at === 0 || argv[0]?.startsWith('-') === true)
   return isFirst ? [argv[at], [...argv.slice(0, at), ...argv.slice(at + 1)]] : [undefined, argv]
+}
+
+/** The help of a verb, or of the program, for people or as a document. */
+function help(json: boolean, verb?: Verb): ExitCode {
+  if (json) printDocument(verb ? verbDocument(verb) : programDocument(verbs))
+  else printLines(verb ? verbHelp(pageFor(process.stdout), verb) : programHelp(pageFor(process.stdout), verbs))
+  return Exit.fine
 }
 
 function say(lines: readonly string[]): ExitCode {

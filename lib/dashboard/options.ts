@@ -11,11 +11,11 @@ export interface DashboardOptions {
   /** Whose level and events are shown. That of `manager` by default. */
   monitor?: MemoryMonitor
   /**
-   * A ledger to survey, by its name or its options; `true` for the one of the whole board. By default the one that the budget shares, if it
-   * shares one.
+   * A ledger to survey, by its name or its options; `true` for the one of the whole board, `false` for none. By default the one
+   * that the budget shares, if it shares one.
    */
   ledger?: LedgerChoice
-  /** The port of this machine's loopback. 0 by default: any that is free. */
+  /** The port of this machine's loopback, 127.0.0.1. 0 by default: any that is free. */
   port?: number
   /** The time between two updates of the pages, in milliseconds, from 100 to 60,000. 1000 by default. */
   intervalMs?: number

@@ -29,7 +29,10 @@ export interface FitOptions extends FixedOptions, CompanionOptions {
   maxContext?: number
   /** Slots: one number, or several with the best first. 1 by default. */
   parallel?: number | readonly number[]
-  /** Types of the cache, for keys and values alike, the best first. `['f16', 'q8_0']` by default. */
+  /**
+   * Types of the cache, for keys and values alike, the best first; those that the model cannot have are passed over.
+   * `['f16', 'q8_0']` by default.
+   */
   kvTypes?: readonly KvType[]
   /** Micro-batches, the best first. `[512, 256, 128]` by default. */
   ubatches?: readonly number[]
@@ -38,11 +41,12 @@ export interface FitOptions extends FixedOptions, CompanionOptions {
    * else. With `['context']` the longest context that any choice allows, layers on a GPU with a limit apart. Those that are not named come behind.
    */
   priorities?: readonly FitAxis[]
-  /** The most that one allocation may have, such as the largest hole of a device. No limit by default. */
+  /** The most that one allocation may have, in bytes, such as the largest hole of a device. No limit by default. */
   largestAllocationBytes?: number
   /**
-   * Limits of devices, for all that lies there. With one of the GPU as many layers go there as it has room for with the shortest
-   * context, at most `gpuLayers` if that is given; without, `gpuLayers` of them. No limits but the budget by default.
+   * Limits of devices, in bytes, for all that lies there. With one of the GPU as many layers go there as it has room for with
+   * the shortest context, at most `gpuLayers` if that is given; without, `gpuLayers` of them. A refusal names the device. No
+   * limits but the budget by default.
    */
   devices?: {
     /** Of main memory, in bytes. */

@@ -52,8 +52,8 @@ export interface FixedOptions {
    */
   runtime?: Runtime
   /**
-   * The version of llama.cpp. Without it `computeBytes` is that of `'0.5'`, which node-llama-cpp 3.22 has, and `computeBoundBytes` covers
-   * every version that is known.
+   * The version of llama.cpp, `'0.5'` or `'0.6'`. None by default: then `computeBytes` is that of `'0.5'`, which node-llama-cpp
+   * 3.22 has, and `computeBoundBytes` covers every version that is known.
    */
   llamaCppVersion?: LlamaCppVersion
   /**
@@ -67,7 +67,10 @@ export interface FixedOptions {
   mmap?: boolean
   /** Whether weights that the processor has a faster order for are kept a second time in it. `true` by default. */
   repack?: boolean
-  /** The processor. That of this machine by default. */
+  /**
+   * The processor whose order `repack` means: `'x64'`, `'x64-amx'` (with tiles for whole numbers) or `'arm64'`. That of this
+   * machine by default.
+   */
   processor?: Processor
   /** Bytes that a server's cache of prompts may take. 8 GiB for llama-server, 0 for others by default. */
   promptCacheBytes?: number
@@ -92,9 +95,9 @@ export interface RunOptions extends FixedOptions {
   contextLength?: number
   /** Slots: sequences that are worked on at the same time. 1 by default, at most 256. */
   parallel?: number
-  /** How keys are stored. `'f16'` by default. */
+  /** How keys are stored: one of {@link kvTypes}. `'f16'` by default. */
   kvTypeK?: KvType
-  /** How values are stored; blocks of them need flash attention. `'f16'` by default. */
+  /** How values are stored: one of {@link kvTypes}; blocks of them need flash attention. `'f16'` by default. */
   kvTypeV?: KvType
   /** Tokens that are computed at once, at most `batch`. 512 by default. */
   ubatch?: number
@@ -102,16 +105,19 @@ export interface RunOptions extends FixedOptions {
 
 /** What is loaded beside the model. */
 export interface CompanionOptions {
-  /** A projector for images or sound. */
+  /** A projector for images or sound. None by default. */
   mmproj?: GgufFile
-  /** A draft model, with what is different for it. Its slots, batches and attention are those of the run. */
+  /**
+   * A draft model: its file, or an object with what is different for it. Its slots, batches and attention are those of the run.
+   * None by default.
+   */
   draft?: GgufFile | DraftOptions
   /**
    * Whether the model drafts for itself, with the blocks of its file that predict further tokens; how, where it is no `true`. Not with
    * a `draft`. `false` by default.
    */
   mtp?: boolean | MtpOptions
-  /** Adapters (LoRA). */
+  /** Adapters (LoRA). None by default. */
   loras?: readonly GgufFile[]
   /**
    * Tensors that stay with the processor though their layer is on the GPU: regular expressions, one of which is found in the name. None

@@ -13,7 +13,10 @@ type NativeComponent = native.NativeVerification['components'][number]
 export interface MeasureUseOptions {
   /** The id of the process: this one by default. */
   pid?: number
-  /** The model that it runs, so that pages of its files are told from those of libraries. Its header is enough. */
+  /**
+   * The model that it runs, so that pages of its files are told from those of libraries; its header is enough. None by default:
+   * then those of all files count.
+   */
   model?: GgufFile
 }
 

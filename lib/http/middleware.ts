@@ -11,8 +11,8 @@ export interface MemoryPressureOptions<Request = IncomingMessage, Response = Ser
   /** Whose budget, monitor and queue are looked at. */
   manager: MemoryManager
   /**
-   * Is called instead of the answer with 503. One that returns a promise answers by itself; else the request goes on where it has answered
-   * nothing. In Fastify what it returns, or resolves to, is sent.
+   * Is called instead of the answer with 503. One that returns a promise answers by itself; else the request goes on where it
+   * has answered nothing. In Fastify what it returns, or resolves to, is sent. None by default.
    */
   pressureHandler?: (request: Request, response: Response, pressure: Pressure) => unknown
 }

@@ -16,13 +16,13 @@ export interface Pressure {
 /** When requests are refused. */
 export interface PressureOptions {
   /**
-   * The level of `manager.monitor` from which on they are; it must have been started. `'critical'` by default; with `'none'` the level does
-   * not matter.
+   * The level of {@link MemoryManager.monitor | the manager's monitor} from which on requests are refused; it must have been
+   * started. `'critical'` by default; with `'none'` the level does not matter.
    */
   level?: 'warning' | 'critical' | 'none'
-  /** They are refused while the budget has fewer bytes free. 0 by default. */
+  /** Requests are refused while the budget has fewer bytes free. 0 by default. */
   minAvailableBytes?: number
-  /** They are refused while so many wait in `manager.admission`. As many as may wait there by default. */
+  /** Requests are refused while so many wait in `manager.admission`. As many as may wait there by default. */
   maxWaiting?: number
   /** What `Retry-After` says, in seconds. 10 by default. */
   retryAfter?: number

@@ -7,20 +7,24 @@ export type { LedgerHolder, LedgerWaiting } from '../../binding.js'
 
 /** Which ledger processes share, where it lies, and what this one is called in it. */
 export interface LedgerOptions {
-  /** Its name: letters, digits, `-` and `_`, at most 64. `'board'` by default: one for the whole board. */
+  /**
+   * Its name: letters, digits, `-` and `_`, at most 64. Servers that eat from one RAM share one. `'board'` by default: one for
+   * the whole board.
+   */
   name?: string
   /**
-   * The folder that it lies in, which must be in RAM. By default `/run/plimsoll` where that may be written to, else
-   * `/dev/shm/plimsoll-UID`, which is each user's own.
+   * The folder that it lies in. It must be in RAM (tmpfs), belong to this user or to root, be no symbolic link, and not be open
+   * to everybody. By default `/run/plimsoll` where that may be written to, else `/dev/shm/plimsoll-UID`, which is each user's
+   * own.
    */
   directory?: string
-  /** The id of a group whose members share it. By default its owner alone does. */
+  /** The id of a group whose members share it (mode 0660). None by default: then its owner alone does (0600). */
   group?: number
-  /** Whether a file system that is not in RAM will do. False by default. */
+  /** Whether a file system that is not in RAM will do; one of a network may lose locks. False by default. */
   force?: boolean
-  /** How long the memory of a process that died may take to come back, in milliseconds. 2000 by default. */
+  /** How long the memory of a process that died may take to come back, in milliseconds, up to 600,000. 2000 by default. */
   drainMs?: number
-  /** What others see of this process. The name of its program by default. */
+  /** What others see of this process; 64 bytes of it are kept. The name of its program by default. */
   processName?: string
 }
 

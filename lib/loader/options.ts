@@ -12,21 +12,21 @@ import type { IoMode, LoadProgress, TensorDigest } from './progress.js'
 /** How a header is read, wherever it is. */
 export interface HeaderOptions {
   /**
-   * The tensor data is not there, only the header: no range is checked against the size of the file, and nothing can
-   * be streamed. `false` by default.
+   * The tensor data is not there, only the header: no range is checked against the size of the file, and nothing can be
+   * streamed. All other rules hold. `false` by default.
    */
   headerOnly?: boolean
   /**
-   * Tensors must follow each other in order and without gaps, as ggml demands; otherwise any order is accepted as long
-   * as no two overlap, as the specification demands. `false` by default.
+   * Tensors must follow each other in order, each at the first aligned byte after the one before, as ggml demands; otherwise
+   * any order and any gap is accepted as long as no two overlap, as the specification demands. `false` by default.
    */
   strict?: boolean
   /**
-   * The most bytes of a tensor's name: 64 by default, as the specification demands, at most 65535. Models of images and video
-   * are published with longer ones.
+   * The most bytes of a tensor's name, up to 65535: stable-diffusion.cpp and others write longer ones than the specification
+   * has. 64 by default, as that demands.
    */
   maxNameBytes?: number
-  /** The most dimensions of a tensor: 4 by default, as many as ggml has, at most 8. */
+  /** The most dimensions of a tensor, up to 8: five occur in models of video. 4 by default, as many as ggml has. */
   maxDimensions?: number
   /**
    * Opens a file of a split model alone. By default any of its files, `NAME-00002-of-00009.gguf`, opens the whole model: the
@@ -37,7 +37,10 @@ export interface HeaderOptions {
 
 /** How a file is opened. */
 export interface OpenOptions extends HeaderOptions {
-  /** Where the model begins, in bytes from the start of the file: that of a GGUF file within a larger one. 0 by default. */
+  /**
+   * Where the model begins, in bytes from the start of the file: that of a GGUF file within a larger one, which may go on
+   * behind it. Every offset that the model tells counts from there. 0 by default.
+   */
   offsetBytes?: number
 }
 
@@ -62,29 +65,38 @@ export interface LoadOptions<As extends TensorOutput = TensorOutput> {
   dropBehind?: boolean
   /** Whether a value that is NaN or infinite ends the load, with an {@link InvalidTensorError}. `false` by default. */
   checkTensors?: boolean
-  /** Called with the SHA-256 of each tensor that was read to its end, on the event loop. What it throws ends the load. */
+  /**
+   * Called with the SHA-256 of each tensor that was read to its end, on the event loop. What it throws ends the load. None by
+   * default.
+   */
   onDigest?: (digest: TensorDigest) => void
-  /** Ends the load: it rejects with an {@link AbortError} whose cause is the signal's reason. */
+  /** Ends the load: it rejects with an {@link AbortError} whose cause is the signal's reason. None by default. */
   signal?: AbortSignal
-  /** Called with every chunk, on the event loop. What it throws ends the load. */
+  /**
+   * Called on the event loop with every chunk; where tensors are loaded whole, with every 4 MiB of data, or every MiB into an
+   * array of yours. What it throws ends the load. None by default.
+   */
   onProgress?: (progress: LoadProgress) => void
 }
 
 /** What {@link GgufFile.stream} takes. */
 export interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
-  /** The tensors by name, in the order they are wanted; all by default, in the order of their data in the file. */
+  /** The tensors by name, in the order they are wanted, each once; all by default, in the order of their data in the file. */
   tensors?: string[]
   /**
-   * The most bytes of data in a chunk. Chunks end on whole blocks, so they may hold fewer. 1 MiB by default, at most
-   * 1 GiB, and no less than one block of every tensor: 1024 bytes for `Q4_K` as `'f32'`.
+   * The most bytes of data in a chunk, after conversion. Chunks end on whole blocks, so they may hold fewer. 1 MiB by default,
+   * at most 1 GiB, and no less than one block of every tensor: 1024 bytes for `Q4_K` as `'f32'`.
    */
   chunkBytes?: number
-  /** The pool whose buffers the file is read into. The manager's, or one shared by the files of this thread, by default. */
+  /**
+   * The pool whose buffers the file is read into. The manager's by default; without a manager, one shared by all files of the
+   * thread.
+   */
   staging?: StagingPool
   /**
-   * Whether chunks are lent: valid until the next one is asked for or until their `release()`, then of length 0. It saves the
-   * copy, and memory; every use of a chunk must have ended before the next iteration. `false` by default: chunks are their
-   * consumer's own.
+   * Whether chunks are lent, in the buffers of that pool: valid until the next one is asked for or until their `release()`,
+   * then of length 0. It saves the copy, and memory; every use of a chunk must have ended before the next iteration. `false` by
+   * default: chunks are their consumer's own.
    */
   reuse?: boolean
 }
@@ -95,14 +107,15 @@ export interface ReadStreamOptions<As extends TensorOutput = TensorOutput> exten
   chunkBytes?: number
   /** How many bytes the stream reads ahead of its consumer before it waits, beside its units. `chunkBytes` by default. */
   highWaterMark?: number
-  /** The pool whose buffers the file is read into, as of {@link StreamOptions}. */
+  /** The pool whose buffers the file is read into. That of {@link StreamOptions} by default. */
   staging?: StagingPool
 }
 
 /** What {@link GgufFile.load} takes. */
 export interface LoadIntoOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
   /**
-   * Memory to fill, of fixed length, at least as large as the data and aligned to its elements. New memory by default.
+   * Memory to fill from its start, of fixed length, at least as large as the data and aligned to its elements (4 bytes for
+   * `'f32'`, 2 for `'f16'` and `'bf16'`). New memory by default.
    *
    * That of a {@link StagingBuffer}, a lent chunk or the view of a map is filled straight, and is the load's until its end even
    * if it is released, or the map's use settles, meanwhile. Any other is filled a mebibyte at a time, on the event loop,
@@ -138,7 +151,10 @@ export interface LoadAllOptions<As extends TensorOutput = TensorOutput> extends 
 
 /** What {@link GgufFile.loadAll} takes to fill places of yours. */
 export interface LoadAllIntoOptions<As extends TensorOutput = TensorOutput> extends LoadAllOptions<As> {
-  /** Where each tensor goes, by its name: memory as of {@link LoadIntoOptions.into}, or a buffer of a device. New memory for none. */
+  /**
+   * Where each tensor goes, by its name: memory as of {@link LoadIntoOptions.into}, or a buffer of a device. New memory for a
+   * tensor that has no place, and for all by default.
+   */
   into: ReadonlyMap<string, TensorPlace> | ((tensor: Readonly<TensorInfo>) => TensorPlace | undefined)
 }
 

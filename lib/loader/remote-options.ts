@@ -5,16 +5,20 @@ import { type HeaderOptions, headerChecks } from './options.js'
 
 /** How a model on a server is opened. */
 export interface OpenUrlOptions extends HeaderOptions {
-  /** Fields that are sent along, such as `authorization`: to the server of the URL, and to none that it redirects to. */
+  /**
+   * Fields that are sent along, such as `authorization: 'Bearer TOKEN'`: to the server of the URL (scheme, host and port), and
+   * to none that it redirects to. User and password in the URL are sent as such a field. `range` and `if-range` are the
+   * requests' own. None by default.
+   */
   headers?: Readonly<Record<string, string>>
   /**
-   * The most that is fetched of all headers together, in bytes. 64 MiB by default, several times the largest header of models that
-   * are published; from 4 KiB to 256 MiB.
+   * The most that is fetched of all headers together, in bytes, from 4 KiB to 256 MiB; beyond, the rule is `header-too-large`.
+   * 64 MiB by default, four times the largest header of a model that is published.
    */
   maxHeaderBytes?: number
-  /** How long all of it may take, in milliseconds. 60,000 by default. */
+  /** How long all of it may take, redirects and all files together, in milliseconds. 60,000 by default. */
   timeoutMs?: number
-  /** Ends it: it rejects with an {@link AbortError} whose cause is the signal's reason. */
+  /** Ends it: it rejects with an {@link AbortError} whose cause is the signal's reason. None by default. */
   signal?: AbortSignal
 }
 

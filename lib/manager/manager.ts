@@ -46,7 +46,7 @@ import {
 
 /** Where the levels of a manager's monitor begin, and how much it may ever use. */
 export interface ManagerLimits extends MemoryLimits {
-  /** An upper bound of your own, in bytes; see {@link MemoryBudget.maxBytes}. */
+  /** An upper bound of your own, in bytes; see {@link MemoryBudget.maxBytes}. None by default. */
   maxBytes?: number
 }
 

@@ -15,8 +15,8 @@ export interface MetricsOptions {
   /** The budget that is read. That of `manager` by default, else one of this machine. */
   budget?: MemoryBudget
   /**
-   * A ledger to survey, by its name or its options; `true` for the one of the whole board. By default the one that the budget shares, if it
-   * shares one.
+   * A ledger to survey, by its name or its options; `true` for the one of the whole board, `false` for none. By default the one
+   * that the budget shares, if it shares one. One that cannot be read has no values.
    */
   ledger?: LedgerChoice
   /** Whether every process that has this package loaded is read, not this one alone. False by default. */

@@ -7,7 +7,7 @@ import { metricsContentType, metricsText } from './text.js'
 
 /** What is served, and where. */
 export interface ServeMetricsOptions extends MetricsOptions {
-  /** The port of this machine's loopback. 0 by default: any that is free. */
+  /** The port of this machine's loopback, 127.0.0.1. 0 by default: any that is free. */
   port?: number
 }
 

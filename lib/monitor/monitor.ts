@@ -19,11 +19,11 @@ export type MemoryLevel = 'normal' | 'warning' | 'critical'
 
 /** Where the levels begin, as shares of what could be used at most, 0 to 100. */
 export interface MemoryLimits {
-  /** Where `warning` begins. 80 by default. */
+  /** Where `warning` begins, in percent, 0 to 100. 80 by default. */
   warnPercent?: number
-  /** Where `critical` begins. 95 by default. */
+  /** Where `critical` begins, in percent, 0 to 100. 95 by default. */
   criticalPercent?: number
-  /** How far use must fall below a limit before its level ends. 3 by default. */
+  /** How far use must fall below a limit before its level ends, in percent, 0 to 100. 3 by default. */
   hysteresisPercent?: number
 }
 
@@ -33,14 +33,18 @@ export interface MonitorOptions extends MemoryLimits {
   floorBytes?: number
   /** Whether the budget refuses new allocations while the level is critical. True by default. */
   refuseAtCritical?: boolean
-  /** Whether V8 collects its garbage as the level turns critical, before the other reclaim callbacks. False by default. */
+  /**
+   * Whether V8 collects its garbage as the level turns critical, before the other reclaim callbacks. Best effort: V8 does not
+   * promise that the flag for it counts after the start. False by default.
+   */
   collectGarbage?: boolean
   /**
-   * The time between two samples, in milliseconds, from 10 to 3,600,000. By default as long as the memory can be left
-   * alone at the fastest growth that is plausible: 50 to 1000 ms.
+   * The longest time between two samples, in milliseconds, from 10 to 3,600,000. All monitors of a process are sampled
+   * together, by the shortest. By default as long as the memory can be left alone at the fastest growth that is plausible: room
+   * / 6000 MiB per second, between 50 and 1000 ms.
    */
   intervalMs?: number
-  /** How many samples {@link MemoryMonitor.history} keeps, up to 100,000. 600 by default. */
+  /** How many samples {@link MemoryMonitor.history} keeps, 0 to 100,000. 600 by default. */
   historyCount?: number
 }
 

@@ -8,7 +8,7 @@ export type { RoleLimit } from '../../binding.js'
 
 /** What {@link recommendLimits} takes. */
 export interface RecommendLimitsOptions {
-  /** Share of the memory that is left alone, 0 to below 100. 15 by default. */
+  /** Share of the memory that is left alone, in percent, 0 to below 100. 15 by default. */
   safetyMarginPercent?: number
   /** What is left free before each load, in bytes. 2 GiB by default, or an eighth of a memory below 16 GiB. */
   headroomBytes?: number

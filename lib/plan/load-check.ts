@@ -13,9 +13,12 @@ import type { Exact, PlanRun, PlanRunOptions, PlanSize } from './types.js'
 
 /** What {@link checkBeforeLoad} takes: how the model is run, and what is left free. */
 export interface LoadCheckOptions extends PlanRunOptions {
-  /** What is left free. 2 GiB by default, or an eighth of a memory below 16 GiB. */
+  /** What is left free, in bytes or as text such as `'2 GiB'`. 2 GiB by default, or an eighth of a memory below 16 GiB. */
   headroomBytes?: PlanSize
-  /** The guard that was taken for this very load, whose bytes are not held against it. None by default. */
+  /**
+   * The guard that {@link MemoryManager.allocateInstance} returned for this very load, whose bytes are not held against it.
+   * None by default.
+   */
   allocation?: Allocation
 }
 

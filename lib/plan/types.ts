@@ -16,7 +16,7 @@ export type PlanFormula = 'estimate' | 'rule-of-thumb'
 
 /** How a model is run, as far as its memory depends on it. */
 export interface PlanRunOptions {
-  /** How much memory it may use. What its model takes by default. */
+  /** How much memory it may use, in bytes or as text such as `'6 GiB'`. What its model takes by default. */
   limitBytes?: PlanSize
   /**
    * How it is found what its model takes. By default the estimate where the header of a GGUF file can be read, else the rule of
@@ -25,7 +25,10 @@ export interface PlanRunOptions {
   formula?: PlanFormula
   /** What computes: the processor, the GPU with all layers unless `gpuLayers` says fewer, or the NPU. `'cpu'` by default. */
   device?: 'cpu' | 'gpu' | 'npu'
-  /** Tokens of one slot. As many as the model was trained with by default. */
+  /**
+   * Tokens of one slot; the whole cache holds `contextLength x parallel` of them. As many as the model was trained with by
+   * default.
+   */
   contextLength?: number
   /** Slots: sequences that are worked on at the same time. 1 by default. */
   parallel?: number
@@ -57,15 +60,18 @@ export interface PlanRunOptions {
   repack?: boolean
   /** The program that runs the model. `'llama.cpp'` by default; `'rkllm'` with the device `'npu'`. */
   runtime?: Runtime
-  /** What a server's cache of prompts may take. 8 GiB for llama-server, 0 for others by default. */
+  /**
+   * What a server's cache of prompts may take, in bytes or as text such as `'8 GiB'`. 8 GiB for llama-server, 0 for others by
+   * default.
+   */
   promptCacheBytes?: PlanSize
   /** Checkpoints that a server keeps of each slot. 32 for llama-server, 0 for others by default. */
   checkpoints?: number
-  /** The file of a projector for images or sound. */
+  /** The file of a projector for images or sound. None by default. */
   mmproj?: string
-  /** The file of a draft model. */
+  /** The file of a draft model. None by default. */
   draft?: string
-  /** The files of adapters (LoRA). */
+  /** The files of adapters (LoRA). None by default. */
   loras?: readonly string[]
 }
 

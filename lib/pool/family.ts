@@ -11,11 +11,11 @@ import type { SharedReclaim } from './shared-reclaim.js'
 
 /** How a buffer of a family is taken. */
 export interface FamilyAllocateOptions<Kind extends string> {
-  /** What it is for. */
+  /** What it is for. `''` by default. */
   label?: string
-  /** The kind of memory; see the family for its own. */
+  /** The kind of memory: see the family for its own, and for the one by default. */
   kind?: Kind
-  /** Gives the request up. */
+  /** Gives the request up. None by default. */
   signal?: AbortSignal
 }
 

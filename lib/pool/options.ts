@@ -7,7 +7,7 @@ import { invalidArgument, quoted } from '../support/errors.js'
 
 /** When a pool defragments itself. */
 export interface AutoDefragmentOptions {
-  /** From which fragmentation on, 0 to 100; see {@link PoolStats.fragmentationPercent}. 50 by default. */
+  /** From which fragmentation on, in percent, 0 to 100; see {@link PoolStats.fragmentationPercent}. 50 by default. */
   abovePercent?: number
   /** How long a pass goes on beginning moves, in milliseconds. 10 by default. */
   maxMs?: number
@@ -15,54 +15,71 @@ export interface AutoDefragmentOptions {
 
 /** How a {@link MemoryPool} behaves. */
 export interface MemoryPoolOptions {
-  /** Where its memory comes from. `'auto'`, the best that is safe here, by default. */
+  /** Where its slabs come from: what {@link Device.open} takes. `'auto'`, the best that is safe here, by default. */
   device?: DeviceChoice
   /** What the pool is called, in the budget and by drivers that take names. `'memory pool'` by default. */
   label?: string
-  /** Bytes taken from the device at once; a larger buffer gets a slab of its own. By default slabs grow with the pool, up to 64 MiB. */
+  /**
+   * Bytes taken from the device at once; a larger buffer gets a slab of its own size. By default the first has what the device
+   * wants at least (`limits.slabBytes`: 2 MiB of RAM, 32 MiB of a heap or a GPU), the next as much as the pool holds, up to 64
+   * MiB.
+   */
   slabBytes?: number
   /** Bytes taken, every page of them, as the pool is made. None by default. */
   initialBytes?: number
-  /** Bytes held at most. No bound of its own by default. */
+  /** Bytes held at most; where that is less than the usual slab, slabs are of that size. No bound of its own by default. */
   maxBytes?: number
-  /** Bytes of empty slabs that are kept for what comes next. One slab by default. */
+  /**
+   * Bytes of empty slabs that are kept for what comes next; more go back as they become empty. Those of the beginning stay
+   * beside them until `trim()`. One slab by default.
+   */
   maxCachedBytes?: number
-  /** The size of a page, in bytes, where each buffer is to be one page, as in a cache of keys and values; rounded up to 256. */
+  /**
+   * The size of a page, in bytes, where each buffer is to be one page, as in a cache of keys and values; rounded up to 256.
+   * Pages begin at multiples of it: no stricter `alignBytes` can be asked for. None by default.
+   */
   pageBytes?: number
-  /** Whether each buffer has a slab of its own, which goes with it. False by default. */
+  /**
+   * Whether each buffer has a slab of its own, which goes with it, or with `maxCachedBytes` is kept for another of more than
+   * half its size. Not with `pageBytes` or `initialBytes`. False by default.
+   */
   dedicated?: boolean
-  /** Whether a buffer's bytes are zeroed as it is freed. False by default. */
+  /**
+   * Whether a buffer's bytes are zeroed as it is freed, its old ones as it is moved, and every slab as the pool is closed.
+   * False by default.
+   */
   zeroOnFree?: boolean
   /** Whether, and when, the pool defragments itself while nothing happens. False by default. */
   autoDefragment?: boolean | AutoDefragmentOptions
   /**
-   * The budget that every slab counts against. One of a machine is about its RAM and does not count a GPU's own memory; one
-   * of numbers does. None by default.
+   * The budget that every slab counts against, under the pool's label. One of a machine is about its RAM and does not count a
+   * GPU's own memory; one of numbers does. None by default.
    */
   budget?: MemoryBudget
   /**
    * An allocation whose bytes the pool takes over, instead of charging them again: slabs take them first, and what goes
-   * beyond them from its budget. It counts as released from then on. With it go neither `budget` nor `initialBytes`.
+   * beyond them from its budget. It counts as released from then on. With it go neither `budget` nor `initialBytes`. None by
+   * default.
    */
   from?: Allocation
 }
 
 /** How a buffer is placed. */
 export interface PoolBufferOptions {
-  /** What it is for. */
+  /** What it is for. `''` by default. */
   label?: string
-  /** It begins at a multiple of this, a power of two. 256 by default. */
+  /** It begins at a multiple of this, in bytes: a power of two, at most `limits.granuleBytes` of the device. 256 by default. */
   alignBytes?: number
   /**
-   * How long it is likely to live: `'long'`, by default, as weights; `'transient'` as activations. The two grow from
-   * opposite ends of a slab.
+   * How long it is likely to live: `'long'`, by default, as weights, from the low end of a slab; `'transient'` as activations,
+   * from the high end, so that short lives leave no holes between long ones.
    */
   placement?: 'long' | 'transient'
 }
 
 /** How a buffer is placed, and how its request is given up. */
 export interface GrowingBufferOptions extends PoolBufferOptions {
-  /** Gives the request up. */
+  /** Gives the request up. None by default. */
   signal?: AbortSignal
 }
 
@@ -78,19 +95,25 @@ export interface MovableBuffer {
 
 /** How far a defragmentation goes. Whatever bound is met first ends it. */
 export interface DefragmentOptions {
-  /** Bytes moved at most. */
+  /** Bytes moved at most, which is looked at between moves. No bound by default. */
   maxBytes?: number
-  /** Buffers moved at most. */
+  /** Buffers moved at most. No bound by default. */
   maxMoves?: number
-  /** How long it goes on beginning moves, in milliseconds. */
+  /** How long it goes on copying the pool's map and beginning moves, in milliseconds. Without end by default. */
   maxMs?: number
-  /** Whether nothing is moved, and the report says what would come of it. */
+  /**
+   * Whether nothing is moved, and the report says what would come of it. `veto` is not asked then and `signal` not looked at,
+   * the bounds are. False by default.
+   */
   dryRun?: boolean
-  /** Asked before each move; what it returns `true` for stays where it is. */
+  /**
+   * Asked before each move, with `{ label, sizeBytes, id }`; what it returns `true` for stays where it is. It may pin or
+   * release the buffer, which then stays too. None by default.
+   */
   veto?: (buffer: MovableBuffer) => boolean
-  /** Told of each move that was made. */
+  /** Told of each move that was made. None by default. */
   onMoved?: (buffer: MovableBuffer) => void
-  /** Ends it before the next move; the report tells what was done. */
+  /** Ends it before the next move; the report tells what was done. None by default. */
   signal?: AbortSignal
 }
 

@@ -15,11 +15,13 @@ export type { StagingPoolStats } from '../../binding.js'
 
 /** How a {@link StagingPool} behaves. */
 export interface StagingPoolOptions {
-  /** Bytes kept idle for reuse at most; a buffer that would pass the cap goes back to the system. 16 MiB by default. */
+  /**
+   * Bytes kept idle for reuse at most; a returned buffer that would pass the cap goes back to the system. 16 MiB by default.
+   */
   maxHeldBytes?: number
   /** Whether a reused buffer is zeroed before it is handed out; a new one always reads zero. `false` by default. */
   zeroed?: boolean
-  /** The budget that every buffer, idle or in use, counts against. None by default. */
+  /** The budget that every buffer, idle or in use, counts against, under the label `staging pool`. None by default. */
   budget?: MemoryBudget
 }
 

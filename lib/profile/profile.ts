@@ -21,7 +21,10 @@ import { type ProfileFormat, type ProfileWriter, piecesOf, WriterFailure, writer
 
 /** How a profile is taken. */
 export interface ProfileOptions {
-  /** Events kept; newer ones take the place of older ones. 65,536 by default, at most 1,048,576. */
+  /**
+   * Events kept; newer ones take the place of older ones. Totals, peaks and leaks do not depend on it. 65,536 by default, at
+   * most 1,048,576.
+   */
   capacity?: number
   /** Whether the JavaScript stack of every request is kept. False by default. */
   stacks?: boolean

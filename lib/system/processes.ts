@@ -13,8 +13,9 @@ export interface ProcessesOptions {
    */
   loaded?: boolean
   /**
-   * Those alone that have this file mapped, by its path or a `file:` URL: its pages stay in the page cache as long. Only
-   * processes that this user may look into are found. None by default: all processes.
+   * Those alone that have this file mapped, by its path or a `file:` URL: its {@link pageCache | cached pages} stay as long.
+   * The map has to have the path that the file has here, links followed. Only processes that this user may look into are found.
+   * None by default: all processes.
    */
   mapping?: string | URL
 }

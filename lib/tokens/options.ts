@@ -31,27 +31,31 @@ export interface TokenBudgetOptions {
   /** What tokens cost: by a model's estimate, in bytes of one token, or by layer. */
   cost: ModelMemoryEstimate | number | readonly TokenLayer[]
   /**
-   * Tokens of all sequences at most, those that are shared counted once. With a grant, by default, as many as it can be stretched to
-   * hold; without one it must be given.
+   * Tokens of all sequences at most, from 1; those that are shared are counted once. With a grant, by default, as many as it
+   * can be stretched to hold; without one it must be given.
    */
   maxCacheTokens?: number
   /**
-   * Tokens that are evaluated together at most: what {@link TokenBudget.trim} cuts to. As many as are free by default; with a grant any
-   * number.
+   * Tokens that are evaluated together at most, from 1: what {@link TokenBudget.trim} cuts to. As many as are free by default;
+   * with a grant any number.
    */
   maxParallelTokens?: number
-  /** The share of each device, for its layers. No limits by default. */
+  /** The share of each device, in bytes, for the layers that it has. No limits by default. */
   devices?: { cpuBytes?: number; gpuBytes?: number }
   /**
-   * What the tokens are charged to, whole: a grant that is stretched as they grow. Without one they are counted, and charged to
-   * nothing.
+   * What the tokens are charged to, whole: an elastic grant, which is stretched as they come, 256 of them at a time where there
+   * is room. None by default: then they are counted, and charged to nothing.
    */
   grant?: Grant
-  /** Who is pruned when there is no room. Nobody by default: then growth is refused. */
+  /**
+   * Who is pruned when there is no room: who was not extended or touched for longest (`'idle'`), who has the lowest score
+   * (`'score'`), or whose end frees most (`'longest'`). Nobody by default: then growth is refused.
+   */
   prune?: PrunePolicy
   /**
-   * Is told who was pruned, and drops it from the runtime's cache. Its room is given to others when that returns, or when the promise that
-   * it returns is fulfilled. What it throws, or rejects with, is uncaught, and the room stays taken: the runtime may still have it.
+   * Is told who was pruned, and drops it from the runtime's cache. Its room is given to others when that returns, or when the
+   * promise that it returns is fulfilled. What it throws, or rejects with, is uncaught, and the room stays taken: the runtime
+   * may still have it. None by default.
    */
   onPrune?: (sequence: TokenSequence) => unknown
 }

@@ -15,12 +15,15 @@ import { type Slot, SpillFile } from './spill-file.js'
 export interface PageStoreOptions {
   /** Where pages live that are in use. */
   pool: MemoryPool
-  /** The size of a page at most, in bytes. */
+  /** The size of a page at most, in bytes, up to 1 GiB. */
   pageBytes: number
   /** Pages in memory at most. As many as the pool gives by default. */
   maxResidentPages?: number
-  /** The folder of the file that cold pages go to, on a disk. The system's folder for temporary files by default. */
-  folder?: string
+  /**
+   * The folder of the file that cold pages go to, on a disk: one in RAM (tmpfs) is refused. The system's folder for temporary
+   * files by default.
+   */
+  folder?: string | URL
   /** The size of that file at most, in bytes. 1 GiB by default. */
   maxFileBytes?: number
 }
@@ -136,7 +139,7 @@ export class PageStore implements AsyncDisposable {
     if (maxFileBytes < pageBytes) {
       throw invalidArgument('maxFileBytes', `at least a page, which is ${pageBytes} bytes`, maxFileBytes)
     }
-    const file = await SpillFile.create(folder, pageBytes, maxFileBytes)
+    const file = await SpillFile.create(folder as string, pageBytes, maxFileBytes)
     return new PageStore(internal, { pool, pageBytes, maxResidentPages, folder, maxFileBytes }, file)
   }
 

@@ -12,11 +12,11 @@ import { openInBrowser } from './browser.js'
 
 export const dashboard: Verb = {
   name: 'dashboard',
-  summary: 'line and headroom over time, the ledger, and processes with plimsoll loaded, in a browser of this machine',
+  summary: 'line and headroom over time, the ledger, and processes with plimsoll loaded, in a browser',
   options: {
     port: { type: 'string', value: 'N', help: 'the port of 127.0.0.1; any that is free by default' },
     open: { type: 'boolean', help: 'open it in your browser, too' },
-    interval: { type: 'string', value: 'TIME', help: 'time between two updates, such as 500ms or 2s (1s)' },
+    interval: { type: 'string', value: 'TIME', help: 'time between two updates, 100ms to 1min (1s)' },
     ...ledgerOptions,
     ...lineOptions,
     json: { type: 'boolean', help: 'print one JSON document: the link, which opens the page once' },

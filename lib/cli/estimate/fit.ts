@@ -31,7 +31,11 @@ export const fit: Verb = {
   operand: 'FILE|URL',
   summary: 'the best context, slots and KV type of a model for this machine, or for a board',
   options: {
-    'min-context': { type: 'string', value: 'N', help: 'tokens that a slot must have (2048)' },
+    'min-context': {
+      type: 'string',
+      value: 'N',
+      help: 'tokens that a slot must have (2048, or as many as the model was trained with)',
+    },
     'max-context': {
       type: 'string',
       value: 'N',

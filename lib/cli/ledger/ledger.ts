@@ -17,7 +17,7 @@ export const ledger: Verb = {
   options: {
     ...ledgerOptions,
     watch: { type: 'boolean', short: 'w', help: 'go on showing it, until q or Ctrl-C' },
-    interval: { type: 'string', value: 'TIME', help: 'time between two looks, such as 500ms or 2s (1s); with --watch' },
+    interval: { type: 'string', value: 'TIME', help: 'time between two looks, 10ms to 60min (1s); with --watch' },
     count: { type: 'string', value: 'N', help: 'end after so many looks; with --watch' },
     ...lineOptions,
     json: { type: 'boolean', help: 'print one JSON document; with --watch one a line, for every look' },

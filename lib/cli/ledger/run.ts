@@ -18,12 +18,12 @@ export const run: Verb = {
   command: 'COMMAND ARGS',
   summary: 'run a command inside a slice of the board that all who share the ledger leave to it',
   options: {
-    memory: { type: 'string', value: 'SIZE', help: 'what the command will take, such as 2GiB' },
+    memory: { type: 'string', value: 'SIZE', help: 'what the command will take at its peak, such as 2GiB' },
     auto: { type: 'boolean', help: "instead: as much as a command line of llama.cpp needs, by its model's estimate" },
     'device-memory': {
       type: 'string',
       value: 'SIZE',
-      help: "how much of it is a device's, which the kernel's OOM killer does not see (0; with --auto by the estimate)",
+      help: 'how much of it is memory of a device (0; with --auto by the estimate)',
     },
     priority: { type: 'string', value: 'N', help: 'higher goes first, -1000 to 1000 (0)' },
     timeout: { type: 'string', value: 'TIME', help: 'how long to wait for its turn (as long as it takes)' },

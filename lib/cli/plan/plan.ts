@@ -27,7 +27,11 @@ export const plan: Verb = {
     'rule-of-thumb': { type: 'boolean', help: 'take a model for its file and half of it, whatever its header says' },
     total: { type: 'string', value: 'SIZE', help: "the memory that it is for, instead of this machine's" },
     board: { type: 'string', value: 'ID', help: 'the board that it is for; doctor --boards lists them' },
-    'safety-margin': { type: 'string', value: 'PERCENT', help: 'share of the memory to leave alone (15)' },
+    'safety-margin': {
+      type: 'string',
+      value: 'PERCENT',
+      help: 'share of the memory to leave alone, 0 to below 100 (15)',
+    },
     headroom: {
       type: 'string',
       value: 'SIZE',

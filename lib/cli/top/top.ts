@@ -31,9 +31,9 @@ export const top: Verb = {
   name: 'top',
   summary: 'live view: line, headroom and its history, pressure, the ledger, and who holds what',
   options: {
-    interval: { type: 'string', value: 'TIME', help: 'time between two samples, such as 500ms or 2s (1s)' },
+    interval: { type: 'string', value: 'TIME', help: 'time between two samples, 10ms to 60min (1s)' },
     count: { type: 'string', value: 'N', help: 'end after so many samples' },
-    pid: { type: 'string', value: 'PID', help: 'look at the cgroups and the memory of that process' },
+    pid: { type: 'string', value: 'PID', help: 'look at the cgroups and the memory of that process (the tool itself)' },
     ...ledgerOptions,
     ...lineOptions,
     json: { type: 'boolean', help: 'print one JSON document a line, for every sample' },
