@@ -8,10 +8,11 @@ const tmux = (...args: string[]) =>
   spawnSync('tmux', ['-L', `plimsoll-${process.pid}`, '-f', '/dev/null', ...args], { cwd: root, encoding: 'utf8' })
 
 const hasTmux = spawnSync('tmux', ['-V']).status === 0
-if (!hasTmux) console.warn('tmux is missing, which scripts/tmux.sh installs: the keys of top are not tested')
-
+if (!hasTmux) console.warn('scripts/tmux.sh installs tmux: without it the keys of top are not tested')
 // In a run that decides, nothing is left out.
-;(hasTmux || process.env.CI ? describe : describe.skip)('top in a terminal of tmux', () => {
+const inTmux = hasTmux || process.env.CI ? describe : describe.skip
+
+inTmux('top in a terminal of tmux', () => {
   const directory = mkdtempSync(`/dev/shm/plimsoll-${'long-'.repeat(12)}`)
   let manager: MemoryManager
 
