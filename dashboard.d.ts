@@ -93,7 +93,11 @@ declare class Dashboard implements AsyncDisposable {
     get url(): string;
     /** The port of 127.0.0.1. */
     get port(): number;
-    /** An address that opens the page once, in the browser of whoever gets it first; that browser may come back without it. */
+    /**
+     * An address that opens the page once, in the browser of whoever gets it first; that browser may come back without it.
+     *
+     * @throws {@link ReleasedError} after {@link close}.
+     */
     link(): string;
     /**
      * Shows a refusal with its advice. Those of its budget, and of all that share what is allocated with it in any thread, it shows by itself;

@@ -941,7 +941,7 @@ interface MachineMemory {
 /** One metric of the catalogue. */
 interface MetricDefinition {
   /** Its name in OpenTelemetry. */
-  name: 'system.memory.limit' | 'system.memory.usage' | 'system.memory.linux.available' | 'system.paging.usage' | 'process.memory.usage' | 'hw.gpu.memory.limit' | 'hw.gpu.memory.usage' | 'plimsoll.gpu.process.memory' | 'plimsoll.memory.dark' | 'plimsoll.memory.mapped' | 'plimsoll.memory.zram' | 'plimsoll.memory.stalled' | 'plimsoll.oom.kills' | 'plimsoll.headroom' | 'plimsoll.headroom.room' | 'plimsoll.headroom.pending' | 'plimsoll.budget.line' | 'plimsoll.budget.term' | 'plimsoll.budget.allocated' | 'plimsoll.budget.available' | 'plimsoll.budget.peak' | 'plimsoll.budget.label' | 'plimsoll.refusals' | 'plimsoll.level' | 'plimsoll.queue.waiting' | 'plimsoll.queue.wanted' | 'plimsoll.queue.oldest' | 'plimsoll.pool.held' | 'plimsoll.pool.used' | 'plimsoll.pool.requested' | 'plimsoll.pool.hole' | 'plimsoll.pool.slabs' | 'plimsoll.pool.buffers' | 'plimsoll.pool.allocations' | 'plimsoll.pool.failures' | 'plimsoll.pool.moved' | 'plimsoll.buffers.used' | 'plimsoll.buffers.count' | 'plimsoll.staging.held' | 'plimsoll.staging.used' | 'plimsoll.ledger.held' | 'plimsoll.ledger.pending' | 'plimsoll.ledger.draining' | 'plimsoll.ledger.waiting' | 'plimsoll.ledger.wanted'
+  name: 'system.memory.limit' | 'system.memory.usage' | 'system.memory.linux.available' | 'system.paging.usage' | 'process.memory.usage' | 'hw.gpu.memory.limit' | 'hw.gpu.memory.usage' | 'plimsoll.gpu.process.memory' | 'plimsoll.memory.dark' | 'plimsoll.memory.mapped' | 'plimsoll.memory.zram' | 'plimsoll.memory.stalled' | 'plimsoll.oom.kills' | 'plimsoll.headroom' | 'plimsoll.headroom.room' | 'plimsoll.headroom.pending' | 'plimsoll.budget.line' | 'plimsoll.budget.term' | 'plimsoll.budget.allocated' | 'plimsoll.budget.available' | 'plimsoll.budget.peak' | 'plimsoll.budget.label' | 'plimsoll.refusals' | 'plimsoll.level' | 'plimsoll.queue.waiting' | 'plimsoll.queue.wanted' | 'plimsoll.queue.oldest' | 'plimsoll.pool.held' | 'plimsoll.pool.used' | 'plimsoll.pool.requested' | 'plimsoll.pool.hole' | 'plimsoll.pool.slabs' | 'plimsoll.pool.buffers' | 'plimsoll.pool.allocations' | 'plimsoll.pool.failures' | 'plimsoll.pool.moved' | 'plimsoll.buffers.used' | 'plimsoll.buffers.live' | 'plimsoll.staging.held' | 'plimsoll.staging.used' | 'plimsoll.ledger.held' | 'plimsoll.ledger.pending' | 'plimsoll.ledger.draining' | 'plimsoll.ledger.waiting' | 'plimsoll.ledger.wanted'
   /** Its name in Prometheus, by the rules with which OpenTelemetry's names are translated. */
   prometheusName: string
   /** Its unit, in UCUM: `By` for bytes, `s` for seconds, `{request}` for things that are counted; `''` where there is none. */
@@ -2524,6 +2524,8 @@ declare class NeverFitsError extends PlimsollError {
     readonly label: string;
     /** Bytes asked for, all together. */
     readonly requestedBytes: number;
+    /** Bytes that were free. */
+    readonly availableBytes: number;
     /** The whole line, in bytes. */
     readonly lineBytes: number;
     /** The term that draws the line, in words. */
@@ -2546,6 +2548,8 @@ declare class TimeoutError extends PlimsollError {
     readonly code: 'ERR_TIMEOUT';
     /** What was waited for. */
     readonly what: string;
+    /** The labels of what was asked for. */
+    readonly label: string;
     /** How long, in milliseconds. */
     readonly timeoutMs: number;
     /** Bytes asked for, all together. */

@@ -18,7 +18,8 @@ test('plimsoll dashboard prints a link that opens once, and ends with 0 when it 
   const { status, headers } = await fetch(link, { redirect: 'manual' })
   expect(status).toBe(303)
   const cookie = headers.get('set-cookie')?.split(';')[0] as string
-  const response = await fetch(`${url}events`, { headers: { cookie } })
+  const key = headers.get('location')?.split('#')[1]
+  const response = await fetch(`${url}events?key=${key}`, { headers: { cookie } })
   let text = ''
   for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
     text += Buffer.from(piece).toString()

@@ -3,16 +3,19 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import {
+  AbortError,
   BusyError,
   InsufficientMemoryError,
   InvalidArgumentError,
   IoError,
+  KiB,
   MemoryManager,
   MemoryMonitor,
   MiB,
   NeverFitsError,
   processes,
   type RefusalNotice,
+  ReleasedError,
   TimeoutError,
 } from 'plimsoll'
 import { Dashboard, type DashboardMoment, type DashboardState, serveDashboard } from 'plimsoll/dashboard'
@@ -55,15 +58,22 @@ const pathOf = (link: string) => {
   return pathname + search
 }
 
-/** Opens a link, and gives the cookie that comes for it. */
-async function cookieFrom(link = dashboard.link()): Promise<string> {
+/** What a browser has that has opened a link. */
+interface Session {
+  cookie: string
+  /** The path that brings figures, with the cookie. */
+  events: string
+}
+
+async function sessionFrom(link = dashboard.link()): Promise<Session> {
   const { headers } = await ask(pathOf(link))
-  return headers['set-cookie']?.[0]?.split(';')[0] ?? ''
+  const [, key] = /^\/#([\w-]{43})$/.exec(headers.location ?? '') ?? []
+  return { cookie: headers['set-cookie']?.[0]?.split(';')[0] ?? '', events: `/events?key=${key}` }
 }
 
 /** What a page is sent. */
-async function* eventsOf(cookie: string) {
-  const response = await fetch(`${dashboard.url}events`, { headers: { cookie } })
+async function* eventsOf({ cookie, events }: Session) {
+  const response = await fetch(`${dashboard.url}${events.slice(1)}`, { headers: { cookie } })
   expect(response.headers.get('content-type')).toBe('text/event-stream')
   let text = ''
   for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
@@ -77,8 +87,8 @@ async function* eventsOf(cookie: string) {
 }
 
 /** What it is sent first: the moments before, and the state. */
-async function firstEvents(cookie: string): Promise<[DashboardMoment[], DashboardState]> {
-  const events = eventsOf(cookie)
+async function firstEvents(): Promise<[DashboardMoment[], DashboardState]> {
+  const events = eventsOf(await sessionFrom())
   const [history, state] = [await events.next(), await events.next()].map(({ value }) => value)
   await events.return(undefined)
   return [history?.data, state?.data]
@@ -93,7 +103,11 @@ describe('who may look', () => {
   test('is who opens a link first, and that browser again', async () => {
     const path = pathOf(dashboard.link())
     const first = await ask(path)
-    expect(first).toMatchObject({ status: 303, text: '', headers: { location: '/' } })
+    expect(first).toMatchObject({
+      status: 303,
+      text: '',
+      headers: { location: expect.stringMatching(/^\/#[\w-]{43}$/) },
+    })
     const [set = ''] = first.headers['set-cookie'] ?? []
     expect(set).toMatch(/^plimsoll-\d+=[\w-]{43}; HttpOnly; SameSite=Strict; Path=\/$/)
     const cookie = set.split(';')[0] as string
@@ -108,12 +122,22 @@ describe('who may look', () => {
     }
   })
 
+  test('is nobody with the cookie alone, which browsers send to any other server of this machine, too', async () => {
+    const { cookie, events } = await sessionFrom()
+    const page = await ask('/', { cookie })
+    expect([page.status, page.text.includes(String(manager.budget.lineBytes))]).toEqual([200, false])
+    for (const path of ['/events', '/events?key=', '/events?key=wrong', events.slice(0, -1), `${events}x`]) {
+      expect(await ask(path, { cookie })).toMatchObject({ status: 403, text: '' })
+    }
+  })
+
   test('is nobody without a cookie, with a wrong one or a wrong token: not a figure', async () => {
-    const good = await cookieFrom()
+    const { cookie: good, events } = await sessionFrom()
     const name = good.split('=')[0]
     for (const path of [
       '/',
       '/events',
+      events,
       '/?token=',
       '/?token=wrong',
       `/?token=${'A'.repeat(43)}`,
@@ -159,11 +183,11 @@ describe('who may look', () => {
     ['from another site', { 'sec-fetch-site': 'cross-site' }],
     ['from another port, as a browser tells it', { 'sec-fetch-site': 'same-site' }],
   ] as [string, Record<string, string>][])('is nobody %s, even with the cookie or a link', async (_, headers) => {
-    const cookie = await cookieFrom()
+    const { cookie, events } = await sessionFrom()
     const sent = Object.fromEntries(
       Object.entries(headers).map(([name, value]) => [name, value.replace('PORT', String(dashboard.port))]),
     )
-    for (const path of ['/', '/events', pathOf(dashboard.link())]) {
+    for (const path of ['/', events, pathOf(dashboard.link())]) {
       const { status, text, headers: got } = await ask(path, { ...sent, cookie })
       expect({ status, text, cookie: got['set-cookie'] }).toEqual({ status: 403, text: '', cookie: undefined })
     }
@@ -174,7 +198,7 @@ describe('who may look', () => {
   })
 
   test('reads, and does nothing else', async () => {
-    const cookie = await cookieFrom()
+    const { cookie } = await sessionFrom()
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'HEAD']) {
       expect(await ask('/', { cookie }, method)).toMatchObject({ status: 405, text: '' })
     }
@@ -184,7 +208,7 @@ describe('who may look', () => {
 
 describe('the page', () => {
   test('needs nothing from elsewhere, and its policy lets nothing but its own scripts run', async () => {
-    const { text, headers } = await ask('/', { cookie: await cookieFrom() })
+    const { text, headers } = await ask('/', { cookie: (await sessionFrom()).cookie })
     const policy = String(headers['content-security-policy'])
     expect(policy).toMatch(
       /^default-src 'none'; style-src 'sha256-\S+'; script-src 'sha256-\S+' 'sha256-\S+'; connect-src 'self';/,
@@ -208,7 +232,7 @@ describe('what is shown', () => {
     const pool = await manager.pools.create({ device: 'host', slabBytes: 4 * MiB })
     await pool.reserve(4 * MiB)
     using _buffer = pool.allocate(MiB, { label: 'page' })
-    const [history, state] = await firstEvents(await cookieFrom())
+    const [history, state] = await firstEvents()
     expect(history.length).toBeGreaterThan(0)
     expect(history.at(-1)).toMatchObject({ lineBytes: manager.budget.lineBytes })
     expect(state.moment).toMatchObject({
@@ -263,13 +287,32 @@ describe('what is shown', () => {
   })
 
   test('has who was refused in the queue: what can never fit, and what was not granted in time', async () => {
+    using _some = manager.budget.allocate(30 * MiB, 'some')
     const never = await rejectedBy(NeverFitsError, manager.acquire({ bytes: 200 * MiB, label: 'never' }))
-    using _all = manager.budget.allocate(100 * MiB, 'all')
+    using _all = manager.budget.allocate(70 * MiB, 'all')
     const late = await rejectedBy(TimeoutError, manager.acquire({ bytes: MiB, label: 'late' }, { timeoutMs: 1 }))
     expect((await dashboard.state()).refusals).toMatchObject([
-      { label: late.what, requestedBytes: MiB, availableBytes: 0, suggestion: late.reason },
-      { label: 'never', requestedBytes: 200 * MiB, availableBytes: 100 * MiB, suggestion: never.message },
+      { label: 'late', requestedBytes: MiB, availableBytes: 0, suggestion: late.reason },
+      { label: 'never', requestedBytes: 200 * MiB, availableBytes: 70 * MiB, suggestion: never.message },
     ])
+  })
+
+  test('is bounded, whatever is asked for: a label of any length, and any number of blocks', async () => {
+    const label = 'x'.repeat(2 ** 20)
+    const pool = await manager.pools.create({ device: 'host', slabBytes: MiB, initialBytes: MiB, label } as never)
+    using _held = manager.budget.allocate(90 * MiB, label)
+    const waits = rejectedBy(AbortError, manager.acquire({ bytes: 20 * MiB, label }, { ageMs: 0 }))
+    const buffers = Array.from({ length: 64 }, () => pool.allocate(4 * KiB, { label }))
+    thrownBy(InsufficientMemoryError, () => manager.budget.allocate(200 * MiB, label))
+    while (manager.budget.availableBytes > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    const state = await dashboard.state()
+    expect(state.moment.binding).toContain('are kept for "xxx')
+    expect([state.labels, state.waiting, state.pools, state.refusals].map(({ length }) => length)).toEqual([1, 1, 1, 1])
+    expect(state.pools[0]?.slabs[0]?.blocks.length).toBeGreaterThan(64)
+    expect(JSON.stringify(state).length).toBeLessThan(256 * KiB)
+    for (const buffer of buffers) buffer.release()
+    manager.admission.close()
+    await waits
   })
 
   test('has no refusal of another budget, nor one that was got by', async () => {
@@ -291,7 +334,14 @@ describe('what is shown', () => {
     const elsewhere = thrownBy(InsufficientMemoryError, () => manager.budget.allocate(200 * MiB, 'elsewhere'))
     shown.refused(elsewhere)
     expect((await shown.state()).refusals.map(({ label }) => label)).toEqual(['elsewhere', 'beside'])
-    for (const wrong of [undefined, new Error('no'), 7, { code: 'ERR_BUSY', what: 'the NPU' }]) {
+    const throwing = {
+      code: 'ERR_TIMEOUT',
+      get label(): string {
+        throw new Error('no')
+      },
+    }
+    const half = { code: 'ERR_BUSY', requestedBytes: 1 }
+    for (const wrong of [undefined, new Error('no'), 7, { code: 'ERR_BUSY', what: 'the NPU' }, half, throwing]) {
       const { expected } = thrownBy(InvalidArgumentError, () => shown.refused(wrong as never))
       expect(expected).toContain('or the BusyError of a queue')
     }
@@ -371,9 +421,9 @@ describe('what is shown', () => {
   })
 
   test('goes on in every page that is open, and ends with the dashboard', async () => {
-    const cookie = await cookieFrom()
+    const { cookie, events } = await sessionFrom()
     const pages = await Promise.all(
-      Array.from({ length: 10 }, () => fetch(`${dashboard.url}events`, { headers: { cookie } })),
+      Array.from({ length: 10 }, () => fetch(`${dashboard.url}${events.slice(1)}`, { headers: { cookie } })),
     )
     const texts = pages.map(async (page) => {
       let text = ''
@@ -392,8 +442,27 @@ describe('what is shown', () => {
     }
   })
 
+  test('is told a page more than may be open that it is, and to come again', async () => {
+    const { cookie, events } = await sessionFrom()
+    const open = () => fetch(`${dashboard.url}${events.slice(1)}`, { headers: { cookie } })
+    const pages = await Promise.all(Array.from({ length: 64 }, open))
+    // A page counts once it has been sent the state.
+    for (const page of pages) {
+      const reader = page.body?.getReader()
+      for (let text = ''; !text.includes('event: state'); ) text += Buffer.from((await reader?.read())?.value ?? [])
+      reader?.releaseLock()
+    }
+    expect(await (await open()).text()).toBe('retry: 10000\nevent: full\ndata: 64\n\n')
+    await Promise.all(pages.map((page) => page.body?.cancel()))
+  })
+
+  test('ends with its dashboard: it gives no link any more', async () => {
+    await dashboard.close()
+    expect(thrownBy(ReleasedError, () => dashboard.link()).message).toContain('the dashboard')
+  })
+
   test('reaches a page as what has changed since it was sent last', async () => {
-    const events = eventsOf(await cookieFrom())
+    const events = eventsOf(await sessionFrom())
     const seen: string[] = []
     let state: Record<string, unknown> = {}
     const until = async (isSo: () => boolean) => {

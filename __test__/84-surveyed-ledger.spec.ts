@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
-import { formatBytes, MemoryBudget, MiB, surveyLedger } from 'plimsoll'
+import { formatBytes, MemoryBudget, MemoryManager, MiB, surveyLedger } from 'plimsoll'
 import { serveDashboard } from 'plimsoll/dashboard'
 import { readMetrics } from 'plimsoll/metrics'
-import { root } from './helpers/child'
+import { root, runNode } from './helpers/child'
 
 let directory: string
 let budget: MemoryBudget
@@ -94,6 +94,39 @@ describe('a ledger that is surveyed', () => {
     expect(moment.binding).toMatch(
       /^the queue: .* are kept for a request of another server, which waits for 64.00 MiB$/,
     )
+  })
+
+  test('names who it is kept for, another process, where a request of this one waits behind that', async () => {
+    await held(budget.boardLineBytes - 32 * MiB, true)
+    await waits(64 * MiB)
+    while (!surveyLedger({ directory })?.holders.some(({ waiting }) => waiting?.keptBytes)) await setTimeout(5)
+    await using sharing = new MemoryManager({ shared: { directory, force: true }, headroom: false } as never)
+    const late = sharing.acquire({ bytes: 48 * MiB, label: 'own' }, { ageMs: 600_000 }).catch(() => {})
+    await using dashboard = await serveDashboard({ manager: sharing })
+    const { moment, waiting } = await dashboard.state()
+    expect(waiting).toMatchObject([{ label: 'own' }])
+    expect(moment.binding).toMatch(/ are kept for a request of another server, which waits for 64.00 MiB$/)
+    sharing.admission.close()
+    await late
+  })
+
+  test('takes what its holders have not taken off the headroom of top, as of the metrics', async () => {
+    await held(Math.floor(budget.headroom().bytes / 2), false)
+    const args = ['dist/cli.js', 'top', '--json', '--count', '1', '--directory', directory]
+    const { headroom, ledger } = JSON.parse(runNode(args).stdout)
+    expect(ledger.holders[0].pendingBytes).toBeGreaterThan(64 * MiB)
+    expect(headroom.pendingBytes).toBe(ledger.holders[0].pendingBytes)
+    expect(headroom.bytes).toBeLessThanOrEqual(headroom.bindingTerm.roomBytes - headroom.pendingBytes)
+  })
+
+  test('that its budget shares and cannot be read any more binds all: nothing is granted', async () => {
+    const sharing = MemoryBudget.forThisMachine({ shared: { directory, force: true } } as never)
+    await using dashboard = await serveDashboard({ budget: sharing })
+    rmSync(sharing.ledgerPath as string)
+    mkdirSync(sharing.ledgerPath as string)
+    const { availableBytes, moment, ledgerError } = await dashboard.state()
+    expect(ledgerError).toContain(sharing.ledgerPath)
+    expect([availableBytes, moment.binding]).toEqual([0, 'the ledger, which cannot be read'])
   })
 
   test('counts what this process holds there once', async () => {

@@ -67,7 +67,7 @@ const hasLabel = (label) =>
 /** Whether the figure of headroom, which never stands still, is at some time what the server has sent. */
 const showsHeadroom = () =>
   new Promise((resolve) => {
-    const source = new EventSource('/events')
+    const source = new EventSource(`/events?key=${localStorage.getItem('plimsoll-key')}`)
     const sent = []
     source.addEventListener('change', ({ data }) => sent.push(JSON.parse(data).moment.headroomBytes))
     const startMs = performance.now()

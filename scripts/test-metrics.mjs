@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +18,9 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const RULES = join(ROOT, 'docs', 'alerts.yml')
+const require = createRequire(join(ROOT, 'package.json'))
+const { MemoryManager, MiB } = require('plimsoll')
+const { metricsText, readMetrics } = require('plimsoll/metrics')
 
 function installed() {
   if (spawnSync('promtool', ['--version']).status === 0) return
@@ -92,14 +96,27 @@ async function until(isSo) {
 const get = async (path) => (await (await fetch(`${base}/api/v1/${path}`)).json()).data
 const query = async (text) => (await get(`query?query=${encodeURIComponent(text)}`)).result
 
-test('promtool finds no fault in the text', () => {
-  const { stdout } = plimsoll('metrics')
-  const {
-    status,
-    stdout: out,
-    stderr,
-  } = spawnSync('promtool', ['check', 'metrics'], { input: stdout, encoding: 'utf8' })
-  assert.deepEqual({ status, out, stderr }, { status: 0, out: '', stderr: '' })
+/** What promtool says against a text. */
+function faultsIn(input) {
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' })
+  return { status, said: stdout + stderr }
+}
+
+test('promtool finds no fault in the text of the machine', () => {
+  assert.deepEqual(faultsIn(plimsoll('metrics').stdout), { status: 0, said: '' })
+})
+
+test('promtool finds no fault in the text of a server, whatever its labels are', async (t) => {
+  const manager = new MemoryManager({ isolated: true, headroom: false, maxBytes: 64 * MiB })
+  t.after(() => manager.close())
+  for (const label of ['weights', 'a "label"\\ of\ntwo lines', 'x'.repeat(2 ** 20)]) manager.budget.hold(MiB, label)
+  await manager.pools.create({ device: 'host', slabBytes: MiB, initialBytes: MiB, label: 'kv' })
+  await assert.rejects(manager.acquire({ bytes: 128 * MiB, label: 'much' }))
+  const metrics = await readMetrics({ manager, processes: true })
+  assert(metrics.some(({ name }) => name === 'plimsoll.pool.held'))
+  const text = metricsText(metrics)
+  assert(text.length < 64 * 1024, `expected a text that does not grow with a label, got ${text.length} bytes`)
+  assert.deepEqual(faultsIn(text), { status: 0, said: '' })
 })
 
 test('promtool takes the rules', () => {

@@ -85,14 +85,16 @@ fn set_details(object: &mut Object<'_>, error: &CoreError) -> napi::Result<()> {
             object.set("availableBytes", *available_bytes as f64)?;
             object.set("waitingCount", *waiting_count as f64)
         }
-        CoreError::NeverFits { label, requested_bytes, line_bytes, binding_constraint } => {
+        CoreError::NeverFits { label, requested_bytes, available_bytes, line_bytes, binding_constraint } => {
             object.set("label", label.as_str())?;
             object.set("requestedBytes", *requested_bytes as f64)?;
+            object.set("availableBytes", *available_bytes as f64)?;
             object.set("lineBytes", *line_bytes as f64)?;
             object.set("bindingConstraint", binding_constraint.as_str())
         }
-        CoreError::Timeout { what, timeout_ms, requested_bytes, available_bytes, reason } => {
-            object.set("what", what.as_str())?;
+        CoreError::Timeout { label, timeout_ms, requested_bytes, available_bytes, reason } => {
+            set_some(object, "what", error.waited_for())?;
+            object.set("label", label.as_str())?;
             object.set("timeoutMs", *timeout_ms as f64)?;
             object.set("requestedBytes", *requested_bytes as f64)?;
             object.set("availableBytes", *available_bytes as f64)?;

@@ -70,9 +70,9 @@ function factsOf(
     case 'ERR_INSUFFICIENT_MEMORY':
       return [error.label, error.availableBytes, error.bindingConstraint, error.suggestion]
     case 'ERR_NEVER_FITS':
-      return [error.label, error.lineBytes, error.bindingConstraint, error.message]
+      return [error.label, error.availableBytes, error.bindingConstraint, error.message]
     case 'ERR_TIMEOUT':
-      return [error.what, error.availableBytes, `not within ${error.timeoutMs} ms`, error.reason]
+      return [error.label, error.availableBytes, `not within ${error.timeoutMs} ms`, error.reason]
     case 'ERR_BUSY': {
       const waiting = `${error.waitingCount} wait in the queue, as many as may`
       return [error.label ?? '', error.availableBytes ?? 0, waiting, error.message]

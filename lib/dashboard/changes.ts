@@ -3,7 +3,7 @@ export class Changes {
   #sent: Map<string, string> | undefined
 
   /** Has the next event say all of it: somebody has come who saw it at another time. */
-  sayAll(): void {
+  sendAll(): void {
     this.#sent = undefined
   }
 

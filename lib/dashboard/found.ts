@@ -1,4 +1,5 @@
 import { processes, signals } from '../index.js'
+import { shownText } from './bounded.js'
 import type { DashboardState } from './state.js'
 
 /** To look for processes takes longer than all else together, and they come and go slowly. */
@@ -10,13 +11,16 @@ const PRESSURE_MS = 2000
 /** What is found of the machine beside the budget, and shown for a while. */
 export class Found {
   readonly #pressure = new Kept(PRESSURE_MS, () => signals().pressure)
-  readonly #processes = new Kept(PROCESSES_MS, () => processes({ loaded: true }))
+  readonly #processes = new Kept(PROCESSES_MS, () => shownProcesses())
 
   async now(): Promise<Pick<DashboardState, 'pressure' | 'processes'>> {
     const [pressure, processes] = await Promise.all([this.#pressure.get(), this.#processes.get()])
     return { ...(pressure && { pressure }), processes }
   }
 }
+
+const shownProcesses = async () =>
+  (await processes({ loaded: true })).map((process) => ({ ...process, command: shownText(process.command) }))
 
 /** What is read once in a while. What fails is read again. */
 class Kept<T> {

@@ -9,12 +9,23 @@ const same = (a: string, b: string): boolean => timingSafeEqual(hashOf(a), hashO
 
 const hashOf = (text: string) => createHash('sha256').update(text).digest()
 
-/** Links that open a page once, and the sessions they became. */
+/** What whoever opened a link has: a cookie that brings the page, and a key that brings figures with it. */
+export interface Session {
+  /** As a header sets it. */
+  readonly cookie: string
+  /** What a browser keeps for this server alone, at its port. */
+  readonly key: string
+}
+
+/**
+ * Links that open a page once, and the sessions they became. A port is no part of a cookie's site: other servers of this machine are sent the
+ * cookie, too, and so it alone brings no figures.
+ */
 export class Keys {
   readonly #linkMs: number
-  /** The cookies of other servers of this machine come here too: a port is no part of a site. */
   readonly #cookie: string
   readonly #session = secret()
+  readonly #key = secret()
   readonly #links = new Map<string, number>()
 
   constructor(port: number, linkMs: number) {
@@ -29,8 +40,8 @@ export class Keys {
     return token
   }
 
-  /** Takes a token, and gives the cookie for it; nothing for one that is wrong, too old or was taken. */
-  redeem(token: string): string | undefined {
+  /** Takes a token, and gives a session for it; nothing for one that is wrong, too old or was taken. */
+  redeem(token: string): Session | undefined {
     let isGood = false
     for (const [link, endMs] of this.#links) {
       const isOver = performance.now() > endMs
@@ -38,7 +49,13 @@ export class Keys {
       if (isThis && !isOver) isGood = true
       if (isThis || isOver) this.#links.delete(link)
     }
-    return isGood ? `${this.#cookie}=${this.#session}; HttpOnly; SameSite=Strict; Path=/` : undefined
+    const cookie = `${this.#cookie}=${this.#session}; HttpOnly; SameSite=Strict; Path=/`
+    return isGood ? { cookie, key: this.#key } : undefined
+  }
+
+  /** Whether a request that has the cookie has the key, too. */
+  opens(key: string | null): boolean {
+    return key !== null && same(key, this.#key)
   }
 
   /** Whether a request has the cookie. */

@@ -12,8 +12,9 @@ import {
 } from '../index.js'
 import type { CheckedMetricsOptions } from '../metrics/options.js'
 import * as check from '../support/check.js'
-import { invalidArgument, leftTo, quoted } from '../support/errors.js'
+import { invalidArgument, leftTo, quoted, released } from '../support/errors.js'
 import { type LoopbackServer, serveLoopback } from '../support/loopback.js'
+import { shownText } from './bounded.js'
 import { Changes } from './changes.js'
 import { Found } from './found.js'
 import { isOwn, Keys } from './keys.js'
@@ -63,11 +64,12 @@ export class Dashboard implements AsyncDisposable {
   readonly #events: DashboardEvent[] = []
   /** What its budget does not know of. */
   readonly #refusals: RefusedRequest[] = []
-  /** The errors that are among those or known to its budget: who was told of one may tell it on. */
-  readonly #told = new WeakSet<object>()
+  /** The errors that are among those or known to its budget: who knows of one may pass it on. */
+  readonly #known = new WeakSet<object>()
   readonly #unlisten: (() => void)[] = []
   readonly #ticks: NodeJS.Timeout
   #reading: Promise<DashboardState> | undefined
+  #isTicking = false
   #closing: Promise<void> | undefined
 
   private constructor(given: typeof token, budget: MemoryBudget, options: Checked, server: LoopbackServer) {
@@ -82,7 +84,7 @@ export class Dashboard implements AsyncDisposable {
     this.#remember(figuresOf(this.#sources).moment)
     this.#ticks = setInterval(() => this.#tick(), intervalMs)
     if (!manager) this.#unlisten.push(() => queue.close())
-    this.#hearOfRefusals(budget)
+    this.#watchRefusals(budget)
     if (monitor) this.#listen(monitor)
   }
 
@@ -95,8 +97,13 @@ export class Dashboard implements AsyncDisposable {
       if (dashboard) dashboard.#answer(request, response)
       else response.destroy()
     })
-    dashboard = new Dashboard(token, budget, checked, server)
-    return dashboard
+    try {
+      dashboard = new Dashboard(token, budget, checked, server)
+      return dashboard
+    } catch (error) {
+      await server.close()
+      throw error
+    }
   }
 
   /** Where it is. Nothing is shown there without a {@link link}. */
@@ -109,8 +116,13 @@ export class Dashboard implements AsyncDisposable {
     return this.#server.port
   }
 
-  /** An address that opens the page once, in the browser of whoever gets it first; that browser may come back without it. */
+  /**
+   * An address that opens the page once, in the browser of whoever gets it first; that browser may come back without it.
+   *
+   * @throws {@link ReleasedError} after {@link close}.
+   */
   link(): string {
+    if (this.#closing) throw released('the dashboard')
     return `${this.url}?token=${this.#keys.issue()}`
   }
 
@@ -126,8 +138,8 @@ export class Dashboard implements AsyncDisposable {
       const expected = 'an InsufficientMemoryError, a NeverFitsError, a TimeoutError or the BusyError of a queue'
       throw invalidArgument('error', expected, quoted(error))
     }
-    if (this.#told.has(error)) return
-    this.#told.add(error)
+    if (this.#known.has(error)) return
+    this.#known.add(error)
     keep(this.#refusals, refusal)
   }
 
@@ -163,10 +175,10 @@ export class Dashboard implements AsyncDisposable {
     return this.close()
   }
 
-  #hearOfRefusals(budget: MemoryBudget): void {
+  #watchRefusals(budget: MemoryBudget): void {
     const listener = (notice: unknown) => {
       const { error, isOf } = notice as RefusalNotice
-      if (isOf(budget)) this.#told.add(error)
+      if (isOf(budget)) this.#known.add(error)
     }
     subscribe(REFUSALS, listener)
     this.#unlisten.push(() => unsubscribe(REFUSALS, listener))
@@ -178,7 +190,7 @@ export class Dashboard implements AsyncDisposable {
       this.#unlisten.push(() => monitor.off(event, listener))
     }
     const happened = (kind: DashboardEvent['kind'], text: string) =>
-      keep(this.#events, { timeMs: Date.now(), kind, text })
+      keep(this.#events, { timeMs: Date.now(), kind, text: shownText(text) })
     for (const kind of ['normal', 'warning', 'critical'] as const) {
       on(kind, ({ constraint, usedPercent }) => happened(kind, `${usedPercent.toFixed(1)} % in use: ${constraint}`))
     }
@@ -195,7 +207,11 @@ export class Dashboard implements AsyncDisposable {
   /** One reading for all the pages that are open, and one text with what is new in it. */
   async #tick(): Promise<void> {
     if (this.#streams.size === 0) return this.#remember(figuresOf(this.#sources).moment)
+    // The last one is not over yet.
+    if (this.#isTicking) return
+    this.#isTicking = true
     const state = await this.#shown()
+    this.#isTicking = false
     if ('moment' in state) this.#remember(state.moment)
     const event = this.#changes.eventOf(state)
     for (const stream of this.#streams) {
@@ -223,14 +239,18 @@ export class Dashboard implements AsyncDisposable {
     if (!isOwn(request)) return refuse(403)
     if (request.method !== 'GET') return refuse(405)
     const [path, query] = (request.url ?? '').split('?', 2)
-    const token = path === '/' && query !== undefined ? new URLSearchParams(query).get('token') : null
-    const cookie = token === null ? undefined : this.#keys.redeem(token)
-    if (cookie !== undefined) return response.writeHead(303, { location: '/', 'set-cookie': cookie }).end()
+    const parameters = new URLSearchParams(query)
+    const token = path === '/' ? parameters.get('token') : null
+    const session = token === null ? undefined : this.#keys.redeem(token)
+    if (session) {
+      // What stands behind a # no browser sends to a server.
+      return response.writeHead(303, { location: `/#${session.key}`, 'set-cookie': session.cookie }).end()
+    }
     if (!this.#keys.admits(request)) return path === '/' ? refuseWithAdvice(response) : refuse(403)
     // Whoever opens a link again has the cookie that came for it.
     if (token !== null) return response.writeHead(303, { location: '/' }).end()
     if (path === '/') return this.#sendPage(response)
-    if (path === '/events') return this.#sendEvents(response)
+    if (path === '/events') return this.#keys.opens(parameters.get('key')) ? this.#sendEvents(response) : refuse(403)
     return refuse(404)
   }
 
@@ -240,18 +260,18 @@ export class Dashboard implements AsyncDisposable {
   }
 
   async #sendEvents(response: ServerResponse): Promise<void> {
-    if (this.#streams.size >= MAX_PAGES) {
-      response.writeHead(503).end()
-      return
-    }
     // It ends with the connection: an event is one write, without the frame of a chunk around it.
     response.removeHeader('transfer-encoding')
     response.writeHead(200, { 'content-type': 'text/event-stream', connection: 'close' })
+    if (this.#streams.size >= MAX_PAGES) {
+      response.end(`retry: 10000\nevent: full\ndata: ${MAX_PAGES}\n\n`)
+      return
+    }
     response.write(`retry: 2000\nevent: history\ndata: ${JSON.stringify(this.#moments)}\n\n`)
     const state = await this.#shown()
     if (response.destroyed) return
     response.write(`event: state\ndata: ${JSON.stringify(state)}\n\n`)
-    this.#changes.sayAll()
+    this.#changes.sendAll()
     this.#streams.add(response)
     response.once('close', () => this.#streams.delete(response))
   }

@@ -16,7 +16,8 @@ import {
   type WaitingRequest,
 } from '../index.js'
 import { byLabel } from '../metrics/manager.js'
-import { type Room, roomOf } from '../metrics/room.js'
+import { isThisProcess, type Room, roomOf } from '../metrics/room.js'
+import { labelled, shownLabel, shownPools, shownText } from './bounded.js'
 
 /** The figures of one moment that the chart draws. */
 export interface DashboardMoment {
@@ -97,15 +98,12 @@ interface Figures extends Room {
 /** Labels that a page shows at most. */
 const MAX_LABELS = 200
 
-/** Blocks of a slab that are sent at most; one with more is its sums alone. */
-const MAX_BLOCKS = 1000
-
 /** @internal The figures of now. */
 export function figuresOf({ budget, queue, ledger }: Sources): Figures {
   const room = roomOf(budget, ledger)
   const { lineBytes, allocatedBytes } = budget
-  const waiting = queue.waiting()
-  const binding = bindingOf(budget, { ...room, waiting })
+  const waiting = labelled(queue.waiting())
+  const binding = shownText(bindingOf(budget, { ...room, waiting }))
   const { headroom } = room
   const moment = { timeMs: Date.now(), lineBytes, allocatedBytes, ...(headroom && { headroomBytes: headroom.bytes }) }
   return { ...room, moment: { ...moment, binding }, waiting }
@@ -126,22 +124,17 @@ export function stateOf(
     peakBytes: budget.peakBytes,
     terms: budget.terms.sort((a, b) => a.bytes - b.bytes),
     ...(headroom && { headroom }),
-    labels: byLabel(budget, MAX_LABELS),
-    pools: open ? [...open.pools].map((pool) => bounded(pool.snapshot())) : [],
+    labels: byLabel(budget, MAX_LABELS).map(([label, bytes]) => [shownLabel(label), bytes]),
+    pools: shownPools(open ? [...open.pools].map((pool) => pool.snapshot()) : []),
     ...known,
   }
   return state
 }
 
-const bounded = (pool: PoolSnapshot): PoolSnapshot => ({
-  ...pool,
-  slabs: pool.slabs.map((slab) => (slab.blocks.length > MAX_BLOCKS ? { ...slab, blocks: [] } : slab)),
-})
-
 /** What leaves no more to be granted, in words: the least of the rooms, or who it is kept for. */
 function bindingOf(
   budget: MemoryBudget,
-  { availableBytes, headroom, waiting, holders }: Omit<Figures, 'moment'>,
+  { availableBytes, headroom, waiting, holders, ledgerError }: Omit<Figures, 'moment'>,
 ): string {
   const { lineAvailableBytes } = budget
   const rooms: [bytes: number, what: string][] = [[lineAvailableBytes, budget.bindingTerm.description]]
@@ -152,13 +145,18 @@ function bindingOf(
     rooms.push([budget.boardLineBytes - heldBytes, 'what the processes hold that share the ledger'])
   }
   const [leastBytes, what] = rooms.reduce((least, room) => (room[0] < least[0] ? room : least))
-  const isKept = availableBytes === 0 && leastBytes > 0
-  return (isKept && keptFor(leastBytes, waiting, holders)) || what
+  if (availableBytes > 0 || leastBytes <= 0) return what
+  if (ledgerError !== undefined && budget.ledgerPath !== undefined) return 'the ledger, which cannot be read'
+  return keptFor(leastBytes, waiting, holders) ?? what
 }
 
 /** Who what is left is kept for, if somebody waits. */
-function keptFor(bytes: number, [first]: readonly WaitingRequest[], holders: readonly LedgerHolder[]) {
-  const elsewhere = holders.find((holder) => holder.pid !== process.pid && (holder.waiting?.keptBytes ?? 0) > 0)
+function keptFor(bytes: number, waiting: readonly WaitingRequest[], holders: readonly LedgerHolder[]) {
+  const keeping = holders.filter((holder) => (holder.waiting?.keptBytes ?? 0) > 0)
+  const own = holders.find(isThisProcess)
+  // Where this process shares the ledger, it says there what it keeps.
+  const first = own === undefined || keeping.includes(own) ? waiting[0] : undefined
+  const elsewhere = keeping.find((holder) => !isThisProcess(holder))
   const wanted = first ?? elsewhere?.waiting
   if (!wanted) return undefined
   const whose = first ? `for "${first.label}"` : `for a request of ${elsewhere?.name}`

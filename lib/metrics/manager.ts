@@ -37,7 +37,7 @@ export function addManager(points: Points, manager: MemoryManager): void {
   for (const family of ['npu', 'gpu', 'system'] as const) {
     const { usedBytes, count } = manager[family].stats()
     points.add('plimsoll.buffers.used', usedBytes, { 'plimsoll.family': family })
-    points.add('plimsoll.buffers.count', count, { 'plimsoll.family': family })
+    points.add('plimsoll.buffers.live', count, { 'plimsoll.family': family })
   }
   const { heldBytes, inUseBytes } = manager.staging.stats()
   points.add('plimsoll.staging.held', heldBytes)

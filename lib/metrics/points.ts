@@ -23,8 +23,12 @@ const greatest: ReadonlySet<string> = new Set(
   metricCatalogue.filter(({ merge }) => merge === 'greatest').map(({ name }) => name),
 )
 
+/** Characters of an attribute at most: a label may come from anywhere, and be of any length. */
+const MAX_TEXT = 256
+
 /** A text that every reader takes: halves of characters are none. */
-const wellFormed = (text: string): string => Buffer.from(text).toString()
+const wellFormed = (text: string): string =>
+  Buffer.from(text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text).toString()
 
 /** Collects values; those that have the same attributes become one. */
 export class Points {

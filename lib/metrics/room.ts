@@ -28,21 +28,24 @@ export function roomOf(budget: MemoryBudget, choice: LedgerOptions | false | und
   if (isCounted || shared.holders.length === 0) return { ...shared, availableBytes, headroom }
   const { holders } = shared
   const others = holders.filter((holder) => !isThisProcess(holder))
-  const pendingBytes = sum(others, (holder) => holder.pendingBytes)
   const keptBytes = others.reduce((most, { waiting }) => Math.max(most, waiting?.keptBytes ?? 0), 0)
-  const left = pendingBytes === 0 ? headroom : lessPending(headroom, pendingBytes)
+  const left = headroom && besideHolders(headroom, holders)
   const rooms = [availableBytes, budget.boardLineBytes - sum(holders, ({ heldBytes }) => heldBytes)]
   // Without anything pending the budget itself has weighed it, if it does.
-  if (left && pendingBytes > 0) rooms.push(left.bytes)
+  if (left && left !== headroom) rooms.push(left.bytes)
   return { ...shared, availableBytes: Math.max(Math.min(...rooms) - keptBytes, 0), headroom: left }
 }
 
-const lessPending = (headroom: Headroom | undefined, pendingBytes: number): Headroom | undefined =>
-  headroom && {
+/** @internal Headroom less what others were granted by a ledger and have not taken; the same object where that is nothing. */
+export function besideHolders(headroom: Headroom, holders: readonly LedgerHolder[]): Headroom {
+  const pendingBytes = sum(holders, (holder) => (isThisProcess(holder) ? 0 : holder.pendingBytes))
+  if (pendingBytes === 0) return headroom
+  return {
     ...headroom,
     bytes: Math.max(headroom.bytes - pendingBytes, 0),
     pendingBytes: headroom.pendingBytes + pendingBytes,
   }
+}
 
 /** Who shares a ledger, and whether the budget counts what they hold: it does so of its own. */
 interface Shared extends Pick<Room, 'holders' | 'ledgerError'> {
@@ -62,8 +65,8 @@ function sharedBy(budget: MemoryBudget, choice: LedgerOptions | false | undefine
   }
 }
 
-/** What this process was granted and has not taken is off its budget's headroom already. */
-const isThisProcess = ({ isSeen, pid }: LedgerHolder): boolean => isSeen && pid === process.pid
+/** @internal Whether a holder is this process: what that was granted and has not taken is off its budget's headroom already. */
+export const isThisProcess = ({ isSeen, pid }: LedgerHolder): boolean => isSeen && pid === process.pid
 
 const sum = (holders: readonly LedgerHolder[], bytesOf: (holder: LedgerHolder) => number): number =>
   holders.reduce((bytes, holder) => bytes + bytesOf(holder), 0)

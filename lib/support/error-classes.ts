@@ -335,6 +335,8 @@ export class NeverFitsError extends PlimsollError {
   declare readonly label: string
   /** Bytes asked for, all together. */
   declare readonly requestedBytes: number
+  /** Bytes that were free. */
+  declare readonly availableBytes: number
   /** The whole line, in bytes. */
   declare readonly lineBytes: number
   /** The term that draws the line, in words. */
@@ -358,6 +360,8 @@ export class TimeoutError extends PlimsollError {
   declare readonly code: 'ERR_TIMEOUT'
   /** What was waited for. */
   declare readonly what: string
+  /** The labels of what was asked for. */
+  declare readonly label: string
   /** How long, in milliseconds. */
   declare readonly timeoutMs: number
   /** Bytes asked for, all together. */

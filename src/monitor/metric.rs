@@ -22,7 +22,7 @@ mirror! {
             | 'plimsoll.pool.held' | 'plimsoll.pool.used' | 'plimsoll.pool.requested' | 'plimsoll.pool.hole' \
             | 'plimsoll.pool.slabs' | 'plimsoll.pool.buffers' | 'plimsoll.pool.allocations' \
             | 'plimsoll.pool.failures' | 'plimsoll.pool.moved' | 'plimsoll.buffers.used' \
-            | 'plimsoll.buffers.count' | 'plimsoll.staging.held' | 'plimsoll.staging.used' \
+            | 'plimsoll.buffers.live' | 'plimsoll.staging.held' | 'plimsoll.staging.used' \
             | 'plimsoll.ledger.held' | 'plimsoll.ledger.pending' | 'plimsoll.ledger.draining' \
             | 'plimsoll.ledger.waiting' | 'plimsoll.ledger.wanted'" = metric,
         /// Its name in Prometheus, by the rules with which OpenTelemetry's names are translated.

@@ -172,16 +172,18 @@ pub enum Error {
         label: String,
         /// Bytes asked for, all together.
         requested_bytes: u64,
+        /// Bytes that were free.
+        available_bytes: u64,
         /// The whole line, in bytes.
         line_bytes: u64,
         /// The term that draws the line, in words.
         binding_constraint: String,
     },
     /// It did not come within the time that its caller gave it. Nothing was taken.
-    #[error("expected {what} within {timeout_ms} ms, but {reason}")]
+    #[error("expected {} within {timeout_ms} ms, but {reason}", granted(label, *.requested_bytes))]
     Timeout {
-        /// What was waited for.
-        what: String,
+        /// The labels of the request.
+        label: String,
         /// How long, in milliseconds.
         timeout_ms: u64,
         /// Bytes asked for, all together.
@@ -282,6 +284,13 @@ impl Error {
         Some(source.get_ref()?.downcast_ref::<ServerRefusal>()?.status)
     }
 
+    /// What was waited for; `None` of an error that is no [`Error::Timeout`].
+    #[must_use]
+    pub fn waited_for(&self) -> Option<String> {
+        let Self::Timeout { label, requested_bytes, .. } = self else { return None };
+        Some(granted(label, *requested_bytes))
+    }
+
     /// A shorthand for [`Error::Busy`].
     pub fn busy(what: &'static str, reason: impl Into<String>) -> Self {
         Self::Busy { what, reason: reason.into() }
@@ -357,6 +366,11 @@ codes!(
     Internal => "ERR_INTERNAL",
     Cancelled => "ABORT_ERR",
 );
+
+/// What one who waits for bytes waits for.
+fn granted(label: &str, requested_bytes: u64) -> String {
+    format!("{} for {label:?} to be granted", format_bytes(requested_bytes))
+}
 
 /// A size for people; with its bytes, where rounding would make it look like the other one that stands beside it.
 fn apart(bytes: u64, other: u64) -> String {

@@ -11,6 +11,7 @@ import {
   processMemory,
   surveyLedger,
 } from '../../index.js'
+import { besideHolders } from '../../metrics/room.js'
 import { measured } from '../../support/measured.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
@@ -221,15 +222,17 @@ class SampleFeed implements AsyncIterable<View> {
       if (this.#isOther && !sample.process) return
       firstKillCount ??= sample.oomKillCount
       const read = await processes(this.#all ? {} : { loaded: true })
+      const ledger = this.#ledgerView(read)
+      const headroom = besideHolders(sample.headroom, ledger.survey?.holders ?? [])
       yield {
-        sample,
+        sample: { ...sample, headroom },
         pid: this.#pid,
         isOther: this.#isOther,
         line: this.#line,
         killCount: Math.max((sample.oomKillCount ?? 0) - (firstKillCount ?? 0), 0),
         processes: read,
-        ledger: this.#ledgerView(read),
-        history: this.#remember(sample.headroom.bytes),
+        ledger,
+        history: this.#remember(headroom.bytes),
         gpuProcesses: await this.#gpuProcesses(),
         intervalMs: this.#intervalMs,
       }

@@ -8,7 +8,7 @@ export function lateError(settings: Settings, state: State, availableBytes: numb
   const requestedBytes = requiredBytes + loadBytes
   const reason = state === 'waiting' ? `it waits for ${formatBytes(requestedBytes)} in the ledger` : `it is ${state}`
   const message = `expected ${id} to take connections within ${waitTimeoutMs} ms, but ${reason}. Try again later`
-  const details = { what: id, timeoutMs: waitTimeoutMs, requestedBytes, availableBytes, reason }
+  const details = { what: id, label: id, timeoutMs: waitTimeoutMs, requestedBytes, availableBytes, reason }
   return new TimeoutError('ERR_TIMEOUT', message, details)
 }
 

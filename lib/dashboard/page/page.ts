@@ -305,19 +305,19 @@ const views: readonly [draw: (state: State) => void, parts: readonly (keyof Stat
   [drawLogs, ['events', 'refusals', 'hasManager', 'level']],
 ]
 
-/** What a page is told: by the server, or by the page of the same browser that has the stream. */
-type Told =
+/** What a page gets: by the server, or by the page of the same browser that has the stream. */
+type Update =
   | { kind: 'history'; moments: DashboardMoment[] }
   | { kind: 'state' | 'change'; parts: object }
   | { kind: 'connection'; text: string }
 
 /** Takes what is new, and shows it. */
-function take(told: Told): void {
-  if (told.kind === 'connection') say(told.text)
-  else if (told.kind === 'history') {
-    moments = told.moments
+function take(update: Update): void {
+  if (update.kind === 'connection') say(update.text)
+  else if (update.kind === 'history') {
+    moments = update.moments
     drawChart()
-  } else takeParts(told.parts, told.kind === 'state')
+  } else takeParts(update.parts, update.kind === 'state')
 }
 
 function takeParts(parts: object, areAll: boolean): void {
@@ -337,26 +337,35 @@ function say(text: string): void {
 
 /** Takes what the server sends, and hands it on, until that lets this browser look no more. */
 function stream(others: BroadcastChannel): Promise<void> {
-  const source = new EventSource('/events')
-  const tell = (told: Told): void => {
-    take(told)
-    others.postMessage(told)
+  const source = new EventSource(`/events?key=${localStorage.getItem(KEY) ?? ''}`)
+  let isFull = false
+  const pass = (update: Update): void => {
+    take(update)
+    others.postMessage(update)
   }
-  source.addEventListener('history', ({ data }) => tell({ kind: 'history', moments: JSON.parse(data) }))
+  source.addEventListener('history', ({ data }) => pass({ kind: 'history', moments: JSON.parse(data) }))
   for (const kind of ['state', 'change'] as const) {
-    source.addEventListener(kind, ({ data }) => tell({ kind, parts: JSON.parse(data) }))
+    source.addEventListener(kind, ({ data }) => pass({ kind, parts: JSON.parse(data) }))
   }
-  // Who has come since is told all there is.
-  const answer = ({ data }: MessageEvent<Told | 'hello'>): void => {
+  source.addEventListener('open', () => {
+    isFull = false
+  })
+  source.addEventListener('full', ({ data }) => {
+    isFull = true
+    pass({ kind: 'connection', text: `${data} other browsers have it open, as many as may; trying again` })
+  })
+  // Who has come since gets all there is.
+  const answer = ({ data }: MessageEvent<Update | 'hello'>): void => {
     if (data !== 'hello' || !('moment' in state)) return
-    others.postMessage({ kind: 'history', moments } satisfies Told)
-    others.postMessage({ kind: 'state', parts: state } satisfies Told)
+    others.postMessage({ kind: 'history', moments } satisfies Update)
+    others.postMessage({ kind: 'state', parts: state } satisfies Update)
   }
   others.addEventListener('message', answer)
   return new Promise((resolve) => {
     source.onerror = () => {
       const isOver = source.readyState === EventSource.CLOSED
-      tell({ kind: 'connection', text: isOver ? 'ended; open another link' : 'connecting again' })
+      if (isFull && !isOver) return
+      pass({ kind: 'connection', text: isOver ? 'ended; open another link' : 'connecting again' })
       if (!isOver) return
       others.removeEventListener('message', answer)
       resolve()
@@ -370,14 +379,25 @@ function stream(others: BroadcastChannel): Promise<void> {
  */
 function connect(): void {
   const others = new BroadcastChannel('plimsoll')
-  others.addEventListener('message', ({ data }: MessageEvent<Told | 'hello'>) => {
+  others.addEventListener('message', ({ data }: MessageEvent<Update | 'hello'>) => {
     if (data !== 'hello') take(data)
   })
   others.postMessage('hello')
   navigator.locks.request('plimsoll', () => stream(others))
 }
 
+/** Where the key is kept that came with a link: it is this server's alone, and what brings figures. */
+const KEY = 'plimsoll-key'
+
+function keepKey(): void {
+  const key = location.hash.slice(1)
+  if (key === '') return
+  localStorage.setItem(KEY, key)
+  history.replaceState(null, '', '/')
+}
+
 makeChart()
+keepKey()
 connect()
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', makeChart)
 new ResizeObserver(() => {

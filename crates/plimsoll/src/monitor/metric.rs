@@ -172,7 +172,7 @@ metrics! {
     /// What buffers of a family asked for.
     BuffersUsed = "plimsoll.buffers.used": UpDownCounter, "By", ["plimsoll.family"];
     /// Live buffers of a family.
-    BuffersCount = "plimsoll.buffers.count": UpDownCounter, "{buffer}", ["plimsoll.family"];
+    BuffersLive = "plimsoll.buffers.live": UpDownCounter, "{buffer}", ["plimsoll.family"];
     /// What the staging pool keeps idle.
     StagingHeld = "plimsoll.staging.held": UpDownCounter, "By", [];
     /// What of the staging pool is in use.

@@ -90,6 +90,7 @@ impl<T> QueueEntry<T> {
         (self.waiter.bytes > line_bytes).then(|| Error::NeverFits {
             label: self.label(),
             requested_bytes: self.waiter.bytes,
+            available_bytes: self.budget.free_bytes(),
             line_bytes,
             binding_constraint: self.budget.binding().to_string(),
         })
@@ -140,7 +141,7 @@ impl<T> QueueEntry<T> {
             }
         };
         Error::Timeout {
-            what: format!("{} for {:?} to be granted", format_bytes(self.waiter.bytes), self.label()),
+            label: self.label(),
             timeout_ms,
             requested_bytes: self.waiter.bytes,
             available_bytes: free_bytes,

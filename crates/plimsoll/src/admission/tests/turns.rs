@@ -22,13 +22,18 @@ fn all_of_a_list_is_granted_or_nothing() {
 #[test]
 fn what_never_fits_and_what_is_too_many_is_refused_at_once() {
     let admission = line_of(100);
+    let small = admission.budget().allocate(30, "small").unwrap();
     let never = admission.submit(vec![GrantRequest::new(60, "a"), GrantRequest::new(41, "b")], patient());
     match never.unwrap_err() {
-        Error::NeverFits { label, requested_bytes, line_bytes, .. } => {
-            assert_eq!((label.as_str(), requested_bytes, line_bytes), ("a, b", 101, 100));
+        Error::NeverFits { label, requested_bytes, available_bytes, line_bytes, .. } => {
+            assert_eq!(
+                (label.as_str(), requested_bytes, available_bytes, line_bytes),
+                ("a, b", 101, 70, 100)
+            );
         }
         other => panic!("{other:?}"),
     }
+    drop(small);
     let overflowing = vec![GrantRequest::new(u64::MAX, "a"), GrantRequest::new(u64::MAX, "b")];
     assert_eq!(admission.submit(overflowing, patient()).unwrap_err().code(), "ERR_NEVER_FITS");
     let _held = admission.budget().allocate(100, "held").unwrap();
@@ -156,8 +161,14 @@ fn who_waits_too_long_is_told_so_and_who_is_served_at_the_last_moment_is_served(
     admission.run(now + 5_000_000);
     match late.try_take() {
         Some(Err(Error::Timeout {
-            timeout_ms: 5, requested_bytes: 50, available_bytes: 40, reason, ..
+            timeout_ms: 5,
+            requested_bytes: 50,
+            available_bytes: 40,
+            label,
+            reason,
+            ..
         })) => {
+            assert_eq!(label, "50 bytes");
             assert!(reason.contains("number 1 of those"), "{reason}");
         }
         other => panic!("{other:?}"),

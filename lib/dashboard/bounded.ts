@@ -1,0 +1,39 @@
+import type { PoolSnapshot } from '../index.js'
+
+/** Characters of a label that a page shows at most: it may come from anywhere. */
+const MAX_LABEL = 200
+
+/** Characters of any other text. */
+const MAX_TEXT = 2000
+
+/** Blocks of a slab that are sent at most, and of all; a slab with more is its sums alone. */
+const MAX_BLOCKS = { slab: 1000, all: 20_000 }
+
+const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)}…` : text)
+
+/** A label as it is shown. */
+export const shownLabel = (label: string): string => cut(label, MAX_LABEL)
+
+/** A text as it is shown. */
+export const shownText = (text: string): string => cut(text, MAX_TEXT)
+
+/** Things with labels, as they are shown. */
+export const labelled = <T extends { readonly label: string }>(all: readonly T[]): T[] =>
+  all.map((each) => ({ ...each, label: shownLabel(each.label) }))
+
+/** Pools as they are shown. */
+export function shownPools(pools: readonly PoolSnapshot[]): PoolSnapshot[] {
+  let left = MAX_BLOCKS.all
+  return labelled(pools).map((pool) => ({
+    ...pool,
+    slabs: pool.slabs.map((slab) => {
+      const isShown = slab.blocks.length <= Math.min(MAX_BLOCKS.slab, left)
+      left -= isShown ? slab.blocks.length : 0
+      const blocks = isShown ? slab.blocks : []
+      return {
+        ...slab,
+        blocks: blocks.map(({ label, ...block }) => ({ ...block, ...(label && { label: shownLabel(label) }) })),
+      }
+    }),
+  }))
+}
