@@ -1,7 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { type IncomingHttpHeaders, request } from 'node:http'
 import {
   AbortError,
   BusyError,
@@ -18,7 +17,8 @@ import {
   ReleasedError,
   TimeoutError,
 } from 'plimsoll'
-import { Dashboard, type DashboardMoment, type DashboardState, serveDashboard } from 'plimsoll/dashboard'
+import { Dashboard, serveDashboard } from 'plimsoll/dashboard'
+import { eventsOf, firstEvents, sessionFrom } from './helpers/dashboard'
 import { thrownBy } from './helpers/errors'
 import { samplePath } from './helpers/models'
 import { rejectedBy } from './helpers/rejected-by'
@@ -34,196 +34,6 @@ afterEach(async () => {
   await manager.close()
 })
 
-interface Answer {
-  status: number | undefined
-  headers: IncomingHttpHeaders
-  text: string
-}
-
-/** What is answered to one request, as a program sends it: fetch() does not let one name another host. */
-const ask = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
-  new Promise<Answer>((resolve, reject) => {
-    const call = request({ host: '127.0.0.1', port: dashboard.port, path, headers, method }, (response) => {
-      let text = ''
-      response.setEncoding('utf8').on('data', (piece) => {
-        text += piece
-      })
-      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, text }))
-    })
-    call.on('error', reject).end()
-  })
-
-const pathOf = (link: string) => {
-  const { pathname, search } = new URL(link)
-  return pathname + search
-}
-
-/** What a browser has that has opened a link. */
-interface Session {
-  cookie: string
-  /** The path that brings figures, with the cookie. */
-  events: string
-}
-
-async function sessionFrom(link = dashboard.link()): Promise<Session> {
-  const { headers } = await ask(pathOf(link))
-  const [, key] = /^\/#([\w-]{43})$/.exec(headers.location ?? '') ?? []
-  return { cookie: headers['set-cookie']?.[0]?.split(';')[0] ?? '', events: `/events?key=${key}` }
-}
-
-/** What a page is sent. */
-async function* eventsOf({ cookie, events }: Session) {
-  const response = await fetch(`${dashboard.url}${events.slice(1)}`, { headers: { cookie } })
-  expect(response.headers.get('content-type')).toBe('text/event-stream')
-  let text = ''
-  for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
-    text += Buffer.from(piece).toString('latin1')
-    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const [, event = '', data = ''] = /^event: (.*)\ndata: (.*)$/m.exec(text.slice(0, end)) ?? []
-      text = text.slice(end + 2)
-      yield { event, data: JSON.parse(data) }
-    }
-  }
-}
-
-/** What it is sent first: the moments before, and the state. */
-async function firstEvents(): Promise<[DashboardMoment[], DashboardState]> {
-  const events = eventsOf(await sessionFrom())
-  const [history, state] = [await events.next(), await events.next()].map(({ value }) => value)
-  await events.return(undefined)
-  return [history?.data, state?.data]
-}
-
-/** All that whoever may not look is told, which has no figure in it. */
-const ADVICE =
-  'This page opens by a link that was not used and is not too old: ' +
-  'press Enter where plimsoll dashboard runs for one, or have your program print one.\n'
-
-describe('who may look', () => {
-  test('is who opens a link first, and that browser again', async () => {
-    const path = pathOf(dashboard.link())
-    const first = await ask(path)
-    expect(first).toMatchObject({
-      status: 303,
-      text: '',
-      headers: { location: expect.stringMatching(/^\/#[\w-]{43}$/) },
-    })
-    const [set = ''] = first.headers['set-cookie'] ?? []
-    expect(set).toMatch(/^plimsoll-\d+=[\w-]{43}; HttpOnly; SameSite=Strict; Path=\/$/)
-    const cookie = set.split(';')[0] as string
-    for (const _ of [1, 2]) expect(await ask('/', { cookie })).toMatchObject({ status: 200 })
-    // Replayed.
-    const headers = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }
-    expect(await ask(path)).toMatchObject({ status: 403, text: ADVICE, headers })
-    expect((await ask(path)).headers['set-cookie']).toBeUndefined()
-    // Opened again where the cookie is, as by a click on the same line.
-    for (const again of [path, '/?token=wrong']) {
-      expect(await ask(again, { cookie })).toMatchObject({ status: 303, text: '', headers: { location: '/' } })
-    }
-  })
-
-  test('is nobody with the cookie alone, which browsers send to any other server of this machine, too', async () => {
-    const { cookie, events } = await sessionFrom()
-    const page = await ask('/', { cookie })
-    expect([page.status, page.text.includes(String(manager.budget.lineBytes))]).toEqual([200, false])
-    for (const path of ['/events', '/events?key=', '/events?key=wrong', events.slice(0, -1), `${events}x`]) {
-      expect(await ask(path, { cookie })).toMatchObject({ status: 403, text: '' })
-    }
-  })
-
-  test('is nobody without a cookie, with a wrong one or a wrong token: not a figure', async () => {
-    const { cookie: good, events } = await sessionFrom()
-    const name = good.split('=')[0]
-    for (const path of [
-      '/',
-      '/events',
-      events,
-      '/?token=',
-      '/?token=wrong',
-      `/?token=${'A'.repeat(43)}`,
-      '/nothing',
-      '//',
-      '/%',
-    ]) {
-      for (const cookie of ['', `${name}=`, `${name}=wrong`, `${name}x=${good.split('=')[1]}`, good.slice(0, -1)]) {
-        const { status, text } = await ask(path, cookie ? { cookie } : {})
-        const told = /^\/(?:\?|$)/.test(path) ? ADVICE : ''
-        expect({ path, cookie, status, text }).toEqual({ path, cookie, status: 403, text: told })
-      }
-    }
-  })
-
-  test('is nobody with a link that has become too old', async () => {
-    await using brief = await serveDashboard({ manager, linkMs: 1 })
-    const link = brief.link()
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    const response = await fetch(link, { redirect: 'manual' })
-    expect([response.status, await response.text(), response.headers.get('set-cookie')]).toEqual([403, ADVICE, null])
-  })
-
-  test('is nobody with the cookie of another dashboard', async () => {
-    await using other = await serveDashboard({ manager })
-    const { headers } = await fetch(other.link(), { redirect: 'manual' })
-    const cookie = headers.get('set-cookie')?.split(';')[0] as string
-    const renamed = cookie.replace(String(other.port), String(dashboard.port))
-    for (const wrong of [cookie, renamed]) {
-      expect(await ask('/', { cookie: wrong })).toMatchObject({ status: 403, text: ADVICE })
-      expect(await ask('/events', { cookie: wrong })).toMatchObject({ status: 403, text: '' })
-    }
-  })
-
-  test.each([
-    ['by the name of another host, as DNS rebinding does', { host: 'attacker.example' }],
-    ['by such a name and the right port', { host: 'attacker.example:PORT' }],
-    ['by a name that begins as ours', { host: '127.0.0.1.attacker.example' }],
-    ['by a name that ends as ours', { host: 'attacker.example#127.0.0.1' }],
-    ['from another origin', { origin: 'https://attacker.example' }],
-    ['from another port of this machine', { origin: 'http://127.0.0.1:1' }],
-    ['from a page without an origin', { origin: 'null' }],
-    ['from another site', { 'sec-fetch-site': 'cross-site' }],
-    ['from another port, as a browser tells it', { 'sec-fetch-site': 'same-site' }],
-  ] as [string, Record<string, string>][])('is nobody %s, even with the cookie or a link', async (_, headers) => {
-    const { cookie, events } = await sessionFrom()
-    const sent = Object.fromEntries(
-      Object.entries(headers).map(([name, value]) => [name, value.replace('PORT', String(dashboard.port))]),
-    )
-    for (const path of ['/', events, pathOf(dashboard.link())]) {
-      const { status, text, headers: got } = await ask(path, { ...sent, cookie })
-      expect({ status, text, cookie: got['set-cookie'] }).toEqual({ status: 403, text: '', cookie: undefined })
-    }
-    // A link that somebody else sent on is not used up by that.
-    const link = dashboard.link()
-    await ask(pathOf(link), sent)
-    expect(await ask(pathOf(link))).toMatchObject({ status: 303 })
-  })
-
-  test('reads, and does nothing else', async () => {
-    const { cookie } = await sessionFrom()
-    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'HEAD']) {
-      expect(await ask('/', { cookie }, method)).toMatchObject({ status: 405, text: '' })
-    }
-    expect(await ask('/nothing', { cookie })).toMatchObject({ status: 404, text: '' })
-  })
-})
-
-describe('the page', () => {
-  test('needs nothing from elsewhere, and its policy lets nothing but its own scripts run', async () => {
-    const { text, headers } = await ask('/', { cookie: (await sessionFrom()).cookie })
-    const policy = String(headers['content-security-policy'])
-    expect(policy).toMatch(
-      /^default-src 'none'; style-src 'sha256-\S+'; script-src 'sha256-\S+' 'sha256-\S+'; connect-src 'self';/,
-    )
-    expect(policy).not.toContain('unsafe')
-    expect(text).not.toMatch(/(?:src|href)="(?!#|data:,)/)
-    expect(text).toContain('Copyright (c) 2022 Leon Sorokin')
-    expect(headers).toMatchObject({
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      'cross-origin-resource-policy': 'same-origin',
-    })
-  })
-})
-
 describe('what is shown', () => {
   test('is what the API gives: line, labels, pools, queue, processes', async () => {
     using _weights = manager.budget.allocate(30 * MiB, '<b>weights</b>')
@@ -232,7 +42,7 @@ describe('what is shown', () => {
     const pool = await manager.pools.create({ device: 'host', slabBytes: 4 * MiB })
     await pool.reserve(4 * MiB)
     using _buffer = pool.allocate(MiB, { label: 'page' })
-    const [history, state] = await firstEvents()
+    const [history, state] = await firstEvents(dashboard)
     expect(history.length).toBeGreaterThan(0)
     expect(history.at(-1)).toMatchObject({ lineBytes: manager.budget.lineBytes })
     expect(state.moment).toMatchObject({
@@ -421,7 +231,7 @@ describe('what is shown', () => {
   })
 
   test('goes on in every page that is open, and ends with the dashboard', async () => {
-    const { cookie, events } = await sessionFrom()
+    const { cookie, events } = await sessionFrom(dashboard)
     const pages = await Promise.all(
       Array.from({ length: 10 }, () => fetch(`${dashboard.url}${events.slice(1)}`, { headers: { cookie } })),
     )
@@ -443,7 +253,7 @@ describe('what is shown', () => {
   })
 
   test('is told a page more than may be open that it is, and to come again', async () => {
-    const { cookie, events } = await sessionFrom()
+    const { cookie, events } = await sessionFrom(dashboard)
     const open = () => fetch(`${dashboard.url}${events.slice(1)}`, { headers: { cookie } })
     const pages = await Promise.all(Array.from({ length: 64 }, open))
     // A page counts once it has been sent the state.
@@ -462,7 +272,7 @@ describe('what is shown', () => {
   })
 
   test('reaches a page as what has changed since it was sent last', async () => {
-    const events = eventsOf(await sessionFrom())
+    const events = eventsOf(dashboard, await sessionFrom(dashboard))
     const seen: string[] = []
     let state: Record<string, unknown> = {}
     const until = async (isSo: () => boolean) => {

@@ -15,8 +15,9 @@ import {
   type RefusedRequest,
   type WaitingRequest,
 } from '../index.js'
+import { isThisProcess } from '../ledger/beside.js'
 import { byLabel } from '../metrics/manager.js'
-import { isThisProcess, type Room, roomOf } from '../metrics/room.js'
+import { type Room, roomOf } from '../metrics/room.js'
 import { labelled, shownLabel, shownPools, shownText } from './bounded.js'
 
 /** The figures of one moment that the chart draws. */

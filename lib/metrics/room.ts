@@ -6,6 +6,7 @@ import {
   type MemoryBudget,
   surveyLedger,
 } from '../index.js'
+import { besideHolders, isThisProcess } from '../ledger/beside.js'
 import { measured } from '../support/measured.js'
 
 /** What a budget could grant now, and who has a say in that. */
@@ -36,17 +37,6 @@ export function roomOf(budget: MemoryBudget, choice: LedgerOptions | false | und
   return { ...shared, availableBytes: Math.max(Math.min(...rooms) - keptBytes, 0), headroom: left }
 }
 
-/** @internal Headroom less what others were granted by a ledger and have not taken; the same object where that is nothing. */
-export function besideHolders(headroom: Headroom, holders: readonly LedgerHolder[]): Headroom {
-  const pendingBytes = sum(holders, (holder) => (isThisProcess(holder) ? 0 : holder.pendingBytes))
-  if (pendingBytes === 0) return headroom
-  return {
-    ...headroom,
-    bytes: Math.max(headroom.bytes - pendingBytes, 0),
-    pendingBytes: headroom.pendingBytes + pendingBytes,
-  }
-}
-
 /** Who shares a ledger, and whether the budget counts what they hold: it does so of its own. */
 interface Shared extends Pick<Room, 'holders' | 'ledgerError'> {
   isCounted: boolean
@@ -64,9 +54,6 @@ function sharedBy(budget: MemoryBudget, choice: LedgerOptions | false | undefine
     throw error
   }
 }
-
-/** @internal Whether a holder is this process: what that was granted and has not taken is off its budget's headroom already. */
-export const isThisProcess = ({ isSeen, pid }: LedgerHolder): boolean => isSeen && pid === process.pid
 
 const sum = (holders: readonly LedgerHolder[], bytesOf: (holder: LedgerHolder) => number): number =>
   holders.reduce((bytes, holder) => bytes + bytesOf(holder), 0)

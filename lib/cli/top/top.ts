@@ -11,7 +11,7 @@ import {
   processMemory,
   surveyLedger,
 } from '../../index.js'
-import { besideHolders } from '../../metrics/room.js'
+import { besideHolders } from '../../ledger/beside.js'
 import { measured } from '../../support/measured.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
