@@ -43,6 +43,13 @@ interface DashboardEvent {
     /** The same for people. */
     text: string;
 }
+/** A process that holds memory. */
+interface DashboardProcess extends ProcessInfo {
+    /** Whether it has this package loaded. */
+    isLoaded: boolean;
+    /** What it holds of GPUs, in bytes; absent where no driver tells. */
+    gpuBytes?: number;
+}
 /** All that the pages show: each part is what the API gives. */
 interface DashboardState {
     /** The figures of now. */
@@ -63,8 +70,8 @@ interface DashboardState {
     pressure?: Pressure;
     /** What is granted by label, the most first. */
     labels: [label: string, bytes: number][];
-    /** Every process that has this package loaded. */
-    processes: ProcessInfo[];
+    /** Who has this package loaded, and who else holds 1 % of the memory or some of a GPU: at most 50, the largest first. */
+    processes: DashboardProcess[];
     /** The slabs of each pool. */
     pools: PoolSnapshot[];
     /** Who waits in the queue. */
@@ -106,7 +113,7 @@ declare class Dashboard implements AsyncDisposable {
      * @throws {@link InvalidArgumentError} for what is no error of a refusal.
      */
     refused(error: RefusalNotice['error']): void;
-    /** All that the pages show now. Pressure is read every two seconds, and the processes are looked for every five. */
+    /** All that the pages show now. Pressure is read every two seconds, and the processes are looked for every ten. */
     state(): Promise<DashboardState>;
     /** Ends it, and the pages that are open. Idempotent. */
     close(): Promise<void>;
@@ -126,4 +133,4 @@ declare class Dashboard implements AsyncDisposable {
 declare const serveDashboard: (options?: DashboardOptions) => Promise<Dashboard>;
 
 export { Dashboard, serveDashboard };
-export type { DashboardEvent, DashboardMoment, DashboardOptions, DashboardState };
+export type { DashboardEvent, DashboardMoment, DashboardOptions, DashboardProcess, DashboardState };

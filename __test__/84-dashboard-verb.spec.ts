@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { GiB } from 'plimsoll'
 import { serveDashboard } from 'plimsoll/dashboard'
 import { root, runNode } from './helpers/child'
+import { fakeCuda } from './helpers/fake-cuda'
 
 test('plimsoll dashboard prints a link that opens once, and ends with 0 when it is asked to', async () => {
   const child = spawn(process.execPath, ['dist/cli.js', 'dashboard', '--json', '--interval', '100ms'], {
@@ -94,3 +96,28 @@ test.each(['1ms', '50ms', '61s', 'often'])(
     )
   },
 )
+
+test('a process that holds memory of a GPU is shown where a driver tells, and what that does not tell is not 0', () => {
+  const script = `
+    const { serveDashboard } = require('plimsoll/dashboard')
+    serveDashboard().then(async (dashboard) => {
+      const { processes } = await dashboard.state()
+      const its = processes.find(({ pid }) => pid === Number(process.argv[1]))
+      console.log(JSON.stringify(its === undefined ? null : [its.isLoaded, its.gpuBytes]))
+      await dashboard.close()
+    })`
+  // Small and without the package: it is there for what it holds of the GPU.
+  const child = spawn('sleep', ['60'])
+  const seen = (settings: string) => {
+    const driver = [`PLIMSOLL_NVML_LIBRARY=${fakeCuda}`, `FAKE_CUDA=${settings}`]
+    return JSON.parse(runNode(['-e', script, `${child.pid}`], { through: ['env', ...driver] }).stdout)
+  }
+  try {
+    const only = `nvml.processes=1,nvml.first_pid=${child.pid}`
+    expect(seen(only)).toEqual([false, GiB])
+    expect(seen(`${only},nvml.unavailable=1`)).toEqual([false, null])
+    expect(seen('nvml.init_code=9')).toBeNull()
+  } finally {
+    child.kill()
+  }
+})

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -11,6 +12,7 @@ import {
   MemoryManager,
   MemoryMonitor,
   MiB,
+  machineMemory,
   NeverFitsError,
   processes,
   type RefusalNotice,
@@ -65,10 +67,29 @@ describe('what is shown', () => {
     expect(state.pools).toMatchObject([snapshot])
     const pids = (await processes({ loaded: true })).map(({ pid }) => pid)
     expect(pids).toContain(process.pid)
-    expect(state.processes.map(({ pid }) => pid)).toContain(process.pid)
+    expect(state.processes).toContainEqual(expect.objectContaining({ pid: process.pid, isLoaded: true }))
     expect(state.peakBytes).toBe(manager.budget.peakBytes)
     manager.admission.close()
     await waits
+  })
+
+  test('has who else holds much of the memory, and nobody who holds little', async () => {
+    const bytes = Math.ceil(machineMemory().totalBytes / 100)
+    const holding = `const held = Buffer.alloc(${bytes}, 1); console.log('held'); setInterval(() => held, 2 ** 30)`
+    const children = [holding, "console.log('nothing'); setInterval(() => {}, 2 ** 30)"].map((script) =>
+      spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] }),
+    )
+    try {
+      for (const { stdout } of children) await once(stdout, 'data')
+      await using other = await serveDashboard({ manager })
+      const shown = (await other.state()).processes
+      const [large, small] = children.map(({ pid }) => shown.find((process) => process.pid === pid))
+      expect(large).toMatchObject({ isLoaded: false, command: expect.stringContaining('Buffer.alloc') })
+      expect(large?.rssBytes).toBeGreaterThanOrEqual(bytes)
+      expect(small).toBeUndefined()
+    } finally {
+      for (const child of children) child.kill('SIGKILL')
+    }
   })
 
   test('has every refusal of its budget by itself, with its advice, the latest first', async () => {

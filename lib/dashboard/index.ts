@@ -6,4 +6,4 @@
 
 export type { DashboardOptions } from './options.js'
 export { Dashboard, serveDashboard } from './server.js'
-export type { DashboardEvent, DashboardMoment, DashboardState } from './state.js'
+export type { DashboardEvent, DashboardMoment, DashboardProcess, DashboardState } from './state.js'

@@ -143,7 +143,7 @@ export class Dashboard implements AsyncDisposable {
     keep(this.#refusals, refusal)
   }
 
-  /** All that the pages show now. Pressure is read every two seconds, and the processes are looked for every five. */
+  /** All that the pages show now. Pressure is read every two seconds, and the processes are looked for every ten. */
   state(): Promise<DashboardState> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined

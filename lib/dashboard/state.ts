@@ -44,6 +44,14 @@ export interface DashboardEvent {
   text: string
 }
 
+/** A process that holds memory. */
+export interface DashboardProcess extends ProcessInfo {
+  /** Whether it has this package loaded. */
+  isLoaded: boolean
+  /** What it holds of GPUs, in bytes; absent where no driver tells. */
+  gpuBytes?: number
+}
+
 /** All that the pages show: each part is what the API gives. */
 export interface DashboardState {
   /** The figures of now. */
@@ -64,8 +72,8 @@ export interface DashboardState {
   pressure?: Pressure
   /** What is granted by label, the most first. */
   labels: [label: string, bytes: number][]
-  /** Every process that has this package loaded. */
-  processes: ProcessInfo[]
+  /** Who has this package loaded, and who else holds 1 % of the memory or some of a GPU: at most 50, the largest first. */
+  processes: DashboardProcess[]
   /** The slabs of each pool. */
   pools: PoolSnapshot[]
   /** Who waits in the queue. */

@@ -1,7 +1,7 @@
 //! The same file is a `libnvidia-ml.so.1` without a GPU, for as many of its functions as tell who holds memory.
 //!
 //! Settings: `nvml.init_code`, `nvml.devices`, `nvml.code` (of the lists), `nvml.list_code_v3` (of the newest alone),
-//! `nvml.processes` on each GPU, of which the first also draws, and `nvml.unavailable`.
+//! `nvml.processes` on each GPU from `nvml.first_pid`, of which the first also draws, and `nvml.unavailable`.
 
 use std::{
     ffi::{CStr, c_char},
@@ -129,7 +129,7 @@ unsafe fn list<R: Row>(processes: u32, code: Code, count: *mut u32, rows: *mut R
         for index in 0..processes {
             let unavailable = number("nvml.unavailable", 0) == 1;
             let used = if unavailable { NOT_AVAILABLE } else { (u64::from(index) + 1) << 30 };
-            rows.add(index as usize).write(R::new(1000 + index, used));
+            rows.add(index as usize).write(R::new(count_of("nvml.first_pid", 1000) + index, used));
         }
     }
     SUCCESS
