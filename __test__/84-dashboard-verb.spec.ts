@@ -121,3 +121,27 @@ test('a process that holds memory of a GPU is shown where a driver tells, and wh
     child.kill()
   }
 })
+
+test('a label of any length is not kept with every moment', () => {
+  const script = `
+    const { MemoryManager, MiB } = require('plimsoll')
+    const { serveDashboard } = require('plimsoll/dashboard')
+    const manager = new MemoryManager({ isolated: true, headroom: false, maxBytes: 100 * MiB })
+    const held = manager.budget.hold(60 * MiB, 'weights')
+    serveDashboard({ manager, intervalMs: 100 }).then(async (dashboard) => {
+      manager.acquire({ bytes: 70 * MiB, label: 'x'.repeat(4 * MiB) }, { ageMs: 0 }).catch(() => {})
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      gc()
+      const before = process.memoryUsage().heapUsed
+      await new Promise((resolve) => setTimeout(resolve, 3000))
+      gc()
+      console.log((process.memoryUsage().heapUsed - before) / MiB)
+      await dashboard.close()
+      held.release()
+      await manager.close()
+    })`
+  const { stdout, stderr } = runNode(['-e', script], { flags: ['--expose-gc'] })
+  expect({ stderr, heldMiB: Number(stdout) }).toEqual({ stderr: '', heldMiB: expect.any(Number) })
+  // Each of some thirty moments would hold four.
+  expect(Number(stdout)).toBeLessThan(16)
+})

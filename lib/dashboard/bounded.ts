@@ -9,7 +9,9 @@ const MAX_TEXT = 2000
 /** Blocks of a slab that are sent at most, and of all; a slab with more is its sums alone. */
 const MAX_BLOCKS = { slab: 1000, all: 20_000 }
 
-const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)}…` : text)
+/** As another text: a slice would keep all that it is of. */
+const cut = (text: string, most: number): string =>
+  text.length > most ? `${Buffer.from(text.slice(0, most)).toString()}…` : text
 
 /** A label as it is shown. */
 export const shownLabel = (label: string): string => cut(label, MAX_LABEL)
