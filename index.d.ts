@@ -4940,8 +4940,10 @@ interface FamilyStats {
  * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
  *
  * @example
- * using input = await manager.npu.allocate(640 * 640 * 3, { label: 'input' })
+ * // Of a kind that other processes can map; so are all kinds of `manager.npu`.
+ * using input = await manager.system.allocate(640 * 640 * 3, { label: 'input', kind: 'memory-file' })
  * const { fd } = await input.exportFd()
+ * manager.system.stats().count // 1
  */
 declare class DeviceFamily<Kind extends string> {
     #private;
