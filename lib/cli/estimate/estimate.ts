@@ -54,9 +54,9 @@ export const estimate: Verb = {
     ...runOptions,
     'flash-attention': {
       type: 'boolean',
-      help: 'attention keeps no scores (the default), whatever the command line says',
+      help: 'attention keeps no scores (the default), whatever a command line behind -- says',
     },
-    mmap: { type: 'boolean', help: 'the file is mapped (the default), whatever the command line says' },
+    mmap: { type: 'boolean', help: 'the file is mapped (the default), whatever a command line behind -- says' },
     params: {
       type: 'string',
       value: 'N',

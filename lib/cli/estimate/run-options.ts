@@ -76,7 +76,7 @@ export const runOptions = {
     type: 'string',
     value: 'N|all',
     argument: 'gpuLayers',
-    help: 'its layers on the GPU (as of the model)',
+    help: 'its layers on the GPU (as many as --gpu-layers says)',
   },
   mtp: { type: 'boolean', help: 'the model drafts for itself, with its blocks that predict further tokens' },
   'draft-tokens': { type: 'string', value: 'N', help: 'tokens that are drafted at once, with --mtp (3)' },
