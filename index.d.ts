@@ -2845,7 +2845,8 @@ interface HostDeviceOptions {
     memoryFile?: boolean;
     /**
      * Whether slabs are taken in huge pages: `'transparent'` ones wherever the system finds them; `'explicit'` ones of
-     * 2 MiB from the pool set aside for them, else transparent ones; `'explicit-only'`. `'none'` by default.
+     * 2 MiB from the pool set aside for them, else transparent ones; `'explicit-only'` ones of that pool, else a refusal.
+     * `'none'` by default: in ordinary pages.
      */
     hugePages?: 'none' | 'transparent' | 'explicit' | 'explicit-only';
     /** Whether slabs are locked in RAM, so that they are never swapped out. False by default. */
@@ -2853,19 +2854,19 @@ interface HostDeviceOptions {
 }
 /** Buffers that the drivers of accelerators import without a copy. */
 interface DmaHeapDeviceOptions {
-    /** A dma-heap. */
+    /** A dma-heap, whose buffers the drivers of accelerators import without a copy. */
     kind: 'dma-heap';
     /** The heap's name: `'system'` and its kin by default. */
     heap?: string;
 }
 /** The same made from ordinary RAM, and counted like it. */
 interface UdmabufDeviceOptions {
-    /** udmabuf. */
+    /** Buffers of the same sort made from ordinary RAM, and counted like it. */
     kind: 'udmabuf';
 }
 /** Memory by NVIDIA's driver. */
 interface CudaDeviceOptions {
-    /** CUDA. */
+    /** Memory by NVIDIA's driver. */
     kind: 'cuda';
     /** The device's number. 0 by default. */
     ordinal?: number;
@@ -3531,6 +3532,8 @@ interface StreamOptions<As extends TensorOutput = TensorOutput> extends LoadOpti
 interface ReadStreamOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
     /** The most bytes in a chunk, as of {@link StreamOptions}. 1 MiB by default. */
     chunkBytes?: number;
+    /** Ends the load: it destroys the stream with an {@link AbortError} whose cause is the signal's reason. None by default. */
+    signal?: AbortSignal;
     /** How many bytes the stream reads ahead of its consumer before it waits, beside its units. `chunkBytes` by default. */
     highWaterMark?: number;
     /** The pool whose buffers the file is read into. That of {@link StreamOptions} by default. */
@@ -3730,6 +3733,11 @@ interface TensorReadStream extends AsyncIterable<Bytes> {
 
 /** How a model on a server is opened. */
 interface OpenUrlOptions extends HeaderOptions {
+    /**
+     * Whether a file that a `file:` URL names is opened by its header alone: as a model on a server always is, whatever is said here.
+     * `false` by default.
+     */
+    headerOnly?: boolean;
     /**
      * Fields that are sent along, such as `authorization: 'Bearer TOKEN'`: to the server of the URL (scheme, host and port), and
      * to none that it redirects to. User and password in the URL are sent as such a field. `range` and `if-range` are the
@@ -4018,7 +4026,7 @@ interface DraftOptions {
     kvTypeK?: KvType;
     /** How its values are stored. `'f16'` by default. */
     kvTypeV?: KvType;
-    /** Its layers on the GPU. As many as the run's by default. */
+    /** Its layers on the GPU. As many as the `gpuLayers` of the run say by default. */
     gpuLayers?: number;
 }
 /** How a model drafts for itself. */
@@ -4036,6 +4044,8 @@ interface EstimateOptions extends RunOptions, CompanionOptions {
 
 /** What {@link ModelMemoryEstimate.fromParams} takes. */
 interface ParamsOptions extends RunOptions {
+    /** Tokens of one slot; the whole cache holds `contextLength x parallel` of them. 2048 by default. */
+    contextLength?: number;
     /** The level that the weights are quantised to, by llama.cpp's name in capitals or not. `'F16'` by default. */
     quant?: string;
     /** The model whose dimensions it has: one of {@link typicalShapes}. By default the one that stands for its size. */
@@ -4193,6 +4203,19 @@ interface FitOptions extends FixedOptions, CompanionOptions {
      * else. With `['context']` the longest context that any choice allows, layers on a GPU with a limit apart. Those that are not named come behind.
      */
     priorities?: readonly FitAxis[];
+    /** Whether the processor's weights are pages of the mapped file. It is chosen by default, mapped being the better. */
+    mmap?: boolean;
+    /** Tokens that are given at once. 2048 by default; no fewer than the micro-batch that is chosen, whatever is said. */
+    batch?: number;
+    /**
+     * Layers on the GPU, from the last on; the output matrix counts as one, and goes there first. 0 by default. With a limit of the GPU in
+     * `devices` as many as it has room for are chosen: at most so many, where a number other than 0 is given.
+     */
+    gpuLayers?: number;
+    /** Bytes that a server's cache of prompts may take. 0 by default: `spareBytes` is what there is for it. */
+    promptCacheBytes?: number;
+    /** Checkpoints that a server keeps of each slot, where the model has a window or a state. 0 by default, as with the cache of prompts. */
+    checkpoints?: number;
     /** The most that one allocation may have, in bytes, such as the largest hole of a device. No limit by default. */
     largestAllocationBytes?: number;
     /**
@@ -4687,14 +4710,17 @@ type PlanMode = ReturnType<typeof planModes$1>[number];
 type PlanFormula = 'estimate' | 'rule-of-thumb';
 /** How a model is run, as far as its memory depends on it. */
 interface PlanRunOptions {
-    /** How much memory it may use, in bytes or as text such as `'6 GiB'`. What its model takes by default. */
+    /** How much memory it may use, in bytes or as text such as `'6 GiB'`. What its model takes by default; in a mode what is recommended. */
     limitBytes?: PlanSize;
     /**
      * How it is found what its model takes. By default the estimate where the header of a GGUF file can be read, else the rule of
      * thumb.
      */
     formula?: PlanFormula;
-    /** What computes: the processor, the GPU with all layers unless `gpuLayers` says fewer, or the NPU. `'cpu'` by default. */
+    /**
+     * What computes: the processor, the GPU with all layers unless `gpuLayers` says fewer, or the NPU, whose runtime is `'rkllm'`.
+     * `'cpu'` by default.
+     */
     device?: 'cpu' | 'gpu' | 'npu';
     /**
      * Tokens of one slot; the whole cache holds `contextLength x parallel` of them. As many as the model was trained with by
@@ -4747,18 +4773,21 @@ interface PlanRunOptions {
 }
 /** A model, and how it is run. */
 interface PlanRun extends PlanRunOptions {
-    /** The model file: a GGUF file, the first of a split model, or one of any other format. */
+    /** The model file: a GGUF file, the first of a split model, or one of any other format. That of the plan by default, if it has one. */
     model?: string;
 }
 /** An instance of a plan: its model, and how a supervisor runs it. */
 interface PlanInstance extends PlanRun {
-    /** The program that runs it, with its arguments: a list, or a line without quotes. */
+    /** The program that runs it, with its arguments: a list, or a line without quotes. None by default: it is started elsewhere. */
     command?: string | readonly string[];
-    /** Variables for the command, beside those that it inherits. */
+    /** Variables for the command, beside those that it inherits. None by default. */
     environment?: Record<string, string>;
     /** The folder that the command starts in. That of the plan by default. */
     workingDirectory?: string;
-    /** An address at which connections for it are taken: it is started at the first one. Without it, it runs from the start on. */
+    /**
+     * An address at which connections for it are taken, such as `'127.0.0.1:8080'` or `':8080'`: it is started at the first one. None by
+     * default: it runs from the start on.
+     */
     listen?: string;
     /**
      * The address at which the command listens by itself. By default that of `--port` and `--host` in its command, or of `PORT` in its
@@ -4772,42 +4801,53 @@ interface PlanInstance extends PlanRun {
     healthPath?: string;
     /** Who gives way to whom: the lower first. 0 by default. */
     priority?: number;
-    /** How long after its last connection it is stopped; 0 for never, the default. */
+    /** How long after its last connection it is stopped, in milliseconds or as text such as `'10min'`; 0 for never, the default. */
     idleTimeoutMs?: PlanDuration;
-    /** How long a connection waits for its start before it is answered with 503. 30 s by default. */
+    /** How long a connection waits for its start before it is answered with 503, in milliseconds or as text. 30 s by default. */
     waitTimeoutMs?: PlanDuration;
-    /** How long it may take to be ready. 5 min by default. */
+    /** How long it may take to be ready, in milliseconds or as text. 5 min by default. */
     startTimeoutMs?: PlanDuration;
-    /** How long it may take to end after SIGTERM before it is killed. 10 s by default. */
+    /** How long it may take to end after SIGTERM before it is killed, in milliseconds or as text. 10 s by default. */
     stopTimeoutMs?: PlanDuration;
     /** When it is started again after it has ended by itself. `'on-failure'` by default. */
     restart?: 'no' | 'on-failure' | 'always';
-    /** How long the first restart waits; each further one twice as long. 1 s by default. */
+    /** How long the first restart waits, in milliseconds or as text; each further one twice as long. 1 s by default. */
     restartDelayMs?: PlanDuration;
-    /** How long a restart waits at most. 1 min by default. */
+    /** How long a restart waits at most, in milliseconds or as text. 1 min by default. */
     maxRestartDelayMs?: PlanDuration;
     /** How often it is started again at most, until it has run for longer than `maxRestartDelayMs`. No limit by default. */
     maxRestarts?: number;
 }
 /** Everything that shall run on a board together, as a file in YAML or JSON has it too. */
 interface Plan {
-    /** Where the schema is, for editors. */
+    /** Where the schema is, for editors. None by default. */
     $schema?: string;
-    /** A set of instances with names of its own. */
+    /** A set of instances with names of its own: `'single'` or `'matrix'`. None by default. */
     mode?: PlanMode;
-    /** The board that it is for. This machine by default. */
+    /**
+     * The board that it is for: the id of a preset, as `plimsoll doctor --boards` lists them. Models are estimated for its processor. This
+     * machine by default.
+     */
     board?: BoardId;
-    /** The memory that it is for, instead of a board's or this machine's. */
+    /**
+     * The memory that it is for, instead of a board's or this machine's, in bytes or as text such as `'16 GiB'`. That of the board by
+     * default.
+     */
     totalBytes?: PlanSize;
-    /** Share of the memory that is left alone. 15 by default. */
+    /** Share of the memory that is left alone, in percent, 0 to below 100. 15 by default. */
     safetyMarginPercent?: number;
-    /** What is left free before each load. 2 GiB by default, or an eighth of a memory below 16 GiB. */
+    /**
+     * What is left free before each load, in bytes or as text such as `'2 GiB'`. 2 GiB by default, or an eighth of a memory below 16 GiB.
+     */
     headroomBytes?: PlanSize;
-    /** How it is found what a model takes, of all instances that do not say it. */
+    /** How it is found what a model takes, of all instances that do not say it. None by default: each as its file allows. */
     formula?: PlanFormula;
-    /** The model file of all instances that name none. */
+    /** The model file of all instances that name none. None by default. */
     model?: string;
-    /** What shall run, by name, in the order of start. */
+    /**
+     * What shall run, by name, in the order of start; a name begins with a letter. Each has its {@link PlanRun | model} and
+     * {@link PlanInstance | how it is started}. None by default, or those of the mode.
+     */
     instances?: Record<string, PlanInstance>;
 }
 
@@ -4944,8 +4984,10 @@ interface FamilyStats {
  * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
  *
  * @example
- * using input = await manager.npu.allocate(640 * 640 * 3, { label: 'input' })
+ * // Of a kind that other processes can map; so are all kinds of `manager.npu`.
+ * using input = await manager.system.allocate(640 * 640 * 3, { label: 'input', kind: 'memory-file' })
  * const { fd } = await input.exportFd()
+ * manager.system.stats().count // 1
  */
 declare class DeviceFamily<Kind extends string> {
     #private;

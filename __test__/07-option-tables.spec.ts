@@ -37,7 +37,7 @@ describe('the tables of options in docs/', () => {
       [...(text as string).matchAll(/^(\|.*\|)\n\|[-:| ]+\|$/gm)].map(([, head = '']) => `${page}: ${head}`),
     )
     expect(heads.length).toBeGreaterThan(100)
-    expect(heads.filter((head) => /\|\s*`?options?`?\s*\|/i.test(head))).toEqual([])
+    expect(heads.filter((head) => /\|\s*`?(?:options?|keys?|defaults?)`?\s*\|/i.test(head))).toEqual([])
   })
 
   test('what a section says it is about is there', () => {
@@ -69,9 +69,10 @@ const declared = new Map(
   ),
 )
 
-/** Those of options; limits of a device are told by it, not given. */
+/** Those of options, and of keys of a plan; limits of a device are told by it, not given. */
 const interfaces = [...declared.keys()].filter(
-  (name) => /^(?!Native)\w*(?:Options|Limits|Numbers|Range)$/.test(name) && name !== 'DeviceLimits',
+  (name) =>
+    /^(?!Native)\w*(?:Options|Limits|Numbers|Range)$|^Plan(?:Run|Instance)?$/.test(name) && name !== 'DeviceLimits',
 )
 
 interface Option {
@@ -101,7 +102,7 @@ describe('every option of the surface', () => {
     expect(interfaces).toContain('MachineBudgetOptions')
     const text = pages.map(([, page]) => page).join('\n')
     const inTables = new Set(
-      [...text.matchAll(/^<!-- options: (.+) -->$/gm)].flatMap(([, names = '']) => names.split(' ')),
+      [...text.matchAll(/^<!-- options: ([\w ]+)(?:, .+)? -->$/gm)].flatMap(([, names = '']) => names.split(' ')),
     )
     expect(inTables.size).toBeGreaterThan(20)
     const others = interfaces.filter((name) => !inTables.has(name)).flatMap(ownOptions)
@@ -139,17 +140,23 @@ describe('the generator', () => {
 
   /** The rows that it writes for interfaces, on a page of their own. */
   function rowsOf(names: string, declarations: string, pages: Record<string, string> = {}): string[] {
+    const [head, line, ...rows] = linesOf(names, declarations, pages)
+    expect([head, line]).toEqual(['| option | type | meaning |', '|---|---|---|'])
+    return rows
+  }
+
+  /** All lines that it writes for them. */
+  function linesOf(names: string, declarations: string, pages: Record<string, string> = {}): string[] {
     const marked = `# A page\n\n<!-- options: ${names} -->\n<!-- end of options -->\n\nThe end.\n`
     write(declarations, { 'page.md': marked, ...pages })
     const { status, stderr } = run()
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     const text = page('page.md')
-    expect(text).toMatch(
-      /^# A page\n\n<!-- options: [^\n]* -->\n\n\|[\s\S]*\|\n\n<!-- end of options -->\n\nThe end\.\n$/,
-    )
-    const [head, line, ...rows] = text.split('\n').filter((each) => each.startsWith('|'))
-    expect([head, line]).toEqual(['| option | type | meaning |', '|---|---|---|'])
-    return rows
+    const [, written = ''] =
+      /^# A page\n\n<!-- options: [^\n]* -->\n\n(\|[\s\S]*[|.])\n\n<!-- end of options -->\n\nThe end\.\n$/.exec(
+        text,
+      ) ?? []
+    return written.split('\n')
   }
 
   test('writes what is inherited behind what is not, and each once', () => {
@@ -174,16 +181,64 @@ describe('the generator', () => {
     ])
   })
 
+  test('has what one says anew in its words', () => {
+    const declarations = `
+      interface Base { /** The least. 0 by default. */ least?: number; /** The most. */ most: number }
+      interface Own extends Base { /** The least, which is chosen. */ least?: 1 | 2 }`
+    expect(rowsOf('Own', declarations)).toEqual([
+      '| `least` | `1` or `2` | The least, which is chosen. |',
+      '| `most` | `number`, must be given | The most. |',
+    ])
+  })
+
   test('takes interfaces that are named together for alternatives', () => {
     const declarations = `
       interface Common { /** Whose it is. */ owner: string }
-      interface ByPath extends Common { /** One of a path. */ kind: 'path'; /** Where it is. */ path: string }
+      interface Here extends Common { /** What is filled. */ into?: Uint8Array }
+      interface There extends Common { /** What is written. */ into: Place; /** From where on. */ offset?: number }`
+    expect(rowsOf('Here There', declarations)).toEqual([
+      '| `into` | `Uint8Array` | What is filled. |',
+      '| `into` | `Place` | What is written. |',
+      '| `offset` | `number` | From where on. |',
+      '| `owner` | `string`, must be given | Whose it is. |',
+    ])
+  })
+
+  test('has one row for which kind is meant, and says which options belong to which', () => {
+    const declarations = `
+      interface Common { /** Whose it is. */ owner: string }
+      interface ByPath extends Common { /** One of a path. */ kind: 'path'; /** Where. */ path: string; /** How. */ mode?: number }
       interface Empty extends Common { /** One of nothing. */ kind: 'empty' }`
     expect(rowsOf('ByPath Empty', declarations)).toEqual([
-      "| `kind` | `'path'` | One of a path. |",
-      '| `path` | `string` | Where it is. |',
-      "| `kind` | `'empty'` | One of nothing. |",
+      "| `kind` | `'path'` or `'empty'`, must be given | `'path'`: One of a path. `'empty'`: One of nothing. |",
+      "| `path` | `string`, must be given with `'path'` | Where. |",
+      "| `mode` | `number`, with `'path'` | How. |",
       '| `owner` | `string`, must be given | Whose it is. |',
+    ])
+  })
+
+  test('leaves out those of another interface, with a link to its table and what is missing of it', () => {
+    const declarations = `
+      interface Fixed { /** One. */ one?: string; /** Two. */ two?: string; /** Three. */ three?: string }
+      interface Whole extends Fixed { /** Four. */ four?: string; /** Five. */ five?: string }
+      interface Chosen extends Fixed { /** Two, chosen. */ two?: string; /** Six. */ six?: string }`
+    const whole = '# A model\n\n## All of it\n\n<!-- options: Whole -->\n<!-- end of options -->\n'
+    expect(linesOf('Chosen, but those of Whole', declarations, { 'whole.md': whole })).toEqual([
+      '| option | type | meaning |',
+      '|---|---|---|',
+      '| `two` | `string` | Two, chosen. |',
+      '| `six` | `string` | Six. |',
+      '',
+      'And those of [`Whole`](whole.md#all-of-it), but for `four` and `five`.',
+    ])
+    const all = '# A model\n\n## All of it\n\n<!-- options: Fixed, as keys -->\n<!-- end of options -->\n'
+    expect(linesOf('Whole, but those of Fixed, as keys', declarations, { 'fixed.md': all })).toEqual([
+      '| key | type | meaning |',
+      '|---|---|---|',
+      '| `four` | `string` | Four. |',
+      '| `five` | `string` | Five. |',
+      '',
+      'And those of [`Fixed`](fixed.md#all-of-it).',
     ])
   })
 
@@ -294,6 +349,18 @@ describe('the generator', () => {
       '<!-- options: Nobody -->\n<!-- end of options -->\n',
       'expected the declarations to have an interface Nobody, got none',
     ],
+    [
+      '<!-- options: Options, but those of Other -->\n<!-- end of options -->\n',
+      'expected Options to have options of Other, got none',
+    ],
+    [
+      '<!-- options: Options, but those of Options -->\n<!-- end of options -->\n',
+      'expected a section about Options, got none',
+    ],
+    [
+      '<!-- options: Options, and more -->\n<!-- end of options -->\n',
+      'expected names of interfaces, got "Options, and more"',
+    ],
     ['<!-- options: Options -->\n', 'expected "<!-- end of options -->" behind "<!-- options: Options -->"'],
     [
       '<!-- options: Options -->\n<!-- options: Options -->\n<!-- end of options -->\n',
@@ -304,7 +371,8 @@ describe('the generator', () => {
       'expected the command line to have a verb "nothing", got none',
     ],
   ])('refuses %j', (text, message) => {
-    write('interface Options { /** One. */ one: string }', { 'page.md': text })
+    const declarations = 'interface Options { /** One. */ one: string }\ninterface Other { /** Two. */ two: string }'
+    write(declarations, { 'page.md': text })
     expect(run()).toMatchObject({ status: 1, stderr: `docs/page.md: ${message}\n` })
     expect(page('page.md')).toBe(text)
   })

@@ -328,3 +328,16 @@ test('plimsoll ledger shows who holds, and one document a look', async () => {
   ).toEqual([64 * MiB, 64 * MiB])
   expect((await run('--name', 'none')).text).toContain('no process shares a ledger of that name')
 })
+
+test.each([
+  ['SIGINT', [130, null]],
+  ['SIGTERM', [null, 'SIGTERM']],
+  ['SIGHUP', [null, 'SIGHUP']],
+] as const)('plimsoll ledger --watch ends by %s as %j', async (signal, ending) => {
+  const args = ['dist/cli.js', 'ledger', '--watch', '--json', '--interval', '10ms', '--name', 'none']
+  const child = spawn(process.execPath, args, { cwd: root })
+  await once(child.stdout, 'data')
+  child.stdout.resume()
+  child.kill(signal)
+  expect(await once(child, 'close')).toEqual(ending)
+})

@@ -135,6 +135,12 @@ describe('wrong use ends with 2 and says what is right', () => {
       'unknown verb "frobnicate"; expected one of doctor, blackbox, cache, dashboard, estimate, fit, inspect, ledger, load, metrics, plan, pools, replay, run, top, up',
     ],
     [['hlp'], 'unknown verb "hlp"; did you mean "help"?'],
+    [['--json', 'doctr'], 'unknown verb "doctr"; did you mean "doctor"?'],
+    [['--max', '4GiB', 'doctr'], 'unknown verb "doctr"; did you mean "doctor"?'],
+    [['--help', 'doctr'], 'unknown verb "doctr"; did you mean "doctor"?'],
+    [['--json'], 'expected a verb: doctor,'],
+    [['--jsn'], 'unknown option "--jsn"; did you mean "--json"?'],
+    [['--frobnicate'], 'unknown option "--frobnicate"; expected one of --json, --help, --version'],
     [['--vesion'], 'unknown option "--vesion"; did you mean "--version"?'],
     [['doctor', '--jsn'], 'unknown option "--jsn"; did you mean "--json"?'],
     [['load', sample, '--chnk', '1MiB'], 'did you mean "--chunk"?'],
@@ -145,7 +151,10 @@ describe('wrong use ends with 2 and says what is right', () => {
     [['doctor', sample], 'expected no operand'],
   ])('%j', (args, message) => {
     const { status, stdout, stderr } = plimsoll(...args)
-    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    // For --json the error is the document.
+    if (args.includes('--json')) expect(JSON.parse(stdout)).toEqual({ error: expect.anything() })
+    else expect(stdout).toBe('')
+    expect(status).toBe(2)
     expect(stderr).toMatch(/^plimsoll/)
     expect(stderr).toContain(message)
   })
@@ -157,6 +166,53 @@ describe('wrong use ends with 2 and says what is right', () => {
       error: { code: 'ERR_INVALID_ARGUMENT', message: 'unknown value "f23" of --as; did you mean "f32"?' },
     })
     expect(stderr).toContain('did you mean "f32"?')
+  })
+})
+
+describe('an option is called as on the command line in what the package says of its value', () => {
+  const ofRun = ['run', '--memory', '1MiB']
+  const much = '99999999999'
+  const calls: [args: string[], flag: string][] = [
+    [['blackbox', '--name', '../x'], '--name'],
+    [['dashboard', '--name', '../x'], '--name'],
+    [['ledger', '--name', '../x'], '--name'],
+    [['metrics', '--name', '../x'], '--name'],
+    [['top', '--name', '../x'], '--name'],
+    [[...ofRun, '--name', '../x', '--', 'true'], '--name'],
+    [[...ofRun, '--directory', '', '--', 'true'], '--directory'],
+    [[...ofRun, '--black-box', '', '--', 'true'], '--black-box'],
+    [['top', '--pid', much], '--pid'],
+    [['doctor', '--margin', '100'], '--margin'],
+    [['load', sample, '--threads', '99'], '--threads'],
+    [['load', sample, '--chunk', '1'], '--chunk'],
+    [['inspect', 'http://127.0.0.1:9/x.gguf', '--header', 'range: x'], '--header'],
+    [['estimate', sample, '--context', much], '--context'],
+    [['estimate', sample, '--parallel', '999'], '--parallel'],
+    [['estimate', sample, '--kv-type', 'q4_0', '--no-flash-attention'], '--kv-type'],
+    [['estimate', sample, '--kv-type-v', 'q4_0', '--no-flash-attention'], '--kv-type-v'],
+    [['estimate', sample, '--draft', sample, '--draft-kv-type', 'q4_0', '--no-flash-attention'], '--draft-kv-type'],
+    [['estimate', sample, '--context', '512', '--draft', sample, '--draft-context', much], '--draft-context'],
+    [['estimate', sample, '--draft', sample, '--draft-gpu-layers', much], '--draft-gpu-layers'],
+    [['estimate', sample, '--mtp', '--draft-tokens', much], '--draft-tokens'],
+    [['estimate', sample, '--checkpoints', much], '--checkpoints'],
+    [['estimate', sample, '--verify', much], '--verify'],
+    [['estimate', '--params', '7B', '--quant', 'Q9'], '--quant'],
+    [['estimate', '--params', '7B', '--shape', 'none'], '--shape'],
+    [['fit', sample, '--ubatches', much], '--ubatches'],
+    [['fit', sample, '--kv-types', 'q4_0', '--no-flash-attention'], '--kv-types'],
+    [['fit', sample, '--n-cpu-moe', much], '--n-cpu-moe'],
+    [['fit', sample, '--cpu-tensors', '['], '--cpu-tensors'],
+    [['plan', '--mode', 'single', '--total', '0'], '--total'],
+    [['plan', '--mode', 'single', '--model', 'none.gguf'], '--model'],
+  ]
+  test.each(calls)('%j: %s', (args, flag) => {
+    const { stderr } = plimsoll(...args)
+    expect(stderr).toContain(`plimsoll ${args[0]}: expected ${flag} to be `)
+  })
+
+  test('and so is another that the sentence names', () => {
+    const { stderr } = plimsoll('fit', sample, '--min-context', '4096', '--max-context', '100')
+    expect(stderr).toContain('expected --min-context to be at most --max-context, which is 100, got 4096')
   })
 })
 

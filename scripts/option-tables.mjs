@@ -2,6 +2,8 @@
 //   node scripts/option-tables.mjs [--check] [FOLDER]
 // A table stands between `<!-- options: NAME ... -->`, with the names of its interfaces, and `<!-- end of options -->`; one of a
 // verb behind `<!-- options of the command line: VERB -->`, the list of the verbs behind `<!-- verbs of the command line -->`.
+// `<!-- options: NAME, but those of OTHER -->` leaves out what OTHER has as well, and says so with a link to its table;
+// `<!-- options: NAME, as keys -->` is about the keys of a file.
 // With --check nothing is written, and a page that differs fails. FOLDER has the declarations and docs/: the project by default.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -33,10 +35,10 @@ const declarations = new Declarations(
 )
 const sections = new Sections(pages)
 
-/** @type {Record<string, (page: string, names: string[]) => string>} what makes the table behind a marker */
+/** @type {Record<string, (page: string, of: string) => string>} what makes the table behind a marker */
 const writers = {
   options: (page, names) => optionTable(declarations, sections, page, names),
-  'options of the command line': (_, [verb]) => optionsOfVerb(verb),
+  'options of the command line': (_, verb) => optionsOfVerb(verb),
   'verbs of the command line': () => verbTable(sections),
 }
 
@@ -48,7 +50,7 @@ function written(page, text) {
     const start = index + marker.length
     const end = text.indexOf(END, start)
     if (index < from || end === -1) throw new Error(`expected "${END}" behind "${marker.trim()}"`)
-    parts.push(text.slice(from, start), '\n', writers[kind](page, names.split(' ')), '\n')
+    parts.push(text.slice(from, start), '\n', writers[kind](page, names), '\n')
     from = end
   }
   return parts.join('') + text.slice(from)

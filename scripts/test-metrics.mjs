@@ -122,7 +122,26 @@ test('promtool finds no fault in the text of a server, whatever its labels are',
 test('promtool takes the rules', () => {
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'rules', RULES], { encoding: 'utf8' })
   assert.equal(status, 0, stdout + stderr)
-  assert.match(stdout, /6 rules found/)
+  assert.match(stdout, /7 rules found/)
+})
+
+test('refusals raise an alert for each type, and none where there were none', () => {
+  const labels = 'instance="board:9464", job="plimsoll"'
+  const series = (type, values) => ({ series: `plimsoll_refusals_total{${labels}, error_type="${type}"}`, values })
+  const alert = {
+    exp_labels: { severity: 'warning', instance: 'board:9464', job: 'plimsoll', error_type: 'ERR_NEVER_FITS' },
+    exp_annotations: {
+      summary: 'Requests for memory of board:9464 that were refused with ERR_NEVER_FITS in 5 minutes: 3.',
+    },
+  }
+  const path = join(folder, 'refusals.json')
+  const about = { eval_time: '6m', alertname: 'PlimsollRefusals', exp_alerts: [alert] }
+  const later = { ...about, eval_time: '12m', exp_alerts: [] }
+  const input_series = [series('ERR_NEVER_FITS', '0 0 0 3x12'), series('ERR_TIMEOUT', '7x15')]
+  const tests = [{ interval: '1m', input_series, alert_rule_test: [about, later] }]
+  writeFileSync(path, JSON.stringify({ rule_files: [RULES], evaluation_interval: '1m', tests }))
+  const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', path], { encoding: 'utf8' })
+  assert.equal(status, 0, stdout + stderr)
 })
 
 test('what Prometheus tells is what the command line tells', async () => {

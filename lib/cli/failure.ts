@@ -1,5 +1,6 @@
 import { type InvalidArgumentError, PlimsollError } from '../index.js'
 import { Exit, type ExitCode } from './exit.js'
+import { flagOf, type Given, withFlags } from './shared/flags.js'
 
 /** What the command line finds out by itself. */
 abstract class CommandError extends Error {
@@ -121,7 +122,7 @@ const exitCodes: Record<PlimsollError['code'], ExitCode> = {
 }
 
 /** What an error means for whoever ran the command; `undefined` for one that nobody foresaw. */
-export function describe(error: unknown): Described | undefined {
+export function describe(error: unknown, given: Given): Described | undefined {
   if (error instanceof CommandError) {
     const { exitCode, ...details } = error
     return { exitCode, message: error.message, document: { error: { ...details, message: error.message } } }
@@ -129,7 +130,7 @@ export function describe(error: unknown): Described | undefined {
   const cause = error instanceof InputError ? error.cause : error
   if (!isOfPackage(cause)) return undefined
   const exitCode = error instanceof InputError ? error.exitCode : exitCodes[cause.code]
-  const message = messageOf(cause)
+  const message = messageOf(cause, given)
   return { exitCode, message, document: { error: { ...cause, message } } }
 }
 
@@ -143,21 +144,9 @@ function isOfPackage(error: unknown): error is PlimsollError {
   }
 }
 
-/** The package's options as the command line calls them. */
-const flags: Record<string, string> = {
-  chunkBytes: '--chunk',
-  initialBytes: '--initial',
-  maxBytes: '--max',
-  pageBytes: '--page',
-  path: 'FILE',
-  pid: '--pid',
-  safetyMarginPercent: '--margin',
-  slabBytes: '--slab',
-}
-
-function messageOf(error: PlimsollError): string {
+function messageOf(error: PlimsollError, given: Given): string {
   if (error.code === 'ABORT_ERR') return 'interrupted'
   if (error.code !== 'ERR_INVALID_ARGUMENT') return error.message
   const { argument, expected, received } = error as InvalidArgumentError
-  return `expected ${flags[argument] ?? argument} to be ${expected}, got ${received}`
+  return `expected ${flagOf(argument, received, given)} to be ${withFlags(expected, given)}, got ${received}`
 }

@@ -6,7 +6,7 @@ import { facts, heading } from './terminal/table.js'
 import type { Verb } from './verb.js'
 
 /** The options of the program, beside those of its verbs. */
-const programOptions: Options = {
+export const programOptions: Options = {
   json: {
     type: 'boolean',
     help: 'with a verb: print one JSON document and nothing else; with --help, the help as one',

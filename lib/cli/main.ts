@@ -1,5 +1,6 @@
+import { parseArgs } from 'node:util'
 import { version } from '../support/package.js'
-import { parse, suggestion } from './arguments.js'
+import { optionsOf, parse, suggestion } from './arguments.js'
 import { blackbox } from './blackbox/blackbox.js'
 import { dashboard } from './dashboard/dashboard.js'
 import { doctor } from './doctor/doctor.js'
@@ -7,7 +8,7 @@ import { estimate } from './estimate/estimate.js'
 import { fit } from './estimate/fit.js'
 import { Exit, type ExitCode } from './exit.js'
 import { describe, UsageError } from './failure.js'
-import { programDocument, programHelp, verbDocument, verbHelp } from './help.js'
+import { programDocument, programHelp, programOptions, verbDocument, verbHelp } from './help.js'
 import { ledger } from './ledger/ledger.js'
 import { run as runCommand } from './ledger/run.js'
 import { metrics } from './metrics/metrics.js'
@@ -17,6 +18,8 @@ import { load } from './model/load.js'
 import { plan } from './plan/plan.js'
 import { pools } from './pool/pools.js'
 import { replay } from './pool/replay.js'
+import { givenOf } from './shared/flags.js'
+import type { Options } from './shared/option.js'
 import { pageFor, printDocument, printDocumentLine, printError, printLines, watchOutput } from './terminal/output.js'
 import { top } from './top/top.js'
 import { up } from './up/up.js'
@@ -49,8 +52,12 @@ async function main(argv: string[]): Promise<number> {
     if (first === '--version' || first === '-v') return say([version])
     if (first === 'help' && second !== undefined && second !== 'help') return help(json, verbCalled(second))
     const [verb, rest] = split(argv)
-    if (verb === undefined && ['--help', '-h', 'help'].includes(first ?? '')) return help(json)
-    return await run(verbCalled(verb ?? argv[0]), rest)
+    if (verb !== undefined) return await run(verbCalled(verb), rest)
+    const { words, options } = read(argv)
+    const [word] = words
+    if (word !== undefined && word !== 'help') verbCalled(word)
+    if (word === 'help' || options.some((option) => ['--help', '-h'].includes(option))) return help(json)
+    throw noVerb(options)
   } catch (error) {
     return fail(error, argv)
   }
@@ -87,25 +94,46 @@ function say(lines: readonly string[]): ExitCode {
   return Exit.fine
 }
 
-function verbCalled(name: string | undefined): Verb {
-  const names = verbs.map((verb) => verb.name)
-  if (name === undefined) throw new UsageError(`expected a verb: ${names.join(', ')}; plimsoll --help says more`)
+function verbCalled(name: string): Verb {
   const verb = verbs.find((each) => each.name === name)
   if (verb) return verb
-  const isOption = name.startsWith('-')
-  const hint = suggestion(name, isOption ? ['--help', '--version'] : [...names, 'help'])
-  throw new UsageError(`unknown ${isOption ? 'option' : 'verb'} "${name}"; ${hint}`)
+  const names = [...verbs.map((each) => each.name), 'help']
+  throw new UsageError(`unknown verb "${name}"; ${suggestion(name, names)}`)
+}
+
+/** Words and options of a command line without a verb, whose options may be those of any. */
+function read(argv: string[]): { words: string[]; options: string[] } {
+  const known: Options = Object.assign({}, ...verbs.map(optionsOf), programOptions)
+  const { tokens } = parseArgs({ args: argv, options: known, strict: false, tokens: true })
+  return {
+    words: tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : [])),
+    options: tokens.flatMap((token) => (token.kind === 'option' ? [token.rawName] : [])),
+  }
+}
+
+/** What is wrong where neither a verb nor help is asked for. */
+function noVerb(options: string[]): UsageError {
+  const known = Object.entries(programOptions).flatMap(([name, { short }]) => [
+    `--${name}`,
+    ...(short ? [`-${short}`] : []),
+  ])
+  const unknown = options.find((option) => !known.includes(option))
+  if (unknown === undefined) {
+    return new UsageError(`expected a verb: ${verbs.map(({ name }) => name).join(', ')}; plimsoll --help says more`)
+  }
+  const long = known.filter((option) => option.startsWith('--'))
+  return new UsageError(`unknown option "${unknown}"; ${suggestion(unknown, long)}`)
 }
 
 /** Tells what went wrong and with which code the process ends. `--json` counts even where the rest is unreadable. */
 function fail(error: unknown, argv: string[]): number {
-  const described = describe(error)
+  const [called] = split(argv)
+  const verb = verbs.find((each) => each.name === called)
+  const described = describe(error, verb ? givenOf(optionsOf(verb), argv) : [])
   if (!described) {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
     return Exit.trouble
   }
-  const [called] = split(argv)
-  const verb = verbs.find((each) => each.name === called)
   printError(verb ? `plimsoll ${verb.name}` : 'plimsoll', described.message)
   const print = verb?.lineByLine ? printDocumentLine : printDocument
   if (argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json')) print(described.document)

@@ -25,7 +25,8 @@ export interface HostDeviceOptions {
   memoryFile?: boolean
   /**
    * Whether slabs are taken in huge pages: `'transparent'` ones wherever the system finds them; `'explicit'` ones of
-   * 2 MiB from the pool set aside for them, else transparent ones; `'explicit-only'`. `'none'` by default.
+   * 2 MiB from the pool set aside for them, else transparent ones; `'explicit-only'` ones of that pool, else a refusal.
+   * `'none'` by default: in ordinary pages.
    */
   hugePages?: 'none' | 'transparent' | 'explicit' | 'explicit-only'
   /** Whether slabs are locked in RAM, so that they are never swapped out. False by default. */
@@ -34,7 +35,7 @@ export interface HostDeviceOptions {
 
 /** Buffers that the drivers of accelerators import without a copy. */
 export interface DmaHeapDeviceOptions {
-  /** A dma-heap. */
+  /** A dma-heap, whose buffers the drivers of accelerators import without a copy. */
   kind: 'dma-heap'
   /** The heap's name: `'system'` and its kin by default. */
   heap?: string
@@ -42,13 +43,13 @@ export interface DmaHeapDeviceOptions {
 
 /** The same made from ordinary RAM, and counted like it. */
 export interface UdmabufDeviceOptions {
-  /** udmabuf. */
+  /** Buffers of the same sort made from ordinary RAM, and counted like it. */
   kind: 'udmabuf'
 }
 
 /** Memory by NVIDIA's driver. */
 export interface CudaDeviceOptions {
-  /** CUDA. */
+  /** Memory by NVIDIA's driver. */
   kind: 'cuda'
   /** The device's number. 0 by default. */
   ordinal?: number

@@ -41,6 +41,19 @@ export interface FitOptions extends FixedOptions, CompanionOptions {
    * else. With `['context']` the longest context that any choice allows, layers on a GPU with a limit apart. Those that are not named come behind.
    */
   priorities?: readonly FitAxis[]
+  /** Whether the processor's weights are pages of the mapped file. It is chosen by default, mapped being the better. */
+  mmap?: boolean
+  /** Tokens that are given at once. 2048 by default; no fewer than the micro-batch that is chosen, whatever is said. */
+  batch?: number
+  /**
+   * Layers on the GPU, from the last on; the output matrix counts as one, and goes there first. 0 by default. With a limit of the GPU in
+   * `devices` as many as it has room for are chosen: at most so many, where a number other than 0 is given.
+   */
+  gpuLayers?: number
+  /** Bytes that a server's cache of prompts may take. 0 by default: `spareBytes` is what there is for it. */
+  promptCacheBytes?: number
+  /** Checkpoints that a server keeps of each slot, where the model has a window or a state. 0 by default, as with the cache of prompts. */
+  checkpoints?: number
   /** The most that one allocation may have, in bytes, such as the largest hole of a device. No limit by default. */
   largestAllocationBytes?: number
   /**

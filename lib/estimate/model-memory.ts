@@ -38,6 +38,8 @@ export type {
 
 /** What {@link ModelMemoryEstimate.fromParams} takes. */
 export interface ParamsOptions extends RunOptions {
+  /** Tokens of one slot; the whole cache holds `contextLength x parallel` of them. 2048 by default. */
+  contextLength?: number
   /** The level that the weights are quantised to, by llama.cpp's name in capitals or not. `'F16'` by default. */
   quant?: string
   /** The model whose dimensions it has: one of {@link typicalShapes}. By default the one that stands for its size. */

@@ -136,7 +136,7 @@ export interface DraftOptions {
   kvTypeK?: KvType
   /** How its values are stored. `'f16'` by default. */
   kvTypeV?: KvType
-  /** Its layers on the GPU. As many as the run's by default. */
+  /** Its layers on the GPU. As many as the `gpuLayers` of the run say by default. */
   gpuLayers?: number
 }
 

@@ -105,6 +105,8 @@ export interface StreamOptions<As extends TensorOutput = TensorOutput> extends L
 export interface ReadStreamOptions<As extends TensorOutput = TensorOutput> extends LoadOptions<As> {
   /** The most bytes in a chunk, as of {@link StreamOptions}. 1 MiB by default. */
   chunkBytes?: number
+  /** Ends the load: it destroys the stream with an {@link AbortError} whose cause is the signal's reason. None by default. */
+  signal?: AbortSignal
   /** How many bytes the stream reads ahead of its consumer before it waits, beside its units. `chunkBytes` by default. */
   highWaterMark?: number
   /** The pool whose buffers the file is read into. That of {@link StreamOptions} by default. */

@@ -6,6 +6,11 @@ import { type HeaderOptions, headerChecks } from './options.js'
 /** How a model on a server is opened. */
 export interface OpenUrlOptions extends HeaderOptions {
   /**
+   * Whether a file that a `file:` URL names is opened by its header alone: as a model on a server always is, whatever is said here.
+   * `false` by default.
+   */
+  headerOnly?: boolean
+  /**
    * Fields that are sent along, such as `authorization: 'Bearer TOKEN'`: to the server of the URL (scheme, host and port), and
    * to none that it redirects to. User and password in the URL are sent as such a field. `range` and `if-range` are the
    * requests' own. None by default.

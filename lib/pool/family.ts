@@ -90,8 +90,10 @@ export const systemFamily: Family<'anonymous' | 'memory-file'> = {
  * Buffers of one kind of processor, each taken from the device by itself, on a manager's account.
  *
  * @example
- * using input = await manager.npu.allocate(640 * 640 * 3, { label: 'input' })
+ * // Of a kind that other processes can map; so are all kinds of `manager.npu`.
+ * using input = await manager.system.allocate(640 * 640 * 3, { label: 'input', kind: 'memory-file' })
  * const { fd } = await input.exportFd()
+ * manager.system.stats().count // 1
  */
 export class DeviceFamily<Kind extends string> {
   readonly #family: Family<Kind>

@@ -10,7 +10,9 @@ const MOST_PARTS = 8
  * @property {string} owner the interface that declares it
  * @property {string} name
  * @property {string[]} types what it may be: the parts of its union, names of types and literals as they are written
- * @property {boolean} mustBeGiven whether every one of the interfaces demands it
+ * @property {boolean} mustBeGiven whether every one of the interfaces that have it demands it, where a kind tells them apart; else
+ *   every one of them
+ * @property {string[]} kinds those of the interfaces that have it, where a kind tells them apart and not all have it
  * @property {string} comment its whole comment, links as `{@link X | text}`
  */
 
@@ -41,27 +43,57 @@ export class Declarations {
   }
 
   /**
-   * The options of interfaces that are each other's alternatives: their own, then those that they inherit, each once.
+   * The options of interfaces that are each other's alternatives: their own, then those that they inherit, each once. What one says
+   * anew it does not inherit. Which kind is meant, where they have one each, is one option.
    * @param {string[]} names
    * @returns {Option[]}
    */
   optionsOf(names) {
-    const named = names.map((name) => this.#interface(name))
-    const all = new Set([...named, ...named.flatMap((each) => this.#above(each))])
-    const needed = named.map((each) => [each, ...this.#above(each)].flatMap(({ members }) => members.filter(isNeeded)))
-    return [...all].flatMap((declaration) =>
-      declaration.members.filter(isOption).map((member) => {
+    const lines = names.map((name) => this.#line(name))
+    const kinds = lines.map(kindOf)
+    const areKinds = lines.length > 1 && kinds.every((kind) => kind !== undefined)
+    const all = new Set([...lines.map(([own]) => own), ...lines.flat()])
+    const options = [...all].flatMap((declaration) =>
+      declaration.members.filter(isOption).flatMap((member) => {
         const name = member.name.getText()
-        const mustBeGiven = needed.every((members) => members.some((each) => each.name.getText() === name))
+        const having = lines.filter((line) => nearest(line, name) === member)
+        if (having.length === 0) return []
+        const asked = areKinds ? having : lines
         return {
           owner: declaration.name.text,
           name,
           types: this.#typesIn(declaration, member),
-          mustBeGiven,
+          mustBeGiven: asked.every((line) => isNeeded(nearest(line, name))),
+          kinds: areKinds && having.length < lines.length ? having.map(kindOf).map(plainKind) : [],
           comment: commentOf(member),
         }
       }),
     )
+    return areKinds ? withOneKind(options, kinds[0].name.getText()) : options
+  }
+
+  /**
+   * What interfaces and another have in common, as the latter's names: those of the same declaration, and those that only it has.
+   * @param {string[]} names
+   * @param {string} other
+   */
+  sharedWith(names, other) {
+    const lines = names.map((name) => this.#line(name))
+    const others = this.#line(other)
+    const members = [
+      ...new Set(others.flatMap(({ members }) => members.filter(isOption)).map((it) => it.name.getText())),
+    ]
+    const isOf = (name) => lines.some((line) => nearest(line, name) !== undefined)
+    return {
+      shared: members.filter((name) => lines.some((line) => nearest(line, name) === nearest(others, name))),
+      missing: members.filter((name) => !isOf(name)),
+    }
+  }
+
+  /** An interface and what it inherits from, the nearest first. */
+  #line(name) {
+    const declaration = this.#interface(name)
+    return [declaration, ...this.#above(declaration)]
   }
 
   /** @param {string} name */
@@ -106,9 +138,32 @@ export class Declarations {
 
 const isOption = (member) => ts.isPropertySignature(member) || ts.isMethodSignature(member)
 
-/** Whether an option must be given; one that says which of several kinds is meant says so by its type. */
-const isNeeded = (member) =>
-  isOption(member) && member.questionToken === undefined && !(member.type && ts.isLiteralTypeNode(member.type))
+const isNeeded = (member) => member !== undefined && member.questionToken === undefined
+
+/** The member of that name that counts: the first in a line of interfaces. */
+const nearest = (line, name) =>
+  line
+    .map(({ members }) => members.find((member) => isOption(member) && member.name.getText() === name))
+    .find((member) => member !== undefined)
+
+/** The member of an interface that says which of several it is, by one literal. */
+const kindOf = ([own]) =>
+  own.members.find((member) => isOption(member) && member.type && ts.isLiteralTypeNode(member.type))
+
+const plainKind = (member) => plainText(member.type)
+
+/** The same with one option in place of those that say which kind is meant. */
+function withOneKind(options, name) {
+  const [first, ...further] = options.filter((option) => option.name === name)
+  const all = [first, ...further]
+  const one = {
+    ...first,
+    types: all.flatMap(({ types }) => types),
+    kinds: [],
+    comment: all.map(({ types, comment }) => `\`${types}\`: ${comment}`).join(' '),
+  }
+  return options.filter((option) => !further.includes(option)).map((option) => (option === first ? one : option))
+}
 
 const isKeys = (type) =>
   ts.isTypeOperatorNode(type) && type.operator === ts.SyntaxKind.KeyOfKeyword && ts.isTypeQueryNode(type.type)

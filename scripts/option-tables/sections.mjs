@@ -2,7 +2,7 @@
 
 /** A heading, and what stands below it, deeper headings included. */
 const HEADING = /^(#+) (.+)$/
-const TABLE = /^<!-- options: (.+) -->$/gm
+const TABLE = /^<!-- options: ([\w ]+)(?:, .+)? -->$/gm
 const ABOUT = /^<!-- about: (.+) -->$/gm
 
 /** The class of objects that headings call otherwise than its name ends. */

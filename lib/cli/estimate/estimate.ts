@@ -35,14 +35,34 @@ export const estimate: Verb = {
   command: 'llama-server ARGS',
   summary: 'what a model needs, before it is loaded: by component, by device, at its peak',
   options: {
-    context: { type: 'string', value: 'N', help: 'tokens of one slot (as many as the model was trained with)' },
+    context: {
+      type: 'string',
+      value: 'N',
+      argument: 'contextLength',
+      help: 'tokens of one slot (as many as the model was trained with)',
+    },
     parallel: { type: 'string', value: 'N', help: 'slots (1)' },
-    'kv-type': { type: 'string', value: 'TYPE', help: 'how keys and values are stored: f16, q8_0, q4_0, ... (f16)' },
+    'kv-type': {
+      type: 'string',
+      value: 'TYPE',
+      argument: ['kvTypeK', 'kvTypeV'],
+      help: 'how keys and values are stored: f16, q8_0, q4_0, ... (f16)',
+    },
     'kv-type-k': { type: 'string', value: 'TYPE', help: 'the same for keys alone' },
     'kv-type-v': { type: 'string', value: 'TYPE', help: 'the same for values alone' },
     ubatch: { type: 'string', value: 'N', help: 'tokens that are computed at once (512)' },
     ...runOptions,
-    params: { type: 'string', value: 'N', help: 'without a file: a model of so many parameters, such as 7B' },
+    'flash-attention': {
+      type: 'boolean',
+      help: 'attention keeps no scores (the default), whatever a command line behind -- says',
+    },
+    mmap: { type: 'boolean', help: 'the file is mapped (the default), whatever a command line behind -- says' },
+    params: {
+      type: 'string',
+      value: 'N',
+      argument: 'parameters',
+      help: 'without a file: a model of so many parameters, such as 7B',
+    },
     config: {
       type: 'string',
       value: 'FILE',

@@ -9,7 +9,12 @@ import { heading, table } from '../terminal/table.js'
 import type { Subject } from './run-options.js'
 
 export const verifyOptions = {
-  verify: { type: 'string', value: 'PID', help: 'compare with what that process uses, which runs the model' },
+  verify: {
+    type: 'string',
+    value: 'PID',
+    argument: 'pid',
+    help: 'compare with what that process uses, which runs the model',
+  },
   phase: { type: 'string', value: 'PHASE', help: 'of --verify: loading, steady or full (steady)' },
   program: { type: 'string', value: 'SIZE', help: 'of --verify: what the program takes beside the model (128MiB)' },
 } as const satisfies Options

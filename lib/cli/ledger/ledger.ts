@@ -2,7 +2,7 @@ import { setTimeout as after } from 'node:timers/promises'
 import { MemoryBudget, processes, surveyLedger } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
-import { onEndingSignal } from '../shared/interrupt.js'
+import { type Ending, obeyed, onEndingSignal } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
 import { ledgerLines } from '../shared/ledger-page.js'
 import { heldBytes, holderDocument, type LedgerView } from '../shared/ledger-view.js'
@@ -33,29 +33,28 @@ async function run(args: Arguments): Promise<Report | ExitCode> {
     const all = survey?.holders.length ? await processes().catch(() => []) : []
     return { survey, boardLineBytes, processes: new Map(all.map((process) => [process.pid, process])) }
   }
-  if (args.flag('watch')) return watch(args, look)
+  if (args.flag('watch')) return obeyed(await watch(args, look))
   const view = await look()
   return { document: documentOf(view), lines: (page) => ledgerLines(page, view) }
 }
 
-async function watch(args: Arguments, look: () => Promise<LedgerView>): Promise<ExitCode> {
+async function watch(args: Arguments, look: () => Promise<LedgerView>): Promise<Ending> {
   const intervalMs = args.duration('interval') ?? 1000
   const count = args.count('count') ?? Number.POSITIVE_INFINITY
   const ended = new AbortController()
-  let exitCode: ExitCode = Exit.fine
-  let signal: NodeJS.Signals | undefined
-  using _signals = onEndingSignal((received) => {
-    if (received === 'SIGINT') exitCode = Exit.interrupted
-    else signal = received
+  let ending: Ending = Exit.fine
+  const end = (how: Ending) => {
+    ending = how
     ended.abort()
-  })
+  }
+  using _signals = onEndingSignal((signal) => end(signal === 'SIGINT' ? Exit.interrupted : signal))
   process.stdout.once('error', () => ended.abort())
   const isShown = !args.flag('json') && process.stdout.isTTY && process.env.TERM !== 'dumb'
   using screen = isShown ? new Screen(process.stdout) : undefined
   using _keys = isShown
     ? onKey(process.stdin, (key) => {
-        if (key === '\x03') exitCode = Exit.interrupted
-        if (key === 'q' || key === 'Q' || key === '\x03') ended.abort()
+        if (key === '\x03') end(Exit.interrupted)
+        if (key === 'q' || key === 'Q') end(Exit.fine)
       })
     : undefined
   for (let shown = 0; shown < count && !ended.signal.aborted; shown += 1) {
@@ -66,9 +65,7 @@ async function watch(args: Arguments, look: () => Promise<LedgerView>): Promise<
     else if (args.flag('json')) printDocumentLine(documentOf(view))
     else printLines(ledgerLines(pageFor(process.stdout), view))
   }
-  // Whoever sent it shall see that it was obeyed.
-  if (signal) process.kill(process.pid, signal)
-  return exitCode
+  return ending
 }
 
 function documentOf(view: LedgerView): object {

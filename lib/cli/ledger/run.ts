@@ -18,7 +18,12 @@ export const run: Verb = {
   command: 'COMMAND ARGS',
   summary: 'run a command inside a slice of the board that all who share the ledger leave to it',
   options: {
-    memory: { type: 'string', value: 'SIZE', help: 'what the command will take at its peak, such as 2GiB' },
+    memory: {
+      type: 'string',
+      value: 'SIZE',
+      argument: 'bytes',
+      help: 'what the command will take at its peak, such as 2GiB',
+    },
     auto: { type: 'boolean', help: "instead: as much as a command line of llama.cpp needs, by its model's estimate" },
     'device-memory': {
       type: 'string',
@@ -27,7 +32,12 @@ export const run: Verb = {
     },
     priority: { type: 'string', value: 'N', help: 'higher goes first, -1000 to 1000 (0)' },
     timeout: { type: 'string', value: 'TIME', help: 'how long to wait for its turn (as long as it takes)' },
-    'black-box': { type: 'string', value: 'FILE', help: 'where the last minute is kept (that of plimsoll blackbox)' },
+    'black-box': {
+      type: 'string',
+      value: 'FILE',
+      argument: 'path',
+      help: 'where the last minute is kept (that of plimsoll blackbox)',
+    },
     'no-black-box': { type: 'boolean', help: 'keep none' },
     limit: { type: 'boolean', help: 'also bound it by a memory cgroup, where this user may make one' },
     ...ledgerOptions,

@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs'
 import { resolve as absolute } from 'node:path'
 import { type BoardId, fixPlan, type Plan, type PlanFix, type PlanMode, planModes, validatePlan } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { Exit } from '../exit.js'
-import { UsageError } from '../failure.js'
+import { FileError, UsageError } from '../failure.js'
 import { boardFrom } from '../shared/line.js'
 import { judged, planDocument, planFromFile } from '../shared/plan-report.js'
 import { visible } from '../terminal/text.js'
@@ -70,6 +71,7 @@ function planFrom(args: Arguments): Plan {
   const found: Plan = file === undefined ? {} : planFromFile(file)
   const mode = args.oneOf<PlanMode>('mode', planModes)
   const [board, totalBytes] = [boardFrom(args)?.id as BoardId | undefined, args.size('total')]
+  if (totalBytes === 0) throw new UsageError('expected --total to be a size from 1 byte up, got 0')
   if (file === undefined && mode === undefined && args.wordsOf(RAM_LIMIT).length === 0) {
     throw new UsageError('expected a FILE, --mode, or --ram-limit-ID for each instance, got none')
   }
@@ -85,7 +87,7 @@ function planFrom(args: Arguments): Plan {
   if (margin !== undefined) found.safetyMarginPercent = marginFrom(margin, args)
   if (headroom !== undefined) found.headroomBytes = headroom
   if (args.flag('rule-of-thumb')) found.formula = 'rule-of-thumb'
-  if (model !== undefined) found.model = absolute(model)
+  if (model !== undefined) found.model = absolute(modelFrom(model))
   for (const id of args.wordsOf(RAM_LIMIT)) {
     const limitBytes = args.size(`ram-limit-${id}`)
     if (limitBytes === undefined || limitBytes === 0) {
@@ -94,6 +96,11 @@ function planFrom(args: Arguments): Plan {
     found.instances = { ...found.instances, [id]: { ...found.instances?.[id], limitBytes } }
   }
   return found
+}
+
+function modelFrom(path: string): string {
+  if (existsSync(path)) return path
+  throw new FileError(`expected --model to be a file that is there, got "${path}"`, Exit.brokenInput)
 }
 
 function marginFrom(margin: number, args: Arguments): number {

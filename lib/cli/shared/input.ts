@@ -26,6 +26,7 @@ export const addressOptions = {
     type: 'string',
     value: "'NAME: TEXT'",
     multiple: true,
+    argument: 'headers',
     help: 'of a URL: send this along, such as an authorization; may be repeated',
   },
 } as const satisfies Options

@@ -23,6 +23,16 @@ export function onEndingSignal(callback: (signal: EndingSignal) => void): Dispos
   }
 }
 
+/** How a view ends: with a code, or by a signal whose usual effect is still to come. */
+export type Ending = ExitCode | EndingSignal
+
+/** The code of an ending, or what its signal does: whoever sent it shall see that it was obeyed. Nothing may listen for it any more. */
+export function obeyed(ending: Ending): ExitCode {
+  if (typeof ending === 'number') return ending
+  process.kill(process.pid, ending)
+  return Exit.trouble
+}
+
 /** The code that a server ends with, once it is asked to end: what a supervisor sends is no failure. */
 export const untilEnded = (): Promise<ExitCode> =>
   new Promise((resolve) => {

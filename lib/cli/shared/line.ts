@@ -12,7 +12,12 @@ import type { Options } from './option.js'
 /** The options that move the line. */
 export const lineOptions = {
   board: { type: 'string', value: 'ID', help: 'bound the line by the preset of a board; doctor --boards lists them' },
-  margin: { type: 'string', value: 'PERCENT', help: 'share of the memory to leave alone, 0 to below 100 (15)' },
+  margin: {
+    type: 'string',
+    value: 'PERCENT',
+    argument: 'safetyMarginPercent',
+    help: 'share of the memory to leave alone, 0 to below 100 (15)',
+  },
   max: { type: 'string', value: 'SIZE', help: 'an upper bound of your own, such as 6GiB' },
 } as const satisfies Options
 

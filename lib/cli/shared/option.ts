@@ -9,6 +9,8 @@ export interface Option {
   value?: string
   /** Whether its name ends with a word of the user's, in place of the one in capitals: `ram-limit-ID`. */
   named?: boolean
+  /** What the package calls that which it is given, where it is not the name of the option, with or without a unit. */
+  argument?: string | readonly string[]
   /** One line for the help. */
   help: string
 }

@@ -17,7 +17,7 @@ import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { SystemError } from '../failure.js'
 import { darkDocument, filled, headroomDocument, machineDocument } from '../shared/document.js'
-import { type EndingSignal, onEndingSignal } from '../shared/interrupt.js'
+import { type Ending, obeyed, onEndingSignal } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
 import { holderDocument, type LedgerView } from '../shared/ledger-view.js'
 import { type Line, lineFrom, lineOf, lineOptions } from '../shared/line.js'
@@ -43,15 +43,8 @@ export const top: Verb = {
   run,
 }
 
-/** How a view ends: with a code, or by a signal whose usual effect is still to come. */
-type Ending = ExitCode | EndingSignal
-
 async function run(args: Arguments): Promise<ExitCode> {
-  const ending = await watch(args)
-  if (typeof ending === 'number') return ending
-  // Whoever sent it shall see that it was obeyed.
-  process.kill(process.pid, ending)
-  return Exit.trouble
+  return obeyed(await watch(args))
 }
 
 async function watch(args: Arguments): Promise<Ending> {
