@@ -63,6 +63,8 @@ interface DashboardState {
     pressure?: Pressure;
     /** What is granted by label, the most first. */
     labels: [label: string, bytes: number][];
+    /** How many labels there are in all. */
+    labelCount: number;
     /** Every process that has this package loaded. */
     processes: ProcessInfo[];
     /** The slabs of each pool. */

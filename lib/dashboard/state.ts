@@ -62,6 +62,8 @@ export interface DashboardState {
   pressure?: Pressure
   /** What is granted by label, the most first. */
   labels: [label: string, bytes: number][]
+  /** How many labels there are in all. */
+  labelCount: number
   /** Every process that has this package loaded. */
   processes: ProcessInfo[]
   /** The slabs of each pool. */
@@ -127,6 +129,7 @@ export function stateOf(
     terms: budget.terms.sort((a, b) => a.bytes - b.bytes),
     ...(headroom && { headroom }),
     labels: byLabel(budget, MAX_LABELS),
+    labelCount: new Set(budget.allocations().map(({ label }) => label)).size,
     pools: open ? [...open.pools].map((pool) => bounded(pool.snapshot())) : [],
     ...known,
   }
