@@ -397,6 +397,7 @@ test('the pictures of the documentation can be drawn', async () => {
   for (const [name, { png, width, height }] of Object.entries(drawn)) {
     // Width and height of a PNG stand behind its first chunk's length and name.
     assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [width, height])
+    assert(png.length < 110_000, `expected ${name} to be small, got ${png.length} bytes`)
     writeFileSync(join(folder, `${name}.png`), png)
   }
   const shown = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.png'))
