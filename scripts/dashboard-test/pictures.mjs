@@ -85,7 +85,11 @@ export async function pictures(browser, folder) {
     ends.unshift(() => {
       for (const each of held) each.release()
     })
-    manager.acquire({ bytes: 4 * GiB, label: 'qwen-2.5-7b' }, { ageMs: 0 }).catch(() => {})
+    // It gets its turn when all is released.
+    manager.acquire({ bytes: 4 * GiB, label: 'qwen-2.5-7b' }, { ageMs: 0 }).then(
+      (grant) => grant.release(),
+      () => {},
+    )
     await manager.acquire({ bytes: 8 * GiB, label: 'llama-3.1-70b' }).catch(() => {})
     await later(600)
     const files = { pools: poolsPage([pool.snapshot()]), profile: manager.profile.export(profilePage) }
