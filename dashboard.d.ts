@@ -70,6 +70,8 @@ interface DashboardState {
     pressure?: Pressure;
     /** What is granted by label, the most first. */
     labels: [label: string, bytes: number][];
+    /** How many labels there are in all. */
+    labelCount: number;
     /** Who has this package loaded, and who else holds 1 % of the memory or some of a GPU: at most 50, the largest first. */
     processes: DashboardProcess[];
     /** The slabs of each pool. */

@@ -4,6 +4,7 @@ import licence from 'uplot/LICENSE?text'
 import base from '../report/base.css?text'
 import { filledIn, sourceOf } from '../report/html.js'
 import slabs from '../report/slabs.css?text'
+import { slabFills, slabLegend } from '../report/slabs.js'
 import own from './page/page.css?text'
 import template from './page/page.html?text'
 import script from './page/page.js?script'
@@ -30,5 +31,5 @@ export function dashboardPage(): DashboardPage {
     "form-action 'none'",
     "frame-ancestors 'none'",
   ].join('; ')
-  return { html: filledIn(template, { style, licence, chart, script }), policy }
+  return { html: filledIn(template, { style, fills: slabFills, legend: slabLegend, licence, chart, script }), policy }
 }

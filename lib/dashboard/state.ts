@@ -72,6 +72,8 @@ export interface DashboardState {
   pressure?: Pressure
   /** What is granted by label, the most first. */
   labels: [label: string, bytes: number][]
+  /** How many labels there are in all. */
+  labelCount: number
   /** Who has this package loaded, and who else holds 1 % of the memory or some of a GPU: at most 50, the largest first. */
   processes: DashboardProcess[]
   /** The slabs of each pool. */
@@ -126,6 +128,7 @@ export function stateOf(
   const { budget, manager, monitor } = sources
   const { headroom, ...figures } = figuresOf(sources)
   const open = manager?.closed === false ? manager : undefined
+  const { labels, labelCount } = byLabel(budget, MAX_LABELS)
   const state: DashboardState = {
     ...figures,
     hasManager: manager !== undefined,
@@ -133,7 +136,8 @@ export function stateOf(
     peakBytes: budget.peakBytes,
     terms: budget.terms.sort((a, b) => a.bytes - b.bytes),
     ...(headroom && { headroom }),
-    labels: byLabel(budget, MAX_LABELS).map(([label, bytes]) => [shownLabel(label), bytes]),
+    labels: labels.map(([label, bytes]) => [shownLabel(label), bytes]),
+    labelCount,
     pools: shownPools(open ? [...open.pools].map((pool) => pool.snapshot()) : []),
     ...known,
   }

@@ -8,7 +8,7 @@ export function addBudget(points: Points, budget: MemoryBudget, availableBytes: 
   points.add('plimsoll.budget.allocated', budget.allocatedBytes)
   points.add('plimsoll.budget.available', availableBytes)
   points.add('plimsoll.budget.peak', budget.peakBytes)
-  for (const [label, bytes] of byLabel(budget, maxLabels)) {
+  for (const [label, bytes] of byLabel(budget, maxLabels).labels) {
     points.add('plimsoll.budget.label', bytes, { 'plimsoll.label': label })
   }
   for (const { code, count } of budget.refusedRequests().counts) {
@@ -16,13 +16,21 @@ export function addBudget(points: Points, budget: MemoryBudget, availableBytes: 
   }
 }
 
-/** @internal Bytes by label, the most first; labels come from requests, and a metric must not grow with them. */
-export function byLabel(budget: MemoryBudget, maxLabels: number): [label: string, bytes: number][] {
-  const labels = new Map<string, number>()
-  for (const { label, sizeBytes } of budget.allocations()) labels.set(label, (labels.get(label) ?? 0) + sizeBytes)
-  const sorted = [...labels].sort(([, a], [, b]) => b - a)
-  const rest = sorted.slice(maxLabels).reduce((sum, [, bytes]) => sum + bytes, 0)
-  return [...sorted.slice(0, maxLabels), ...(sorted.length > maxLabels ? [['(other)', rest] as [string, number]] : [])]
+/** What is granted by label, the most first, and how many labels there are in all. */
+interface Labels {
+  labels: [label: string, bytes: number][]
+  labelCount: number
+}
+
+/** @internal Those of a budget; labels come from requests, and what shows them must not grow with them. */
+export function byLabel(budget: MemoryBudget, maxLabels: number): Labels {
+  const held = new Map<string, number>()
+  for (const { label, sizeBytes } of budget.allocations()) held.set(label, (held.get(label) ?? 0) + sizeBytes)
+  const sorted = [...held].sort(([, a], [, b]) => b - a)
+  const labels = sorted.slice(0, maxLabels)
+  if (sorted.length > maxLabels)
+    labels.push(['(other)', sorted.slice(maxLabels).reduce((sum, [, bytes]) => sum + bytes, 0)])
+  return { labels, labelCount: sorted.length }
 }
 
 const levels = { normal: 0, warning: 1, critical: 2 } as const

@@ -1,11 +1,12 @@
 import type { BlockInfo, SlabInfo } from '../../binding.js'
-import { formatBytes } from '../addon/units.js'
 import { type BlockKind, kindNames, kindOf, wholeSlab } from '../pool/block.js'
 import { type PoolSnapshot, poolSnapshots } from '../pool/snapshot.js'
 import base from './base.css?text'
 import { escaped, filledIn, sourceOf } from './html.js'
 import template from './pools/page.html?text'
 import slabs from './slabs.css?text'
+import { slabFills, slabLegend } from './slabs.js'
+import { sizeText, timeText } from './text.js'
 
 /** Units that a slab is wide. */
 const WIDTH = 1000
@@ -42,6 +43,7 @@ export function poolsPage(snapshots: readonly PoolSnapshot[]): string {
     policy: `default-src 'none'; style-src ${sourceOf(style)}`,
     style,
     about: aboutOf(pools),
+    fills: slabFills,
     pools: pools.map(poolSection).join('\n'),
   })
 }
@@ -51,20 +53,17 @@ function aboutOf(pools: readonly PoolSnapshot[]): string {
   const heldBytes = sum(({ stats }) => stats.heldBytes)
   const usedBytes = sum(({ stats }) => stats.usedBytes)
   const number = pools.length === 1 ? '1 pool' : `${pools.length} pools`
-  return `${number}, ${size(heldBytes)} held, ${size(usedBytes)} of it used`
+  return `${number}, ${sizeText(heldBytes)} held, ${sizeText(usedBytes)} of it used`
 }
 
-/** Sums of sizes that each are exact need not be. */
-const size = (bytes: number): string => formatBytes(Math.min(bytes, Number.MAX_SAFE_INTEGER))
-
 function poolSection(pool: PoolSnapshot): string {
-  const time = new Date(pool.timeMs).toISOString()
+  const time = `<time datetime="${new Date(pool.timeMs).toISOString()}">${timeText(pool.timeMs, 'UTC')}</time>`
   return [
     '<section>',
     `<div class="bar"><h2><bdi>${shownLabel(pool.label)}</bdi></h2>`,
-    `<span class="quiet">on <bdi>${shownLabel(pool.device)}</bdi>, <time datetime="${time}">${time}</time></span></div>`,
+    `<span class="quiet">on <bdi>${shownLabel(pool.device)}</bdi>, ${time}</span></div>`,
     figuresOf(pool),
-    legend,
+    slabLegend,
     slabTable(pool.slabs),
     bufferTable(pool.slabs),
     '</section>',
@@ -78,29 +77,22 @@ function shownLabel(label: string): string {
 
 function figuresOf({ stats }: PoolSnapshot): string {
   const figures: [string, string][] = [
-    ['held', size(stats.heldBytes)],
-    ['used', size(stats.usedBytes)],
-    ['asked for', size(stats.requestedBytes)],
-    ['free', size(stats.freeBytes)],
-    ['largest hole', size(stats.largestFreeBytes)],
+    ['held', sizeText(stats.heldBytes)],
+    ['used', sizeText(stats.usedBytes)],
+    ['asked for', sizeText(stats.requestedBytes)],
+    ['free', sizeText(stats.freeBytes)],
+    ['largest hole', sizeText(stats.largestFreeBytes)],
     ['fragmentation', `${stats.fragmentationPercent.toFixed(1)} %`],
     ['slabs', stats.slabCount.toLocaleString('en-US')],
     ['buffers', stats.bufferCount.toLocaleString('en-US')],
-    ['most held', size(stats.peakHeldBytes)],
-    ['most used', size(stats.peakUsedBytes)],
+    ['most held', sizeText(stats.peakHeldBytes)],
+    ['most used', sizeText(stats.peakUsedBytes)],
     ['moves', stats.movedCount.toLocaleString('en-US')],
-    ['metadata', size(stats.metadataBytes)],
+    ['metadata', sizeText(stats.metadataBytes)],
   ]
   const items = figures.map(([name, value]) => `<div><dt>${name}</dt><dd class="figure">${value}</dd></div>`)
   return `<dl class="figures">${items.join('')}</dl>`
 }
-
-const legend = `<ul class="legend">${Object.entries(kindNames)
-  .map(
-    ([kind, name]) =>
-      `<li><svg class="key" viewBox="0 0 1 1"><rect class="${kind}" width="1" height="1"/></svg>${name}</li>`,
-  )
-  .join('')}</ul>`
 
 function slabTable(slabs: readonly SlabInfo[]): string {
   const rows = slabs.slice(0, MAX_SLABS).map(slabRow)
@@ -116,9 +108,9 @@ const hidden = (count: number, what: string): string =>
 
 function slabRow(slab: SlabInfo): string {
   const used = `${((slab.usedBytes / slab.sizeBytes) * 100).toFixed(1)} %`
-  const name = `slab ${slab.index}, ${size(slab.sizeBytes)}, ${used} used`
+  const name = `slab ${slab.index}, ${sizeText(slab.sizeBytes)}, ${used} used`
   const cells = [
-    `<td>${slab.index}</td><td class="optional">${size(slab.sizeBytes)}</td>`,
+    `<td>${slab.index}</td><td class="optional">${sizeText(slab.sizeBytes)}</td>`,
     `<td class="picture"><svg class="blocks" viewBox="0 0 ${WIDTH} 1" preserveAspectRatio="none" role="img" `,
     `aria-label="${name}">${rectanglesOf(slab).join('')}</svg></td><td>${used}</td>`,
   ]
@@ -169,7 +161,7 @@ function extend(run: Run, block: BlockInfo): void {
 
 function runRectangle(run: Run, unitBytes: number): string {
   const [kind] = Object.entries(run.usedBytes).reduce((most, each) => (each[1] > most[1] ? each : most))
-  const free = size(run.usedBytes.free)
+  const free = sizeText(run.usedBytes.free)
   const title = `${run.blocks} blocks: ${run.buffers} buffers, ${free} free\n${placeOf(run)}`
   return rectangle(run, unitBytes, kind as BlockKind, title)
 }
@@ -178,11 +170,11 @@ function titleOf(block: BlockInfo): string {
   const kind = kindOf(block)
   if (kind === 'free') return `free\n${placeOf(block)}`
   const label = block.label ? shownLabel(block.label) : 'no label'
-  return `${label}\n${kindNames[kind]}, ${size(block.requestedBytes ?? 0)} asked for\n${placeOf(block)}`
+  return `${label}\n${kindNames[kind]}, ${sizeText(block.requestedBytes ?? 0)} asked for\n${placeOf(block)}`
 }
 
 const placeOf = ({ offsetBytes, sizeBytes }: { offsetBytes: number; sizeBytes: number }): string =>
-  `${size(sizeBytes)} at ${size(offsetBytes)}`
+  `${sizeText(sizeBytes)} at ${sizeText(offsetBytes)}`
 
 /** `title` is HTML. */
 function rectangle(
@@ -225,6 +217,6 @@ function bufferTable(slabs: readonly SlabInfo[]): string {
 const bufferRow = ({ slab, block }: Placed): string =>
   [
     `<tr><td><bdi>${block.label ? shownLabel(block.label) : '<span class="quiet">no label</span>'}</bdi></td>`,
-    `<td>${size(block.requestedBytes ?? 0)}</td><td class="optional">${size(block.sizeBytes)}</td>`,
-    `<td>${kindNames[kindOf(block)]}</td><td>${slab}</td><td class="optional">${size(block.offsetBytes)}</td></tr>`,
+    `<td>${sizeText(block.requestedBytes ?? 0)}</td><td class="optional">${sizeText(block.sizeBytes)}</td>`,
+    `<td>${kindNames[kindOf(block)]}</td><td>${slab}</td><td class="optional">${sizeText(block.offsetBytes)}</td></tr>`,
   ].join('')

@@ -8,6 +8,25 @@ const { serveDashboard } = require('plimsoll/dashboard')
 
 export { MiB, serveDashboard }
 
+/** A manager of its own for a test, with what ends it: `hold(MiB, label)` releases in the end, and `serve()` gives its dashboard. */
+export function ownManager(t, options) {
+  const manager = new MemoryManager({ isolated: true, headroom: false, maxBytes: 1024 * MiB, ...options })
+  const ends = [() => manager.close()]
+  t.after(async () => {
+    for (const end of ends) await end()
+  })
+  const keep = (each) => {
+    ends.unshift(() => each.release())
+    return each
+  }
+  const serve = async (intervalMs = 1000) => {
+    const dashboard = await serveDashboard({ manager, intervalMs })
+    ends.unshift(() => dashboard.close())
+    return dashboard
+  }
+  return { manager, keep, hold: (size, label) => keep(manager.budget.hold(size * MiB, label)), serve }
+}
+
 /** What is granted by label, in MiB. */
 const LABELS = { weights: 400, 'kv cache': 120, 'draft model': 60, activations: 33, embeddings: 20 }
 

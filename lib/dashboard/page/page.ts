@@ -1,26 +1,11 @@
 // Draws the dashboard from what the server sends.
 
-import type { PoolSnapshot, SlabInfo } from 'plimsoll'
 import type { DashboardMoment, DashboardState } from 'plimsoll/dashboard'
-import type UPlot from 'uplot'
-import { kindNames, kindOfBlock } from '../../pool/block-kind.js'
-import {
-  byId,
-  bytes,
-  clock,
-  element,
-  figures,
-  isolated,
-  shape,
-  size,
-  time,
-  title,
-  visible,
-} from '../../report/page/tools.js'
+import { byId, clock, element, figures, isolated, size, time, visible } from '../../report/page/tools.js'
+import { drawMoments, makeChart } from './chart.js'
+import { drawPools, OF_SERVERS } from './pools.js'
+import { fill } from './table.js'
 import { drawTreemap } from './treemap.js'
-
-/** What the script before this one defines. */
-declare const uPlot: typeof UPlot
 
 /** What was sent, some of it not yet. */
 type State = DashboardState & { error?: string }
@@ -30,110 +15,11 @@ const MAX_MOMENTS = 600
 
 const symbols: Readonly<Record<string, string>> = { normal: '● normal', warning: '▲ warning', critical: '■ critical' }
 
-/** What stands at the ticks of time, from so many seconds between them; and below, where the minute or the day is another. */
-const DAY = '\n{YYYY}-{MM}-{DD}'
-const MINUTE = `${DAY} {HH}:{mm}`
-const times: UPlot.Axis.Values = [
-  [60, '{HH}:{mm}', DAY, null, DAY, null, null, null, 1],
-  [1, ':{ss}', MINUTE, null, MINUTE, null, '\n{HH}:{mm}', null, 1],
-  [0.001, ':{ss}.{fff}', MINUTE, null, MINUTE, null, '\n{HH}:{mm}', null, 1],
-]
-
-/** What the chart draws, told apart by its dashes where colours are not seen. */
-const lines: readonly {
-  key: 'lineBytes' | 'headroomBytes' | 'allocatedBytes'
-  name: string
-  colour: string
-  dash: number[]
-}[] = [
-  { key: 'lineBytes', name: 'line', colour: '--ink', dash: [] },
-  { key: 'headroomBytes', name: 'headroom', colour: '--headroom', dash: [8, 4] },
-  { key: 'allocatedBytes', name: 'granted', colour: '--granted', dash: [2, 3] },
-]
-
 let moments: DashboardMoment[] = []
 /** All that was sent, as it is now. */
 let state = {} as State
-let chart: UPlot | undefined
 
-/** A table's head and rows; what stands before them stays. An empty one says so. */
-function fill(id: string, titles: readonly string[], rows: readonly (Node | string)[][], nothing: string): void {
-  const table = byId(id)
-  const heads = titles.map((title) => {
-    const head = element('th', '', title)
-    head.scope = 'col'
-    return head
-  })
-  const none = element('td', '', nothing)
-  none.colSpan = titles.length
-  const cells = rows.length > 0 ? rows.map((row) => row.map((cell, at) => cellOf(cell, titles[at]))) : [[none]]
-  const made = cells.map((row) => element('tr', '', ...row))
-  const parts = [element('thead', '', element('tr', '', ...heads)), element('tbody', '', ...made)]
-  table.replaceChildren(...table.querySelectorAll('caption'), ...parts)
-}
-
-/** A cell that has its title for where rows are stacked, under no head. */
-function cellOf(content: Node | string, title = ''): HTMLElement {
-  const cell = element('td', '', content)
-  cell.dataset.title = title
-  return cell
-}
-
-const colourOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
-
-/** Makes the chart anew: its colours are those of the page, which change with the scheme. */
-function makeChart(): void {
-  chart?.destroy()
-  const place = byId('chart')
-  const axis = { stroke: colourOf('--quiet'), grid: { stroke: colourOf('--line'), width: 1 }, ticks: { show: false } }
-  const options: UPlot.Options = {
-    width: place.clientWidth,
-    height: place.clientHeight,
-    cursor: { y: false },
-    scales: { y: { range: (_, _least, most): [number, number] => [0, Math.max(most, 1) * 1.05] } },
-    axes: [
-      { ...axis, values: times },
-      {
-        ...axis,
-        size: 76,
-        incrs: Array.from({ length: 50 }, (_, power) => 2 ** power),
-        values: (_, ticks) => ticks.map(bytes),
-      },
-    ],
-    series: [
-      {},
-      ...lines.map(({ name, colour, dash }) => ({
-        label: name,
-        stroke: colourOf(colour),
-        width: 2,
-        dash,
-        points: { show: false },
-      })),
-    ],
-  }
-  chart = new uPlot(options, chartData(), place)
-  const keys = lines.map(({ name, colour, dash }) => {
-    const line = shape('line', { x1: 0, y1: 6, x2: 28, y2: 6, 'stroke-dasharray': dash.join(' ') || 'none' })
-    line.style.stroke = `var(${colour})`
-    const key = shape('svg', { class: 'stroke', viewBox: '0 0 28 12', 'aria-hidden': 'true' }, line)
-    return element('li', '', key, name)
-  })
-  byId('legend').replaceChildren(...keys)
-}
-
-const chartData = (): UPlot.AlignedData => [
-  moments.map(({ timeMs }) => timeMs / 1000),
-  ...lines.map(({ key }) => moments.map((moment) => moment[key] ?? null)),
-]
-
-function drawChart(): void {
-  chart?.setData(chartData())
-  const [first, last] = [moments[0], moments.at(-1)]
-  if (!first || !last) return
-  const said = lines.map(({ key, name }) => `${name} ${bytes(last[key])}`).join(', ')
-  const minutes = (last.timeMs - first.timeMs) / 60_000
-  byId('chart').setAttribute('aria-label', `Over the last ${minutes.toFixed(1)} minutes; now ${said}`)
-}
+const drawChart = (): void => drawMoments(moments)
 
 function drawFigures({ moment, availableBytes, peakBytes, level, pressure }: State): void {
   const named: [string, Node | string][] = [
@@ -161,17 +47,19 @@ function drawTerms({ terms, headroom }: State): void {
     const binds = description === headroom?.bindingTerm.description
     return [isolated(description), binds ? 'headroom, binding' : 'headroom', size(roomBytes)]
   })
-  fill('terms', ['what it is', 'of', 'bound'], [...ofLine, ...ofRoom], 'none')
+  // What is taken off the least of them, so that the figures of the page add up.
+  const pending = headroom ? [['granted and not yet taken', 'headroom', size(-headroom.pendingBytes)]] : []
+  fill('terms', ['what it is', 'of', 'bound'], [...ofLine, ...ofRoom, ...pending], 'none')
 }
 
 function drawShared({ holders, ledgerError, waiting }: State): void {
-  const stateOf = ({ isDraining, drainsForMs, waiting: waits }: (typeof holders)[number]): string => {
+  const stateOf = ({ isDraining, drainsForMs, waiting: waits }: (typeof holders)[number]): Node | string => {
     if (isDraining) return `drains, ${time(drainsForMs)} left`
-    return waits ? `waits for ${bytes(waits.bytes)}` : 'holds'
+    return waits ? element('span', '', 'waits for ', size(waits.bytes)) : 'holds'
   }
   fill(
     'holders',
-    ['shares the ledger', 'pid', 'held', 'not yet taken', 'state'],
+    ['process', 'pid', 'held', 'not yet taken', 'state'],
     holders.map((holder) => [
       isolated(holder.name),
       String(holder.pid),
@@ -185,67 +73,10 @@ function drawShared({ holders, ledgerError, waiting }: State): void {
   )
   fill(
     'waiting',
-    ['waits in this process', 'asks for', 'priority', 'since'],
+    ['label', 'asks for', 'priority', 'since'],
     waiting.map((each) => [isolated(each.label), size(each.bytes), String(each.priority), time(each.sinceMs)]),
     'Nobody waits.',
   )
-}
-
-function slabPicture({ index, sizeBytes, usedBytes, blocks }: SlabInfo): HTMLElement {
-  const shapes = blocks.map((block) => {
-    const kind = kindOfBlock(block)
-    const [name, held] = [kindNames[kind], bytes(block.sizeBytes)]
-    const text = title(`${block.label === undefined ? '' : `${visible(block.label)}, `}${name}, ${held}`)
-    const place = { x: (block.offsetBytes / sizeBytes) * 1000, width: (block.sizeBytes / sizeBytes) * 1000, height: 1 }
-    return shape('rect', { ...place, class: `${kind} edged` }, text)
-  })
-  const name = `slab ${index}, ${bytes(sizeBytes)}, ${((usedBytes / sizeBytes) * 100).toFixed(1)} % used`
-  const picture = {
-    class: 'blocks',
-    viewBox: '0 0 1000 1',
-    preserveAspectRatio: 'none',
-    role: 'img',
-    'aria-label': name,
-  }
-  return element('div', 'slab', element('p', 'quiet', name), shape('svg', picture, ...shapes))
-}
-
-/** What is said where no program is shown that would have any. */
-const OF_SERVERS = 'by serveDashboard({ manager }).'
-
-function drawPools({
-  pools,
-  hasManager,
-}: {
-  pools: readonly Omit<PoolSnapshot, 'timeMs'>[]
-  hasManager: boolean
-}): void {
-  const nothing = hasManager
-    ? 'This program has no pools.'
-    : `None are shown here: a server shows its own ${OF_SERVERS}`
-  const sections = pools.map(({ label, device, stats, slabs }) => {
-    const sums = element(
-      'p',
-      'quiet',
-      'on ',
-      isolated(device),
-      ': ',
-      size(stats.heldBytes),
-      ' held, ',
-      size(stats.usedBytes),
-      ' used',
-    )
-    const hole = element('p', 'quiet', 'largest hole ', size(stats.largestFreeBytes))
-    return element(
-      'div',
-      'pool',
-      element('h3', '', isolated(label)),
-      sums,
-      hole,
-      ...slabs.slice(0, 64).map(slabPicture),
-    )
-  })
-  byId('pools').replaceChildren(...(sections.length > 0 ? sections : [element('p', 'quiet', nothing)]))
 }
 
 /** A command line of any length: its first lines, and all of it where a pointer rests. */
@@ -290,7 +121,13 @@ function drawLogs({ events, refusals, hasManager, level }: State): void {
   byId('events').replaceChildren(
     ...(happened.length > 0
       ? happened
-      : [element('li', 'quiet', level ? 'Nothing has happened.' : 'No monitor runs.')]),
+      : [
+          element(
+            'li',
+            'quiet',
+            level ? `The level is ${level}; nothing has changed since the dashboard began.` : 'No monitor runs.',
+          ),
+        ]),
   )
 }
 
@@ -298,7 +135,10 @@ function drawLogs({ events, refusals, hasManager, level }: State): void {
 const views: readonly [draw: (state: State) => void, parts: readonly (keyof State)[]][] = [
   [drawFigures, ['moment', 'availableBytes', 'peakBytes', 'level', 'pressure']],
   [drawTerms, ['terms', 'headroom']],
-  [({ labels, moment }) => drawTreemap(labels, moment.allocatedBytes), ['labels', 'moment']],
+  [
+    ({ labels, labelCount, moment }) => drawTreemap(labels, labelCount, moment.allocatedBytes),
+    ['labels', 'labelCount', 'moment'],
+  ],
   [drawShared, ['holders', 'ledgerError', 'waiting']],
   [drawPools, ['pools', 'hasManager']],
   [drawProcesses, ['processes']],
@@ -399,8 +239,3 @@ function keepKey(): void {
 makeChart()
 keepKey()
 connect()
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', makeChart)
-new ResizeObserver(() => {
-  const { clientWidth: width, clientHeight: height } = byId('chart')
-  if (width !== chart?.width || height !== chart?.height) chart?.setSize({ width, height })
-}).observe(byId('chart'))

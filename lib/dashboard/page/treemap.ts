@@ -1,6 +1,6 @@
 // Draws a treemap of sizes by label, whose tiles are one stop of the keyboard.
 
-import { byId, element, isolated, size } from '../../report/page/tools.js'
+import { byId, element, isolated, number, size } from '../../report/page/tools.js'
 
 /** What is granted under a label. */
 type Label = readonly [label: string, bytes: number]
@@ -49,7 +49,7 @@ function squares(items: readonly Label[], { x, y, width, height }: Area, into: P
 }
 
 /** What a tile has room for at least, in pixels: a line of its label, and one of its size. */
-const MIN_TILE = { width: 64, height: 44 }
+const MIN_TILE = { width: 94, height: 44 }
 
 /** The labels that have a tile, and what the others have together, which have one that is large enough to be read. */
 function tilesIn(labels: readonly Label[], width: number, height: number): { places: Placed[]; others: Label[] } {
@@ -97,25 +97,26 @@ byId('treemap').addEventListener('focusin', ({ target }) => {
   if (at >= 0) moveTo(at)
 })
 
-/** Draws what is granted by label. */
-export function drawTreemap(labels: readonly Label[], allocatedBytes: number): void {
+/** Draws what is granted by label. Where there are more labels than `labels` has, its last stands for all the others. */
+export function drawTreemap(labels: readonly Label[], labelCount: number, allocatedBytes: number): void {
   const map = byId('treemap')
   const shown = labels.filter(([, count]) => count > 0)
   map.hidden = shown.length === 0
   byId('no-labels').hidden = shown.length > 0
   const isFocused = map.contains(document.activeElement)
   const { places, others } = tilesIn(shown, map.clientWidth, map.clientHeight)
+  const otherCount = others.length + Math.max(labelCount - labels.length, 0)
   const boxes = places.map(([[label, granted], { x, y, width, height }], at) => {
     const isOthers = others.length > 1 && at === places.length - 1
     // One alone that is too small for a tile of its size has one that is larger.
     const [own, ownBytes] = (at === places.length - 1 && others[0]) || [label, granted]
     const count = isOthers ? sumOf(others) : ownBytes
-    const name = isOthers ? element('span', '', `${others.length} others`) : isolated(own)
+    const name = isOthers ? element('span', '', `${number(otherCount)} others`) : isolated(own)
     const share = ((count / Math.max(allocatedBytes, 1)) * 100).toFixed(1)
     const box = element('li', '', name, element('p', '', size(count), ' ', element('span', '', `${share} %`)))
     const [across, down] = [100 / Math.max(map.clientWidth, 1), 100 / Math.max(map.clientHeight, 1)]
     const place = { left: x * across, top: y * down, width: width * across, height: height * down }
-    for (const [side, share] of Object.entries(place)) box.style.setProperty(side, `${share}%`)
+    for (const [side, share] of Object.entries(place)) box.style.setProperty(`--${side}`, String(share))
     return box
   })
   map.replaceChildren(...boxes)

@@ -1,5 +1,7 @@
 /** What the scripts of all pages are made with. Names come from anywhere: they become text, never markup. */
 
+import { sizeText, timeText } from '../text.js'
+
 /** The element of the page that has that id, which is there. */
 export const byId = (id: string): HTMLElement => document.getElementById(id) as HTMLElement
 
@@ -42,15 +44,8 @@ export function title(text: string): SVGTitleElement {
   return made
 }
 
-const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
-
 /** A size, rounded. */
-export function bytes(count: number | undefined): string {
-  if (count === undefined) return '?'
-  const power = Math.min(Math.max(Math.floor(Math.log2(Math.max(Math.abs(count), 1)) / 10), 0), 5)
-  const value = count / 1024 ** power
-  return `${power === 0 ? count : value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${units[power]}`
-}
+export const bytes = (count: number | undefined): string => (count === undefined ? '?' : sizeText(count))
 
 /** A size that a reader, or a test, finds exact behind the rounded one. */
 export function size(count: number | undefined): HTMLDataElement {
@@ -72,9 +67,11 @@ export function time(ms: number): string {
   return ms < 7_200_000 ? `${(ms / 60_000).toFixed(0)} min` : `${(ms / 3_600_000).toFixed(1)} h`
 }
 
-/** A time of day where the page is read. */
+/** A time of day where the page is read, with its date unless that is today's. */
 export function clock(timeMs: number): HTMLTimeElement {
-  const made = element('time', '', new Date(timeMs).toLocaleTimeString())
+  const today = timeText(Date.now(), 'local').slice(0, -8)
+  const text = timeText(timeMs, 'local')
+  const made = element('time', '', text.startsWith(today) ? text.slice(today.length) : text)
   made.dateTime = new Date(timeMs).toISOString()
   return made
 }

@@ -13,6 +13,7 @@ import {
   time,
   visible,
 } from '../page/tools.js'
+import { timeText } from '../text.js'
 import type { Figures, PageData } from './data.js'
 
 /** Rows of the flame graph are this high, in pixels. */
@@ -118,12 +119,11 @@ function hueOf(node: TreeNode): number {
 }
 
 function drawAbout(): void {
-  const start = new Date(data.startTimeMs).toISOString().replace('T', ' ').slice(0, 19)
   const dropped = data.droppedCount > 0 ? `, of which the oldest ${number(data.droppedCount)} are no longer kept` : ''
   byId('about').textContent =
     data.startTimeMs === 0
       ? 'Nothing was recorded.'
-      : `Started ${start} UTC, ran ${time(data.durationMs)}, ${number(data.eventCount)} events${dropped}`
+      : `Started ${timeText(data.startTimeMs, 'UTC')}, ran ${time(data.durationMs)}, ${number(data.eventCount)} events${dropped}`
 }
 
 function drawFigures(): void {
@@ -319,7 +319,9 @@ function rowOf({ label, figures }: Leaf): HTMLElement {
   const cells = figures.map((figure, i) =>
     element('td', i > 2 ? 'optional' : '', i > 2 ? number(figure) : bytes(figure)),
   )
-  return element('tr', '', element('td', '', isolated(label)), ...cells)
+  const name = isolated(label)
+  name.title = visible(label)
+  return element('tr', '', element('td', '', name), ...cells)
 }
 
 function orderBy(column: number): void {
