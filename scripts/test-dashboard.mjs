@@ -24,6 +24,7 @@ import { testChart } from './dashboard-test/chart.mjs'
 import { launch, live, open } from './dashboard-test/chromium.mjs'
 import { testLabels } from './dashboard-test/labels.mjs'
 import { pictures } from './dashboard-test/pictures.mjs'
+import { showsHeadroom, showsProcesses, sizes } from './dashboard-test/shows.mjs'
 import { testSlabs } from './dashboard-test/slabs.mjs'
 import { stay } from './dashboard-test/stay.mjs'
 import { testWords } from './dashboard-test/words.mjs'
@@ -65,27 +66,8 @@ after(async () => {
 
 const opened = (options) => open(browser, dashboard.link(), options)
 
-/** The exact sizes in a part of the page. */
-const sizes = (page, selector) => page.$$eval(`${selector} data`, (all) => all.map((each) => Number(each.value)))
-
 const hasLabel = (label) =>
   [...document.querySelectorAll('#treemap bdi')].some(({ textContent }) => textContent === label)
-
-/** Whether the figure of headroom, which never stands still, is at some time what the server has sent. */
-const showsHeadroom = () =>
-  new Promise((resolve) => {
-    const source = new EventSource(`/events?key=${localStorage.getItem('plimsoll-key')}`)
-    const sent = []
-    source.addEventListener('change', ({ data }) => sent.push(JSON.parse(data).moment.headroomBytes))
-    const startMs = performance.now()
-    const ticks = setInterval(() => {
-      const isShown = sent.includes(Number(document.querySelectorAll('#figures data')[3].value))
-      if (!isShown && performance.now() - startMs < 60_000) return
-      clearInterval(ticks)
-      source.close()
-      resolve(isShown)
-    }, 50)
-  })
 
 test('every view shows the numbers that the API gives, and nothing goes wrong on the page', async () => {
   const { page, errors, close } = await opened()
@@ -119,7 +101,8 @@ test('every view shows the numbers that the API gives, and nothing goes wrong on
   for (const said of [refusal.label, refusal.bindingConstraint, refusal.suggestion]) {
     assert((await page.textContent('#refusals')).includes(said))
   }
-  assert((await page.textContent('#processes')).includes(String(process.pid)))
+  assert.match(await page.textContent('#processes'), new RegExp(`${process.pid}\\s*loaded`))
+  assert(await showsProcesses(page, dashboard))
   assert.match(await page.textContent('#level'), new RegExp(`\\b${manager.monitor.level}$`))
   assert.deepEqual(
     (await sizes(page, '#terms')).slice(0, state.terms.length),

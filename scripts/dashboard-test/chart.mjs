@@ -45,7 +45,7 @@ const kept = (page) =>
   page.evaluate(
     () =>
       new Promise((resolve) => {
-        const source = new EventSource('/events')
+        const source = new EventSource(`/events?key=${localStorage.getItem('plimsoll-key')}`)
         source.addEventListener('history', ({ data }) => {
           source.close()
           resolve(JSON.parse(data))

@@ -12,7 +12,7 @@ import { openInBrowser } from './browser.js'
 
 export const dashboard: Verb = {
   name: 'dashboard',
-  summary: 'line and headroom over time, the ledger, and processes with plimsoll loaded, in a browser',
+  summary: 'line and headroom over time, the ledger, and the processes that hold memory, in a browser',
   options: {
     port: { type: 'string', value: 'N', help: 'the port of 127.0.0.1; any that is free by default' },
     open: { type: 'boolean', help: 'open it in your browser, too' },

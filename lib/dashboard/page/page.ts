@@ -88,14 +88,18 @@ function commandOf(command: string): HTMLElement {
 }
 
 function drawProcesses({ processes }: State): void {
+  const isTold = processes.some(({ gpuBytes }) => gpuBytes !== undefined)
   const rows = processes.map((process) => [
     commandOf(process.command),
     String(process.pid),
+    process.isLoaded ? 'loaded' : 'not loaded',
     size(process.rssBytes),
     size(process.anonymousBytes),
     size(process.shmemBytes),
+    ...(isTold ? [size(process.gpuBytes)] : []),
   ])
-  fill('processes', ['command', 'pid', 'resident', 'anonymous', 'shared'], rows, 'None that this user may see.')
+  const heads = ['command', 'pid', 'plimsoll', 'resident', 'anonymous', 'shared', ...(isTold ? ['of the GPU'] : [])]
+  fill('processes', heads, rows, 'None that this user may see.')
 }
 
 function drawLogs({ events, refusals, hasManager, level }: State): void {
