@@ -110,6 +110,20 @@ describe('a ledger that is surveyed', () => {
     await late
   })
 
+  test('names the own queue, where that keeps what is left', async () => {
+    await held(32 * MiB, true)
+    await using sharing = new MemoryManager({ shared: { directory, force: true }, maxBytes: 128 * MiB } as never)
+    using _weights = sharing.budget.allocate(96 * MiB, 'weights')
+    const late = sharing.acquire({ bytes: 64 * MiB, label: 'own' }, { ageMs: 0 }).catch(() => {})
+    while (sharing.budget.availableBytes > 0) await setTimeout(5)
+    await using dashboard = await serveDashboard({ manager: sharing })
+    const { moment, holders } = await dashboard.state()
+    expect(holders.map(({ heldBytes }) => heldBytes)).toEqual([32 * MiB, 96 * MiB])
+    expect(moment.binding).toBe('the queue: 32.00 MiB are kept for "own", which waits for 64.00 MiB')
+    sharing.admission.close()
+    await late
+  })
+
   test('takes what its holders have not taken off the headroom of top, as of the metrics', async () => {
     await held(Math.floor(budget.headroom().bytes / 2), false)
     const args = ['dist/cli.js', 'top', '--json', '--count', '1', '--directory', directory]

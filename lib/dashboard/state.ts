@@ -165,11 +165,10 @@ function bindingOf(
 
 /** Who what is left is kept for, if somebody waits. */
 function keptFor(bytes: number, waiting: readonly WaitingRequest[], holders: readonly LedgerHolder[]) {
-  const keeping = holders.filter((holder) => (holder.waiting?.keptBytes ?? 0) > 0)
-  const own = holders.find(isThisProcess)
-  // Where this process shares the ledger, it says there what it keeps.
-  const first = own === undefined || keeping.includes(own) ? waiting[0] : undefined
-  const elsewhere = keeping.find((holder) => !isThisProcess(holder))
+  const elsewhere = holders.find((holder) => !isThisProcess(holder) && (holder.waiting?.keptBytes ?? 0) > 0)
+  // What another process keeps may be all that there is; a request of this one may wait behind that, and keep nothing.
+  const isAllKept = (elsewhere?.waiting?.keptBytes ?? 0) >= bytes
+  const first = isAllKept ? undefined : waiting[0]
   const wanted = first ?? elsewhere?.waiting
   if (!wanted) return undefined
   const whose = first ? `for "${first.label}"` : `for a request of ${elsewhere?.name}`
