@@ -204,9 +204,18 @@ export class Dashboard implements AsyncDisposable {
     if (this.#moments.length > MAX_MOMENTS) this.#moments.shift()
   }
 
+  /** What cannot be read is no moment: it must not end the program that is watched. */
+  #rememberNow(): void {
+    try {
+      this.#remember(figuresOf(this.#sources).moment)
+    } catch {
+      // A page that is opened is told why.
+    }
+  }
+
   /** One reading for all the pages that are open, and one text with what is new in it. */
   async #tick(): Promise<void> {
-    if (this.#streams.size === 0) return this.#remember(figuresOf(this.#sources).moment)
+    if (this.#streams.size === 0) return this.#rememberNow()
     // The last one is not over yet.
     if (this.#isTicking) return
     this.#isTicking = true
