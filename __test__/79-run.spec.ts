@@ -99,7 +99,8 @@ test('a command that a signal kills ends with 128 and its number, and signals ar
   expect(await ended).toMatchObject({ code: 5, stdout: 'ready\ntold\n' })
 })
 
-test('a signal that comes as the command starts goes on to it, and leaves nobody behind', async () => {
+/** The environment of a runner that does something with each child as that was started. */
+function withEach(does: string): Record<string, string> {
   const hook = join(directory, 'hook.cjs')
   writeFileSync(
     hook,
@@ -107,27 +108,20 @@ test('a signal that comes as the command starts goes on to it, and leaves nobody
      const { spawn } = childProcess
      childProcess.spawn = (...args) => {
        const child = spawn(...args)
-       process.kill(process.pid, 'SIGTERM')
+       ${does}
        return child
      }`,
   )
-  const env = { NODE_OPTIONS: `--require ${hook}` }
+  return { NODE_OPTIONS: `--require ${hook}` }
+}
+
+test('a signal that comes as the command starts goes on to it, and leaves nobody behind', async () => {
+  const env = withEach("process.kill(process.pid, 'SIGTERM')")
   expect(await start(['--memory', '1MiB'], ['sleep', '60'], env).ended).toMatchObject({ code: 143, signal: null })
 })
 
 test('a signal that comes when the command has ended takes nothing from its code', async () => {
-  const hook = join(directory, 'hook.cjs')
-  writeFileSync(
-    hook,
-    `const childProcess = require('node:child_process')
-     const { spawn } = childProcess
-     childProcess.spawn = (...args) => {
-       const child = spawn(...args)
-       child.once('exit', () => process.nextTick(() => process.kill(process.pid, 'SIGTERM')))
-       return child
-     }`,
-  )
-  const env = { NODE_OPTIONS: `--require ${hook}` }
+  const env = withEach("child.once('exit', () => process.nextTick(() => process.kill(process.pid, 'SIGTERM')))")
   expect(await start(['--memory', '1MiB'], ['sh', '-c', 'exit 7'], env).ended).toMatchObject({ code: 7, signal: null })
 })
 

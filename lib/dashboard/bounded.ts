@@ -1,4 +1,5 @@
 import type { PoolSnapshot } from '../index.js'
+import { shortened } from '../support/shortened.js'
 
 /** Characters of a label that a page shows at most: it may come from anywhere. */
 const MAX_LABEL = 200
@@ -9,15 +10,11 @@ const MAX_TEXT = 2000
 /** Blocks of a slab that are sent at most, and of all; a slab with more is its sums alone. */
 const MAX_BLOCKS = { slab: 1000, all: 20_000 }
 
-/** As another text: a slice would keep all that it is of. */
-const cut = (text: string, most: number): string =>
-  text.length > most ? `${Buffer.from(text.slice(0, most)).toString()}…` : text
-
 /** A label as it is shown. */
-export const shownLabel = (label: string): string => cut(label, MAX_LABEL)
+export const shownLabel = (label: string): string => shortened(label, MAX_LABEL)
 
 /** A text as it is shown. */
-export const shownText = (text: string): string => cut(text, MAX_TEXT)
+export const shownText = (text: string): string => shortened(text, MAX_TEXT)
 
 /** Things with labels, as they are shown. */
 export const labelled = <T extends { readonly label: string }>(all: readonly T[]): T[] =>

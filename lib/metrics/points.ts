@@ -1,4 +1,5 @@
 import type { MetricDefinition } from '../index.js'
+import { shortened } from '../support/shortened.js'
 import { type MetricName, metricCatalogue } from './catalogue.js'
 
 /** What a value belongs to, by the names of its metric's attributes. */
@@ -27,8 +28,7 @@ const greatest: ReadonlySet<string> = new Set(
 const MAX_TEXT = 256
 
 /** A text that every reader takes: halves of characters are none. */
-const wellFormed = (text: string): string =>
-  Buffer.from(text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text).toString()
+const wellFormed = (text: string): string => Buffer.from(shortened(text, MAX_TEXT)).toString()
 
 /** Collects values; those that have the same attributes become one. */
 export class Points {
