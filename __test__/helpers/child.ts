@@ -23,7 +23,7 @@ const settle = async (holds) => {
   for (let round = 0; round < 2000 && !holds(); round++) await new Promise((resolve) => setTimeout(resolve, 1))
   return holds()
 }
-/** Resident memory. From the kernel: under emulation, Node.js says 0. */
+/** Resident memory. From the kernel: under emulation, Node.js says 0. What it grows by in a loop includes emulatorBytes. */
 const rssBytes = () => 1024 * Number(/^VmRSS:\\s+(\\d+)/m.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'))[1])
 `
 

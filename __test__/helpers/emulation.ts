@@ -22,7 +22,10 @@ export const patientMs = (ms: number): number => Math.ceil((emulated ? 4 : 1) * 
 export const hasHungInEmulator = ({ error }: { error?: Error }): boolean =>
   emulated && (error as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT'
 
-/** What emulation may add to a process's resident memory while it runs, chiefly by translated code. */
+/**
+ * What emulation may add to a process's resident memory while it runs: qemu keeps code that it translated, and more of it for
+ * as long as the garbage collector runs. Beside 700,000 calls that throw, its cache grew by 12 MiB and everything else by 2.
+ */
 export const emulatorBytes = emulated ? 32 * 2 ** 20 : 0
 
 /**
