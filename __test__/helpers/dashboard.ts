@@ -8,7 +8,7 @@ export interface Answer {
 }
 
 /** What is answered to one request, as a program sends it: fetch() does not let one name another host. */
-export const ask = (dashboard: Dashboard, path: string, headers: Record<string, string> = {}, method = 'GET') =>
+export const ask = (dashboard: { port: number }, path: string, headers: Record<string, string> = {}, method = 'GET') =>
   new Promise<Answer>((resolve, reject) => {
     const call = request({ host: '127.0.0.1', port: dashboard.port, path, headers, method }, (response) => {
       let text = ''

@@ -9,6 +9,9 @@ const same = (a: string, b: string): boolean => timingSafeEqual(hashOf(a), hashO
 
 const hashOf = (text: string) => createHash('sha256').update(text).digest()
 
+/** What a link is kept by: to find it tells nothing of its token by the time that takes. */
+const nameOf = (token: string): string => hashOf(token).toString('base64url')
+
 /** What whoever opened a link has: a cookie that brings the page, and a key that brings figures with it. */
 export interface Session {
   /** As a header sets it. */
@@ -26,6 +29,7 @@ export class Keys {
   readonly #cookie: string
   readonly #session = secret()
   readonly #key = secret()
+  /** When each is too old: the oldest first, as all are good for the same time. */
   readonly #links = new Map<string, number>()
 
   constructor(port: number, linkMs: number) {
@@ -35,22 +39,26 @@ export class Keys {
 
   /** A token that opens a page once, while it is not too old. */
   issue(): string {
+    this.#dropOld()
     const token = secret()
-    this.#links.set(token, performance.now() + this.#linkMs)
+    this.#links.set(nameOf(token), performance.now() + this.#linkMs)
     return token
   }
 
   /** Takes a token, and gives a session for it; nothing for one that is wrong, too old or was taken. */
   redeem(token: string): Session | undefined {
-    let isGood = false
-    for (const [link, endMs] of this.#links) {
-      const isOver = performance.now() > endMs
-      const isThis = same(link, token)
-      if (isThis && !isOver) isGood = true
-      if (isThis || isOver) this.#links.delete(link)
-    }
+    this.#dropOld()
+    if (!this.#links.delete(nameOf(token))) return undefined
     const cookie = `${this.#cookie}=${this.#session}; HttpOnly; SameSite=Strict; Path=/`
-    return isGood ? { cookie, key: this.#key } : undefined
+    return { cookie, key: this.#key }
+  }
+
+  #dropOld(): void {
+    const now = performance.now()
+    for (const [link, endMs] of this.#links) {
+      if (endMs >= now) return
+      this.#links.delete(link)
+    }
   }
 
   /** Whether a request that has the cookie has the key, too. */

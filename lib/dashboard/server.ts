@@ -271,6 +271,8 @@ export class Dashboard implements AsyncDisposable {
   async #sendEvents(response: ServerResponse): Promise<void> {
     // It ends with the connection: an event is one write, without the frame of a chunk around it.
     response.removeHeader('transfer-encoding')
+    // It may say nothing for a minute.
+    response.socket?.setTimeout(0)
     response.writeHead(200, { 'content-type': 'text/event-stream', connection: 'close' })
     if (this.#streams.size >= MAX_PAGES) {
       response.end(`retry: 10000\nevent: full\ndata: ${MAX_PAGES}\n\n`)

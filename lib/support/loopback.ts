@@ -1,9 +1,15 @@
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import { systemError } from './errors.js'
 
 /** The address that a server for this machine alone listens at. */
 const LOOPBACK = '127.0.0.1'
+
+/** Connections at once: whoever is on this machine can open them, without a token. */
+const MAX_CONNECTIONS = 96
+
+/** How long a connection may say nothing and read nothing, in milliseconds, and how long a request may take to come in. */
+const PATIENCE_MS = 10_000
 
 /** A server that nobody reaches from elsewhere. */
 export interface LoopbackServer {
@@ -21,7 +27,16 @@ export const isLoopbackHost = (host: string | undefined): boolean =>
 
 /** Serves at a port of this machine, or with 0 at any that is free. Rejects with an {@link IoError} where that is taken. */
 export function serveLoopback(port: number, listener: RequestListener): Promise<LoopbackServer> {
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, listener)
+  const server = createServer(
+    {
+      requestTimeout: PATIENCE_MS,
+      headersTimeout: PATIENCE_MS,
+      connectionsCheckingInterval: PATIENCE_MS / 4,
+    },
+    oneAtATime(listener),
+  )
+  server.maxConnections = MAX_CONNECTIONS
+  server.timeout = PATIENCE_MS
   const close = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve())
@@ -39,4 +54,24 @@ export function serveLoopback(port: number, listener: RequestListener): Promise<
       resolve({ port: (server.address() as AddressInfo).port, close })
     })
   })
+}
+
+/**
+ * A connection that asks again before it was answered is cut off: the answers to those who ask and do not read would be kept without end. No
+ * browser does that, nor Prometheus.
+ */
+function oneAtATime(listener: RequestListener): RequestListener {
+  const waiting = new WeakSet<Socket>()
+  return (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request
+    // What else came with what it was cut off for is read on.
+    if (socket.destroyed) return
+    if (waiting.has(socket)) {
+      socket.destroy()
+      return
+    }
+    waiting.add(socket)
+    response.once('close', () => waiting.delete(socket))
+    listener(request, response)
+  }
 }
