@@ -29,7 +29,7 @@ interface DashboardMoment {
     lineBytes: number;
     /** What is granted under it, in bytes. */
     allocatedBytes: number;
-    /** Absent where the budget is not of this machine, or it cannot be measured. */
+    /** What this machine can give, whatever the budget is of; absent where that cannot be measured. */
     headroomBytes?: number;
     /** The bound with the least room, in words. */
     binding: string;

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { GiB, LedgerError, MemoryBudget, MemoryManager, MiB, surveyLedger } from 'plimsoll'
-import { root } from './helpers/child'
+import { root, runNode } from './helpers/child'
 
 let directory: string
 beforeEach(() => {
@@ -327,6 +327,37 @@ test('plimsoll ledger shows who holds, and one document a look', async () => {
       .map((line) => JSON.parse(line).heldBytes),
   ).toEqual([64 * MiB, 64 * MiB])
   expect((await run('--name', 'none')).text).toContain('no process shares a ledger of that name')
+})
+
+test('plimsoll ledger --watch goes on where a look fails, and has why', async () => {
+  using _held = budgetHere({ processName: 'llama-server' }).allocate(64 * MiB, 'weights')
+  const args = ['dist/cli.js', 'ledger', '--watch', '--json', '--interval', '10ms', '--directory', directory]
+  const child = spawn(process.execPath, args, { cwd: root })
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  const until = async (isSo: (document: { heldBytes: number | null; ledgerError: string | null }) => boolean) => {
+    for (;;) {
+      const { value, done } = await lines.next()
+      if (done) throw new Error('expected it to go on')
+      if (isSo(JSON.parse(value))) return
+    }
+  }
+  await until(({ heldBytes, ledgerError }) => heldBytes === 64 * MiB && ledgerError === null)
+  chmodSync(directory, 0o777)
+  await until(({ heldBytes, ledgerError }) => heldBytes === null && /mode 0777/.test(ledgerError ?? ''))
+  chmodSync(directory, 0o700)
+  await until(({ heldBytes }) => heldBytes === 64 * MiB)
+  child.kill()
+  await once(child, 'close')
+})
+
+test.each([
+  [['--interval', '10ms'], 'expected --interval with --watch, got it without'],
+  [['--watch', '--interval', '0'], 'expected --interval to be a time'],
+])('plimsoll ledger %j is wrong use, in one line', (args, expected) => {
+  const { status, stdout } = runNode(['dist/cli.js', 'ledger', '--json', ...args])
+  expect(status).toBe(2)
+  expect(stdout.trimEnd()).not.toContain('\n')
+  expect(JSON.parse(stdout).error.message).toContain(expected)
 })
 
 test.each([

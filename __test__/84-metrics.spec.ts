@@ -304,13 +304,17 @@ describe('the server', () => {
 })
 
 describe('plimsoll metrics', () => {
-  test('has all else where the ledger cannot be trusted', () => {
+  test('has all else where the ledger cannot be trusted, and tells that nothing can be granted by it', () => {
     const directory = mkdtempSync('/dev/shm/plimsoll-')
     try {
       chmodSync(directory, 0o777)
-      const { status, stdout } = runNode(['dist/cli.js', 'metrics', '--directory', directory])
-      expect({ status, hasLedger: stdout.includes('plimsoll_ledger_') }).toEqual({ status: 0, hasLedger: false })
+      const { status, stdout, stderr } = runNode(['dist/cli.js', 'metrics', '--directory', directory])
+      expect({ status, ofHolders: stdout.includes('plimsoll_ledger_held') }).toEqual({ status: 0, ofHolders: false })
+      for (const line of ['plimsoll_ledger_readable 0', 'plimsoll_budget_available_bytes 0']) {
+        expect(stdout).toContain(`\n${line}\n`)
+      }
       expect(stdout).toContain('system_memory_limit_bytes ')
+      expect(stderr).toMatch(/^plimsoll metrics: .* mode 0777/)
     } finally {
       rmSync(directory, { recursive: true })
     }

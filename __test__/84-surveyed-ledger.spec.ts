@@ -128,6 +128,7 @@ describe('a ledger that is surveyed', () => {
     await held(Math.floor(budget.headroom().bytes / 2), false)
     const args = ['dist/cli.js', 'top', '--json', '--count', '1', '--directory', directory]
     const { headroom, ledger } = JSON.parse(runNode(args).stdout)
+    expect(headroom.largestAllocationBytes ?? 0).toBeLessThanOrEqual(headroom.bytes)
     expect(ledger.holders[0].pendingBytes).toBeGreaterThan(64 * MiB)
     expect(headroom.pendingBytes).toBe(ledger.holders[0].pendingBytes)
     expect(headroom.bytes).toBeLessThanOrEqual(headroom.bindingTerm.roomBytes - headroom.pendingBytes)
@@ -161,14 +162,20 @@ describe('a ledger that is surveyed', () => {
     }
   })
 
-  test('that cannot be read is no empty one: the dashboard tells why', async () => {
+  test('that cannot be read is no empty one: the dashboard tells why, and nothing can be granted', async () => {
+    await held(32 * MiB, true)
+    expect((await metrics())['plimsoll.ledger.readable']).toBe(1)
     await using dashboard = await serveDashboard({ budget, ledger: { directory } })
     expect(await dashboard.state()).not.toHaveProperty('ledgerError')
     chmodSync(directory, 0o777)
-    const { holders, ledgerError, availableBytes } = await dashboard.state()
+    const { holders, ledgerError, availableBytes, moment } = await dashboard.state()
     expect({ holders, ledgerError }).toEqual({ holders: [], ledgerError: expect.stringContaining('mode 0777') })
-    expect(availableBytes).toBeGreaterThan(0)
+    expect([availableBytes, moment.binding]).toEqual([0, 'the ledger, which cannot be read'])
+    const { 'plimsoll.ledger.readable': readable, 'plimsoll.budget.available': available } = await metrics()
+    expect([readable, available]).toEqual([0, 0])
     chmodSync(directory, 0o700)
-    expect(await dashboard.state()).not.toHaveProperty('ledgerError')
+    const again = await dashboard.state()
+    expect(again).not.toHaveProperty('ledgerError')
+    expect(again.availableBytes).toBeGreaterThan(0)
   })
 })

@@ -19,6 +19,7 @@ inTmux('top in a terminal of tmux', () => {
   beforeAll(() => {
     manager = new MemoryManager({ shared: { directory, processName: 'a sharing server' } } as never)
     manager.budget.allocate(3 * MiB, 'weights').hold()
+    manager.budget.allocate(512 * MiB, 'kv cache').hold()
     const view = `"${process.execPath}" dist/cli.js top --interval 50ms --directory ${directory}`
     expect(tmux('new-session', '-d', '-x', '320', '-y', '60', view).stderr).toBe('')
   })
@@ -43,7 +44,9 @@ inTmux('top in a terminal of tmux', () => {
     const text = await screen((shown) => /history +\S{5,} {2}headroom of the last/.test(shown))
     expect(text).toMatch(/^ {2}history +[▁▂▃▄▅▆▇█]+ {2}headroom of the last [\d.]+ s, .* at least/m)
     expect(text).toContain(`Ledger  ${join(directory, '')}`.slice(0, 20))
-    expect(text).toMatch(new RegExp(`3\\.00 MiB .* ${process.pid} .* a sharing server`))
+    expect(text).toMatch(new RegExp(`515\\.00 MiB .* ${process.pid} .* a sharing server`))
+    // What comes off the least room, so that the figures add up.
+    expect(text).toMatch(/^ {2}pending +\d.* granted and not yet taken, off headroom$/m)
   })
 
   test('s goes on to the next column, a shows all processes', async () => {
@@ -63,6 +66,13 @@ inTmux('top in a terminal of tmux', () => {
     const isFound = (shown: string) => shown.includes('with "CLI.JS TOP"; that') && rows(shown).length === 1
     expect(rows(await screen(isFound))[0]).toContain('dist/cli.js top')
     type('/', 'Escape')
+    await screen((shown) => !shown.includes('with "'))
+  })
+
+  test('the filter holds any character, and keys without one leave it as it is', async () => {
+    type('/', 'ü', '日', '😀', 'BSpace', 'Left', 'F5', 'Up', 'Home', 'x')
+    await screen((shown) => shown.includes('with "ü日x_"'))
+    type('BSpace', 'BSpace', 'BSpace', 'Enter')
     await screen((shown) => !shown.includes('with "'))
   })
 

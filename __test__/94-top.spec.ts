@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { GiB, gpuProcesses, MiB } from 'plimsoll'
+import { GiB, gpuProcesses, MiB, surveyLedger } from 'plimsoll'
 import { root, runNode } from './helpers/child'
 import { fakeCuda } from './helpers/fake-cuda'
 import { HIDE_CURSOR, HOME, hasTerminal, LEFT, Terminal } from './helpers/terminal'
@@ -78,8 +78,29 @@ describe('with --json', () => {
       const [{ ledger, ledgerError, machine }] = samples('--count', '1', '--directory', directory)
       expect({ ledger, total: machine.totalBytes > 0 }).toEqual({ ledger: null, total: true })
       expect(ledgerError).toContain('mode 0777')
-      expect(top('--count', '1', '--directory', directory)).toMatchObject({ status: 0 })
+      // Told once, not with every sample.
+      const told = top('--count', '3', '--interval', '10ms', '--directory', directory)
+      expect(told.status).toBe(0)
+      expect(told.stderr.split('\n')).toEqual([expect.stringMatching(/^plimsoll top: .* mode 0777/), ''])
     } finally {
+      rmSync(directory, { recursive: true })
+    }
+  })
+
+  test('a holder of the ledger that has not this package loaded is told with its command and what it has resident', async () => {
+    const directory = mkdtempSync('/dev/shm/plimsoll-')
+    const runner = ['dist/cli.js', 'run', '--directory', directory, '--memory', '1MiB', '--', 'sleep', '600']
+    const child = spawn(process.execPath, runner, { cwd: root, stdio: 'ignore' })
+    try {
+      const holders = () => surveyLedger({ directory })?.holders ?? []
+      while (holders()[0]?.heldBytes !== MiB) await new Promise((resolve) => setTimeout(resolve, 20))
+      const [{ ledger }] = samples('--count', '1', '--directory', directory)
+      expect(ledger.holders).toMatchObject([{ heldBytes: MiB, command: 'sleep 600' }])
+      expect(ledger.holders[0].rssBytes).toBeGreaterThan(0)
+    } finally {
+      const ended = once(child, 'exit')
+      child.kill()
+      await ended
       rmSync(directory, { recursive: true })
     }
   })

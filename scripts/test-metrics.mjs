@@ -122,7 +122,7 @@ test('promtool finds no fault in the text of a server, whatever its labels are',
 test('promtool takes the rules', () => {
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'rules', RULES], { encoding: 'utf8' })
   assert.equal(status, 0, stdout + stderr)
-  assert.match(stdout, /7 rules found/)
+  assert.match(stdout, /8 rules found/)
 })
 
 test('refusals raise an alert for each type, and none where there were none', () => {

@@ -28,7 +28,7 @@ export interface DashboardMoment {
   lineBytes: number
   /** What is granted under it, in bytes. */
   allocatedBytes: number
-  /** Absent where the budget is not of this machine, or it cannot be measured. */
+  /** What this machine can give, whatever the budget is of; absent where that cannot be measured. */
   headroomBytes?: number
   /** The bound with the least room, in words. */
   binding: string
@@ -126,7 +126,7 @@ export function stateOf(
   known: Pick<DashboardState, 'processes' | 'pressure' | 'events' | 'refusals'>,
 ) {
   const { budget, manager, monitor } = sources
-  const { headroom, ...figures } = figuresOf(sources)
+  const { headroom, hasLedger: _, ...figures } = figuresOf(sources)
   const open = manager?.closed === false ? manager : undefined
   const { labels, labelCount } = byLabel(budget, MAX_LABELS)
   const state: DashboardState = {
@@ -159,7 +159,7 @@ function bindingOf(
   }
   const [leastBytes, what] = rooms.reduce((least, room) => (room[0] < least[0] ? room : least))
   if (availableBytes > 0 || leastBytes <= 0) return what
-  if (ledgerError !== undefined && budget.ledgerPath !== undefined) return 'the ledger, which cannot be read'
+  if (ledgerError !== undefined) return 'the ledger, which cannot be read'
   return keptFor(leastBytes, waiting, holders) ?? what
 }
 

@@ -7,9 +7,12 @@ export const isThisProcess = ({ isSeen, pid }: LedgerHolder): boolean => isSeen 
 export function besideHolders(headroom: Headroom, holders: readonly LedgerHolder[]): Headroom {
   const pendingBytes = holders.reduce((sum, holder) => sum + (isThisProcess(holder) ? 0 : holder.pendingBytes), 0)
   if (pendingBytes === 0) return headroom
+  const bytes = Math.max(headroom.bytes - pendingBytes, 0)
+  const { largestAllocationBytes: largest } = headroom
   return {
     ...headroom,
-    bytes: Math.max(headroom.bytes - pendingBytes, 0),
+    bytes,
+    ...(largest !== undefined && { largestAllocationBytes: Math.min(largest, bytes) }),
     pendingBytes: headroom.pendingBytes + pendingBytes,
   }
 }

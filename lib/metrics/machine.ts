@@ -1,14 +1,7 @@
-import {
-  DeviceUnavailableError,
-  gpuProcesses,
-  type Headroom,
-  type LedgerHolder,
-  processes,
-  processMemory,
-  signals,
-} from '../index.js'
+import { DeviceUnavailableError, gpuProcesses, type Headroom, processes, processMemory, signals } from '../index.js'
 import { measured } from '../support/measured.js'
 import type { Points } from './points.js'
+import type { Room } from './room.js'
 
 /** What the kernel tells of this machine. */
 export function addMachine(points: Points, headroom: Headroom | undefined): void {
@@ -56,7 +49,8 @@ export async function addProcesses(points: Points, all: boolean): Promise<void> 
 /** Who holds memory of the GPUs, where a driver tells. */
 export async function addGpuProcesses(points: Points): Promise<void> {
   try {
-    for (const { pid, name = '', gpu = '', bytes } of await gpuProcesses()) {
+    // A board has one, which its driver does not number.
+    for (const { pid, name = '', gpu = '0', bytes } of await gpuProcesses()) {
       points.add('plimsoll.gpu.process.memory', bytes, {
         'hw.id': gpu,
         'process.pid': pid,
@@ -69,7 +63,8 @@ export async function addGpuProcesses(points: Points): Promise<void> {
 }
 
 /** Who shares the board. */
-export function addLedger(points: Points, holders: readonly LedgerHolder[]): void {
+export function addLedger(points: Points, { hasLedger, holders, ledgerError }: Room): void {
+  if (hasLedger) points.add('plimsoll.ledger.readable', ledgerError === undefined ? 1 : 0)
   for (const { name, pid, heldBytes, pendingBytes, isDraining, waiting } of holders) {
     const holder = { 'plimsoll.holder': name, 'process.pid': pid }
     points.add('plimsoll.ledger.held', heldBytes, holder)

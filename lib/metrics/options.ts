@@ -16,7 +16,7 @@ export interface MetricsOptions {
   budget?: MemoryBudget
   /**
    * A ledger to survey, by its name or its options; `true` for the one of the whole board, `false` for none. By default the one
-   * that the budget shares, if it shares one. One that cannot be read has no values.
+   * that the budget shares, if it shares one. Where it cannot be read, nothing can be granted.
    */
   ledger?: LedgerChoice
   /** Whether every process that has this package loaded is read, not this one alone. False by default. */

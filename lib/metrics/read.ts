@@ -25,11 +25,11 @@ export function metricsReader(options: MetricsOptions | undefined): MetricsReade
 async function read(budget: MemoryBudget, options: CheckedMetricsOptions): Promise<Metric[]> {
   const { manager, ledger, processes = false, gpuProcesses = false, maxLabels = 32 } = options
   const points = new Points()
-  const { availableBytes, headroom, holders } = roomOf(budget, ledger)
-  addMachine(points, headroom)
-  addBudget(points, budget, availableBytes, maxLabels)
+  const room = roomOf(budget, ledger)
+  addMachine(points, room.headroom)
+  addBudget(points, budget, room.availableBytes, maxLabels)
   if (manager) addManager(points, manager)
-  addLedger(points, holders)
+  addLedger(points, room)
   await addProcesses(points, processes)
   if (gpuProcesses) await addGpuProcesses(points)
   return points.metrics()

@@ -23,8 +23,8 @@ mirror! {
             | 'plimsoll.pool.slabs' | 'plimsoll.pool.buffers' | 'plimsoll.pool.allocations' \
             | 'plimsoll.pool.failures' | 'plimsoll.pool.moved' | 'plimsoll.buffers.used' \
             | 'plimsoll.buffers.live' | 'plimsoll.staging.held' | 'plimsoll.staging.used' \
-            | 'plimsoll.ledger.held' | 'plimsoll.ledger.pending' | 'plimsoll.ledger.draining' \
-            | 'plimsoll.ledger.waiting' | 'plimsoll.ledger.wanted'" = metric,
+            | 'plimsoll.ledger.readable' | 'plimsoll.ledger.held' | 'plimsoll.ledger.pending' \
+            | 'plimsoll.ledger.draining' | 'plimsoll.ledger.waiting' | 'plimsoll.ledger.wanted'" = metric,
         /// Its name in Prometheus, by the rules with which OpenTelemetry's names are translated.
         pub prometheus_name: String,
         /// Its unit, in UCUM: `By` for bytes, `s` for seconds, `{request}` for things that are counted; `''` where there is none.

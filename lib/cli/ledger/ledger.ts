@@ -1,11 +1,12 @@
 import { setTimeout as after } from 'node:timers/promises'
-import { MemoryBudget, processes, surveyLedger } from '../../index.js'
+import { MemoryBudget, surveyLedger } from '../../index.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
+import { UsageError } from '../failure.js'
 import { type Ending, obeyed, onEndingSignal } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
 import { ledgerLines } from '../shared/ledger-page.js'
-import { heldBytes, holderDocument, type LedgerView } from '../shared/ledger-view.js'
+import { heldBytes, holderDocument, holdersIn, type LedgerView, surveyed } from '../shared/ledger-view.js'
 import { lineFrom, lineOptions } from '../shared/line.js'
 import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
 import { onKey, Screen } from '../terminal/screen.js'
@@ -22,19 +23,24 @@ export const ledger: Verb = {
     ...lineOptions,
     json: { type: 'boolean', help: 'print one JSON document; with --watch one a line, for every look' },
   },
+  lineByLine: true,
   run,
 }
 
 async function run(args: Arguments): Promise<Report | ExitCode> {
   const { boardLineBytes } = MemoryBudget.forThisMachine(lineFrom(args))
-  const look = async (): Promise<LedgerView> => {
-    const survey = surveyLedger(ledgerFrom(args))
-    // Without holders there is nobody to look up; and without /proc nobody can be.
-    const all = survey?.holders.length ? await processes().catch(() => []) : []
-    return { survey, boardLineBytes, processes: new Map(all.map((process) => [process.pid, process])) }
+  const options = ledgerFrom(args)
+  const viewOf = async (found: Pick<LedgerView, 'survey' | 'reason'>): Promise<LedgerView> => ({
+    ...found,
+    boardLineBytes,
+    processes: await holdersIn(found.survey),
+  })
+  // One look that fails is an error; who watches is told, and goes on watching.
+  if (args.flag('watch')) return obeyed(await watch(args, () => viewOf(surveyed(options))))
+  for (const name of ['interval', 'count'] as const) {
+    if (args.text(name) !== undefined) throw new UsageError(`expected --${name} with --watch, got it without`)
   }
-  if (args.flag('watch')) return obeyed(await watch(args, look))
-  const view = await look()
+  const view = await viewOf({ survey: surveyLedger(options) })
   return { document: documentOf(view), lines: (page) => ledgerLines(page, view) }
 }
 
@@ -69,11 +75,12 @@ async function watch(args: Arguments, look: () => Promise<LedgerView>): Promise<
 }
 
 function documentOf(view: LedgerView): object {
-  const { survey, boardLineBytes } = view
+  const { survey, reason, boardLineBytes } = view
   return {
     path: survey?.path ?? null,
     boardLineBytes,
     heldBytes: survey ? heldBytes(survey) : null,
     holders: survey?.holders.map((holder) => holderDocument(view, holder)) ?? null,
+    ledgerError: reason ?? null,
   }
 }

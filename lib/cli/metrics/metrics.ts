@@ -4,9 +4,10 @@ import type { Arguments } from '../arguments.js'
 import type { ExitCode } from '../exit.js'
 import { untilEnded } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
+import { surveyed } from '../shared/ledger-view.js'
 import { lineFrom, lineOptions } from '../shared/line.js'
 import { measuredMachine } from '../shared/machine.js'
-import { printDocumentLine, printLines } from '../terminal/output.js'
+import { printDocumentLine, printError, printLines } from '../terminal/output.js'
 import type { Report, Verb } from '../verb.js'
 
 export const metrics: Verb = {
@@ -24,12 +25,15 @@ export const metrics: Verb = {
 async function run(args: Arguments): Promise<Report | ExitCode> {
   const port = args.integer('port', 0, 65_535)
   measuredMachine()
+  const ledger = ledgerFrom(args)
   const options: MetricsOptions = {
     budget: MemoryBudget.forThisMachine(lineFrom(args)),
-    ledger: ledgerFrom(args),
+    ledger,
     processes: true,
     gpuProcesses: true,
   }
+  const { reason } = surveyed(ledger)
+  if (reason !== undefined) printError('plimsoll metrics', reason)
   if (port !== undefined) return serve(args, options, port)
   const read = await readMetrics(options)
   return { document: { metrics: read }, lines: () => metricsText(read).trimEnd().split('\n') }

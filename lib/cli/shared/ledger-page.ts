@@ -7,7 +7,8 @@ import { heldBytes, type LedgerView, processOf } from './ledger-view.js'
 
 /** A ledger for people. */
 export function ledgerLines(page: Page, view: LedgerView): string[] {
-  const { survey, boardLineBytes } = view
+  const { survey, reason, boardLineBytes } = view
+  if (reason !== undefined) return [`the ledger cannot be read: ${visible(reason)}`]
   if (!survey) return ['no process shares a ledger of that name here']
   const { path, holders } = survey
   const held = heldBytes(survey)

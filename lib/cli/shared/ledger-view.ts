@@ -1,4 +1,12 @@
-import type { LedgerHolder, LedgerSurvey, ProcessInfo } from '../../index.js'
+import {
+  LedgerError,
+  type LedgerHolder,
+  type LedgerOptions,
+  type LedgerSurvey,
+  type ProcessInfo,
+  processes,
+  surveyLedger,
+} from '../../index.js'
 import { filled } from './document.js'
 
 /** A ledger at one moment, and the line that those who share it have in common. */
@@ -9,6 +17,27 @@ export interface LedgerView {
   boardLineBytes: number
   /** The processes of this machine, by their ids. */
   processes: ReadonlyMap<number, ProcessInfo>
+}
+
+/** Who shares a ledger; one that cannot be trusted is no reason to show nothing else. */
+export function surveyed(options: LedgerOptions): Pick<LedgerView, 'survey' | 'reason'> {
+  try {
+    return { survey: surveyLedger(options) }
+  } catch (error) {
+    if (error instanceof LedgerError) return { survey: undefined, reason: error.message }
+    throw error
+  }
+}
+
+/** Whose processes the holders are, with what is known already. Without /proc nobody can be looked up. */
+export async function holdersIn(
+  survey: LedgerSurvey | undefined,
+  known: readonly ProcessInfo[] = [],
+): Promise<LedgerView['processes']> {
+  const byPid = new Map(known.map((process) => [process.pid, process]))
+  const isMissing = survey?.holders.some(({ isSeen, isDraining, pid }) => isSeen && !isDraining && !byPid.has(pid))
+  const all = isMissing ? await processes().catch(() => []) : []
+  return new Map([...byPid, ...all.map((process) => [process.pid, process] as const)])
 }
 
 /** The process of a holder, where it lives and can be seen from here. */

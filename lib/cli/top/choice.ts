@@ -1,4 +1,5 @@
 import type { GpuProcess, ProcessInfo } from '../../index.js'
+import { ESCAPE } from '../terminal/screen.js'
 
 /** What processes can be sorted by, in the order of the key that goes on to the next. */
 export const sortings = ['resident', 'anonymous', 'shared', 'peak', 'GPU', 'pid'] as const
@@ -19,7 +20,6 @@ export interface Choice {
 export const firstChoice: Choice = { sorting: 'resident', all: false, filter: '', isTyping: false }
 
 const ENTER = ['\r', '\n']
-const ESCAPE = '\x1b'
 const BACKSPACE = ['\x7f', '\b']
 const MAX_FILTER = 40
 
@@ -35,8 +35,9 @@ export function chosen(choice: Choice, key: string): Choice {
 function typed(choice: Choice, key: string): Choice {
   if (ENTER.includes(key)) return { ...choice, isTyping: false }
   if (key === ESCAPE) return { ...choice, isTyping: false, filter: '' }
-  if (BACKSPACE.includes(key)) return { ...choice, filter: choice.filter.slice(0, -1) }
-  const isText = key >= ' ' && choice.filter.length < MAX_FILTER
+  if (BACKSPACE.includes(key)) return { ...choice, filter: [...choice.filter].slice(0, -1).join('') }
+  // What is no character, such as an arrow, begins with an escape.
+  const isText = key >= ' ' && [...choice.filter].length < MAX_FILTER
   return isText ? { ...choice, filter: choice.filter + key } : choice
 }
 

@@ -1,6 +1,7 @@
 import {
   formatBytes,
   type GpuProcess,
+  type Headroom,
   type MemoryLevel,
   type MonitorSample,
   type ProcessInfo,
@@ -16,7 +17,7 @@ import type { Page } from '../terminal/page.js'
 import { sparkline } from '../terminal/sparkline.js'
 import type { Style } from '../terminal/style.js'
 import { facts, heading, table } from '../terminal/table.js'
-import { clip, clipPainted, percent, visible } from '../terminal/text.js'
+import { clip, percent, visible } from '../terminal/text.js'
 import { type Choice, gpuBytesOf, shownProcesses } from './choice.js'
 
 /** The memory at one moment, as it is shown. */
@@ -41,21 +42,20 @@ export interface View {
 
 const levelStyles: Record<MemoryLevel, Style> = { normal: 'green', warning: 'yellow', critical: 'red' }
 
-/** A view as a page of a terminal, which breaks no lines: what is longer would be written over its last column. */
-export const frame = (page: Page, view: View, choice: Choice): string[] =>
-  [
-    title(page, view),
-    '',
-    ...gauges(page, view),
-    history(page, view),
-    '',
-    ...bounds(page, view),
-    ...facts(page, memoryFacts(view)),
-    '',
-    ...ledgerLines(page, view),
-    processHeading(page, choice),
-    ...processTable(page, view, choice),
-  ].map((line) => clipPainted(line, page.width))
+/** A view as a page of a terminal. */
+export const frame = (page: Page, view: View, choice: Choice): string[] => [
+  title(page, view),
+  '',
+  ...gauges(page, view),
+  history(page, view),
+  '',
+  ...bounds(page, view),
+  ...facts(page, memoryFacts(view)),
+  '',
+  ...ledgerLines(page, view),
+  processHeading(page, choice),
+  ...processTable(page, view, choice),
+]
 
 /** Nothing where nobody shares a ledger. */
 function ledgerLines(page: Page, { ledger }: View): string[] {
@@ -131,8 +131,9 @@ function gauge(page: Page, name: string, style: Style, share: number, figure: st
 }
 
 function memoryFacts({ sample, pid, isOther, killCount, gpuProcesses }: View): [string, string | undefined][] {
-  const { memory, zram, dark, freeHugeBlockCount, pressure, oomKillCount, process } = sample
+  const { headroom, memory, zram, dark, freeHugeBlockCount, pressure, oomKillCount, process } = sample
   return [
+    ['pending', headroom.pendingBytes > 0 ? pendingWords(headroom) : undefined],
     ['machine', `${formatBytes(memory.availableBytes)} of ${formatBytes(memory.totalBytes)} available`],
     ['swap', swapWords(memory)],
     ['zram', zram?.storedBytes ? zramWords(zram) : undefined],
@@ -149,6 +150,10 @@ function memoryFacts({ sample, pid, isOther, killCount, gpuProcesses }: View): [
     [`process ${pid}`, isOther && process ? processWords(process) : undefined],
   ]
 }
+
+/** What comes off the least room, so that the figures of the page add up. */
+const pendingWords = ({ pendingBytes }: Headroom): string =>
+  `${formatBytes(pendingBytes)} granted and not yet taken, off headroom`
 
 const processWords = ({ rssBytes, anonymousBytes, fileBytes, shmemBytes }: ProcessMemory): string =>
   `${formatBytes(rssBytes)} resident: ${formatBytes(anonymousBytes)} anonymous, ${formatBytes(fileBytes)} file, ` +

@@ -2,14 +2,12 @@ import {
   DeviceUnavailableError,
   type GpuProcess,
   gpuProcesses,
-  LedgerError,
   type LedgerOptions,
   MemoryBudget,
   MemoryMonitor,
   type ProcessInfo,
   processes,
   processMemory,
-  surveyLedger,
 } from '../../index.js'
 import { besideHolders } from '../../ledger/beside.js'
 import { measured } from '../../support/measured.js'
@@ -19,10 +17,10 @@ import { SystemError } from '../failure.js'
 import { darkDocument, filled, headroomDocument, machineDocument } from '../shared/document.js'
 import { type Ending, obeyed, onEndingSignal } from '../shared/interrupt.js'
 import { ledgerFrom, ledgerOptions } from '../shared/ledger-options.js'
-import { holderDocument, type LedgerView } from '../shared/ledger-view.js'
+import { holderDocument, holdersIn, type LedgerView, surveyed } from '../shared/ledger-view.js'
 import { type Line, lineFrom, lineOf, lineOptions } from '../shared/line.js'
 import { measuredMachine, processFrom } from '../shared/machine.js'
-import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
+import { pageFor, printDocumentLine, printError, printLines } from '../terminal/output.js'
 import { onKey, Screen } from '../terminal/screen.js'
 import type { Verb } from '../verb.js'
 import { type Choice, chosen, firstChoice } from './choice.js'
@@ -74,8 +72,12 @@ function outputOf(args: Arguments, end: (how: Ending) => void, showAll: (all: bo
 
 function plainLines(): Output {
   let isFirst = true
+  let told: string | undefined
   return {
     show: (view) => {
+      const { reason } = view.ledger
+      if (reason !== undefined && reason !== told) printError('plimsoll top', reason)
+      told = reason
       printLines([...(isFirst ? [plainTitles(view)] : []), plainLine(view)])
       isFirst = false
     },
@@ -177,22 +179,12 @@ class SampleFeed implements AsyncIterable<View> {
     }
   }
 
-  /** Who shares the ledger. Whose processes they are is known of those that were read anyway. */
-  #ledgerView(processes: readonly ProcessInfo[]): LedgerView {
+  async #ledgerView(processes: readonly ProcessInfo[]): Promise<LedgerView> {
+    const found = surveyed(this.#ledger)
     return {
-      ...this.#survey(),
+      ...found,
       boardLineBytes: this.#boardLineBytes,
-      processes: new Map(processes.map((process) => [process.pid, process])),
-    }
-  }
-
-  /** A ledger that cannot be trusted is no reason to show nothing else. */
-  #survey(): Pick<LedgerView, 'survey' | 'reason'> {
-    try {
-      return { survey: surveyLedger(this.#ledger) }
-    } catch (error) {
-      if (error instanceof LedgerError) return { survey: undefined, reason: error.message }
-      throw error
+      processes: await holdersIn(found.survey, processes),
     }
   }
 
@@ -215,7 +207,7 @@ class SampleFeed implements AsyncIterable<View> {
       if (this.#isOther && !sample.process) return
       firstKillCount ??= sample.oomKillCount
       const read = await processes(this.#all ? {} : { loaded: true })
-      const ledger = this.#ledgerView(read)
+      const ledger = await this.#ledgerView(read)
       const headroom = besideHolders(sample.headroom, ledger.survey?.holders ?? [])
       yield {
         sample: { ...sample, headroom },

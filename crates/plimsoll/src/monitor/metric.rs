@@ -178,6 +178,8 @@ metrics! {
     /// What of the staging pool is in use.
     StagingUsed = "plimsoll.staging.used": UpDownCounter, "By", [];
     // The ledger.
+    /// Whether the ledger can be read: 1, or 0, and then nothing can be granted by it.
+    LedgerReadable = "plimsoll.ledger.readable": Gauge, "", [];
     /// What a process that shares the board was granted.
     LedgerHeld = "plimsoll.ledger.held": UpDownCounter, "By", ["plimsoll.holder", "process.pid"];
     /// What of that it has not yet taken.
