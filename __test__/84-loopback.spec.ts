@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { MemoryManager, MiB } from 'plimsoll'
 import { type Dashboard, serveDashboard } from 'plimsoll/dashboard'
 import { type MetricsServer, serveMetrics } from 'plimsoll/metrics'
-import { watchChild, withGarbage } from './helpers/child'
+import { untimedMs, watchChild, withGarbage } from './helpers/child'
 import { ask, sessionFrom } from './helpers/dashboard'
 import { emulatorBytes } from './helpers/emulation'
 
@@ -98,7 +98,7 @@ test('links that nobody opened are not kept for longer than they are good', asyn
     await dashboard.close()
     return kept`
   expect(await watchChild<number>(script, withGarbage)).toBeLessThan(2 * MiB)
-}, 300_000)
+}, untimedMs)
 
 test('who floods a server and does not read is cut off again and again, and costs it no memory that grows', async () => {
   const script = `
@@ -131,4 +131,4 @@ test('who floods a server and does not read is cut off again and again, and cost
     await server.close()
     return grown`
   expect(await watchChild<number>(script, withGarbage)).toBeLessThan(64 * MiB + emulatorBytes)
-}, 300_000)
+}, untimedMs)

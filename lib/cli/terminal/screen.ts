@@ -1,12 +1,13 @@
 import { StringDecoder } from 'node:string_decoder'
 import { clipPainted } from './text.js'
 
+/** What every sequence begins with, and a key. */
+export const ESCAPE = '\x1b'
+
 /** The terminal's second screen, without cursor, and without breaking lines that are too long for it. */
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l'
 
 const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l'
-
-export const ESCAPE = '\x1b'
 
 const HOME = '\x1b[H'
 
