@@ -81,8 +81,10 @@ test('who says nothing is cut off, and a page that is told nothing for longer is
   expect(page.closed).toBe(false)
 }, 60_000)
 
-test('links that nobody opened are not kept for longer than they are good', async () => {
-  const script = `
+test(
+  'links that nobody opened are not kept for longer than they are good',
+  async () => {
+    const script = `
     const { serveDashboard } = require('./dist/dashboard.js')
     const dashboard = await serveDashboard({ linkMs: 100 })
     const usedBytes = async () => { for (let i = 0; i < 5; i++) { gc(); await turn() } return process.memoryUsage().heapUsed }
@@ -97,11 +99,15 @@ test('links that nobody opened are not kept for longer than they are good', asyn
     const kept = (await links(100_000)) - before
     await dashboard.close()
     return kept`
-  expect(await watchChild<number>(script, withGarbage)).toBeLessThan(2 * MiB)
-}, untimedMs)
+    expect(await watchChild<number>(script, withGarbage)).toBeLessThan(2 * MiB)
+  },
+  untimedMs,
+)
 
-test('who floods a server and does not read is cut off again and again, and costs it no memory that grows', async () => {
-  const script = `
+test(
+  'who floods a server and does not read is cut off again and again, and costs it no memory that grows',
+  async () => {
+    const script = `
     const { connect } = require('node:net')
     const { serveMetrics } = require('./dist/metrics.js')
     const server = await serveMetrics()
@@ -130,5 +136,7 @@ test('who floods a server and does not read is cut off again and again, and cost
     for (const socket of open) socket.destroy()
     await server.close()
     return grown`
-  expect(await watchChild<number>(script, withGarbage)).toBeLessThan(64 * MiB + emulatorBytes)
-}, untimedMs)
+    expect(await watchChild<number>(script, withGarbage)).toBeLessThan(64 * MiB + emulatorBytes)
+  },
+  untimedMs,
+)
