@@ -37,7 +37,7 @@ const MAX_MOMENTS = 600
 const MAX_KEPT = 50
 
 /** Pages that are open at once. */
-const MAX_PAGES = 64
+const MAX_PAGES = 24
 
 /** A page that does not read is cut off before it holds more than this, in bytes. */
 const MAX_UNREAD_BYTES = 4 * 2 ** 20

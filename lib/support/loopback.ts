@@ -6,7 +6,7 @@ import { systemError } from './errors.js'
 const LOOPBACK = '127.0.0.1'
 
 /** Connections at once: whoever is on this machine can open them, without a token. */
-const MAX_CONNECTIONS = 96
+const MAX_CONNECTIONS = 40
 
 /** How long a connection may say nothing and read nothing, in milliseconds, and how long a request may take to come in. */
 const PATIENCE_MS = 10_000
