@@ -122,6 +122,19 @@ describe('the garbage collector is the net', () => {
     expect(value).toEqual({ warnings: [['PlimsollLeakWarning', true]], allocated: 0 })
   })
 
+  test('a warning is one line of bounded length, whatever the label is, and has it whole', () => {
+    const label = `first\nFAKE LINE \u001b[31m${'x'.repeat(5000)}`
+    const script = `${warnings}
+      ;(() => { budget.allocate(400, ${JSON.stringify(label)}) })()
+      return (await collect(() => warnings.length > 0), warnings)`
+    const { value, stderr } = runChild<{ label: string }[]>(script, { flags })
+    expect(value[0]?.label).toBe(label)
+    const said = stderr.split('\n').filter((line) => line.includes('FAKE LINE'))
+    expect(said).toEqual([expect.stringContaining('labelled "first\\nFAKE LINE \\u001b[31mxxx')])
+    expect(said[0]?.length).toBeLessThan(600)
+    expect(stderr).not.toContain('\u001b')
+  })
+
   test('a released guard gives no warning and releases nothing twice when it is collected', () => {
     const script = `${warnings}
       ;(() => { for (let i = 0; i < 1000; i++) budget.allocate(1, 'released').release() })()

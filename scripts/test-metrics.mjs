@@ -144,6 +144,45 @@ test('refusals raise an alert for each type, and none where there were none', ()
   assert.equal(status, 0, stdout + stderr)
 })
 
+test('alerts are raised by scrapes a minute apart, each by what it is about and not by what is as it should be', () => {
+  const labels = 'instance="board:9464", job="plimsoll"'
+  /** Whether an alert fires by the first values of a series, and not by the second. */
+  const raised = (alertname, name, attributes, both, others = []) =>
+    both.map((values, at) => ({
+      alertname,
+      count: 1 - at,
+      input_series: [{ series: `${name}{${[labels, ...attributes].join(', ')}}`, values }, ...others],
+    }))
+  const line = { series: `plimsoll_budget_line_bytes{${labels}}`, values: '1000x20' }
+  const cases = [
+    ...raised(
+      'PlimsollStalled',
+      'plimsoll_memory_stalled_seconds_total',
+      ['plimsoll_stall="full"'],
+      ['0+40x20', '0+1x20'],
+    ),
+    ...raised('PlimsollHeadroomLow', 'plimsoll_headroom_bytes', [], ['40x20', '60x20'], [line]),
+    ...raised('PlimsollLedgerUnreadable', 'plimsoll_ledger_readable', [], ['0x20', '1x20']),
+    ...raised('PlimsollLevelCritical', 'plimsoll_level', [], ['2x20', '1x20']),
+    ...raised('PlimsollDrainStuck', 'plimsoll_ledger_draining_bytes', [], ['5x20', '0x20']),
+  ]
+  const tests = cases.map(({ alertname, count, input_series }) => ({
+    interval: '1m',
+    input_series,
+    promql_expr_test: [
+      {
+        expr: `count(ALERTS{alertname="${alertname}", alertstate="firing"}) or vector(0)`,
+        eval_time: '12m30s',
+        exp_samples: [{ labels: '{}', value: count }],
+      },
+    ],
+  }))
+  const path = join(folder, 'alerts.json')
+  writeFileSync(path, JSON.stringify({ rule_files: [RULES], evaluation_interval: '15s', tests }))
+  const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', path], { encoding: 'utf8' })
+  assert.equal(status, 0, stdout + stderr)
+})
+
 test('what Prometheus tells is what the command line tells', async () => {
   const { metrics } = JSON.parse(plimsoll('metrics', '--json').stdout)
   for (const name of ['system.memory.limit', 'plimsoll.budget.line']) {
@@ -162,7 +201,7 @@ test('the rules are evaluated, each without an error', async () => {
 test('every query of the Grafana dashboard is taken', async () => {
   const { panels } = JSON.parse(readFileSync(join(ROOT, 'docs', 'grafana.json'), 'utf8'))
   for (const { expr } of panels.flatMap(({ targets }) => targets)) {
-    const text = expr.replaceAll('$instance', '.*')
+    const text = expr.replaceAll('$instance', '.*').replaceAll('$__rate_interval', '4m')
     const response = await fetch(`${base}/api/v1/query?query=${encodeURIComponent(text)}`)
     assert.equal((await response.json()).status, 'success', text)
   }

@@ -1,3 +1,4 @@
+import { shortened } from '../support/shortened.js'
 import { leakWarning } from './native.js'
 import { formatBytes } from './units.js'
 
@@ -50,7 +51,12 @@ const MOST_LABELS = 64
 /** What stands for all labels beyond those. */
 const OTHERS = '\0'
 
-const named = (label: string): string => (label === '' ? '' : ` labelled "${label}"`)
+/** Characters of a label that a warning has; the whole of it is the warning's `label`. */
+const MAX_LABEL = 200
+
+/** On one line, and without what acts on a terminal: it may come from a request. */
+const named = (label: string): string =>
+  label === '' ? '' : ` labelled ${JSON.stringify(shortened(label, MAX_LABEL))}`
 
 /** What has come under a label since its last warning. */
 interface Since {

@@ -38,7 +38,8 @@ const levels = { normal: 0, warning: 1, critical: 2 } as const
 /** What a manager has beside its budget. One that was closed has only that. */
 export function addManager(points: Points, manager: MemoryManager): void {
   if (manager.closed) return
-  points.add('plimsoll.level', levels[manager.monitor.level])
+  // Without a monitor that runs, nobody has looked.
+  if (manager.monitor.running) points.add('plimsoll.level', levels[manager.monitor.level])
   addQueue(points, manager)
   addPools(points, manager)
   addGpus(points, manager)

@@ -68,6 +68,7 @@ export default {
   ],
   router: 'files',
   out: join(root, 'build/site'),
+  customCss: join(root, 'scripts/site/site.css'),
   cacheBust: true,
   githubPages: false,
   includeVersion: true,
