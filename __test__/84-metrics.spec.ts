@@ -269,11 +269,63 @@ describe('OpenTelemetry', () => {
     await provider.shutdown()
   })
 
+  test('what has gone is nothing: labels, pools and processes that come and go do not add up', async () => {
+    const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+    const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
+    const provider = new MeterProvider({ readers: [reader] })
+    using _metrics = openTelemetryMetrics(provider.getMeter('test'), { manager })
+    const sums = async (): Promise<Record<string, number>> => {
+      exporter.reset()
+      await provider.forceFlush()
+      const all = exporter.getMetrics()[0]?.scopeMetrics[0]?.metrics ?? []
+      const sum = (points: readonly { value: unknown }[]) =>
+        points.reduce((total, { value }) => total + Number(value), 0)
+      return Object.fromEntries(all.map(({ descriptor: { name }, dataPoints }) => [name, sum(dataPoints)]))
+    }
+    for (let at = 0; at < 5; at++) {
+      const grant = manager.budget.allocate(10 * MiB, `request ${at}`)
+      const pool = await manager.pools.create({
+        device: 'host',
+        slabBytes: MiB,
+        initialBytes: MiB,
+        label: `pool ${at}`,
+      })
+      pool.allocate(1024).release()
+      const { 'plimsoll.budget.label': labels, 'plimsoll.pool.held': heldBytes } = await sums()
+      expect([labels, heldBytes]).toEqual([manager.budget.allocatedBytes, MiB])
+      grant.release()
+      await pool.close()
+    }
+    expect(await sums()).toMatchObject({
+      'plimsoll.budget.label': manager.budget.allocatedBytes,
+      'plimsoll.pool.held': 0,
+      'plimsoll.pool.allocations': 5,
+    })
+    await provider.shutdown()
+  })
+
   test('what is no meter is refused', () => {
     for (const wrong of [undefined, {}, manager]) {
       expect(() => openTelemetryMetrics(wrong as never, { manager })).toThrow(InvalidArgumentError)
     }
   })
+})
+
+test('what pools have done never shrinks, though they are closed', async () => {
+  const counted = async () => {
+    const metrics = await readMetrics({ manager })
+    return pointsOf(metrics, 'plimsoll.pool.allocations')?.map(({ value }) => value)
+  }
+  const makePool = () => manager.pools.create({ device: 'host', slabBytes: MiB, initialBytes: MiB })
+  const [one, other] = [await makePool(), await makePool()]
+  for (const pool of [one, one, other]) pool.allocate(1024).release()
+  expect(await counted()).toEqual([3])
+  await one.close()
+  expect(await counted()).toEqual([3])
+  await other.close()
+  expect(await counted()).toEqual([3])
+  using _buffer = (await makePool()).allocate(1024)
+  expect(await counted()).toEqual([4])
 })
 
 /** The status and the text that a server answers to who calls it by this name. */

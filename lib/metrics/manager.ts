@@ -1,4 +1,5 @@
 import type { MemoryBudget, MemoryManager } from '../index.js'
+import type { PoolCounts } from '../pool/pools.js'
 import type { Points } from './points.js'
 
 /** The line of a budget, what is granted under it, what could be, and what was refused. */
@@ -65,18 +66,28 @@ function addQueue(points: Points, { admission }: MemoryManager): void {
 
 function addPools(points: Points, { pools }: MemoryManager): void {
   for (const pool of pools) {
-    const of = { 'plimsoll.pool': pool.label, 'plimsoll.device': pool.device.name }
     const stats = pool.stats()
+    const counts = { ...stats, label: pool.label, device: pool.device.name }
+    const of = poolOf(counts)
     points.add('plimsoll.pool.held', stats.heldBytes, of)
     points.add('plimsoll.pool.used', stats.usedBytes, of)
     points.add('plimsoll.pool.requested', stats.requestedBytes, of)
     points.add('plimsoll.pool.hole', stats.largestFreeBytes, of)
     points.add('plimsoll.pool.slabs', stats.slabCount, of)
     points.add('plimsoll.pool.buffers', stats.bufferCount, of)
-    points.add('plimsoll.pool.allocations', stats.allocatedCount, of)
-    points.add('plimsoll.pool.failures', stats.failedCount, of)
-    points.add('plimsoll.pool.moved', stats.movedBytes, of)
+    addCounts(points, counts)
   }
+  for (const counts of pools.ofClosed()) addCounts(points, counts)
+}
+
+const poolOf = ({ label, device }: PoolCounts) => ({ 'plimsoll.pool': label, 'plimsoll.device': device })
+
+/** What a pool has done stays when it is closed. */
+function addCounts(points: Points, counts: PoolCounts): void {
+  const of = poolOf(counts)
+  points.add('plimsoll.pool.allocations', counts.allocatedCount, of)
+  points.add('plimsoll.pool.failures', counts.failedCount, of)
+  points.add('plimsoll.pool.moved', counts.movedBytes, of)
 }
 
 /** The GPUs that a manager has used, each once, whichever kind of its memory that was. */

@@ -2,6 +2,7 @@ import * as check from '../support/check.js'
 import { invalidArgument, quoted } from '../support/errors.js'
 import { type MetricKind, metricCatalogue } from './catalogue.js'
 import type { MetricsOptions } from './options.js'
+import type { Metric, MetricPoint } from './points.js'
 import { metricsReader } from './read.js'
 
 /** What a meter is observed by, as far as it is used. */
@@ -33,6 +34,9 @@ const isMeter = (value: unknown): value is OpenTelemetryMeter =>
   check.canBeAsked(value) &&
   methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
 
+/** What was observed, and for what. The SDK keeps the last value of each: what has gone must be told once more, as nothing. */
+type Observed = Pick<Metric, 'name'> & Pick<MetricPoint, 'attributes'>
+
 /**
  * Has a meter of OpenTelemetry observe every metric of the catalogue; the meter is given, and this package loads nothing of OpenTelemetry's.
  * They are read once for each collection. Disposing of what it returns ends that.
@@ -52,11 +56,21 @@ export function openTelemetryMetrics(meter: OpenTelemetryMeter, options?: Metric
       meter[creators[kind]](name, { unit, description: help }),
     ]),
   )
+  let before = new Map<string, Observed>()
   const callback = async (result: OpenTelemetryResult) => {
-    for (const { name, points } of await read()) {
-      const instrument = instruments.get(name) as never
-      for (const { value, attributes } of points) result.observe(instrument, value, { ...attributes })
+    const metrics = await read()
+    const now = new Map<string, Observed>()
+    for (const { name, kind, points } of metrics) {
+      for (const { value, attributes } of points) {
+        result.observe(instruments.get(name) as never, value, { ...attributes })
+        // What only grows has not shrunk when it is told no more.
+        if (kind !== 'counter') now.set(JSON.stringify([name, attributes]), { name, attributes })
+      }
     }
+    for (const [key, { name, attributes }] of before) {
+      if (!now.has(key)) result.observe(instruments.get(name) as never, 0, { ...attributes })
+    }
+    before = now
   }
   const all = [...instruments.values()] as never[]
   meter.addBatchObservableCallback(callback, all)

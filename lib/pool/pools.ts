@@ -19,6 +19,18 @@ interface PoolsContext {
   readonly onReclaim: (label: string, run: () => unknown) => Disposable
 }
 
+/** What pools of one label and device have done. */
+export interface PoolCounts {
+  readonly label: string
+  readonly device: string
+  allocatedCount: number
+  failedCount: number
+  movedBytes: number
+}
+
+/** Labels and devices whose closed pools are still counted, the latest: a program may call each of its pools something else. */
+const MAX_COUNTS = 256
+
 /**
  * The pools of a manager: they count against its budget, release what they hold idle at critical, and end with it.
  *
@@ -30,6 +42,7 @@ interface PoolsContext {
 export class MemoryPools implements Iterable<MemoryPool> {
   readonly #context: PoolsContext
   readonly #pools = new Map<MemoryPool, Disposable>()
+  readonly #counts = new Map<string, PoolCounts>()
   #closed = false
 
   /** @internal */
@@ -67,6 +80,26 @@ export class MemoryPools implements Iterable<MemoryPool> {
   #forget(pool: MemoryPool): void {
     this.#pools.get(pool)?.[Symbol.dispose]()
     this.#pools.delete(pool)
+    this.#count(pool)
+  }
+
+  #count(pool: MemoryPool): void {
+    const { allocatedCount, failedCount, movedBytes } = pool.stats()
+    const of = { label: pool.label, device: pool.device.name }
+    const key = JSON.stringify(of)
+    const counts = this.#counts.get(key) ?? { ...of, allocatedCount: 0, failedCount: 0, movedBytes: 0 }
+    this.#counts.delete(key)
+    counts.allocatedCount += allocatedCount
+    counts.failedCount += failedCount
+    counts.movedBytes += movedBytes
+    this.#counts.set(key, counts)
+    const [oldest] = this.#counts.keys()
+    if (this.#counts.size > MAX_COUNTS && oldest !== undefined) this.#counts.delete(oldest)
+  }
+
+  /** @internal What those that were closed have done: of pools that come and go, a counter must not go backwards. */
+  ofClosed(): Iterable<PoolCounts> {
+    return this.#counts.values()
   }
 
   /** Pools that were not closed. */
