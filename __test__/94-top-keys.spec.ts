@@ -93,6 +93,32 @@ inTmux('top in a terminal of tmux', () => {
     type('/', 'Escape')
   })
 
+  test('Ctrl-Z leaves the terminal as it was, and fg goes on where it was', async () => {
+    // By its count it is told from the views of other tests.
+    const options = `top --interval 50ms --count ${1_000_000 + process.pid}`
+    const view = `"${process.execPath}" dist/cli.js ${options}`
+    expect(tmux('new-window', '-n', 'shell', "PS1='ready> ' exec bash --norc --noprofile -i").stderr).toBe('')
+    await screen((shown) => shown.includes('ready>'))
+    for (const round of [1, 2]) {
+      type(round === 1 ? view : 'fg', 'Enter')
+      await screen((shown) => shown.startsWith('plimsoll top'))
+      // It is stopped by its key, and by a signal.
+      if (round === 1) type('C-z')
+      else tmux('run-shell', '-b', `kill -TSTP $(pgrep -f '[d]ist/cli.js ${options}$')`)
+      await screen((shown) => shown.split('Stopped').length - 1 === round)
+      type('stty -a | tr " " "\\n" | grep -c -x -e icanon -e echo', 'Enter')
+      await screen((shown) => /^2$/m.test(shown.slice(shown.lastIndexOf('grep'))))
+      expect(tmux('display-message', '-p', '#{alternate_on} #{cursor_flag} #{wrap_flag}').stdout).toBe('0 1 1\n')
+    }
+    type('fg', 'Enter')
+    await screen((shown) => shown.startsWith('plimsoll top'))
+    type('s')
+    await screen((shown) => shown.includes('by anonymous;'))
+    type('q')
+    await screen((shown) => shown.includes('ready>'))
+    tmux('kill-window')
+  })
+
   test('q ends it', async () => {
     type('q')
     await screen((shown) => shown === '')

@@ -1,4 +1,5 @@
 import { DeviceUnavailableError, gpuProcesses, machineMemory, processes, signals } from '../index.js'
+import { Latest } from '../support/latest.js'
 import { measured } from '../support/measured.js'
 import { shownText } from './bounded.js'
 import type { DashboardProcess, DashboardState } from './state.js'
@@ -15,6 +16,9 @@ const MAX_PROCESSES = 50
 /** The kernel makes its averages anew every two seconds. */
 const PRESSURE_MS = 2000
 
+/** How long the figures of the budget wait for what is found beside it. */
+const PATIENCE_MS = 500
+
 /** What is found of the machine beside the budget, and shown for a while. */
 export class Found {
   readonly #pressure = new Kept(PRESSURE_MS, () => signals().pressure)
@@ -22,7 +26,7 @@ export class Found {
   #reportsGpus = true
 
   async now(): Promise<Pick<DashboardState, 'pressure' | 'processes'>> {
-    const [pressure, processes] = await Promise.all([this.#pressure.get(), this.#processes.get()])
+    const [pressure, processes = []] = await Promise.all([this.#pressure.get(), this.#processes.get()])
     return { ...(pressure && { pressure }), processes }
   }
 
@@ -58,27 +62,21 @@ export class Found {
   }
 }
 
-/** What is read once in a while. What fails is read again. */
+/** What is read once in a while. What fails is read again; while a reading takes long, what was read last is known. */
 class Kept<T> {
-  readonly #goodForMs: number
-  readonly #read: () => T | Promise<T>
-  #value: Promise<T> | undefined
+  readonly #latest: Latest<void>
+  #value: T | undefined
   #untilMs = 0
 
   constructor(goodForMs: number, read: () => T | Promise<T>) {
-    this.#goodForMs = goodForMs
-    this.#read = read
+    this.#latest = new Latest(PATIENCE_MS, async () => {
+      this.#value = await read()
+      this.#untilMs = performance.now() + goodForMs
+    })
   }
 
-  get(): Promise<T> {
-    const now = performance.now()
-    if (this.#value && now < this.#untilMs) return this.#value
-    const value = (async () => this.#read())()
-    value.catch(() => {
-      if (this.#value === value) this.#value = undefined
-    })
-    this.#value = value
-    this.#untilMs = now + this.#goodForMs
-    return value
+  async get(): Promise<T | undefined> {
+    if (performance.now() >= this.#untilMs) await this.#latest.get()
+    return this.#value
   }
 }

@@ -1,4 +1,5 @@
 import { DeviceUnavailableError, gpuProcesses, type Headroom, processes, processMemory, signals } from '../index.js'
+import { Latest } from '../support/latest.js'
 import { measured } from '../support/measured.js'
 import type { Points } from './points.js'
 import type { Room } from './room.js'
@@ -35,30 +36,39 @@ function addHeadroom(points: Points, { bytes, pendingBytes, terms }: Headroom): 
   }
 }
 
-/** What is resident: of this process, or of every one that has this package loaded. */
-export async function addProcesses(points: Points, all: boolean): Promise<void> {
-  if (!all) {
-    points.add('process.memory.usage', measured(() => processMemory())?.rssBytes)
-    return
-  }
-  for (const { pid, name, rssBytes } of await processes({ loaded: true })) {
-    points.add('process.memory.usage', rssBytes, { 'process.pid': pid, 'process.executable.name': name })
-  }
-}
+/** How long a reading waits for the processes. */
+const PATIENCE_MS = 2000
 
-/** Who holds memory of the GPUs, where a driver tells. */
-export async function addGpuProcesses(points: Points): Promise<void> {
-  try {
-    // A board has one, which its driver does not number.
-    for (const { pid, name = '', gpu = '0', bytes } of await gpuProcesses()) {
-      points.add('plimsoll.gpu.process.memory', bytes, {
-        'hw.id': gpu,
-        'process.pid': pid,
-        'process.executable.name': name,
-      })
+/** What processes hold. A reading of them that hangs leaves these values out, and no others. */
+export class ProcessReadings {
+  readonly #loaded = new Latest(PATIENCE_MS, () => processes({ loaded: true }))
+  readonly #ofGpus = new Latest(PATIENCE_MS, gpuProcesses)
+
+  /** What is resident: of this process, or of every one that has this package loaded. */
+  async add(points: Points, all: boolean): Promise<void> {
+    if (!all) {
+      points.add('process.memory.usage', measured(() => processMemory())?.rssBytes)
+      return
     }
-  } catch (error) {
-    if (!(error instanceof DeviceUnavailableError)) throw error
+    for (const { pid, name, rssBytes } of (await this.#loaded.get()) ?? []) {
+      points.add('process.memory.usage', rssBytes, { 'process.pid': pid, 'process.executable.name': name })
+    }
+  }
+
+  /** Who holds memory of the GPUs, where a driver tells. */
+  async addOfGpus(points: Points): Promise<void> {
+    try {
+      // A board has one, which its driver does not number.
+      for (const { pid, name = '', gpu = '0', bytes } of (await this.#ofGpus.get()) ?? []) {
+        points.add('plimsoll.gpu.process.memory', bytes, {
+          'hw.id': gpu,
+          'process.pid': pid,
+          'process.executable.name': name,
+        })
+      }
+    } catch (error) {
+      if (!(error instanceof DeviceUnavailableError)) throw error
+    }
   }
 }
 

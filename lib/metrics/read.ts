@@ -1,6 +1,6 @@
 import { MemoryBudget } from '../index.js'
 import * as check from '../support/check.js'
-import { addGpuProcesses, addLedger, addMachine, addProcesses } from './machine.js'
+import { addLedger, addMachine, ProcessReadings } from './machine.js'
 import { addBudget, addManager } from './manager.js'
 import { type CheckedMetricsOptions, type MetricsOptions, metricsChecks } from './options.js'
 import { type Metric, Points } from './points.js'
@@ -13,16 +13,21 @@ export type MetricsReader = () => Promise<Metric[]>
 export function metricsReader(options: MetricsOptions | undefined): MetricsReader {
   const checked = check.options<CheckedMetricsOptions>(options, metricsChecks)
   const budget = checked.budget ?? checked.manager?.budget ?? MemoryBudget.forThisMachine()
+  const ofProcesses = new ProcessReadings()
   let reading: Promise<Metric[]> | undefined
   return () => {
-    reading ??= read(budget, checked).finally(() => {
+    reading ??= read(budget, checked, ofProcesses).finally(() => {
       reading = undefined
     })
     return reading
   }
 }
 
-async function read(budget: MemoryBudget, options: CheckedMetricsOptions): Promise<Metric[]> {
+async function read(
+  budget: MemoryBudget,
+  options: CheckedMetricsOptions,
+  ofProcesses: ProcessReadings,
+): Promise<Metric[]> {
   const { manager, ledger, processes = false, gpuProcesses = false, maxLabels = 32 } = options
   const points = new Points()
   const room = roomOf(budget, ledger)
@@ -30,8 +35,7 @@ async function read(budget: MemoryBudget, options: CheckedMetricsOptions): Promi
   addBudget(points, budget, room.availableBytes, maxLabels)
   if (manager) addManager(points, manager)
   addLedger(points, room)
-  await addProcesses(points, processes)
-  if (gpuProcesses) await addGpuProcesses(points)
+  await Promise.all([ofProcesses.add(points, processes), gpuProcesses && ofProcesses.addOfGpus(points)])
   return points.metrics()
 }
 

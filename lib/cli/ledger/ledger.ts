@@ -9,7 +9,7 @@ import { ledgerLines } from '../shared/ledger-page.js'
 import { heldBytes, holderDocument, holdersIn, type LedgerView, surveyed } from '../shared/ledger-view.js'
 import { lineFrom, lineOptions } from '../shared/line.js'
 import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
-import { onKey, Screen } from '../terminal/screen.js'
+import { Screen } from '../terminal/screen.js'
 import type { Report, Verb } from '../verb.js'
 
 export const ledger: Verb = {
@@ -56,18 +56,19 @@ async function watch(args: Arguments, look: () => Promise<LedgerView>): Promise<
   using _signals = onEndingSignal((signal) => end(signal === 'SIGINT' ? Exit.interrupted : signal))
   process.stdout.once('error', () => ended.abort())
   const isShown = !args.flag('json') && process.stdout.isTTY && process.env.TERM !== 'dumb'
-  using screen = isShown ? new Screen(process.stdout) : undefined
-  using _keys = isShown
-    ? onKey(process.stdin, (key) => {
-        if (key === '\x03') end(Exit.interrupted)
-        if (key === 'q' || key === 'Q') end(Exit.fine)
-      })
-    : undefined
+  let last: LedgerView | undefined
+  const onKey = (key: string) => {
+    if (key === '\x03') end(Exit.interrupted)
+    if (key === 'q' || key === 'Q') end(Exit.fine)
+  }
+  const draw = () => last && screen?.draw(ledgerLines(pageFor(process.stdout), last))
+  using screen = isShown ? new Screen(onKey, draw) : undefined
   for (let shown = 0; shown < count && !ended.signal.aborted; shown += 1) {
     if (shown > 0) await after(intervalMs, undefined, { signal: ended.signal }).catch(() => {})
     if (ended.signal.aborted) break
     const view = await look()
-    if (screen) screen.draw(ledgerLines(pageFor(process.stdout), view))
+    last = view
+    if (screen) draw()
     else if (args.flag('json')) printDocumentLine(documentOf(view))
     else printLines(ledgerLines(pageFor(process.stdout), view))
   }

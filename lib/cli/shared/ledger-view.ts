@@ -7,6 +7,7 @@ import {
   processes,
   surveyLedger,
 } from '../../index.js'
+import { Latest } from '../../support/latest.js'
 import { filled } from './document.js'
 
 /** A ledger at one moment, and the line that those who share it have in common. */
@@ -29,6 +30,8 @@ export function surveyed(options: LedgerOptions): Pick<LedgerView, 'survey' | 'r
   }
 }
 
+const everyProcess = new Latest(1000, processes)
+
 /** Whose processes the holders are, with what is known already. Without /proc nobody can be looked up. */
 export async function holdersIn(
   survey: LedgerSurvey | undefined,
@@ -36,8 +39,8 @@ export async function holdersIn(
 ): Promise<LedgerView['processes']> {
   const byPid = new Map(known.map((process) => [process.pid, process]))
   const isMissing = survey?.holders.some(({ isSeen, isDraining, pid }) => isSeen && !isDraining && !byPid.has(pid))
-  const all = isMissing ? await processes().catch(() => []) : []
-  return new Map([...byPid, ...all.map((process) => [process.pid, process] as const)])
+  const all = isMissing ? await everyProcess.get().catch(() => undefined) : undefined
+  return new Map([...byPid, ...(all ?? []).map((process) => [process.pid, process] as const)])
 }
 
 /** The process of a holder, where it lives and can be seen from here. */

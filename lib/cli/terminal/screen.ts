@@ -18,13 +18,50 @@ const ERASE_BELOW = '\x1b[J'
 /** Rows and columns of a terminal that does not say. */
 const [DEFAULT_ROWS, DEFAULT_COLUMNS] = [24, 80]
 
-/** A terminal that is drawn over and over, until it is left as it was. */
-export class Screen implements Disposable {
-  readonly #stream: NodeJS.WriteStream
+const CTRL_Z = '\x1a'
 
-  constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream
-    stream.write(ENTER)
+/** One key: a sequence that a terminal sends for one without a character, such as an arrow, or a character. */
+const typed = new RegExp(`${ESCAPE}(?:\\[[0-?]*[ -/]*[@-~]|O.)|.`, 'gsu')
+
+/** A terminal that is drawn over and over, with its keys, until it is left as it was: at the end, and while the program is stopped. */
+export class Screen implements Disposable {
+  readonly #stdout = process.stdout
+  readonly #stdin = process.stdin
+  readonly #onKey: (key: string) => void
+  readonly #redraw: () => void
+  readonly #canStop: boolean
+  /** A character of several bytes may come in pieces. */
+  readonly #decoder = new StringDecoder('utf8')
+  readonly #onData = (data: Buffer) => {
+    for (const [key] of this.#decoder.write(data).matchAll(typed)) {
+      // To all that run beside it, too, as the terminal does it.
+      if (key === CTRL_Z && this.#canStop) process.kill(0, 'SIGTSTP')
+      else this.#onKey(key)
+    }
+  }
+  readonly #onStop = () => {
+    this.#leave()
+    process.kill(process.pid, 'SIGTSTP')
+    // It has gone on since, or has nobody who could tell it to and was not stopped.
+    this.#goOn()
+  }
+  readonly #goOn = () => {
+    this.#enter()
+    this.#redraw()
+  }
+  #isShown = false
+
+  /**
+   * @param onKey is called for every key that is typed, with its character or its whole sequence; for a Ctrl-C too, which is no signal
+   * meanwhile
+   * @param redraw draws all anew: the program was stopped, and goes on
+   * @param canStop whether Ctrl-Z stops the program, as it does others
+   */
+  constructor(onKey: (key: string) => void, redraw: () => void, canStop = true) {
+    this.#canStop = canStop
+    this.#onKey = onKey
+    this.#redraw = redraw
+    this.#enter()
   }
 
   /**
@@ -33,38 +70,37 @@ export class Screen implements Disposable {
    * one as wide as the terminal the cursor still stands on its last character.
    */
   draw(lines: readonly string[]): void {
-    const { rows, columns } = this.#stream
+    if (!this.#isShown) return
+    const { rows, columns } = this.#stdout
     const shown = lines.slice(0, rows || DEFAULT_ROWS).map((line) => clipPainted(line, columns || DEFAULT_COLUMNS))
     const last = shown.length - 1
     const text = shown.map((line, i) => `${i < last ? ERASE_TO_END_OF_LINE : ERASE_BELOW}${line}`).join('\r\n')
-    this.#stream.write(`${HOME}${text}`)
+    this.#stdout.write(`${HOME}${text}`)
+  }
+
+  #enter(): void {
+    if (this.#isShown) return
+    this.#isShown = true
+    this.#stdout.write(ENTER)
+    process.on('SIGTSTP', this.#onStop)
+    if (!this.#stdin.isTTY) return
+    this.#stdin.setRawMode(true)
+    this.#stdin.on('data', this.#onData)
+    this.#stdin.resume()
+  }
+
+  #leave(): void {
+    if (!this.#isShown) return
+    this.#isShown = false
+    process.off('SIGTSTP', this.#onStop)
+    this.#stdout.write(LEAVE)
+    if (!this.#stdin.isTTY) return
+    this.#stdin.off('data', this.#onData)
+    this.#stdin.setRawMode(false)
+    this.#stdin.pause()
   }
 
   [Symbol.dispose](): void {
-    this.#stream.write(LEAVE)
-  }
-}
-
-/** One key: a sequence that a terminal sends for one without a character, such as an arrow, or a character. */
-const typed = new RegExp(`${ESCAPE}(?:\\[[0-?]*[ -/]*[@-~]|O.)|.`, 'gsu')
-
-/**
- * Calls back for every key that is typed, with its character or its whole sequence; for a Ctrl-C too, which is no signal meanwhile.
- */
-export function onKey(stdin: NodeJS.ReadStream, callback: (key: string) => void): Disposable {
-  if (!stdin.isTTY) return { [Symbol.dispose]: () => {} }
-  // A character of several bytes may come in pieces.
-  const decoder = new StringDecoder('utf8')
-  const listener = (data: Buffer) => {
-    for (const [key] of decoder.write(data).matchAll(typed)) callback(key)
-  }
-  stdin.setRawMode(true)
-  stdin.on('data', listener)
-  return {
-    [Symbol.dispose]: () => {
-      stdin.off('data', listener)
-      stdin.setRawMode(false)
-      stdin.pause()
-    },
+    this.#leave()
   }
 }

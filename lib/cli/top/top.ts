@@ -10,6 +10,7 @@ import {
   processMemory,
 } from '../../index.js'
 import { besideHolders } from '../../ledger/beside.js'
+import { Latest } from '../../support/latest.js'
 import { measured } from '../../support/measured.js'
 import type { Arguments } from '../arguments.js'
 import { Exit, type ExitCode } from '../exit.js'
@@ -21,7 +22,7 @@ import { holderDocument, holdersIn, type LedgerView, surveyed } from '../shared/
 import { type Line, lineFrom, lineOf, lineOptions } from '../shared/line.js'
 import { measuredMachine, processFrom } from '../shared/machine.js'
 import { pageFor, printDocumentLine, printError, printLines } from '../terminal/output.js'
-import { onKey, Screen } from '../terminal/screen.js'
+import { Screen } from '../terminal/screen.js'
 import type { Verb } from '../verb.js'
 import { type Choice, chosen, firstChoice } from './choice.js'
 import { frame, plainLine, plainTitles, type View } from './page.js'
@@ -57,6 +58,8 @@ async function watch(args: Arguments): Promise<Ending> {
   process.stdout.once('error', () => end(Exit.fine))
   using output = outputOf(args, end, (all) => samples.show(all))
   for await (const view of samples) output.show(view)
+  // A reading that hangs would keep this process.
+  setTimeout(() => process.exit(), PATIENCE_MS).unref()
   return ending ?? Exit.fine
 }
 
@@ -85,6 +88,9 @@ function plainLines(): Output {
   }
 }
 
+/** How long a view waits for the processes, and for who holds memory of the GPUs. */
+const PATIENCE_MS = 1000
+
 /** As many samples as the widest terminal has cells for. */
 const MAX_HISTORY = 32
 
@@ -96,14 +102,14 @@ function terminal(end: (how: Ending) => void, showAll: (all: boolean) => void): 
   const draw = () => {
     if (last) screen.draw(frame(pageFor(process.stdout), last, choice))
   }
-  const screen = new Screen(process.stdout)
-  const keys = onKey(process.stdin, (key) => {
+  const onKey = (key: string) => {
     if (key === CTRL_C) return end(Exit.interrupted)
     if (!choice.isTyping && (key === 'q' || key === 'Q')) return end(Exit.fine)
     choice = chosen(choice, key)
     showAll(choice.all)
     draw()
-  })
+  }
+  const screen = new Screen(onKey, draw)
   process.stdout.on('resize', draw)
   return {
     show: (view) => {
@@ -112,7 +118,6 @@ function terminal(end: (how: Ending) => void, showAll: (all: boolean) => void): 
     },
     [Symbol.dispose]: () => {
       process.stdout.off('resize', draw)
-      keys[Symbol.dispose]()
       screen[Symbol.dispose]()
     },
   }
@@ -129,8 +134,13 @@ class SampleFeed implements AsyncIterable<View> {
   readonly #ledger: LedgerOptions
   readonly #boardLineBytes: number
   readonly #history: number[] = []
+  #isClosed = false
   #all = false
   #reportsGpus = true
+  /** What was read last: a process or a driver that hangs leaves all else alive. */
+  #processes: readonly ProcessInfo[] = []
+  readonly #latestProcesses = new Latest(PATIENCE_MS, () => processes(this.#all ? {} : { loaded: true }))
+  readonly #latestOfGpus = new Latest(PATIENCE_MS, gpuProcesses)
 
   constructor(args: Arguments) {
     const pid = processFrom(args, 'pid')
@@ -148,6 +158,7 @@ class SampleFeed implements AsyncIterable<View> {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#monitor.close()
   }
 
@@ -171,7 +182,7 @@ class SampleFeed implements AsyncIterable<View> {
   async #gpuProcesses(): Promise<GpuProcess[] | undefined> {
     if (!this.#reportsGpus) return undefined
     try {
-      return await gpuProcesses()
+      return await this.#latestOfGpus.get()
     } catch (error) {
       if (!(error instanceof DeviceUnavailableError)) throw error
       this.#reportsGpus = false
@@ -206,7 +217,11 @@ class SampleFeed implements AsyncIterable<View> {
       // The process that was looked at has ended.
       if (this.#isOther && !sample.process) return
       firstKillCount ??= sample.oomKillCount
-      const read = await processes(this.#all ? {} : { loaded: true })
+      const [latest, ofGpus] = await Promise.all([this.#latestProcesses.get(), this.#gpuProcesses()])
+      // Samples may have come since then.
+      if (this.#isClosed) break
+      this.#processes = latest ?? this.#processes
+      const read = this.#processes
       const ledger = await this.#ledgerView(read)
       const headroom = besideHolders(sample.headroom, ledger.survey?.holders ?? [])
       yield {
@@ -218,7 +233,7 @@ class SampleFeed implements AsyncIterable<View> {
         processes: read,
         ledger,
         history: this.#remember(headroom.bytes),
-        gpuProcesses: await this.#gpuProcesses(),
+        gpuProcesses: ofGpus,
         intervalMs: this.#intervalMs,
       }
       shown += 1

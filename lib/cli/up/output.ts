@@ -1,5 +1,5 @@
 import { pageFor, printDocumentLine, printLines } from '../terminal/output.js'
-import { onKey, Screen } from '../terminal/screen.js'
+import { Screen } from '../terminal/screen.js'
 import { clip, visible } from '../terminal/text.js'
 import type { InstanceEvent } from './events.js'
 import type { Instance } from './instance.js'
@@ -47,7 +47,9 @@ const CTRL_C = '\x03'
 /** A live table, and below it what was said last. */
 export function terminal(shown: () => Shown, end: () => void): Output {
   const said: string[] = []
-  const screen = new Screen(process.stdout)
+  const onKey = (key: string) => {
+    if (['q', 'Q', CTRL_C].includes(key)) end()
+  }
   const draw = () => {
     const { name, instances, isStopping } = shown()
     const page = pageFor(process.stdout)
@@ -71,9 +73,8 @@ export function terminal(shown: () => Shown, end: () => void): Output {
     if (said.length > KEPT) said.shift()
     soon()
   }
-  const keys = onKey(process.stdin, (key) => {
-    if (['q', 'Q', CTRL_C].includes(key)) end()
-  })
+  // Others depend on what it runs: a key does not stop it.
+  const screen = new Screen(onKey, draw, false)
   const timer = setInterval(soon, 1000)
   process.stdout.on('resize', soon)
   return {
@@ -84,7 +85,6 @@ export function terminal(shown: () => Shown, end: () => void): Output {
       isOver = true
       clearInterval(timer)
       process.stdout.off('resize', soon)
-      keys[Symbol.dispose]()
       screen[Symbol.dispose]()
     },
   }
