@@ -1,4 +1,14 @@
-import { MemoryManager, MemoryBudget, MemoryMonitor, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, RefusedRequest, RefusalNotice } from './index.js';
+import { BlockInfo, MemoryManager, MemoryBudget, MemoryMonitor, LedgerChoice, MemoryLevel, LineTerm, Headroom, Pressure, ProcessInfo, PoolSnapshot, WaitingRequest, LedgerHolder, RefusedRequest, RefusalNotice } from './index.js';
+
+/** A buffer, and where it lies. */
+interface DashboardBuffer {
+    /** The label of its pool. */
+    pool: string;
+    /** The index of its slab. */
+    slab: number;
+    /** The block that it has. */
+    block: BlockInfo;
+}
 
 /** What a dashboard shows, and where. */
 interface DashboardOptions {
@@ -54,6 +64,8 @@ interface DashboardProcess extends ProcessInfo {
 interface DashboardState {
     /** The figures of now. */
     moment: DashboardMoment;
+    /** The time between two updates, in milliseconds. */
+    intervalMs: number;
     /** Whether a manager is shown. Without one there are no pools, and no refusals but those of the budget. */
     hasManager: boolean;
     /** The level of the monitor; absent where none runs. */
@@ -68,14 +80,18 @@ interface DashboardState {
     headroom?: Headroom;
     /** How long tasks stood still for want of memory; absent where the kernel does not tell. */
     pressure?: Pressure;
-    /** What is granted by label, the most first. */
+    /** What is granted by label, the most first: at most 200, and what all others have together as the last, `(other)`. */
     labels: [label: string, bytes: number][];
     /** How many labels there are in all. */
     labelCount: number;
     /** Who has this package loaded, and who else holds 1 % of the memory or some of a GPU: at most 50, the largest first. */
     processes: DashboardProcess[];
-    /** The slabs of each pool. */
+    /** The slabs of each pool. A slab of more than 1,000 blocks has none here, nor have those beyond 20,000 blocks in all. */
     pools: PoolSnapshot[];
+    /** The largest buffers of all pools, at most 50. */
+    buffers: DashboardBuffer[];
+    /** How many buffers there are in all. */
+    bufferCount: number;
     /** Who waits in the queue. */
     waiting: WaitingRequest[];
     /** Who shares the ledger. */
@@ -135,4 +151,4 @@ declare class Dashboard implements AsyncDisposable {
 declare const serveDashboard: (options?: DashboardOptions) => Promise<Dashboard>;
 
 export { Dashboard, serveDashboard };
-export type { DashboardEvent, DashboardMoment, DashboardOptions, DashboardProcess, DashboardState };
+export type { DashboardBuffer, DashboardEvent, DashboardMoment, DashboardOptions, DashboardProcess, DashboardState };

@@ -23,6 +23,7 @@ import { board, MiB, ownManager, serveDashboard } from './dashboard-test/board.m
 import { testChart } from './dashboard-test/chart.mjs'
 import { launch, live, open } from './dashboard-test/chromium.mjs'
 import { testLabels } from './dashboard-test/labels.mjs'
+import { testLate } from './dashboard-test/late.mjs'
 import { pictures } from './dashboard-test/pictures.mjs'
 import { showsHeadroom, showsProcesses, sizes } from './dashboard-test/shows.mjs'
 import { testSlabs } from './dashboard-test/slabs.mjs'
@@ -368,6 +369,7 @@ test('a page of another origin gets nothing', async () => {
 
 testChart(given)
 testLabels(given)
+testLate(given)
 testSlabs(given)
 testWords(given)
 

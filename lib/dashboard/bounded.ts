@@ -1,4 +1,5 @@
-import type { PoolSnapshot } from '../index.js'
+import type { BlockInfo, PoolSnapshot } from '../index.js'
+import { kindOfBlock } from '../pool/block-kind.js'
 import { shortened } from '../support/shortened.js'
 
 /** Characters of a label that a page shows at most: it may come from anywhere. */
@@ -20,6 +21,36 @@ export const shownText = (text: string): string => shortened(text, MAX_TEXT)
 export const labelled = <T extends { readonly label: string }>(all: readonly T[]): T[] =>
   all.map((each) => ({ ...each, label: shownLabel(each.label) }))
 
+/** Buffers of all pools that are named one by one. */
+const MAX_BUFFERS = 50
+
+/** A buffer, and where it lies. */
+export interface DashboardBuffer {
+  /** The label of its pool. */
+  pool: string
+  /** The index of its slab. */
+  slab: number
+  /** The block that it has. */
+  block: BlockInfo
+}
+
+/** The largest buffers of pools, whichever slabs are sums alone, and how many there are in all. */
+export function buffersOf(pools: readonly PoolSnapshot[]): { buffers: DashboardBuffer[]; bufferCount: number } {
+  const all = pools.flatMap(({ label, slabs }) =>
+    slabs.flatMap(({ index, blocks }) =>
+      blocks.filter((block) => kindOfBlock(block) !== 'free').map((block) => ({ pool: label, slab: index, block })),
+    ),
+  )
+  const largest = all.sort((one, other) => other.block.sizeBytes - one.block.sizeBytes).slice(0, MAX_BUFFERS)
+  const buffers = largest.map(({ pool, slab, block }) => ({ pool: shownLabel(pool), slab, block: shownBlock(block) }))
+  return { buffers, bufferCount: all.length }
+}
+
+const shownBlock = ({ label, ...block }: BlockInfo): BlockInfo => ({
+  ...block,
+  ...(label && { label: shownLabel(label) }),
+})
+
 /** Pools as they are shown. */
 export function shownPools(pools: readonly PoolSnapshot[]): PoolSnapshot[] {
   let left = MAX_BLOCKS.all
@@ -29,10 +60,7 @@ export function shownPools(pools: readonly PoolSnapshot[]): PoolSnapshot[] {
       const isShown = slab.blocks.length <= Math.min(MAX_BLOCKS.slab, left)
       left -= isShown ? slab.blocks.length : 0
       const blocks = isShown ? slab.blocks : []
-      return {
-        ...slab,
-        blocks: blocks.map(({ label, ...block }) => ({ ...block, ...(label && { label: shownLabel(label) }) })),
-      }
+      return { ...slab, blocks: blocks.map(shownBlock) }
     }),
   }))
 }

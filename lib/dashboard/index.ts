@@ -4,6 +4,7 @@
  * @module plimsoll/dashboard
  */
 
+export type { DashboardBuffer } from './bounded.js'
 export type { DashboardOptions } from './options.js'
 export { Dashboard, serveDashboard } from './server.js'
 export type { DashboardEvent, DashboardMoment, DashboardProcess, DashboardState } from './state.js'

@@ -33,6 +33,9 @@ import {
 /** Moments that a page which is opened gets at once. */
 const MAX_MOMENTS = 600
 
+/** A clock that differs so much from one that is never set was set, in milliseconds. */
+const CLOCK_STEP_MS = 2000
+
 /** Events and refusals that are kept. */
 const MAX_KEPT = 50
 
@@ -54,6 +57,7 @@ const token = Symbol('dashboard')
  */
 export class Dashboard implements AsyncDisposable {
   readonly #sources: Sources
+  readonly #intervalMs: number
   readonly #server: LoopbackServer
   readonly #keys: Keys
   readonly #page: DashboardPage
@@ -61,6 +65,8 @@ export class Dashboard implements AsyncDisposable {
   readonly #streams = new Set<ServerResponse>()
   readonly #changes = new Changes()
   readonly #moments: DashboardMoment[] = []
+  /** When this program began, by the clock as it is set now. */
+  #startMs = 0
   readonly #events: DashboardEvent[] = []
   /** What its budget does not know of. */
   readonly #refusals: RefusedRequest[] = []
@@ -78,6 +84,7 @@ export class Dashboard implements AsyncDisposable {
     const monitor = options.monitor ?? (manager?.closed === false ? manager.monitor : undefined)
     const queue = manager?.admission ?? new Admission(budget)
     this.#sources = { budget, manager, monitor, queue, ledger }
+    this.#intervalMs = intervalMs
     this.#server = server
     this.#page = dashboardPage()
     this.#keys = new Keys(server.port, linkMs)
@@ -153,7 +160,8 @@ export class Dashboard implements AsyncDisposable {
 
   async #read(): Promise<DashboardState> {
     const found = await this.#found.now()
-    return stateOf(this.#sources, { ...found, events: [...this.#events], refusals: this.#allRefusals() })
+    const events = [...this.#events]
+    return stateOf(this.#sources, { ...found, intervalMs: this.#intervalMs, events, refusals: this.#allRefusals() })
   }
 
   /** Those of the budget with what it does not know of, the latest first. */
@@ -199,7 +207,13 @@ export class Dashboard implements AsyncDisposable {
     on('unavailable', (reason) => happened('unavailable', reason))
   }
 
+  /** Where the clock was set, what was before has no place on the same axis. */
   #remember(moment: DashboardMoment): void {
+    const startMs = moment.timeMs - performance.now()
+    if (Math.abs(startMs - this.#startMs) > CLOCK_STEP_MS && this.#moments.splice(0).length > 0) {
+      for (const stream of this.#streams) stream.write('event: history\ndata: []\n\n')
+    }
+    this.#startMs = startMs
     this.#moments.push(moment)
     if (this.#moments.length > MAX_MOMENTS) this.#moments.shift()
   }

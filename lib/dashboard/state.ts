@@ -18,7 +18,7 @@ import {
 import { isThisProcess } from '../ledger/beside.js'
 import { byLabel } from '../metrics/manager.js'
 import { type Room, roomOf } from '../metrics/room.js'
-import { labelled, shownLabel, shownPools, shownText } from './bounded.js'
+import { buffersOf, type DashboardBuffer, labelled, shownLabel, shownPools, shownText } from './bounded.js'
 
 /** The figures of one moment that the chart draws. */
 export interface DashboardMoment {
@@ -56,6 +56,8 @@ export interface DashboardProcess extends ProcessInfo {
 export interface DashboardState {
   /** The figures of now. */
   moment: DashboardMoment
+  /** The time between two updates, in milliseconds. */
+  intervalMs: number
   /** Whether a manager is shown. Without one there are no pools, and no refusals but those of the budget. */
   hasManager: boolean
   /** The level of the monitor; absent where none runs. */
@@ -70,14 +72,18 @@ export interface DashboardState {
   headroom?: Headroom
   /** How long tasks stood still for want of memory; absent where the kernel does not tell. */
   pressure?: Pressure
-  /** What is granted by label, the most first. */
+  /** What is granted by label, the most first: at most 200, and what all others have together as the last, `(other)`. */
   labels: [label: string, bytes: number][]
   /** How many labels there are in all. */
   labelCount: number
   /** Who has this package loaded, and who else holds 1 % of the memory or some of a GPU: at most 50, the largest first. */
   processes: DashboardProcess[]
-  /** The slabs of each pool. */
+  /** The slabs of each pool. A slab of more than 1,000 blocks has none here, nor have those beyond 20,000 blocks in all. */
   pools: PoolSnapshot[]
+  /** The largest buffers of all pools, at most 50. */
+  buffers: DashboardBuffer[]
+  /** How many buffers there are in all. */
+  bufferCount: number
   /** Who waits in the queue. */
   waiting: WaitingRequest[]
   /** Who shares the ledger. */
@@ -123,12 +129,13 @@ export function figuresOf({ budget, queue, ledger }: Sources): Figures {
 /** @internal Everything as it is now, with what is known already. */
 export function stateOf(
   sources: Sources,
-  known: Pick<DashboardState, 'processes' | 'pressure' | 'events' | 'refusals'>,
+  known: Pick<DashboardState, 'intervalMs' | 'processes' | 'pressure' | 'events' | 'refusals'>,
 ) {
   const { budget, manager, monitor } = sources
   const { headroom, hasLedger: _, ...figures } = figuresOf(sources)
   const open = manager?.closed === false ? manager : undefined
   const { labels, labelCount } = byLabel(budget, MAX_LABELS)
+  const pools = open ? [...open.pools].map((pool) => pool.snapshot()) : []
   const state: DashboardState = {
     ...figures,
     hasManager: manager !== undefined,
@@ -138,7 +145,8 @@ export function stateOf(
     ...(headroom && { headroom }),
     labels: labels.map(([label, bytes]) => [shownLabel(label), bytes]),
     labelCount,
-    pools: shownPools(open ? [...open.pools].map((pool) => pool.snapshot()) : []),
+    pools: shownPools(pools),
+    ...buffersOf(pools),
     ...known,
   }
   return state

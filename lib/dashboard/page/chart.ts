@@ -205,7 +205,7 @@ byId('chart').addEventListener('blur', () => {
   placeCursor()
 })
 
-for (const query of ['(prefers-color-scheme: dark)', '(forced-colors: active)']) {
+for (const query of ['(prefers-color-scheme: dark)', '(forced-colors: active)', 'print']) {
   matchMedia(query).addEventListener('change', makeChart)
 }
 

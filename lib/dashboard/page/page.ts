@@ -140,11 +140,12 @@ const views: readonly [draw: (state: State) => void, parts: readonly (keyof Stat
   [drawFigures, ['moment', 'availableBytes', 'peakBytes', 'level', 'pressure']],
   [drawTerms, ['terms', 'headroom']],
   [
+    // What is granted in all changes with them.
     ({ labels, labelCount, moment }) => drawTreemap(labels, labelCount, moment.allocatedBytes),
-    ['labels', 'labelCount', 'moment'],
+    ['labels', 'labelCount'],
   ],
   [drawShared, ['holders', 'ledgerError', 'waiting']],
-  [drawPools, ['pools', 'hasManager']],
+  [drawPools, ['pools', 'hasManager', 'buffers', 'bufferCount']],
   [drawProcesses, ['processes']],
   [drawLogs, ['events', 'refusals', 'hasManager', 'level']],
 ]
@@ -157,8 +158,10 @@ type Update =
 
 /** Takes what is new, and shows it. */
 function take(update: Update): void {
-  if (update.kind === 'connection') say(update.text)
-  else if (update.kind === 'history') {
+  if (update.kind === 'connection') {
+    clearTimeout(silence)
+    say(update.text)
+  } else if (update.kind === 'history') {
     moments = update.moments
     drawChart()
   } else takeParts(update.parts, update.kind === 'state')
@@ -168,10 +171,24 @@ function takeParts(parts: object, areAll: boolean): void {
   const now = Object.entries({ ...(areAll ? {} : state), ...parts }).filter(([, part]) => part !== null)
   state = Object.fromEntries(now) as unknown as State
   say(state.error ?? 'live')
+  waitForNext(state.intervalMs)
   if (state.error) return
   if (moments.at(-1)?.timeMs !== state.moment.timeMs) moments = [...moments.slice(1 - MAX_MOMENTS), state.moment]
   drawChart()
   for (const [draw, shown] of views) if (shown.some((part) => part in parts)) draw(state)
+}
+
+/** How long nothing may come before that is said: so many updates, and a moment at least. */
+const SILENCE = { updates: 3, leastMs: 5000 }
+
+let silence: ReturnType<typeof setTimeout> | undefined
+
+/** Figures that are old must not look as if they were live: a server that stands still does not end the connection. */
+function waitForNext(intervalMs = 0): void {
+  clearTimeout(silence)
+  const now = clock(Date.now()).textContent
+  const waitMs = Math.max(SILENCE.updates * intervalMs, SILENCE.leastMs)
+  silence = setTimeout(() => say(`nothing has come since ${now}`), waitMs)
 }
 
 function say(text: string): void {

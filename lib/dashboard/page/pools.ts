@@ -1,6 +1,6 @@
 // Draws the slabs of pools, and lists the buffers in them.
 
-import type { BlockInfo, PoolSnapshot, SlabInfo } from 'plimsoll'
+import type { PoolSnapshot, SlabInfo } from 'plimsoll'
 import type { DashboardState } from 'plimsoll/dashboard'
 import { kindNames, kindOfBlock } from '../../pool/block-kind.js'
 import { byId, bytes, element, isolated, number, shape, size, title, visible } from '../../report/page/tools.js'
@@ -8,11 +8,10 @@ import { fill } from './table.js'
 
 type Pool = Omit<PoolSnapshot, 'timeMs'>
 
+type Shown = Pick<DashboardState, 'buffers' | 'bufferCount'>
+
 /** Slabs of a pool drawn at most. */
 const MAX_SLABS = 64
-
-/** Buffers of all pools listed at most. */
-const MAX_BUFFERS = 50
 
 /** What is said where no program is shown that would have any. */
 export const OF_SERVERS = 'by serveDashboard({ manager }).'
@@ -21,7 +20,9 @@ export const OF_SERVERS = 'by serveDashboard({ manager }).'
 export function drawPools({
   pools,
   hasManager,
-}: { pools: readonly Pool[] } & Pick<DashboardState, 'hasManager'>): void {
+  buffers,
+  bufferCount,
+}: Shown & { pools: readonly Pool[] } & Pick<DashboardState, 'hasManager'>): void {
   const nothing = hasManager
     ? 'This program has no pools.'
     : `None are shown here: a server shows its own ${OF_SERVERS}`
@@ -41,7 +42,7 @@ export function drawPools({
   })
   byId('pools').replaceChildren(...(sections.length > 0 ? sections : [element('p', 'quiet', nothing)]))
   byId('kinds').hidden = pools.length === 0
-  drawBuffers(pools)
+  drawBuffers({ buffers, bufferCount })
 }
 
 function slabPicture({ index, sizeBytes, usedBytes, blocks }: SlabInfo): HTMLElement {
@@ -63,22 +64,10 @@ function slabPicture({ index, sizeBytes, usedBytes, blocks }: SlabInfo): HTMLEle
   return element('div', 'slab', element('p', 'quiet', name), shape('svg', picture, ...shapes))
 }
 
-/** A buffer, and where it lies. */
-interface Placed {
-  pool: string
-  slab: number
-  block: BlockInfo
-}
-
-/** What the pictures say where a pointer rests, for those who have none. */
-function drawBuffers(pools: readonly Pool[]): void {
-  const buffers = pools.flatMap(({ label, slabs }) =>
-    slabs.flatMap(({ index, blocks }) => blocks.map((block): Placed => ({ pool: label, slab: index, block }))),
-  )
-  const used = buffers.filter(({ block }) => kindOfBlock(block) !== 'free')
-  const largest = used.sort((one, other) => other.block.sizeBytes - one.block.sizeBytes).slice(0, MAX_BUFFERS)
+/** What the pictures say where a pointer rests, for those who have none, and of slabs that are too full for a picture. */
+function drawBuffers({ buffers: largest, bufferCount }: Shown): void {
   byId('in-slabs').hidden = largest.length === 0
-  const more = used.length - largest.length
+  const more = bufferCount - largest.length
   byId('buffers-shown').textContent =
     more > 0 ? `Largest buffers, without ${number(more)} smaller ones` : 'Largest buffers'
   fill(

@@ -1,6 +1,7 @@
 // Draws a treemap of sizes by label, whose tiles are one stop of the keyboard.
 
 import { byId, element, isolated, number, size } from '../../report/page/tools.js'
+import { fill } from './table.js'
 
 /** What is granted under a label. */
 type Label = readonly [label: string, bytes: number]
@@ -97,9 +98,37 @@ byId('treemap').addEventListener('focusin', ({ target }) => {
   if (at >= 0) moveTo(at)
 })
 
+/** Draws what was drawn last. */
+let drawAgain = (): void => {}
+
+let drawnWidth = 0
+
+// Which labels have room for a tile depends on the width.
+new ResizeObserver(() => {
+  if (byId('treemap').clientWidth !== drawnWidth) drawAgain()
+}).observe(byId('treemap'))
+
+/** Labels without a tile that are listed at most. */
+const MAX_LISTED = 50
+
+/** Lists those that have no tile of their own. Where the server has named so many, its last stands for `unnamed` more. */
+function drawOthers(others: readonly Label[], unnamed: number, allocatedBytes: number): void {
+  byId('in-others').hidden = others.length === 0
+  const named = unnamed > 0 ? others.slice(0, -1) : others
+  const listed = named.slice(0, MAX_LISTED)
+  const rest = others.slice(listed.length)
+  const share = (count: number): string => `${((count / Math.max(allocatedBytes, 1)) * 100).toFixed(1)} %`
+  const rows = listed.map(([label, count]) => [isolated(label), size(count), share(count)])
+  const restCount = rest.length + Math.max(unnamed, 0)
+  const last = [`${number(restCount)} more`, size(sumOf(rest)), share(sumOf(rest))]
+  fill('labels', ['label', 'granted', 'of all'], restCount > 0 ? [...rows, last] : rows, 'none')
+}
+
 /** Draws what is granted by label. Where there are more labels than `labels` has, its last stands for all the others. */
 export function drawTreemap(labels: readonly Label[], labelCount: number, allocatedBytes: number): void {
   const map = byId('treemap')
+  drawAgain = () => drawTreemap(labels, labelCount, allocatedBytes)
+  drawnWidth = map.clientWidth
   const shown = labels.filter(([, count]) => count > 0)
   map.hidden = shown.length === 0
   byId('no-labels').hidden = shown.length > 0
@@ -120,6 +149,7 @@ export function drawTreemap(labels: readonly Label[], labelCount: number, alloca
     return box
   })
   map.replaceChildren(...boxes)
+  drawOthers(others.length > 1 ? others : [], labelCount - labels.length, allocatedBytes)
   // Whoever stands on one stays there while the figures change.
   moveTo(tileAt)
   if (isFocused) boxes[tileAt]?.focus({ preventScroll: true })
