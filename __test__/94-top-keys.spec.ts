@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { MemoryManager, MiB } from 'plimsoll'
 import { root } from './helpers/child'
@@ -11,6 +11,22 @@ const hasTmux = spawnSync('tmux', ['-V']).status === 0
 if (!hasTmux) console.warn('scripts/tmux.sh installs tmux: without it the keys of top are not tested')
 // In a run that decides, nothing is left out.
 const inTmux = hasTmux || process.env.CI ? describe : describe.skip
+
+/** The process whose command line ends so. */
+function pidOf(words: string): number {
+  const ends = `${words.replaceAll(' ', '\0')}\0`
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return Number(
+    pids.find((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').endsWith(ends)
+      } catch {
+        // It has ended meanwhile.
+        return false
+      }
+    }),
+  )
+}
 
 inTmux('top in a terminal of tmux', () => {
   const directory = mkdtempSync(`/dev/shm/plimsoll-${'long-'.repeat(12)}`)
@@ -104,7 +120,7 @@ inTmux('top in a terminal of tmux', () => {
       await screen((shown) => shown.startsWith('plimsoll top'))
       // It is stopped by its key, and by a signal.
       if (round === 1) type('C-z')
-      else tmux('run-shell', '-b', `kill -TSTP $(pgrep -f '[d]ist/cli.js ${options}$')`)
+      else process.kill(pidOf(options), 'SIGTSTP')
       await screen((shown) => shown.split('Stopped').length - 1 === round)
       type('stty -a | tr " " "\\n" | grep -c -x -e icanon -e echo', 'Enter')
       await screen((shown) => /^2$/m.test(shown.slice(shown.lastIndexOf('grep'))))
