@@ -30,7 +30,7 @@ export function surveyed(options: LedgerOptions): Pick<LedgerView, 'survey' | 'r
   }
 }
 
-const everyProcess = new Latest(1000, processes)
+const everyProcess = new Latest(1000, () => processes())
 
 /** Whose processes the holders are, with what is known already. Without /proc nobody can be looked up. */
 export async function holdersIn(
