@@ -139,6 +139,7 @@ class SampleFeed implements AsyncIterable<View> {
   #reportsGpus = true
   /** What was read last: a process or a driver that hangs leaves all else alive. */
   #processes: readonly ProcessInfo[] = []
+  #ofGpus: GpuProcess[] | undefined
   readonly #latestProcesses = new Latest(PATIENCE_MS, () => processes(this.#all ? {} : { loaded: true }))
   readonly #latestOfGpus = new Latest(PATIENCE_MS, gpuProcesses)
 
@@ -182,7 +183,8 @@ class SampleFeed implements AsyncIterable<View> {
   async #gpuProcesses(): Promise<GpuProcess[] | undefined> {
     if (!this.#reportsGpus) return undefined
     try {
-      return await this.#latestOfGpus.get()
+      this.#ofGpus = (await this.#latestOfGpus.get()) ?? this.#ofGpus
+      return this.#ofGpus
     } catch (error) {
       if (!(error instanceof DeviceUnavailableError)) throw error
       this.#reportsGpus = false
